@@ -1,0 +1,136 @@
+"""Chunking: how a track is cut into rows of equal length, before any transform."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from audiospec.errors import SpecError
+
+
+class Chunk(NamedTuple):
+    """Where one chunk lies in its track, in samples at the spec's rate.
+
+    Attributes
+    ----------
+    start : int
+        First sample.
+    samples : int
+        Samples of audio in it; fewer than the chunk's length if its end is padded with zeros.
+    """
+
+    start: int
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chunking:
+    """How tracks are cut: chunks of `seconds`, one every `hop` seconds, and a rule for the tail.
+
+    Every chunk that is whole is kept. If audio is left behind the last whole one, one more chunk, the
+    tail, starts a hop later and is padded with zeros; it is kept if at least `min_fill` of it is audio.
+
+    Parameters
+    ----------
+    seconds : float
+        Length of a chunk in seconds; above 0.
+    hop : float or None
+        Seconds from one chunk's start to the next; above 0, at most `seconds`. None: `seconds`.
+    min_fill : float
+        Share of the tail that must be audio, 0 to 1. With 0 any tail of at least one sample is kept, so a
+        track shorter than a chunk has one; otherwise it may have none and is listed as skipped.
+
+    Raises
+    ------
+    SpecError
+        A value outside its range.
+    """
+
+    seconds: float
+    hop: float | None = None
+    min_fill: float = 0.5
+
+    def __post_init__(self) -> None:
+        hop = self.seconds if self.hop is None else self.hop
+        for name, value in (("chunk", self.seconds), ("hop", hop), ("min_fill", self.min_fill)):
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise SpecError(f"parameter {name} must be a number; got {value!r}")
+        if not (math.isfinite(self.seconds) and self.seconds > 0):
+            raise SpecError(f"parameter chunk must be above 0 seconds; got {self.seconds:g}")
+        if not hop > 0:
+            raise SpecError(f"parameter hop must be above 0 seconds; got {hop:g}")
+        if hop > self.seconds:
+            raise SpecError(
+                f"parameter hop must be at most the chunk's {self.seconds:g} seconds; got {hop:g}: "
+                "audio between the chunks would be lost"
+            )
+        if not 0 <= self.min_fill <= 1:
+            raise SpecError(f"parameter min_fill must be from 0 to 1; got {self.min_fill:g}")
+        object.__setattr__(self, "seconds", float(self.seconds))
+        object.__setattr__(self, "hop", float(hop))
+        object.__setattr__(self, "min_fill", float(self.min_fill))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The chunking as plain JSON values."""
+        return {"seconds": self.seconds, "hop": self.hop, "min_fill": self.min_fill}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Chunking:
+        """The chunking that `to_dict` described."""
+        return cls(**values)
+
+    def samples(self, sample_rate: int) -> int:
+        """Length of a chunk in samples.
+
+        Raises
+        ------
+        SpecError
+            Less than one sample.
+        """
+        length = round(self.seconds * sample_rate)
+        if length < 1:
+            raise SpecError(f"a chunk of {self.seconds:g} s is less than one sample at {sample_rate} Hz")
+        return length
+
+    def chunks(self, samples: int, sample_rate: int) -> list[Chunk]:
+        """Cut a track.
+
+        Parameters
+        ----------
+        samples : int
+            Length of the track at `sample_rate`.
+        sample_rate : int
+            Hz.
+
+        Returns
+        -------
+        list of Chunk
+            In order of start; empty if the track is too short.
+        """
+        length = self.samples(sample_rate)
+        assert self.hop is not None
+        hop = max(1, round(self.hop * sample_rate))
+        whole = 0 if samples < length else 1 + (samples - length) // hop
+        found = [Chunk(i * hop, length) for i in range(whole)]
+        heard = found[-1].start + length if found else 0
+        left = samples - whole * hop
+        if samples > heard and left >= 1 and left >= self.min_fill * length:
+            found.append(Chunk(whole * hop, left))
+        return found
+
+    def reason_to_skip(self, samples: int, sample_rate: int) -> str:
+        """Why a track has no chunk; ``""`` if it has one."""
+        if self.chunks(samples, sample_rate):
+            return ""
+        length = self.samples(sample_rate)
+        return (
+            f"too short: {samples / sample_rate:.3g} s ({samples} samples) fill {samples / length:.2g} of a "
+            f"{self.seconds:g} s chunk, expected {self.min_fill:g} (--min-fill)"
+        )
+
+    def name(self) -> str:
+        """``"10s"``, or ``"10s-hop5s"`` where chunks overlap."""
+        overlap = "" if self.hop == self.seconds else f"-hop{self.hop:g}s"
+        return f"{self.seconds:g}s{overlap}"

@@ -1,0 +1,79 @@
+"""esc10: environmental sounds in ten classes, 400 clips of 5 s in five folds (Piczak 2015)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+from audiospec.datasets.base import PublishedDataset, Remote, datasets
+from audiospec.manifest import Track
+
+# Class → its number in ESC-50, which holds ESC-10 as a part.
+TARGETS = {
+    "Dog bark": 0,
+    "Rooster": 1,
+    "Rain": 10,
+    "Sea waves": 11,
+    "Fire crackling": 12,
+    "Baby cry": 20,
+    "Person sneeze": 21,
+    "Clock tick": 38,
+    "Helicopter": 40,
+    "Chainsaw": 41,
+}
+_LABELS = {str(target): label for label, target in TARGETS.items()}
+_OTHERS = {str(target) for target in range(50)} - _LABELS.keys()
+_CLIP = re.compile(r"([1-5])-(\d+)-[A-Z]", re.ASCII)
+_CLIP_50 = re.compile(r"(([1-5])-(\d+)-[A-Z])-(\d+)", re.ASCII)
+_CLASS = re.compile(r"\d{3} - (.+)", re.ASCII)
+
+
+@datasets.register
+class Esc10(PublishedDataset):
+    """ESC-10: ``NNN - Class/FOLD-CLIP-TAKE.ogg``, or ESC-50's ``FOLD-CLIP-TAKE-TARGET.wav``.
+
+    The label is the class as written, the fold is FOLD, the group is CLIP: the recording on
+    Freesound that the clip was cut from. The id is ``FOLD-CLIP-TAKE`` in both. ESC-50's other forty
+    classes are left out.
+    """
+
+    citation = (
+        "K. J. Piczak, ESC: Dataset for Environmental Sound Classification, "
+        "Proceedings of the 23rd ACM International Conference on Multimedia, 1015-1018, 2015, "
+        "doi 10.1145/2733373.2806390"
+    )
+    licence = "CC BY 3.0"
+    homepage = "https://github.com/karolpiczak/ESC-10"
+    layout = "'NNN - Class/FOLD-CLIP-TAKE.ogg' (ESC-10) or 'FOLD-CLIP-TAKE-TARGET.wav' (ESC-50)"
+    remotes = (
+        Remote("https://github.com/karoldvl/ESC-10/archive/master.zip", file="ESC-10-master.zip"),
+        Remote(
+            "https://github.com/karolpiczak/ESC-50/archive/master.zip", file="ESC-50-master.zip"
+        ),
+    )
+    expected = MappingProxyType(dict.fromkeys(TARGETS, 40))
+
+    def audio_files(self, root: Path) -> list[str]:
+        """Paths of the audio files, without those of ESC-50's other classes."""
+        return [
+            path for path in super().audio_files(root) if not _is_other(PurePosixPath(path).stem)
+        ]
+
+    def track(self, path: PurePosixPath) -> Track | None:
+        """The track of a clip, by its name and, in ESC-10, its folder's name."""
+        if match := _CLIP_50.fullmatch(path.stem):
+            id, fold, clip, target = match.groups()
+            if target not in _LABELS:
+                return None
+            return Track(id=id, path=str(path), label=_LABELS[target], group=clip, fold=fold)
+        match, folder = _CLIP.fullmatch(path.stem), _CLASS.fullmatch(path.parent.name)
+        if match is None or folder is None or folder[1] not in TARGETS:
+            return None
+        fold, clip = match.groups()
+        return Track(id=path.stem, path=str(path), label=folder[1], group=clip, fold=fold)
+
+
+def _is_other(stem: str) -> bool:
+    match = _CLIP_50.fullmatch(stem)
+    return match is not None and match[4] in _OTHERS

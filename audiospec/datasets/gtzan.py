@@ -1,0 +1,61 @@
+"""gtzan: music in ten genres, 100 tracks of 30 s each (Tzanetakis and Cook 2002).
+
+Some copies hold a ``jazz.00054.wav`` that does not decode. It is a track like any other here: what
+reads it reports it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from types import MappingProxyType
+
+from audiospec.datasets.base import PublishedDataset, Remote, datasets
+from audiospec.manifest import Track
+
+GENRES = (
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+)
+_ID = re.compile(rf"({'|'.join(GENRES)})\.000\d\d", re.ASCII)
+
+
+@datasets.register
+class Gtzan(PublishedDataset):
+    """GTZAN: any folder that holds ``GENRE.NNNNN`` files of any audio format, however deep.
+
+    So the original archive's tree, Kaggle's, a part of either and the folder above them all will
+    do. The id is the file's name without its suffix. The label is the genre in it; a file that lies
+    in another genre's folder is refused. Artists are not known: `group` is empty.
+    """
+
+    citation = (
+        "G. Tzanetakis and P. Cook, Musical genre classification of audio signals, "
+        "IEEE Transactions on Speech and Audio Processing 10(5), 293-302, 2002"
+    )
+    licence = "none stated: for research only"
+    homepage = "http://marsyas.info/downloads/datasets.html"
+    layout = "GENRE/GENRE.NNNNN.wav (or .au, .flac, .mp3 …)"
+    remotes = (
+        Remote("https://huggingface.co/datasets/marsyas/gtzan/resolve/main/data/genres.tar.gz"),
+        Remote(
+            "http://opihi.cs.uvic.ca/sound/genres.tar.gz",
+            sha256="24347e0223d2ba798e0a558c4c172d9d4a19c00bb7963fe055d183dadb4ef2c6",
+        ),
+    )
+    expected = MappingProxyType(dict.fromkeys(GENRES, 100))
+
+    def track(self, path: PurePosixPath) -> Track | None:
+        """The track of ``GENRE.NNNNN.SUFFIX``."""
+        match = _ID.fullmatch(path.stem)
+        if match is None or (path.parent.name in GENRES and path.parent.name != match[1]):
+            return None
+        return Track(id=path.stem, path=str(path), label=match[1])

@@ -1,0 +1,5 @@
+"""Engines: where shard tasks run."""
+
+from audiospec.engines.base import Engine
+
+__all__ = ["Engine"]

@@ -1,0 +1,64 @@
+"""The errors of audiospec: one root, one child for each part, each also a built-in error.
+
+A message is one line that says what was expected, what came, and what to do. The command line prints
+it as it stands and ends with status 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AudiospecError(Exception):
+    """Root of every error that audiospec raises on purpose."""
+
+
+class SpecError(AudiospecError, ValueError):
+    """A feature's description (spec) or a chunking has an impossible value."""
+
+
+class RegistryError(AudiospecError, LookupError):
+    """A name is not in a registry, or is in it twice."""
+
+
+class DatasetError(AudiospecError, ValueError):
+    """A dataset cannot be found, downloaded or understood."""
+
+
+class AudioError(AudiospecError, ValueError):
+    """An audio file cannot be decoded, or what it holds is no sound."""
+
+
+class StoreError(AudiospecError, ValueError):
+    """A feature store cannot be read, written or matched with what is asked of it."""
+
+
+class RowIndexError(StoreError, IndexError):
+    """A row number that the view does not have."""
+
+
+class StoreBusyError(StoreError, BlockingIOError):
+    """Another run is writing to the store."""
+
+
+class DiskFullError(StoreError, OSError):
+    """The disk has, or left, too little room for what is to be written."""
+
+
+class EngineError(AudiospecError, RuntimeError):
+    """Workers died or could not be started; what they had finished is kept."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return ``"; did you mean 'gtzan'?"``, or an empty string if nothing is near.
+
+    Parameters
+    ----------
+    name : str
+        What was asked for.
+    choices : iterable of str
+        What there is.
+    """
+    close = difflib.get_close_matches(name.lower(), list(choices), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

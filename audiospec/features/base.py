@@ -1,0 +1,135 @@
+"""Frontend: the module that computes a spec, waveforms in, features out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from audiospec.errors import SpecError, nearest
+from audiospec.spec import FeatureSpec, features
+
+
+class Frontend(nn.Module):
+    """Computes a feature: an `nn.Module` that can be moved, batched and put inside any model.
+
+    A subclass is one file of this package, or of another, under ``@features.register``.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+        What to compute; an instance of `spec_class`.
+    backend : str or None
+        One of `backends`; None takes the first. Backends differ in speed, not in results.
+
+    Attributes
+    ----------
+    spec_class : type of FeatureSpec
+        The specs that this frontend computes.
+    backends : tuple of str
+        Names of the ways to compute it.
+
+    Raises
+    ------
+    SpecError
+        A spec of another feature, or an unknown backend.
+    """
+
+    spec_class: ClassVar[type[FeatureSpec]]
+    backends: ClassVar[tuple[str, ...]]
+
+    def __init__(self, spec: FeatureSpec, *, backend: str | None = None) -> None:
+        super().__init__()
+        if not isinstance(spec, self.spec_class):
+            raise SpecError(
+                f"{type(self).__name__} computes a {self.spec_class.__name__}; got {type(spec).__name__}"
+            )
+        if backend is not None and backend not in self.backends:
+            raise SpecError(
+                f"feature {spec.feature!r} has no backend {backend!r}{nearest(backend, self.backends)} "
+                f"(it has: {', '.join(self.backends)})"
+            )
+        self.spec: Any = spec
+        self.backend = backend or self.backends[0]
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """Compute the features of a batch of chunks.
+
+        Parameters
+        ----------
+        waves : Tensor, shape (..., samples), floating
+            Mono audio at ``spec.sample_rate``, full scale at ±1. Any number of leading axes.
+
+        Returns
+        -------
+        Tensor, shape (..., *spec.row_shape(samples)), of the same dtype
+            A row depends on its own chunk alone, whatever else is in the batch.
+
+        Raises
+        ------
+        SpecError
+            Not floating, no axis, or too few samples for the spec.
+        """
+        if waves.ndim == 0 or not waves.is_floating_point():
+            raise SpecError(
+                "expected waves of shape (..., samples) as floating point in -1 to 1; got shape "
+                f"{tuple(waves.shape)}, {waves.dtype}"
+            )
+        shape = self.spec.row_shape(waves.shape[-1])
+        rows = self.compute(waves.reshape(-1, waves.shape[-1]))
+        return rows.reshape(*waves.shape[:-1], *shape)
+
+    @abstractmethod
+    def parity(self, samples: int) -> float:
+        """How far this backend on this device is from float64, on a fixed test signal.
+
+        Parameters
+        ----------
+        samples : int
+            Length of a chunk; a shorter signal may be used.
+
+        Returns
+        -------
+        float
+            Largest difference that matters, in the feature's own measure of closeness (dB for mel).
+        """
+
+    @abstractmethod
+    def compute(self, waves: Tensor) -> Tensor:
+        """Features of waves of shape (B, samples); what `forward` calls once it has checked its input."""
+
+
+def frontend(
+    spec: FeatureSpec, *, backend: str | None = None, device: str | torch.device = "cpu"
+) -> Frontend:
+    """The module that computes a spec.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+        Such as ``MelSpec(n_mels=128)``.
+    backend : str or None
+        One of the frontend's `backends`; None takes the fastest that fits all devices.
+    device : str or torch.device
+        Where its constants lie; ``.to(device)`` moves it later.
+
+    Returns
+    -------
+    Frontend
+        Maps waves (..., samples) to features (..., *spec.row_shape(samples)).
+
+    Raises
+    ------
+    SpecError, RegistryError
+        An unknown backend; a feature that is not registered.
+
+    Examples
+    --------
+    >>> import torch, audiospec
+    >>> mel = audiospec.frontend(audiospec.MelSpec(n_mels=128))
+    >>> mel(torch.zeros(4, 22050)).shape
+    torch.Size([4, 128, 87])
+    """
+    return features[spec.feature](spec, backend=backend).to(device)

@@ -1,0 +1,647 @@
+"""The one pipeline: dataset → manifest → plan → shard tasks → engine → view.
+
+    survey the files → plan the rows → compute what is missing → learn → plan again → … → publish
+
+It stops where nothing is missing. See `plan` for what makes this safe to kill and cheap to repeat.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiospec import __version__
+from audiospec.audio import content_hash
+from audiospec.chunking import Chunking
+from audiospec.datasets.base import datasets
+from audiospec.engines.base import Engine
+from audiospec.engines.local import LocalEngine
+from audiospec.engines.serial import SerialEngine
+from audiospec.errors import DatasetError, DiskFullError, EngineError, SpecError, StoreError
+from audiospec.manifest import Manifest, Track
+from audiospec.plan import Known, Plan, Shard, survey
+from audiospec.spec import FeatureSpec, MelSpec
+from audiospec.staging import Fact, Staging, locked
+from audiospec.stores._files import disk_full
+from audiospec.stores.base import (
+    FeatureStore,
+    NewView,
+    ShardSource,
+    Tracks,
+    View,
+    ViewInfo,
+    store_attributes,
+    store_class,
+    work_folder,
+)
+
+#: Plans in one run. The second is usually the last; more are needed only while files change.
+MOST_PASSES = 5
+
+_log = logging.getLogger("audiospec")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. All counts are of the view at hand.
+
+    Attributes
+    ----------
+    view : str
+        Its name.
+    shards, shards_total : int
+        Shards that this run has to compute.
+    tracks, tracks_total : int
+        Tracks that end in those shards.
+    audio_seconds, audio_seconds_total : float
+        Seconds of audio in those shards' rows.
+    seconds : float
+        Time since the first task was given out.
+    """
+
+    view: str
+    shards: int
+    shards_total: int
+    tracks: int
+    tracks_total: int
+    audio_seconds: float
+    audio_seconds_total: float
+    seconds: float
+
+    @property
+    def times_real_time(self) -> float:
+        """Seconds of audio done in a second."""
+        return self.audio_seconds / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the pace so far; None before the first shard is done."""
+        if not self.audio_seconds:
+            return None
+        return (self.audio_seconds_total - self.audio_seconds) / self.times_real_time
+
+
+@dataclass(frozen=True)
+class PlannedView:
+    """What a run would do for one view.
+
+    Attributes
+    ----------
+    name : str
+    rows, shards : int
+        In the whole view.
+    missing_shards : int
+        Shards to compute.
+    missing_audio_seconds : float
+        Seconds of audio in their rows.
+    bytes : int
+        Size of the whole view on disk.
+    missing_bytes : int
+        Bytes to be written.
+    """
+
+    name: str
+    rows: int
+    shards: int
+    missing_shards: int
+    missing_audio_seconds: float
+    bytes: int
+    missing_bytes: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run has done, or would do.
+
+    Attributes
+    ----------
+    store : Path
+    tracks : int
+        Tracks in the store's table.
+    problems : dict
+        Track id → why it has no rows (or that its file is gone).
+    skipped : dict
+        View name → track id → why it is too short.
+    planned : list of PlannedView
+        What there was to do, view by view.
+    views : list of View
+        The finished views; empty after a dry run.
+    seconds : float
+        Wall-clock time of the run.
+    """
+
+    store: Path
+    tracks: int
+    problems: dict[str, str]
+    skipped: dict[str, dict[str, str]]
+    planned: list[PlannedView]
+    views: list[View]
+    seconds: float
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def featurize(
+    dataset: str | Manifest,
+    *,
+    data: Path | str | None = None,
+    spec: FeatureSpec | None = None,
+    chunk: float | Chunking = 10.0,
+    store: Path | str | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+    backend: str | None = None,
+    strict: bool = False,
+    progress: ProgressCallback | None = None,
+) -> View:
+    """Turn a dataset's audio into a view of a feature store.
+
+    What the store holds already is not computed again; a run that was killed goes on where it stopped.
+    Files that cannot be used are logged, and recorded in the store; they stop nothing.
+
+    Parameters
+    ----------
+    dataset : str or Manifest
+        Name in the registry of datasets, or a manifest of your own.
+    data : path or None
+        Where the audio lies. None: the machine's data folder, downloading what is missing.
+    spec : FeatureSpec or None
+        What to compute. None: ``MelSpec()``.
+    chunk : float or Chunking
+        Seconds of a chunk, or a `Chunking` with hop and minimal fill.
+    store : path or None
+        Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
+    workers : int or None
+        Processes. None: one for each usable core. 0: no process but this one.
+    device : str
+        A torch device on which frontends compute, such as ``"cuda"``.
+    backend : str or None
+        One of the frontend's backends.
+    strict : bool
+        Whether a file that cannot be used is an error.
+    progress : callable or None
+        Called with a `Progress` after each shard.
+
+    Returns
+    -------
+    View
+
+    Raises
+    ------
+    AudiospecError
+        Whatever is wrong, in one line; what was finished is kept.
+
+    Examples
+    --------
+    >>> view = audiospec.featurize("gtzan", data="genres", chunk=10)  # doctest: +SKIP
+    >>> view.read([0, 5, 7]).shape  # doctest: +SKIP
+    (3, 192, 862)
+    """
+    chunking = chunk if isinstance(chunk, Chunking) else Chunking(seconds=chunk)
+    report = run(
+        dataset,
+        data=data,
+        views=[(spec or MelSpec(), chunking)],
+        store=store,
+        workers=workers,
+        device=device,
+        backend=backend,
+        strict=strict,
+        progress=progress,
+    )
+    for id, problem in report.problems.items():
+        _log.warning("%s: %s", id, problem)
+    for id, reason in report.skipped[report.views[0].name].items():
+        _log.warning("%s: %s", id, reason)
+    return report.views[0]
+
+
+def run(
+    dataset: str | Manifest,
+    *,
+    data: Path | str | None = None,
+    views: Sequence[tuple[FeatureSpec, Chunking]],
+    store: Path | str | None = None,
+    workers: int | None = None,
+    device: str = "cpu",
+    backend: str | None = None,
+    strict: bool = False,
+    dry_run: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Report:
+    """Make several views of one dataset, and say what was done; see `featurize`.
+
+    Parameters
+    ----------
+    views : sequence of (FeatureSpec, Chunking)
+        At least one.
+    dry_run : bool
+        Whether only to plan.
+
+    Returns
+    -------
+    Report
+    """
+    began = time.monotonic()
+    for spec, chunking in views:
+        spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
+    name = dataset if isinstance(dataset, str) else dataset.dataset
+    path = Path(store) if store is not None else Path(f"{name}.zarr")
+    kind = store_class(path)
+    engine = _engine(workers)
+    manifest = datasets[dataset](data).manifest() if isinstance(dataset, str) else dataset
+    with _planning(path) if dry_run else locked(path) as work:
+        if not dry_run:
+            kind.recover(path, work)
+        existing = kind(path) if path.exists() else None
+        if existing is not None and existing.dataset != manifest.dataset:
+            raise StoreError(
+                f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}: choose another --store"
+            )
+        known = _survey(manifest, existing, work, views)
+        attributes = store_attributes(manifest.dataset, manifest.root.absolute())
+        plans = [Plan.make(*view, known, _old(existing, *view)) for view in views]
+        planned = [_planned(plan, Staging(work, plan.info.name)) for plan in plans]
+        skipped = {plan.info.name: _skipped(plan, known) for plan in plans}
+        finished: list[View] = []
+        if not dry_run:
+            if strict:
+                _refuse_problems(known, skipped)
+            _refuse_nothing(plans)
+            _refuse_full_disk(path, planned, kind)
+            for spec, chunking in views:
+                target = _Target(kind, path, work, attributes)
+                builder = _Builder(target, spec, chunking, known, engine, device, backend)
+                builder.compute(progress)
+                if strict:
+                    _refuse_problems(known, {})
+                finished.append(builder.publish())
+            skipped = {view.name: view.skipped() for view in finished}
+            for view in finished:
+                Staging(work, view.name).clear()
+    problems = {track.id: str(track.record["problem"]) for track in known if track.record["problem"]}
+    return Report(
+        path, len(known), problems, skipped, planned, finished, time.monotonic() - began
+    )
+
+
+def repair(
+    store: FeatureStore,
+    damaged: dict[str, Sequence[int]],
+    *,
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> None:
+    """Compute damaged rows again, from the audio where it lay when the store was written.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    damaged : dict
+        View name → row numbers, from `View.damaged`.
+
+    Raises
+    ------
+    DatasetError
+        Audio that is needed is gone, or is not what it was.
+    """
+    tracks = tuple(
+        Track(**{name: record[name] for name in ("id", "path", "label", "group", "fold")})
+        for record in store.tracks.records()
+    )
+    manifest = Manifest(store.dataset, store.root, tracks)
+    with locked(store.path) as work:
+        for name, rows in damaged.items():
+            view = store.view(name)
+            needed = set(view.rows["track"][np.asarray(rows, np.int64)].tolist())
+            _refuse_other_audio(manifest, store.tracks, needed)
+            known = _survey(manifest, store, work, [(view.spec, view.chunking)])
+            target = _Target(type(store), store.path, work, store.store_attributes())
+            device, backend = view.info.made.get("device", "cpu"), view.info.made.get("backend")
+            builder = _Builder(
+                target, view.spec, view.chunking, known, _engine(workers), device, backend
+            )
+            builder.distrusted = frozenset(int(row) for row in rows)
+            builder.compute(progress)
+            builder.publish()
+            Staging(work, name).clear()
+
+
+@dataclass(frozen=True)
+class _Target:
+    """The store that is written to."""
+
+    kind: type[FeatureStore]
+    path: Path
+    work: Path
+    attributes: dict[str, Any]
+
+    def open(self) -> FeatureStore | None:
+        return self.kind(self.path) if self.path.exists() else None
+
+
+class _Builder:
+    """Computes one view and puts it into the store."""
+
+    def __init__(
+        self,
+        target: _Target,
+        spec: FeatureSpec,
+        chunking: Chunking,
+        known: list[Known],
+        engine: Engine,
+        device: str,
+        backend: str | None,
+    ) -> None:
+        self.target = target
+        self.spec = spec
+        self.chunking = chunking
+        self.known = known
+        self.engine = engine
+        self.device = device
+        self.backend = backend
+        self.distrusted: frozenset[int] = frozenset()
+        self.parity = 0.0
+
+    def compute(self, progress: ProgressCallback | None) -> None:
+        """Compute what is missing, until nothing is."""
+        self.plan = self._plan()
+        self.staging = Staging(self.target.work, self.plan.info.name)
+        by_id = {track.id: track for track in self.known}
+        passes = 0
+        while missing := self.plan.missing(self.staging):
+            passes += 1
+            if passes > MOST_PASSES:
+                raise EngineError(
+                    f"files of {self.target.attributes['dataset']} keep changing while they are read: run "
+                    "the same command again when they are at rest"
+                )
+            _refuse_nothing([self.plan])
+            meter = _Meter(self.plan, missing)
+            tasks = [
+                {
+                    **task,
+                    "work": str(self.target.work),
+                    "view": self.plan.info.name,
+                    "backend": self.backend,
+                    "device": self.device,
+                }
+                for task in self.plan.tasks(missing, self.staging)
+            ]
+            from audiospec.compute import compute
+
+            learnt: list[Fact] = []
+            results = self.engine.run(compute, tasks)
+            try:
+                for result in results:
+                    learnt += [Fact(**fact) for fact in result["facts"]]
+                    if progress is not None:
+                        progress(meter.step(result["digest"]))
+            finally:
+                results.close() if hasattr(results, "close") else None
+            for fact in learnt:
+                by_id[fact.id].learn(fact)
+            self.plan = self._plan()
+
+    def _plan(self) -> Plan:
+        old = _old(self.target.open(), self.spec, self.chunking)
+        return Plan.make(self.spec, self.chunking, self.known, old, self.distrusted)
+
+    def publish(self) -> View:
+        """Put the view, and the track table, into the store."""
+        plan, target = self.plan, self.target
+        _refuse_nothing([plan])
+        records = [track.record for track in self.known]
+        rows = plan.row_table(self.staging)
+        tracks = Tracks.from_records(records)
+        old = plan.old
+        fresh = [s for s in plan.shards if not plan.is_old(s)]
+        if (
+            old is not None
+            and not fresh
+            and len(old) == len(plan.rows)
+            and list(old.store.tracks.records()) == records
+            and old.store.store_attributes() == target.attributes
+        ):
+            return old  # nothing has changed
+        info = ViewInfo(
+            spec=plan.info.spec,
+            chunking=plan.info.chunking,
+            shard_rows=plan.info.shard_rows,
+            made=self._made(fresh) if fresh or old is None else old.info.made,
+        )
+        new = NewView(info, rows, lambda number: self._source(plan.shards[number]))
+        try:
+            target.kind.publish(target.path, target.work, target.attributes, tracks, new)
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            raise disk_full(target.path) if error.errno == 28 else error from error
+        return target.kind(target.path).view(info.name)
+
+    def _made(self, fresh: list[Shard]) -> dict[str, Any]:
+        commits = [self.staging.get(shard.digest) for shard in fresh]
+        return {
+            "versions": _versions(),
+            "device": self.device,
+            "backend": self.backend or "",
+            "parity": max((commit.parity for commit in commits if commit), default=0.0),
+        }
+
+    def _source(self, shard: Shard) -> ShardSource:
+        """Where a shard of the plan lies: staged, or in the finished view."""
+        plan = self.plan
+        if not plan.is_old(shard):
+            file = self.staging.shard(shard.digest)
+            row, capacity = plan.info.row_dtype, plan.info.shard_rows
+            return ShardSource(lambda: self.staging.read(shard.digest, row, capacity), file)
+        assert plan.old is not None
+        source = plan.old.contents().shard(shard.number)
+        return source
+
+
+class _Meter:
+    """Counts what is done of the missing shards."""
+
+    def __init__(self, plan: Plan, missing: list[Shard]) -> None:
+        self.plan = plan
+        self.missing = {shard.digest: shard for shard in missing}
+        self.began = time.monotonic()
+        self.done: list[Shard] = []
+        self.audio = 0.0
+        self.tracks = 0
+        self.audio_total = sum(self._audio(shard) for shard in missing)
+        self.tracks_total = sum(self._ends(shard) for shard in missing)
+
+    def _audio(self, shard: Shard) -> float:
+        return float(self.plan.rows["samples"][shard.rows].sum()) / self.plan.info.spec.sample_rate
+
+    def _ends(self, shard: Shard) -> int:
+        """Tracks whose last row is in the shard."""
+        numbers = self.plan.rows["track"][shard.rows.start : shard.rows.stop + 1]
+        ends = int((np.diff(numbers) != 0).sum())
+        return ends + (shard.rows.stop == len(self.plan.rows))
+
+    def step(self, digest: str) -> Progress:
+        shard = self.missing[digest]
+        self.done.append(shard)
+        self.audio += self._audio(shard)
+        self.tracks += self._ends(shard)
+        return Progress(
+            self.plan.info.name,
+            len(self.done),
+            len(self.missing),
+            self.tracks,
+            self.tracks_total,
+            self.audio,
+            self.audio_total,
+            time.monotonic() - self.began,
+        )
+
+
+def _engine(workers: int | None) -> Engine:
+    count = usable_cores() if workers is None else workers
+    if count < 0:
+        raise EngineError(f"--workers must be at least 0; got {count}")
+    return LocalEngine(count) if count else SerialEngine()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _planning(path: Path) -> Iterator[Path]:
+    """A dry run's work folder: looked into, if it is there, and not made."""
+    yield work_folder(path)
+
+
+def _survey(
+    manifest: Manifest,
+    existing: FeatureStore | None,
+    work: Path,
+    views: Sequence[tuple[FeatureSpec, Chunking]],
+) -> list[Known]:
+    before = list(existing.tracks.records()) if existing is not None else []
+    facts = {}
+    for spec, chunking in views:
+        name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
+        for _, commit in Staging(work, name).commits():
+            facts.update({fact.id: fact for fact in commit.facts})
+    return survey(manifest, before, facts)
+
+
+def _old(store: FeatureStore | None, spec: FeatureSpec, chunking: Chunking) -> View | None:
+    """The finished view of a spec and a chunking, if the store has it."""
+    name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
+    if store is None or name not in store.view_names():
+        return None
+    view = store.view(name)
+    if view.spec.fingerprint != spec.fingerprint or view.chunking != chunking:
+        raise StoreError(
+            f"view {name} of {store.path} has another spec under the same name: choose another --store"
+        )
+    return view
+
+
+def _planned(plan: Plan, staging: Staging) -> PlannedView:
+    missing = plan.missing(staging)
+    rate, size = plan.info.spec.sample_rate, plan.info.row_bytes
+    rows = sum(shard.rows.stop - shard.rows.start for shard in missing)
+    samples = sum(int(plan.rows["samples"][shard.rows].sum()) for shard in missing)
+    return PlannedView(
+        plan.info.name,
+        len(plan.rows),
+        len(plan.shards),
+        len(missing),
+        samples / rate,
+        len(plan.rows) * size,
+        rows * size,
+    )
+
+
+def _skipped(plan: Plan, known: list[Known]) -> dict[str, str]:
+    rate = plan.info.spec.sample_rate
+    reasons = {}
+    for track in known:
+        if track.info is not None and not track.record["problem"]:
+            reason = plan.info.chunking.reason_to_skip(track.info.samples(rate), rate)
+            if reason:
+                reasons[track.id] = reason
+    return reasons
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "numpy", "nnaudio2", "soundfile", "soxr")
+    return {"audiospec": __version__, **{name: version(name) for name in names}}
+
+
+def _refuse_problems(known: list[Known], skipped: dict[str, dict[str, str]]) -> None:
+    """What --strict asks for."""
+    reasons = {track.id: track.record["problem"] for track in known if track.record["problem"]}
+    for view in skipped.values():
+        reasons.update(view)
+    if reasons:
+        id, reason = next(iter(reasons.items()))
+        raise DatasetError(
+            f"{len(reasons)} of {len(known)} tracks cannot be used, such as {id} ({reason}): mend or "
+            "remove them, or run without --strict"
+        )
+
+
+def _refuse_nothing(plans: list[Plan]) -> None:
+    """A view without rows is no view."""
+    for plan in plans:
+        if not len(plan.rows):
+            reasons = {track.id: track.record["problem"] for track in plan.known}
+            reasons.update(_skipped(plan, plan.known))
+            id, reason = next(iter(reasons.items()))
+            raise DatasetError(
+                f"none of the {len(plan.known)} tracks gives a chunk of {plan.info.chunking.seconds:g} s, "
+                f"such as {id} ({reason})"
+            )
+
+
+def _refuse_full_disk(path: Path, planned: list[PlannedView], kind: type[FeatureStore]) -> None:
+    """Say so before the work begins, if its result cannot fit."""
+    needed = sum(view.missing_bytes for view in planned)
+    if ".zarr" not in kind.suffixes:  # staged shards are copied into a new file
+        needed += sum(view.bytes for view in planned)
+    free = shutil.disk_usage(path.absolute().parent).free
+    if needed > free:
+        raise DiskFullError(
+            f"the disk is too full: {path} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; free "
+            "some space, or choose a --store on another disk"
+        )
+
+
+def _refuse_other_audio(manifest: Manifest, tracks: Tracks, needed: set[int]) -> None:
+    """Repairing needs the very files that the damaged rows were computed from."""
+    for number in sorted(needed):
+        file = manifest.root / str(tracks["path"][number])
+        try:
+            same = content_hash(file) == tracks["hash"][number]
+        except OSError as error:
+            raise DatasetError(
+                f"cannot repair: {file} is not readable ({error.strerror}); bring the audio back to "
+                f"{manifest.root}, or run `audiospec featurize` with --data where it lies now"
+            ) from error
+        if not same:
+            raise DatasetError(
+                f"cannot repair: {file} has changed since its features were computed; run "
+                "`audiospec featurize` again"
+            )

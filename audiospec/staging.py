@@ -1,0 +1,185 @@
+"""The work folder of a store: its lock, and the finished shards of views that are not whole yet.
+
+It lies beside the store (``gtzan.zarr.work``) and is gone when nothing is left to finish. A shard is kept
+under the digest of what it is to hold, as two files: the rows, then its commit, which says what the rows
+are. A shard without a commit does not exist; so a run that is killed leaves nothing that is half true.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.errors import StoreBusyError, StoreError
+from audiospec.stores._files import map_shard, write_bytes, write_shard
+from audiospec.stores.base import work_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What decoding a track to its end has told.
+
+    Attributes
+    ----------
+    id : str
+        The track's.
+    hash : str
+        Content hash.
+    frames, sample_rate, channels : int
+        Samples in each channel, Hz, channels.
+    problem : str
+        Why the track can have no rows; ``""`` if it can.
+    size, modified : int
+        Bytes, and modification time in ns, of the file that was read.
+    """
+
+    id: str
+    hash: str
+    frames: int
+    sample_rate: int
+    channels: int
+    problem: str
+    size: int
+    modified: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a staged shard: what it holds, and the checksum of its bytes.
+
+    `samples` is 0 if the track gave no audio for it; such a row is never put into a view.
+    """
+
+    track: str
+    start: int
+    samples: int
+    source: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a staged shard holds, and what was learnt of the tracks that ended in it."""
+
+    rows: list[Row]
+    facts: list[Fact]
+    parity: float
+
+    def to_json(self) -> str:
+        """The commit as the text of its file."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Commit:
+        """What `to_json` wrote."""
+        value = json.loads(text)
+        return cls(
+            [Row(**row) for row in value["rows"]],
+            [Fact(**fact) for fact in value["facts"]],
+            float(value["parity"]),
+        )
+
+
+class Staging:
+    """The staged shards of one view.
+
+    Parameters
+    ----------
+    work : Path
+        The store's work folder.
+    view : str
+        The view's name.
+    """
+
+    def __init__(self, work: Path, view: str) -> None:
+        self.folder = work / view
+
+    def shard(self, digest: str) -> Path:
+        """The file of a shard's rows."""
+        return self.folder / f"{digest}.shard"
+
+    def put(self, digest: str, rows: NDArray[Any], capacity: int, commit: Commit) -> None:
+        """Write a shard, then its commit."""
+        self.folder.mkdir(exist_ok=True)
+        write_shard(self.shard(digest), rows, capacity)
+        write_bytes(self.folder / f"{digest}.json", commit.to_json().encode())
+
+    def get(self, digest: str) -> Commit | None:
+        """The commit of a shard; None if the shard is not there, or its commit cannot be read."""
+        try:
+            return Commit.from_json((self.folder / f"{digest}.json").read_text())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def commits(self) -> Iterator[tuple[str, Commit]]:
+        """Digest and commit of every shard."""
+        for file in sorted(self.folder.glob("*.json")):
+            commit = self.get(file.stem)
+            if commit is not None:
+                yield file.stem, commit
+
+    def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
+        """Map a shard's rows into memory."""
+        return map_shard(self.shard(digest), row, capacity)
+
+    def clear(self) -> None:
+        """Remove all shards."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+
+@contextmanager
+def locked(store: Path) -> Iterator[Path]:
+    """Hold the lock of the store at `store`; gives its work folder.
+
+    The system frees the lock when the process ends, however it ends.
+
+    Raises
+    ------
+    StoreBusyError
+        Another process holds it.
+    StoreError
+        The folder cannot be written to.
+    """
+    work = work_folder(store)
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        work.mkdir(exist_ok=True)
+        lock = filelock.FileLock(work / "lock", timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        holder = _read(work / "holder")
+        raise StoreBusyError(
+            f"another run{holder} is writing to {store}: wait until it ends, or choose another --store"
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"cannot write beside {store}: {error.strerror}; choose a --store in a folder that can be "
+            "written to"
+        ) from error
+    try:
+        (work / "holder").write_text(f" (process {os.getpid()})")
+        yield work
+    finally:
+        (work / "holder").unlink(missing_ok=True)
+        if not any(child.name != "lock" for child in work.iterdir()):
+            # Gone while the lock is held: who waits for it finds the file unlinked and tries again.
+            shutil.rmtree(work, ignore_errors=True)
+        lock.release()
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""

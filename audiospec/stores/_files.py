@@ -1,0 +1,108 @@
+"""Files that are whole or not there: atomic writes, and the shard object.
+
+A shard is one file: the bytes of its rows, one after another, then the index of Zarr's sharding codec
+(offset and length of each row, little-endian uint64, all ones for a row that is not there) and the
+index's CRC-32C. So it is a Zarr v3 shard of uncompressed one-row chunks as it stands, and its rows can be
+mapped into memory without reading the index's every entry.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.errors import DiskFullError, StoreError
+
+_ABSENT = np.iinfo(np.uint64).max
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; renamed to it when the block ends, removed when it fails.
+
+    Raises
+    ------
+    DiskFullError
+        No space left; what was there before is as it was.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise disk_full(path) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def disk_full(path: Path) -> DiskFullError:
+    """The error for a disk that filled up while `path` was written."""
+    return DiskFullError(
+        f"the disk is full: writing {path} failed. Free some space and run the same command again; "
+        "everything that was finished is kept"
+    )
+
+
+def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file atomically, on the disk before its name is there."""
+    with writing(path) as temporary, temporary.open("wb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def checksum(row: NDArray[Any]) -> int:
+    """CRC-32C of a row's bytes."""
+    return int(google_crc32c.value(memoryview(np.ascontiguousarray(row)).cast("B").tobytes()))
+
+
+def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
+    """Write rows (n, ...) as one shard with room for `capacity` ≥ n of them."""
+    length = rows[0].nbytes
+    index = np.full((capacity, 2), _ABSENT, "<u8")
+    index[: len(rows), 0] = np.arange(len(rows)) * length
+    index[: len(rows), 1] = length
+    tail = index.tobytes()
+    crc = int(google_crc32c.value(tail)).to_bytes(4, "little")
+    write_bytes(path, memoryview(np.ascontiguousarray(rows)).cast("B"), tail, crc)
+
+
+def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
+    """Map a shard's rows into memory: one element of the sub-array dtype `row` for each.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, or is not a shard of such rows.
+    """
+    tail = capacity * 16 + 4
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(max(0, size - tail))
+            index = file.read()
+    except OSError as error:
+        raise StoreError(f"shard {path} cannot be read: {error.strerror}") from error
+    if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
+        raise StoreError(f"shard {path} is damaged: its index does not match its checksum")
+    entries = np.frombuffer(index[:-4], "<u8").reshape(capacity, 2)
+    count = int((entries[:, 0] != _ABSENT).sum())
+    expected = np.arange(count) * row.itemsize
+    if (
+        size != count * row.itemsize + tail
+        or (entries[:count, 0] != expected).any()
+        or (entries[:count, 1] != row.itemsize).any()
+    ):
+        raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line")
+    return np.memmap(path, dtype=row.base, mode="r", shape=(count, *row.shape))

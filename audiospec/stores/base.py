@@ -1,0 +1,704 @@
+"""FeatureStore and View: what a store holds, how it is read and checked; the registry of stores.
+
+A store holds one table of tracks and any number of views. A view is one spec × one chunking: a table of
+rows and one array, row by row. Views are written whole (see `NewView`), so what can be opened is finished.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.chunking import Chunking
+from audiospec.errors import AudiospecError, RowIndexError, SpecError, StoreError, nearest
+from audiospec.registry import Registry
+from audiospec.spec import FeatureSpec, digest
+from audiospec.stores._files import checksum
+
+if TYPE_CHECKING:
+    from audiospec.stores._torch import ViewDataset
+
+#: Version of the layout; a store of a newer one is refused.
+FORMAT_VERSION = 1
+
+#: Columns of the track table, and their types. ``str`` columns hold text of any length.
+TRACK_COLUMNS: dict[str, type | str] = {
+    "id": str,
+    "path": str,
+    "label": str,
+    "group": str,
+    "fold": str,
+    "hash": str,  # XXH3-128 of the file
+    "seconds": "<f8",
+    "sample_rate": "<i4",  # Hz, of the file
+    "channels": "<i4",
+    "problem": str,  # why the track has no rows, or that its file is gone; "" if all is well
+    "size": "<i8",  # bytes of the file, when its hash was taken
+    "modified": "<i8",  # its modification time in ns since 1970, at the same moment
+}
+
+#: Columns of a view's row table.
+ROW_DTYPE = np.dtype(
+    [
+        ("track", "<i4"),  # index into the track table
+        ("start", "<f8"),  # s
+        ("seconds", "<f8"),  # s of audio; less than the chunk if its end is padded
+        ("checksum", "<u4"),  # CRC-32C of the row's bytes
+        ("source", "<u8"),  # first 64 bits of the hash of the file that it was computed from
+    ]
+)
+
+Rows = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """The track table: one array for each of `TRACK_COLUMNS`, all of one length.
+
+    Raises
+    ------
+    StoreError
+        A column is missing or has another length.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        for name in TRACK_COLUMNS:
+            if name not in self.columns:
+                raise StoreError(f"the track table has no column {name!r}: the store is damaged")
+            if len(self.columns[name]) != len(self):
+                raise StoreError(f"column {name!r} of the track table has another length: it is damaged")
+
+    @classmethod
+    def from_records(cls, records: Sequence[Mapping[str, Any]]) -> Tracks:
+        """A table of rows given as mappings."""
+        return cls(
+            {
+                name: np.array(
+                    [record[name] for record in records], dtype=object if kind is str else kind
+                )
+                for name, kind in TRACK_COLUMNS.items()
+            }
+        )
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows as mappings of plain Python values."""
+        lists = [self.columns[name].tolist() for name in TRACK_COLUMNS]
+        for values in zip(*lists, strict=True):
+            yield dict(zip(TRACK_COLUMNS, values, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.columns["id"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Track id → place in the table."""
+        return {id: i for i, id in enumerate(self["id"].tolist())}
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Track id → reason, for each track with a problem."""
+        pairs = zip(self["id"].tolist(), self["problem"].tolist(), strict=True)
+        return {id: problem for id, problem in pairs if problem}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewInfo:
+    """What a view says of itself; its attributes in the store.
+
+    Attributes
+    ----------
+    spec : FeatureSpec
+    chunking : Chunking
+    shard_rows : int
+        Rows in one shard; the last may have fewer.
+    made : mapping
+        How it was computed: ``versions`` of the libraries, ``device``, ``backend`` and ``parity`` (the
+        largest difference from float64 in `spec.unit`, of bins within 80 dB of the peak).
+    """
+
+    spec: FeatureSpec
+    chunking: Chunking
+    shard_rows: int
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Such as ``"mel-10s-3f9a1c"``: feature, chunking, and six digits of both."""
+        key = digest([self.spec.to_dict(), self.chunking.to_dict()])
+        return f"{self.spec.feature}-{self.chunking.name()}-{key[:6]}"
+
+    @cached_property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return self.spec.row_shape(self.chunking.samples(self.spec.sample_rate))
+
+    @property
+    def row_dtype(self) -> np.dtype[Any]:
+        """One row as a sub-array dtype."""
+        return np.dtype((np.dtype(self.spec.dtype).newbyteorder("<"), self.row_shape))
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one row in bytes."""
+        return self.row_dtype.itemsize
+
+    def coordinates(self) -> dict[str, tuple[list[float] | list[str], str]]:
+        """For each axis of a row: its values, and their unit."""
+        return self.spec.coordinates(self.chunking.samples(self.spec.sample_rate))
+
+    def to_attributes(self) -> dict[str, Any]:
+        """The attributes that a store keeps with the view."""
+        return {
+            "spec": self.spec.to_dict(),
+            "fingerprint": self.spec.fingerprint,
+            "chunking": self.chunking.to_dict(),
+            "unit": self.spec.unit,
+            "shard_rows": self.shard_rows,
+            "made": dict(self.made),
+            "sealed": True,
+        }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> ViewInfo:
+        """What `to_attributes` wrote.
+
+        Raises
+        ------
+        StoreError
+            Something is missing, or spec and fingerprint do not match.
+        """
+        try:
+            spec = FeatureSpec.from_dict(attributes["spec"])
+            info = cls(
+                spec=spec,
+                chunking=Chunking.from_dict(attributes["chunking"]),
+                shard_rows=int(attributes["shard_rows"]),
+                made=attributes["made"],
+            )
+        except SpecError:
+            raise
+        except (AudiospecError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"a view's attributes are damaged ({error}): featurize again") from error
+        if attributes.get("fingerprint") != spec.fingerprint:
+            raise StoreError("a view's spec does not match its fingerprint: the store was changed by hand")
+        return info
+
+
+@dataclass(frozen=True)
+class ShardSource:
+    """Where a shard of a new view comes from.
+
+    Attributes
+    ----------
+    load : callable
+        Returns its rows, shape (n, *row_shape).
+    file : Path or None
+        The same rows as a file that `write_shard` made, if there is one.
+    """
+
+    load: Callable[[], NDArray[Any]]
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class NewView:
+    """A finished view, to be put into a store.
+
+    Attributes
+    ----------
+    info : ViewInfo
+    rows : ndarray of ROW_DTYPE
+    shard : callable
+        Shard number → its source.
+    """
+
+    info: ViewInfo
+    rows: Rows
+    shard: Callable[[int], ShardSource]
+
+    def shards(self) -> Iterator[tuple[slice, ShardSource]]:
+        """Each shard's rows and source."""
+        for number, first in enumerate(range(0, len(self.rows), self.info.shard_rows)):
+            yield slice(first, min(first + self.info.shard_rows, len(self.rows))), self.shard(number)
+
+
+class View(ABC):
+    """One feature of all tracks, cut one way: a table of rows and one array. Read-only.
+
+    A view can be pickled and used in other processes; each opens the store by itself.
+
+    Attributes
+    ----------
+    store : FeatureStore
+    info : ViewInfo
+    rows : ndarray of ROW_DTYPE
+        The row table: track, start (s), seconds (s), checksum, source.
+    """
+
+    def __init__(self, store: FeatureStore, info: ViewInfo, rows: Rows) -> None:
+        self.store = store
+        self.info = info
+        self.rows = rows
+
+    def __repr__(self) -> str:
+        return f"<View {self.name} of {self.store.path}: {self.shape} {self.spec.dtype}>"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def name(self) -> str:
+        """Such as ``"mel-10s-3f9a1c"``."""
+        return self.info.name
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """How the feature is computed."""
+        return self.info.spec
+
+    @property
+    def chunking(self) -> Chunking:
+        """How tracks are cut."""
+        return self.info.chunking
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, *row_shape)."""
+        return (len(self.rows), *self.info.row_shape)
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """Track id of each row, text."""
+        return self.store.tracks["id"][self.rows["track"]]
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Label of each row, text."""
+        return self.store.tracks["label"][self.rows["track"]]
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """Group of each row, text; ``""`` if unknown."""
+        return self.store.tracks["group"][self.rows["track"]]
+
+    @property
+    def folds(self) -> NDArray[Any]:
+        """Fold of each row, text; ``""`` if the dataset has none."""
+        return self.store.tracks["fold"][self.rows["track"]]
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels of the view's rows, sorted."""
+        return sorted(set(self.labels.tolist()))
+
+    def rows_of(self, track: str) -> NDArray[np.int64]:
+        """Row numbers of a track, in order of start.
+
+        Parameters
+        ----------
+        track : str
+            Track id, or the stem of its file if only one track has it.
+
+        Raises
+        ------
+        StoreError
+            No such track, or it has no rows (with the reason).
+        """
+        number = self.store.find_track(track)
+        rows = np.flatnonzero(self.rows["track"] == number)
+        if not len(rows):
+            problem = self.store.tracks["problem"][number] or self.skipped().get(
+                str(self.store.tracks["id"][number]), "it is not in this view"
+            )
+            raise StoreError(f"track {track!r} has no rows in view {self.name}: {problem}")
+        return rows
+
+    def skipped(self) -> dict[str, str]:
+        """Track id → reason, for each track without a problem that is too short for a chunk."""
+        tracks, rate = self.store.tracks, self.spec.sample_rate
+        present = set(self.rows["track"].tolist())
+        reasons = {}
+        for i, record in enumerate(tracks.records()):
+            if i not in present and not record["problem"]:
+                samples = round(record["seconds"] * rate)
+                reason = self.chunking.reason_to_skip(samples, rate)
+                reasons[record["id"]] = reason or "not computed yet: featurize again"
+        return reasons
+
+    def stale(self) -> list[str]:
+        """Ids of tracks whose file has changed since their rows were computed."""
+        now = np.array([source_bits(hash) for hash in self.store.tracks["hash"]], np.uint64)
+        changed = self.rows["source"] != now[self.rows["track"]]
+        return [str(id) for id in self.store.tracks["id"][np.unique(self.rows["track"][changed])]]
+
+    def read(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read rows into memory.
+
+        Parameters
+        ----------
+        rows : int, slice, sequence of int, boolean mask, or None
+            Row numbers in any order, with repeats; negative ones count from the end. None reads all.
+
+        Returns
+        -------
+        ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
+            In the order asked for.
+
+        Raises
+        ------
+        RowIndexError
+            A row that the view does not have.
+        StoreError
+            A shard is missing or damaged.
+        """
+        count = len(self.rows)
+        if rows is None:
+            rows = slice(None)
+        chosen = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
+        if chosen.dtype == bool:
+            if chosen.shape != (count,):
+                raise RowIndexError(f"expected a mask of {count} rows; got shape {chosen.shape}")
+            chosen = np.flatnonzero(chosen)
+        if chosen.size == 0:
+            chosen = chosen.astype(np.int64)
+        if not np.issubdtype(chosen.dtype, np.integer) or chosen.ndim > 1:
+            raise RowIndexError(f"expected row numbers; got {chosen.dtype}, shape {chosen.shape}")
+        flat = np.where(chosen < 0, chosen + count, chosen).reshape(-1).astype(np.int64)
+        outside = (flat < 0) | (flat >= count)
+        if outside.any():
+            raise RowIndexError(
+                f"view {self.name} has rows 0 to {count - 1}; got {chosen.reshape(-1)[outside][0]}"
+            )
+        out = np.empty((len(flat), *self.info.row_shape), self.info.row_dtype.base)
+        if len(flat):
+            self._read(flat, out)
+        return out if chosen.ndim else out[0]
+
+    @abstractmethod
+    def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Read rows (valid, in any order) into `out`."""
+
+    def damaged(self, step: Callable[[int], None] | None = None) -> NDArray[np.int64]:
+        """Reread every row; the numbers of those that are unreadable or fail their checksum.
+
+        Parameters
+        ----------
+        step : callable or None
+            Called with the number of rows checked so far.
+        """
+        bad: list[int] = []
+        for first in range(0, len(self), self.info.shard_rows):
+            numbers = range(first, min(first + self.info.shard_rows, len(self)))
+            try:
+                rows = self.read(np.asarray(numbers))
+            except (StoreError, OSError):
+                bad += numbers
+            else:
+                bad += [n for n, row in zip(numbers, rows, strict=True) if checksum(row) != self.rows["checksum"][n]]
+            if step is not None:
+                step(numbers[-1] + 1)
+        return np.array(bad, np.int64)
+
+    def torch_dataset(self) -> ViewDataset:
+        """A `torch.utils.data.Dataset` of (features float32, class number), row by row.
+
+        It may be used by several loader workers, started by fork or by spawn. Class numbers index
+        `classes`.
+        """
+        from audiospec.stores._torch import ViewDataset
+
+        return ViewDataset(self)
+
+    def contents(self) -> NewView:
+        """This view as something that can be put into another store."""
+        step = self.info.shard_rows
+
+        def shard(number: int) -> ShardSource:
+            return ShardSource(lambda: self.read(slice(number * step, (number + 1) * step)))
+
+        return NewView(self.info, self.rows, shard)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (type(self.store), self.store.path, self.name)
+
+
+def _reopen(store: type[FeatureStore], path: Path, name: str) -> View:
+    return store(path).view(name)
+
+
+class FeatureStore(ABC):
+    """A store, opened for reading.
+
+    A subclass is one file of this package under ``@stores.register``. It says how a store is written
+    (`publish`) and read; the rest is here.
+
+    Parameters
+    ----------
+    path : path
+        An existing store.
+
+    Attributes
+    ----------
+    suffixes : tuple of str
+        File suffixes that choose this kind of store.
+    dataset : str
+        Name of the dataset.
+    root : Path
+        Folder that the tracks' paths are relative to, when it was written.
+
+    Raises
+    ------
+    StoreError
+        Not there, not a store, or of a newer format.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            raise StoreError(missing_store(self.path))
+        attributes = self._attributes()
+        version = attributes.get("audiospec_format")
+        if not isinstance(version, int):
+            raise StoreError(
+                f"{self.path} is not a feature store of audiospec: expected one made by "
+                "`audiospec featurize`"
+            )
+        if version > FORMAT_VERSION:
+            raise StoreError(
+                f"{self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}: "
+                "upgrade audiospec (pip install -U audiospec)"
+            )
+        self.dataset = str(attributes.get("dataset", ""))
+        self.root = Path(str(attributes.get("root", "")))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}: {len(self.tracks)} tracks, {len(self.view_names())} views>"
+
+    @abstractmethod
+    def _attributes(self) -> Mapping[str, Any]:
+        """The store's own attributes; empty if the path is something else."""
+
+    @abstractmethod
+    def _tracks(self) -> Mapping[str, NDArray[Any]]:
+        """The columns of the track table."""
+
+    @abstractmethod
+    def view_names(self) -> list[str]:
+        """Names of the finished views, sorted."""
+
+    @abstractmethod
+    def _view(self, name: str) -> View:
+        """Open a view that is there."""
+
+    @classmethod
+    @abstractmethod
+    def publish(
+        cls,
+        path: Path,
+        work: Path,
+        attributes: Mapping[str, Any],
+        tracks: Tracks,
+        view: NewView | None,
+    ) -> None:
+        """Write the track table and one view into the store at `path`, or make the store.
+
+        A reader sees the old content or the new; a killed writer leaves the old, or what `recover` can
+        finish. The caller holds the store's lock.
+
+        Parameters
+        ----------
+        path : Path
+            The store.
+        work : Path
+            Folder on the same disk for unfinished files.
+        attributes : mapping
+            The store's own attributes (see `store_attributes`).
+        tracks : Tracks
+        view : NewView or None
+            Replaces the view of the same name.
+        """
+
+    @classmethod
+    def recover(cls, path: Path, work: Path) -> None:
+        """Finish, or undo, a `publish` that was killed. The caller holds the store's lock."""
+
+    @cached_property
+    def tracks(self) -> Tracks:
+        """The track table."""
+        return Tracks(self._tracks())
+
+    def find_track(self, track: str) -> int:
+        """Place in the track table of a track id, or of the stem of a file if only one track has it.
+
+        Raises
+        ------
+        StoreError
+            No such track (with the nearest id), or several.
+        """
+        if track in self.tracks.index:
+            return self.tracks.index[track]
+        paths = self.tracks["path"].tolist()
+        matches = [i for i, path in enumerate(paths) if track in (Path(path).stem, Path(path).name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            several = ", ".join(str(self.tracks["id"][i]) for i in matches[:3])
+            raise StoreError(f"{len(matches)} tracks are called {track!r} ({several}, …): give the whole id")
+        raise StoreError(
+            f"{self.path} has no track {track!r}{nearest(track, self.tracks.index)} "
+            f"(it has {len(self.tracks)})"
+        )
+
+    def view(self, name: str | None = None) -> View:
+        """Open a view.
+
+        Parameters
+        ----------
+        name : str or None
+            Its name, or the beginning of it if only one view begins so. None: the only view.
+
+        Raises
+        ------
+        StoreError
+            No such view (with the names), or several.
+        """
+        names = self.view_names()
+        matches = [name] if name in names else [n for n in names if n.startswith(name or "")]
+        if len(matches) != 1:
+            asked = "has no view" if name is None else f"has no view {name!r}"
+            if matches:
+                asked = f"has {len(matches)} views" + (f" that begin with {name!r}" if name else "")
+            raise StoreError(
+                f"{self.path} {asked}: name one of {', '.join(names) or 'none (featurize first)'}"
+            )
+        return self._view(str(matches[0]))
+
+    def views(self) -> list[View]:
+        """All views, by name."""
+        return [self._view(name) for name in self.view_names()]
+
+    def bytes_on_disk(self) -> int:
+        """Size of the store's files in bytes."""
+        if self.path.is_file():
+            return self.path.stat().st_size
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    def store_attributes(self) -> dict[str, Any]:
+        """The store's own attributes, as `publish` takes them."""
+        return store_attributes(self.dataset, self.root)
+
+    def export(self, target: Path | str, step: Callable[[str], None] | None = None) -> FeatureStore:
+        """Copy the whole store to another format; the suffix of `target` chooses it.
+
+        Parameters
+        ----------
+        target : path
+            Must not be there yet.
+        step : callable or None
+            Called with each view's name before it is copied.
+
+        Raises
+        ------
+        StoreError
+            `target` exists, or its suffix is unknown.
+        """
+        target = Path(target)
+        kind = store_class(target)
+        if target.exists():
+            raise StoreError(f"{target} exists already: remove it, or choose another name")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = target.with_name(target.name + ".export")
+        if work.exists():
+            shutil.rmtree(work)
+        work.mkdir()
+        # Built under a temporary name: an export that is killed leaves no half of a store.
+        built = work / target.name
+        try:
+            kind.publish(built, work, self.store_attributes(), self.tracks, None)
+            for view in self.views():
+                if step is not None:
+                    step(view.name)
+                kind.publish(built, work, self.store_attributes(), self.tracks, view.contents())
+            os.rename(built, target)
+        finally:
+            shutil.rmtree(work)
+        return kind(target)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """The store at `path`."""
+        return cls(path)
+
+
+stores: Registry[type[FeatureStore]] = Registry("store", "audiospec.stores", "audiospec.stores")
+
+
+def store_attributes(dataset: str, root: Path) -> dict[str, Any]:
+    """A store's own attributes: format, dataset, and the folder that paths are relative to."""
+    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, "root": str(root)}
+
+
+def store_class(path: Path | str) -> type[FeatureStore]:
+    """The kind of store that a path's suffix names.
+
+    Raises
+    ------
+    StoreError
+        No kind has that suffix (with those that there are).
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix[1:] in stores.names():  # so that .zarr does not load h5py
+        return stores[suffix[1:]]
+    kinds = [stores[name] for name in stores]
+    for kind in kinds:
+        if suffix in kind.suffixes:
+            return kind
+    known = ", ".join(suffix for kind in kinds for suffix in kind.suffixes)
+    raise StoreError(f"cannot tell the kind of store from {str(path)!r}: expected a name that ends in {known}")
+
+
+def open_store(path: Path | str) -> FeatureStore:
+    """Open a store of any kind.
+
+    Raises
+    ------
+    StoreError
+        Not there, not a store, or of a newer format.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise StoreError(missing_store(path))
+    return store_class(path)(path)
+
+
+def missing_store(path: Path) -> str:
+    """The message for a store that is not there."""
+    if work_folder(path).exists():
+        return f"{path} is not finished: run the same `audiospec featurize` again, it goes on where it stopped"
+    return f"no store at {path}: make one with `audiospec featurize`, or check the path"
+
+
+def work_folder(path: Path) -> Path:
+    """Where unfinished shards of the store at `path` lie: a folder beside it, gone when all is finished."""
+    return path.with_name(path.name + ".work")
+
+
+def source_bits(hash: str) -> int:
+    """The first 64 bits of a content hash, as row tables keep it; 0 if there is none."""
+    return int(hash[:16] or "0", 16)

@@ -1,0 +1,129 @@
+"""DatasetContract: what every dataset must do, as tests to inherit.
+
+A dataset proves itself with one class::
+
+    class TestMine(DatasetContract):
+        name = "mine"
+
+        @pytest.fixture
+        def dataset(self, tmp_path):
+            ...  # write a few small files
+            return Mine(tmp_path)
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import pytest
+
+from audiospec.datasets.base import Dataset, datasets
+from audiospec.errors import DatasetError
+
+
+class DatasetContract:
+    """Tests that every dataset passes.
+
+    Attributes
+    ----------
+    name : str
+        The dataset's name in the registry.
+    named : bool
+        Whether it is somebody's work, with a citation and a licence, or else the user's own audio.
+    makes_data : bool
+        Whether it writes its audio itself, so that an empty or missing folder is no error.
+    """
+
+    name: ClassVar[str]
+    named: ClassVar[bool] = True
+    makes_data: ClassVar[bool] = False
+
+    @pytest.fixture
+    def dataset(self, tmp_path: Path) -> Dataset:
+        """Return an instance with a little data: at least two tracks."""
+        raise NotImplementedError("give a fixture `dataset`")
+
+    def test_is_registered(self, dataset: Dataset) -> None:
+        """The registry knows it by its name, which is its module's if it is one of ours."""
+        assert datasets[self.name] is type(dataset)
+        assert dataset.name == self.name
+        assert self.name in datasets.names()
+        package, _, module = type(dataset).__module__.rpartition(".")
+        if package == datasets.package:
+            assert module.replace("_", "-") == self.name
+
+    def test_has_a_summary(self, dataset: Dataset) -> None:
+        """Its module begins with one line about it."""
+        summary = datasets.summary(self.name)
+        assert summary
+        assert len(summary) <= 100
+
+    def test_says_where_it_comes_from(self, dataset: Dataset) -> None:
+        """Somebody's work comes with a citation and a licence."""
+        assert bool(dataset.citation and dataset.licence) is self.named
+
+    def test_ids_are_unique_and_printable(self, dataset: Dataset) -> None:
+        """Ids can be written as UTF-8 and shown on one line."""
+        ids = [track.id for track in dataset.manifest()]
+        assert len(ids) == len(set(ids)) >= 2
+        for id in ids:
+            assert id.encode("utf-8").strip()
+            assert not {unicodedata.category(char) for char in id} & {"Cc", "Cs", "Zl", "Zp"}
+
+    def test_labels_are_not_empty(self, dataset: Dataset) -> None:
+        """Every track has a class, and the full set, if there is one, has no other class."""
+        labels = set(dataset.manifest().labels)
+        assert all(label.strip() for label in labels)
+        assert not dataset.expected or labels <= dataset.expected.keys()
+
+    def test_paths_lie_in_the_root(self, dataset: Dataset) -> None:
+        """Paths are relative, go down only, with forward slashes, and lead to files."""
+        manifest = dataset.manifest()
+        assert manifest.root.is_absolute()
+        for track in manifest:
+            path = PurePosixPath(track.path)
+            assert not path.is_absolute()
+            assert ".." not in path.parts
+            assert str(path) == track.path
+            assert manifest.file(track).is_file()
+
+    def test_order_is_fixed(self, dataset: Dataset) -> None:
+        """Tracks are sorted by id, the same in each call and for each instance."""
+        first, second = dataset.manifest(), dataset.manifest()
+        assert first == second
+        assert [track.id for track in first] == sorted(track.id for track in first)
+
+    def test_manifest_names_the_dataset(self, dataset: Dataset) -> None:
+        """The manifest says which dataset it is of."""
+        assert dataset.manifest().dataset == self.name
+
+    def test_validate_speaks_of_labels(self, dataset: Dataset) -> None:
+        """Validation gives one line for each label that is not as in the full set."""
+        manifest = dataset.manifest()
+        lines = dataset.validate(manifest)
+        assert len(lines) <= len(dataset.expected.keys() | set(manifest.labels))
+        assert all("\n" not in line for line in lines)
+
+    def test_empty_folder_is_an_error(self, dataset: Dataset, tmp_path: Path) -> None:
+        """A folder without audio is refused, in one line that names it, and nothing is fetched."""
+        if self.makes_data:
+            pytest.skip("makes its audio itself")
+        empty = tmp_path / "empty"
+        empty.mkdir()
+        with pytest.raises(DatasetError) as caught:
+            type(dataset)(empty).manifest()
+        assert str(empty) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_missing_folder_is_an_error(self, dataset: Dataset, tmp_path: Path) -> None:
+        """A place that is not there is refused with the nearest that is; nothing is made there."""
+        if self.makes_data:
+            pytest.skip("makes its audio itself")
+        missing = tmp_path / "not" / "there"
+        with pytest.raises(DatasetError) as caught:
+            type(dataset)(missing).manifest()
+        assert str(missing) in str(caught.value)
+        assert f"{tmp_path})" in str(caught.value)
+        assert not (tmp_path / "not").exists()
