@@ -19,7 +19,8 @@ class Track:
     id : str
         Unique in its dataset, such as ``"rock.00000"``.
     path : str
-        The file, relative to the manifest's root, with forward slashes.
+        The file, relative to the manifest's root, with forward slashes, as the system has it: bytes that
+        are no UTF-8 are surrogates in it, while `id` and `label` can always be printed.
     label : str
         The class that it belongs to.
     group : str
@@ -84,5 +85,5 @@ class Manifest:
         return sorted({track.label for track in self.tracks})
 
     def file(self, track: Track) -> Path:
-        """The track's audio file."""
+        """Return the track's audio file."""
         return self.root / track.path

@@ -399,17 +399,12 @@ class _Builder:
                 }
                 for task in self.plan.tasks(missing, self.staging)
             ]
-            from audiospec.compute import compute
-
             learnt: list[Fact] = []
-            results = self.engine.run(compute, tasks)
-            try:
-                for result in results:
-                    learnt += [Fact(**fact) for fact in result["facts"]]
-                    if progress is not None:
-                        progress(meter.step(result["digest"]))
-            finally:
-                results.close() if hasattr(results, "close") else None
+            results = self.engine.run("audiospec.compute:compute", tasks)
+            for result in results:
+                learnt += [Fact(**fact) for fact in result["facts"]]
+                if progress is not None:
+                    progress(meter.step(result["digest"]))
             for fact in learnt:
                 by_id[fact.id].learn(fact)
             self.plan = self._plan()

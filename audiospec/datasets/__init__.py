@@ -1,5 +1,5 @@
 """Datasets: one module each. `datasets` is their registry."""
 
-from audiospec.datasets.base import Dataset, datasets
+from audiospec.datasets.base import Dataset, PublishedDataset, Remote, datasets
 
-__all__ = ["Dataset", "datasets"]
+__all__ = ["Dataset", "PublishedDataset", "Remote", "datasets"]

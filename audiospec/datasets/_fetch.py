@@ -51,7 +51,7 @@ _BLOCK = 1 << 18
 def fetch(dataset: PublishedDataset, folder: Path, progress: Progress | None = None) -> None:
     """Download a dataset and put it, whole and checked, in its folder.
 
-    Where flock works, a second process that wants the same dataset waits for the first.
+    A second process that wants the same dataset waits for the first.
 
     Parameters
     ----------
@@ -74,6 +74,9 @@ def fetch(dataset: PublishedDataset, folder: Path, progress: Progress | None = N
         with _locked(work / "lock"):
             if not filled(folder):
                 _fetch_any(dataset, folder, work, progress)
+                for rest in work.iterdir():  # the archive, and what killed runs and other remotes left
+                    if rest.name != "lock":
+                        rest.unlink()
     except OSError as error:
         raise DatasetError(
             f"dataset {dataset.name!r} cannot be written under {folder.parent}: "
@@ -81,9 +84,7 @@ def fetch(dataset: PublishedDataset, folder: Path, progress: Progress | None = N
         ) from error
 
 
-def _fetch_any(
-    dataset: PublishedDataset, folder: Path, work: Path, progress: Progress | None
-) -> None:
+def _fetch_any(dataset: PublishedDataset, folder: Path, work: Path, progress: Progress | None) -> None:
     """Put the dataset in its folder from the first place that has it."""
     said, silent = [], set()
     for remote in [*_mirrored(dataset), *dataset.remotes]:
@@ -135,8 +136,6 @@ def _fetch_one(
         raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    if local is None:
-        archive.unlink()
 
 
 def _mirrored(dataset: PublishedDataset) -> list[Remote]:
@@ -147,12 +146,16 @@ def _mirrored(dataset: PublishedDataset) -> list[Remote]:
     names = dict.fromkeys(remote.archive for remote in dataset.remotes)
     places = [place for name in names for place in (f"{dataset.name}/{name}", name)]
     if "://" in mirror:
+        try:
+            urlsplit(mirror).port  # noqa: B018 (parses it)
+        except ValueError as error:
+            raise DatasetError(f"AUDIOSPEC_MIRROR is no address: {error}") from error
         places = [quote(place) for place in places]
     return [Remote(f"{mirror}/{place}") for place in places]
 
 
 def _local(url: str) -> Path | None:
-    """The file that a path or a ``file://`` address stands for; None for one on the network."""
+    """Return the file that a path or a ``file://`` address stands for; None for one on the network."""
     if "://" not in url:
         return Path(os.path.expanduser(url))
     parts = urlsplit(url)
@@ -160,15 +163,13 @@ def _local(url: str) -> Path | None:
 
 
 def _public(url: str) -> str:
-    """An address without the user and password in it."""
+    """Return an address without the user and password in it."""
     return re.sub(r"//[^/@]*@", "//", url)
 
 
-def _download(
-    dataset: PublishedDataset, remote: Remote, work: Path, progress: Progress | None
-) -> Path:
+def _download(dataset: PublishedDataset, remote: Remote, work: Path, progress: Progress | None) -> Path:
     """Download an archive through pooch, which checks its digest, and return the file."""
-    import pooch  # type: ignore[import-untyped, unused-ignore]
+    import pooch
 
     # Remotes may call two archives by one name, so the whole address makes the name here.
     name = re.sub(r"[^\w.-]+", "-", _public(remote.url).partition("://")[2])
@@ -204,7 +205,7 @@ def _reach(url: str) -> None:
 
     proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     if proxy:
-        url = requests.utils.prepend_scheme_if_needed(proxy, "http")
+        url = proxy if "://" in proxy else f"http://{proxy}"
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     failures: list[OSError] = []
@@ -221,9 +222,7 @@ def _reach(url: str) -> None:
     if thread.is_alive():
         raise _UnreachableError(f"{parts.hostname} does not answer within {CONNECT_SECONDS:.0f} s")
     if failures:
-        raise _UnreachableError(
-            f"cannot reach {parts.hostname} ({failures[0].strerror or failures[0]})"
-        )
+        raise _UnreachableError(f"cannot reach {parts.hostname} ({failures[0].strerror or failures[0]})")
 
 
 class _BrokenOffError(Exception):
@@ -304,7 +303,7 @@ class ResumingDownloader:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _kept(self, url: str) -> _Version | None:
-        """What the kept part is a part of; None if not of this address, or nobody can tell."""
+        """Return what the kept part is a part of; None if not of this address, or nobody can tell."""
         try:
             kept = _Version(**json.loads(self.note.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -342,11 +341,9 @@ class ResumingDownloader:
                 raise DatasetError(f"no connection ({type(error).__name__})") from error
             raise _BrokenOffError(f"the connection failed ({type(error).__name__})") from error
         except requests.RequestException as error:
-            raise DatasetError(f"no answer ({type(error).__name__}: {error})") from error
+            raise DatasetError(f"no answer ({type(error).__name__})") from error
 
-    def _take(
-        self, url: str, response: requests.Response, kept: _Version | None, have: int
-    ) -> None:
+    def _take(self, url: str, response: requests.Response, kept: _Version | None, have: int) -> None:
         """Write what a server sends to the part, after what is there or from its beginning."""
         status = response.status_code
         if status == 206 and kept and have:
@@ -372,9 +369,7 @@ class ResumingDownloader:
             self._forget()
             raise DatasetError(f"it has {length} bytes, not {self.length}")
         if length and shutil.disk_usage(self.part.parent).free < length - have:
-            raise OSError(
-                errno.ENOSPC, f"{length - have} bytes more are needed, and the disk has less"
-            )
+            raise OSError(errno.ENOSPC, f"{length - have} bytes more are needed, and the disk has less")
         with open(self.part, "ab") as file:
             self.progress(have, length)
             # As sent: some servers call a .tar.gz a .tar with a content encoding.
@@ -410,21 +405,19 @@ def _integer(text: str | None) -> int | None:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Keep other processes out; without effect where there is no flock."""
-    with open(file, "ab") as lock:
-        if sys.platform != "win32":
-            import fcntl
+    """Keep other processes out, or wait until they are done."""
+    from filelock import FileLock, Timeout
 
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print(
-                    f"waiting for another download into {file.parent}", file=sys.stderr, flush=True
-                )
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            except OSError:
-                pass  # a file system without locks
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another download into {file.parent}", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager

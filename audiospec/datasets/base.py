@@ -159,9 +159,7 @@ class Dataset(ABC):
         files = files_under(root)
         audio = [file for file in files if suffix(file) in AUDIO_SUFFIXES]
         if not audio:
-            there = (
-                f"{len(files)} other file(s) such as {shown(files[0])!r}" if files else "no file"
-            )
+            there = f"{len(files)} other file(s) such as {shown(files[0])!r}" if files else "no file"
             raise DatasetError(
                 f"dataset {self.name!r} expects {self.layout} under {root}: found no audio, {there}"
             )
@@ -181,7 +179,7 @@ class PublishedDataset(Dataset):
 
     @abstractmethod
     def track(self, path: PurePosixPath) -> Track | None:
-        """The track that an audio file is, or None if it has not a name of this dataset.
+        """Return the track that an audio file is, or None if its name is not one of this dataset.
 
         Parameters
         ----------
@@ -243,10 +241,10 @@ class PublishedDataset(Dataset):
 
 
 def data_folder() -> Path:
-    """Data folder of the machine: ``AUDIOSPEC_DATA``, or the user's cache folder."""
+    """Return the data folder of the machine: ``AUDIOSPEC_DATA``, or the user's cache folder."""
     if chosen := os.environ.get("AUDIOSPEC_DATA"):
-        return Path(chosen).expanduser().absolute()
-    import pooch  # type: ignore[import-untyped, unused-ignore]
+        return Path(os.path.expanduser(chosen)).absolute()
+    import pooch
 
     return Path(pooch.os_cache("audiospec"))
 

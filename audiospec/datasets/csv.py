@@ -44,8 +44,7 @@ class Csv(Dataset):
         """
         if self.data is None:
             raise DatasetError(
-                "dataset 'csv' reads your own audio: give the CSV file that lists it with "
-                "--data FILE.csv"
+                "dataset 'csv' reads your own audio: give the CSV file that lists it with --data FILE.csv"
             )
         if not os.path.isfile(self.data):
             raise DatasetError(f"dataset 'csv' expects {self.layout}: {not_found(self.data)}")
@@ -74,13 +73,11 @@ class Csv(Dataset):
         )
 
     def _rows(self, text: str) -> list[tuple[int, dict[str, str]]]:
-        """Number, and cells by column, of each row that is not blank; every column is set."""
+        """Return number, and cells by column, of each row that is not blank; every column is set."""
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
-            lines = [
-                (number, [cell.strip() for cell in line]) for number, line in enumerate(reader, 1)
-            ]
+            lines = [(number, [cell.strip() for cell in line]) for number, line in enumerate(reader, 1)]
         except csv.Error as error:
             raise DatasetError(f"{self.data}, line {reader.line_num}: {error}") from error
         columns = [name.lower() for name in lines[0][1]] if lines else []
@@ -111,9 +108,7 @@ class Csv(Dataset):
             row["id"] = row["id"] or Path(os.path.normpath(row["path"])).as_posix()
             rows.append((number, row))
         if not rows:
-            raise DatasetError(
-                f"{self.data} has no row below its header: expected one for each audio file"
-            )
+            raise DatasetError(f"{self.data} has no row below its header: expected one for each audio file")
         return rows
 
     def _check(self, rows: list[tuple[int, dict[str, str]]], files: list[str]) -> None:
@@ -153,7 +148,7 @@ def _text(file: Path) -> str:
 
 
 def _normal(path: str) -> str:
-    """An absolute path without ``..``, which is followed as the system does; links are kept."""
+    """Return an absolute path without ``..``, which is followed as the system does; links are kept."""
     folder, name = os.path.split(path)
     if ".." in Path(path).parts:
         folder = os.path.realpath(folder)

@@ -204,7 +204,7 @@ class _Artist:
 
 
 def _compose(style: Style, artist: _Artist, samples: int, rng: np.random.Generator) -> Samples:
-    """One track of a genre by an artist: float32 of shape (samples,), from -1 to 1."""
+    """Make one track of a genre by an artist: float32 of shape (samples,), from -1 to 1."""
     style = _varied(style, artist, rng)
     beat = 60.0 / style.tempo
     beats = int(samples / RATE / beat) + 1
@@ -252,7 +252,7 @@ def _compose(style: Style, artist: _Artist, samples: int, rng: np.random.Generat
 
 
 def _varied(style: Style, artist: _Artist, rng: np.random.Generator) -> Style:
-    """A style as this artist plays it this time, perhaps with a trait of another genre."""
+    """Return a style as this artist plays it this time, perhaps with a trait of another genre."""
     if rng.random() < 0.25:
         other = list(STYLES.values())[rng.integers(len(STYLES))]
         traits = rng.choice([field.name for field in fields(Style)], 2, replace=False)
@@ -320,7 +320,7 @@ def _hit(out: Samples, start: float, place: int, rng: np.random.Generator) -> No
 
 
 def _recorded(dry: Samples, artist: _Artist, rng: np.random.Generator) -> Samples:
-    """Sound through the artist's equaliser and room, with a noise floor and level of its own."""
+    """Pass sound through the artist's equaliser and room, with a noise floor and level of its own."""
     count = len(dry)
     size = 1 << (count + RATE).bit_length()
     tail = np.arange(RATE) / RATE

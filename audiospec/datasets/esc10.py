@@ -48,20 +48,16 @@ class Esc10(PublishedDataset):
     layout = "'NNN - Class/FOLD-CLIP-TAKE.ogg' (ESC-10) or 'FOLD-CLIP-TAKE-TARGET.wav' (ESC-50)"
     remotes = (
         Remote("https://github.com/karoldvl/ESC-10/archive/master.zip", file="ESC-10-master.zip"),
-        Remote(
-            "https://github.com/karolpiczak/ESC-50/archive/master.zip", file="ESC-50-master.zip"
-        ),
+        Remote("https://github.com/karolpiczak/ESC-50/archive/master.zip", file="ESC-50-master.zip"),
     )
     expected = MappingProxyType(dict.fromkeys(TARGETS, 40))
 
     def audio_files(self, root: Path) -> list[str]:
-        """Paths of the audio files, without those of ESC-50's other classes."""
-        return [
-            path for path in super().audio_files(root) if not _is_other(PurePosixPath(path).stem)
-        ]
+        """Return the paths of the audio files, without those of ESC-50's other classes."""
+        return [path for path in super().audio_files(root) if not _is_other(PurePosixPath(path).stem)]
 
     def track(self, path: PurePosixPath) -> Track | None:
-        """The track of a clip, by its name and, in ESC-10, its folder's name."""
+        """Return the track of a clip, by its name and, in ESC-10, its folder's name."""
         if match := _CLIP_50.fullmatch(path.stem):
             id, fold, clip, target = match.groups()
             if target not in _LABELS:

@@ -29,9 +29,7 @@ class Folder(Dataset):
             No `data`, no audio under it, or a file without a label.
         """
         if self.data is None:
-            raise DatasetError(
-                "dataset 'folder' reads your own audio: give its folder with --data FOLDER"
-            )
+            raise DatasetError("dataset 'folder' reads your own audio: give its folder with --data FOLDER")
         paths = [PurePosixPath(path) for path in self.audio_files(self.data)]
         loose = [path for path in paths if len(path.parts) == 1]
         own = self.data.resolve().name

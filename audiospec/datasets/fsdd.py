@@ -40,7 +40,7 @@ class Fsdd(PublishedDataset):
     expected = MappingProxyType({str(digit): 300 for digit in range(10)})
 
     def track(self, path: PurePosixPath) -> Track | None:
-        """The track of ``DIGIT_SPEAKER_N.SUFFIX``."""
+        """Return the track of ``DIGIT_SPEAKER_N.SUFFIX``."""
         match = _CLIP.fullmatch(path.stem)
         if match is None:
             return None

@@ -54,7 +54,7 @@ class Gtzan(PublishedDataset):
     expected = MappingProxyType(dict.fromkeys(GENRES, 100))
 
     def track(self, path: PurePosixPath) -> Track | None:
-        """The track of ``GENRE.NNNNN.SUFFIX``."""
+        """Return the track of ``GENRE.NNNNN.SUFFIX``."""
         match = _ID.fullmatch(path.stem)
         if match is None or (path.parent.name in GENRES and path.parent.name != match[1]):
             return None

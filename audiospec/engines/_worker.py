@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import queue
@@ -11,6 +10,8 @@ import threading
 import traceback
 from typing import Any, TextIO
 
+from audiospec.engines.base import resolve
+
 
 def main() -> None:
     """Run the function named by the last argument over the tasks that come on standard input."""
@@ -18,8 +19,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not get between the results
     tasks: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
-    module, _, name = sys.argv[2].partition(":")
-    function = getattr(importlib.import_module(module), name)
+    function = resolve(sys.argv[2])
     while True:
         task = json.loads(tasks.get())
         try:

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from audiospec import errors
-from audiospec.engines.base import TaskFunction
 from audiospec.errors import AudiospecError, EngineError
 
 #: What a worker finds in its environment.
@@ -48,9 +47,7 @@ class LocalEngine:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(
-        self, function: TaskFunction, tasks: Iterable[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
+    def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the results of all tasks as they come.
 
         A task whose worker dies is tried once more, by a new worker.
@@ -63,9 +60,8 @@ class LocalEngine:
             A task killed two workers, or a worker could not start.
         """
         waiting = deque((task, 0) for task in tasks)
-        name = f"{function.__module__}:{function.__qualname__}"
         events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
-        workers = [_Worker(name, events) for _ in range(min(self.workers, len(waiting)))]
+        workers = [_Worker(function, events) for _ in range(min(self.workers, len(waiting)))]
         try:
             for worker in workers:
                 worker.give(*waiting.popleft())
@@ -78,7 +74,7 @@ class LocalEngine:
                         raise EngineError(worker.obituary())
                     workers.remove(worker)
                     worker.stop()
-                    workers.append(_Worker(name, events))
+                    workers.append(_Worker(function, events))
                     workers[-1].give(task, deaths)
                 elif "error" in event:
                     raise _error(event["error"])

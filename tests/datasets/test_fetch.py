@@ -99,7 +99,7 @@ def test_downloads_once(site: Site, home: Path, body: bytes) -> None:
     assert (home / "small" / "top" / "a" / "a-1.wav").read_bytes() == FILES["top/a/a-1.wav"]
     assert ids(Small(remote)) == ["a-1", "a-2", "b-1"]
     assert site.log == [("/small.tar.gz", "")]
-    assert [path.name for path in (home / "downloads" / "small").iterdir()] == ["lock"]
+    assert {path.name for path in (home / "downloads" / "small").iterdir()} <= {"lock"}
 
 
 def test_what_lies_in_the_data_folder_needs_no_network(home: Path) -> None:
@@ -119,15 +119,11 @@ def test_data_never_downloads(site: Site, tmp_path: Path, make: str | None) -> N
     assert not site.log
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     breaks=st.lists(st.integers(0, 120_000), max_size=_fetch.TRIES - 1),
     ranges=st.booleans(),
-    tags=st.sampled_from(
-        [('"1"', ""), ("", "Mon, 01 Jan 2024 00:00:00 GMT"), ('W/"1"', ""), ("", "")]
-    ),
+    tags=st.sampled_from([('"1"', ""), ("", "Mon, 01 Jan 2024 00:00:00 GMT"), ('W/"1"', ""), ("", "")]),
 )
 def test_breaks_do_no_harm(
     site: Site, tmp_path: Path, breaks: list[int], ranges: bool, tags: tuple[str, str]
@@ -192,12 +188,10 @@ def test_a_part_of_another_address_is_not_gone_on_with(site: Site, tmp_path: Pat
     assert all(asked == "" for _, asked in site.log)
 
 
-def test_a_part_that_is_whole_is_not_asked_for_again(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_is_whole_is_not_asked_for_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = Small(Remote(site.put("small.tar.gz", BODY)))
     with monkeypatch.context() as patch:
-        patch.setattr(_fetch.os, "replace", _interrupt)
+        patch.setattr(os, "replace", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             dataset.manifest()
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
@@ -332,6 +326,12 @@ def test_mirror_without_it_falls_through(
     assert ids(Small(Remote(site.put("small.zip", zipped())))) == ["a-1", "a-2", "b-1"]
 
 
+@pytest.mark.parametrize("mirror", ["http://x:port", "http://[::1"])
+def test_a_mirror_that_is_no_address(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
+    monkeypatch.setenv("AUDIOSPEC_MIRROR", mirror)
+    assert "AUDIOSPEC_MIRROR is no address" in error(Small())
+
+
 def test_a_password_is_not_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     host = site.url.removeprefix("http://")
     monkeypatch.setenv("AUDIOSPEC_MIRROR", f"http://me:secret@{host}")
@@ -356,8 +356,10 @@ def test_a_stopped_unpack_never_looks_finished(
     left = home / "downloads" / "small" / "unpacked"  # as after a kill
     left.mkdir()
     (left / "a-9.wav").touch()
+    (left.parent / "other.zip.part").touch()
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
     assert len(site.log) == 1  # the archive was kept
+    assert {path.name for path in left.parent.iterdir()} <= {"lock"}
 
 
 def test_two_at_once_download_once(site: Site) -> None:
@@ -369,8 +371,7 @@ def test_two_at_once_download_once(site: Site) -> None:
     for thread in threads:
         thread.join()
     assert found == [["a-1", "a-2", "b-1"]] * 4
-    if sys.platform != "win32":
-        assert len(site.log) == 1
+    assert len(site.log) == 1
 
 
 def test_a_data_folder_that_cannot_be_written(site: Site, home: Path) -> None:

@@ -98,17 +98,13 @@ def test_modes_are_not_taken(tmp_path: Path) -> None:
         "a\\b",
     ],
 )
-def test_names_that_lead_out(
-    tmp_path: Path, pack: Callable[[Path, Members], Path], name: str
-) -> None:
+def test_names_that_lead_out(tmp_path: Path, pack: Callable[[Path, Members], Path], name: str) -> None:
     archive = pack(tmp_path / "x", [("good", b""), (name, b"evil")])
     assert "x is refused: its member" in refused(archive, tmp_path / "in" / "out")
     assert set(tree(tmp_path)) == {"x", "in/out/good"}
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
-)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
 def test_tar_links_and_devices(tmp_path: Path, kind: bytes) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as tape:
         member = tarfile.TarInfo("inner")
@@ -188,9 +184,7 @@ def test_encrypted_zip(tmp_path: Path) -> None:
     pack=st.sampled_from(FORMATS),
     names=st.lists(st.text("ab./\\:\0é~ ", max_size=8), min_size=1, max_size=3),
 )
-def test_nothing_is_written_outside(
-    pack: Callable[[Path, Members], Path], names: list[str]
-) -> None:
+def test_nothing_is_written_outside(pack: Callable[[Path, Members], Path], names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         top = Path(temporary)
         inner = top / "1" / "2"

@@ -1,0 +1,80 @@
+"""Small folders of audio, and what a right store of them holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import audiospec
+from audiospec.stores.base import FeatureStore, View
+
+#: A spec and a chunking that make a second of audio cost a millisecond.
+SPEC = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
+CHUNKING = audiospec.Chunking(seconds=0.5)
+
+
+def write_track(folder: Path, label: str, number: int, seconds: float = 1.6, rate: int = 8000) -> Path:
+    """A noisy tone as FLAC; the same for the same arguments."""
+    noise = np.random.default_rng([number, sum(label.encode())])
+    time = np.arange(round(seconds * rate)) / rate
+    wave = 0.3 * np.sin(2 * np.pi * (200 + 50 * number) * time) + 0.05 * noise.standard_normal(len(time))
+    (folder / label).mkdir(parents=True, exist_ok=True)
+    path = folder / label / f"{number:03d}.flac"
+    soundfile.write(path, wave, rate)
+    return path
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """Twelve tracks of 1.6 s in three classes: three whole chunks and no tail each."""
+    for label in ("ant", "bee", "cat"):
+        for number in range(4):
+            write_track(tmp_path / "music", label, number)
+    return tmp_path / "music"
+
+
+def truth(view: View, folder: Path) -> np.ndarray:
+    """What the view must hold, computed plainly: load, cut, transform, row by row."""
+    import torch
+
+    from audiospec.audio import load
+
+    frontend = audiospec.frontend(view.spec)
+    length = view.chunking.samples(view.spec.sample_rate)
+    rows = []
+    torch.set_num_threads(1)
+    for row in view.rows:
+        wave = load(folder / str(view.store.tracks["path"][row["track"]]), view.spec.sample_rate)
+        start = round(float(row["start"]) * view.spec.sample_rate)
+        chunk = np.zeros(length, np.float32)
+        part = wave[start : start + length]
+        chunk[: len(part)] = part
+        with torch.inference_mode():
+            rows.append(frontend(torch.from_numpy(chunk)).numpy().astype(view.spec.dtype))
+    return np.array(rows)
+
+
+def contents(store: FeatureStore) -> dict[str, object]:
+    """All that a store holds, bit for bit, in a form that compares."""
+    held: dict[str, object] = {"tracks": list(store.tracks.records())}
+    for view in store.views():
+        held[view.name] = (view.read().tobytes(), view.rows.tobytes(), view.info.to_attributes())
+    return held
+
+
+@pytest.fixture
+def kit() -> object:
+    """The functions and constants above, for test modules (which cannot import a conftest)."""
+
+    class Kit:
+        spec = SPEC
+        chunking = CHUNKING
+
+    kit = Kit()
+    kit.write_track = write_track  # type: ignore[attr-defined]
+    kit.truth = truth  # type: ignore[attr-defined]
+    kit.contents = contents  # type: ignore[attr-defined]
+    return kit
