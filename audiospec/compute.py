@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from audiospec.audio import Recording, Wave, fit
+from audiospec.audio import AudioInfo, Recording, Wave, fit, probe
 from audiospec.errors import AudioError, StoreError
 from audiospec.features.base import Frontend, frontend
 from audiospec.spec import FeatureSpec
@@ -40,7 +40,7 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Yields
     ------
     dict
-        For each shard once it is committed: ``digest``, ``facts`` (of tracks that ended in it), ``parity``.
+        For each shard once it is committed: ``digest``, and ``facts`` of the tracks that ended in it.
 
     Raises
     ------
@@ -109,7 +109,8 @@ class _Worker:
     def _decode(self, track: int, wanted: list[_Wanted]) -> Iterator[None]:
         """Compute the wanted rows of one track, in order of start; yields after each batch."""
         name, file = self.task["tracks"][str(track)]["id"], Path(self.task["tracks"][str(track)]["file"])
-        hash, info, problem, size, modified = "", None, "", -1, -1
+        hash, problem, size, modified = "", "", -1, -1
+        info: AudioInfo | None = None
         try:
             stat = file.stat()
             size, modified = stat.st_size, stat.st_mtime_ns
@@ -121,6 +122,8 @@ class _Worker:
             info = getattr(recording, "info", None)
         except (AudioError, OSError) as error:
             problem = str(error) if isinstance(error, AudioError) else f"not readable: {error.strerror}"
+            with suppress(AudioError):
+                info = probe(file)  # what its header says is still worth knowing
         for want in wanted:
             if want.shard.rows[want.index] is None:  # no audio for it: never put into a view
                 want.shard.array[want.index] = 0
@@ -192,11 +195,10 @@ class _Worker:
             assert row is not None
             track, *values = row
             rows.append(Row(self.task["tracks"][str(track)]["id"], *values))
-        commit = Commit(rows, shard.facts, self.parity)
+        commit = Commit(rows, shard.facts, self.frontend.backend, self.parity)
         self.staging.put(shard.task["digest"], shard.array, self.task["capacity"], commit)
         shard.release()
-        facts = [asdict(fact) for fact in shard.facts]
-        return {"digest": shard.task["digest"], "facts": facts, "parity": self.parity}
+        return {"digest": shard.task["digest"], "facts": [asdict(fact) for fact in shard.facts]}
 
 
 class _PendingShard:

@@ -328,7 +328,7 @@ def repair(
             _refuse_other_audio(manifest, store.tracks, needed)
             known = _survey(manifest, store, work, [(view.spec, view.chunking)])
             target = _Target(type(store), store.path, work, store.store_attributes())
-            device, backend = view.info.made.get("device", "cpu"), view.info.made.get("backend")
+            device, backend = view.info.made["device"], view.info.made["backend"]
             builder = _Builder(
                 target, view.spec, view.chunking, known, _engine(workers), device, backend
             )
@@ -446,12 +446,12 @@ class _Builder:
         return target.kind(target.path).view(info.name)
 
     def _made(self, fresh: list[Shard]) -> dict[str, Any]:
-        commits = [self.staging.get(shard.digest) for shard in fresh]
+        commits = [commit for shard in fresh if (commit := self.staging.get(shard.digest))]
         return {
             "versions": _versions(),
             "device": self.device,
-            "backend": self.backend or "",
-            "parity": max((commit.parity for commit in commits if commit), default=0.0),
+            "backend": commits[0].backend,
+            "parity": max(commit.parity for commit in commits),
         }
 
     def _source(self, shard: Shard) -> ShardSource:

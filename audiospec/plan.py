@@ -68,14 +68,14 @@ class Known:
         """Take over what decoding told."""
         self.info = None if fact.problem else AudioInfo(fact.sample_rate, fact.channels, fact.frames)
         self.record.update(
-            hash=fact.hash, problem=fact.problem, size=fact.size, modified=fact.modified
+            hash=fact.hash,
+            seconds=fact.frames / fact.sample_rate if fact.sample_rate else 0.0,
+            sample_rate=fact.sample_rate,
+            channels=fact.channels,
+            problem=fact.problem,
+            size=fact.size,
+            modified=fact.modified,
         )
-        if self.info is not None:  # else what the header said stays
-            self.record.update(
-                seconds=self.info.seconds,
-                sample_rate=self.info.sample_rate,
-                channels=self.info.channels,
-            )
 
 
 def survey(manifest: Manifest, before: Sequence[dict[str, Any]], facts: Mapping[str, Fact]) -> list[Known]:

@@ -36,7 +36,7 @@ class Fact:
     hash : str
         Content hash.
     frames, sample_rate, channels : int
-        Samples in each channel, Hz, channels.
+        Samples in each channel, Hz, channels; as its header says where there is a problem.
     problem : str
         Why the track can have no rows; ``""`` if it can.
     size, modified : int
@@ -69,10 +69,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a staged shard holds, and what was learnt of the tracks that ended in it."""
+    """What a staged shard holds, what was learnt of the tracks that ended in it, and how it was computed.
+
+    `parity` is the frontend's largest difference from float64.
+    """
 
     rows: list[Row]
     facts: list[Fact]
+    backend: str
     parity: float
 
     def to_json(self) -> str:
@@ -86,6 +90,7 @@ class Commit:
         return cls(
             [Row(**row) for row in value["rows"]],
             [Fact(**fact) for fact in value["facts"]],
+            str(value["backend"]),
             float(value["parity"]),
         )
 
