@@ -7,8 +7,8 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/audiospec featurize demo --chunk 2 --store demo/demo.zarr --data demo/audio
 	$(BIN)/audiospec store info demo/demo.zarr
-	$(BIN)/audiospec show demo/demo.zarr waltz.00000 --out demo/waltz.00000.png
-	@echo "Look at demo/waltz.00000.png"
+	$(BIN)/audiospec show demo/demo.zarr waltz.00003 --out demo/waltz.00003.png
+	@echo "Look at demo/waltz.00003.png"
 
 test: check
 	$(BIN)/pytest -n 2 --dist loadfile

@@ -11,8 +11,9 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,14 +31,20 @@ if TYPE_CHECKING:
 
 Wave = NDArray[np.float32]
 
-#: Frames decoded at a time: 24 s at 44.1 kHz, 4 MiB a channel.
+#: Frames decoded at a time, at most: 24 s at 44.1 kHz, 4 MiB a channel.
 BLOCK_FRAMES = 1 << 20
 #: Files up to this many bytes are read once, then hashed and decoded from memory.
 WHOLE_FILE_BYTES = 64 << 20
 #: Formats of libsndfile whose header may only estimate the length.
 _ESTIMATED = {"MP3", "MPEG"}
-#: How libsndfile's log says that fewer bytes of samples follow than the header announces.
-_CUT = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+#: How libsndfile's log says that fewer bytes follow than the header announces: WAV, AIFF, AU; W64; RF64.
+_CUT = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+#: libsndfile's error for a file of a format that it knows, damaged (SF_ERR_MALFORMED_FILE).
+_MALFORMED = 3
+#: FFmpeg's formats whose header holds the length; of others it is a guess.
+_MEASURED = {"mov", "matroska", "asf"}
+#: Held while the process's standard error is redirected.
+_QUIET = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +93,13 @@ def probe(path: Path) -> AudioInfo:
     try:
         if path.stat().st_size == 0:
             raise AudioError("empty: the file has 0 bytes")
+        # By number: a name's suffix tells libsndfile that any bytes are sound (.au, .snd, .gsm, .vox).
+        with path.open("rb") as raw, _sound_file(raw.fileno()) as file:
+            info = _header(file, path)
     except OSError as error:
         raise AudioError(f"not readable: {error.strerror}") from error
-    try:
-        with _quiet(), soundfile.SoundFile(str(path)) as file:
-            info = _header(file, path)
     except soundfile.LibsndfileError as error:
-        info = _probe_with_pyav(path, error.error_string)
+        info = _probe_with_pyav(path, error)
     if info.frames == 0:
         raise AudioError("no audio: the file has 0 samples")
     return info
@@ -146,24 +153,28 @@ class Recording:
         Raises
         ------
         AudioError
-            The reason why the file is no sound: damaged, truncated, not finite, silent, no samples.
+            The reason why the file is no sound: damaged, truncated, not finite, out of range, silent, no
+            samples.
         """
-        blocks = self._blocks()
+        blocks = self._blocks(sample_rate)
         info = next(blocks)
         assert isinstance(info, AudioInfo)
         resampler = None
         if info.sample_rate != sample_rate:
-            resampler = soxr.ResampleStream(
-                info.sample_rate, sample_rate, 1, dtype="float32", quality="HQ"
-            )
-        frames, silent, finite = 0, True, True
+            resampler = soxr.ResampleStream(info.sample_rate, sample_rate, 1, dtype="float32", quality="HQ")
+        frames, silent = 0, True
         for block in blocks:
             assert not isinstance(block, AudioInfo)
-            if finite and not np.isfinite(block.dot(block)):  # one pass; exact positions only if it fails
-                finite = bool(np.isfinite(block).all())
-                if not finite:
-                    at = (frames + int(np.flatnonzero(~np.isfinite(block))[0])) / info.sample_rate
-                    raise AudioError(f"not finite: NaN or infinity at {at:.3f} s")
+            with np.errstate(over="ignore", invalid="ignore"):
+                fine = np.isfinite(block.dot(block))  # one pass; which sample it is only if it fails
+            if not fine:
+                finite = np.isfinite(block)
+                if finite.all():  # its power is more than float32 can hold
+                    raise AudioError(
+                        f"out of range: samples reach {np.abs(block).max():.1g}, full scale is 1"
+                    )
+                at = (frames + int(np.flatnonzero(~finite)[0])) / info.sample_rate
+                raise AudioError(f"not finite: NaN or infinity at {at:.3f} s")
             silent = silent and not block.any()
             frames += len(block)
             yield block if resampler is None else resampler.resample_chunk(block)
@@ -180,21 +191,35 @@ class Recording:
         if resampler is not None:
             yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
-    def _blocks(self) -> Iterator[AudioInfo | Wave]:
+    def _blocks(self, sample_rate: int) -> Iterator[AudioInfo | Wave]:
         """First what the header says, then mono float32 blocks at the file's own rate."""
-        source = str(self.path) if self._bytes is None else io.BytesIO(self._bytes)
-        try:
-            file = soundfile.SoundFile(source)
-        except soundfile.LibsndfileError as error:
-            yield from _blocks_with_pyav(self.path, error.error_string)
-            return
-        with file:
-            yield _header(file, self.path)
+        with ExitStack() as stack:
+            try:
+                source: Any
+                if self._bytes is None:
+                    source = stack.enter_context(self.path.open("rb")).fileno()
+                else:
+                    source = _Bytes(self._bytes)
+                file = stack.enter_context(_sound_file(source))
+                info = _header(file, self.path)
+            except OSError as error:
+                raise AudioError(f"not readable: {error.strerror}") from error
+            except soundfile.LibsndfileError as error:
+                yield from _blocks_with_pyav(self.path, error)
+                return
+            yield info
+            # Many channels, or a low rate that is to be raised, must not make a block large.
+            count = max(1, BLOCK_FRAMES // max(1, file.channels // 8, sample_rate // file.samplerate))
             # libsndfile takes eight times as long to convert 16-bit samples to float.
             dtype = "int16" if file.subtype == "PCM_16" else "float32"
+            chatty = file.format in _ESTIMATED
             frames = 0
             try:
-                while len(block := file.read(BLOCK_FRAMES, dtype=dtype, always_2d=True)):
+                while True:
+                    with _quiet() if chatty else nullcontext():
+                        block = file.read(count, dtype=dtype, always_2d=True)
+                    if not len(block):
+                        break
                     frames += len(block)
                     yield _mono(block)
             except soundfile.LibsndfileError as error:
@@ -203,8 +228,28 @@ class Recording:
                 ) from error
 
 
+class _Bytes(io.BytesIO):
+    """Bytes as a file in which a bad header's seek to a place before the start fails, and says nothing."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to `offset`, or stay."""
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return -1
+
+
+@contextmanager
+def _sound_file(source: int | io.BytesIO) -> Iterator[soundfile.SoundFile]:
+    """Open a file, by number, or bytes with libsndfile."""
+    with _quiet():
+        file = soundfile.SoundFile(source, closefd=False)
+    with file:
+        yield file
+
+
 def _header(file: soundfile.SoundFile, path: Path) -> AudioInfo:
-    """What libsndfile says of an open file; AudioError if its own log tells that the end is missing."""
+    """Read what libsndfile says of an open file; AudioError if the file tells that its end is missing."""
     cut = _CUT.search(file.extra_info)
     if cut:
         announced, held = (int(number) for number in cut.groups())
@@ -213,7 +258,7 @@ def _header(file: soundfile.SoundFile, path: Path) -> AudioInfo:
             raise AudioError(
                 f"truncated: its header announces {announced} bytes of samples, it holds {held}"
             )
-    if "lacks an end-of-stream bit" in file.extra_info:
+    if file.format == "OGG" and not _has_ogg_end(path):
         raise AudioError("truncated: the Ogg stream has no end")
     counted = file.format not in _ESTIMATED or _is_counted_mp3(path)
     return AudioInfo(file.samplerate, file.channels, file.frames, counted)
@@ -230,18 +275,33 @@ def _is_counted_mp3(path: Path) -> bool:
     return any(tag in first for tag in (b"Xing", b"Info", b"VBRI"))
 
 
+def _has_ogg_end(path: Path) -> bool:
+    """Whether an Ogg file's last page is whole and marked as the last of its stream."""
+    with path.open("rb") as file:
+        # A page has at most 65307 bytes; a foreign tag may follow.
+        file.seek(max(0, path.stat().st_size - (1 << 17)))
+        tail = file.read()
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    whole = len(page) > 26 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
+    return whole and bool(page[5] & 4)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the MP3 decoder's own notes off the terminal: what is wrong with a file is our message."""
-    sys.stderr.flush()
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+    if sys.stderr is None:  # closed: there is no terminal
         yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        return
+    with _QUIET:
+        sys.stderr.flush()
+        saved = os.dup(2)
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def content_hash(path: Path) -> str:
@@ -292,9 +352,10 @@ def fit(wave: Wave, samples: int) -> Wave:
 
 
 def _mono(block: NDArray[Any]) -> Wave:
-    """The mean of a block's channels: (n, channels) int16 or float32 → (n,) float32."""
+    """Take the mean of a block's channels: (n, channels) int16 or float32 → (n,) float32."""
     if block.shape[1] > 1:
-        wave = block.mean(axis=1, dtype=np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # the sum may be infinite: the caller looks
+            wave = block.mean(axis=1, dtype=np.float32)
     else:
         wave = block[:, 0].astype(np.float32, copy=False)
     if block.dtype == np.int16:
@@ -302,59 +363,76 @@ def _mono(block: NDArray[Any]) -> Wave:
     return wave
 
 
-def _pyav(path: Path, reason: str) -> ModuleType:
-    """PyAV, or an AudioError with libsndfile's reason if it is not installed."""
+def _pyav(error: soundfile.LibsndfileError) -> ModuleType:
+    """PyAV, or an AudioError with libsndfile's reason if it is not installed or of no use."""
+    reason = _sentence(error.error_string)
+    # FFmpeg would decode the part of such a file that is whole, as if it were all.
+    if error.code == _MALFORMED:
+        raise AudioError(f"not decodable: {reason}") from error
     try:
         import av
     except ImportError:
         raise AudioError(
-            f"not decodable: {_sentence(reason)}; if it is m4a, wma or video: pip install 'audiospec[av]'"
+            f"not decodable: {reason}; if it is m4a, wma or video: pip install 'audiospec[av]'"
         ) from None
     return av
 
 
 @contextmanager
-def _opened_with_pyav(path: Path, reason: str) -> Iterator[tuple[Any, Any]]:
+def _opened_with_pyav(path: Path, error: soundfile.LibsndfileError) -> Iterator[tuple[Any, Any]]:
     """PyAV's container and its first audio stream; AudioError for whatever FFmpeg does not like."""
-    av = _pyav(path, reason)
+    av = _pyav(error)
+    reason = _sentence(error.error_string)
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise AudioError("no audio: the file has no audio stream")
-            yield container, container.streams.audio[0]
-    except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, AudioError):
+            stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise AudioError(f"not decodable: {reason}; FFmpeg knows no such codec")
+            if not stream.rate or not stream.channels:
+                raise AudioError(f"not decodable: {reason}; FFmpeg finds no sample rate or no channel")
+            yield container, stream
+    except (av.error.FFmpegError, ValueError) as problem:
+        if isinstance(problem, AudioError):
             raise
-        raise AudioError(
-            f"not decodable: {_sentence(reason)} (libsndfile); {_sentence(error.strerror or str(error))} (FFmpeg)"
-        ) from error
+        found = getattr(problem, "strerror", None) or str(problem)
+        raise AudioError(f"not decodable: {reason} (libsndfile); {_sentence(found)} (FFmpeg)") from problem
 
 
-def _probe_with_pyav(path: Path, reason: str) -> AudioInfo:
-    with _opened_with_pyav(path, reason) as (container, stream):
-        rate = stream.rate
-        if not rate:
-            raise AudioError(f"not decodable: {_sentence(reason)}; FFmpeg finds no sample rate")
+def _probe_with_pyav(path: Path, error: soundfile.LibsndfileError) -> AudioInfo:
+    with _opened_with_pyav(path, error) as (container, stream):
         if stream.duration is not None:
             seconds = float(stream.duration * stream.time_base)
         elif container.duration is not None:
             seconds = container.duration / 1e6
         else:  # a raw stream: only decoding tells
-            seconds = sum(frame.samples for frame in container.decode(stream)) / rate
-        return AudioInfo(int(rate), int(stream.channels), max(1, round(seconds * rate)), exact=False)
+            seconds = sum(frame.samples for frame in container.decode(stream)) / stream.rate
+        frames = max(1, round(seconds * stream.rate))
+        return AudioInfo(int(stream.rate), int(stream.channels), frames, exact=False)
 
 
-def _blocks_with_pyav(path: Path, reason: str) -> Iterator[AudioInfo | Wave]:
-    yield _probe_with_pyav(path, reason)
-    with _opened_with_pyav(path, reason) as (container, stream):
+def _blocks_with_pyav(path: Path, error: soundfile.LibsndfileError) -> Iterator[AudioInfo | Wave]:
+    info = _probe_with_pyav(path, error)
+    yield info
+    with _opened_with_pyav(path, error) as (container, stream):
         import av
 
         to_float = av.AudioResampler(format="fltp")
+        frames = 0
         for frame in container.decode(stream):
             for part in to_float.resample(frame):
+                frames += part.samples
                 yield _mono(part.to_ndarray().T)
+        measured = _MEASURED & set(container.format.name.split(","))
+        # A codec's delay makes the announced length a little uncertain; a picture may outlast the sound.
+        if measured and len(container.streams) == 1 and frames < 0.9 * info.frames:
+            raise AudioError(
+                f"truncated: its header announces {info.seconds:.3f} s, "
+                f"{frames / info.sample_rate:.3f} s could be decoded"
+            )
 
 
 def _sentence(text: str) -> str:
-    """A library's message as a part of ours: one line, no full stop, no name of a path."""
+    """Make a library's message a part of ours: one line, no full stop, no name of a path."""
     return " ".join(text.split()).rstrip(".").strip() or "unknown format"

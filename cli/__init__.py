@@ -69,8 +69,9 @@ app = typer.Typer(
     epilog="Start with: audiospec featurize demo",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
-store = typer.Typer(callback=_store, context_settings=_SETTINGS, invoke_without_command=True)
+store = typer.Typer(rich_markup_mode=None, callback=_store, context_settings=_SETTINGS, invoke_without_command=True)
 
 for _group, _name, _module in (
     (app, "featurize", featurize),

@@ -1,0 +1,153 @@
+"""Pictures of what a view holds: a track's mel spectrogram, with axes in Hz and seconds."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from audiospec.datasets.base import shown
+from audiospec.errors import StoreError
+from audiospec.stores.base import View
+
+#: Decibels below the loudest bin at which the colours end.
+RANGE = 80.0
+#: A picture has at most so many columns; a longer track is sampled.
+MOST_COLUMNS = 6000
+#: Round frequencies in Hz that an axis may name: octaves, as musicians count.
+ROUND = tuple(62.5 * 2**octave for octave in range(10))
+
+_TEXT, _QUIET = "#222222", "#777777"
+
+
+def draw(view: View, track: str, chunk: int | None = None) -> Figure:
+    """Draw a track's mel spectrogram: its chunks one after another, where they overlap each once.
+
+    Parameters
+    ----------
+    view : View
+        Of a feature whose rows are (mel, frame).
+    track : str
+        Track id, or the stem of its file.
+    chunk : int or None
+        Number of the one chunk to draw, from 0. None draws all.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot: nothing has to be closed. `save` writes it.
+
+    Raises
+    ------
+    StoreError
+        No such track or chunk, or a feature of another shape.
+    """
+    spec = view.spec
+    if spec.dims != ("mel", "frame"):
+        raise StoreError(
+            f"view {view.name} cannot be drawn: expected rows of (mel, frame), feature {spec.feature!r} "
+            f"has ({', '.join(spec.dims)}); choose a view of mel spectrograms with --view"
+        )
+    rows = view.rows_of(track)
+    if chunk is not None and not 0 <= chunk < len(rows):
+        raise StoreError(
+            f"track {track!r} has chunks 0 to {len(rows) - 1} in view {view.name}; got {chunk}"
+        )
+    image, start, end = _image(view, rows if chunk is None else rows[chunk : chunk + 1])
+    figure = Figure(figsize=(11, 4.2), dpi=150, layout="constrained", facecolor="white")
+    axes = figure.add_subplot()
+    top = float(image.max())
+    low = top - RANGE if spec.unit == "dB" else 0.0
+    drawn = axes.imshow(
+        image,
+        origin="lower",
+        aspect="auto",
+        interpolation="antialiased",
+        extent=(start, end, -0.5, len(image) - 0.5),
+        cmap="magma",
+        vmin=low,
+        vmax=top if top > low else low + 1,
+    )
+    _frequency_axis(axes, view)
+    axes.set_xlabel("time (s)", color=_QUIET)
+    bar = figure.colorbar(
+        drawn, ax=axes, pad=0.015, aspect=30, extend="min" if image.min() < low else "neither"
+    )
+    bar.set_label(spec.unit or "power", color=_QUIET)
+    bar.outline.set_visible(False)
+    for any_axes in (axes, bar.ax):
+        any_axes.tick_params(colors=_QUIET, labelsize=9, length=3)
+    axes.spines[:].set_visible(False)
+    number = int(view.rows["track"][rows[0]])
+    track, label = (shown(str(view.store.tracks[column][number])) for column in ("id", "label"))
+    part = "" if chunk is None else f", chunk {chunk} of 0 to {len(rows) - 1}"
+    # Names are somebody's own: a `$` in them is no formula.
+    axes.set_title(_short(f"{track} · {label}"), loc="left", color=_TEXT, fontsize=12, parse_math=False)
+    axes.set_title(f"{view.name}{part}", loc="right", color=_QUIET, fontsize=9, parse_math=False)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture; the suffix of `path` chooses the format.
+
+    Raises
+    ------
+    StoreError
+        A suffix that matplotlib does not know.
+    OSError
+        `path` cannot be written.
+    """
+    kinds = sorted(figure.canvas.get_supported_filetypes())
+    if path.suffix[1:].lower() not in kinds:
+        raise StoreError(
+            f"cannot tell the kind of picture from {str(path)!r}: expected a name that ends in "
+            f"{', '.join(f'.{kind}' for kind in kinds)}"
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a script that the font lacks is drawn as boxes
+        figure.savefig(path)
+
+
+def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], float, float]:
+    """Columns of equal width over the time of some rows, and where they start and end in seconds.
+
+    Each column is the frame nearest to its middle, of the last chunk that has begun by then.
+    """
+    frames = np.array(view.info.coordinates()["frame"][0], np.float64)
+    hop = (frames[-1] - frames[0]) / (len(frames) - 1) if len(frames) > 1 else view.chunking.seconds
+    starts = view.rows["start"][rows]
+    start, end = float(starts[0]), float(starts[-1] + view.rows["seconds"][rows[-1]])
+    columns = int(np.clip(round((end - start) / hop), 1, MOST_COLUMNS))
+    times = start + (np.arange(columns) + 0.5) * (end - start) / columns
+    chunks = np.searchsorted(starts, times, side="right") - 1
+    image = np.empty((view.info.row_shape[0], columns), np.float32)
+    for number in np.unique(chunks):
+        here = chunks == number
+        nearest = np.rint((times[here] - starts[number] - frames[0]) / hop).astype(int)
+        image[:, here] = view.read(int(rows[number]))[:, nearest.clip(0, len(frames) - 1)]
+    return image, start, end
+
+
+def _frequency_axis(axes: Axes, view: View) -> None:
+    """Name octaves in Hz on an axis of mel bins, from the top, where there is room."""
+    centres = np.array(view.info.coordinates()["mel"][0], np.float64)
+    bins = np.arange(-1, len(centres) + 1)
+    # One bin on at each end, as far as the outermost filters reach.
+    reach = np.concatenate([[2 * centres[0] - centres[1]], centres, [2 * centres[-1] - centres[-2]]])
+    places: dict[float, float] = {}
+    for hertz in reversed(ROUND):
+        place = float(np.interp(hertz, reach, bins))
+        fits = all(abs(place - other) > len(centres) / 16 for other in places.values())
+        if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
+            places[hertz] = place
+    axes.set_yticks(list(places.values()), [f"{hertz:g}" for hertz in places])
+    axes.set_ylabel("frequency (Hz)", color=_QUIET)
+
+
+def _short(text: str, most: int = 70) -> str:
+    """A text, without its middle if it is too long."""
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"

@@ -1,0 +1,1 @@
+"""What we measure, and what we measure it against. Run each as ``python -m benchmarks.NAME``."""

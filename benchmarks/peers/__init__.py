@@ -1,0 +1,1 @@
+"""The peers: the same work, done as people do it without audiospec."""

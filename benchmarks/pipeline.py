@@ -1,0 +1,141 @@
+"""A folder of WAV files to a store on disk: audiospec against a librosa script, two processes each.
+
+Start-up is set aside by taking the difference of a large and a small run of the whole command; it is printed
+too. Both do equal work, which is checked. Runs are interleaved, so that a slow minute hits both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+import audiospec
+from benchmarks._result import save
+
+
+def copies(data: Path, folder: Path, count: int) -> None:
+    """Fill `folder` with so many 16-bit WAV copies of the decodable tracks in `data`; repeats are links."""
+    folder.mkdir()
+    sources: list[Path] = []
+    for file in sorted(path for path in data.rglob("*") if path.is_file()):
+        if len(sources) == count:
+            break
+        try:
+            samples, rate = soundfile.read(file, dtype="int16")
+        except soundfile.LibsndfileError:
+            continue
+        copy = folder / "x" / f"{len(sources):05d}.wav"
+        copy.parent.mkdir(exist_ok=True)
+        soundfile.write(copy, samples, rate)
+        sources.append(copy)
+    if not sources:
+        sys.exit(f"no audio file under {data}")
+    for number in range(len(sources), count):
+        os.link(sources[number % len(sources)], folder / "x" / f"{number:05d}.wav")
+
+
+def seconds(command: list[str], made: Path) -> float:
+    """Wall-clock time of a command that writes `made`."""
+    if made.exists():
+        shutil.rmtree(made)
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def commands(data: Path, folder: Path, workers: int) -> dict[str, tuple[list[str], Path]]:
+    """Each contender's command, and what it writes."""
+    store, arrays = folder / "ours.zarr", folder / "librosa"
+    options = ["--chunk", "10", "--workers", str(workers)]
+    ours = [sys.executable, "-m", "audiospec", "featurize", "folder", "--data", str(data), "--store", str(store)]
+    peer = [sys.executable, "-m", "benchmarks.peers.librosa_script", str(data), str(arrays)]
+    return {
+        "audiospec": ([*ours, *options], store),
+        "librosa script": ([*peer, "--workers", str(workers)], arrays),
+    }
+
+
+def check_equal(store: Path, arrays: Path) -> float:
+    """Largest difference in dB between the two results, within 80 dB of each chunk's peak."""
+    view = audiospec.open_store(store).view()
+    worst = 0.0
+    for track in view.store.tracks["id"]:
+        ours = view.read(view.rows_of(track)).astype(np.float32)
+        theirs = np.load(arrays / f"{Path(track).stem}.npy").astype(np.float32)
+        if ours.shape != theirs.shape:
+            sys.exit(f"unequal work: {track} has shape {ours.shape} here, {theirs.shape} there")
+        near = theirs >= theirs.max(axis=(1, 2), keepdims=True) - 80
+        worst = max(worst, float(np.abs(ours - theirs)[near].max()))
+    if worst > 0.07:  # one step of float16 at 64 to 128 dB
+        sys.exit(f"unequal work: results differ by {worst:.3f} dB")
+    return worst
+
+
+def main() -> None:
+    """Run both contenders and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/gtzan-part"))
+    parser.add_argument("--small", type=int, default=85, help="tracks of the small run")
+    parser.add_argument("--large", type=int, default=680, help="tracks of the large run")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--save", type=Path, help="folder for pipeline.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sizes = {"small": options.small, "large": options.large}
+        for size, count in sizes.items():
+            copies(options.data, folder / size, count)
+        took: dict[tuple[str, str], list[float]] = {}
+        for repeat in range(options.repeats):
+            for size in sizes:
+                contenders = commands(folder / size, folder, options.workers)
+                for contender, (command, made) in contenders.items():
+                    took.setdefault((contender, size), []).append(seconds(command, made))
+                if repeat == 0 and size == "small":
+                    difference = check_equal(folder / "ours.zarr", folder / "librosa")
+    extra = options.large - options.small
+    figures: dict[str, object] = {
+        "tracks": sizes,
+        "workers": options.workers,
+        "repeats": options.repeats,
+        "largest_difference_db": round(difference, 4),
+    }
+    per_track = {}
+    for contender in ("audiospec", "librosa script"):
+        large, small = took[contender, "large"], took[contender, "small"]
+        each = [(a - b) / extra for a, b in zip(large, small, strict=True)]
+        per_track[contender] = each
+        start = statistics.median(small) - options.small * statistics.median(each)
+        figures[contender] = {
+            "ms_per_track": round(1e3 * statistics.median(each), 2),
+            "ms_per_track_runs": [round(1e3 * value, 2) for value in each],
+            "start_up_s": round(start, 2),
+            "small_run_s": round(statistics.median(small), 2),
+            "large_run_s": round(statistics.median(large), 2),
+        }
+    ratios = [b / a for a, b in zip(*per_track.values(), strict=True)]
+    figures["ratio"] = round(statistics.median(ratios), 2)
+    figures["ratio_runs"] = [round(ratio, 2) for ratio in ratios]
+    for contender in per_track:
+        values = figures[contender]
+        assert isinstance(values, dict)
+        print(f"{contender:15s} {values['ms_per_track']:7.2f} ms a track, start-up {values['start_up_s']:.2f} s")
+    print(f"audiospec is {figures['ratio']}× as fast, start-up aside (runs: {figures['ratio_runs']})")
+    print(f"results agree to {difference:.3f} dB (float16 steps)")
+    if options.save:
+        print(f"saved to {save('pipeline', figures, options.save)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Progress on stderr: bars on a terminal, now and then a line anywhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: Called with what is worked on, how much is done, how much there is, and the same in words.
+Step = Callable[[str, float, float, str], None]
+
+#: Without a terminal: a line for each tenth, but not before so many seconds …
+SHORTEST_PAUSE = 2.0
+#: … and at the latest after so many.
+LONGEST_PAUSE = 60.0
+
+
+@contextmanager
+def progress(quiet: bool = False) -> Iterator[Step]:
+    """Show progress while the block runs.
+
+    Parameters
+    ----------
+    quiet : bool
+        Whether to show none.
+
+    Yields
+    ------
+    Step
+    """
+    if quiet:
+        yield lambda *_: None
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with _bars() as step:
+            yield step
+    else:
+        yield _Lines().step
+
+
+@contextmanager
+def _bars() -> Iterator[Step]:
+    """One bar for each thing that is worked on; they go when all is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=max(8, min(40, console.width - 80))),
+        TextColumn("{task.fields[text]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def step(name: str, done: float, total: float, text: str) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, text=text)
+            bars.update(tasks[name], completed=done, total=total, text=text)
+
+        yield step
+
+
+class _Lines:
+    """A line now and then."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.share = 0.0
+        self.time = float("-inf")
+
+    def step(self, name: str, done: float, total: float, text: str) -> None:
+        share, now = done / total if total else 1.0, time.monotonic()
+        if name != self.name or share < self.share:  # another thing, or the same again
+            self.name, self.share, self.time = name, 0.0, float("-inf")
+        pause = now - self.time
+        if pause >= LONGEST_PAUSE or (pause >= SHORTEST_PAUSE and int(share * 10) > int(self.share * 10)):
+            self.share, self.time = share, now
+            print(f"{name}: {text}", file=sys.stderr, flush=True)

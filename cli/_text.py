@@ -1,0 +1,173 @@
+"""How commands write: lines, tables, JSON, sizes and times.
+
+On a terminal there is some colour; anywhere else plain text. Names and labels are somebody's own: they are
+shown letter by letter, never read as markup, and control characters are escaped.
+"""
+
+from __future__ import annotations
+
+import codecs
+import inspect
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from audiospec.datasets.base import shown
+from audiospec.registry import Registry
+
+#: Reasons that are printed at the end of a run; `store info --problems` prints all.
+MOST_REASONS = 20
+
+_PLAIN = {"×": "x", "→": "->", "…": "...", "–": "-", "≤": "<=", "≥": ">="}
+
+
+def encode_plainly(*streams: TextIO) -> None:
+    """Make streams write what their encoding lacks as something close to it, or escaped; never fail."""
+    codecs.register_error("plainly", _plainly)
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="plainly")
+
+
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    text = error.object[error.start : error.end]
+    plain = "".join(_PLAIN.get(char, char) for char in text)
+    return plain.encode("ascii", "backslashreplace").decode(), error.end
+
+
+def say(text: str = "", style: str = "") -> None:
+    """Print one line; `style` (of rich) is for terminals."""
+    text = shown(text)
+    if not (style and sys.stdout.isatty()):
+        print(text)
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console().print(Text(text, style=style), soft_wrap=True)
+
+
+def table(
+    rows: Sequence[Sequence[str]],
+    head: Sequence[str] = (),
+    *,
+    styles: Sequence[str] = ("bold",),
+    indent: int = 0,
+) -> None:
+    """Print rows of text in aligned columns; on a terminal the last column is wrapped.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        All of one length.
+    head : sequence of str
+        Titles of the columns.
+    styles : sequence of str
+        Of the first columns.
+    indent : int
+        Spaces before the first column.
+    """
+    rows = [[shown(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        lines = [*([head] if head else []), *rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            print((" " * indent + "  ".join(cells)).rstrip())
+        return
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(head), header_style="dim")
+    width = max((len(row) for row in rows), default=len(head))
+    for number in range(width):
+        style = styles[number] if number < len(styles) else ""
+        title = head[number] if head else ""
+        last = number == width - 1
+        grid.add_column(title, style=style, no_wrap=not last, overflow="fold" if last else "ellipsis")
+    for row in rows:
+        grid.add_row(*map(Text, row))
+    Console().print(Padding(grid, (0, 0, 0, indent)))
+
+
+def facts(pairs: Mapping[str, str], indent: int = 2) -> None:
+    """Print names and values in two columns."""
+    table(list(pairs.items()), styles=("dim",), indent=indent)
+
+
+def reasons(title: str, found: Mapping[str, str], most: int | None, where: str = "") -> None:
+    """Print a count, then tracks and the reasons why they have no rows.
+
+    Parameters
+    ----------
+    title : str
+        What the count is of; begins the first line.
+    found : mapping
+        Track id → reason. Nothing is printed if it is empty.
+    most : int or None
+        Print no more than so many. None: all.
+    where : str
+        The command that prints the rest.
+    """
+    if not found:
+        return
+    say(f"{title}:", "yellow")
+    pairs = list(found.items())[:most]
+    table(pairs, styles=("",), indent=2)
+    if len(found) > len(pairs):
+        say(f"  … and {len(found) - len(pairs)} more: {where}")
+
+
+def emit(event: str, **values: Any) -> None:
+    """Print one event of ``--json`` as one line."""
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+def count(number: int, noun: str) -> str:
+    """``"1 track"``, ``"2 tracks"``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def size(count: float) -> str:
+    """Bytes in words, such as ``"84.4 MB"``."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}" if count < 999.5 * scale else f"{count / scale:.0f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def clock(seconds: float) -> str:
+    """A time in words, such as ``"12.3 s"``, ``"3 min 20 s"``, ``"1 h 02 min"``."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def by(shape: Sequence[int]) -> str:
+    """A shape, such as ``"255 × 192 × 862"``."""
+    return " × ".join(map(str, shape))
+
+
+def listing(registry: Registry[Any]) -> None:
+    """Print the names in a registry, each with its line."""
+    table([(name, registry.summary(name)) for name in registry])
+
+
+def body(cls: type[object]) -> None:
+    """Print what a class's docstring says before its sections, without its first line."""
+    text = inspect.cleandoc(cls.__doc__ or "").partition("\n")[2]
+    text = re.split(r"^\w+\n-+$", text, maxsplit=1, flags=re.MULTILINE)[0]
+    for paragraph in re.split(r"\n\n+", text.strip()):
+        if paragraph:
+            for line in textwrap.wrap(paragraph.replace("`", "").replace("\n", " "), 96):
+                say(f"  {line}")
+            say()

@@ -1,0 +1,41 @@
+"""datasets: what datasets there are, and all about one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from audiospec.cli._text import body, facts, listing, say, size
+from audiospec.datasets.base import Dataset, datasets
+
+EPILOG = "Example: audiospec datasets gtzan"
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Tell all about one dataset.", show_default=False)
+    ] = None,
+) -> None:
+    """List the datasets, or tell all about one."""
+    if name is None:
+        listing(datasets)
+        return
+    dataset = datasets[name]
+    say(f"{name}: {datasets.summary(name)}", "bold")
+    body(dataset)
+    facts({title: value for title, value in _facts(dataset).items() if value})
+
+
+def _facts(dataset: type[Dataset]) -> dict[str, str]:
+    labels = ", ".join(f"{label} {tracks}" for label, tracks in dataset.expected.items())
+    return {
+        "expects": dataset.layout,
+        "full set": f"{sum(dataset.expected.values())} tracks: {labels}" if labels else "",
+        "citation": dataset.citation,
+        "licence": dataset.licence,
+        "homepage": dataset.homepage,
+        "download": ", or ".join(
+            remote.url + (f" ({size(remote.bytes)})" if remote.bytes else "") for remote in dataset.remotes
+        ),
+    }

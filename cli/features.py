@@ -1,0 +1,59 @@
+"""features: what can be computed, and the fields of a feature's spec."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from typing import Annotated
+
+import typer
+
+from audiospec.cli._text import body, listing, say, table
+from audiospec.spec import FeatureSpec, features, spec_class
+
+EPILOG = "Example: audiospec features mel"
+
+_PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=^\w+\n-+$|\Z)", re.MULTILINE | re.DOTALL)
+_PARAMETER = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", re.MULTILINE)
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Tell all about one feature.", show_default=False)
+    ] = None,
+) -> None:
+    """List the features, or the fields of one's spec."""
+    if name is None:
+        listing(features)
+        return
+    cls = spec_class(name)
+    say(f"{name}: {features.summary(name)}", "bold")
+    body(cls)
+    docs = field_docs(cls)
+    rows = [(field.name, _default(field), docs.get(field.name, "")) for field in dataclasses.fields(cls)]
+    table(rows, ("field", "default", "meaning"), indent=2)
+    say(f"set one with: audiospec featurize DATASET --features {name} --set FIELD=VALUE", "dim")
+
+
+def field_docs(cls: type[FeatureSpec]) -> dict[str, str]:
+    """What the docstrings of a spec's class and of its bases say of the fields.
+
+    Parameters
+    ----------
+    cls : type of FeatureSpec
+        With docstrings in numpy's style.
+    """
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        for section in _PARAMETERS.findall(inspect.cleandoc(base.__doc__ or "") + "\n"):
+            for names, text in _PARAMETER.findall(section):
+                plain = " ".join(text.replace("``", "").replace("`", "").split())
+                docs.update(dict.fromkeys(re.split(", *", names), plain))
+    return docs
+
+
+def _default(field: dataclasses.Field[object]) -> str:
+    if field.default is dataclasses.MISSING:
+        return "required"
+    return "none" if field.default is None else str(field.default)

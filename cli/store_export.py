@@ -1,0 +1,28 @@
+"""store export: copy a store to another format."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiospec.cli._text import say, size
+from audiospec.datasets.base import shown
+
+EPILOG = "Example: audiospec store export gtzan.zarr gtzan.h5"
+
+
+def command(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A feature store.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="DST", help="The copy; its suffix, .zarr or .h5, chooses the format.")
+    ],
+) -> None:
+    """Copy a whole store, to the other format or the same."""
+    from audiospec.stores.base import open_store
+
+    store = open_store(source)
+    copy = store.export(target, lambda view: print(f"copying {shown(view)}", file=sys.stderr))
+    say(f"{source} ({size(store.bytes_on_disk())}) → {target} ({size(copy.bytes_on_disk())})")

@@ -1,0 +1,28 @@
+"""stores: the formats that a feature store can have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from audiospec.cli._text import body, facts, listing, say
+
+EPILOG = "Example: audiospec stores zarr"
+
+
+def command(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Tell all about one format.", show_default=False)
+    ] = None,
+) -> None:
+    """List the formats of stores, or tell all about one."""
+    from audiospec.stores.base import stores
+
+    if name is None:
+        listing(stores)
+        return
+    store = stores[name]
+    say(f"{name}: {stores.summary(name)}", "bold")
+    body(store)
+    facts({"suffixes": ", ".join(store.suffixes)})

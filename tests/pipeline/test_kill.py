@@ -1,0 +1,214 @@
+"""Death at any moment: of the parent, of a worker, of both; and what the next call finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import soundfile
+
+import audiospec
+from audiospec import pipeline
+from audiospec.engines.local import LocalEngine
+from audiospec.errors import EngineError, SpecError
+from audiospec.stores.base import open_store, work_folder
+
+#: A run without a `__main__` guard, as people write it. The slow backend gives time to kill it.
+SCRIPT = """
+import sys
+import audiospec
+view = audiospec.featurize("folder", data=sys.argv[1], chunk=2, store=sys.argv[2], workers=2, backend="conv")
+print(len(view))
+"""
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty tracks of 6 s."""
+    folder = tmp_path_factory.mktemp("kill") / "music"
+    for number in range(20):
+        path = folder / "ab"[number % 2] / f"{number:02d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(22050 * 6), 22050)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of a run that nothing disturbed."""
+    store = tmp_path_factory.mktemp("unbroken") / "s.zarr"
+    audiospec.featurize("folder", data=music, chunk=2, store=store, workers=0, backend="conv")
+    return store
+
+
+def _start(music: Path, store: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(music), str(store)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def _wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def _commits(store: Path) -> list[Path]:
+    return list(work_folder(store).glob("*/*.json"))
+
+
+@pytest.mark.parametrize("how", ["parent", "parent and workers", "interrupt"])
+@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
+def test_a_killed_run_is_finished_by_the_next(
+    kit: Any,
+    music: Path,
+    unbroken: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    suffix: str,
+) -> None:
+    store = tmp_path / f"s{suffix}"
+    run = _start(music, store)
+    _wait_until(lambda: len(_commits(store)) >= 3)
+    workers = psutil.Process(run.pid).children()
+    assert len(workers) == 2
+    if how == "interrupt":
+        run.send_signal(signal.SIGINT)
+    else:
+        run.kill()
+    if how == "parent and workers":
+        for worker in workers:
+            worker.kill()
+    run.communicate()
+    psutil.wait_procs(workers, timeout=20)
+    assert not any(worker.is_running() and worker.status() != "zombie" for worker in workers)
+    assert not store.exists()
+    before = {file: file.stat().st_mtime_ns for file in _commits(store)}
+    assert len(before) >= 3
+
+    kept: dict[Path, int] = {}
+    publish = pipeline._Builder.publish
+
+    def spy(builder: pipeline._Builder) -> Any:
+        kept.update({file: file.stat().st_mtime_ns for file in before})
+        return publish(builder)
+
+    monkeypatch.setattr(pipeline._Builder, "publish", spy)
+    audiospec.featurize("folder", data=music, chunk=2, store=store, workers=0, backend="conv")
+    assert kept == before  # finished shards were not done again
+    assert kit.contents(open_store(store)) == kit.contents(open_store(unbroken))
+    assert not work_folder(store).exists()
+
+
+def test_a_killed_worker_is_replaced(kit: Any, music: Path, unbroken: Path, tmp_path: Path) -> None:
+    run = _start(music, tmp_path / "s.zarr")
+    _wait_until(lambda: len(_commits(tmp_path / "s.zarr")) >= 1)
+    psutil.Process(run.pid).children()[0].kill()
+    out, err = run.communicate(timeout=120)
+    assert (run.returncode, out.strip(), err) == (0, b"60", b"")
+    assert kit.contents(open_store(tmp_path / "s.zarr")) == kit.contents(open_store(unbroken))
+
+
+@pytest.fixture
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Task functions in a module that workers can import."""
+    (tmp_path / "killing_tasks.py").write_text(
+        "import os, sys, pathlib\n"
+        "from audiospec.errors import SpecError\n"
+        "def work(task):\n"
+        "    print('noise on standard output')\n"
+        "    yield {'number': task['number']}\n"
+        "    if task.get('once') and not pathlib.Path(task['once']).exists():\n"
+        "        pathlib.Path(task['once']).touch()\n"
+        "        os._exit(3)\n"
+        "    if task.get('always'):\n"
+        "        sys.stderr.write('the last words\\n'); sys.stderr.flush()\n"
+        "        os.kill(os.getpid(), 11)\n"
+        "    if task.get('raise'):\n"
+        "        raise SpecError('as it was raised')\n"
+        "    if task.get('bug'):\n"
+        "        1 / 0\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return "killing_tasks:work"
+
+
+def test_the_engine_gives_every_result(tasks: str) -> None:
+    results = LocalEngine(3).run(tasks, [{"number": n} for n in range(20)])
+    assert sorted(result["number"] for result in results) == list(range(20))
+
+
+def test_a_task_whose_worker_dies_once_is_tried_again(tasks: str, tmp_path: Path) -> None:
+    work = [{"number": n, "once": str(tmp_path / "died") if n == 2 else ""} for n in range(5)]
+    results = [result["number"] for result in LocalEngine(2).run(tasks, work)]
+    assert sorted(results) == [0, 1, 2, 2, 3, 4]  # it had given its result before it died
+
+
+def test_a_task_that_kills_two_workers_is_named(tasks: str) -> None:
+    work = [{"number": 0, "always": True, "tracks": {"7": {"file": "bad.mp3"}}}]
+    with pytest.raises(EngineError, match=r"died twice over bad\.mp3 .* \(killed by signal 11: the last words\)"):
+        list(LocalEngine(1).run(tasks, work))
+
+
+def test_errors_of_tasks_keep_their_type(tasks: str) -> None:
+    with pytest.raises(SpecError, match="^as it was raised$"):
+        list(LocalEngine(1).run(tasks, [{"number": 0, "raise": True}]))
+    with pytest.raises(EngineError, match="ZeroDivisionError"):
+        list(LocalEngine(1).run(tasks, [{"number": 0, "bug": True}]))
+
+
+def test_closing_the_results_ends_the_workers(tasks: str) -> None:
+    results = LocalEngine(2).run(tasks, [{"number": n} for n in range(50)])
+    next(results)
+    mine = [p for p in psutil.Process().children() if "_worker" in " ".join(p.cmdline())]
+    assert mine
+    results.close()  # type: ignore[attr-defined]
+    assert not any(process.is_running() for process in mine)
+
+
+_MEMORY = """
+import json, resource, sys
+import audiospec
+audiospec.featurize("folder", data=sys.argv[1], chunk=10, store=sys.argv[2], workers=1)
+print(json.dumps(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024))
+"""
+
+
+def _memory(folder: Path, store: Path) -> float:
+    """Peak resident memory of the worker in MB."""
+    out = subprocess.run(
+        [sys.executable, "-c", _MEMORY, str(folder), str(store)], capture_output=True, check=True
+    ).stdout
+    return float(json.loads(out))
+
+
+def test_a_worker_stays_under_900_mb_however_many_tracks_and_however_long(tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(22050 * 30)
+    for folder, count in (("few", 4), ("many", 60)):
+        for number in range(count):
+            path = tmp_path / folder / "x" / f"{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if number:
+                os.link(tmp_path / folder / "x" / "0.wav", path)
+            else:
+                soundfile.write(path, noise, 22050)
+    (tmp_path / "long" / "x").mkdir(parents=True)
+    with soundfile.SoundFile(tmp_path / "long" / "x" / "hour.wav", "w", 22050, 2, "PCM_16") as file:
+        for _ in range(120):
+            file.write(np.stack([noise, noise], axis=1))
+    peaks = {name: _memory(tmp_path / name, tmp_path / f"{name}.zarr") for name in ("few", "many", "long")}
+    assert max(peaks.values()) < 900
+    assert peaks["many"] < peaks["few"] + 100  # a full shard is 24 MB
+    assert peaks["long"] < peaks["few"] + 100
