@@ -255,9 +255,7 @@ def _header(file: soundfile.SoundFile, path: Path) -> AudioInfo:
         announced, held = (int(number) for number in cut.groups())
         # A writer that did not know the length (a pipe) announces the largest number.
         if held < announced < 0x7FFFFF00:
-            raise AudioError(
-                f"truncated: its header announces {announced} bytes of samples, it holds {held}"
-            )
+            raise AudioError(f"truncated: its header announces {announced} bytes of samples, it holds {held}")
     if file.format == "OGG" and not _has_ogg_end(path):
         raise AudioError("truncated: the Ogg stream has no end")
     counted = file.format not in _ESTIMATED or _is_counted_mp3(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 from audiospec.errors import SpecError
@@ -55,7 +56,7 @@ class Chunking:
     def __post_init__(self) -> None:
         hop = self.seconds if self.hop is None else self.hop
         for name, value in (("chunk", self.seconds), ("hop", hop), ("min_fill", self.min_fill)):
-            if not isinstance(value, int | float) or isinstance(value, bool):
+            if not isinstance(value, Real) or isinstance(value, bool):
                 raise SpecError(f"parameter {name} must be a number; got {value!r}")
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise SpecError(f"parameter chunk must be above 0 seconds; got {self.seconds:g}")

@@ -141,7 +141,9 @@ class _Worker:
             )
             wanted[-1].shard.facts.append(fact)
 
-    def _batches(self, recording: Recording, wanted: list[_Wanted]) -> Iterator[list[tuple[_Wanted, Wave, int]]]:
+    def _batches(
+        self, recording: Recording, wanted: list[_Wanted]
+    ) -> Iterator[list[tuple[_Wanted, Wave, int]]]:
         """Cut a recording's stream: batches of (wanted row, its `length` samples, samples of audio)."""
         held, position = np.zeros(0, np.float32), 0  # `held[0]` is sample `position`
         queue = list(wanted)
@@ -240,9 +242,7 @@ class _Wanted:
 
 
 @lru_cache(maxsize=4)
-def _prepared(
-    spec: FeatureSpec, backend: str | None, device: str, length: int
-) -> tuple[Frontend, float]:
+def _prepared(spec: FeatureSpec, backend: str | None, device: str, length: int) -> tuple[Frontend, float]:
     """A frontend, and its largest difference from float64."""
     made = frontend(spec, backend=backend, device=device)
     return made, made.parity(length)

@@ -54,9 +54,7 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
         )
     rows = view.rows_of(track)
     if chunk is not None and not 0 <= chunk < len(rows):
-        raise StoreError(
-            f"track {track!r} has chunks 0 to {len(rows) - 1} in view {view.name}; got {chunk}"
-        )
+        raise StoreError(f"track {track!r} has chunks 0 to {len(rows) - 1} in view {view.name}; got {chunk}")
     image, start, end = _image(view, rows if chunk is None else rows[chunk : chunk + 1])
     figure = Figure(figsize=(11, 4.2), dpi=150, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
@@ -149,5 +147,5 @@ def _frequency_axis(axes: Axes, view: View) -> None:
 
 
 def _short(text: str, most: int = 70) -> str:
-    """A text, without its middle if it is too long."""
+    """Shorten a text, leaving out its middle."""
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"

@@ -27,7 +27,7 @@ from audiospec.datasets.base import datasets
 from audiospec.engines.base import Engine
 from audiospec.engines.local import LocalEngine
 from audiospec.engines.serial import SerialEngine
-from audiospec.errors import DatasetError, DiskFullError, EngineError, SpecError, StoreError
+from audiospec.errors import DatasetError, DiskFullError, EngineError, StoreError
 from audiospec.manifest import Manifest, Track
 from audiospec.plan import Known, Plan, Shard, survey
 from audiospec.spec import FeatureSpec, MelSpec
@@ -291,9 +291,7 @@ def run(
             for view in finished:
                 Staging(work, view.name).clear()
     problems = {track.id: str(track.record["problem"]) for track in known if track.record["problem"]}
-    return Report(
-        path, len(known), problems, skipped, planned, finished, time.monotonic() - began
-    )
+    return Report(path, len(known), problems, skipped, planned, finished, time.monotonic() - began)
 
 
 def repair(
@@ -329,9 +327,7 @@ def repair(
             known = _survey(manifest, store, work, [(view.spec, view.chunking)])
             target = _Target(type(store), store.path, work, store.store_attributes())
             device, backend = view.info.made["device"], view.info.made["backend"]
-            builder = _Builder(
-                target, view.spec, view.chunking, known, _engine(workers), device, backend
-            )
+            builder = _Builder(target, view.spec, view.chunking, known, _engine(workers), device, backend)
             builder.distrusted = frozenset(int(row) for row in rows)
             builder.compute(progress)
             builder.publish()

@@ -166,7 +166,7 @@ def _look(file: Path, record: dict[str, Any], fact: Fact | None) -> Known:
 
 
 def _frames(record: Mapping[str, Any]) -> int:
-    return round(record["seconds"] * record["sample_rate"])
+    return round(float(record["seconds"]) * int(record["sample_rate"]))
 
 
 @dataclass(frozen=True)

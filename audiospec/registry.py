@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,8 +53,12 @@ class Registry(Generic[T]):
         """Decorator: enter ``entry`` under the name of the module that defines it."""
         module: str = entry.__module__
         name = module.rpartition(".")[2].replace("_", "-")
-        if self._entries.setdefault(name, entry) is not entry:
+        taken = module
+        if name in self._modules():  # the package's own name, whether or not it is imported yet
+            taken = f"{self.package}.{self._modules()[name]}"
+        elif name in self._entries:
             taken = self._entries[name].__module__
+        if taken != module or self._entries.setdefault(name, entry) is not entry:
             raise RegistryError(
                 f"{self.kind} {name!r} is registered twice, by {taken} and by {module}: rename one"
             )
@@ -96,7 +100,8 @@ class Registry(Generic[T]):
         modules = self._modules()
         if name in modules:
             spec = find_spec(f"{self.package}.{modules[name]}")
-            assert spec is not None and spec.origin is not None
+            assert spec is not None
+            assert spec.origin is not None
             doc = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
         else:
             doc = self[name].__doc__
@@ -108,11 +113,7 @@ class Registry(Generic[T]):
         """Entry name → module name, for the modules of the package."""
         package = importlib.import_module(self.package)
         names = (info.name for info in pkgutil.iter_modules(package.__path__))
-        return {
-            name.replace("_", "-"): name
-            for name in names
-            if name != "base" and not name.startswith("_")
-        }
+        return {name.replace("_", "-"): name for name in names if name != "base" and not name.startswith("_")}
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         """Entry name → entry point, refusing a name that is taken already."""

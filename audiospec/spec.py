@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from audiospec.errors import SpecError, nearest
+from audiospec.errors import RegistryError, SpecError, nearest
 from audiospec.registry import Registry
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 features: Registry[type[Frontend]] = Registry("feature", "audiospec.features", "audiospec.features")
 
 _SPECS: dict[str, type[FeatureSpec]] = {}
+
+#: Below it float32 has few digits or none, and the logarithm of silence is minus infinity.
+_TINY = 1.2e-38
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,13 @@ class FeatureSpec(ABC):
     def __init_subclass__(cls, *, feature: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.feature = feature
+        other = _SPECS.setdefault(feature, cls)
+        # A module that is loaded again, as in a notebook, replaces its own.
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise RegistryError(
+                f"two specs are of feature {feature!r}: {other.__module__}.{other.__qualname__} and "
+                f"{cls.__module__}.{cls.__qualname__}; rename one"
+            )
         _SPECS[feature] = cls
 
     def __post_init__(self) -> None:
@@ -213,13 +223,13 @@ class MelSpec(FeatureSpec, feature="mel"):
             )
         _require(0 <= self.fmin < self.fmax, "fmin", f"from 0 to below fmax ({self.fmax:g} Hz)", self.fmin)
         _require(self.power > 0, "power", "above 0", self.power)
-        _require(self.amin > 0, "amin", "above 0", self.amin)
+        _require(self.amin >= _TINY, "amin", f"at least {_TINY}, the least of float32", self.amin)
         _require(self.ref == "max" or self.ref > 0, "ref", 'above 0, or "max"', self.ref)
         _require(self.top_db is None or self.top_db > 0, "top_db", "above 0, or none", self.top_db)
         if self.scale == "linear" and self.dtype == "float16":
-            raise SpecError(
-                'scale="linear" needs dtype="float32": power spans more than float16 can hold'
-            )
+            raise SpecError('scale="linear" needs dtype="float32": power spans more than float16 can hold')
+        bins = self.n_fft // 2 + 1
+        _require(self.n_mels <= 2 * bins, "n_mels", f"at most 2 for each of {bins} Fourier bins", self.n_mels)
         empty = self._empty_filters()
         if empty:
             raise SpecError(
@@ -235,13 +245,9 @@ class MelSpec(FeatureSpec, feature="mel"):
         return [_mel_to_hz(low + i * step, self.mel_scale) for i in range(self.n_mels + 2)]
 
     def _empty_filters(self) -> list[int]:
-        width = self.sample_rate / self.n_fft  # Hz between Fourier bins
-        edges = self.mel_edges
-        return [
-            i
-            for i in range(self.n_mels)
-            if (math.floor(edges[i] / width) + 1) * width >= edges[i + 2]
-        ]
+        # In Fourier bins. A bin on a filter's edge has no weight in it, or one that is a rounding error.
+        edges = [hz * self.n_fft / self.sample_rate for hz in self.mel_edges]
+        return [i for i in range(self.n_mels) if math.floor(edges[i] + 1e-6) + 1 >= edges[i + 2] - 1e-6]
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -268,9 +274,7 @@ class MelSpec(FeatureSpec, feature="mel"):
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
         """Centre of each mel bin in Hz, and of each frame in seconds from the chunk's start."""
         first = 0.0 if self.center else self.n_fft / 2
-        frames = [
-            (first + t * self.hop_length) / self.sample_rate for t in range(self.row_shape(samples)[1])
-        ]
+        frames = [(first + t * self.hop_length) / self.sample_rate for t in range(self.row_shape(samples)[1])]
         return {"mel": (self.mel_edges[1:-1], "Hz"), "frame": (frames, "s")}
 
 
@@ -307,7 +311,7 @@ def _hz_to_mel(hz: float, scale: str) -> float:
 
 def _mel_to_hz(mel: float, scale: str) -> float:
     if scale == "htk":
-        return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+        return 700.0 * (math.pow(10.0, mel / 2595.0) - 1.0)
     if mel < 15.0:
         return mel * 200.0 / 3.0
     return 1000.0 * math.exp((mel - 15.0) * math.log(6.4) / 27.0)
@@ -325,11 +329,13 @@ def _coerce(name: str, hint: Any, value: Any) -> Any:
     """
     for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
         if choice is type(None):
-            if value is None or value == "none":
+            if value is None or (isinstance(value, str) and value == "none"):
                 return None
         elif typing.get_origin(choice) is Literal:
             for literal in typing.get_args(choice):
-                if value == literal or (literal is None and value == "none"):
+                if (isinstance(value, type(literal)) and value == literal) or (
+                    literal is None and isinstance(value, str) and value == "none"
+                ):
                     return literal
         elif choice is bool:
             if isinstance(value, bool) or value in ("true", "false"):
@@ -337,7 +343,7 @@ def _coerce(name: str, hint: Any, value: Any) -> Any:
         elif choice is int or choice is float:
             number = _number(value)
             if number is not None and (choice is float or number.is_integer()):
-                return choice(number)
+                return choice(number) + 0  # -0.0 is 0.0
         elif isinstance(value, choice):
             return value
     raise SpecError(f"parameter {name} must be {_expected(hint)}; got {value!r}")

@@ -12,7 +12,19 @@ from pathlib import Path
 from typing import Any
 
 #: Packages whose versions bear on the figures.
-_PACKAGES = ("audiospec", "torch", "numpy", "scipy", "librosa", "numba", "nnaudio2", "soundfile", "soxr", "zarr", "h5py")
+_PACKAGES = (
+    "audiospec",
+    "torch",
+    "numpy",
+    "scipy",
+    "librosa",
+    "numba",
+    "nnaudio2",
+    "soundfile",
+    "soxr",
+    "zarr",
+    "h5py",
+)
 
 
 def machine() -> dict[str, Any]:

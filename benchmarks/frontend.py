@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="folder for frontend.json")
     options = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in _MALLOC.items()):
-        os.execve(  # noqa: S606 - this very script, in the workers' environment
+        os.execve(
             sys.executable,
             [sys.executable, "-m", "benchmarks.frontend", *sys.argv[1:]],
             {**os.environ, **_MALLOC},
@@ -56,7 +56,14 @@ def main() -> None:
 
     def by_librosa(i: int) -> np.ndarray:
         mel = librosa.feature.melspectrogram(
-            y=waves[i], sr=22050, n_fft=2048, hop_length=256, n_mels=192, fmax=8000, htk=True, pad_mode="reflect"
+            y=waves[i],
+            sr=22050,
+            n_fft=2048,
+            hop_length=256,
+            n_mels=192,
+            fmax=8000,
+            htk=True,
+            pad_mode="reflect",
         )
         return librosa.power_to_db(mel, top_db=None)
 

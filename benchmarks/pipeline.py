@@ -57,7 +57,17 @@ def commands(data: Path, folder: Path, workers: int) -> dict[str, tuple[list[str
     """Each contender's command, and what it writes."""
     store, arrays = folder / "ours.zarr", folder / "librosa"
     options = ["--chunk", "10", "--workers", str(workers)]
-    ours = [sys.executable, "-m", "audiospec", "featurize", "folder", "--data", str(data), "--store", str(store)]
+    ours = [
+        sys.executable,
+        "-m",
+        "audiospec",
+        "featurize",
+        "folder",
+        "--data",
+        str(data),
+        "--store",
+        str(store),
+    ]
     peer = [sys.executable, "-m", "benchmarks.peers.librosa_script", str(data), str(arrays)]
     return {
         "audiospec": ([*ours, *options], store),
@@ -130,7 +140,9 @@ def main() -> None:
     for contender in per_track:
         values = figures[contender]
         assert isinstance(values, dict)
-        print(f"{contender:15s} {values['ms_per_track']:7.2f} ms a track, start-up {values['start_up_s']:.2f} s")
+        print(
+            f"{contender:15s} {values['ms_per_track']:7.2f} ms a track, start-up {values['start_up_s']:.2f} s"
+        )
     print(f"audiospec is {figures['ratio']}× as fast, start-up aside (runs: {figures['ratio_runs']})")
     print(f"results agree to {difference:.3f} dB (float16 steps)")
     if options.save:

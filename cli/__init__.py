@@ -24,54 +24,45 @@ from audiospec.cli import (
     store_verify,
     stores,
 )
+from audiospec.cli._help import Command, Help, help_if_asked
 from audiospec.cli._text import emit, encode_plainly
 from audiospec.datasets.base import shown
 from audiospec.errors import AudiospecError
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
-
-
-def _version(asked: bool) -> None:
-    if asked:
-        print(f"audiospec {__version__}")
-        raise typer.Exit
-
-
-def _root(
-    context: typer.Context,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error (or set AUDIOSPEC_DEBUG=1).")
-    ] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,
-) -> None:
-    """Audio in, features out: from a folder of audio to a feature store."""
-    if debug:
-        os.environ["AUDIOSPEC_DEBUG"] = "1"
-    _help_if_bare(context)
-
-
-def _store(context: typer.Context) -> None:
-    """Look into a feature store, check it, copy it."""
-    _help_if_bare(context)
-
-
-def _help_if_bare(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        print(context.get_help())
-
-
 app = typer.Typer(
     add_completion=False,
-    callback=_root,
-    context_settings=_SETTINGS,
+    add_help_option=False,
     epilog="Start with: audiospec featurize demo",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-store = typer.Typer(rich_markup_mode=None, callback=_store, context_settings=_SETTINGS, invoke_without_command=True)
+store = typer.Typer(add_help_option=False, invoke_without_command=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _audiospec(
+    context: typer.Context,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error, as AUDIOSPEC_DEBUG=1 does.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    help: Help = False,
+) -> None:
+    """Audio in, features out: from a folder of audio to a feature store."""
+    if version:
+        print(f"audiospec {__version__}")
+        raise typer.Exit
+    if debug:
+        os.environ["AUDIOSPEC_DEBUG"] = "1"  # workers take it over
+    help_if_asked(context, help)
+
+
+@store.callback()
+def _store(context: typer.Context, help: Help = False) -> None:
+    """Look into a feature store, check it, copy it."""
+    help_if_asked(context, help)
+
 
 for _group, _name, _module in (
     (app, "featurize", featurize),
@@ -83,7 +74,8 @@ for _group, _name, _module in (
     (store, "verify", store_verify),
     (store, "export", store_export),
 ):
-    _group.command(_name, epilog=_module.EPILOG, context_settings=_SETTINGS)(_module.command)
+    _settings = {"help_option_names": ["--help", "-h"]}
+    _group.command(_name, cls=Command, epilog=_module.EPILOG, context_settings=_settings)(_module.command)
 app.add_typer(store, name="store")
 
 
@@ -138,36 +130,33 @@ def _terminate(*_: object) -> NoReturn:
 
 def _explain(error: BaseException) -> int:
     """Print an error as one line, or as one event of ``--json``; return the exit status."""
-    status, message = _meaning(error)
+    debug = os.environ.get("AUDIOSPEC_DEBUG", "0") not in ("", "0")
+    status, message = _meaning(error, debug)
     # A usage error comes before options are parsed, so the arguments themselves are asked.
     if "--json" in sys.argv:
         emit("error", type=type(error).__name__, message=message)
     elif isinstance(error, KeyboardInterrupt):
-        print(f"\n{message}" if sys.stderr.isatty() else message, file=sys.stderr)
+        print(message, file=sys.stderr)
     else:
         print(f"error: {shown(message)}", file=sys.stderr)
-    if os.environ.get("AUDIOSPEC_DEBUG", "0") not in ("", "0"):
+    if debug:
         traceback.print_exception(error)
     return status
 
 
-def _meaning(error: BaseException) -> tuple[int, str]:
-    """Exit status and message for an error."""
+def _meaning(error: BaseException, debug: bool) -> tuple[int, str]:
+    """Exit status and message for an error; without `debug`, the message tells how to learn more."""
     if isinstance(error, KeyboardInterrupt):
         status = 143 if isinstance(error, Terminated) else 130
         return status, "stopped; run the same command again to go on"
     if isinstance(error, AudiospecError):
         line, _, rest = str(error).partition("\n")
-        return 2, line + (" (run again with --debug to see more)" if rest else "")
+        return 2, line + (" (run again with --debug to see more)" if rest and not debug else "")
     if isinstance(error, OSError):
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        return 2, f"{what} ({type(error).__name__})"
-    if hasattr(error, "format_message"):  # Typer's and Click's usage errors, whichever is installed
-        path = error.ctx.command_path if getattr(error, "ctx", None) else "audiospec"
+        return 2, f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if isinstance(error, typer.TyperException):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "audiospec"
         return 2, f"{' '.join(error.format_message().split())} (see `{path} --help`)"
-    text = " ".join(str(error).split())
-    return 1, (
-        f"unexpected {type(error).__name__}: {text} (run again with --debug for the traceback)"
-        if os.environ.get("AUDIOSPEC_DEBUG", "0") in ("", "0")
-        else f"unexpected {type(error).__name__}: {text}"
-    )
+    hint = "" if debug else " (run again with --debug for the traceback)"
+    return 1, f"unexpected {type(error).__name__}: {' '.join(str(error).split())}{hint}"

@@ -130,12 +130,12 @@ def emit(event: str, **values: Any) -> None:
 
 
 def count(number: int, noun: str) -> str:
-    """``"1 track"``, ``"2 tracks"``."""
+    """Put a count in words, such as ``"1 track"``, ``"2 tracks"``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def size(count: float) -> str:
-    """Bytes in words, such as ``"84.4 MB"``."""
+    """Put a number of bytes in words, such as ``"84.4 MB"``."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.3g} {unit}" if count < 999.5 * scale else f"{count / scale:.0f} {unit}"
@@ -143,7 +143,7 @@ def size(count: float) -> str:
 
 
 def clock(seconds: float) -> str:
-    """A time in words, such as ``"12.3 s"``, ``"3 min 20 s"``, ``"1 h 02 min"``."""
+    """Put a time in words, such as ``"12.3 s"``, ``"3 min 20 s"``, ``"1 h 02 min"``."""
     if seconds < 59.95:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -153,7 +153,7 @@ def clock(seconds: float) -> str:
 
 
 def by(shape: Sequence[int]) -> str:
-    """A shape, such as ``"255 × 192 × 862"``."""
+    """Put a shape in words, such as ``"255 × 192 × 862"``."""
     return " × ".join(map(str, shape))
 
 

@@ -37,7 +37,7 @@ def command(
 
 
 def field_docs(cls: type[FeatureSpec]) -> dict[str, str]:
-    """What the docstrings of a spec's class and of its bases say of the fields.
+    """Read what the docstrings of a spec's class and of its bases say of its fields.
 
     Parameters
     ----------

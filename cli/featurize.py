@@ -29,10 +29,10 @@ _DEFAULTS = {field.name: field.default for field in dataclasses.fields(MelSpec)}
 
 
 def _field(name: str, metavar: str, help: str) -> Any:
-    """The option of a field of MelSpec; the spec itself says what its default is and what it may be."""
+    """Make the option of a field of MelSpec; the spec knows its default, and checks its value."""
     default = "none" if _DEFAULTS[name] is None else _DEFAULTS[name]
     flag = f"--{name.replace('_', '-')}"
-    help = f"{help} ({default})"
+    help = f"{help} ({default})."
     return typer.Option(flag, metavar=metavar, help=help, rich_help_panel=_FEATURES)
 
 
@@ -210,7 +210,7 @@ def _names(features: list[str] | None) -> list[str]:
 
 
 def _assignments(texts: list[str]) -> dict[str, str]:
-    """The values of ``--set``."""
+    """Read the values of ``--set``."""
     values = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -221,7 +221,7 @@ def _assignments(texts: list[str]) -> dict[str, str]:
 
 
 def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:
-    """The specs of some features; a value goes to each of them that has such a field."""
+    """Make the specs of some features; a value goes to each of them that has such a field."""
     classes = [spec_class(name) for name in features]
     fields = [{field.name for field in dataclasses.fields(cls)} for cls in classes]
     for name in values.keys() - set().union(*fields):

@@ -43,11 +43,11 @@ def command(
 
 
 def _usual_view(store: FeatureStore) -> View:
-    """The view that shows most at a time; if none can be drawn, let the store say what there is."""
+    """Choose the view that shows most at a time; if none can be drawn, the store says what there is."""
     drawable = [view for view in store.views() if view.spec.dims == ("mel", "frame")]
     return max(drawable, key=lambda view: view.chunking.seconds, default=None) or store.view()
 
 
 def _file_name(track: str) -> str:
-    """A file name for a track's picture, safe on any system."""
+    """Make a file name for a track's picture, safe on any system."""
     return re.sub(r"[^\w.-]+", "-", track).strip(".-")[:100] + ".png"

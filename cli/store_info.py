@@ -77,7 +77,7 @@ def _labels(store: FeatureStore) -> str:
 
 
 def _facts(view: View, more: str) -> dict[str, str]:
-    """What the lines of one view say."""
+    """Say all about one view, name by name."""
     changed, usual = _fields(view.spec)
     chunking, made = view.chunking, view.info.made
     skipped, stale = len(view.skipped()), view.stale()
@@ -98,8 +98,9 @@ def _facts(view: View, more: str) -> dict[str, str]:
 
 
 def _fields(spec: FeatureSpec) -> tuple[str, str]:
-    """The fields that are not at their defaults, and those that are, in words."""
-    changed, usual = [], []
+    """Put the fields that are not at their defaults, and those that are, in words."""
+    changed: list[str] = []
+    usual: list[str] = []
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
         text = f"{field.name} {'none' if value is None else value}"
@@ -108,7 +109,7 @@ def _fields(spec: FeatureSpec) -> tuple[str, str]:
 
 
 def _object(store: FeatureStore) -> dict[str, Any]:
-    """What ``--json`` prints."""
+    """Gather what ``--json`` prints."""
     return {
         "store": str(store.path),
         "dataset": store.dataset,

@@ -78,9 +78,8 @@ def _check(views: list[View], step: Step) -> dict[str, NDArray[np.int64]]:
             continue
         found[view.name] = rows
         tracks = list(dict.fromkeys(view.ids[rows].tolist()))
-        names = ", ".join(tracks[:MOST_TRACKS]) + (", …" if len(tracks) > MOST_TRACKS else "")
-        text = f"{view.name}: {count(total, 'row')} checked, {len(rows)} damaged, of {count(len(tracks), 'track')}"
-        say(f"{text}: {names}", "red")
+        damage = f"{len(rows)} damaged, of {_named(tracks)}"
+        say(f"{view.name}: {count(total, 'row')} checked, {damage}", "red")
     return found
 
 
@@ -89,6 +88,11 @@ def _print_stale(store: FeatureStore) -> None:
     for view in store.views():
         stale = view.stale()
         if stale:
-            names = ", ".join(stale[:MOST_TRACKS]) + (", …" if len(stale) > MOST_TRACKS else "")
-            changed = f"{count(len(stale), 'track')} of changed audio: {names}"
-            say(f"{view.name}: {changed} (no damage; `audiospec featurize` computes them again)", "yellow")
+            hint = "no damage; `audiospec featurize` computes them again"
+            say(f"{view.name}: audio has changed since, of {_named(stale)} ({hint})", "yellow")
+
+
+def _named(tracks: list[str]) -> str:
+    """Count tracks and name the first."""
+    names = ", ".join(tracks[:MOST_TRACKS]) + (", …" if len(tracks) > MOST_TRACKS else "")
+    return f"{count(len(tracks), 'track')}: {names}"

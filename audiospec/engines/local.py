@@ -16,6 +16,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from audiospec import errors
@@ -32,7 +33,10 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from audiospec.engines import _worker; _worker.main()"
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from audiospec.engines._worker import main; main()"
+)
 
 
 class LocalEngine:
@@ -92,14 +96,12 @@ class LocalEngine:
 class _Worker:
     """A child process, the thread that listens to it, and the task that it has."""
 
-    def __init__(
-        self, function: str, events: queue.Queue[tuple[_Worker, dict[str, Any] | None]]
-    ) -> None:
+    def __init__(self, function: str, events: queue.Queue[tuple[_Worker, dict[str, Any] | None]]) -> None:
         self.task: dict[str, Any] | None = None
         self.deaths = 0
         self._events = events
         # What decoders print is of no use while all goes well, and of much use if the worker dies.
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, json.dumps(sys.path), function],
             stdin=subprocess.PIPE,
@@ -116,11 +118,9 @@ class _Worker:
         """Send a task, on whose account so many workers have died."""
         self.task, self.deaths = task, deaths
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # if it has died, the listener says so
             self._process.stdin.write(json.dumps(task).encode() + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it has died: the listener says so
 
     def stop(self) -> None:
         """End the process, whatever it does; what it has committed stays."""
@@ -129,10 +129,8 @@ class _Worker:
         self._listener.join()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             assert stream is not None
-            try:
+            with suppress(BrokenPipeError):
                 stream.close()
-            except BrokenPipeError:
-                pass
 
     def obituary(self) -> str:
         """One line on how the process died, and over what."""

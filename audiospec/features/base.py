@@ -65,7 +65,8 @@ class Frontend(nn.Module):
         Returns
         -------
         Tensor, shape (..., *spec.row_shape(samples)), of the same dtype
-            A row depends on its own chunk alone, whatever else is in the batch.
+            A row depends on its own chunk alone, whatever else is in the batch. It is computed in the
+            module's precision (float32, or float64 after ``.double()``), also under autocast.
 
         Raises
         ------
@@ -78,8 +79,10 @@ class Frontend(nn.Module):
                 f"{tuple(waves.shape)}, {waves.dtype}"
             )
         shape = self.spec.row_shape(waves.shape[-1])
-        rows = self.compute(waves.reshape(-1, waves.shape[-1]))
-        return rows.reshape(*waves.shape[:-1], *shape)
+        # Half precision would cost more decimals than any model could win back.
+        with torch.autocast(waves.device.type, enabled=False):
+            rows = self.compute(waves.reshape(-1, waves.shape[-1]))
+        return rows.reshape(*waves.shape[:-1], *shape).to(waves.dtype)
 
     @abstractmethod
     def parity(self, samples: int) -> float:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
 from audiospec.spec import FeatureSpec, MelSpec, features
 
@@ -50,8 +51,8 @@ class MelFrontend(Frontend):
         # Constants are no part of a checkpoint: the spec gives them again.
         window = torch.hann_window(spec.n_fft, periodic=True, dtype=torch.float64).float()
         self.register_buffer("window", window, persistent=False)
-        # get_mel puts the last of its 1 + n_fft // 2 bins at half the rate that it is given; an odd n_fft has
-        # its last bin half a bin below that.
+        # get_mel puts the last of its 1 + n_fft // 2 bins at half the rate that it is given; an odd n_fft
+        # has its last bin half a bin below that.
         rate = spec.sample_rate * (1 if spec.n_fft % 2 == 0 else 1 - 1 / spec.n_fft)
         filters = torch.from_numpy(
             get_mel(
@@ -70,10 +71,17 @@ class MelFrontend(Frontend):
 
     def compute(self, waves: Tensor) -> Tensor:
         """Log-mel spectrograms (B, n_mels, frames) of waves (B, samples)."""
-        blocked = waves.device.type == "cpu" and waves.dtype == self.mel.dtype == torch.float32
+        if self.mel.dtype not in (torch.float32, torch.float64):
+            raise SpecError(
+                f"a mel frontend computes in float32 or float64; this one was cast to {self.mel.dtype}: "
+                "leave it out of the cast (waves may be of any floating type)"
+            )
+        waves = waves.to(self.mel.dtype)
+        blocked = waves.device.type == "cpu" and waves.dtype == torch.float32
+        tracked = torch.is_grad_enabled() and waves.requires_grad
         if self.stft is not None:
             rows = self._by_convolution(waves)
-        elif blocked and not (torch.is_grad_enabled() and waves.requires_grad):
+        elif blocked and not tracked and not torch.compiler.is_compiling():
             rows = self._by_blocks(waves)
         else:
             rows = self._whole(waves)
@@ -190,6 +198,8 @@ def _nnaudio_stft(spec: MelSpec) -> nn.Module:
         output_format="Complex",
         verbose=False,
     )
+    for name, kernel in list(stft.named_buffers()):
+        stft.register_buffer(name, kernel, persistent=False)
     return stft
 
 

@@ -32,7 +32,14 @@ def featurize(path: Path, out: Path) -> None:
             continue
         chunk = np.pad(chunk, (0, CHUNK - len(chunk)))
         mel = librosa.feature.melspectrogram(
-            y=chunk, sr=rate, n_fft=2048, hop_length=256, n_mels=192, fmax=8000, htk=True, pad_mode="reflect"
+            y=chunk,
+            sr=rate,
+            n_fft=2048,
+            hop_length=256,
+            n_mels=192,
+            fmax=8000,
+            htk=True,
+            pad_mode="reflect",
         )
         rows.append(librosa.power_to_db(mel, top_db=None))
     np.save(out / f"{path.stem}.npy", np.stack(rows).astype(np.float16))

@@ -53,7 +53,9 @@ def unbroken(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _start(music: Path, store: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(music), str(store)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", SCRIPT, str(music), str(store)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -158,12 +160,14 @@ def test_a_task_whose_worker_dies_once_is_tried_again(tasks: str, tmp_path: Path
 
 def test_a_task_that_kills_two_workers_is_named(tasks: str) -> None:
     work = [{"number": 0, "always": True, "tracks": {"7": {"file": "bad.mp3"}}}]
-    with pytest.raises(EngineError, match=r"died twice over bad\.mp3 .* \(killed by signal 11: the last words\)"):
+    with pytest.raises(
+        EngineError, match=r"died twice over bad\.mp3 .* \(killed by signal 11: the last words\)"
+    ):
         list(LocalEngine(1).run(tasks, work))
 
 
 def test_errors_of_tasks_keep_their_type(tasks: str) -> None:
-    with pytest.raises(SpecError, match="^as it was raised$"):
+    with pytest.raises(SpecError, match=r"^as it was raised$"):
         list(LocalEngine(1).run(tasks, [{"number": 0, "raise": True}]))
     with pytest.raises(EngineError, match="ZeroDivisionError"):
         list(LocalEngine(1).run(tasks, [{"number": 0, "bug": True}]))

@@ -1,0 +1,70 @@
+"""The README, and every help text it relies on, against the program."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+_BLOCK = re.compile(r"(<!-- run -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
+BLOCKS = [(bool(run), language, text) for run, language, text in _BLOCK.findall(README)]
+
+
+def _commands(text: str) -> list[list[str]]:
+    """The audiospec commands of a bash block, as lists of words after the name."""
+    lines = [shlex.split(line, comments=True) for line in text.splitlines()]
+    return [words[1:] for words in lines if words[:1] == ["audiospec"]]
+
+
+def _audiospec(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "audiospec", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_tour_runs_as_it_stands(tmp_path: Path) -> None:
+    tour = [(language, text) for run, language, text in BLOCKS if run]
+    assert len(tour) >= 5
+    for language, text in tour:
+        if language == "python":
+            script = [sys.executable, "-W", "error", "-c", text]
+            done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), text
+            continue
+        for words in _commands(text):
+            done = _audiospec(words, tmp_path)
+            assert done.returncode == 0, done.stderr
+    assert (tmp_path / "waltz.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [words for _, language, text in BLOCKS if language == "bash" for words in _commands(text)],
+    ids=" ".join,
+)
+def test_every_option_in_the_readme_is_in_the_help(words: list[str], tmp_path: Path) -> None:
+    command = words[:2] if words[0] == "store" else words[:1]
+    done = _audiospec([*command, "--help"], tmp_path)
+    assert done.returncode == 0
+    for word in words:
+        if word.startswith("--"):
+            assert re.search(rf"{word}\b", done.stdout), f"{word} is not an option of {command}"
+
+
+def test_every_command_is_in_the_readme(tmp_path: Path) -> None:
+    listed = re.findall(r"^[│ ]+([a-z]+) +[A-Z]", _audiospec(["--help"], tmp_path).stdout, re.MULTILINE)
+    assert {"featurize", "datasets", "features", "stores", "show", "store"} <= set(listed)
+    for name in listed:
+        assert f"audiospec {name}" in README
+
+
+def test_the_two_commands_are_in_the_makefile() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"demo", "test"} <= set(targets)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
