@@ -18,8 +18,10 @@ from audiospec.stores.base import View
 RANGE = 80.0
 #: A picture has at most so many columns; a longer track is sampled.
 MOST_COLUMNS = 6000
-#: Round frequencies in Hz that an axis may name: octaves, as musicians count.
-ROUND = tuple(62.5 * 2**octave for octave in range(10))
+#: Frequencies in Hz that an axis names: octaves from the top …
+OCTAVES = tuple(125 * 2**octave for octave in reversed(range(10)))
+#: … and others, where fewer than three octaves are in sight.
+BETWEEN = (*range(1000, 64000, 1000), *range(100, 64000, 100))
 
 _TEXT, _QUIET = "#222222", "#777777"
 
@@ -131,18 +133,20 @@ def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], fl
 
 
 def _frequency_axis(axes: Axes, view: View) -> None:
-    """Name octaves in Hz on an axis of mel bins, from the top, where there is room."""
+    """Name round frequencies on an axis of mel bins, where there is room."""
     centres = np.array(view.info.coordinates()["mel"][0], np.float64)
     bins = np.arange(-1, len(centres) + 1)
     # One bin on at each end, as far as the outermost filters reach.
     reach = np.concatenate([[2 * centres[0] - centres[1]], centres, [2 * centres[-1] - centres[-2]]])
-    places: dict[float, float] = {}
-    for hertz in reversed(ROUND):
+    places: dict[int, float] = {}
+    for hertz in OCTAVES + BETWEEN:
+        if hertz in BETWEEN and len(places) >= 3:
+            break
         place = float(np.interp(hertz, reach, bins))
-        fits = all(abs(place - other) > len(centres) / 16 for other in places.values())
+        fits = all(abs(place - other) > len(centres) / 20 for other in places.values())
         if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
             places[hertz] = place
-    axes.set_yticks(list(places.values()), [f"{hertz:g}" for hertz in places])
+    axes.set_yticks(list(places.values()), [str(hertz) for hertz in places])
     axes.set_ylabel("frequency (Hz)", color=_QUIET)
 
 

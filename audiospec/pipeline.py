@@ -481,8 +481,8 @@ class _Meter:
     def _ends(self, shard: Shard) -> int:
         """Tracks whose last row is in the shard."""
         numbers = self.plan.rows["track"][shard.rows.start : shard.rows.stop + 1]
-        ends = int((np.diff(numbers) != 0).sum())
-        return ends + (shard.rows.stop == len(self.plan.rows))
+        ends = int(np.count_nonzero(np.diff(numbers)))
+        return ends + int(shard.rows.stop == len(self.plan.rows))
 
     def step(self, digest: str) -> Progress:
         shard = self.missing[digest]

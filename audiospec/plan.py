@@ -379,7 +379,8 @@ def _old_rows(old: View | None, track: int, rate: int) -> NDArray[Any]:
 
 
 def _samples(seconds: NDArray[Any], rate: int) -> NDArray[np.int64]:
-    return np.rint(seconds * rate).astype(np.int64)
+    samples: NDArray[np.int64] = np.rint(seconds * rate).astype(np.int64)
+    return samples
 
 
 def _shard_rows(rows: NDArray[Any], row_bytes: int) -> int:

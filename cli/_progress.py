@@ -18,13 +18,15 @@ LONGEST_PAUSE = 60.0
 
 
 @contextmanager
-def progress(quiet: bool = False) -> Iterator[Step]:
+def progress(quiet: bool = False, waiting: str = "") -> Iterator[Step]:
     """Show progress while the block runs.
 
     Parameters
     ----------
     quiet : bool
         Whether to show none.
+    waiting : str
+        What goes on before the first step, shown on a terminal.
 
     Yields
     ------
@@ -33,14 +35,14 @@ def progress(quiet: bool = False) -> Iterator[Step]:
     if quiet:
         yield lambda *_: None
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        with _bars() as step:
+        with _bars(waiting) as step:
             yield step
     else:
         yield _Lines().step
 
 
 @contextmanager
-def _bars() -> Iterator[Step]:
+def _bars(waiting: str) -> Iterator[Step]:
     """One bar for each thing that is worked on; they go when all is done."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -48,13 +50,15 @@ def _bars() -> Iterator[Step]:
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=max(8, min(40, console.width - 80))),
+        BarColumn(bar_width=max(8, min(40, console.width - 78))),
         TextColumn("{task.fields[text]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as bars:
         tasks: dict[str, TaskID] = {}
+        wait = bars.add_task(waiting, total=None, text="", visible=bool(waiting))
 
         def step(name: str, done: float, total: float, text: str) -> None:
+            bars.update(wait, visible=False)
             if name not in tasks:
                 tasks[name] = bars.add_task(name, text=text)
             bars.update(tasks[name], completed=done, total=total, text=text)
@@ -68,12 +72,12 @@ class _Lines:
     def __init__(self) -> None:
         self.name = ""
         self.share = 0.0
-        self.time = float("-inf")
+        self.time = time.monotonic()
 
     def step(self, name: str, done: float, total: float, text: str) -> None:
         share, now = done / total if total else 1.0, time.monotonic()
         if name != self.name or share < self.share:  # another thing, or the same again
-            self.name, self.share, self.time = name, 0.0, float("-inf")
+            self.name, self.share, self.time = name, 0.0, now
         pause = now - self.time
         if pause >= LONGEST_PAUSE or (pause >= SHORTEST_PAUSE and int(share * 10) > int(self.share * 10)):
             self.share, self.time = share, now

@@ -152,6 +152,13 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def stopwatch(seconds: float) -> str:
+    """Put a time that runs in digits, such as ``"3:20"``, ``"1:02:03"``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def by(shape: Sequence[int]) -> str:
     """Put a shape in words, such as ``"255 × 192 × 862"``."""
     return " × ".join(map(str, shape))

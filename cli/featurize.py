@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._progress import progress
-from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, table
+from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, stopwatch, table
 from audiospec.datasets.base import shown
 from audiospec.spec import FeatureSpec, MelSpec, spec_class
 
@@ -43,9 +43,7 @@ def command(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="PATH", help="Where the audio lies. Without it, it is downloaded if it can be."
-        ),
+        typer.Option(metavar="PATH", help="Where the audio lies. Without it, it is downloaded if it can be."),
     ] = None,
     store: Annotated[
         Path | None,
@@ -84,9 +82,7 @@ def command(
             help="What to compute (mel); several with commas. `audiospec features` lists them.",
         ),
     ] = None,
-    sample_rate: Annotated[
-        str | None, _field("sample_rate", "HZ", "Rate that audio is resampled to")
-    ] = None,
+    sample_rate: Annotated[str | None, _field("sample_rate", "HZ", "Rate that audio is resampled to")] = None,
     n_fft: Annotated[str | None, _field("n_fft", "SAMPLES", "Length of the window")] = None,
     hop_length: Annotated[str | None, _field("hop_length", "SAMPLES", "From one frame to the next")] = None,
     n_mels: Annotated[str | None, _field("n_mels", "COUNT", "Mel bins")] = None,
@@ -170,10 +166,9 @@ def command(
     chunkings = [Chunking(seconds=seconds, hop=hop, min_fill=min_fill) for seconds in chunk or [10.0]]
     silent = quiet or json or dry_run
     if not silent:
-        print(
-            f"featurizing {shown(dataset)} into {shown(str(store or dataset + '.zarr'))}", file=sys.stderr
-        )
-    with progress(silent) as step:
+        print(f"featurizing {shown(dataset)} into {shown(str(store or dataset + '.zarr'))}", file=sys.stderr)
+    # Without --data there may be a download, which shows its own progress.
+    with progress(silent, waiting="getting ready" if data else "") as step:
 
         def report_progress(now: Progress) -> None:
             if json:
@@ -233,9 +228,9 @@ def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:
 
 
 def _in_words(now: Progress) -> str:
-    left = "" if now.seconds_left is None else f", {clock(now.seconds_left)} left"
+    left = f", {stopwatch(now.seconds_left)} left" if now.seconds_left else ""
     return (
-        f"{now.tracks}/{now.tracks_total} tracks, {clock(now.audio_seconds)} of audio, "
+        f"{now.tracks}/{now.tracks_total} tracks, {stopwatch(now.audio_seconds)} of audio, "
         f"{now.times_real_time:.0f} × real time{left}"
     )
 

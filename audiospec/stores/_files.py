@@ -19,7 +19,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import DiskFullError, StoreError
+from audiospec.errors import AudiospecError, DiskFullError, StoreError
 
 _ABSENT = np.iinfo(np.uint64).max
 
@@ -35,14 +35,45 @@ def writing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with filling(path):
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """A block that writes `path`: an error of the system that says "no space left" is a DiskFullError."""
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise disk_full(path) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """A block that reads what may be damaged: whatever a library raises over it is a StoreError.
+
+    Raises
+    ------
+    StoreError
+        In one line; an AudiospecError passes as it is.
+    """
+    try:
+        yield
+    except AudiospecError:
+        raise
+    except PermissionError as error:
+        raise StoreError(f"{path} cannot be read: {os.strerror(errno.EACCES)}") from error
+    except Exception as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise StoreError(
+            f"{path} cannot be read ({cause}): it is damaged; bring back a whole copy, or remove the store "
+            "and featurize again"
+        ) from error
 
 
 def disk_full(path: Path) -> DiskFullError:
@@ -63,8 +94,8 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
 
 
 def checksum(row: NDArray[Any]) -> int:
-    """CRC-32C of a row's bytes."""
-    return int(google_crc32c.value(memoryview(np.ascontiguousarray(row)).cast("B").tobytes()))
+    """CRC-32C of an array's bytes."""
+    return int(google_crc32c.value(row.tobytes()))
 
 
 def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
@@ -75,7 +106,7 @@ def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     index[: len(rows), 1] = length
     tail = index.tobytes()
     crc = int(google_crc32c.value(tail)).to_bytes(4, "little")
-    write_bytes(path, memoryview(np.ascontiguousarray(rows)).cast("B"), tail, crc)
+    write_bytes(path, np.ascontiguousarray(rows).data.cast("B"), tail, crc)
 
 
 def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:

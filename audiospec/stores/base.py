@@ -60,6 +60,15 @@ ROW_DTYPE = np.dtype(
 Rows = NDArray[Any]
 
 
+class ReplacedError(StoreError):
+    """A view was written again since it was opened."""
+
+
+def replaced(view: str) -> ReplacedError:
+    """The error for a view that was written again since it was opened."""
+    return ReplacedError(f"view {view} was written again since it was opened: open it again")
+
+
 @dataclass(frozen=True, eq=False)
 class Tracks:
     """The track table: one array for each of `TRACK_COLUMNS`, all of one length.
@@ -81,15 +90,19 @@ class Tracks:
 
     @classmethod
     def from_records(cls, records: Sequence[Mapping[str, Any]]) -> Tracks:
-        """A table of rows given as mappings."""
-        return cls(
-            {
-                name: np.array(
-                    [record[name] for record in records], dtype=object if kind is str else kind
-                )
-                for name, kind in TRACK_COLUMNS.items()
-            }
-        )
+        r"""A table of rows given as mappings.
+
+        Text that no table can hold (half of a surrogate pair, NUL) is kept as its escape, such as
+        ``\udc80`` or ``\x00``.
+        """
+        columns = {}
+        for name, kind in TRACK_COLUMNS.items():
+            values = [record[name] for record in records]
+            if kind is str:
+                columns[name] = np.array([_storable(value) for value in values], dtype=object)
+            else:
+                columns[name] = np.array(values, dtype=kind)
+        return cls(columns)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The rows as mappings of plain Python values."""
@@ -187,8 +200,10 @@ class ViewInfo:
                 spec=spec,
                 chunking=Chunking.from_dict(attributes["chunking"]),
                 shard_rows=int(attributes["shard_rows"]),
-                made=attributes["made"],
+                made=dict(attributes["made"]),
             )
+            if info.shard_rows < 1:
+                raise ValueError(f"shard_rows is {info.shard_rows}")
         except SpecError:
             raise
         except (AudiospecError, KeyError, TypeError, ValueError) as error:
@@ -283,22 +298,33 @@ class View(ABC):
     @property
     def ids(self) -> NDArray[Any]:
         """Track id of each row, text."""
-        return self.store.tracks["id"][self.rows["track"]]
+        return self._of_tracks("id")
 
     @property
     def labels(self) -> NDArray[Any]:
         """Label of each row, text."""
-        return self.store.tracks["label"][self.rows["track"]]
+        return self._of_tracks("label")
 
     @property
     def groups(self) -> NDArray[Any]:
         """Group of each row, text; ``""`` if unknown."""
-        return self.store.tracks["group"][self.rows["track"]]
+        return self._of_tracks("group")
 
     @property
     def folds(self) -> NDArray[Any]:
         """Fold of each row, text; ``""`` if the dataset has none."""
-        return self.store.tracks["fold"][self.rows["track"]]
+        return self._of_tracks("fold")
+
+    def _of_tracks(self, column: str) -> NDArray[Any]:
+        """A column of the track table, for each row."""
+        tracks, numbers = self.store.tracks, self.rows["track"]
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(tracks):
+            raise StoreError(
+                f"view {self.name} has rows of track {numbers.max()}, {self.store.path} has {len(tracks)} "
+                "tracks: open the store again; if that does not help it is damaged, featurize again"
+            )
+        values: NDArray[Any] = tracks[column][numbers]
+        return values
 
     @property
     def classes(self) -> list[str]:
@@ -329,20 +355,24 @@ class View(ABC):
 
     def skipped(self) -> dict[str, str]:
         """Track id → reason, for each track without a problem that is too short for a chunk."""
+        from audiospec.audio import AudioInfo
+
         tracks, rate = self.store.tracks, self.spec.sample_rate
         present = set(self.rows["track"].tolist())
         reasons = {}
         for i, record in enumerate(tracks.records()):
             if i not in present and not record["problem"]:
-                samples = round(record["seconds"] * rate)
+                frames = round(record["seconds"] * record["sample_rate"])
+                info = AudioInfo(record["sample_rate"], record["channels"], frames)
+                samples = info.samples(rate) if info.sample_rate else 0
                 reason = self.chunking.reason_to_skip(samples, rate)
                 reasons[record["id"]] = reason or "not computed yet: featurize again"
         return reasons
 
     def stale(self) -> list[str]:
         """Ids of tracks whose file has changed since their rows were computed."""
-        now = np.array([source_bits(hash) for hash in self.store.tracks["hash"]], np.uint64)
-        changed = self.rows["source"] != now[self.rows["track"]]
+        now = np.array([source_bits(hash) for hash in self._of_tracks("hash")], np.uint64)
+        changed = self.rows["source"] != now
         return [str(id) for id in self.store.tracks["id"][np.unique(self.rows["track"][changed])]]
 
     def read(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
@@ -368,7 +398,12 @@ class View(ABC):
         count = len(self.rows)
         if rows is None:
             rows = slice(None)
-        chosen = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
+        try:
+            chosen = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
+        except (TypeError, ValueError) as error:
+            raise RowIndexError(
+                f"expected row numbers, a slice or a mask; got a {type(rows).__name__} ({error})"
+            ) from error
         if chosen.dtype == bool:
             if chosen.shape != (count,):
                 raise RowIndexError(f"expected a mask of {count} rows; got shape {chosen.shape}")
@@ -376,13 +411,18 @@ class View(ABC):
         if chosen.size == 0:
             chosen = chosen.astype(np.int64)
         if not np.issubdtype(chosen.dtype, np.integer) or chosen.ndim > 1:
-            raise RowIndexError(f"expected row numbers; got {chosen.dtype}, shape {chosen.shape}")
-        flat = np.where(chosen < 0, chosen + count, chosen).reshape(-1).astype(np.int64)
-        outside = (flat < 0) | (flat >= count)
+            raise RowIndexError(
+                f"expected row numbers, a slice or a mask; got {chosen.dtype}, shape {chosen.shape}"
+            )
+        numbers = chosen.reshape(-1)
+        outside = (numbers < -count) | (numbers >= count)
         if outside.any():
             raise RowIndexError(
-                f"view {self.name} has rows 0 to {count - 1}; got {chosen.reshape(-1)[outside][0]}"
+                f"view {self.name} has {f'rows 0 to {count - 1}' if count else 'no rows'}; "
+                f"got {numbers[outside][0]}"
             )
+        flat = numbers.astype(np.int64)
+        flat[flat < 0] += count
         out = np.empty((len(flat), *self.info.row_shape), self.info.row_dtype.base)
         if len(flat):
             self._read(flat, out)
@@ -405,10 +445,13 @@ class View(ABC):
             numbers = range(first, min(first + self.info.shard_rows, len(self)))
             try:
                 rows = self.read(np.asarray(numbers))
+            except ReplacedError:
+                raise
             except (StoreError, OSError):
                 bad += numbers
             else:
-                bad += [n for n, row in zip(numbers, rows, strict=True) if checksum(row) != self.rows["checksum"][n]]
+                expected = self.rows["checksum"][first : first + len(rows)].tolist()
+                bad += [n for n, row in enumerate(rows, first) if checksum(row) != expected[n - first]]
             if step is not None:
                 step(numbers[-1] + 1)
         return np.array(bad, np.int64)
@@ -432,12 +475,20 @@ class View(ABC):
 
         return NewView(self.info, self.rows, shard)
 
+    @cached_property
+    def _rows_checksum(self) -> int:
+        return checksum(self.rows)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (type(self.store), self.store.path, self.name)
+        return _reopen, (type(self.store), self.store.path, self.name, self._rows_checksum)
 
 
-def _reopen(store: type[FeatureStore], path: Path, name: str) -> View:
-    return store(path).view(name)
+def _reopen(store: type[FeatureStore], path: Path, name: str, rows: int) -> View:
+    """A view that was pickled; it is refused if its rows are others now."""
+    view = store(path).view(name)
+    if view._rows_checksum != rows:
+        raise replaced(name)
+    return view
 
 
 class FeatureStore(ABC):
@@ -476,8 +527,7 @@ class FeatureStore(ABC):
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
             raise StoreError(
-                f"{self.path} is not a feature store of audiospec: expected one made by "
-                "`audiospec featurize`"
+                f"{self.path} is not a feature store of audiospec: expected one made by `audiospec featurize`"
             )
         if version > FORMAT_VERSION:
             raise StoreError(
@@ -488,7 +538,9 @@ class FeatureStore(ABC):
         self.root = Path(str(attributes.get("root", "")))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.path}: {len(self.tracks)} tracks, {len(self.view_names())} views>"
+        return (
+            f"<{type(self).__name__} {self.path}: {len(self.tracks)} tracks, {len(self.view_names())} views>"
+        )
 
     @abstractmethod
     def _attributes(self) -> Mapping[str, Any]:
@@ -535,7 +587,7 @@ class FeatureStore(ABC):
         """
 
     @classmethod
-    def recover(cls, path: Path, work: Path) -> None:
+    def recover(cls, path: Path, work: Path) -> None:  # noqa: B027 - a store may have nothing to do
         """Finish, or undo, a `publish` that was killed. The caller holds the store's lock."""
 
     @cached_property
@@ -579,14 +631,14 @@ class FeatureStore(ABC):
             No such view (with the names), or several.
         """
         names = self.view_names()
+        if not names:
+            raise StoreError(f"{self.path} has no view yet: run `audiospec featurize` first")
         matches = [name] if name in names else [n for n in names if n.startswith(name or "")]
         if len(matches) != 1:
-            asked = "has no view" if name is None else f"has no view {name!r}"
+            asked = f"has no view {name!r}"
             if matches:
                 asked = f"has {len(matches)} views" + (f" that begin with {name!r}" if name else "")
-            raise StoreError(
-                f"{self.path} {asked}: name one of {', '.join(names) or 'none (featurize first)'}"
-            )
+            raise StoreError(f"{self.path} {asked}: name one of {', '.join(names)}")
         return self._view(str(matches[0]))
 
     def views(self) -> list[View]:
@@ -622,11 +674,16 @@ class FeatureStore(ABC):
         kind = store_class(target)
         if target.exists():
             raise StoreError(f"{target} exists already: remove it, or choose another name")
-        target.parent.mkdir(parents=True, exist_ok=True)
         work = target.with_name(target.name + ".export")
-        if work.exists():
-            shutil.rmtree(work)
-        work.mkdir()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if work.exists():
+                shutil.rmtree(work)
+            work.mkdir()
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {target.parent}: {error.strerror}; choose a folder that can be written to"
+            ) from error
         # Built under a temporary name: an export that is killed leaves no half of a store.
         built = work / target.name
         try:
@@ -670,7 +727,9 @@ def store_class(path: Path | str) -> type[FeatureStore]:
         if suffix in kind.suffixes:
             return kind
     known = ", ".join(suffix for kind in kinds for suffix in kind.suffixes)
-    raise StoreError(f"cannot tell the kind of store from {str(path)!r}: expected a name that ends in {known}")
+    raise StoreError(
+        f"cannot tell the kind of store from {str(path)!r}: expected a name that ends in {known}"
+    )
 
 
 def open_store(path: Path | str) -> FeatureStore:
@@ -690,13 +749,37 @@ def open_store(path: Path | str) -> FeatureStore:
 def missing_store(path: Path) -> str:
     """The message for a store that is not there."""
     if work_folder(path).exists():
-        return f"{path} is not finished: run the same `audiospec featurize` again, it goes on where it stopped"
+        return (
+            f"{path} is not finished: run the same `audiospec featurize` again, it goes on where it stopped"
+        )
     return f"no store at {path}: make one with `audiospec featurize`, or check the path"
 
 
 def work_folder(path: Path) -> Path:
     """Where unfinished shards of the store at `path` lie: a folder beside it, gone when all is finished."""
     return path.with_name(path.name + ".work")
+
+
+def row_table(columns: Mapping[str, NDArray[Any]]) -> Rows:
+    """A row table from its columns.
+
+    Raises
+    ------
+    StoreError
+        They are not of one length.
+    """
+    lengths = {name: len(columns[name]) for name in ROW_DTYPE.names or ()}
+    if len(set(lengths.values())) > 1:
+        raise StoreError(f"a view's row table has columns of several lengths ({lengths}): it is damaged")
+    rows = np.empty(lengths["track"], ROW_DTYPE)
+    for name in lengths:
+        rows[name] = columns[name]
+    return rows
+
+
+def _storable(text: str) -> str:
+    """Text as every store can hold it."""
+    return str(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def source_bits(hash: str) -> int:
