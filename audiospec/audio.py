@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -193,15 +193,21 @@ class Recording:
 
     def _blocks(self, sample_rate: int) -> Iterator[AudioInfo | Wave]:
         """First what the header says, then mono float32 blocks at the file's own rate."""
+        if self._bytes == b"":
+            raise AudioError("empty: the file has 0 bytes")
         with ExitStack() as stack:
             try:
-                source: Any
+                raw: BinaryIO
                 if self._bytes is None:
-                    source = stack.enter_context(self.path.open("rb")).fileno()
+                    raw = stack.enter_context(self.path.open("rb"))
+                    file = stack.enter_context(_sound_file(raw.fileno()))
                 else:
-                    source = _Bytes(self._bytes)
-                file = stack.enter_context(_sound_file(source))
+                    raw = _Bytes(self._bytes)
+                    file = stack.enter_context(_sound_file(raw))
                 info = _header(file, self.path)
+                if file.subtype == "MPEG_LAYER_III" and not info.exact:
+                    counted = _Counted.of(raw)
+                    file = stack.enter_context(_sound_file(counted)) if counted else file
             except OSError as error:
                 raise AudioError(f"not readable: {error.strerror}") from error
             except soundfile.LibsndfileError as error:
@@ -224,7 +230,7 @@ class Recording:
                     yield _mono(block)
             except soundfile.LibsndfileError as error:
                 raise AudioError(
-                    f"damaged: {_sentence(error.error_string)}, past sample {frames} of {file.frames}"
+                    f"damaged: {_sentence(error.error_string)}, past sample {frames} of {info.frames}"
                 ) from error
 
 
@@ -239,8 +245,65 @@ class _Bytes(io.BytesIO):
             return -1
 
 
+class _Counted(io.RawIOBase):
+    """An MP3 stream that does not count its frames, behind a frame that counts more than there can be.
+
+    Libsndfile stops at the length that it announces. Without a count that is a guess from the bitrate of the
+    first frame; where the bitrate varies, less than half of the sound may be read.
+    """
+
+    def __init__(self, head: bytes, file: BinaryIO, start: int) -> None:
+        super().__init__()
+        self._head, self._file, self._start, self._at = head, file, start, 0
+        self._size = len(head) + file.seek(0, os.SEEK_END) - start
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> _Counted | None:
+        """Put the frame before a file's first; None if that is not where it should be."""
+        start = _mp3_start(file)
+        file.seek(start)
+        first = file.read(4)
+        if len(first) < 4 or first[0] != 0xFF or first[1] & 0xE6 != 0xE2 or first[2] & 0x0C == 0x0C:
+            return None
+        version, mono = first[1] >> 3 & 3, first[3] >> 6 == 3
+        whole = version == 3  # MPEG-1; else 2 or 2.5, of half or a quarter of its sample rates
+        rate = (44100, 48000, 32000)[first[2] >> 2 & 3] >> {3: 0, 2: 1}.get(version, 2)
+        # Without CRC; at bitrate number 9, 128 or 80 kbit/s, it has room enough.
+        header = bytes((0xFF, first[1] | 1, 0x90 | first[2] & 0x0C, first[3]))
+        length = 144 * 128000 // rate if whole else 72 * 80000 // rate
+        side = (17 if mono else 32) if whole else (9 if mono else 17)
+        count = min(file.seek(0, os.SEEK_END) // 24 + 1, 1 << 30)  # the shortest frame has 24 bytes
+        head = header + bytes(side) + b"Info" + (1).to_bytes(4, "big") + count.to_bytes(4, "big")
+        return cls(head.ljust(length, b"\0"), file, start)
+
+    def tell(self) -> int:
+        """Return the place in head and stream."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to `offset`, or stay if it lies before the start."""
+        place = offset + (0, self._at, self._size)[whence]
+        self._at = place if place >= 0 else self._at
+        return self._at
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most `size` bytes."""
+        part = self._head[self._at :][:size]
+        if len(part) < size:
+            self._file.seek(self._start + max(0, self._at - len(self._head)))
+            part += self._file.read(size - len(part))
+        self._at += len(part)
+        return part
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read into a buffer of bytes."""
+        part = self.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+
 @contextmanager
-def _sound_file(source: int | io.BytesIO) -> Iterator[soundfile.SoundFile]:
+def _sound_file(source: int | BinaryIO | io.RawIOBase) -> Iterator[soundfile.SoundFile]:
     """Open a file, by number, or bytes with libsndfile."""
     with _quiet():
         file = soundfile.SoundFile(source, closefd=False)
@@ -265,12 +328,17 @@ def _header(file: soundfile.SoundFile, path: Path) -> AudioInfo:
 def _is_counted_mp3(path: Path) -> bool:
     """Whether an MP3 file's first frame carries a count of its frames (a Xing, Info or VBRI tag)."""
     with path.open("rb") as file:
-        head = file.read(10)
-        # An ID3 tag may come first; its length is four groups of seven bits.
-        skip = 10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:10]))
-        file.seek(skip if head[:3] == b"ID3" else 0)
+        file.seek(_mp3_start(file))
         first = file.read(1024)
     return any(tag in first for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+def _mp3_start(file: BinaryIO) -> int:
+    """Where an MP3 file's first frame is: an ID3 tag may come first."""
+    file.seek(0)
+    head = file.read(10)
+    # The tag's length is four groups of seven bits.
+    return 10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:])) if head[:3] == b"ID3" else 0
 
 
 def _has_ogg_end(path: Path) -> bool:
@@ -353,7 +421,7 @@ def _mono(block: NDArray[Any]) -> Wave:
     """Take the mean of a block's channels: (n, channels) int16 or float32 → (n,) float32."""
     if block.shape[1] > 1:
         with np.errstate(over="ignore", invalid="ignore"):  # the sum may be infinite: the caller looks
-            wave = block.mean(axis=1, dtype=np.float32)
+            wave: Wave = block.mean(axis=1, dtype=np.float32)
     else:
         wave = block[:, 0].astype(np.float32, copy=False)
     if block.dtype == np.int16:
@@ -416,12 +484,13 @@ def _blocks_with_pyav(path: Path, error: soundfile.LibsndfileError) -> Iterator[
     with _opened_with_pyav(path, error) as (container, stream):
         import av
 
-        to_float = av.AudioResampler(format="fltp")
+        # Channels interleaved: PyAV crashes on more than eight planes.
+        to_float = av.AudioResampler(format="flt")
         frames = 0
         for frame in container.decode(stream):
             for part in to_float.resample(frame):
                 frames += part.samples
-                yield _mono(part.to_ndarray().T)
+                yield _mono(part.to_ndarray().reshape(-1, part.layout.nb_channels))
         measured = _MEASURED & set(container.format.name.split(","))
         # A codec's delay makes the announced length a little uncertain; a picture may outlast the sound.
         if measured and len(container.streams) == 1 and frames < 0.9 * info.frames:

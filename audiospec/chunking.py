@@ -55,8 +55,9 @@ class Chunking:
 
     def __post_init__(self) -> None:
         hop = self.seconds if self.hop is None else self.hop
-        for name, value in (("chunk", self.seconds), ("hop", hop), ("min_fill", self.min_fill)):
-            if not isinstance(value, Real) or isinstance(value, bool):
+        values: dict[str, object] = {"chunk": self.seconds, "hop": hop, "min_fill": self.min_fill}
+        for name, value in values.items():
+            if isinstance(value, bool) or not isinstance(value, Real):
                 raise SpecError(f"parameter {name} must be a number; got {value!r}")
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise SpecError(f"parameter chunk must be above 0 seconds; got {self.seconds:g}")

@@ -115,7 +115,7 @@ def save(figure: Figure, path: Path) -> None:
 def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], float, float]:
     """Columns of equal width over the time of some rows, and where they start and end in seconds.
 
-    Each column is the frame nearest to its middle, of the last chunk that has begun by then.
+    A column shows the last frame before its middle, of the last chunk that has begun by then.
     """
     frames = np.array(view.info.coordinates()["frame"][0], np.float64)
     hop = (frames[-1] - frames[0]) / (len(frames) - 1) if len(frames) > 1 else view.chunking.seconds
@@ -127,8 +127,8 @@ def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], fl
     image = np.empty((view.info.row_shape[0], columns), np.float32)
     for number in np.unique(chunks):
         here = chunks == number
-        nearest = np.rint((times[here] - starts[number] - frames[0]) / hop).astype(int)
-        image[:, here] = view.read(int(rows[number]))[:, nearest.clip(0, len(frames) - 1)]
+        last = np.floor((times[here] - starts[number] - frames[0]) / hop).astype(int)
+        image[:, here] = view.read(int(rows[number]))[:, last.clip(0, len(frames) - 1)]
     return image, start, end
 
 
@@ -139,13 +139,14 @@ def _frequency_axis(axes: Axes, view: View) -> None:
     # One bin on at each end, as far as the outermost filters reach.
     reach = np.concatenate([[2 * centres[0] - centres[1]], centres, [2 * centres[-1] - centres[-2]]])
     places: dict[int, float] = {}
-    for hertz in OCTAVES + BETWEEN:
-        if hertz in BETWEEN and len(places) >= 3:
+    for wanted, apart in ((OCTAVES, 20), (BETWEEN, 8)):
+        if len(places) >= 3:
             break
-        place = float(np.interp(hertz, reach, bins))
-        fits = all(abs(place - other) > len(centres) / 20 for other in places.values())
-        if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
-            places[hertz] = place
+        for hertz in wanted:
+            place = float(np.interp(hertz, reach, bins))
+            fits = all(abs(place - other) > len(centres) / apart for other in places.values())
+            if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
+                places[hertz] = place
     axes.set_yticks(list(places.values()), [str(hertz) for hertz in places])
     axes.set_ylabel("frequency (Hz)", color=_QUIET)
 

@@ -385,16 +385,13 @@ class _Builder:
                 )
             _refuse_nothing([self.plan])
             meter = _Meter(self.plan, missing)
-            tasks = [
-                {
-                    **task,
-                    "work": str(self.target.work),
-                    "view": self.plan.info.name,
-                    "backend": self.backend,
-                    "device": self.device,
-                }
-                for task in self.plan.tasks(missing, self.staging)
-            ]
+            how = {
+                "work": str(self.target.work),
+                "view": self.plan.info.name,
+                "backend": self.backend,
+                "device": self.device,
+            }
+            tasks = ({**task, **how} for task in self.plan.tasks(missing, self.staging))
             learnt: list[Fact] = []
             results = self.engine.run("audiospec.compute:compute", tasks)
             for result in results:

@@ -8,7 +8,7 @@ until nothing is. Resuming a killed run, adding tracks, changing a file: all are
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -273,7 +273,7 @@ class Plan:
         """The shards that neither the finished view nor the work folder holds."""
         return [s for s in self.shards if not self.is_old(s) and staging.get(s.digest) is None]
 
-    def tasks(self, missing: Sequence[Shard], staging: Staging) -> list[dict[str, Any]]:
+    def tasks(self, missing: Sequence[Shard], staging: Staging) -> Iterator[dict[str, Any]]:
         """Shard tasks for `compute.compute`: what is missing, cut where a worker can start.
 
         A task may hold several shards: a track that runs through more than two is decoded once, as a
@@ -290,7 +290,9 @@ class Plan:
                 groups[-1].append(shard)
             else:
                 groups.append([shard])
-        return [self._task(group, finder) for group in groups]
+        # One by one, as they are asked for: together they would be larger than the table of rows.
+        for group in groups:
+            yield self._task(group, finder)
 
     def _task(self, group: list[Shard], finder: _Finder) -> dict[str, Any]:
         tracks: dict[int, dict[str, Any]] = {}

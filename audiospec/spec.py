@@ -327,19 +327,19 @@ def _coerce(name: str, hint: Any, value: Any) -> Any:
 
     Text counts as the value it spells, so that the command line needs no parser of its own.
     """
+    text = value if isinstance(value, str) else None
     for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
         if choice is type(None):
-            if value is None or (isinstance(value, str) and value == "none"):
+            if value is None or text == "none":
                 return None
         elif typing.get_origin(choice) is Literal:
             for literal in typing.get_args(choice):
-                if (isinstance(value, type(literal)) and value == literal) or (
-                    literal is None and isinstance(value, str) and value == "none"
-                ):
+                same = isinstance(value, type(literal)) and value == literal
+                if same or (literal is None and text == "none"):
                     return literal
         elif choice is bool:
-            if isinstance(value, bool) or value in ("true", "false"):
-                return value in (True, "true")
+            if isinstance(value, bool) or text in ("true", "false"):
+                return value is True or text == "true"
         elif choice is int or choice is float:
             number = _number(value)
             if number is not None and (choice is float or number.is_integer()):

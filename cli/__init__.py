@@ -5,6 +5,7 @@ Nothing heavy is imported here, nor at the top of a command's file: help answers
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -92,17 +93,19 @@ def main() -> int:
         Exit status. 0: done. 1: damage was found, or something unexpected happened. 2: an error that the
         user can mend. 130 and 143: stopped by Ctrl-C and by SIGTERM. 141: nobody reads the output.
     """
+    # A stream that was closed before the start is None.
+    sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     encode_plainly(sys.stdout, sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = _run()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status
     except BrokenPipeError:
         status = 141
-    except OSError as error:  # the output itself cannot be written
-        status = _explain(error)
+    except OSError as error:
+        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        status = 2
     # Python flushes once more when it ends, and would complain.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return status

@@ -53,7 +53,7 @@ def _bars(waiting: str) -> Iterator[Step]:
         BarColumn(bar_width=max(8, min(40, console.width - 78))),
         TextColumn("{task.fields[text]}", markup=False),
     )
-    with Progress(*columns, console=console, transient=True) as bars:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
         tasks: dict[str, TaskID] = {}
         wait = bars.add_task(waiting, total=None, text="", visible=bool(waiting))
 

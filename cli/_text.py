@@ -13,6 +13,8 @@ import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import islice
+from shutil import get_terminal_size
 from typing import Any, TextIO
 
 from audiospec.datasets.base import shown
@@ -52,11 +54,7 @@ def say(text: str = "", style: str = "") -> None:
 
 
 def table(
-    rows: Sequence[Sequence[str]],
-    head: Sequence[str] = (),
-    *,
-    styles: Sequence[str] = ("bold",),
-    indent: int = 0,
+    rows: Sequence[Sequence[str]], head: Sequence[str] = (), *, style: str = "bold", indent: int = 0
 ) -> None:
     """Print rows of text in aligned columns; on a terminal the last column is wrapped.
 
@@ -66,15 +64,16 @@ def table(
         All of one length.
     head : sequence of str
         Titles of the columns.
-    styles : sequence of str
-        Of the first columns.
+    style : str
+        Of the first column (of rich), on a terminal.
     indent : int
         Spaces before the first column.
     """
     rows = [[shown(cell) for cell in row] for row in rows]
+    lines = [head, *rows] if head else rows
+    columns = list(zip(*lines, strict=True))
     if not sys.stdout.isatty():
-        lines = [*([head] if head else []), *rows]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths = [max(map(len, column)) for column in columns]
         for line in lines:
             cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             print((" " * indent + "  ".join(cells)).rstrip())
@@ -85,20 +84,21 @@ def table(
     from rich.text import Text
 
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=bool(head), header_style="dim")
-    width = max((len(row) for row in rows), default=len(head))
-    for number in range(width):
-        style = styles[number] if number < len(styles) else ""
-        title = head[number] if head else ""
-        last = number == width - 1
-        grid.add_column(title, style=style, no_wrap=not last, overflow="fold" if last else "ellipsis")
+    for number in range(len(columns)):
+        grid.add_column(
+            Text(head[number]) if head else "",
+            style="" if number else style,
+            no_wrap=number < len(columns) - 1,
+            overflow="fold",
+        )
     for row in rows:
         grid.add_row(*map(Text, row))
     Console().print(Padding(grid, (0, 0, 0, indent)))
 
 
-def facts(pairs: Mapping[str, str], indent: int = 2) -> None:
+def facts(pairs: Mapping[str, str]) -> None:
     """Print names and values in two columns."""
-    table(list(pairs.items()), styles=("dim",), indent=indent)
+    table(list(pairs.items()), style="dim", indent=2)
 
 
 def reasons(title: str, found: Mapping[str, str], most: int | None, where: str = "") -> None:
@@ -118,10 +118,10 @@ def reasons(title: str, found: Mapping[str, str], most: int | None, where: str =
     if not found:
         return
     say(f"{title}:", "yellow")
-    pairs = list(found.items())[:most]
-    table(pairs, styles=("",), indent=2)
-    if len(found) > len(pairs):
-        say(f"  … and {len(found) - len(pairs)} more: {where}")
+    for track, reason in islice(found.items(), most):
+        say(f"  {track}: {reason}")
+    if most is not None and len(found) > most:
+        say(f"  … and {len(found) - most} more: {where}")
 
 
 def emit(event: str, **values: Any) -> None:
@@ -170,11 +170,11 @@ def listing(registry: Registry[Any]) -> None:
 
 
 def body(cls: type[object]) -> None:
-    """Print what a class's docstring says before its sections, without its first line."""
-    text = inspect.cleandoc(cls.__doc__ or "").partition("\n")[2]
-    text = re.split(r"^\w+\n-+$", text, maxsplit=1, flags=re.MULTILINE)[0]
+    """Print what a class's docstring says before its sections."""
+    text = re.split(r"^\w+\n-+$", inspect.cleandoc(cls.__doc__ or ""), maxsplit=1, flags=re.MULTILINE)[0]
+    width = min(96, get_terminal_size().columns - 4)
     for paragraph in re.split(r"\n\n+", text.strip()):
         if paragraph:
-            for line in textwrap.wrap(paragraph.replace("`", "").replace("\n", " "), 96):
+            for line in textwrap.wrap(paragraph.replace("`", "").replace("\n", " "), width):
                 say(f"  {line}")
             say()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,12 +11,12 @@ import typer
 
 from audiospec.cli._progress import progress
 from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, stopwatch, table
-from audiospec.datasets.base import shown
+from audiospec.cli._views import bytes_of, tracks_of
+from audiospec.datasets.base import datasets
 from audiospec.spec import FeatureSpec, MelSpec, spec_class
 
 if TYPE_CHECKING:
     from audiospec.pipeline import Progress, Report
-    from audiospec.stores.base import View
 
 EPILOG = (
     "Examples: audiospec featurize demo\n\n"
@@ -164,11 +163,9 @@ def command(
     from audiospec.pipeline import run
 
     chunkings = [Chunking(seconds=seconds, hop=hop, min_fill=min_fill) for seconds in chunk or [10.0]]
-    silent = quiet or json or dry_run
-    if not silent:
-        print(f"featurizing {shown(dataset)} into {shown(str(store or dataset + '.zarr'))}", file=sys.stderr)
-    # Without --data there may be a download, which shows its own progress.
-    with progress(silent, waiting="getting ready" if data else "") as step:
+    # A download shows its own progress.
+    waiting = "" if data is None and datasets[dataset].remotes else "getting ready"
+    with progress(quiet or json or dry_run, waiting) as step:
 
         def report_progress(now: Progress) -> None:
             if json:
@@ -266,7 +263,8 @@ def _emit_done(report: Report) -> None:
                 "rows": len(view),
                 "shape": view.shape,
                 "dtype": view.spec.dtype,
-                "bytes": _bytes(view),
+                "tracks": tracks_of(view),
+                "bytes": bytes_of(view),
             }
             for view in report.views
         ],
@@ -299,7 +297,16 @@ def _print_plan(report: Report) -> None:
 
 def _print_done(report: Report) -> None:
     say(f"{report.store}: {count(report.tracks, 'track')}", "bold")
-    rows = [(view.name, by(view.shape), view.spec.dtype, size(_bytes(view))) for view in report.views]
+    rows = [
+        (
+            view.name,
+            count(tracks_of(view), "track"),
+            by(view.shape),
+            view.spec.dtype,
+            size(bytes_of(view)),
+        )
+        for view in report.views
+    ]
     table(rows, indent=2)
     if any(plan.missing_shards for plan in report.planned):
         speed = f"{_audio(report) / report.seconds:.0f} × real time"
@@ -309,7 +316,8 @@ def _print_done(report: Report) -> None:
 
 
 def _print_problems(report: Report) -> None:
-    rest = f"audiospec store info {shlex.quote(str(report.store))} --problems"
+    made = bool(report.views)
+    rest = f"audiospec store info {shlex.quote(str(report.store))} --problems" if made else "--json has all"
     reasons(f"{count(len(report.problems), 'track')} with a problem", report.problems, MOST_REASONS, rest)
     for name, found in report.skipped.items():
         reasons(f"{count(len(found), 'track')} skipped in {name}", found, MOST_REASONS, rest)
@@ -327,7 +335,3 @@ def _print_next(report: Report) -> None:
 def _audio(report: Report) -> float:
     """Seconds of audio in what was computed."""
     return sum(plan.missing_audio_seconds for plan in report.planned)
-
-
-def _bytes(view: View) -> int:
-    return len(view) * view.info.row_bytes

@@ -45,7 +45,9 @@ def command(
 def _usual_view(store: FeatureStore) -> View:
     """Choose the view that shows most at a time; if none can be drawn, the store says what there is."""
     drawable = [view for view in store.views() if view.spec.dims == ("mel", "frame")]
-    return max(drawable, key=lambda view: view.chunking.seconds, default=None) or store.view()
+    if not drawable:
+        return store.view()
+    return max(drawable, key=lambda view: view.chunking.seconds)
 
 
 def _file_name(track: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._text import by, count, facts, reasons, say, size
+from audiospec.cli._views import bytes_of, tracks_of
 
 if TYPE_CHECKING:
     from audiospec.spec import FeatureSpec
@@ -87,7 +88,8 @@ def _facts(view: View, more: str) -> dict[str, str]:
         "feature": view.spec.feature + (f" with {changed}" if changed else ""),
         "defaults": usual,
         "chunks": f"{chunking.seconds:g} s every {chunking.hop:g} s, filled at least {chunking.min_fill:g}",
-        "data": f"{by(view.shape)} {view.spec.dtype}, {size(_bytes(view))}",
+        "data": f"{by(view.shape)} {view.spec.dtype}, {size(bytes_of(view))}",
+        "tracks": f"{tracks_of(view)} of {len(view.store.tracks)}",
         "shards": f"{count(_shards(view), 'shard')} of up to {count(view.info.shard_rows, 'row')}",
         "made by": versions,
         "made on": f"{made.get('device', '')} {made.get('backend', '')}".strip(),
@@ -125,7 +127,8 @@ def _object(store: FeatureStore) -> dict[str, Any]:
                 "rows": len(view),
                 "shape": view.shape,
                 "dtype": view.spec.dtype,
-                "bytes": _bytes(view),
+                "tracks": tracks_of(view),
+                "bytes": bytes_of(view),
                 "shards": _shards(view),
                 "skipped": view.skipped(),
                 "stale": view.stale(),
@@ -133,10 +136,6 @@ def _object(store: FeatureStore) -> dict[str, Any]:
             for view in store.views()
         ],
     }
-
-
-def _bytes(view: View) -> int:
-    return len(view) * view.info.row_bytes
 
 
 def _shards(view: View) -> int:

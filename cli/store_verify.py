@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._progress import Step, progress
+from audiospec.cli._progress import progress
 from audiospec.cli._text import count, say
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from audiospec.pipeline import Progress
     from audiospec.stores.base import FeatureStore, View
 
@@ -37,50 +35,51 @@ def command(
 
     The exit status is 1 if there is damage that was not repaired.
     """
-    from audiospec.pipeline import repair as mend
     from audiospec.stores.base import open_store
 
     store = open_store(path)
-    with progress() as step:
-        damaged = _check(store.views(), step)
-        if repair and damaged:
-
-            def report(now: Progress) -> None:
-                text = f"{now.tracks}/{now.tracks_total} tracks computed again"
-                step(f"{now.view} (repair)", now.audio_seconds, now.audio_seconds_total, text)
-
-            mend(
-                store,
-                {name: rows.tolist() for name, rows in damaged.items()},
-                workers=workers,
-                progress=report,
-            )
-            store = open_store(path)
-            damaged = _check([store.view(name) for name in damaged], step)
+    damaged = _check(store.views())
+    if repair and damaged:
+        _repair(store, damaged, workers)
+        store = open_store(path)
+        damaged = _check([store.view(name) for name in damaged])
     _print_stale(store)
     if damaged:
         say(f"repair it: audiospec store verify {shlex.quote(str(path))} --repair")
         raise typer.Exit(1)
 
 
-def _check(views: list[View], step: Step) -> dict[str, NDArray[np.int64]]:
-    """Check views and print what was found; the damaged rows of those that have some."""
+def _check(views: list[View]) -> dict[str, Sequence[int]]:
+    """Check views and print what was found; return the damaged rows of those that have some."""
     found = {}
+    with progress() as step:
+        for view in views:
+
+            def report(done: int, name: str = view.name, total: int = len(view)) -> None:
+                step(name, done, total, f"{done}/{total} rows")
+
+            found[view.name] = view.damaged(report).tolist()
     for view in views:
-        total = len(view)
+        checked = f"{view.name}: {count(len(view), 'row')} checked"
+        rows = found[view.name]
+        if rows:
+            tracks = list(dict.fromkeys(view.ids[rows].tolist()))
+            say(f"{checked}, {len(rows)} damaged, of {_named(tracks)}", "red")
+        else:
+            say(f"{checked}, all as written")
+    return {name: rows for name, rows in found.items() if rows}
 
-        def report(done: int, name: str = view.name, total: int = total) -> None:
-            step(name, done, total, f"{done}/{total} rows")
 
-        rows = view.damaged(report)
-        if not len(rows):
-            say(f"{view.name}: {count(total, 'row')} checked, all as written")
-            continue
-        found[view.name] = rows
-        tracks = list(dict.fromkeys(view.ids[rows].tolist()))
-        damage = f"{len(rows)} damaged, of {_named(tracks)}"
-        say(f"{view.name}: {count(total, 'row')} checked, {damage}", "red")
-    return found
+def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int | None) -> None:
+    from audiospec.pipeline import repair
+
+    with progress(waiting="getting ready") as step:
+
+        def report(now: Progress) -> None:
+            text = f"{now.tracks}/{now.tracks_total} tracks"
+            step(f"repairing {now.view}", now.audio_seconds, now.audio_seconds_total, text)
+
+        repair(store, damaged, workers=workers, progress=report)
 
 
 def _print_stale(store: FeatureStore) -> None:

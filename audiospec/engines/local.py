@@ -7,6 +7,7 @@ they end by themselves as soon as the pipe to their parent closes, however the p
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import queue
@@ -14,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -63,31 +63,31 @@ class LocalEngine:
         EngineError
             A task killed two workers, or a worker could not start.
         """
-        waiting = deque((task, 0) for task in tasks)
+        waiting = iter(tasks)
         events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
-        workers = [_Worker(function, events) for _ in range(min(self.workers, len(waiting)))]
+        workers: list[_Worker] = []
         try:
-            for worker in workers:
-                worker.give(*waiting.popleft())
+            for task in itertools.islice(waiting, self.workers):
+                workers.append(_Worker(function, events))
+                workers[-1].give(task)
             while any(worker.task is not None for worker in workers):
                 worker, event = events.get()
                 if event is None:
-                    assert worker.task is not None
-                    task, deaths = worker.task, worker.deaths + 1
-                    if deaths == 2:
+                    if worker.deaths:
                         raise EngineError(worker.obituary())
+                    assert worker.task is not None
                     workers.remove(worker)
                     worker.stop()
                     workers.append(_Worker(function, events))
-                    workers[-1].give(task, deaths)
+                    workers[-1].give(worker.task, deaths=1)
                 elif "error" in event:
                     raise _error(event["error"])
                 elif "result" in event:
                     yield event["result"]
                 else:
                     worker.task = None
-                    if waiting:
-                        worker.give(*waiting.popleft())
+                    for task in itertools.islice(waiting, 1):
+                        worker.give(task)
         finally:
             for worker in workers:
                 worker.stop()
@@ -114,8 +114,8 @@ class _Worker:
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
 
-    def give(self, task: dict[str, Any], deaths: int) -> None:
-        """Send a task, on whose account so many workers have died."""
+    def give(self, task: dict[str, Any], deaths: int = 0) -> None:
+        """Send a task, over which so many workers have died."""
         self.task, self.deaths = task, deaths
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # if it has died, the listener says so

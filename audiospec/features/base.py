@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -80,7 +81,9 @@ class Frontend(nn.Module):
             )
         shape = self.spec.row_shape(waves.shape[-1])
         # Half precision would cost more decimals than any model could win back.
-        with torch.autocast(waves.device.type, enabled=False):
+        device = waves.device.type
+        mixed = torch.amp.is_autocast_available(device)
+        with torch.autocast(device, enabled=False) if mixed else nullcontext():
             rows = self.compute(waves.reshape(-1, waves.shape[-1]))
         return rows.reshape(*waves.shape[:-1], *shape).to(waves.dtype)
 
@@ -126,7 +129,7 @@ def frontend(
     Raises
     ------
     SpecError, RegistryError
-        An unknown backend; a feature that is not registered.
+        An unknown backend or device; a feature that is not registered.
 
     Examples
     --------
@@ -135,4 +138,9 @@ def frontend(
     >>> mel(torch.zeros(4, 22050)).shape
     torch.Size([4, 128, 87])
     """
-    return features[spec.feature](spec, backend=backend).to(device)
+    made = features[spec.feature](spec, backend=backend)
+    try:
+        return made.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch's words for: no such device here
+        reason = str(error).partition("\n")[0]
+        raise SpecError(f"device {str(device)!r} is not to be had here: {reason}") from error

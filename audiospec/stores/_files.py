@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from audiospec.errors import AudiospecError, DiskFullError, StoreError
 
 _ABSENT = np.iinfo(np.uint64).max
+_REPAIR = "; `audiospec store verify --repair` computes it again"
 
 
 @contextmanager
@@ -124,9 +125,9 @@ def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
             file.seek(max(0, size - tail))
             index = file.read()
     except OSError as error:
-        raise StoreError(f"shard {path} cannot be read: {error.strerror}") from error
+        raise StoreError(f"shard {path} cannot be read: {error.strerror}{_REPAIR}") from error
     if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-        raise StoreError(f"shard {path} is damaged: its index does not match its checksum")
+        raise StoreError(f"shard {path} is damaged: its index does not match its checksum{_REPAIR}")
     entries = np.frombuffer(index[:-4], "<u8").reshape(capacity, 2)
     count = int((entries[:, 0] != _ABSENT).sum())
     expected = np.arange(count) * row.itemsize
@@ -135,5 +136,5 @@ def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
         or (entries[:count, 0] != expected).any()
         or (entries[:count, 1] != row.itemsize).any()
     ):
-        raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line")
+        raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{_REPAIR}")
     return np.memmap(path, dtype=row.base, mode="r", shape=(count, *row.shape))

@@ -186,8 +186,8 @@ class ViewInfo:
         }
 
     @classmethod
-    def from_attributes(cls, attributes: Mapping[str, Any]) -> ViewInfo:
-        """What `to_attributes` wrote.
+    def from_attributes(cls, attributes: Mapping[str, Any], view: str) -> ViewInfo:
+        """What `to_attributes` wrote, for the view of that name.
 
         Raises
         ------
@@ -207,9 +207,13 @@ class ViewInfo:
         except SpecError:
             raise
         except (AudiospecError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"a view's attributes are damaged ({error}): featurize again") from error
+            what = f"no {error}" if isinstance(error, KeyError) else error
+            raise StoreError(f"attributes of view {view} are damaged ({what}): featurize again") from error
         if attributes.get("fingerprint") != spec.fingerprint:
-            raise StoreError("a view's spec does not match its fingerprint: the store was changed by hand")
+            raise StoreError(
+                f"the spec of view {view} does not match its fingerprint: the store was changed by hand, "
+                "featurize again"
+            )
         return info
 
 
@@ -587,7 +591,8 @@ class FeatureStore(ABC):
         """
 
     @classmethod
-    def recover(cls, path: Path, work: Path) -> None:  # noqa: B027 - a store may have nothing to do
+    @abstractmethod
+    def recover(cls, path: Path, work: Path) -> None:
         """Finish, or undo, a `publish` that was killed. The caller holds the store's lock."""
 
     @cached_property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.stores._files import writing
+from audiospec.stores._files import filling, reading
 from audiospec.stores.base import (
     ROW_DTYPE,
     TRACK_COLUMNS,
     FeatureStore,
     NewView,
+    Rows,
     Tracks,
     View,
     ViewInfo,
+    replaced,
+    row_table,
     stores,
 )
+
+#: What JSON text begins with, and no other text among the attributes does.
+_JSON = ("{", "[", '"', "null")
 
 
 @stores.register
@@ -36,18 +42,21 @@ class HDF5Store(FeatureStore):
     suffixes = (".h5", ".hdf5")
 
     def _attributes(self) -> Mapping[str, Any]:
-        if not h5py.is_hdf5(self.path):
+        if not self.path.is_file():
             return {}
-        with _open(self.path) as file:
+        with reading(self.path), self.path.open("rb"):
+            if not h5py.is_hdf5(self.path):
+                return {}
+        with _open(self.path) as file, reading(self.path):
             return _read_attributes(file)
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        with _open(self.path) as file:
+        with _open(self.path) as file, reading(self.path):
             return {name: _read(file["tracks"], name) for name in TRACK_COLUMNS}
 
     def view_names(self) -> list[str]:
         """Names of the finished views, sorted."""
-        with _open(self.path) as file:
+        with _open(self.path) as file, reading(self.path):
             return sorted(file["views"])
 
     def _view(self, name: str) -> View:
@@ -66,18 +75,28 @@ class HDF5Store(FeatureStore):
         kept = []
         if path.exists():
             kept = [old for old in cls(path).views() if view is None or old.name != view.info.name]
-        with writing(work / "publish.h5") as temporary:
-            with h5py.File(temporary, "w") as file:
-                _write_attributes(file, attributes)
-                table = file.create_group("tracks")
-                for name in TRACK_COLUMNS:
-                    _write(table, name, tracks[name])
-                views = file.create_group("views")
-                for content in [old.contents() for old in kept] + ([view] if view else []):
-                    _write_view(views, content)
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-        os.replace(work / "publish.h5", path)
+        try:
+            with filling(path):
+                contents = [old.contents() for old in kept] + ([view] if view else [])
+                _create(_new(work), _size(tracks, contents))
+                with h5py.File(_new(work), "r+") as file:
+                    _write_attributes(file, attributes)
+                    table = file.create_group("tracks")
+                    for name in TRACK_COLUMNS:
+                        _write(table, name, tracks[name])
+                    views = file.create_group("views")
+                    for content in contents:
+                        _write_view(views, content)
+                with _new(work).open("rb") as written:
+                    os.fsync(written.fileno())
+                os.replace(_new(work), path)
+        finally:
+            cls.recover(path, work)
+
+    @classmethod
+    def recover(cls, path: Path, work: Path) -> None:
+        """Remove what a killed `publish` left: the old file has its name until the new one is whole."""
+        _new(work).unlink(missing_ok=True)
 
 
 class HDF5View(View):
@@ -86,48 +105,96 @@ class HDF5View(View):
     store: HDF5Store
 
     def __init__(self, store: HDF5Store, name: str) -> None:
-        with _open(store.path) as file:
+        with _open(store.path) as file, reading(store.path):
             group = file["views"][name]
-            info = ViewInfo.from_attributes(_read_attributes(group))
-            rows = np.empty(len(group["track"]), ROW_DTYPE)
-            for column in ROW_DTYPE.names or ():
-                rows[column] = group[column][:]
+            info = ViewInfo.from_attributes(_read_attributes(group), name)
+            rows = _read_rows(group)
         super().__init__(store, info, rows)
         self._group = name
-        self._opened: tuple[int, h5py.File] | None = None
+        self._opened: tuple[int, h5py.Dataset] | None = None
 
     def _data(self) -> h5py.Dataset:
         # A handle that was opened before a fork is not usable after it.
         if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), _open(self.store.path))
-        return self._opened[1]["views"][self._group]["data"]
+            file = _open(self.store.path)
+            with reading(self.store.path):
+                # The file may have been replaced since the row table was read.
+                group = file["views"].get(self._group)
+                if group is None or _read_rows(group).tobytes() != self.rows.tobytes():
+                    raise replaced(self.name)
+                data = group["data"]
+                if (data.shape, data.dtype) != (self.shape, self.info.row_dtype.base):
+                    raise StoreError(
+                        f"view {self.name} holds {data.dtype} of shape {data.shape}, expected "
+                        f"{self.info.row_dtype.base} of {self.shape}: it is damaged, featurize again"
+                    )
+            self._opened = (os.getpid(), data)
+        return self._opened[1]
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         data = self._data()
-        if data.shape != self.shape:
-            raise StoreError(f"view {self.name} has shape {data.shape}, expected {self.shape}: it is damaged")
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         in_order = bool((order == np.arange(len(order))).all())
         target = out if in_order else np.empty_like(out)
         # One call reads one run of consecutive rows: h5py's own fancy indexing is many times slower.
         starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 2) != 1)
-        try:
+        with reading(self.store.path):
             for first, last in zip(starts, [*starts[1:], len(ordered)], strict=True):
                 low = int(ordered[first])
                 data.read_direct(target, np.s_[low : low + last - first], np.s_[first:last])
-        except OSError as error:
-            raise StoreError(f"view {self.name} of {self.store.path} cannot be read: {error}") from error
         if not in_order:
             out[order] = target
 
 
+def _create(file: Path, size: int) -> None:
+    """Make an empty HDF5 file that has `size` bytes on the disk already.
+
+    HDF5 crashes the process where the disk fills up under its hands, so it is given its room beforehand.
+    It cuts off what it has not used.
+    """
+    with h5py.File("empty", "w", driver="core", backing_store=False) as empty:
+        empty.flush()
+        image = empty.id.get_file_image()
+    with file.open("wb") as out:
+        out.write(image)
+        out.flush()
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(out.fileno(), 0, size)
+
+
+def _size(tracks: Tracks, views: Sequence[NewView]) -> int:
+    """Bytes that a store takes at most."""
+    size = 1 << 20  # groups, attributes
+    for name in TRACK_COLUMNS:
+        size += 64 * len(tracks)
+        if tracks[name].dtype == object:
+            size += sum(len(text.encode()) for text in tracks[name])
+    for view in views:
+        size += 1 << 16
+        # A row's entries in the row table, and in the index of chunks, whose nodes may be half empty.
+        size += len(view.rows) * (view.info.row_bytes + ROW_DTYPE.itemsize + 256)
+        for values, _ in view.info.coordinates().values():
+            size += sum(64 + len(str(value).encode()) for value in values)
+    return size
+
+
+def _new(work: Path) -> Path:
+    """The file that is being written."""
+    return work / "publish.h5"
+
+
 def _open(path: Path) -> h5py.File:
-    """Open for reading. Without a lock: a file that has its name is never written to."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be opened as HDF5 ({error}): it is damaged") from error
+    """Open for reading.
+
+    With the lock that h5py takes by itself, as one process can open a file one way only; without it where
+    that fails, for a file that has its name is never written to.
+    """
+    with reading(path):
+        try:
+            return h5py.File(path, "r")
+        except OSError:
+            return h5py.File(path, "r", locking=False)
 
 
 def _write_view(views: h5py.Group, view: NewView) -> None:
@@ -138,7 +205,7 @@ def _write_view(views: h5py.Group, view: NewView) -> None:
     data = group.create_dataset(
         "data",
         shape=(len(view.rows), *info.row_shape),
-        chunks=(1, *info.row_shape),
+        chunks=(1, *info.row_shape) if len(view.rows) else None,
         dtype=info.row_dtype.base,
         fillvalue=np.nan,
     )
@@ -158,8 +225,16 @@ def _write_view(views: h5py.Group, view: NewView) -> None:
 
 
 def _write(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
-    dtype = h5py.string_dtype() if values.dtype == object else values.dtype
-    return group.create_dataset(name, data=values, dtype=dtype)
+    """Write a one-dimensional array; numbers with a checksum."""
+    if values.dtype == object or not len(values):
+        dtype = h5py.string_dtype() if values.dtype == object else values.dtype
+        return group.create_dataset(name, data=values, dtype=dtype)
+    return group.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
+
+
+def _read_rows(group: h5py.Group) -> Rows:
+    """The row table of a view."""
+    return row_table({name: _read(group, name) for name in ROW_DTYPE.names or ()})
 
 
 def _read(group: h5py.Group, name: str) -> NDArray[Any]:
@@ -173,16 +248,18 @@ def _read(group: h5py.Group, name: str) -> NDArray[Any]:
 
 
 def _write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
-    """Attributes as HDF5 has them; what is nested, as JSON text."""
+    """Attributes as HDF5 has them; what is nested, or text that HDF5 cannot hold, as JSON."""
     for name, value in attributes.items():
         plain = isinstance(value, str | int | float | bool)
+        if isinstance(value, str):
+            plain = not value.startswith(_JSON) and value.isprintable()
         group.attrs[name] = value if plain else json.dumps(value, sort_keys=True)
 
 
 def _read_attributes(group: h5py.Group) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for name, value in group.attrs.items():
-        if isinstance(value, str) and value.startswith(("{", "[")):
+        if isinstance(value, str) and value.startswith(_JSON):
             attributes[name] = json.loads(value)
         else:
             attributes[name] = value.item() if isinstance(value, np.generic) else value

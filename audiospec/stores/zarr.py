@@ -9,28 +9,38 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.abc.buffer import Buffer
+from zarr.buffer import cpu
+from zarr.codecs import ZstdCodec
+from zarr.storage import MemoryStore
 
 from audiospec.errors import StoreError
-from audiospec.stores._files import map_shard, write_shard
+from audiospec.stores._files import filling, map_shard, reading, write_shard
 from audiospec.stores.base import (
     ROW_DTYPE,
     TRACK_COLUMNS,
     FeatureStore,
     NewView,
-    Rows,
+    ShardSource,
     Tracks,
     View,
     ViewInfo,
+    missing_store,
+    replaced,
+    row_table,
     stores,
 )
+
+_T = TypeVar("_T")
 
 
 @stores.register
@@ -43,7 +53,8 @@ class ZarrStore(FeatureStore):
         return _read_attributes(self.path)
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        return {name: _read(self.path / "tracks" / name) for name in TRACK_COLUMNS}
+        folder = self.path / "tracks"
+        return _steady(folder, lambda: {name: _read(folder / name) for name in TRACK_COLUMNS})
 
     def view_names(self) -> list[str]:
         """Names of the finished views, sorted."""
@@ -63,19 +74,30 @@ class ZarrStore(FeatureStore):
         view: NewView | None,
     ) -> None:
         """Build the new parts in `work`, then rename them into the store."""
+        cls.recover(path, work)
         new = work / "publish"
-        _ready(work).unlink(missing_ok=True)
-        if new.exists():
-            shutil.rmtree(new)
-        root = zarr.create_group(new, attributes=dict(attributes))
+        # Metadata and tables are small. zarr makes them in memory; it cannot write to disks without links.
+        files: dict[str, Buffer] = {}
+        root = zarr.create_group(MemoryStore(files), attributes=dict(attributes))
         table = root.create_group("tracks")
         for name in TRACK_COLUMNS:
             _write(table, name, tracks[name], "track")
         views = root.create_group("views")
-        if view is not None:
-            _write_view(views, new / "views", view)
-        _ready(work).touch()
-        cls.recover(path, work)
+        try:
+            with filling(path):
+                if view is not None:
+                    _write_view(views, view)
+                    _write_shards(new / "views" / view.info.name / "data", view)
+                for name, buffer in _consolidated(files, path).items():
+                    (new / name).parent.mkdir(parents=True, exist_ok=True)
+                    (new / name).write_bytes(buffer.to_bytes())
+                (work / "replaced" / "views").mkdir(parents=True)
+                _ready(work).touch()
+        except BaseException:
+            cls.recover(path, work)
+            raise
+        with filling(path):
+            cls.recover(path, work)
 
     @classmethod
     def recover(cls, path: Path, work: Path) -> None:
@@ -85,22 +107,17 @@ class ZarrStore(FeatureStore):
             if not path.exists():
                 os.rename(new, path)
             else:
-                # Tracks first: a view never refers to a track that is not in the table.
+                # Tracks first: a view never refers to a track that is not in the table. zarr.json last.
                 names = [f"views/{folder.parent.name}" for folder in new.glob("views/*/zarr.json")]
-                for name in ["tracks", *names]:
-                    if (new / name).exists():
-                        if (path / name).exists():
-                            (old / name).parent.mkdir(parents=True, exist_ok=True)
-                            if (old / name).exists():
-                                shutil.rmtree(old / name)
+                for name in ["tracks", *names, "zarr.json"]:
+                    if (new / name).exists():  # else it was renamed before
+                        if (path / name).is_dir():
                             os.rename(path / name, old / name)
-                        os.rename(new / name, path / name)
-                os.replace(new / "zarr.json", path / "zarr.json")
-            _consolidate(path)
+                        os.replace(new / name, path / name)
+        _ready(work).unlink(missing_ok=True)
         for folder in (new, old):
             if folder.exists():
                 shutil.rmtree(folder)
-        _ready(work).unlink(missing_ok=True)
 
 
 class ZarrView(View):
@@ -109,15 +126,24 @@ class ZarrView(View):
     store: ZarrStore
 
     def __init__(self, store: ZarrStore, folder: Path) -> None:
-        info = ViewInfo.from_attributes(_read_attributes(folder))
         self.folder = folder
-        columns = {name: _read(folder / name) for name in ROW_DTYPE.names or ()}
-        rows = np.empty(len(columns["track"]), ROW_DTYPE)
-        for name, column in columns.items():
-            rows[name] = column
-        super().__init__(store, info, rows)
-        self._made = os.stat(folder).st_ino
+        info, columns, self._made = _steady(
+            folder,
+            lambda: (
+                ViewInfo.from_attributes(_read_attributes(folder), folder.name),
+                {name: _read(folder / name) for name in ROW_DTYPE.names or ()},
+                _identity(folder),
+            ),
+        )
+        super().__init__(store, info, row_table(columns))
         self._shards: dict[int, NDArray[Any]] = {}
+
+    def contents(self) -> NewView:
+        """This view as something that can be put into another store, by links to its shards if it can."""
+        read = super().contents().shard
+        return NewView(
+            self.info, self.rows, lambda number: ShardSource(read(number).load, self.shard_file(number))
+        )
 
     def shard_file(self, number: int) -> Path:
         """The file of a shard."""
@@ -126,9 +152,11 @@ class ZarrView(View):
 
     def _shard(self, number: int) -> NDArray[Any]:
         if number not in self._shards:
-            shard = map_shard(self.shard_file(number), self.info.row_dtype, self.info.shard_rows)
-            if os.stat(self.folder).st_ino != self._made:
-                raise StoreError(f"view {self.name} was written again since it was opened: open it again")
+            try:
+                shard = map_shard(self.shard_file(number), self.info.row_dtype, self.info.shard_rows)
+            finally:
+                if _identity(self.folder) != self._made:
+                    raise replaced(self.name)
             first = number * self.info.shard_rows
             expected = min(self.info.shard_rows, len(self) - first)
             if len(shard) != expected:
@@ -146,8 +174,8 @@ class ZarrView(View):
             out[here] = self._shard(int(number))[within[here]]
 
 
-def _write_view(views: zarr.Group, folder: Path, view: NewView) -> None:
-    """Write a whole view into the group `views`, which lies at `folder`."""
+def _write_view(views: zarr.Group, view: NewView) -> None:
+    """Write all of a view but its shards into the group `views`."""
     info = view.info
     group = views.create_group(info.name, attributes=info.to_attributes())
     group.create_array(
@@ -161,9 +189,18 @@ def _write_view(views: zarr.Group, folder: Path, view: NewView) -> None:
         dimension_names=["row", *info.spec.dims],
         attributes={"unit": info.spec.unit},
     )
-    zeros = "/0" * len(info.row_shape)
+    for name in ROW_DTYPE.names or ():
+        _write(group, name, view.rows[name], "row")
+    for dim, (values, unit) in info.coordinates().items():
+        array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
+        _write(group, dim, array, dim, {"units": unit})
+
+
+def _write_shards(data: Path, view: NewView) -> None:
+    """Write, or link, a view's shards into the folder of its array."""
+    zeros = "/0" * len(view.info.row_shape)
     for number, (_, source) in enumerate(view.shards()):
-        file = folder / info.name / "data" / "c" / f"{number}{zeros}"
+        file = data / "c" / f"{number}{zeros}"
         file.parent.mkdir(parents=True, exist_ok=True)
         if source.file is not None:
             try:
@@ -171,20 +208,29 @@ def _write_view(views: zarr.Group, folder: Path, view: NewView) -> None:
                 continue
             except OSError:  # a file system without hard links
                 pass
-        write_shard(file, source.load(), info.shard_rows)
-    for name in ROW_DTYPE.names or ():
-        _write(group, name, view.rows[name], "row")
-    for dim, (values, unit) in info.coordinates().items():
-        array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
-        _write(group, dim, array, dim, {"units": unit})
-    _consolidate(folder / info.name)
+        write_shard(file, source.load(), view.info.shard_rows)
 
 
-def _consolidate(folder: Path) -> None:
-    """Put the metadata of all that is in a group into the group's: xarray warns where it is missing."""
-    with warnings.catch_warnings():
+def _consolidated(files: dict[str, Buffer], path: Path) -> dict[str, Buffer]:
+    """New files, with the metadata of all that is in a group in the group's: xarray warns where it is not.
+
+    A view gets that of its arrays; the root that of the whole store as it is to be, with the views that the
+    store at `path` keeps.
+    """
+    whole = dict(files)
+    for folder in path.glob("views/*"):
+        if f"views/{folder.name}/zarr.json" not in files:
+            for file in folder.rglob("zarr.json"):
+                buffer = cpu.Buffer.from_bytes(file.read_bytes())
+                whole[file.relative_to(path).as_posix()] = buffer
+    store = MemoryStore(whole)
+    with reading(path), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(folder)
+        for name in files:
+            if name.startswith("views/") and name.count("/") == 2 and name.endswith("/zarr.json"):
+                zarr.consolidate_metadata(store, path=name.removesuffix("/zarr.json"))
+        zarr.consolidate_metadata(store)
+    return {name: whole[name] for name in files}
 
 
 def _write(
@@ -200,28 +246,61 @@ def _write(
         shape=values.shape,
         chunks=(max(1, len(values)),),
         dtype="string" if values.dtype == object else values.dtype,
+        compressors=ZstdCodec(checksum=True),
         dimension_names=[dim],
         attributes=attributes or {},
+        config={"write_empty_chunks": True},  # what is missing is then damage, and not an empty table
     )
     array[:] = values
 
 
 def _read(folder: Path) -> NDArray[Any]:
     """Read a one-dimensional array; text as an object array."""
-    try:
-        values = np.asarray(zarr.open_array(folder, mode="r")[:])
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise StoreError(f"{folder} cannot be read ({error}): the store is damaged") from error
+    with reading(folder):
+        array = zarr.open_array(folder, mode="r")
+        if array.size and not (folder / "c" / "0").exists():
+            raise FileNotFoundError("its only chunk is missing")  # zarr reads it as if it were empty
+        values = np.asarray(array[:])
     return values.astype(object) if values.dtype.kind in "TUO" else values
 
 
 def _read_attributes(folder: Path) -> Mapping[str, Any]:
     """Attributes of the Zarr group at `folder`; empty if there is none."""
+    file = folder / "zarr.json"
+    with reading(file):
+        try:
+            text = file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return dict(json.loads(text).get("attributes", {}))
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from another that takes its name; None if there is none.
+
+    A number alone is given again once its folder is gone.
+    """
     try:
-        metadata = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
-        return dict(metadata["attributes"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        stat = os.stat(folder)
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
+def _steady(folder: Path, read: Callable[[], _T]) -> _T:
+    """What `read` gives, all of one folder: it is called again if `folder` is replaced meanwhile."""
+    for _ in range(20):
+        before = _identity(folder)
+        try:
+            value = read()
+        except StoreError:
+            if before is not None and before == _identity(folder):
+                raise
+        else:
+            if before == _identity(folder):
+                return value
+        time.sleep(0.005)
+    raise StoreError(missing_store(folder))
 
 
 def _ready(work: Path) -> Path:

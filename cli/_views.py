@@ -1,0 +1,18 @@
+"""What several commands say of a view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from audiospec.stores.base import View
+
+
+def bytes_of(view: View) -> int:
+    """Size of a view's array in bytes."""
+    return len(view) * view.info.row_bytes
+
+
+def tracks_of(view: View) -> int:
+    """Count the tracks that have rows in a view."""
+    return len(set(view.rows["track"].tolist()))

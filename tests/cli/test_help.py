@@ -1,0 +1,104 @@
+"""Help, version, lists: what answers without any audio."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from audiospec import MelSpec, cli
+from audiospec.datasets.base import datasets
+from audiospec.spec import features
+from audiospec.stores.base import stores
+
+HEAVY = (
+    *("torch", "zarr", "h5py", "sklearn", "matplotlib", "soundfile", "numpy", "soxr", "nnAudio2"),
+    *("rich", "pydantic", "pooch", "requests"),
+)
+COMMANDS = [
+    *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["show"]),
+    *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
+]
+
+
+def all_commands(command: object, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    found = {path}
+    for name, inner in getattr(command, "commands", {}).items():
+        found |= all_commands(inner, (*path, name))
+    return found
+
+
+def test_every_command_is_listed_here() -> None:
+    assert all_commands(typer.main.get_command(cli.app)) == {tuple(command) for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_is_light_and_gives_an_example(command: list[str]) -> None:
+    code = (
+        "import sys; from audiospec import cli; status = cli.main(); "
+        f"print('heavy:', *(name for name in {HEAVY} if name in sys.modules)); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"], capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    *text, heavy = done.stdout.splitlines()
+    assert heavy == "heavy:"
+    assert text[0].startswith(f"Usage: {' '.join(['audiospec', *command])} ")
+    assert command == ["store"] or any("audiospec " in line for line in text[-5:])
+
+
+def test_every_field_of_the_mel_spec_has_a_flag() -> None:
+    command = typer.main.get_command(cli.app).commands["featurize"]  # type: ignore[attr-defined]
+    flags = {
+        option.name: option.opts + option.secondary_opts
+        for option in command.params
+        if option.param_type_name == "option"
+    }
+    for field in dataclasses.fields(MelSpec):
+        assert f"--{field.name.replace('_', '-')}" in flags[field.name]
+    assert "--no-center" in flags["center"]
+
+
+def test_bare_groups_show_help(call) -> None:
+    for command in ([], ["store"]):
+        done = call(*command)
+        assert done.status == 0
+        assert "Commands:" in done.out
+
+
+def test_version(call) -> None:
+    assert call("--version").out == "audiospec 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "registry"), [("datasets", datasets), ("features", features), ("stores", stores)]
+)
+def test_lists_have_a_line_for_each_entry(call, command: str, registry) -> None:
+    lines = call(command).out.splitlines()
+    assert [line.split()[0] for line in lines] == registry.names()
+    for name, line in zip(registry, lines, strict=True):
+        assert line.endswith(registry.summary(name))
+        assert call(command, name).out.startswith(f"{name}: {registry.summary(name)}\n")
+
+
+def test_a_dataset_says_where_it_comes_from(call) -> None:
+    said = call("datasets", "gtzan").out
+    for word in ("Tzanetakis", "research only", "1000 tracks: blues 100", "genres.tar.gz", "GENRE.NNNNN"):
+        assert word in said
+
+
+def test_a_feature_lists_its_fields_with_defaults_and_meaning(call) -> None:
+    lines = call("features", "mel").out.splitlines()
+    for field in dataclasses.fields(MelSpec):
+        line = next(line for line in lines if line.split()[:1] == [field.name])
+        default, *meaning = line.split()[1:]
+        assert default == ("none" if field.default is None else str(field.default))
+        assert meaning
+
+
+def test_a_store_says_its_suffixes(call) -> None:
+    assert ".h5, .hdf5" in call("stores", "hdf5").out

@@ -1,0 +1,121 @@
+"""store info, verify and export."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiospec import open_store
+
+
+def damage(store: Path, view: str) -> None:
+    """Flip a byte in the second shard of a view."""
+    shard = store / "views" / view / "data" / "c" / "1" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.unlink()  # it may be linked from somewhere else
+    shard.write_bytes(content)
+
+
+def test_info(call, store: Path, music: Path) -> None:
+    done = call("store", "info", store)
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0].startswith(f"{store}: folder, 6 tracks, ")
+    assert lines[1:4] == [f"  audio     {music}", "  labels    loud 3, quiet 3", "  problems  none"]
+    for view in open_store(store).views():
+        at = lines.index(view.name)
+        facts = dict(line.strip().split("  ", 1) for line in lines[at + 1 : at + 12])
+        facts = {name: value.strip() for name, value in facts.items()}
+        assert facts["feature"] == "mel"
+        assert facts["defaults"].startswith("sample_rate 22050, ")
+        assert facts["chunks"] == f"{view.chunking.seconds:g} s every 1 s, filled at least 0.5"
+        assert facts["data"].startswith(f"{len(view)} × 192 × ")
+        assert facts["tracks"] == "6 of 6"
+        assert "torch " in facts["made by"]
+        assert facts["made on"].startswith("cpu")
+        assert facts["parity"].endswith("dB from float64")
+        assert facts["skipped"] == facts["stale"] == "none"
+
+
+def test_info_names_what_is_not_at_its_default(call, music: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.zarr"
+    arguments = ("featurize", "folder", "--data", music, "--store", path, "--chunk", 4, "--workers", 0)
+    assert call(*arguments, "--n-mels", 20, "--fmax", 4000, "--quiet").status == 0
+    assert "feature   mel with n_mels 20, fmax 4000.0\n" in call("store", "info", path).out
+
+
+def test_info_as_json(call, mixed_store: Path) -> None:
+    done = call("store", "info", mixed_store, "--json")
+    info = json.loads(done.out)
+    store = open_store(mixed_store)
+    assert (info["dataset"], info["tracks"], info["root"]) == ("folder", 14, str(store.root))
+    assert info["labels"] == {"[red]loud": 3, "bad": 8, "quiet": 3}
+    assert info["problems"] == store.tracks.problems
+    (view,) = info["views"]
+    assert view["rows"] == 12
+    assert view["shape"] == [12, 192, 173]
+    assert view["spec"]["n_mels"] == 192
+    assert view["sealed"] is True
+    assert view["stale"] == []
+    assert list(view["skipped"]) == ["bad/one.wav"]
+
+
+def test_labels_are_shown_letter_by_letter(call, mixed_store: Path) -> None:
+    assert "labels    [red]loud 3, bad 8, quiet 3\n" in call("store", "info", mixed_store).out
+
+
+def test_verify(call, store: Path) -> None:
+    done = call("store", "verify", store)
+    assert (done.status, done.err) == (0, "")
+    names = open_store(store).view_names()
+    rows = {"mel-1s-": 24, "mel-2s-": 18}
+    assert done.out.splitlines() == [
+        f"{name}: {rows[name[:7]]} rows checked, all as written" for name in names
+    ]
+
+
+def test_damage_is_found_and_repaired(call, copy: Path) -> None:
+    view = open_store(copy).view("mel-2s")
+    before = view.read()
+    damage(copy, view.name)
+    done = call("store", "verify", copy)
+    assert done.status == 1
+    lines = done.out.splitlines()
+    assert f"{view.name}: 18 rows checked, 1 damaged, of 1 track: loud/song3.wav" in lines
+    assert lines[-1] == f"repair it: audiospec store verify {copy} --repair"
+    repaired = call("store", "verify", copy, "--repair", "--workers", 0)
+    assert (repaired.status, repaired.err) == (0, "")
+    assert repaired.out.splitlines()[-1] == f"{view.name}: 18 rows checked, all as written"
+    assert np.array_equal(open_store(copy).view(view.name).read(), before)
+    assert call("store", "verify", copy).status == 0
+
+
+def test_repair_without_the_audio_says_so(call, music: Path, tmp_path: Path) -> None:
+    folder, path = Path(shutil.copytree(music, tmp_path / "music")), tmp_path / "x.zarr"
+    arguments = ("featurize", "folder", "--data", folder, "--store", path, "--chunk", 4, "--workers", 0)
+    assert call(*arguments).status == 0
+    damage(path, open_store(path).view().name)
+    shutil.rmtree(folder)
+    done = call("store", "verify", path, "--repair", "--workers", 0)
+    assert done.status == 2
+    assert done.err.startswith("error: cannot repair: ")
+    assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", ["h5", "zarr"])
+def test_export(call, store: Path, tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"copy.{suffix}"
+    done = call("store", "export", store, target)
+    assert done.status == 0
+    assert done.out.startswith(f"{store} (")
+    assert f" → {target} (" in done.out
+    for view, same in zip(open_store(store).views(), open_store(target).views(), strict=True):
+        assert np.array_equal(view.read(), same.read())
+    again = call("store", "export", store, target)
+    assert (again.status, again.out) == (2, "")
+    assert "exists already" in again.err
