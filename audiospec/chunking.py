@@ -128,8 +128,8 @@ class Chunking:
             return ""
         length = self.samples(sample_rate)
         return (
-            f"too short: {samples / sample_rate:.3g} s ({samples} samples) fill {samples / length:.2g} of a "
-            f"{self.seconds:g} s chunk, expected {self.min_fill:g} (--min-fill)"
+            f"too short: {samples} samples ({samples / sample_rate:.3g} s), a chunk of {self.seconds:g} s "
+            f"needs {max(1, math.ceil(self.min_fill * length))} (--min-fill {self.min_fill:g})"
         )
 
     def name(self) -> str:

@@ -191,7 +191,7 @@ def featurize(
     strict : bool
         Whether a file that cannot be used is an error.
     progress : callable or None
-        Called with a `Progress` after each shard.
+        Called with a `Progress` before the first shard and after each.
 
     Returns
     -------
@@ -260,7 +260,7 @@ def run(
     path = Path(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
     engine = _engine(workers)
-    manifest = datasets[dataset](data).manifest() if isinstance(dataset, str) else dataset
+    manifest = _manifest(dataset, data, dry_run)
     with _planning(path) if dry_run else locked(path) as work:
         if not dry_run:
             kind.recover(path, work)
@@ -392,6 +392,8 @@ class _Builder:
                 "device": self.device,
             }
             tasks = ({**task, **how} for task in self.plan.tasks(missing, self.staging))
+            if progress is not None:
+                progress(meter.now())
             learnt: list[Fact] = []
             results = self.engine.run("audiospec.compute:compute", tasks)
             for result in results:
@@ -455,8 +457,7 @@ class _Builder:
             row, capacity = plan.info.row_dtype, plan.info.shard_rows
             return ShardSource(lambda: self.staging.read(shard.digest, row, capacity), file)
         assert plan.old is not None
-        source = plan.old.contents().shard(shard.number)
-        return source
+        return plan.old.contents().shard(shard.number)
 
 
 class _Meter:
@@ -466,7 +467,7 @@ class _Meter:
         self.plan = plan
         self.missing = {shard.digest: shard for shard in missing}
         self.began = time.monotonic()
-        self.done: list[Shard] = []
+        self.done: set[str] = set()
         self.audio = 0.0
         self.tracks = 0
         self.audio_total = sum(self._audio(shard) for shard in missing)
@@ -482,10 +483,14 @@ class _Meter:
         return ends + int(shard.rows.stop == len(self.plan.rows))
 
     def step(self, digest: str) -> Progress:
-        shard = self.missing[digest]
-        self.done.append(shard)
-        self.audio += self._audio(shard)
-        self.tracks += self._ends(shard)
+        if digest not in self.done:  # else its worker died after it, and the task ran again
+            shard = self.missing[digest]
+            self.done.add(digest)
+            self.audio += self._audio(shard)
+            self.tracks += self._ends(shard)
+        return self.now()
+
+    def now(self) -> Progress:
         return Progress(
             self.plan.info.name,
             len(self.done),
@@ -496,6 +501,18 @@ class _Meter:
             self.audio_total,
             time.monotonic() - self.began,
         )
+
+
+def _manifest(dataset: str | Manifest, data: Path | str | None, dry_run: bool) -> Manifest:
+    if isinstance(dataset, Manifest):
+        return dataset
+    source = datasets[dataset](data)
+    if dry_run and not source.is_here():
+        raise DatasetError(
+            f"dataset {dataset!r} is not on this machine, and a dry run brings nothing: give --data, or "
+            "run without --dry-run"
+        )
+    return source.manifest()
 
 
 def _engine(workers: int | None) -> Engine:

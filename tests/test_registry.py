@@ -214,10 +214,10 @@ for kind in ("dataset", "feature", "store"):
     registry = Registry(kind, f"audiospec.{kind}s", f"audiospec.{kind}s")
     for name in registry:
         print(kind, name, registry.summary(name), sep="\\t")
-heavy = "torch numpy zarr h5py soundfile librosa nnAudio2 requests pooch matplotlib".split()
+heavy = "torch zarr h5py soundfile librosa nnAudio2 requests pooch matplotlib".split()
 loaded = [name for name in heavy if name in sys.modules]
-loaded += [name for name in sys.modules if name.startswith("audiospec.") and name.count(".") == 2
-           and not name.endswith(".base")]
+loaded += [name for name in sys.modules if name.count(".") == 2 and name.startswith("audiospec.")
+           and name.rpartition(".")[2] != "base" and not name.rpartition(".")[2].startswith("_")]
 assert not loaded, loaded
 """
     lines = [line.split("\t") for line in python(script).stdout.splitlines()]

@@ -111,6 +111,10 @@ class Dataset(ABC):
         except RuntimeError as error:
             raise DatasetError(f"data folder {str(data)!r}: {error}") from error
 
+    def is_here(self) -> bool:
+        """Whether `manifest` finds the audio as it is, without downloading or making any."""
+        return True
+
     @abstractmethod
     def manifest(self) -> Manifest:
         """Find (or download, or make) the tracks and return them in a fixed order.
@@ -190,6 +194,10 @@ class PublishedDataset(Dataset):
     def manifest(self) -> Manifest:
         """Find, or download, the tracks and return them sorted by id."""
         return self.scan(self.download() if self.data is None else self.data)
+
+    def is_here(self) -> bool:
+        """Whether `data` was given, or the data folder holds the dataset."""
+        return self.data is not None or filled(self.folder())
 
     def folder(self) -> Path:
         """Where the dataset lies, or will lie, if no `data` is given."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiospec.datasets.base import Dataset, data_folder, datasets, not_found
+from audiospec.datasets.base import Dataset, data_folder, datasets, filled, not_found
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
 
@@ -141,6 +141,16 @@ class Demo(Dataset):
         self.seed, self.tracks, self.seconds = seed, tracks, float(seconds)
         self.expected = dict.fromkeys(STYLES, tracks)
 
+    @property
+    def root(self) -> Path:
+        """Folder of the tracks."""
+        home = data_folder() / "demo" if self.data is None else self.data
+        return home / f"v{_VERSION}-seed{self.seed}-{self.seconds:g}s"
+
+    def is_here(self) -> bool:
+        """Whether the tracks have been made, or some of them."""
+        return filled(self.root)
+
     def manifest(self) -> Manifest:
         """Make the tracks that are missing or incomplete and return all, sorted by id.
 
@@ -149,8 +159,7 @@ class Demo(Dataset):
         DatasetError
             The folder cannot be written.
         """
-        home = data_folder() / "demo" if self.data is None else self.data
-        root = home / f"v{_VERSION}-seed{self.seed}-{self.seconds:g}s"
+        root, home = self.root, self.root.parent
         tracks = []
         try:
             for label in STYLES:
