@@ -157,9 +157,7 @@ class Dataset(ABC):
             is there.
         """
         if not os.path.isdir(root):
-            raise DatasetError(
-                f"dataset {self.name!r} expects {self.layout} in a folder: {not_found(root)}"
-            )
+            raise DatasetError(f"dataset {self.name!r} expects {self.layout} in a folder: {not_found(root)}")
         files = files_under(root)
         audio = [file for file in files if suffix(file) in AUDIO_SUFFIXES]
         if not audio:
@@ -282,9 +280,7 @@ def files_under(root: Path) -> list[str]:
             with os.scandir(root / folder) as entries:
                 listing = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            raise DatasetError(
-                f"cannot read folder {shown(str(root / folder))}: {error.strerror}"
-            ) from error
+            raise DatasetError(f"cannot read folder {shown(str(root / folder))}: {error.strerror}") from error
         for entry in listing:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue

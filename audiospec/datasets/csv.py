@@ -89,9 +89,7 @@ class Csv(Dataset):
                 )
         for name in (*NEEDED, *OPTIONAL):
             if columns.count(name) > 1:
-                raise DatasetError(
-                    f"{self.data} has {columns.count(name)} columns called {name!r}: keep one"
-                )
+                raise DatasetError(f"{self.data} has {columns.count(name)} columns called {name!r}: keep one")
         rows = []
         for number, cells in lines[1:]:
             if not any(cells):

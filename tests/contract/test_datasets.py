@@ -77,7 +77,5 @@ class TestDemo(DatasetContract):
 
 
 def test_every_dataset_has_a_contract() -> None:
-    here = {
-        contract.name for contract in DatasetContract.__subclasses__() if contract.__module__ == __name__
-    }
+    here = {contract.name for contract in DatasetContract.__subclasses__() if contract.__module__ == __name__}
     assert here == set(datasets.names())

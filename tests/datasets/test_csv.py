@@ -77,9 +77,7 @@ def test_all_columns(folder: Path) -> None:
 def test_paths_elsewhere(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     (tmp_path / "far" / "c.wav").touch()
-    manifest = Csv(
-        write(folder, f"path,label\na.wav,x\n../far/c.wav,y\n{tmp_path}/far/d.wav,z\n")
-    ).manifest()
+    manifest = Csv(write(folder, f"path,label\na.wav,x\n../far/c.wav,y\n{tmp_path}/far/d.wav,z\n")).manifest()
     assert manifest.root == tmp_path
     assert {track.id: track.path for track in manifest} == {
         "a.wav": "lists/a.wav",
@@ -151,9 +149,7 @@ text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(text, text), min_size=1, max_size=5), delimiter=st.sampled_from(",;\t"))
-def test_what_a_csv_writer_writes_is_read(
-    folder: Path, rows: list[tuple[str, str]], delimiter: str
-) -> None:
+def test_what_a_csv_writer_writes_is_read(folder: Path, rows: list[tuple[str, str]], delimiter: str) -> None:
     buffer = io.StringIO(newline="")
     writer = standard.writer(buffer, delimiter=delimiter)
     writer.writerow(["path", "id", "label", "group"])

@@ -36,9 +36,7 @@ def test_listing_imports_nothing_heavy() -> None:
         "heavy = {'torch', 'pooch', 'requests', 'rich', 'soundfile', 'zarr', 'scipy'}\n"
         "print(heavy & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -92,9 +92,7 @@ def error(dataset: PublishedDataset) -> str:
 
 @pytest.mark.parametrize("body", [BODY, zipped()], ids=["tar.gz", "zip"])
 def test_downloads_once(site: Site, home: Path, body: bytes) -> None:
-    remote = Remote(
-        site.put("small.tar.gz", body), sha256=hashlib.sha256(body).hexdigest(), bytes=len(body)
-    )
+    remote = Remote(site.put("small.tar.gz", body), sha256=hashlib.sha256(body).hexdigest(), bytes=len(body))
     assert ids(Small(remote)) == ["a-1", "a-2", "b-1"]
     assert (home / "small" / "top" / "a" / "a-1.wav").read_bytes() == FILES["top/a/a-1.wav"]
     assert ids(Small(remote)) == ["a-1", "a-2", "b-1"]
@@ -317,9 +315,7 @@ def test_mirror_comes_first(
     assert all(path.startswith("/mirror") for path, _ in site.log)
 
 
-def test_mirror_without_it_falls_through(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mirror_without_it_falls_through(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDIOSPEC_MIRROR", str(tmp_path))
     said = error(Small(Remote(f"{site.url}/small.zip")))
     assert f"{tmp_path}/small/small.zip: no such file; {tmp_path}/small.zip: no such file" in said
