@@ -1,0 +1,80 @@
+"""Stores in places that may only be read, or not even that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiospec.errors import StoreError
+from audiospec.staging import locked
+from audiospec.stores.base import FeatureStore
+from audiospec.testing.stores import Content, assert_holds, one_line
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
+
+@contextmanager
+def permissions(path: Path, mode: int) -> Iterator[None]:
+    """Give all that lies at a path other permissions; folders stay searchable."""
+    everything = sorted([path, *path.rglob("*")], reverse=True)
+    before = {file: file.stat().st_mode for file in everything}
+    for file in everything:
+        os.chmod(file, mode | (0o111 if file.is_dir() and mode else 0))
+    yield
+    for file in reversed(everything):
+        os.chmod(file, before[file])
+
+
+def read(kind: type[FeatureStore], path: Path) -> list[int]:
+    assert_holds(kind(path).view(), Content.make())
+    return kind(path).view().damaged().tolist()
+
+
+def error(act: Callable[..., Any], *args: Any) -> str:
+    try:
+        act(*args)
+    except StoreError as error:
+        return str(error)
+    return "no error"
+
+
+def hold(path: Path) -> None:
+    with locked(path):
+        pass
+
+
+def test_reading_from_a_read_only_folder(
+    kind: type[FeatureStore], path: Path, unprivileged: Callable[..., Any]
+) -> None:
+    with permissions(path.parent, 0o444):
+        assert unprivileged(os.access, path.parent, os.W_OK) is False
+        assert unprivileged(read, kind, path) == []
+
+
+def test_writing_to_a_read_only_folder(
+    kind: type[FeatureStore], path: Path, unprivileged: Callable[..., Any]
+) -> None:
+    target = path.with_name(f"copy{path.suffix}")
+    with permissions(path.parent, 0o444):
+        for message in (
+            unprivileged(error, hold, path),
+            unprivileged(error, kind(path).export, target),
+        ):
+            assert "cannot write" in message
+            assert "\n" not in message
+    assert sorted(path.parent.iterdir()) == [path]
+
+
+def test_reading_what_may_not_be_read(
+    kind: type[FeatureStore], path: Path, unprivileged: Callable[..., Any]
+) -> None:
+    with permissions(path, 0):
+        message = unprivileged(error, kind, path)
+    assert "Permission denied" in message
+    assert "damaged" not in message
+    one_line(message, str(path))

@@ -1,0 +1,139 @@
+"""A store is read by zarr, xarray and h5py without us."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+import zarr
+
+from audiospec.stores import stores
+from audiospec.stores.base import ROW_DTYPE, TRACK_COLUMNS, FeatureStore
+from audiospec.testing.stores import Content, publish
+
+ZARR, HDF5 = stores["zarr"], stores["hdf5"]
+
+
+@pytest.mark.parametrize("kind", [ZARR])
+def test_zarr(path: Path, content: Content) -> None:
+    root = zarr.open_group(path, mode="r")
+    name = content.info.name
+    assert root.attrs["dataset"] == "mine"
+    assert list(root["views"]) == [name]
+    for column in TRACK_COLUMNS:
+        array = root["tracks"][column]
+        assert array[:].tolist() == content.tracks[column].tolist()
+        assert array.metadata.dimension_names == ("track",)
+    view = root["views"][name]
+    assert view.attrs.asdict() == content.info.to_attributes()
+    assert view["data"][:].tobytes() == content.data.tobytes()
+    assert view["data"].dtype == np.dtype("<f2")
+    assert view["data"].chunks == (1, 3, 6)
+    assert view["data"].shards == (4, 3, 6)
+    assert view["data"].metadata.dimension_names == ("row", "mel", "frame")
+    for column in ROW_DTYPE.names or ():
+        assert view[column][:].tobytes() == content.rows[column].tobytes()
+        assert view[column].metadata.dimension_names == ("row",)
+    for dim, (values, unit) in content.info.coordinates().items():
+        assert view[dim][:].tolist() == values
+        assert view[dim].attrs["units"] == unit
+
+
+@pytest.mark.parametrize("kind", [ZARR])
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_xarray(kind: type[FeatureStore], path: Path, views: int) -> None:
+    """Axes have their values and units, by whichever group one goes in; nothing is warned of."""
+    contents = [Content.make()]
+    if views > 1:
+        contents.append(Content.make(5, seconds=0.2, dtype="float32", tracks=6))
+        publish(kind, path, contents[-1])
+    if views > 2:  # the first again
+        contents[0] = Content.make(7, seed=3, tracks=6)
+        publish(kind, path, contents[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = xarray.open_datatree(path, engine="zarr")
+        assert sorted(tree["views"].children) == sorted(content.info.name for content in contents)
+        tracks = xarray.open_zarr(path, group="tracks")
+        assert tracks["label"].values.tolist() == contents[-1].tracks["label"].tolist() or views > 2
+        for content in contents:
+            for dataset in (
+                xarray.open_zarr(path, group=f"views/{content.info.name}"),
+                xarray.open_zarr(path / "views" / content.info.name),
+                tree[f"views/{content.info.name}"].to_dataset(),
+            ):
+                assert dataset["data"].dims == ("row", "mel", "frame")
+                assert dataset["data"].values.tobytes() == content.data.tobytes()
+                assert dataset["data"].attrs["unit"] == "dB"
+                coordinates = content.info.coordinates()
+                assert dataset["mel"].values.tolist() == coordinates["mel"][0]
+                assert dataset["mel"].attrs["units"] == "Hz"
+                assert dataset["frame"].values.tolist() == coordinates["frame"][0]
+                assert dataset["frame"].attrs["units"] == "s"
+                assert dataset["start"].dims == ("row",)
+                nearest = dataset["data"].sel(mel=200, method="nearest")
+                assert nearest.shape == (len(content.data), content.data.shape[2])
+
+
+@pytest.mark.parametrize("kind", [HDF5])
+def test_h5py(path: Path, content: Content) -> None:
+    with h5py.File(path) as file:
+        name = content.info.name
+        assert file.attrs["dataset"] == "mine"
+        assert list(file["views"]) == [name]
+        for column, kind in TRACK_COLUMNS.items():
+            array = file["tracks"][column]
+            values = array.asstr()[:] if kind is str else array[:]
+            assert values.tolist() == content.tracks[column].tolist()
+        view = file["views"][name]
+        assert view.attrs["fingerprint"] == content.info.spec.fingerprint
+        assert view.attrs["sealed"]
+        data = view["data"]
+        assert data[:].tobytes() == content.data.tobytes()
+        assert data.dtype == np.dtype("<f2")
+        assert data.chunks == (1, 3, 6)
+        assert data.attrs["unit"] == "dB"
+        assert [dim.label for dim in data.dims] == ["row", "mel", "frame"]
+        for column in ROW_DTYPE.names or ():
+            assert view[column][:].tobytes() == content.rows[column].tobytes()
+        for axis, (dim, (values, unit)) in enumerate(content.info.coordinates().items(), start=1):
+            assert view[dim].is_scale
+            assert list(data.dims[axis]) == [dim]
+            assert data.dims[axis][dim][:].tolist() == values
+            assert view[dim].attrs["units"] == unit
+
+
+@pytest.mark.parametrize("kind", [HDF5])
+@pytest.mark.parametrize("locking", [None, False])
+@pytest.mark.parametrize("first", ["h5py", "audiospec"])
+def test_h5py_beside_us(path: Path, content: Content, locking: bool | None, first: str) -> None:
+    """One process may have the file open both ways."""
+    if first == "h5py":
+        with h5py.File(path, "r", locking=locking) as file:
+            assert HDF5(path).view().read().tobytes() == content.data.tobytes()
+            assert file["views"]
+    elif locking is None:
+        view = HDF5(path).view()
+        view.read(0)
+        with h5py.File(path, "r") as file:
+            assert file["views"]
+            assert view.read().tobytes() == content.data.tobytes()
+
+
+def test_a_copied_or_moved_store_is_the_same(kind: type[FeatureStore], path: Path, content: Content) -> None:
+    import shutil
+
+    view = kind(path).view()
+    view.read(0)
+    moved = path.with_name(f"moved{path.suffix}")
+    path.rename(moved)
+    assert kind(moved).view().read().tobytes() == content.data.tobytes()
+    if moved.is_dir():
+        shutil.copytree(moved, path)
+    else:
+        shutil.copy(moved, path)
+    assert kind(path).view().read().tobytes() == content.data.tobytes()

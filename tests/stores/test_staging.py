@@ -1,0 +1,190 @@
+"""The work folder: shards in any order, and its lock."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audiospec.errors import StoreBusyError, StoreError
+from audiospec.staging import Commit, Fact, Row, Staging, locked
+from audiospec.stores.base import FeatureStore, NewView, ShardSource, store_attributes, work_folder
+from audiospec.testing.stores import Content, assert_holds, one_line
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(order=st.permutations(range(5)), again=st.lists(st.integers(0, 4), max_size=3))
+def test_shards_may_be_written_in_any_order(
+    kind: type[FeatureStore],
+    tmp_path_factory: pytest.TempPathFactory,
+    order: list[int],
+    again: list[int],
+) -> None:
+    """And more than once: what is published is the same."""
+    content = Content.make(18, shard_rows=4)
+    step, row = content.info.shard_rows, content.info.row_dtype
+    path = tmp_path_factory.mktemp("order") / f"store{kind.suffixes[0]}"
+    with locked(path) as work:
+        staging = Staging(work, content.info.name)
+        for number in [*order, *again]:
+            commit = Commit([Row("t", number, 80, 1, 2)], [], 0.5)
+            staging.put(f"{number:x}", content.data[number * step : (number + 1) * step], step, commit)
+        assert [digest for digest, _ in staging.commits()] == [f"{number:x}" for number in range(5)]
+
+        def shard(number: int) -> ShardSource:
+            return ShardSource(lambda: staging.read(f"{number:x}", row, step), staging.shard(f"{number:x}"))
+
+        new = NewView(content.info, content.rows, shard)
+        kind.publish(path, work, store_attributes("mine", path.parent), content.tracks, new)
+        staging.clear()
+    assert sorted(path.parent.iterdir()) == [path]
+    assert_holds(kind(path).view(), content)
+    assert kind(path).view().damaged().tolist() == []
+
+
+def test_a_commit_tells_what_a_shard_holds(tmp_path: Path) -> None:
+    fact = Fact(
+        id="ü\n", hash="0f", frames=2**60, sample_rate=1, channels=2, problem="", size=-1, modified=-(2**60)
+    )
+    commit = Commit([Row("ü", 0, 5, 2**64 - 1, 2**32 - 1)], [fact], 0.1)
+    staging = Staging(tmp_path, "view")
+    assert staging.get("ab") is None
+    assert list(staging.commits()) == []
+    staging.put("ab", Content.make(2).data, 4, commit)
+    assert staging.get("ab") == commit
+    for text in ("", "{", "[]", "{}", '{"rows": [{}], "facts": [], "parity": 0}'):
+        (staging.folder / "ab.json").write_text(text)
+        assert staging.get("ab") is None
+        assert list(staging.commits()) == []
+    staging.clear()
+    staging.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_work_folder_goes_when_it_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "store.zarr"
+    with locked(path) as work:
+        assert work == work_folder(path)
+        assert work.is_dir()
+    assert list(path.parent.iterdir()) == []
+    with locked(path) as work:
+        (work / "kept").touch()
+    with locked(path) as work:
+        assert (work / "kept").exists()
+        (work / "kept").unlink()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_an_error_frees_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "store.zarr"
+    with pytest.raises(KeyboardInterrupt), locked(path) as work:
+        (work / "kept").touch()
+        raise KeyboardInterrupt
+    with locked(path):
+        pass
+    assert (work_folder(path) / "kept").exists()
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "store.zarr"
+    with pytest.raises(StoreError) as caught, locked(path):
+        pass
+    one_line(caught, "cannot write", str(path), "--store")
+    assert not isinstance(caught.value, StoreBusyError)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from audiospec.staging import locked
+with locked(Path(sys.argv[1])) as work:
+    (work / "kept").touch()
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_holds_between_processes(tmp_path: Path) -> None:
+    """A second process is told who holds it; `kill -9` frees it and loses nothing."""
+    path = tmp_path / "store.zarr"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreBusyError) as caught, locked(path):
+            pass
+        one_line(caught, f"process {holder.pid}", str(path), "wait")
+        assert isinstance(caught.value, BlockingIOError)
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with locked(path) as work:
+        assert (work / "kept").exists()
+
+
+def test_the_lock_holds_between_threads(tmp_path: Path) -> None:
+    path = tmp_path / "store.zarr"
+    with locked(path):
+        with pytest.raises(StoreBusyError) as caught, locked(path):
+            pass
+        one_line(caught, f"process {os.getpid()}", str(path))
+    with locked(path):
+        pass
+
+
+def race(path: str, marker: str, seconds: float) -> tuple[int, list[str]]:
+    """Take the lock again and again; how often it was got, and what was wrong."""
+    got, wrong = 0, []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with locked(Path(path)):
+                try:
+                    os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+                except FileExistsError:
+                    wrong.append("two hold it")
+                else:
+                    got += 1
+                    os.unlink(marker)
+        except StoreBusyError:
+            pass
+        except Exception as error:
+            wrong.append(f"{type(error).__name__}: {error}")
+    return got, wrong
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("empty", [True, False])
+def test_never_two_processes_hold_the_lock(tmp_path: Path, empty: bool) -> None:
+    """Not even while the folder that it lies in goes and comes again."""
+    path = tmp_path / "store.zarr"
+    if not empty:
+        work_folder(path).mkdir()
+        (work_folder(path) / "kept").touch()
+    with ProcessPoolExecutor(3, multiprocessing.get_context("fork")) as pool:
+        args = (str(path), str(tmp_path / "marker"), 1.0)
+        found = [pool.submit(race, *args) for _ in range(3)]
+    assert sum(future.result()[0] for future in found) > 10
+    assert [line for future in found for line in future.result()[1]] == []
+
+
+def test_never_two_threads_hold_the_lock(tmp_path: Path) -> None:
+    found = []
+    args = (str(tmp_path / "store.zarr"), str(tmp_path / "marker"), 0.7)
+    threads = [threading.Thread(target=lambda: found.append(race(*args))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(got for got, _ in found) > 10
+    assert [line for _, wrong in found for line in wrong] == []
