@@ -91,7 +91,7 @@ class MelFrontend(Frontend):
         """Mel spectra by nnAudio's convolution."""
         assert self.stft is not None
         # TensorFloat-32 would cost three decimal digits.
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             parts = self.stft(waves.unsqueeze(1), output_format="Complex")  # (B, bins, frames, 2)
         return self.mel @ self._magnitude(parts.square().sum(-1))
 

@@ -34,7 +34,6 @@ from audiospec.stores.base import (
     Tracks,
     View,
     ViewInfo,
-    missing_store,
     replaced,
     row_table,
     stores,
@@ -300,7 +299,10 @@ def _steady(folder: Path, read: Callable[[], _T]) -> _T:
             if before == _identity(folder):
                 return value
         time.sleep(0.005)
-    raise StoreError(missing_store(folder))
+    raise StoreError(
+        f"{folder} is missing: run the same `audiospec featurize` again if one was killed, else bring back a "
+        "whole copy of the store"
+    )
 
 
 def _ready(work: Path) -> Path:
