@@ -86,12 +86,12 @@ class _Worker:
         """Copy a row that was computed before; False if there is none, or it is damaged."""
         if place is None:
             return False
-        store, name, number, expected, source = place
+        store, name, number, capacity, expected, source = place
         try:
             if store:
                 row = self._view(store, name).read(int(number))
             else:
-                row = self.staging.read(name, self.row, self.task["capacity"])[number]
+                row = self.staging.read(name, self.row, capacity)[number]
         except (StoreError, OSError):
             return False
         if checksum(row) != expected:
@@ -126,8 +126,9 @@ class _Worker:
                 info = probe(file)  # what its header says is still worth knowing
         for want in wanted:
             if want.shard.rows[want.index] is None:  # no audio for it: never put into a view
-                want.shard.array[want.index] = 0
-                want.shard.rows[want.index] = (track, want.start, 0, 0, 0)
+                array = want.shard.array[want.index]
+                array[...] = 0
+                want.shard.rows[want.index] = (track, want.start, 0, 0, checksum(array))
         if info is not None or problem:
             fact = Fact(
                 id=name,
@@ -197,8 +198,9 @@ class _Worker:
             assert row is not None
             track, *values = row
             rows.append(Row(self.task["tracks"][str(track)]["id"], *values))
-        commit = Commit(rows, shard.facts, self.frontend.backend, self.parity)
-        self.staging.put(shard.task["digest"], shard.array, self.task["capacity"], commit)
+        how = (self.task["capacity"], self.frontend.backend, self.parity)
+        commit = Commit(rows, shard.facts, *how)
+        self.staging.put(shard.task["digest"], shard.array, commit)
         shard.release()
         return {"digest": shard.task["digest"], "facts": [asdict(fact) for fact in shard.facts]}
 

@@ -320,6 +320,7 @@ def repair(
     )
     manifest = Manifest(store.dataset, store.root, tracks)
     with locked(store.path) as work:
+        store.recover(store.path, work)
         for name, rows in damaged.items():
             view = store.view(name)
             needed = set(view.rows["track"][np.asarray(rows, np.int64)].tolist())
@@ -374,6 +375,7 @@ class _Builder:
         """Compute what is missing, until nothing is."""
         self.plan = self._plan()
         self.staging = Staging(self.target.work, self.plan.info.name)
+        self.staging.sift(self.plan.info.row_dtype)
         by_id = {track.id: track for track in self.known}
         passes = 0
         while missing := self.plan.missing(self.staging):
@@ -457,7 +459,7 @@ class _Builder:
             row, capacity = plan.info.row_dtype, plan.info.shard_rows
             return ShardSource(lambda: self.staging.read(shard.digest, row, capacity), file)
         assert plan.old is not None
-        return plan.old.contents().shard(shard.number)
+        return plan.old.source(shard.number)
 
 
 class _Meter:

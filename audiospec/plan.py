@@ -353,15 +353,19 @@ class _Finder:
                         int(row["source"]),
                     )
                     store = str(plan.old.store.path)
-                    self.places[key] = [store, plan.old.name, index, int(row["checksum"]), key[3]]
+                    self.places[key] = [store, plan.old.name, index, 0, int(row["checksum"]), key[3]]
         for digest_, commit in staging.commits():
             for index, staged in enumerate(commit.rows):
                 if staged.samples:
                     key = (staged.track, staged.start, staged.samples, staged.source)
-                    self.places[key] = ["", digest_, index, staged.checksum, staged.source]
+                    place = ["", digest_, index, commit.capacity, staged.checksum, staged.source]
+                    self.places[key] = place
 
     def find(self, index: int) -> list[Any] | None:
-        """Where a planned row lies: store (``""``: staged), view or digest, number, checksum, source."""
+        """Where a planned row lies.
+
+        Store (``""``: staged), view or digest, number in it, capacity of the staged shard, checksum, source.
+        """
         number, start, samples, source = self.plan.rows[index].item()
         if not source:
             return None

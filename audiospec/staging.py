@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreBusyError, StoreError
-from audiospec.stores._files import map_shard, write_bytes, write_shard
+from audiospec.stores._files import checksum, map_shard, write_bytes, write_shard
 from audiospec.stores.base import work_folder
 
 
@@ -71,11 +72,13 @@ class Row:
 class Commit:
     """What a staged shard holds, what was learnt of the tracks that ended in it, and how it was computed.
 
-    `parity` is the frontend's largest difference from float64.
+    `capacity` is the number of rows that the shard has room for, `parity` the frontend's largest difference
+    from float64.
     """
 
     rows: list[Row]
     facts: list[Fact]
+    capacity: int
     backend: str
     parity: float
 
@@ -90,6 +93,7 @@ class Commit:
         return cls(
             [Row(**row) for row in value["rows"]],
             [Fact(**fact) for fact in value["facts"]],
+            int(value["capacity"]),
             str(value["backend"]),
             float(value["parity"]),
         )
@@ -113,10 +117,10 @@ class Staging:
         """The file of a shard's rows."""
         return self.folder / f"{digest}.shard"
 
-    def put(self, digest: str, rows: NDArray[Any], capacity: int, commit: Commit) -> None:
+    def put(self, digest: str, rows: NDArray[Any], commit: Commit) -> None:
         """Write a shard, then its commit."""
         self.folder.mkdir(exist_ok=True)
-        write_shard(self.shard(digest), rows, capacity)
+        write_shard(self.shard(digest), rows, commit.capacity)
         write_bytes(self.folder / f"{digest}.json", commit.to_json().encode())
 
     def get(self, digest: str) -> Commit | None:
@@ -132,6 +136,23 @@ class Staging:
             commit = self.get(file.stem)
             if commit is not None:
                 yield file.stem, commit
+
+    def sift(self, row: np.dtype[Any]) -> None:
+        """Forget the shards whose bytes are not what their commits say: those that a loss of power spoilt.
+
+        Parameters
+        ----------
+        row : dtype
+            One row, as a sub-array.
+        """
+        for digest, commit in list(self.commits()):
+            try:
+                rows = self.read(digest, row, commit.capacity)
+                sound = [checksum(held) for held in rows] == [said.checksum for said in commit.rows]
+            except StoreError:
+                sound = False
+            if not sound:
+                (self.folder / f"{digest}.json").unlink()
 
     def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
         """Map a shard's rows into memory."""
@@ -157,21 +178,7 @@ def locked(store: Path) -> Iterator[Path]:
         The folder cannot be written to.
     """
     work = work_folder(store)
-    try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        work.mkdir(exist_ok=True)
-        lock = filelock.FileLock(work / "lock", timeout=0)
-        lock.acquire()
-    except filelock.Timeout:
-        holder = _read(work / "holder")
-        raise StoreBusyError(
-            f"another run{holder} is writing to {store}: wait until it ends, or choose another --store"
-        ) from None
-    except OSError as error:
-        raise StoreError(
-            f"cannot write beside {store}: {error.strerror}; choose a --store in a folder that can be "
-            "written to"
-        ) from error
+    lock = _acquire(store, work)
     try:
         (work / "holder").write_text(f" (process {os.getpid()})")
         yield work
@@ -181,6 +188,32 @@ def locked(store: Path) -> Iterator[Path]:
             # Gone while the lock is held: who waits for it finds the file unlinked and tries again.
             shutil.rmtree(work, ignore_errors=True)
         lock.release()
+
+
+def _acquire(store: Path, work: Path) -> filelock.BaseFileLock:
+    """Make the work folder, and take the lock in it."""
+    for attempt in range(50):
+        try:
+            store.parent.mkdir(parents=True, exist_ok=True)
+            work.mkdir(exist_ok=True)
+            lock = filelock.FileLock(work / "lock", timeout=0)
+            lock.acquire()
+            return lock
+        except filelock.Timeout:
+            break
+        except OSError as error:
+            # The run before this one may be removing the folder at this very moment.
+            if isinstance(error, FileNotFoundError | FileExistsError) and attempt < 49:
+                time.sleep(0.01)
+                continue
+            raise StoreError(
+                f"cannot write beside {store}: {error.strerror}; choose a --store in a folder that can be "
+                "written to"
+            ) from error
+    holder = _read(work / "holder")
+    raise StoreBusyError(
+        f"another run{holder} is writing to {store}: wait until it ends, or choose another --store"
+    )
 
 
 def _read(file: Path) -> str:

@@ -29,7 +29,7 @@ os.environ.setdefault("NNAUDIO_DISABLE_CITATION_REMINDER", "1")
 #: Frames in a block: 128 windows of 2048 samples are 1 MiB and stay in a core's second-level cache.
 BLOCK = 128
 #: Mel filters in a band; a band's product skips the Fourier bins that none of its filters touches.
-BAND = 24
+BAND = 32
 
 
 @features.register
@@ -115,7 +115,8 @@ class MelFrontend(Frontend):
         spec = self.spec
         half = spec.n_fft // 2 if spec.center else 0
         rows = waves.new_empty(len(waves), *spec.row_shape(waves.shape[1]))
-        padded = waves.new_zeros(waves.shape[1] + 2 * half)
+        padded = waves.new_empty(waves.shape[1] + 2 * half)
+        padded[:half] = padded[half + waves.shape[1] :] = 0
         frames = padded.unfold(0, spec.n_fft, spec.hop_length)
         for row, wave in zip(rows, waves, strict=True):
             padded[half : half + len(wave)] = wave
@@ -135,7 +136,7 @@ class MelFrontend(Frontend):
                 if spec.power != 2:
                     halves = self._magnitude(parts.sum(-1, keepdim=True)) / 2
                     parts = halves.expand(-1, -1, 2).contiguous()
-                columns = parts.flatten(1)
+                columns = parts.view(count, -1)
                 for (low, width, _, weights), band in zip(self._bands, bands, strict=True):
                     torch.mm(columns.narrow(1, low, width), weights, out=band)
                 row.narrow(1, first, count).copy_(mel.T)

@@ -470,14 +470,14 @@ class View(ABC):
 
         return ViewDataset(self)
 
-    def contents(self) -> NewView:
-        """This view as something that can be put into another store."""
+    def source(self, number: int) -> ShardSource:
+        """Where a shard of this view is, for the next version of it."""
         step = self.info.shard_rows
+        return ShardSource(lambda: self.read(slice(number * step, (number + 1) * step)))
 
-        def shard(number: int) -> ShardSource:
-            return ShardSource(lambda: self.read(slice(number * step, (number + 1) * step)))
-
-        return NewView(self.info, self.rows, shard)
+    def contents(self) -> NewView:
+        """This view as something that can be copied into another store."""
+        return NewView(self.info, self.rows, lambda number: View.source(self, number))
 
     @cached_property
     def _rows_checksum(self) -> int:

@@ -137,12 +137,9 @@ class ZarrView(View):
         super().__init__(store, info, row_table(columns))
         self._shards: dict[int, NDArray[Any]] = {}
 
-    def contents(self) -> NewView:
-        """This view as something that can be put into another store, by links to its shards if it can."""
-        read = super().contents().shard
-        return NewView(
-            self.info, self.rows, lambda number: ShardSource(read(number).load, self.shard_file(number))
-        )
+    def source(self, number: int) -> ShardSource:
+        """Where a shard of this view is, for the next version of it: a file that can be linked."""
+        return ShardSource(super().source(number).load, self.shard_file(number))
 
     def shard_file(self, number: int) -> Path:
         """The file of a shard."""

@@ -6,11 +6,6 @@ kept if half of it is audio), 192 mel bins to 8000 Hz, decibels, float16.
 
 from __future__ import annotations
 
-import os
-
-for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[variable] = "1"  # two processes on two cores: more threads make it slower
-
 import argparse
 import multiprocessing
 from functools import partial

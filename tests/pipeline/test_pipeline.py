@@ -355,6 +355,43 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
     assert kit.contents(open_store(store)) == kit.contents(open_store(unbroken.store))
 
 
+def _stop_after(kit: Any, music: Path, store: Path, results: int) -> list[Path]:
+    """Start a run, stop it after so many shards; give their files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_engine", lambda _: _Stopping([0], results))
+        with pytest.raises(KeyboardInterrupt):
+            _run(kit, music, store)
+    return sorted(work_folder(store).glob("*/*.shard"))
+
+
+@pytest.mark.parametrize("how", ["a bit", "the end", "the file"])
+def test_staged_shards_that_the_disk_lost_are_computed_again(
+    kit: Any, music: Path, tmp_path: Path, how: str
+) -> None:
+    files = _stop_after(kit, music, tmp_path / "s.zarr", 4)
+    held = bytearray(files[1].read_bytes())
+    held[100] ^= 1
+    files[1].write_bytes(held if how == "a bit" else held[: len(held) // 2])
+    if how == "the file":
+        files[1].unlink()
+    view = _run(kit, music, tmp_path / "s.zarr").views[0]
+    assert (view.read() == kit.truth(view, music)).all()
+    assert len(view.damaged()) == 0
+
+
+def test_finished_rows_are_kept_where_shards_are_cut_anew(
+    kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = _stop_after(kit, music, tmp_path / "s.zarr", 4)
+    for number in range(40):  # so many more tracks that shards have another size
+        kit.write_track(music, "more", number)
+    decoded = _decoded(monkeypatch)
+    view = _run(kit, music, tmp_path / "s.zarr").views[0]
+    assert view.info.shard_rows > 3
+    assert len(decoded) == len(set(decoded)) == 52 - len(kept)
+    assert (view.read() == kit.truth(view, music)).all()
+
+
 def test_long_tracks_are_decoded_once_and_cut_over_many_shards(
     kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
