@@ -2,7 +2,7 @@
 
 The script runs twice: as people write it, and with its libraries held to one thread a process, without which
 the two processes fight for the cores. Start-up is set aside by taking the difference of a large and a small
-the two processes fight for the cores. Start-up is set aside by taking the difference of a large and
+run of the whole command; it is printed too. All do equal work, which is checked. Runs are interleaved, so that
 a slow minute hits all.
 """
 

@@ -22,8 +22,10 @@ def events(text: str) -> list[dict[str, object]]:
 def test_a_store_then_nothing_to_do(run, call, music: Path, tmp_path: Path) -> None:
     arguments = ("featurize", "folder", "--data", music, "--chunk", 2, "--n-mels", 64, "--workers", 1)
     first = run(*arguments, cwd=tmp_path)
-    assert (first.returncode, first.stderr) == (0, "")
+    assert first.returncode == 0
     view = open_store(tmp_path / "folder.zarr").view()
+    # Nothing but progress, and that only where the machine is slow.
+    assert [line for line in first.stderr.splitlines() if not line.startswith(f"{view.name}: ")] == []
     assert (view.shape, view.spec.n_mels) == ((12, 64, 173), 64)
     lines = first.stdout.splitlines()
     assert lines[0] == "folder.zarr: 6 tracks"
