@@ -2,8 +2,8 @@
 
 The script runs twice: as people write it, and with its libraries held to one thread a process, without which
 the two processes fight for the cores. Start-up is set aside by taking the difference of a large and a small
-run of the whole command; it is printed too. All do equal work, which is checked. Runs are interleaved, so that
-a slow minute hits all.
+run of the whole command; it is printed too. All do equal work, which is checked. Runs are interleaved, so
+that a slow minute hits all.
 """
 
 from __future__ import annotations
