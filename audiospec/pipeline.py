@@ -32,7 +32,6 @@ from audiospec.manifest import Manifest, Track
 from audiospec.plan import Known, Plan, Shard, survey
 from audiospec.spec import FeatureSpec, MelSpec
 from audiospec.staging import Fact, Staging, locked
-from audiospec.stores._files import disk_full
 from audiospec.stores.base import (
     FeatureStore,
     NewView,
@@ -434,12 +433,7 @@ class _Builder:
             made=self._made(fresh) if fresh or old is None else old.info.made,
         )
         new = NewView(info, rows, lambda number: self._source(plan.shards[number]))
-        try:
-            target.kind.publish(target.path, target.work, target.attributes, tracks, new)
-        except OSError as error:
-            if isinstance(error, StoreError):
-                raise
-            raise disk_full(target.path) if error.errno == 28 else error from error
+        target.kind.publish(target.path, target.work, target.attributes, tracks, new)
         return target.kind(target.path).view(info.name)
 
     def _made(self, fresh: list[Shard]) -> dict[str, Any]:
