@@ -55,6 +55,9 @@ class FeatureSpec(ABC):
     feature: ClassVar[str]
     #: Bumped by hand when the mathematics changes, from decoding to the last decimal.
     version: ClassVar[int] = 1
+    #: Whether a row shorter than the chunk is padded with zeros before the transform. Where rows have one
+    #: shape at any length, as statistics do, it may be false: the frontend gets just the audio there is.
+    pads: ClassVar[bool] = True
 
     sample_rate: int = 22050
     dtype: Literal["float16", "float32"] = "float16"
@@ -278,6 +281,260 @@ class MelSpec(FeatureSpec, feature="mel"):
         return {"mel": (self.mel_edges[1:-1], "Hz"), "frame": (frames, "s")}
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Columns of a `TabularSpec` that are computed together.
+
+    Attributes
+    ----------
+    formula : str
+        What is computed in each frame (or once, for `tempo`). X is the short-time Fourier transform, f the
+        frequency of a bin in Hz, x the wave.
+    unit : str
+        Of the value, and of a column of means; a column of variances has its square. FS: full scale is 1.
+    """
+
+    formula: str
+    unit: str
+
+
+#: The families of a `TabularSpec`, in the order of their columns.
+FAMILIES: Mapping[str, Family] = types.MappingProxyType(
+    {
+        "chroma_stft": Family(
+            "C |X|², each frame divided by its largest value; C: n_chroma Gaussian filters, one a pitch "
+            "class, tuned to the chunk's own peaks. Over all pitch classes and frames",
+            "",
+        ),
+        "rms": Family("sqrt(mean of x²)", "FS"),
+        "spectral_centroid": Family("c = Σ f |X| / Σ |X|", "Hz"),
+        "spectral_bandwidth": Family("sqrt(Σ (f - c)² |X| / Σ |X|)", "Hz"),
+        "rolloff": Family("lowest f up to which Σ |X| is roll_percent of the whole", "Hz"),
+        "zero_crossing_rate": Family("share of samples whose sign is not that of the one before", ""),
+        "harmony": Family(
+            "samples of the harmonic part: X H² / (H² + P²) turned back to a wave; H, P: running medians of "
+            "|X| over kernel_size frames and bins",
+            "FS",
+        ),
+        "perceptr": Family("samples of the percussive part: X P² / (H² + P²) turned back to a wave", "FS"),
+        "tempo": Family(
+            "beats a minute: lag of the highest mean autocorrelation of the onset strength over 8 s, "
+            "weighted by a normal distribution of log2(tempo / start_bpm)",
+            "BPM",
+        ),
+        "mfcc": Family(
+            "DCT-II (orthonormal) of the decibels of n_mels mel bins, none more than 80 dB below the chunk's "
+            "peak; coefficients 1 to n_mfcc, the first being the zeroth of the transform",
+            "dB",
+        ),
+        "spectral_contrast": Family(
+            "decibels of the mean of the strongest 2 % of |X| less those of the weakest 2 %: below 200 Hz, "
+            "then in n_bands octaves, the last without an end",
+            "dB",
+        ),
+        "spectral_flatness": Family("geometric over arithmetic mean of |X|²", ""),
+        "tonnetz": Family(
+            "the chroma, summing to 1, on the circles of fifths, minor and major thirds: sine, then cosine",
+            "",
+        ),
+        "mfcc_delta": Family("slope of the line fitted to delta_width frames of each MFCC", "dB/frame"),
+        "mfcc_delta2": Family("second derivative of the parabola fitted to the same frames", "dB/frame²"),
+    }
+)
+
+#: The families of the published GTZAN tables: 57 columns.
+PUBLISHED = tuple(FAMILIES)[:10]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TabularSpec(FeatureSpec, feature="tabular"):
+    """One number a column: means and variances over a chunk's frames, and its tempo.
+
+    The defaults give the 57 columns of the published GTZAN tables, in their order and by their names, as
+    librosa 0.11 computes them by its own defaults at 22050 Hz. `FAMILIES` says what each is. Frames are
+    centred, Hann-windowed, and padded with zeros at the chunk's ends. A chunk at a track's end is not
+    padded: its statistics are those of the audio that there is.
+
+    Parameters
+    ----------
+    families : tuple of str
+        Which columns, of `FAMILIES`; ``"published"`` stands for the published ones, ``"all"`` for all. Text
+        has commas. Columns are in the order of `FAMILIES`, however the families are ordered here.
+    n_fft, hop_length : int
+        Window and step in samples, of every family.
+    n_chroma : int
+        Pitch classes in an octave.
+    n_mels : int
+        Mel bins (Slaney's, up to half the sample rate) under the MFCC and the tempo.
+    n_mfcc : int
+        MFCC coefficients; at most n_mels.
+    roll_percent : float
+        Share of the magnitude below the rolloff, between 0 and 1.
+    kernel_size : int
+        Odd length of the running medians that part harmonic from percussive, in frames and in bins.
+    start_bpm : float
+        The tempo that is likeliest before anything is heard, in beats a minute.
+    n_bands : int
+        Octaves of the spectral contrast; the highest begins below half the sample rate.
+    delta_width : int
+        Odd number of frames, 3 or more, that a slope is fitted to.
+
+    Raises
+    ------
+    SpecError
+        See `FeatureSpec`; also an unknown family, float16 (which ends at 65504), or parameters that leave a
+        chosen family without a bin.
+    """
+
+    pads: ClassVar[bool] = False
+
+    dtype: Literal["float16", "float32"] = "float32"
+    families: tuple[str, ...] = PUBLISHED
+    n_fft: int = 2048
+    hop_length: int = 512
+    n_chroma: int = 12
+    n_mels: int = 128
+    n_mfcc: int = 20
+    roll_percent: float = 0.85
+    kernel_size: int = 31
+    start_bpm: float = 120.0
+    n_bands: int = 6
+    delta_width: int = 9
+
+    def validate(self) -> None:
+        """Raise `SpecError` if the values cannot work together."""
+        object.__setattr__(self, "families", _families(self.families))
+        if self.dtype == "float16":
+            raise SpecError('a tabular spec needs dtype="float32": variances exceed what float16 can hold')
+        _require(self.n_fft >= 4 and self.n_fft % 2 == 0, "n_fft", "an even number, at least 4", self.n_fft)
+        _require(
+            1 <= self.hop_length <= self.n_fft,
+            "hop_length",
+            f"from 1 to n_fft ({self.n_fft})",
+            self.hop_length,
+        )
+        _require(self.n_chroma >= 1, "n_chroma", "at least 1", self.n_chroma)
+        _require(1 <= self.n_mfcc <= self.n_mels, "n_mfcc", f"from 1 to n_mels ({self.n_mels})", self.n_mfcc)
+        _require(0 < self.roll_percent < 1, "roll_percent", "between 0 and 1", self.roll_percent)
+        odd = self.kernel_size % 2 == 1 and self.kernel_size >= 3
+        _require(odd, "kernel_size", "an odd number, at least 3", self.kernel_size)
+        _require(self.start_bpm > 0, "start_bpm", "above 0", self.start_bpm)
+        odd = self.delta_width % 2 == 1 and self.delta_width >= 3
+        _require(odd, "delta_width", "an odd number, at least 3", self.delta_width)
+        _require(self.n_bands >= 1, "n_bands", "at least 1", self.n_bands)
+        if not {"tempo", "mfcc", "mfcc_delta", "mfcc_delta2"}.isdisjoint(self.families):
+            self.mel_spec()  # raises where a filter would be empty
+        if "tempo" in self.families:
+            most = max(1, self.sample_rate // 2)  # 16 lags in 8 s
+            _require(self.hop_length <= most, "hop_length", f"at most {most} for a tempo", self.hop_length)
+        if "spectral_contrast" in self.families:
+            top, nyquist = 200 * 2 ** (self.n_bands - 1), self.sample_rate / 2
+            _require(
+                top < nyquist, "n_bands", f"so few that the highest begins below {nyquist:g} Hz", self.n_bands
+            )
+            least = math.ceil(self.sample_rate / 200)
+            _require(self.n_fft >= least, "n_fft", f"at least {least} for a spectral contrast", self.n_fft)
+
+    def mel_spec(self) -> MelSpec:
+        """The mel filters under the MFCC and the tempo."""
+        return MelSpec(
+            sample_rate=self.sample_rate,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            n_mels=self.n_mels,
+            fmax=self.sample_rate / 2,
+            mel_scale="slaney",
+            pad_mode="constant",
+        )
+
+    def parts(self, family: str) -> list[str]:
+        """The values of a family in one frame, by name, such as ``["mfcc1", …]``."""
+        counts = {"mfcc": self.n_mfcc, "spectral_contrast": self.n_bands + 1, "tonnetz": 6}
+        stem, _, delta = family.partition("_delta")
+        if stem in counts:
+            end = f"_delta{delta}" if stem != family else ""
+            return [f"{stem}{number}{end}" for number in range(1, counts[stem] + 1)]
+        return [family]
+
+    def columns_of(self, family: str) -> list[str]:
+        """Names of a family's columns."""
+        if family == "tempo":
+            return ["tempo"]
+        return [f"{part}_{statistic}" for part in self.parts(family) for statistic in ("mean", "var")]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns, in order."""
+        return tuple(column for family in self.families for column in self.columns_of(family))
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """``("feature",)``."""
+        return ("feature",)
+
+    @property
+    def unit(self) -> str:
+        """``""``: each column has its own, see `FAMILIES`."""
+        return ""
+
+    def row_shape(self, samples: int) -> tuple[int, ...]:
+        """``(number of columns,)``, for a chunk of any length."""
+        _require_samples(samples)
+        return (len(self.columns),)
+
+    def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+        """The columns' names."""
+        return {"feature": (list(self.columns), "")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec(FeatureSpec, feature="table"):
+    """Columns that somebody else computed, taken over from a table (`audiospec table import`).
+
+    It cannot be computed: there is no frontend for it.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Their names, in order; at least one, each once.
+    sha256 : str
+        SHA-256 of the table's file, so that two tables are never one view.
+
+    Raises
+    ------
+    SpecError
+        No column, or one that is there twice.
+    """
+
+    dtype: Literal["float16", "float32"] = "float32"
+    columns: tuple[str, ...] = ()
+    sha256: str = ""
+
+    def validate(self) -> None:
+        """Raise `SpecError` if the values cannot work together."""
+        _require(len(self.columns) > 0, "columns", "at least one name", self.columns)
+        _require(len(set(self.columns)) == len(self.columns), "columns", "names that differ", self.columns)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """``("feature",)``."""
+        return ("feature",)
+
+    @property
+    def unit(self) -> str:
+        """``""``: whoever made the table knows."""
+        return ""
+
+    def row_shape(self, samples: int) -> tuple[int, ...]:
+        """``(number of columns,)``."""
+        _require_samples(samples)
+        return (len(self.columns),)
+
+    def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+        """The columns' names."""
+        return {"feature": (list(self.columns), "")}
+
+
 def spec_class(feature: str) -> type[FeatureSpec]:
     """The spec class of a feature.
 
@@ -317,6 +574,24 @@ def _mel_to_hz(mel: float, scale: str) -> float:
     return 1000.0 * math.exp((mel - 15.0) * math.log(6.4) / 27.0)
 
 
+def _families(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Families by name, the words for several spelt out, in their order."""
+    chosen: set[str] = set()
+    for name in names:
+        if name not in (*FAMILIES, "published", "all"):
+            choices = ["published", "all", *FAMILIES]
+            close = nearest(name, choices)
+            raise SpecError(f"parameter families must be some of {', '.join(choices)}; got {name!r}{close}")
+        chosen.update({"published": PUBLISHED, "all": tuple(FAMILIES)}.get(name, (name,)))
+    _require(bool(chosen), "families", "at least one name", names)
+    return tuple(family for family in FAMILIES if family in chosen)
+
+
+def _require_samples(samples: int) -> None:
+    if samples < 1:
+        raise SpecError(f"a chunk of {samples} samples is too short: expected at least 1")
+
+
 def _require(fine: bool, name: str, expected: str, value: object) -> None:
     if not fine:
         raise SpecError(f"parameter {name} must be {expected}; got {value!r}")
@@ -340,6 +615,10 @@ def _coerce(name: str, hint: Any, value: Any) -> Any:
         elif choice is bool:
             if isinstance(value, bool) or text in ("true", "false"):
                 return value is True or text == "true"
+        elif choice == tuple[str, ...]:
+            names = text.split(",") if text is not None else value
+            if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+                return tuple(name.strip() for name in names)
         elif choice is int or choice is float:
             number = _number(value)
             if number is not None and (choice is float or number.is_integer()):
@@ -360,6 +639,14 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+_IN_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    tuple[str, ...]: "a list of names",
+}
+
+
 def _is_union(hint: Any) -> bool:
     return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
@@ -373,9 +660,5 @@ def _expected(hint: Any) -> str:
         elif typing.get_origin(choice) is Literal:
             words += [repr(literal) if literal is not None else "none" for literal in typing.get_args(choice)]
         else:
-            words.append(
-                {int: "a whole number", float: "a finite number", bool: "true or false"}.get(
-                    choice, getattr(choice, "__name__", str(choice))
-                )
-            )
+            words.append(_IN_WORDS.get(choice, getattr(choice, "__name__", str(choice))))
     return " or ".join(words)

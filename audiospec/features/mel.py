@@ -45,26 +45,11 @@ class MelFrontend(Frontend):
 
     def __init__(self, spec: FeatureSpec, *, backend: str | None = None) -> None:
         super().__init__(spec, backend=backend)
-        from nnAudio2.librosa_functions import get_mel
-
         spec = self.spec
         # Constants are no part of a checkpoint: the spec gives them again.
         window = torch.hann_window(spec.n_fft, periodic=True, dtype=torch.float64).float()
         self.register_buffer("window", window, persistent=False)
-        # get_mel puts the last of its 1 + n_fft // 2 bins at half the rate that it is given; an odd n_fft
-        # has its last bin half a bin below that.
-        rate = spec.sample_rate * (1 if spec.n_fft % 2 == 0 else 1 - 1 / spec.n_fft)
-        filters = torch.from_numpy(
-            get_mel(
-                rate,
-                spec.n_fft,
-                n_mels=spec.n_mels,
-                fmin=spec.fmin,
-                fmax=spec.fmax,
-                htk=spec.mel_scale == "htk",
-                norm=1 if spec.norm == "slaney" else None,
-            )
-        )
+        filters = mel_filters(spec)
         self.register_buffer("mel", filters, persistent=False)
         self.stft = _nnaudio_stft(spec) if self.backend == "conv" else None
         self._bands = _bands(filters)
@@ -183,6 +168,27 @@ class MelFrontend(Frontend):
     def extra_repr(self) -> str:
         """What stands between the brackets of the module's text."""
         return f"{self.spec}, backend={self.backend!r}"
+
+
+def mel_filters(spec: MelSpec) -> Tensor:
+    """Mel filters of a spec: (n_mels, bins), float32, the weight of each Fourier bin in each mel bin."""
+    from nnAudio2.librosa_functions import get_mel
+
+    # get_mel puts the last of its 1 + n_fft // 2 bins at half the rate that it is given; an odd n_fft has
+    # its last bin half a bin below that.
+    rate = spec.sample_rate * (1 if spec.n_fft % 2 == 0 else 1 - 1 / spec.n_fft)
+    filters: Tensor = torch.from_numpy(
+        get_mel(
+            rate,
+            spec.n_fft,
+            n_mels=spec.n_mels,
+            fmin=spec.fmin,
+            fmax=spec.fmax,
+            htk=spec.mel_scale == "htk",
+            norm=1 if spec.norm == "slaney" else None,
+        )
+    )
+    return filters
 
 
 def _nnaudio_stft(spec: MelSpec) -> nn.Module:

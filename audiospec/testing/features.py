@@ -95,6 +95,10 @@ class FrontendContract:
 
     @pytest.fixture
     def waves(self) -> Tensor:
+        """Return `signals`."""
+        return self.signals()
+
+    def signals(self) -> Tensor:
         """Return five chunks: noise, a tone, a click, a quiet one, and silence."""
         time = torch.arange(self.samples)
         noise = torch.randn(self.samples, generator=torch.Generator().manual_seed(0)) / 10

@@ -1,0 +1,194 @@
+"""Running medians by a network of minima and maxima: exact, batched, on any device.
+
+Windows that overlap share most of their values. A tile of 16 windows of 31 values has 16 values in common:
+they are sorted once for all; each half of the tile has eight more in common, which are sorted and merged
+in, and so on down to one window. On the way every value that too many others outrank to be the median is
+dropped. That comes to 34 minima and maxima a median where sorting each window alone takes hundreds; and
+each of them is one operation on whole rows, which CPUs and GPUs do at the speed of their memory. The tree
+of tiles is that of A. Adams, "Fast Median Filters using Separable Sorting Networks", ACM Transactions on
+Graphics 40(4), 2021, in one dimension; the sorting networks are Batcher's odd-even merges (1968).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+#: Values that one operation handles on a CPU: small enough for caches, large against the cost of a call, and
+#: below what torch would split over threads.
+BLOCK = 1 << 15
+
+
+def running_median(values: Tensor, size: int) -> Tensor:
+    """Median of the `size` values around each, along the second axis.
+
+    Parameters
+    ----------
+    values : Tensor, shape (B, n, width), floating
+        No NaN. Fast if the last axis is contiguous.
+    size : int
+        Odd. Beyond the ends values are mirrored, the outermost repeated, as often as it takes (scipy's
+        ``mode="reflect"``).
+
+    Returns
+    -------
+    Tensor, shape (B, n, width)
+        Equal to ``scipy.ndimage.median_filter(values, (1, size, 1))``.
+    """
+    count, width = values.shape[1:]
+    network = _network(size)
+    tiles = -(-count // network.tile)
+    places = torch.arange(-(size // 2), tiles * network.tile + size // 2, device=values.device)
+    places = places.remainder(2 * count)
+    padded = values.index_select(1, torch.where(places < count, places, 2 * count - 1 - places))
+    medians = values.new_empty(len(values), tiles * network.tile, width)
+    if values.device.type == "cpu":
+        block = min(tiles, max(1, BLOCK // max(1, width)))
+        registers = values.new_empty(network.between, 1, block, width)
+        for row in range(len(values)):
+            for first in range(0, tiles, block):
+                room = registers[:, :, : min(block, tiles - first)]
+                network.run(padded[row : row + 1], medians[row : row + 1], first, room)
+    else:
+        network.run(padded, medians, 0, values.new_empty(network.between, len(values), tiles, width))
+    return medians[:, :count]
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Minima and maxima that turn the values under a tile of windows into the windows' medians.
+
+    Attributes
+    ----------
+    size, tile : int
+        Values in a window, windows in a tile.
+    steps : list of (is_minimum, one, other, result)
+        Places: first the inputs, then the medians, then what is between.
+    between : int
+        How many places are between.
+    """
+
+    size: int
+    tile: int
+    steps: list[tuple[bool, int, int, int]]
+    between: int
+
+    def run(self, values: Tensor, medians: Tensor, first: int, between: Tensor) -> None:
+        """Compute the medians of the tiles from number `first`, as many as `between` has room for.
+
+        Parameters
+        ----------
+        values : Tensor, shape (B, n, width)
+            What lies under all tiles.
+        medians : Tensor, shape (B, n, width)
+            Of all tiles; where the result goes.
+        between : Tensor, shape (self.between, B, tiles, width)
+            Room for what is between; its content does not matter.
+        """
+        tiles = slice(first, first + between.shape[2])
+        views = [values[:, number :: self.tile][:, tiles] for number in range(self.size + self.tile - 1)]
+        views += [medians[:, number :: self.tile][:, tiles] for number in range(self.tile)]
+        views += between.unbind()
+        for is_minimum, one, other, result in self.steps:
+            operation = torch.minimum if is_minimum else torch.maximum
+            operation(views[one], views[other], out=views[result])
+
+
+@lru_cache(maxsize=8)
+def _network(size: int) -> _Network:
+    tile = 1
+    while 4 * tile <= size + 1:  # a tile's windows have to share at least half of their values
+        tile *= 2
+    maker = _Maker(size + tile - 1)
+    medians = maker.medians(size, tile)
+    return _Network(size, tile, *maker.compiled(medians))
+
+
+class _Maker:
+    """Writes down minima and maxima; a value is known by its number, inputs by their places."""
+
+    def __init__(self, inputs: int) -> None:
+        self.inputs = inputs
+        self.steps: list[tuple[bool, int, int]] = []  # step i makes value inputs + i
+
+    def medians(self, size: int, tile: int) -> list[int]:
+        """Values that are the medians of the tile's windows, in order."""
+        shared = self.sort(list(range(tile - 1, size)))
+        middle = (size - 1) // 2
+        return self._split(0, tile, size, shared[middle - tile + 1 : middle + 1])
+
+    def _split(self, first: int, count: int, size: int, candidates: list[int]) -> list[int]:
+        """Medians of `count` windows from number `first`.
+
+        Each is the median of `candidates`, sorted values that all of these windows hold, and of the
+        count - 1 values that the window does not share with all others.
+        """
+        if count == 1:
+            return candidates
+        half = count // 2
+        found = []
+        for start, new in ((first, first + half - 1), (first + half, first + size)):
+            merged = self.merge(candidates, self.sort(list(range(new, new + half))))
+            middle = (len(merged) + half - 2) // 2  # the median's rank among these and the half - 1 to come
+            kept = merged[middle - half + 1 : middle + 1]
+            found += self._split(start, half, size, kept)
+        return found
+
+    def sort(self, values: list[int]) -> list[int]:
+        """Sort values, smallest first."""
+        if len(values) < 2:
+            return values
+        half = (len(values) + 1) // 2
+        return self.merge(self.sort(values[:half]), self.sort(values[half:]))
+
+    def merge(self, one: list[int], other: list[int]) -> list[int]:
+        """Merge two sorted lists by Batcher's odd-even merge."""
+        if not one or not other:
+            return one + other
+        if len(one) == len(other) == 1:
+            return self._exchange(one[0], other[0])
+        even = self.merge(one[::2], other[::2])
+        odd = self.merge(one[1::2], other[1::2])
+        merged = even[:1]
+        for low, high in zip(odd, even[1:], strict=False):
+            merged += self._exchange(low, high)
+        done = (len(merged) - 1) // 2
+        return merged + even[1 + done :] + odd[done:]
+
+    def _exchange(self, one: int, other: int) -> list[int]:
+        self.steps += [(True, one, other), (False, one, other)]
+        last = self.inputs + len(self.steps)
+        return [last - 2, last - 1]
+
+    def compiled(self, results: list[int]) -> tuple[list[tuple[bool, int, int, int]], int]:
+        """The steps that the results need, and how many places are between; those are used again."""
+        needed = set(results)
+        last_use: dict[int, int] = {}
+        for number in reversed(range(len(self.steps))):
+            if self.inputs + number in needed:
+                for value in self.steps[number][1:]:
+                    needed.add(value)
+                    last_use.setdefault(value, number)
+        places = {value: value for value in range(self.inputs)}
+        places.update({value: self.inputs + place for place, value in enumerate(results)})
+        fixed = self.inputs + len(results)
+        steps: list[tuple[bool, int, int, int]] = []
+        free: list[int] = []
+        count = fixed
+        for number, (is_minimum, one, other) in enumerate(self.steps):
+            value = self.inputs + number
+            if value not in needed:
+                continue
+            if value not in places:
+                if not free:
+                    free.append(count)
+                    count += 1
+                places[value] = free.pop()
+            steps.append((is_minimum, places[one], places[other], places[value]))
+            for read in {one, other}:
+                if last_use[read] == number and places[read] >= fixed:
+                    free.append(places[read])
+        return steps, count - fixed
