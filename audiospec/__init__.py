@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
     from audiospec.pipeline import Progress, Report, featurize
-    from audiospec.spec import FeatureSpec, MelSpec
+    from audiospec.spec import FeatureSpec, MelSpec, TabularSpec
     from audiospec.stores.base import FeatureStore, View, open_store
 
 __version__ = "0.1.0"
@@ -37,6 +37,7 @@ _HOMES = {
     "MelSpec": "spec",
     "Progress": "pipeline",
     "Report": "pipeline",
+    "TabularSpec": "spec",
     "Track": "manifest",
     "View": "stores.base",
     "featurize": "pipeline",
@@ -55,6 +56,7 @@ __all__ = [
     "MelSpec",
     "Progress",
     "Report",
+    "TabularSpec",
     "Track",
     "View",
     "featurize",

@@ -352,8 +352,8 @@ class TabularSpec(FeatureSpec, feature="tabular"):
 
     The defaults give the 57 columns of the published GTZAN tables, in their order and by their names, as
     librosa 0.11 computes them by its own defaults at 22050 Hz. `FAMILIES` says what each is. Frames are
-    centred, Hann-windowed, and padded with zeros at the chunk's ends. A chunk at a track's end is not
-    padded: its statistics are those of the audio that there is.
+    centred and Hann-windowed. A chunk at a track's end is not filled up: its statistics are those of the
+    audio that there is.
 
     Parameters
     ----------
@@ -362,6 +362,9 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         has commas. Columns are in the order of `FAMILIES`, however the families are ordered here.
     n_fft, hop_length : int
         Window and step in samples, of every family.
+    pad_mode : "constant" or "reflect"
+        What lies beyond the chunk's ends: zeros, as in librosa since 0.9, or the chunk mirrored, as before.
+        The published tables are of the time before.
     n_chroma : int
         Pitch classes in an octave.
     n_mels : int
@@ -392,6 +395,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
     families: tuple[str, ...] = PUBLISHED
     n_fft: int = 2048
     hop_length: int = 512
+    pad_mode: Literal["constant", "reflect"] = "constant"
     n_chroma: int = 12
     n_mels: int = 128
     n_mfcc: int = 20
@@ -427,6 +431,10 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         if "tempo" in self.families:
             most = max(1, self.sample_rate // 2)  # 16 lags in 8 s
             _require(self.hop_length <= most, "hop_length", f"at most {most} for a tempo", self.hop_length)
+        if not {"harmony", "perceptr"}.isdisjoint(self.families):
+            half = self.n_fft // 2
+            what = f"at most half of n_fft ({half}) for harmony and perceptr"
+            _require(self.hop_length <= half, "hop_length", what, self.hop_length)
         if "spectral_contrast" in self.families:
             top, nyquist = 200 * 2 ** (self.n_bands - 1), self.sample_rate / 2
             _require(
@@ -478,8 +486,8 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         return ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """``(number of columns,)``, for a chunk of any length."""
-        _require_samples(samples)
+        """``(number of columns,)``, for a chunk of any length; mirrored ones have to reach half a window."""
+        _require_samples(samples, 1 if self.pad_mode == "constant" else self.n_fft // 2 + 1)
         return (len(self.columns),)
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
@@ -527,7 +535,7 @@ class TableSpec(FeatureSpec, feature="table"):
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
         """``(number of columns,)``."""
-        _require_samples(samples)
+        _require_samples(samples, 1)
         return (len(self.columns),)
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
@@ -587,9 +595,9 @@ def _families(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(family for family in FAMILIES if family in chosen)
 
 
-def _require_samples(samples: int) -> None:
-    if samples < 1:
-        raise SpecError(f"a chunk of {samples} samples is too short: expected at least 1")
+def _require_samples(samples: int, least: int) -> None:
+    if samples < least:
+        raise SpecError(f"a chunk of {samples} samples is too short: expected at least {least}")
 
 
 def _require(fine: bool, name: str, expected: str, value: object) -> None:

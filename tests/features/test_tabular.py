@@ -1,0 +1,307 @@
+"""The tabular frontend against librosa, on real music, on bad sound, and in a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import audiospec
+from audiospec.audio import load
+from audiospec.errors import SpecError
+from audiospec.features.tabular import TabularFrontend, deviation
+from audiospec.spec import FAMILIES, PUBLISHED, TabularSpec
+from audiospec.testing.tabular import librosa_columns
+
+SPEC = TabularSpec(families=("all",))
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def frontend() -> TabularFrontend:
+    return TabularFrontend(SPEC)
+
+
+def worst(
+    frontend: TabularFrontend, wave: NDArray[np.float32], spec: TabularSpec = SPEC
+) -> dict[str, tuple[float, float, float]]:
+    """Columns that are further than 1e-3 from librosa's: name → (how far, ours, librosa's)."""
+    expected = librosa_columns(wave, spec)
+    assert tuple(expected) == spec.columns
+    exact = torch.tensor([expected[name] for name in spec.columns], dtype=torch.float64)
+    found = frontend(torch.from_numpy(wave.copy())).double()
+    assert found.isfinite().all()
+    far = deviation(spec, found, exact)
+    return {
+        name: (float(far[i]), float(found[i]), float(exact[i]))
+        for i, name in enumerate(spec.columns)
+        if far[i] > 1e-3
+    }
+
+
+# --- real music ------------------------------------------------------------------------------------------
+
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+
+
+def music(shared_data: Path, genre: str) -> NDArray[np.float32]:
+    """The first whole track of a genre."""
+    files = sorted((shared_data / "gtzan-part" / "genres" / genre).iterdir())
+    return load(files[0], RATE)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("genre", GENRES)
+def test_every_column_is_librosas_on_pieces_of_3_s(
+    frontend: TabularFrontend, shared_data: Path, genre: str
+) -> None:
+    wave = music(shared_data, genre)
+    for start in (0, 4 * RATE * 3):
+        assert worst(frontend, wave[start : start + 3 * RATE]) == {}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("genre", ["classical", "reggae", "rock"])
+def test_every_column_is_librosas_on_a_track_of_30_s(
+    frontend: TabularFrontend, shared_data: Path, genre: str
+) -> None:
+    assert worst(frontend, music(shared_data, genre)[: 30 * RATE]) == {}
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 7.3])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        TabularSpec(
+            sample_rate=16000,
+            families=("all",),
+            n_fft=1024,
+            hop_length=300,
+            pad_mode="reflect",
+            n_chroma=24,
+            n_mels=60,
+            n_mfcc=13,
+            roll_percent=0.9,
+            kernel_size=17,
+            start_bpm=90,
+            n_bands=5,
+            delta_width=5,
+        ),
+        TabularSpec(
+            sample_rate=8000,
+            families=("all",),
+            n_fft=512,
+            hop_length=256,
+            n_mels=41,
+            n_bands=4,
+            delta_width=3,
+        ),
+        TabularSpec(sample_rate=44100, families=("published", "tonnetz")),
+    ],
+    ids=["16 kHz", "8 kHz", "44.1 kHz"],
+)
+def test_every_parameter_means_what_librosas_does(
+    shared_data: Path, spec: TabularSpec, seconds: float
+) -> None:
+    files = sorted((shared_data / "gtzan-part" / "genres" / "rock").iterdir())
+    wave = load(files[3], spec.sample_rate)[: round(seconds * spec.sample_rate)]
+    assert worst(TabularFrontend(spec), wave, spec) == {}
+
+
+def test_the_tempo_is_what_beat_track_says() -> None:
+    spec = TabularSpec(families=("tempo",))
+    for bpm in (60, 97, 140, 200):
+        wave = np.zeros(20 * RATE, np.float32)
+        click = librosa.clicks(times=np.arange(0, 20, 60 / bpm), sr=RATE, length=len(wave))
+        wave += click.astype(np.float32)
+        expected, _ = librosa.beat.beat_track(y=wave, sr=RATE)
+        assert TabularFrontend(spec)(torch.from_numpy(wave)).item() == np.float32(expected[0])
+
+
+# --- bad sound -------------------------------------------------------------------------------------------
+
+TIME = np.arange(3 * RATE) / RATE
+NOISE = np.random.default_rng(0).standard_normal(len(TIME))
+BAD = {
+    "silence": 0 * TIME,
+    "DC": 0 * TIME + 0.5,
+    "click at the start": (TIME == 0).astype(float),
+    "square wave at full scale": np.where(np.arange(len(TIME)) // 25 % 2, 1.0, -1.0),
+    "sine": 0.5 * np.sin(2 * np.pi * 440 * TIME),
+    "sine between bins": 0.5 * np.sin(2 * np.pi * 1000.5 * TIME),
+    "every other sample": np.where(np.arange(len(TIME)) % 2, 1.0, -1.0),
+    "step": np.where(TIME < 1.5, 0, 0.5),
+    "half silent": np.where(TIME < 1.5, NOISE / 10, 0),
+    "clipped noise": np.clip(3 * NOISE, -1, 1),
+    "quiet noise": NOISE * 1e-6,
+    "0.1 s of noise": NOISE[: RATE // 10] / 10,
+    "0.1 s of a sine": 0.5 * np.sin(2 * np.pi * 440 * TIME[: RATE // 10]),
+    "less than a window": NOISE[:300] / 10,
+    "one sample": np.array([0.5]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_sound_has_librosas_values(name: str) -> None:
+    wave = BAD[name].astype(np.float32)
+    # librosa has no delta of fewer frames than the width; what ours is then is tested below.
+    families = tuple(FAMILIES)[:13] if len(wave) < 9 * 512 else ("all",)
+    spec = TabularSpec(families=families)
+    assert worst(TabularFrontend(spec), wave, spec) == {}
+
+
+def test_a_click_alone_has_librosas_values_but_for_its_pitch() -> None:
+    # Its spectrum is flat: rounding errors decide where its peaks, and so its tuning, are.
+    wave = (TIME == 1.5).astype(np.float32)
+    spec = TabularSpec(families=tuple(name for name in FAMILIES if name not in ("chroma_stft", "tonnetz")))
+    assert worst(TabularFrontend(spec), wave, spec) == {}
+
+
+def test_documented_values_of_silence() -> None:
+    row = dict(zip(SPEC.columns, TabularFrontend(SPEC)(torch.zeros(RATE)).tolist(), strict=True))
+    assert row.pop("mfcc1_mean") == pytest.approx(-100 * 128**0.5)
+    assert row.pop("spectral_flatness_mean") == pytest.approx(1)
+    assert set(row.values()) == {0.0}
+
+
+def test_documented_values_of_a_chunk_too_short_for_a_slope() -> None:
+    spec = TabularSpec(families=("mfcc_delta", "mfcc_delta2"))
+    wave = torch.from_numpy(NOISE[: 7 * 512].astype(np.float32))
+    assert TabularFrontend(spec)(wave).tolist() == [0.0] * 80
+    assert TabularFrontend(spec)(torch.cat([wave, wave])).count_nonzero() == 80
+
+
+@given(st.integers(1, 6000), st.sampled_from([1e-30, 1e-12, 1e-4, 1.0]), st.integers(0, 2**32 - 1))
+def test_any_chunk_gives_finite_numbers(samples: int, level: float, seed: int) -> None:
+    spec = TabularSpec(
+        sample_rate=8000, families=("all",), n_fft=256, hop_length=100, n_mels=20, n_bands=4, kernel_size=5
+    )
+    wave = level * torch.randn(samples, generator=torch.Generator().manual_seed(seed))
+    row = dict(zip(spec.columns, TabularFrontend(spec)(wave).tolist(), strict=True))
+    assert all(np.isfinite(value) for value in row.values())
+    assert all(value >= 0 for name, value in row.items() if name.endswith("_var"))
+    assert 0 <= row["zero_crossing_rate_mean"] <= 1
+    assert 0 <= row["rolloff_mean"] <= 4000
+    assert 0 <= row["tempo"] < 320
+
+
+# --- how it is computed ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def batch() -> torch.Tensor:
+    return torch.from_numpy(
+        np.stack([BAD[name] for name in ("sine", "step", "half silent", "silence", "clipped noise")])
+    ).float()
+
+
+def test_a_batch_in_one_piece_is_what_rows_are_one_by_one(
+    frontend: TabularFrontend, batch: torch.Tensor
+) -> None:
+    # The way that a GPU goes; on a CPU rows go one by one.
+    exact = frontend(batch).double()
+    assert deviation(SPEC, frontend.together(batch).double(), exact).max() < 1e-4
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_gpu_gives_the_same(frontend: TabularFrontend, batch: torch.Tensor) -> None:
+    exact = frontend(batch).double()
+    on_gpu = TabularFrontend(SPEC).cuda()(batch.cuda()).cpu().double()
+    assert deviation(SPEC, on_gpu, exact).max() < 1e-3
+
+
+def test_one_fourier_transform_serves_all(frontend: TabularFrontend, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = []
+    rfft = torch.fft.rfft
+
+    def counted(values: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+        if values.shape[-1] == SPEC.n_fft:
+            frames.append(values.shape[1])
+        return rfft(values, *args, **kwargs)
+
+    monkeypatch.setattr(torch.fft, "rfft", counted)
+    frontend(torch.from_numpy(BAD["sine"].astype(np.float32)))
+    assert sum(frames) == 1 + 3 * RATE // SPEC.hop_length
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_the_same_alone(frontend: TabularFrontend, family: str) -> None:
+    wave = torch.from_numpy(BAD["half silent"].astype(np.float32))
+    row = dict(zip(SPEC.columns, frontend(wave).tolist(), strict=True))
+    alone = TabularSpec(families=(family,))
+    assert TabularFrontend(alone)(wave).tolist() == [row[column] for column in alone.columns]
+
+
+def test_parity_would_tell_a_wrong_number(frontend: TabularFrontend) -> None:
+    assert frontend.parity(3 * RATE) < 1e-4
+    spoilt = TabularFrontend(SPEC)
+    spoilt.mel *= 1.01
+    assert spoilt.parity(3 * RATE) > 1e-3
+
+
+# --- the spec --------------------------------------------------------------------------------------------
+
+
+def test_the_published_columns_have_their_names_and_order() -> None:
+    columns = TabularSpec().columns
+    assert len(columns) == 57
+    assert columns[:4] == ("chroma_stft_mean", "chroma_stft_var", "rms_mean", "rms_var")
+    assert columns[16] == "tempo"
+    assert columns[-1] == "mfcc20_var"
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", ["features_30_sec.csv", "features_3_sec_classical_jazz_rock.csv"])
+def test_the_published_tables_have_these_columns(shared_data: Path, name: str) -> None:
+    head = (shared_data / "gtzan-tables" / name).read_text().partition("\n")[0].split(",")
+    assert tuple(head) == ("filename", "length", *TabularSpec().columns, "label")
+
+
+def test_families_are_one_spec_in_any_order_and_by_any_word() -> None:
+    assert TabularSpec(families=("published",)).families == PUBLISHED
+    assert TabularSpec(families=("mfcc", "rms")).families == ("rms", "mfcc")
+    assert TabularSpec.replace_in({"families": "tempo, all"}).families == tuple(FAMILIES)
+    one = TabularSpec(families=("mfcc", "rms", "rms"))
+    assert one.fingerprint == TabularSpec.replace_in({"families": "rms,mfcc"}).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"families": ("mfc",)}, "got 'mfc'; did you mean 'mfcc'"),
+        ({"families": ()}, "families must be at least one name"),
+        ({"families": 3}, "families must be a list of names; got 3"),
+        ({"dtype": "float16"}, 'needs dtype="float32"'),
+        ({"n_fft": 2047}, "n_fft must be an even number"),
+        ({"hop_length": 4096}, r"hop_length must be from 1 to n_fft \(2048\); got 4096"),
+        ({"hop_length": 1025}, r"hop_length must be at most half of n_fft \(1024\) for harmony"),
+        ({"n_mfcc": 129}, r"n_mfcc must be from 1 to n_mels \(128\); got 129"),
+        ({"n_mels": 2000}, "mel filters hold no Fourier bin"),
+        ({"kernel_size": 30}, "kernel_size must be an odd number, at least 3; got 30"),
+        ({"delta_width": 1}, "delta_width must be an odd number, at least 3; got 1"),
+        ({"roll_percent": 1}, "roll_percent must be between 0 and 1; got 1"),
+        ({"start_bpm": 0}, "start_bpm must be above 0; got 0"),
+        ({"families": "spectral_contrast", "n_bands": 7}, "n_bands must be so few that the highest begins"),
+        ({"families": "spectral_contrast", "n_fft": 64, "hop_length": 32}, "n_fft must be at least 111"),
+        ({"sample_rate": 10, "n_mels": 2, "n_mfcc": 2}, "hop_length must be at most 5 for a tempo"),
+        ({"n_mfc": 3}, "has no parameter 'n_mfc'; did you mean 'n_mfcc'"),
+    ],
+)
+def test_what_a_spec_refuses(values: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        TabularSpec.replace_in(values)
+
+
+def test_bands_that_are_not_asked_for_are_not_checked() -> None:
+    assert TabularSpec(sample_rate=8000).n_bands == 6
+
+
+def test_the_public_name() -> None:
+    assert audiospec.TabularSpec is TabularSpec
