@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,12 @@ class AudioInfo:
     frames: int
     exact: bool = True
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> AudioInfo:
+        """What a record of a track table says; it keeps the length in seconds."""
+        frames = round(float(record["seconds"]) * int(record["sample_rate"]))
+        return cls(int(record["sample_rate"]), int(record["channels"]), frames)
+
     @property
     def seconds(self) -> float:
         """Length in seconds."""
@@ -118,6 +124,8 @@ class Recording:
     hash : str
         XXH3-128 of the file's bytes, 32 hexadecimal digits. A small file is read once, for this and for
         decoding.
+    info : AudioInfo or None
+        What was decoded; None until the last block is.
 
     Raises
     ------
@@ -127,6 +135,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.info: AudioInfo | None = None
         self._bytes: bytes | None = None
         try:
             if path.stat().st_size <= WHOLE_FILE_BYTES:
@@ -156,12 +165,31 @@ class Recording:
             The reason why the file is no sound: damaged, truncated, not finite, out of range, silent, no
             samples.
         """
-        blocks = self._blocks(sample_rate)
+        for (wave,) in self.streams([sample_rate]):
+            yield wave
+
+    def streams(self, sample_rates: Sequence[int]) -> Iterator[tuple[Wave, ...]]:
+        """As `waves`, but at several rates at once: the file is decoded once for all of them.
+
+        Parameters
+        ----------
+        sample_rates : sequence of int
+            Hz.
+
+        Yields
+        ------
+        tuple of ndarray, each of shape (n,), float32
+            For each rate its next block; their lengths differ, and may be 0.
+        """
+        blocks = self._blocks(max(sample_rates))
         info = next(blocks)
         assert isinstance(info, AudioInfo)
-        resampler = None
-        if info.sample_rate != sample_rate:
-            resampler = soxr.ResampleStream(info.sample_rate, sample_rate, 1, dtype="float32", quality="HQ")
+        resamplers = [
+            soxr.ResampleStream(info.sample_rate, rate, 1, dtype="float32", quality="HQ")
+            if rate != info.sample_rate
+            else None
+            for rate in sample_rates
+        ]
         frames, silent = 0, True
         for block in blocks:
             assert not isinstance(block, AudioInfo)
@@ -177,7 +205,7 @@ class Recording:
                 raise AudioError(f"not finite: NaN or infinity at {at:.3f} s")
             silent = silent and not block.any()
             frames += len(block)
-            yield block if resampler is None else resampler.resample_chunk(block)
+            yield tuple(block if r is None else r.resample_chunk(block) for r in resamplers)
         if frames == 0:
             raise AudioError("no audio: the file has 0 samples")
         if info.exact and frames < info.frames:
@@ -188,8 +216,8 @@ class Recording:
         if silent:
             raise AudioError(f"silent: all {frames} samples are zero")
         self.info = AudioInfo(info.sample_rate, info.channels, frames)
-        if resampler is not None:
-            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        end = np.zeros(0, np.float32)
+        yield tuple(end if r is None else r.resample_chunk(end, last=True) for r in resamplers)
 
     def _blocks(self, sample_rate: int) -> Iterator[AudioInfo | Wave]:
         """First what the header says, then mono float32 blocks at the file's own rate."""
@@ -407,6 +435,7 @@ def load(path: Path | str, sample_rate: int = 22050) -> Wave:
     probe(path)
     recording = Recording(path)
     wave = np.concatenate(list(recording.waves(sample_rate)))
+    assert recording.info is not None
     return fit(wave, recording.info.samples(sample_rate))
 
 

@@ -5,10 +5,10 @@ A task and its results are plain JSON values, so that any engine can carry them.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from audiospec.audio import AudioInfo, Recording, Wave, fit, probe
 from audiospec.errors import AudioError, StoreError
 from audiospec.features.base import Frontend, frontend
 from audiospec.spec import FeatureSpec
-from audiospec.staging import Commit, Fact, Row, Staging
+from audiospec.staging import Commit, Fact, Row, Staging, is_fragment
 from audiospec.stores._files import checksum
 from audiospec.stores.base import View, open_store, source_bits
 
@@ -30,17 +30,18 @@ DEVICE_BATCH = 64
 
 
 def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Compute, write and commit the shards of one task.
+    """Compute, write and commit the shards of one task, of all its views; each track is decoded once.
 
     Parameters
     ----------
     task : dict
-        From `Plan.tasks`, with ``work``, ``view``, ``backend`` and ``device`` added.
+        From `Schedule.tasks`, with ``work`` and ``device`` added, and ``backend`` to each view.
 
     Yields
     ------
     dict
-        For each shard once it is committed: ``digest``, and ``facts`` of the tracks that ended in it.
+        For each shard or fragment once it is committed: ``view``, ``digest``, and ``facts`` of the tracks
+        that ended in it.
 
     Raises
     ------
@@ -52,167 +53,209 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _Worker:
+    """Goes through the tracks of a task."""
+
     def __init__(self, task: dict[str, Any]) -> None:
         self.task = task
-        self.length: int = task["length"]
-        spec = FeatureSpec.from_dict(task["spec"])
-        self.frontend, self.parity = _prepared(spec, task["backend"], task["device"], self.length)
-        self.rate = spec.sample_rate
-        self.row = np.dtype((spec.dtype, spec.row_shape(self.length)))
-        self.staging = Staging(Path(task["work"]), task["view"])
-        self._views: dict[str, View] = {}
-        self.batch = 1 if task["device"] == "cpu" else DEVICE_BATCH
+        self.views = [_TaskView(view, task) for view in task["views"]]
 
     def shards(self) -> Iterator[dict[str, Any]]:
         """The task's shards, each yielded once it is committed."""
-        pending = [_PendingShard(shard, self.row) for shard in self.task["shards"]]
-        wanted: dict[int, list[_Wanted]] = defaultdict(list)
-        for shard in pending:
-            for index, (track, start, samples, last, place) in enumerate(shard.task["rows"]):
-                if not self._reuse(shard, index, place):
-                    wanted[track].append(_Wanted(shard, index, start, samples, last))
-        order = list(dict.fromkeys(row[0] for shard in pending for row in shard.task["rows"]))
-        for track in order:
-            if track in wanted:
-                for _ in self._decode(track, wanted[track]):
-                    # A long track fills several shards: each is written, and let go, when it is full.
-                    # The last waits for what the end of the track tells.
-                    while pending[0].is_full and pending[0] is not wanted[track][-1].shard:
-                        yield self._commit(pending.pop(0))
-            while pending and pending[0].is_full:
-                yield self._commit(pending.pop(0))
+        wanted: dict[int, list[_Cutter]] = defaultdict(list)
+        for view in self.views:
+            for shard in view.shards:
+                view.copy_found(shard)
+                if shard.is_full:
+                    yield view.commit(shard)
+            for track, rows in view.wanted().items():
+                wanted[track].append(_Cutter(view, rows))
+        first = self.task["first"]
+        for track in sorted(wanted, key=lambda track: (track != first, track)):
+            for view, shard in self._decode(track, wanted[track]):
+                yield view.commit(shard)
 
-    def _reuse(self, shard: _PendingShard, index: int, place: list[Any] | None) -> bool:
-        """Copy a row that was computed before; False if there is none, or it is damaged."""
-        if place is None:
-            return False
-        store, name, number, capacity, expected, source = place
-        try:
-            if store:
-                row = self._view(store, name).read(int(number))
-            else:
-                row = self.staging.read(name, self.row, capacity)[number]
-        except (StoreError, OSError):
-            return False
-        if checksum(row) != expected:
-            return False
-        track, start, samples, _, _ = shard.task["rows"][index]
-        shard.array[index] = row
-        shard.rows[index] = (track, start, samples, source, expected)
-        return True
+    def _decode(self, track: int, cutters: list[_Cutter]) -> Iterator[tuple[_TaskView, _PendingShard]]:
+        """Compute the wanted rows of one track, in one pass over its audio; yields shards as they fill.
 
-    def _view(self, store: str, name: str) -> View:
-        if name not in self._views:
-            self._views[name] = open_store(store).view(name)
-        return self._views[name]
-
-    def _decode(self, track: int, wanted: list[_Wanted]) -> Iterator[None]:
-        """Compute the wanted rows of one track, in order of start; yields after each batch."""
+        A long track fills several shards: each is written, and let go, when it is full. A view's last waits
+        for what the end of the track tells.
+        """
         name, file = self.task["tracks"][str(track)]["id"], Path(self.task["tracks"][str(track)]["file"])
         hash, problem, size, modified = "", "", -1, -1
         info: AudioInfo | None = None
+        rates = sorted({cutter.view.rate for cutter in cutters})
         try:
             stat = file.stat()
             size, modified = stat.st_size, stat.st_mtime_ns
             recording = Recording(file)
             hash = recording.hash
-            for rows in self._batches(recording, wanted):
-                self._transform(track, source_bits(hash), rows)
-                yield
-            info = getattr(recording, "info", None)
+            for waves in recording.streams(rates):
+                for cutter in cutters:
+                    cutter.feed(waves[rates.index(cutter.view.rate)])
+                    for shard in cutter.transform(track, source_bits(hash)):
+                        yield cutter.view, shard
+                if not any(cutter.wants_more for cutter in cutters):
+                    break
+            info = recording.info
+            for cutter in cutters:
+                if info is not None:
+                    cutter.end(info.samples(cutter.view.rate))
+                for shard in cutter.transform(track, source_bits(hash), last=True):
+                    yield cutter.view, shard
         except (AudioError, OSError) as error:
             problem = str(error) if isinstance(error, AudioError) else f"not readable: {error.strerror}"
             with suppress(AudioError):
                 info = probe(file)  # what its header says is still worth knowing
-        for want in wanted:
-            if want.shard.rows[want.index] is None:  # no audio for it: never put into a view
-                array = want.shard.array[want.index]
-                array[...] = 0
-                want.shard.rows[want.index] = (track, want.start, 0, 0, checksum(array))
-        if info is not None or problem:
-            fact = Fact(
-                id=name,
-                hash=hash,
-                frames=info.frames if info else 0,
-                sample_rate=info.sample_rate if info else 0,
-                channels=info.channels if info else 0,
-                problem=problem,
-                size=size,
-                modified=modified,
-            )
-            wanted[-1].shard.facts.append(fact)
+        fact = Fact(
+            id=name,
+            hash=hash,
+            frames=info.frames if info else 0,
+            sample_rate=info.sample_rate if info else 0,
+            channels=info.channels if info else 0,
+            problem=problem,
+            size=size,
+            modified=modified,
+        )
+        for cutter in cutters:
+            cutter.fill_up(track)
+            if info is not None or problem:
+                cutter.closing.facts.append(fact)
+            for shard in dict.fromkeys(want.shard for want in cutter.wanted):
+                if shard.is_full and not shard.is_committed:
+                    yield cutter.view, shard
 
-    def _batches(
-        self, recording: Recording, wanted: list[_Wanted]
-    ) -> Iterator[list[tuple[_Wanted, Wave, int]]]:
-        """Cut a recording's stream: batches of (wanted row, its `length` samples, samples of audio)."""
-        held, position = np.zeros(0, np.float32), 0  # `held[0]` is sample `position`
-        queue = list(wanted)
-        ready: list[tuple[_Wanted, Wave, int]] = []
-        for wave in recording.waves(self.rate):
-            # A row that is planned to be padded waits for the end, where the length is certain; it is the
-            # track's last, and needs no more than its own length.
-            padded = bool(queue) and queue[0].samples < self.length
-            if padded and position == queue[0].start and len(held) >= self.length:
-                continue
-            held = np.concatenate([held, wave]) if len(held) else wave
-            while queue:
-                want = queue[0]
-                skip = min(want.start - position, len(held))
-                held, position = held[skip:], position + skip
-                if want.samples < self.length or position < want.start or len(held) < self.length:
-                    break
-                ready.append((queue.pop(0), held[: self.length], self.length))
-                if len(ready) == self.batch:
-                    yield ready
-                    ready = []
-            if not queue:
-                if not wanted[-1].last:  # the rest is for another task
-                    break
-                held = held[:0]
-        else:
-            total = recording.info.samples(self.rate)
-            for want in queue:
-                samples = min(self.length, total - want.start)
-                if samples > 0:
-                    wave = fit(held[max(0, want.start - position) :][:samples], self.length)
-                    ready.append((want, wave, samples))
-        if ready:
-            yield ready
 
-    def _transform(self, track: int, source: int, rows: list[tuple[_Wanted, Wave, int]]) -> None:
-        """Features of a batch of chunks, into their shards' arrays."""
-        waves = rows[0][1][None] if len(rows) == 1 else np.stack([wave for _, wave, _ in rows])
+class _TaskView:
+    """One view of a task: how its rows are computed, and the shards that are being filled."""
+
+    def __init__(self, view: dict[str, Any], task: dict[str, Any]) -> None:
+        spec = FeatureSpec.from_dict(view["spec"])
+        self.name: str = view["view"]
+        self.length: int = view["length"]
+        self.rate = spec.sample_rate
+        self.pads = spec.pads
+        self.device: str = task["device"]
+        self.tracks: dict[str, dict[str, str]] = task["tracks"]
+        self.frontend, self.parity = _prepared(spec, view["backend"], self.device, self.length)
+        self.row = np.dtype((spec.dtype, spec.row_shape(self.length)))
+        self.staging = Staging(Path(task["work"]), self.name)
+        self.shards = [_PendingShard(shard, self.row) for shard in view["shards"]]
+        self.batch = 1 if self.device == "cpu" else DEVICE_BATCH
+        self._views: dict[str, View] = {}
+        self._mapped: dict[str, NDArray[Any]] = {}
+
+    def copy_found(self, shard: _PendingShard) -> None:
+        """Copy the rows that were computed before, but for those that turn out to be damaged."""
+        for index, (*_, place) in enumerate(shard.task["rows"]):
+            if isinstance(place, list):
+                self._copy(shard, index, place)
+        self._mapped.clear()
+
+    def wanted(self) -> dict[int, list[_Wanted]]:
+        """The rows that are to be computed: track → rows in order of start."""
+        wanted: dict[int, list[_Wanted]] = defaultdict(list)
+        for shard in self.shards:
+            for index in shard.empty():
+                track, start, samples, last, _ = shard.task["rows"][index]
+                wanted[track].append(_Wanted(shard, index, start, samples, last))
+        return wanted
+
+    def _copy(self, shard: _PendingShard, index: int, place: list[Any]) -> None:
+        """Copy a row from where it lies, if it is there and sound."""
+        store, name, number, capacity, expected, source = place
+        try:
+            if store:
+                if name not in self._views:
+                    self._views[name] = open_store(store).view(name)
+                row = self._views[name].read(int(number))
+            else:
+                if name not in self._mapped:
+                    self._mapped[name] = self.staging.read(name, self.row, capacity)
+                row = self._mapped[name][number]
+        except (StoreError, OSError):
+            return
+        if checksum(row) != expected:
+            return
+        track, start, samples, _, _ = shard.task["rows"][index]
+        shard.array[index] = row
+        shard.set(index, (track, start, samples, source, expected))
+        shard.copied.add(index)
+        if not store and is_fragment(name, shard.task["digest"]):
+            shard.spent.add(name)
+
+    def _gather(self, shard: _PendingShard) -> None:
+        """Copy the rows that other tasks stage as fragments, if they have."""
+        for name, indices in shard.awaited.items():
+            commit = self.staging.get(name)
+            if commit is None:  # then the others are of no use
+                break
+            places = {(row.track, row.start, row.samples): i for i, row in enumerate(commit.rows)}
+            for index in indices:
+                track, start, samples, _, _ = shard.task["rows"][index]
+                number = places.get((self.tracks[str(track)]["id"], start, samples))
+                if number is not None:
+                    row = commit.rows[number]
+                    self._copy(shard, index, ["", name, number, commit.capacity, row.checksum, row.source])
+        self._mapped.clear()
+
+    def compute(self, track: int, source: int, rows: list[_Ready]) -> None:
+        """Features of a batch of chunks of one length, into their shards' arrays."""
+        waves = rows[0].wave[None] if len(rows) == 1 else np.stack([row.wave for row in rows])
         if not waves.flags.writeable:
             waves = waves.copy()
-        features = self.frontend(torch.from_numpy(waves).to(self.task["device"])).cpu()
-        for (want, _, samples), feature in zip(rows, features, strict=True):
+        features = self.frontend(torch.from_numpy(waves).to(self.device)).cpu()
+        for ready, feature in zip(rows, features, strict=True):
+            want = ready.want
             array = want.shard.array[want.index]
             torch.from_numpy(array).copy_(feature)
-            want.shard.rows[want.index] = (track, want.start, samples, source, checksum(array))
+            want.shard.set(want.index, (track, want.start, ready.samples, source, checksum(array)))
 
-    def _commit(self, shard: _PendingShard) -> dict[str, Any]:
-        """Write a full shard and its commit."""
-        rows = []
-        for row in shard.rows:
-            assert row is not None
-            track, *values = row
-            rows.append(Row(self.task["tracks"][str(track)]["id"], *values))
-        how = (self.task["capacity"], self.frontend.backend, self.parity)
-        commit = Commit(rows, shard.facts, *how)
-        self.staging.put(shard.task["digest"], shard.array, commit)
+    def commit(self, shard: _PendingShard) -> dict[str, Any]:
+        """Write a full shard and its commit.
+
+        Where rows of other tasks are not there yet, those that were computed here are written as a fragment.
+        """
+        self._gather(shard)
+        digest, array, capacity = shard.task["digest"], shard.array, shard.task["capacity"]
+        filled = [(index, row) for index, row in enumerate(shard.rows) if row is not None]
+        if len(filled) < len(shard.rows):
+            filled = [(index, row) for index, row in filled if index not in shard.copied]
+            digest, array, capacity = shard.task["fragment"], array[[i for i, _ in filled]], len(filled)
+            shard.spent.clear()
+        rows = [Row(self.tracks[str(track)]["id"], *values) for _, (track, *values) in filled]
+        # What fragments tell of their tracks must not go with them.
+        spent = [commit for name in shard.spent if (commit := self.staging.get(name))]
+        facts = {fact.id: fact for commit in spent for fact in commit.facts}
+        facts.update({fact.id: fact for fact in shard.facts})
+        commit = Commit(rows, list(facts.values()), capacity, self.frontend.backend, self.parity)
+        self.staging.put(digest, array, commit)
+        for name in shard.spent:
+            self.staging.remove(name)
         shard.release()
-        return {"digest": shard.task["digest"], "facts": [asdict(fact) for fact in shard.facts]}
+        return {
+            "view": self.name,
+            "digest": shard.task["digest"],
+            "facts": [asdict(fact) for fact in shard.facts],
+        }
 
 
 class _PendingShard:
-    """A shard that is being filled."""
+    """A shard, or a fragment of one, that is being filled."""
 
     def __init__(self, task: dict[str, Any], row: np.dtype[Any]) -> None:
         self.task = task
         self.row = row
         self.rows: list[tuple[int, int, int, int, int] | None] = [None] * len(task["rows"])
         self.facts: list[Fact] = []
+        #: Rows that were copied; fragments of this shard that some came from; fragments of other tasks' rows.
+        self.copied: set[int] = set()
+        self.spent: set[str] = set()
+        self.awaited: dict[str, list[int]] = defaultdict(list)
+        for index, (*_, place) in enumerate(task["rows"]):
+            if isinstance(place, str):
+                self.awaited[place].append(index)
+        self.is_committed = False
+        self._left = len(self.rows) - sum(map(len, self.awaited.values()))
         self._array: NDArray[Any] | None = None
 
     @property
@@ -222,28 +265,118 @@ class _PendingShard:
             self._array = np.empty((len(self.rows), *self.row.shape), self.row.base)
         return self._array
 
+    def set(self, index: int, row: tuple[int, int, int, int, int]) -> None:
+        """Take note of a row that is in the array: track, start, samples, source, checksum."""
+        self.rows[index] = row
+        self._left -= 1
+
+    def empty(self) -> list[int]:
+        """The rows that are not filled yet, but for those that other tasks stage."""
+        places = (place for *_, place in self.task["rows"])
+        return [
+            index
+            for index, (row, place) in enumerate(zip(self.rows, places, strict=True))
+            if row is None and not isinstance(place, str)
+        ]
+
     def release(self) -> None:
         """Let the rows go, once they are written."""
+        self.is_committed = True
         self._array = None
 
     @property
     def is_full(self) -> bool:
-        """Whether every row is filled."""
-        return all(row is not None for row in self.rows)
+        """Whether every row is filled that this task can fill."""
+        return self._left <= 0
 
 
+@dataclass(frozen=True, slots=True)
 class _Wanted:
     """A row that is to be computed: its place, and its place in the track."""
 
-    def __init__(self, shard: _PendingShard, index: int, start: int, samples: int, last: bool) -> None:
-        self.shard = shard
-        self.index = index
-        self.start = start
-        self.samples = samples
-        self.last = last
+    shard: _PendingShard
+    index: int
+    start: int
+    samples: int
+    last: bool
 
 
-@lru_cache(maxsize=4)
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A wanted row, its chunk, and how much of that is audio."""
+
+    want: _Wanted
+    wave: Wave
+    samples: int
+
+
+class _Cutter:
+    """Cuts the wanted rows of one view and one track out of a stream, and has them computed."""
+
+    def __init__(self, view: _TaskView, wanted: list[_Wanted]) -> None:
+        self.view = view
+        self.wanted = wanted
+        self.closing = wanted[-1].shard
+        self._queue = deque(wanted)
+        self._ready: list[_Ready] = []
+        self._held, self._position = np.zeros(0, np.float32), 0  # `_held[0]` is sample `_position`
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether the stream has to go on: for a row, or to learn the length of the track."""
+        return bool(self._queue) or self.wanted[-1].last
+
+    def feed(self, wave: Wave) -> None:
+        """Take the next samples of the stream."""
+        queue, length = self._queue, self.view.length
+        if not queue:
+            return
+        # A row that is planned to be short waits for the end, where the length is certain; it is the
+        # track's last, and needs no more than its own length.
+        short = queue[0].samples < length
+        if short and self._position == queue[0].start and len(self._held) >= length:
+            return
+        self._held = np.concatenate([self._held, wave]) if len(self._held) else wave
+        while queue:
+            want = queue[0]
+            skip = min(want.start - self._position, len(self._held))
+            self._held, self._position = self._held[skip:], self._position + skip
+            if want.samples < length or self._position < want.start or len(self._held) < length:
+                return
+            self._ready.append(_Ready(queue.popleft(), self._held[:length], length))
+        self._held = self._held[:0]
+
+    def end(self, total: int) -> None:
+        """Take note that the stream has ended after so many samples."""
+        length = self.view.length
+        for want in self._queue:
+            samples = min(length, total - want.start)
+            if samples > 0:
+                wave = self._held[max(0, want.start - self._position) :][:samples]
+                wave = fit(wave, length if self.view.pads else samples)
+                self._ready.append(_Ready(want, wave, samples))
+
+    def transform(self, track: int, source: int, last: bool = False) -> Iterator[_PendingShard]:
+        """Compute the rows that are ready, batch by batch; yields shards as they fill, but for the last."""
+        while self._ready and (last or len(self._ready) >= self.view.batch):
+            length = len(self._ready[0].wave)  # one that is not padded goes alone
+            batch = [ready for ready in self._ready[: self.view.batch] if len(ready.wave) == length]
+            self._ready = self._ready[len(batch) :]
+            self.view.compute(track, source, batch)
+            for shard in dict.fromkeys(ready.want.shard for ready in batch):
+                if shard.is_full and shard is not self.closing:
+                    yield shard
+
+    def fill_up(self, track: int) -> None:
+        """Fill the rows for which there was no audio; they are never put into a view."""
+        for want in self.wanted:
+            if want.shard.rows[want.index] is None:
+                array = want.shard.array[want.index]
+                array[...] = 0
+                want.shard.set(want.index, (track, want.start, 0, 0, checksum(array)))
+
+
+@lru_cache(maxsize=16)
 def _prepared(spec: FeatureSpec, backend: str | None, device: str, length: int) -> tuple[Frontend, float]:
     """A frontend, and its largest difference from float64."""
     made = frontend(spec, backend=backend, device=device)

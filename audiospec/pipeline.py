@@ -11,9 +11,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ from audiospec.datasets.base import datasets
 from audiospec.engines.base import Engine
 from audiospec.engines.local import LocalEngine
 from audiospec.engines.serial import SerialEngine
-from audiospec.errors import DatasetError, DiskFullError, EngineError, StoreError
+from audiospec.errors import DatasetError, DiskFullError, EngineError, SpecError, StoreError, nearest
 from audiospec.manifest import Manifest, Track
-from audiospec.plan import Known, Plan, Shard, survey
-from audiospec.spec import FeatureSpec, MelSpec
+from audiospec.plan import Known, Plan, Schedule, Shard, survey
+from audiospec.spec import FeatureSpec, MelSpec, TableSpec, features
 from audiospec.staging import Fact, Staging, locked
 from audiospec.stores.base import (
     FeatureStore,
@@ -52,14 +52,15 @@ _log = logging.getLogger("audiospec")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. All counts are of the view at hand.
+    """How far a run is. Several views are made together; each track counts once.
 
     Attributes
     ----------
     view : str
-        Its name.
+        Name of the view with most to write, such as ``"mel-10s-3f9a1c"``; ``"mel-10s-3f9a1c and 1 more"``
+        if others are made with it.
     shards, shards_total : int
-        Shards that this run has to compute.
+        Of that view: shards to compute. (Of others, those of tracks that it lacks.)
     tracks, tracks_total : int
         Tracks that end in those shards.
     audio_seconds, audio_seconds_total : float
@@ -244,7 +245,9 @@ def run(
     Parameters
     ----------
     views : sequence of (FeatureSpec, Chunking)
-        At least one.
+        At least one. They are computed together: each track is decoded once.
+    backend : str or None
+        For those features whose frontend has a backend of that name; one at least must.
     dry_run : bool
         Whether only to plan.
 
@@ -253,6 +256,8 @@ def run(
     Report
     """
     began = time.monotonic()
+    views = list(dict.fromkeys(views))
+    backends = _backends([spec.feature for spec, _ in views], backend)
     for spec, chunking in views:
         spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
     name = dataset if isinstance(dataset, str) else dataset.dataset
@@ -279,13 +284,12 @@ def run(
                 _refuse_problems(known, skipped)
             _refuse_nothing(plans)
             _refuse_full_disk(path, planned, kind)
-            for spec, chunking in views:
-                target = _Target(kind, path, work, attributes)
-                builder = _Builder(target, spec, chunking, known, engine, device, backend)
-                builder.compute(progress)
-                if strict:
-                    _refuse_problems(known, {})
-                finished.append(builder.publish())
+            target = _Target(kind, path, work, attributes)
+            builder = _Builder(target, plans, engine, device, backends)
+            builder.compute(progress)
+            if strict:
+                _refuse_problems(known, {})
+            finished = builder.publish()
             skipped = {view.name: view.skipped() for view in finished}
             for view in finished:
                 Staging(work, view.name).clear()
@@ -312,10 +316,20 @@ def repair(
     ------
     DatasetError
         Audio that is needed is gone, or is not what it was.
+    StoreError
+        A damaged view came from a table.
     """
+    for name in damaged:
+        view = store.view(name)
+        if isinstance(view.spec, TableSpec):
+            raise StoreError(
+                f"cannot repair: view {name} came from {view.info.made.get('table', 'a table')}, not from "
+                "audio; import the table again with `audiospec table import`"
+            )
     tracks = tuple(
         Track(**{name: record[name] for name in ("id", "path", "label", "group", "fold")})
         for record in store.tracks.records()
+        if record["path"]  # else it came with a table
     )
     manifest = Manifest(store.dataset, store.root, tracks)
     with locked(store.path) as work:
@@ -326,9 +340,9 @@ def repair(
             _refuse_other_audio(manifest, store.tracks, needed)
             known = _survey(manifest, store, work, [(view.spec, view.chunking)])
             target = _Target(type(store), store.path, work, store.store_attributes())
+            plan = Plan.make(view.spec, view.chunking, known, view, frozenset(int(row) for row in rows))
             device, backend = view.info.made["device"], view.info.made["backend"]
-            builder = _Builder(target, view.spec, view.chunking, known, _engine(workers), device, backend)
-            builder.distrusted = frozenset(int(row) for row in rows)
+            builder = _Builder(target, [plan], _engine(workers), device, {view.spec.feature: backend})
             builder.compute(progress)
             builder.publish()
             Staging(work, name).clear()
@@ -348,73 +362,69 @@ class _Target:
 
 
 class _Builder:
-    """Computes one view and puts it into the store."""
+    """Computes views together and puts them into the store."""
 
     def __init__(
-        self,
-        target: _Target,
-        spec: FeatureSpec,
-        chunking: Chunking,
-        known: list[Known],
-        engine: Engine,
-        device: str,
-        backend: str | None,
+        self, target: _Target, plans: list[Plan], engine: Engine, device: str, backends: Mapping[str, str]
     ) -> None:
         self.target = target
-        self.spec = spec
-        self.chunking = chunking
-        self.known = known
+        self.plans = plans
+        self.known = plans[0].known
         self.engine = engine
         self.device = device
-        self.backend = backend
-        self.distrusted: frozenset[int] = frozenset()
-        self.parity = 0.0
+        self.backends = backends
 
     def compute(self, progress: ProgressCallback | None) -> None:
         """Compute what is missing, until nothing is."""
-        self.plan = self._plan()
-        self.staging = Staging(self.target.work, self.plan.info.name)
-        self.staging.sift(self.plan.info.row_dtype)
+        for plan in self.plans:
+            self._staging(plan).sift(plan.info.row_dtype)
         by_id = {track.id: track for track in self.known}
         passes = 0
-        while missing := self.plan.missing(self.staging):
+        while (schedule := Schedule(self.plans, self.target.work)).lead:
             passes += 1
             if passes > MOST_PASSES:
                 raise EngineError(
                     f"files of {self.target.attributes['dataset']} keep changing while they are read: run "
                     "the same command again when they are at rest"
                 )
-            _refuse_nothing([self.plan])
-            meter = _Meter(self.plan, missing)
-            how = {
-                "work": str(self.target.work),
-                "view": self.plan.info.name,
-                "backend": self.backend,
-                "device": self.device,
-            }
-            tasks = ({**task, **how} for task in self.plan.tasks(missing, self.staging))
+            _refuse_nothing(self.plans)
+            meter = _Meter(schedule)
             if progress is not None:
                 progress(meter.now())
             learnt: list[Fact] = []
-            results = self.engine.run("audiospec.compute:compute", tasks)
-            for result in results:
+            for result in self.engine.run("audiospec.compute:compute", self._tasks(schedule)):
                 learnt += [Fact(**fact) for fact in result["facts"]]
-                if progress is not None:
-                    progress(meter.step(result["digest"]))
+                if progress is not None and meter.step(result["view"], result["digest"]):
+                    progress(meter.now())
             for fact in learnt:
                 by_id[fact.id].learn(fact)
-            self.plan = self._plan()
+            self.plans = [plan.again() for plan in self.plans]
 
-    def _plan(self) -> Plan:
-        old = _old(self.target.open(), self.spec, self.chunking)
-        return Plan.make(self.spec, self.chunking, self.known, old, self.distrusted)
+    def _tasks(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
+        features = {plan.info.name: plan.info.spec.feature for plan in self.plans}
+        for task in schedule.tasks():
+            for view in task["views"]:
+                view["backend"] = self.backends.get(features[view["view"]])
+            yield {**task, "work": str(self.target.work), "device": self.device}
 
-    def publish(self) -> View:
-        """Put the view, and the track table, into the store."""
-        plan, target = self.plan, self.target
-        _refuse_nothing([plan])
+    def _staging(self, plan: Plan) -> Staging:
+        return Staging(self.target.work, plan.info.name)
+
+    def publish(self) -> list[View]:
+        """Put the views, and the track table, into the store."""
+        _refuse_nothing(self.plans)
+        views: list[View] = []
+        for plan in self.plans:
+            if views:  # the store is another file by now, perhaps
+                old = _old(self.target.open(), plan.info.spec, plan.info.chunking)
+                plan = replace(plan, old=old)
+            views.append(self._publish(plan))
+        return views
+
+    def _publish(self, plan: Plan) -> View:
+        target = self.target
         records = [track.record for track in self.known]
-        rows = plan.row_table(self.staging)
+        rows = plan.row_table(self._staging(plan))
         tracks = Tracks.from_records(records)
         old = plan.old
         fresh = [s for s in plan.shards if not plan.is_old(s)]
@@ -430,14 +440,15 @@ class _Builder:
             spec=plan.info.spec,
             chunking=plan.info.chunking,
             shard_rows=plan.info.shard_rows,
-            made=self._made(fresh) if fresh or old is None else old.info.made,
+            made=self._made(plan, fresh) if fresh or old is None else old.info.made,
         )
-        new = NewView(info, rows, lambda number: self._source(plan.shards[number]))
+        new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number]))
         target.kind.publish(target.path, target.work, target.attributes, tracks, new)
         return target.kind(target.path).view(info.name)
 
-    def _made(self, fresh: list[Shard]) -> dict[str, Any]:
-        commits = [commit for shard in fresh if (commit := self.staging.get(shard.digest))]
+    def _made(self, plan: Plan, fresh: list[Shard]) -> dict[str, Any]:
+        staging = self._staging(plan)
+        commits = [commit for shard in fresh if (commit := staging.get(shard.digest))]
         return {
             "versions": _versions(),
             "device": self.device,
@@ -445,52 +456,43 @@ class _Builder:
             "parity": max(commit.parity for commit in commits),
         }
 
-    def _source(self, shard: Shard) -> ShardSource:
-        """Where a shard of the plan lies: staged, or in the finished view."""
-        plan = self.plan
+    def _source(self, plan: Plan, shard: Shard) -> ShardSource:
+        """Where a shard of a plan lies: staged, or in the finished view."""
         if not plan.is_old(shard):
-            file = self.staging.shard(shard.digest)
+            staging = self._staging(plan)
             row, capacity = plan.info.row_dtype, plan.info.shard_rows
-            return ShardSource(lambda: self.staging.read(shard.digest, row, capacity), file)
+            return ShardSource(lambda: staging.read(shard.digest, row, capacity), staging.shard(shard.digest))
         assert plan.old is not None
         return plan.old.source(shard.number)
 
 
 class _Meter:
-    """Counts what is done of the missing shards."""
+    """Counts what is done of a schedule."""
 
-    def __init__(self, plan: Plan, missing: list[Shard]) -> None:
-        self.plan = plan
-        self.missing = {shard.digest: shard for shard in missing}
+    def __init__(self, schedule: Schedule) -> None:
+        more = schedule.views - 1
+        self.view = f"{schedule.lead} and {more} more" if more else schedule.lead
+        self.left = {(view, digest): (audio, tracks) for view, digest, audio, tracks in schedule.amounts()}
         self.began = time.monotonic()
-        self.done: set[str] = set()
-        self.audio = 0.0
-        self.tracks = 0
-        self.audio_total = sum(self._audio(shard) for shard in missing)
-        self.tracks_total = sum(self._ends(shard) for shard in missing)
+        self.shards = len(self.left)
+        self.audio, self.tracks = 0.0, 0
+        self.audio_total = sum(audio for audio, _ in self.left.values())
+        self.tracks_total = sum(tracks for _, tracks in self.left.values())
 
-    def _audio(self, shard: Shard) -> float:
-        return float(self.plan.rows["samples"][shard.rows].sum()) / self.plan.info.spec.sample_rate
-
-    def _ends(self, shard: Shard) -> int:
-        """Tracks whose last row is in the shard."""
-        numbers = self.plan.rows["track"][shard.rows.start : shard.rows.stop + 1]
-        ends = int(np.count_nonzero(np.diff(numbers)))
-        return ends + int(shard.rows.stop == len(self.plan.rows))
-
-    def step(self, digest: str) -> Progress:
-        if digest not in self.done:  # else its worker died after it, and the task ran again
-            shard = self.missing[digest]
-            self.done.add(digest)
-            self.audio += self._audio(shard)
-            self.tracks += self._ends(shard)
-        return self.now()
+    def step(self, view: str, digest: str) -> bool:
+        """Take note of a shard that is done; whether it counts."""
+        # It may be a fragment, or done before: its worker died after it, and the task ran again.
+        amount = self.left.pop((view, digest), None)
+        if amount is not None:
+            self.audio += amount[0]
+            self.tracks += amount[1]
+        return amount is not None
 
     def now(self) -> Progress:
         return Progress(
-            self.plan.info.name,
-            len(self.done),
-            len(self.missing),
+            self.view,
+            self.shards - len(self.left),
+            self.shards,
             self.tracks,
             self.tracks_total,
             self.audio,
@@ -509,6 +511,21 @@ def _manifest(dataset: str | Manifest, data: Path | str | None, dry_run: bool) -
             "run without --dry-run"
         )
     return source.manifest()
+
+
+def _backends(names: Sequence[str], backend: str | None) -> dict[str, str]:
+    """Feature → backend, for those features that have it."""
+    if backend is None:  # else nothing but workers needs the frontends, and torch
+        return {}
+    choices = {name: features[name].backends for name in names}
+    found = {name: backend for name, own in choices.items() if backend in own}
+    if not found:
+        there = list(dict.fromkeys(choice for own in choices.values() for choice in own))
+        who = " or ".join(repr(name) for name in choices)
+        raise SpecError(
+            f"feature {who} has no backend {backend!r}{nearest(backend, there)} (it has: {', '.join(there)})"
+        )
+    return found
 
 
 def _engine(workers: int | None) -> Engine:
@@ -608,18 +625,19 @@ def _refuse_nothing(plans: list[Plan]) -> None:
     """A view without rows is no view."""
     for plan in plans:
         if not len(plan.rows):
-            reasons = {track.id: track.record["problem"] for track in plan.known}
+            # Without those that came with a table: they have no audio.
+            reasons = {track.id: track.record["problem"] for track in plan.known if track.record["path"]}
             reasons.update(_skipped(plan, plan.known))
             id, reason = next(iter(reasons.items()))
             raise DatasetError(
-                f"none of the {len(plan.known)} tracks gives a chunk of {plan.info.chunking.seconds:g} s, "
+                f"none of the {len(reasons)} tracks gives a chunk of {plan.info.chunking.seconds:g} s, "
                 f"such as {id} ({reason})"
             )
 
 
 def _refuse_full_disk(path: Path, planned: list[PlannedView], kind: type[FeatureStore]) -> None:
     """Say so before the work begins, if its result cannot fit."""
-    needed = sum(view.missing_bytes for view in planned)
+    needed = sum(view.missing_bytes for view in planned)  # fragments go as shards are made of them
     if ".zarr" not in kind.suffixes:  # staged shards are copied into a new file
         needed += sum(view.bytes for view in planned)
     free = shutil.disk_usage(path.absolute().parent).free

@@ -1,4 +1,4 @@
-"""Planning: from the tracks to the rows of a view, to shards, to the shards that are missing.
+"""Planning: from the tracks to the rows of a view, to shards, to the shards that are missing, to tasks.
 
 A plan is a pure function of what is known of the tracks. Work changes what is known (a file turns out to be
 damaged, or longer than its header says); then the plan is made again and what is missing is computed,
@@ -8,6 +8,7 @@ until nothing is. Resuming a killed run, adding tracks, changing a file: all are
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,7 @@ from audiospec.chunking import Chunking
 from audiospec.errors import AudioError
 from audiospec.manifest import Manifest
 from audiospec.spec import FeatureSpec, digest
-from audiospec.staging import Fact, Staging
+from audiospec.staging import Fact, Staging, fragment
 from audiospec.stores.base import ROW_DTYPE, View, ViewInfo, source_bits
 
 #: A shard is at most this many bytes of rows (or one row) …
@@ -99,10 +100,11 @@ def survey(manifest: Manifest, before: Sequence[dict[str, Any]], facts: Mapping[
     known: list[Known] = []
     for record in before:
         track = in_manifest.pop(record["id"], None)
-        if track is None:
+        if track is None and not record["path"]:  # it came with a table: no file has ever been there
+            known.append(Known(record, manifest.root, None))
+        elif track is None:
             record = {**record, "problem": record["problem"] or REMOVED}
-            info = AudioInfo(record["sample_rate"], record["channels"], _frames(record))
-            known.append(Known(record, manifest.root / record["path"], info))
+            known.append(Known(record, manifest.root / record["path"], AudioInfo.of(record)))
         else:
             same = {"path": track.path, "label": track.label, "group": track.group, "fold": track.fold}
             known.append(_look(manifest.file(track), {**record, **same}, facts.get(track.id)))
@@ -150,7 +152,7 @@ def _look(file: Path, record: dict[str, Any], fact: Fact | None) -> Known:
     record.update(size=stat.st_size, modified=stat.st_mtime_ns)
     if record["hash"] and same:  # decoded before: what is known is final
         if not record["problem"]:
-            known.info = AudioInfo(record["sample_rate"], record["channels"], _frames(record))
+            known.info = AudioInfo.of(record)
         return known
     record.update(hash="", problem="", seconds=0.0, sample_rate=0, channels=0)
     try:
@@ -163,10 +165,6 @@ def _look(file: Path, record: dict[str, Any], fact: Fact | None) -> Known:
     except AudioError as error:
         record["problem"] = str(error)
     return known
-
-
-def _frames(record: Mapping[str, Any]) -> int:
-    return round(float(record["seconds"]) * int(record["sample_rate"]))
 
 
 @dataclass(frozen=True)
@@ -230,6 +228,10 @@ class Plan:
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=_shard_rows(rows, info.row_bytes))
         return cls(info, rows, known, old, distrusted)
 
+    def again(self) -> Plan:
+        """The same view, from what is known now."""
+        return Plan.make(self.info.spec, self.info.chunking, self.known, self.old, self.distrusted)
+
     @cached_property
     def shards(self) -> list[Shard]:
         """All shards."""
@@ -273,47 +275,6 @@ class Plan:
         """The shards that neither the finished view nor the work folder holds."""
         return [s for s in self.shards if not self.is_old(s) and staging.get(s.digest) is None]
 
-    def tasks(self, missing: Sequence[Shard], staging: Staging) -> Iterator[dict[str, Any]]:
-        """Shard tasks for `compute.compute`: what is missing, cut where a worker can start.
-
-        A task may hold several shards: a track that runs through more than two is decoded once, as a
-        stream, not once for each of them.
-        """
-        finder = _Finder(self, missing, staging)
-        groups: list[list[Shard]] = []
-        for shard in missing:
-            first = int(self.rows[shard.rows]["track"][0])
-            begins = int(np.searchsorted(self.rows["track"], first))
-            previous = groups[-1][-1] if groups else None
-            long = begins < shard.rows.start - self.info.shard_rows
-            if previous is not None and long and previous.rows.stop > begins:
-                groups[-1].append(shard)
-            else:
-                groups.append([shard])
-        # One by one, as they are asked for: together they would be larger than the table of rows.
-        for group in groups:
-            yield self._task(group, finder)
-
-    def _task(self, group: list[Shard], finder: _Finder) -> dict[str, Any]:
-        tracks: dict[int, dict[str, Any]] = {}
-        shards = []
-        for shard in group:
-            rows = []
-            for index in range(shard.rows.start, shard.rows.stop):
-                number, start, samples, _ = self.rows[index].item()
-                if number not in tracks:
-                    tracks[number] = {"id": self.known[number].id, "file": str(self.known[number].file)}
-                last = index + 1 == len(self.rows) or int(self.rows["track"][index + 1]) != number
-                rows.append([number, start, samples, last, finder.find(index)])
-            shards.append({"digest": shard.digest, "rows": rows})
-        return {
-            "spec": self.info.spec.to_dict(),
-            "length": self.info.chunking.samples(self.info.spec.sample_rate),
-            "capacity": self.info.shard_rows,
-            "tracks": {str(number): track for number, track in tracks.items()},
-            "shards": shards,
-        }
-
     def row_table(self, staging: Staging) -> NDArray[Any]:
         """The finished row table; every shard is in the work folder or in the finished view."""
         table = np.zeros(len(self.rows), ROW_DTYPE)
@@ -333,14 +294,181 @@ class Plan:
         return table
 
 
+class Schedule:
+    """The missing shards of all views of a run, cut into tasks so that each track is decoded once.
+
+    Tasks follow the shards of the *lead*, the view with most bytes to write. A track belongs to the task that
+    has the first of its rows, and that task computes all of its rows, in all views. (Tracks that the lead
+    lacks belong to tasks that follow the next view's shards.) Where the rows of a shard are those of several
+    tasks, each stages its own as a fragment, and the last task puts the shard together if the others are
+    done by then; if not, it stages a fragment, too, and the next plan finds all rows.
+
+    Parameters
+    ----------
+    plans : sequence of Plan
+        One for each view, of the same tracks.
+    work : Path
+        The store's work folder.
+
+    Attributes
+    ----------
+    lead : str
+        Name of the lead; ``""`` if nothing is missing.
+    views : int
+        Views of which shards are missing.
+    """
+
+    def __init__(self, plans: Sequence[Plan], work: Path) -> None:
+        shares = []
+        for plan in plans:
+            staging = Staging(work, plan.info.name)
+            missing = plan.missing(staging)
+            if missing:
+                shares.append(_Share(plan, missing, staging))
+        self._shares = sorted(shares, key=lambda share: -share.bytes)
+        self.lead = self._shares[0].plan.info.name if self._shares else ""
+        self.views = len(self._shares)
+        #: Whose shards each task follows, and which; for each track, its task.
+        self._groups: list[tuple[_Share, list[Shard]]] = []
+        self._owner = np.full(len(plans[0].known), -1)
+        for share in self._shares:
+            for group in share.groups():
+                tracks = np.concatenate([share.plan.rows["track"][shard.rows] for shard in group])
+                new = tracks[self._owner[tracks] < 0]
+                if len(new):
+                    self._owner[new] = len(self._groups)
+                    self._groups.append((share, group))
+        for share in self._shares:
+            share.assign(self._owner)
+
+    def tasks(self) -> Iterator[dict[str, Any]]:
+        """Tasks for `compute.compute`, one by one: together they would be larger than the tables of rows."""
+        for task, (lead, group) in enumerate(self._groups):
+            tracks: dict[int, dict[str, str]] = {}
+            views = [share.view(task, self._owner, tracks) for share in self._shares]
+            if tracks:  # else others compute what is missing of its shards
+                yield {
+                    "tracks": {str(number): tracks[number] for number in sorted(tracks)},
+                    "first": self._first(task, lead.plan, group[-1]),
+                    "views": [view for view in views if view["shards"]],
+                }
+
+    def _first(self, task: int, plan: Plan, shard: Shard) -> int | None:
+        """The track to begin with: one that goes on in the next task's shards, which wait for its rows."""
+        stop = shard.rows.stop
+        number = int(plan.rows["track"][stop - 1])
+        goes_on = stop < len(plan.rows) and plan.rows["track"][stop] == number
+        return number if goes_on and self._owner[number] == task else None
+
+    def amounts(self) -> Iterator[tuple[str, str, float, int]]:
+        """View and digest of each shard that tasks follow; seconds of audio and ends of tracks in it.
+
+        A track counts in one view, whose shards its task follows.
+        """
+        views = np.array([self._shares.index(share) for share, _ in self._groups])
+        for number, share in enumerate(self._shares):
+            plan = share.plan
+            for shard in share.missing:
+                rows = plan.rows[shard.rows]
+                counts = views[self._owner[rows["track"]]] == number
+                if counts.any():
+                    following = plan.rows["track"][shard.rows.start : shard.rows.stop + 1]
+                    ends = np.diff(following, append=-1)[: len(rows)] != 0
+                    audio = float(rows["samples"][counts].sum()) / plan.info.spec.sample_rate
+                    yield plan.info.name, shard.digest, audio, int(np.count_nonzero(ends & counts))
+
+
+class _Share:
+    """One view's share in a schedule: its missing shards, and who computes their rows."""
+
+    def __init__(self, plan: Plan, missing: list[Shard], staging: Staging) -> None:
+        self.plan = plan
+        self.missing = missing
+        self.bytes = sum(s.rows.stop - s.rows.start for s in self.missing) * plan.info.row_bytes
+        self.finder = _Finder(plan, self.missing, staging)
+        #: For each row whether it has to be computed; for each task its shards; for each shard its last task.
+        self.needed = np.zeros(len(plan.rows), bool)
+        self.shards: dict[int, list[Shard]] = defaultdict(list)
+        self.last: dict[int, int] = {}
+
+    def groups(self) -> Iterator[list[Shard]]:
+        """The missing shards, each alone; but with the one before if the track that ends there fills it."""
+        numbers = self.plan.rows["track"]
+        group: list[Shard] = []
+        for shard in self.missing:
+            first, last = int(numbers[shard.rows.start]), int(numbers[shard.rows.stop - 1])
+            if group and not first == last == int(numbers[group[-1].rows.stop - 1]):
+                yield group
+                group = []
+            group.append(shard)
+        if group:
+            yield group
+
+    def assign(self, owner: NDArray[Any]) -> None:
+        """Take note of the tasks that the tracks belong to."""
+        for shard in self.missing:
+            self.needed[shard.rows] = True
+            if self.finder.places:
+                indices = range(shard.rows.start, shard.rows.stop)
+                self.needed[shard.rows] = [self.finder.find(index) is None for index in indices]
+            tasks = owner[self.plan.rows["track"][shard.rows]]
+            needed = self.needed[shard.rows]
+            tasks = np.unique(tasks[needed]) if needed.any() else tasks[:1]
+            self.last[shard.number] = int(tasks[-1])
+            for task in tasks.tolist():
+                self.shards[task].append(shard)
+
+    def view(self, task: int, owner: NDArray[Any], tracks: dict[int, dict[str, str]]) -> dict[str, Any]:
+        """This view's part of a task; adds the tracks of its rows to `tracks`."""
+        info = self.plan.info
+        return {
+            "view": info.name,
+            "spec": info.spec.to_dict(),
+            "length": info.chunking.samples(info.spec.sample_rate),
+            "shards": [self._shard(shard, task, owner, tracks) for shard in self.shards.get(task, [])],
+        }
+
+    def _shard(
+        self, shard: Shard, task: int, owner: NDArray[Any], tracks: dict[int, dict[str, str]]
+    ) -> dict[str, Any]:
+        numbers = self.plan.rows["track"]
+        indices = np.arange(shard.rows.start, shard.rows.stop)
+        needed = indices[self.needed[shard.rows]]
+        owners = owner[numbers[needed]]
+        whole = self.last[shard.number] == task
+        fragments = {}
+        for other in np.unique(owners).tolist() if whole else [task]:
+            own = needed[owners == other]
+            fragments[other] = fragment(shard.digest, int(own[0]), int(own[-1]))
+        rows = []
+        for index in (indices if whole else needed[owners == task]).tolist():
+            number, start, samples, _ = self.plan.rows[index].item()
+            if number not in tracks:
+                known = self.plan.known[number]
+                tracks[number] = {"id": known.id, "file": str(known.file)}
+            last = index + 1 == len(numbers) or int(numbers[index + 1]) != number
+            place: list[Any] | str | None = self.finder.find(index)
+            if self.needed[index] and owner[number] != task:
+                place = fragments[int(owner[number])]
+            rows.append([number, start, samples, last, place])
+        return {
+            "digest": shard.digest if whole else fragments[task],
+            "fragment": fragments.get(task, ""),
+            "capacity": self.plan.info.shard_rows if whole else len(rows),
+            "rows": rows,
+        }
+
+
 class _Finder:
     """Finds rows that were computed before: in the finished view, or in staged shards of another plan."""
 
     def __init__(self, plan: Plan, missing: Sequence[Shard], staging: Staging) -> None:
         self.plan = plan
         rate = plan.info.spec.sample_rate
+        #: Of each row: store ("": staged), view or digest, number in it, capacity of the staged shard,
+        #: checksum, source.
         self.places: dict[tuple[str, int, int, int], list[Any]] = {}
-        if plan.old is not None and missing:
+        if plan.old is not None:
             ids = [track.id for track in plan.known]
             tracks = np.unique(np.concatenate([plan.rows["track"][shard.rows] for shard in missing]))
             for index in np.flatnonzero(np.isin(plan.old.rows["track"], tracks)).tolist():
@@ -362,10 +490,7 @@ class _Finder:
                     self.places[key] = place
 
     def find(self, index: int) -> list[Any] | None:
-        """Where a planned row lies.
-
-        Store (``""``: staged), view or digest, number in it, capacity of the staged shard, checksum, source.
-        """
+        """Where a planned row lies; None if nowhere."""
         number, start, samples, source = self.plan.rows[index].item()
         if not source:
             return None

@@ -3,6 +3,9 @@
 It lies beside the store (``gtzan.zarr.work``) and is gone when nothing is left to finish. A shard is kept
 under the digest of what it is to hold, as two files: the rows, then its commit, which says what the rows
 are. A shard without a commit does not exist; so a run that is killed leaves nothing that is half true.
+
+Rows of one shard may be computed by several tasks. Each stages its own as a fragment: a staged shard like any
+other, which is named after its shard and removed once that is there.
 """
 
 from __future__ import annotations
@@ -66,6 +69,16 @@ class Row:
     samples: int
     source: int
     checksum: int
+
+
+def fragment(shard: str, first: int, last: int) -> str:
+    """Digest of a fragment: the part of a shard whose rows one task computes, from `first` to `last`."""
+    return f"{shard}-{first}-{last}"
+
+
+def is_fragment(digest: str, shard: str) -> bool:
+    """Whether a digest is that of a fragment of a shard."""
+    return digest.startswith(f"{shard}-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,11 @@ class Staging:
     def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
         """Map a shard's rows into memory."""
         return map_shard(self.shard(digest), row, capacity)
+
+    def remove(self, digest: str) -> None:
+        """Remove a shard, its commit first."""
+        (self.folder / f"{digest}.json").unlink(missing_ok=True)
+        self.shard(digest).unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove all shards."""

@@ -24,6 +24,8 @@ from audiospec.cli import (
     store_info,
     store_verify,
     stores,
+    table_export,
+    table_import,
 )
 from audiospec.cli._help import Command, Help, help_if_asked
 from audiospec.cli._text import emit, encode_plainly
@@ -39,6 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 store = typer.Typer(add_help_option=False, invoke_without_command=True, rich_markup_mode=None)
+table = typer.Typer(add_help_option=False, invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -65,6 +68,12 @@ def _store(context: typer.Context, help: Help = False) -> None:
     help_if_asked(context, help)
 
 
+@table.callback()
+def _table(context: typer.Context, help: Help = False) -> None:
+    """Bring published tables of features into a store, and write such tables."""
+    help_if_asked(context, help)
+
+
 for _group, _name, _module in (
     (app, "featurize", featurize),
     (app, "datasets", datasets),
@@ -74,10 +83,13 @@ for _group, _name, _module in (
     (store, "info", store_info),
     (store, "verify", store_verify),
     (store, "export", store_export),
+    (table, "import", table_import),
+    (table, "export", table_export),
 ):
     _settings = {"help_option_names": ["--help", "-h"]}
     _group.command(_name, cls=Command, epilog=_module.EPILOG, context_settings=_settings)(_module.command)
 app.add_typer(store, name="store")
+app.add_typer(table, name="table")
 
 
 class Terminated(KeyboardInterrupt):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from audiospec.cli._text import body, listing, say, table
-from audiospec.spec import FeatureSpec, features, spec_class
+from audiospec.spec import FAMILIES, PUBLISHED, FeatureSpec, TabularSpec, features, spec_class
 
 EPILOG = "Example: audiospec features mel"
 
@@ -33,6 +33,13 @@ def command(
     docs = field_docs(cls)
     rows = [(field.name, _default(field), docs.get(field.name, "")) for field in dataclasses.fields(cls)]
     table(rows, ("field", "default", "meaning"), indent=2)
+    if cls is TabularSpec:
+        say()
+        say("families and their columns: a mean and a variance of each value, but for the tempo", "bold")
+        families = [(name, family.unit or "1", family.formula) for name, family in FAMILIES.items()]
+        table(families, ("family", "unit", "value"), indent=2)
+        say("X is the Fourier transform of a frame, x its samples, f a bin's frequency; FS: full scale is 1")
+        say()
     say(f"set one with: audiospec featurize DATASET --features {name} --set FIELD=VALUE", "dim")
 
 
@@ -56,4 +63,6 @@ def field_docs(cls: type[FeatureSpec]) -> dict[str, str]:
 def _default(field: dataclasses.Field[object]) -> str:
     if field.default is dataclasses.MISSING:
         return "required"
+    if field.default == PUBLISHED:
+        return "published"
     return "none" if field.default is None else str(field.default)

@@ -23,7 +23,12 @@ EPILOG = (
     "audiospec featurize folder --data ~/music --chunk 10 --hop 5 --n-mels 128"
 )
 
-_CHUNKS, _FEATURES, _RUN, _OUTPUT = "Chunks", "Features (mel)", "How to run", "What to print"
+_CHUNKS, _FEATURES, _RUN, _OUTPUT = (
+    "Chunks",
+    "Features (defaults are those of mel)",
+    "How to run",
+    "What to print",
+)
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(MelSpec)}
 
 
@@ -108,13 +113,23 @@ def command(
     dtype: Annotated[
         str | None, _field("dtype", "NAME", "How numbers are stored, float16 or float32")
     ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            rich_help_panel=_FEATURES,
+            help="Columns of tabular (published): published, all, or families with commas; see "
+            "`audiospec features tabular`.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
             rich_help_panel=_FEATURES,
-            help="Any field of any feature's spec; `audiospec features NAME` lists them.",
+            help="Any field of the features' specs, or FEATURE.FIELD=VALUE for one feature alone; "
+            "`audiospec features NAME` lists them.",
         ),
     ] = None,
     workers: Annotated[
@@ -156,7 +171,8 @@ def command(
     What the store holds already is not computed again, and a run that was stopped goes on where it was.
     Tracks that cannot be used are listed at the end; they stop nothing.
     """
-    flags = {name: context.params[name] for name in _DEFAULTS if context.params[name] is not None}
+    fields = (*_DEFAULTS, "families")
+    flags = {name: context.params[name] for name in fields if context.params[name] is not None}
     specs = _specs(_names(features), flags | _assignments(set_ or []))
 
     from audiospec.chunking import Chunking
@@ -213,15 +229,24 @@ def _assignments(texts: list[str]) -> dict[str, str]:
 
 
 def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:
-    """Make the specs of some features; a value goes to each of them that has such a field."""
-    classes = [spec_class(name) for name in features]
-    fields = [{field.name for field in dataclasses.fields(cls)} for cls in classes]
-    for name in values.keys() - set().union(*fields):
-        classes[0].replace_in({name: values[name]})  # raises, naming the nearest field
-    return [
-        cls.replace_in({name: value for name, value in values.items() if name in own})
-        for cls, own in zip(classes, fields, strict=True)
-    ]
+    """Make the specs of some features.
+
+    A value goes to each of them that has such a field, or to the one that is named before a dot.
+    """
+    classes = {name: spec_class(name) for name in features}
+    fields = {name: {field.name for field in dataclasses.fields(cls)} for name, cls in classes.items()}
+    chosen: dict[str, dict[str, Any]] = {name: {} for name in features}
+    for name, value in values.items():
+        feature, dot, field = name.rpartition(".")
+        if dot and feature not in chosen:
+            raise typer.BadParameter(
+                f"{name!r} is of feature {feature!r}; --features has: {', '.join(features)}",
+                param_hint="--set",
+            )
+        takers = [feature] if dot else [other for other in features if field in fields[other]]
+        for taker in takers or features[:1]:  # a field that none has is refused there, with the nearest
+            chosen[taker][field] = value
+    return [cls.replace_in(chosen[name]) for name, cls in classes.items()]
 
 
 def _in_words(now: Progress) -> str:
@@ -328,10 +353,13 @@ def _print_next(report: Report) -> None:
     drawable = [view for view in report.views if view.spec.dims == ("mel", "frame")]
     if drawable:
         say(f"next: audiospec show {store} {shlex.quote(str(drawable[0].ids[0]))}", "dim")
+    elif any(view.spec.dims == ("feature",) for view in report.views):
+        seconds = report.views[0].chunking.seconds
+        say(f"next: audiospec table export {store} --chunk {seconds:g} --out features.csv", "dim")
     else:
         say(f"next: audiospec store info {store}", "dim")
 
 
 def _audio(report: Report) -> float:
-    """Seconds of audio in what was computed."""
-    return sum(plan.missing_audio_seconds for plan in report.planned)
+    """Seconds of audio that were gone through; once, however many views are made of it."""
+    return max(plan.missing_audio_seconds for plan in report.planned)

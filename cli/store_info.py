@@ -23,6 +23,9 @@ EPILOG = "Example: audiospec store info gtzan.zarr --problems"
 #: With more labels than this, only their number is printed.
 MOST_LABELS = 29
 
+#: Of a longer list among a spec's fields, so many are printed.
+MOST_NAMES = 3
+
 
 def command(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A feature store.")],
@@ -50,7 +53,7 @@ def _print(store: FeatureStore) -> None:
     more = f" (audiospec store info {shlex.quote(str(store.path))} --problems)"
     facts(
         {
-            "audio": str(store.root),
+            "audio": str(store.root) if any(store.tracks["path"]) else "none: all from tables",
             "labels": _labels(store),
             "problems": f"{count(bad, 'track')}{more}" if bad else "none",
         }
@@ -84,6 +87,9 @@ def _facts(view: View, more: str) -> dict[str, str]:
     skipped, stale = len(view.skipped()), view.stale()
     versions = ", ".join(f"{name} {version}" for name, version in made.get("versions", {}).items())
     unit = f" {view.spec.unit}" if view.spec.unit else ""
+    where = f"{made.get('device', '')} {made.get('backend', '')}".strip()
+    parity = f"at most {made.get('parity', 0):.2g}{unit} from float64"
+    how = {"made from": str(made["table"])} if "table" in made else {"made on": where, "parity": parity}
     return {
         "feature": view.spec.feature + (f" with {changed}" if changed else ""),
         "defaults": usual,
@@ -92,8 +98,7 @@ def _facts(view: View, more: str) -> dict[str, str]:
         "tracks": f"{tracks_of(view)} of {len(view.store.tracks)}",
         "shards": f"{count(_shards(view), 'shard')} of up to {count(view.info.shard_rows, 'row')}",
         "made by": versions,
-        "made on": f"{made.get('device', '')} {made.get('backend', '')}".strip(),
-        "parity": f"at most {made.get('parity', 0):.2g}{unit} from float64",
+        **how,
         "skipped": f"{count(skipped, 'track')}{more}" if skipped else "none",
         "stale": f"{count(len(stale), 'track')} changed since: {', '.join(stale[:5])}" if stale else "none",
     }
@@ -105,9 +110,17 @@ def _fields(spec: FeatureSpec) -> tuple[str, str]:
     usual: list[str] = []
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
-        text = f"{field.name} {'none' if value is None else value}"
+        text = f"{field.name} {_value(value)}"
         (usual if value == field.default else changed).append(text)
     return ", ".join(changed), ", ".join(usual)
+
+
+def _value(value: object) -> str:
+    """Put a field's value in words; of a long list, its length and how it begins."""
+    if isinstance(value, tuple):
+        first = ", ".join(map(str, value[:MOST_NAMES]))
+        return first if len(value) <= MOST_NAMES else f"{len(value)} ({first}, …)"
+    return "none" if value is None else str(value)
 
 
 def _object(store: FeatureStore) -> dict[str, Any]:

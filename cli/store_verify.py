@@ -11,6 +11,7 @@ import typer
 
 from audiospec.cli._progress import progress
 from audiospec.cli._text import count, say
+from audiospec.datasets.base import shown
 
 if TYPE_CHECKING:
     from audiospec.pipeline import Progress
@@ -45,7 +46,7 @@ def command(
         damaged = _check([store.view(name) for name in damaged])
     _print_stale(store)
     if damaged:
-        say(f"repair it: audiospec store verify {shlex.quote(str(path))} --repair")
+        _print_remedy(store, list(damaged))
         raise typer.Exit(1)
 
 
@@ -80,6 +81,16 @@ def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int
             step(f"repairing {now.view}", now.audio_seconds, now.audio_seconds_total, text)
 
         repair(store, damaged, workers=workers, progress=report)
+
+
+def _print_remedy(store: FeatureStore, damaged: list[str]) -> None:
+    path = shlex.quote(str(store.path))
+    for name in damaged:
+        made = store.view(name).info.made
+        if "table" in made:
+            say(f"{name}: import it again: audiospec table import {shown(str(made['table']))} --store {path}")
+    if any("table" not in store.view(name).info.made for name in damaged):
+        say(f"repair it: audiospec store verify {path} --repair")
 
 
 def _print_stale(store: FeatureStore) -> None:

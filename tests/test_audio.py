@@ -238,10 +238,34 @@ def test_the_count_stands_once_all_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(without_xing(encode(noise(2, 44100), 44100, MP3)))
     recording = Recording(path)
+    assert recording.info is None
     wave = np.concatenate(list(recording.waves(44100)))
     assert not probe(path).exact
     assert recording.info == AudioInfo(44100, 1, len(wave))
     assert len(load(path, 44100)) == len(wave)
+
+
+def test_streams_at_several_rates_are_those_of_each_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.wav", noise(3))
+    rates = [8000, 22050, 48000]
+    alone = [np.concatenate(list(Recording(path).waves(rate))) for rate in rates]
+    monkeypatch.setattr(audio, "BLOCK_FRAMES", 5000)
+    blocks, opened = Recording._blocks, []
+    monkeypatch.setattr(Recording, "_blocks", lambda *args: (opened.append(args), blocks(*args))[1])
+    recording = Recording(path)
+    parts = list(zip(*recording.streams(rates), strict=True))
+    assert len(opened) == 1
+    assert len(parts[0]) > 10
+    for part, whole in zip(parts, alone, strict=True):
+        assert (np.concatenate(part) == whole).all()
+    assert recording.info == probe(path)
+
+
+def test_a_record_of_the_track_table_tells_the_length() -> None:
+    info = AudioInfo(44100, 2, 1234567)
+    assert AudioInfo.of({"seconds": info.seconds, "sample_rate": 44100, "channels": 2}) == info
 
 
 def test_seconds_and_samples() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from audiospec.spec import FAMILIES, PUBLISHED
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"(<!-- run -->\n)?```(bash|python)\n(.*?)```", re.DOTALL)
@@ -49,7 +51,7 @@ def test_the_tour_runs_as_it_stands(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_every_option_in_the_readme_is_in_the_help(words: list[str], tmp_path: Path) -> None:
-    command = words[:2] if words[0] == "store" else words[:1]
+    command = words[:2] if words[0] in ("store", "table") else words[:1]
     done = _audiospec([*command, "--help"], tmp_path)
     assert done.returncode == 0
     for word in words:
@@ -59,9 +61,17 @@ def test_every_option_in_the_readme_is_in_the_help(words: list[str], tmp_path: P
 
 def test_every_command_is_in_the_readme(tmp_path: Path) -> None:
     listed = re.findall(r"^[│ ]+([a-z]+) +[A-Z]", _audiospec(["--help"], tmp_path).stdout, re.MULTILINE)
-    assert {"featurize", "datasets", "features", "stores", "show", "store"} <= set(listed)
+    assert {"featurize", "datasets", "features", "stores", "show", "store", "table"} <= set(listed)
     for name in listed:
         assert f"audiospec {name}" in README
+
+
+def test_every_family_of_columns_is_in_the_readme() -> None:
+    table = README.partition("<!-- families -->\n")[2].partition("\n\n")[0].splitlines()[2:]
+    for line, (name, family) in zip(table, FAMILIES.items(), strict=True):
+        mark = "" if name in PUBLISHED else " (not published)"
+        formula = family.formula.replace("|", r"\|")
+        assert line == f"| `{name}`{mark} | {family.unit or 1} | {formula} |"
 
 
 def test_the_two_commands_are_in_the_makefile() -> None:

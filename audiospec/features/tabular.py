@@ -92,6 +92,19 @@ class TabularFrontend(Frontend):
         chunks = _Chunks(self, waves)
         return torch.cat([chunks.columns(family) for family in self.spec.families], dim=1)
 
+    def harmonic(self, waves: Tensor) -> Tensor:
+        """Harmonic part of waves: what harmony's columns are of; the percussive part is the rest.
+
+        Parameters
+        ----------
+        waves : Tensor, shape (B, samples)
+
+        Returns
+        -------
+        Tensor, shape (B, samples)
+        """
+        return _Chunks(self, waves).harmonic
+
     def parity(self, samples: int) -> float:
         """Largest relative difference from float64 (see `deviation`), on notes with a beat in noise."""
         spec = self.spec
@@ -244,7 +257,7 @@ class _Chunks:
         harmonic = running_median(self.magnitude, size)
         percussive = running_median(self.magnitude.transpose(1, 2).contiguous(), size).transpose(1, 2)
         # 1 / (1 + (P/H)²) is H² / (H² + P²) without an overflow; where there is nothing, half goes to each.
-        ratio = percussive.div(harmonic)
+        ratio = torch.div(percussive, harmonic, out=harmonic)  # in the layout of the spectrum
         mask = ratio.square_().add_(1).reciprocal_().nan_to_num_(nan=0.5)
         parts = torch.view_as_real(self.spectrum) * mask.unsqueeze(-1)
         return self._wave(torch.view_as_complex(parts))

@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from audiospec.chunking import Chunking
 from audiospec.errors import AudiospecError, RowIndexError, SpecError, StoreError, nearest
 from audiospec.registry import Registry
-from audiospec.spec import FeatureSpec, digest
+from audiospec.spec import FeatureSpec, TableSpec, digest
 from audiospec.stores._files import checksum
 
 if TYPE_CHECKING:
+    import pandas
+
     from audiospec.stores._torch import ViewDataset
 
 #: Version of the layout; a store of a newer one is refused.
@@ -33,7 +35,7 @@ FORMAT_VERSION = 1
 #: Columns of the track table, and their types. ``str`` columns hold text of any length.
 TRACK_COLUMNS: dict[str, type | str] = {
     "id": str,
-    "path": str,
+    "path": str,  # "" if the track came with a table and has no audio
     "label": str,
     "group": str,
     "fold": str,
@@ -53,9 +55,12 @@ ROW_DTYPE = np.dtype(
         ("start", "<f8"),  # s
         ("seconds", "<f8"),  # s of audio; less than the chunk if its end is padded
         ("checksum", "<u4"),  # CRC-32C of the row's bytes
-        ("source", "<u8"),  # first 64 bits of the hash of the file that it was computed from
+        ("source", "<u8"),  # first 64 bits of the hash of the file that it was computed from; 0: a table
     ]
 )
+
+#: What `View.to_pandas` has before the features.
+VIEW_COLUMNS = ("id", "label", "group", "fold", "start", "seconds")
 
 Rows = NDArray[Any]
 
@@ -140,7 +145,8 @@ class ViewInfo:
         Rows in one shard; the last may have fewer.
     made : mapping
         How it was computed: ``versions`` of the libraries, ``device``, ``backend`` and ``parity`` (the
-        largest difference from float64 in `spec.unit`, of bins within 80 dB of the peak).
+        largest difference from float64 in `spec.unit`, of bins within 80 dB of the peak). Of a view that
+        was imported: ``versions``, and ``table``, the name of the file.
     """
 
     spec: FeatureSpec
@@ -335,6 +341,22 @@ class View(ABC):
         """The labels of the view's rows, sorted."""
         return sorted(set(self.labels.tolist()))
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of a row's numbers, for a feature with one number a column.
+
+        Raises
+        ------
+        StoreError
+            A feature of another shape.
+        """
+        if self.spec.dims != ("feature",):
+            raise StoreError(
+                f"view {self.name} is no table: expected one number a column, feature {self.spec.feature!r} "
+                f"has rows of ({', '.join(self.spec.dims)}); choose a view of tabular or table"
+            )
+        return [str(name) for name in self.info.coordinates()["feature"][0]]
+
     def rows_of(self, track: str) -> NDArray[np.int64]:
         """Row numbers of a track, in order of start.
 
@@ -358,16 +380,21 @@ class View(ABC):
         return rows
 
     def skipped(self) -> dict[str, str]:
-        """Track id → reason, for each track without a problem that is too short for a chunk."""
+        """Track id → reason, for each track without a problem that has no rows: too short, or no audio."""
         from audiospec.audio import AudioInfo
 
         tracks, rate = self.store.tracks, self.spec.sample_rate
         present = set(self.rows["track"].tolist())
         reasons = {}
         for i, record in enumerate(tracks.records()):
-            if i not in present and not record["problem"]:
-                frames = round(record["seconds"] * record["sample_rate"])
-                info = AudioInfo(record["sample_rate"], record["channels"], frames)
+            if i in present or record["problem"]:
+                continue
+            if isinstance(self.spec, TableSpec):
+                reasons[record["id"]] = "not in the table"
+            elif not record["path"]:
+                reasons[record["id"]] = "no audio: it came with a table, and the dataset has no such file"
+            else:
+                info = AudioInfo.of(record)
                 samples = info.samples(rate) if info.sample_rate else 0
                 reason = self.chunking.reason_to_skip(samples, rate)
                 reasons[record["id"]] = reason or "not computed yet: featurize again"
@@ -376,7 +403,8 @@ class View(ABC):
     def stale(self) -> list[str]:
         """Ids of tracks whose file has changed since their rows were computed."""
         now = np.array([source_bits(hash) for hash in self._of_tracks("hash")], np.uint64)
-        changed = self.rows["source"] != now
+        # 0: not computed from audio, but taken over from a table.
+        changed = (self.rows["source"] != now) & (self.rows["source"] != 0)
         return [str(id) for id in self.store.tracks["id"][np.unique(self.rows["track"][changed])]]
 
     def read(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
@@ -469,6 +497,24 @@ class View(ABC):
         from audiospec.stores._torch import ViewDataset
 
         return ViewDataset(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table of the rows: id, label, group, fold, start, seconds, then the features as float32.
+
+        Raises
+        ------
+        StoreError
+            A feature with more than one number a column, or pandas is not installed.
+        """
+        names = self.columns
+        try:
+            import pandas
+        except ImportError as error:
+            raise StoreError("to_pandas needs pandas: pip install 'audiospec[table]'") from error
+        texts = (self.ids, self.labels, self.groups, self.folds)
+        about = zip(VIEW_COLUMNS, (*texts, self.rows["start"], self.rows["seconds"]), strict=True)
+        features = pandas.DataFrame(self.read().astype(np.float32, copy=False), columns=names)
+        return pandas.concat([pandas.DataFrame(dict(about)), features], axis=1)
 
     def source(self, number: int) -> ShardSource:
         """Where a shard of this view is, for the next version of it."""

@@ -185,15 +185,17 @@ def test_closing_the_results_ends_the_workers(tasks: str) -> None:
 _MEMORY = """
 import json, resource, sys
 import audiospec
-audiospec.featurize("folder", data=sys.argv[1], chunk=10, store=sys.argv[2], workers=1)
+from audiospec import pipeline
+views = [(audiospec.MelSpec(), audiospec.Chunking(seconds=float(chunk))) for chunk in sys.argv[3:]]
+pipeline.run("folder", data=sys.argv[1], views=views, store=sys.argv[2], workers=1)
 print(json.dumps(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024))
 """
 
 
-def _memory(folder: Path, store: Path) -> float:
+def _memory(folder: Path, store: Path, *chunks: str) -> float:
     """Peak resident memory of the worker in MB."""
     out = subprocess.run(
-        [sys.executable, "-c", _MEMORY, str(folder), str(store)], capture_output=True, check=True
+        [sys.executable, "-c", _MEMORY, str(folder), str(store), *chunks], capture_output=True, check=True
     ).stdout
     return float(json.loads(out))
 
@@ -212,7 +214,11 @@ def test_a_worker_stays_under_900_mb_however_many_tracks_and_however_long(tmp_pa
     with soundfile.SoundFile(tmp_path / "long" / "x" / "hour.wav", "w", 22050, 2, "PCM_16") as file:
         for _ in range(120):
             file.write(np.stack([noise, noise], axis=1))
-    peaks = {name: _memory(tmp_path / name, tmp_path / f"{name}.zarr") for name in ("few", "many", "long")}
+    peaks = {
+        name: _memory(tmp_path / name, tmp_path / f"{name}.zarr", "10") for name in ("few", "many", "long")
+    }
+    peaks["long, two views"] = _memory(tmp_path / "long", tmp_path / "two.zarr", "10", "3")
     assert max(peaks.values()) < 900
     assert peaks["many"] < peaks["few"] + 100  # a full shard is 24 MB
     assert peaks["long"] < peaks["few"] + 100
+    assert peaks["long, two views"] < peaks["few"] + 150  # one or two shards of each view are open

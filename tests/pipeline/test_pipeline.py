@@ -335,7 +335,8 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
             try:
                 _run(kit, folder / "music", store)
             except KeyboardInterrupt:
-                staged = set(work_folder(store).glob("*/*.shard"))
+                files = work_folder(store).glob("*/*.shard")
+                staged = {file for file in files if "-" not in file.stem}  # fragments go into shards
                 assert finished <= staged  # nothing that was finished is lost
                 finished = staged
     times = {file: file.stat().st_mtime_ns for file in finished}
@@ -404,9 +405,7 @@ def test_long_tracks_are_decoded_once_and_cut_over_many_shards(
     view = _run(kit, tmp_path / "music", tmp_path / "s.zarr").views[0]
     assert view.info.shard_rows == 4
     assert (view.read() == kit.truth(view, tmp_path / "music")).all()
-    # A track is opened once for the shards that it fills, and once more where it begins in the shard of
-    # the track before.
-    assert max(decoded.count(name) for name in decoded) <= 2
+    assert sorted(decoded) == [f"long/{number:03d}.flac" for number in range(5)]
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100])

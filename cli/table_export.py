@@ -1,0 +1,33 @@
+"""table export: a view as a table like the published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiospec.cli._text import count, say, size
+
+EPILOG = "Example: audiospec table export gtzan.zarr --chunk 30 --out features_30_sec.csv"
+
+
+def command(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A feature store.")],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="Table to write, .csv or .parquet.", show_default=False),
+    ],
+    chunk: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="The view of chunks of this length.")
+    ] = None,
+    view: Annotated[str | None, typer.Option(metavar="NAME", help="A view, or how it begins.")] = None,
+) -> None:
+    """Write a view with one number a column as a table: filename, length, features, label."""
+    from audiospec.stores.base import open_store
+    from audiospec.table import export_table, find_view
+
+    chosen = find_view(open_store(store), chunk, view)
+    export_table(chosen, out)
+    rows, columns = count(len(chosen), "row"), count(len(chosen.columns), "feature")
+    say(f"{out}: {rows} of {columns} from {chosen.name} ({size(out.stat().st_size)})")
