@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from audiospec.audio import AudioInfo, Recording, Wave, fit, probe
 from audiospec.errors import AudioError, StoreError
-from audiospec.features.base import Frontend, frontend
+from audiospec.features.base import Frontend, frontend, one_thread
 from audiospec.spec import FeatureSpec
 from audiospec.staging import Commit, Fact, Row, Staging, is_fragment
 from audiospec.stores._files import checksum
@@ -48,7 +48,7 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     DiskFullError
         What was committed stays.
     """
-    with _one_thread(), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         yield from _Worker(task).shards()
 
 
@@ -381,14 +381,3 @@ def _prepared(spec: FeatureSpec, backend: str | None, device: str, length: int) 
     """A frontend, and its largest difference from float64."""
     made = frontend(spec, backend=backend, device=device)
     return made, made.parity(length)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run torch on one thread: results are the same in every engine, and workers do not crowd each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

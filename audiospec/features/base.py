@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -146,3 +147,14 @@ def frontend(
     except (RuntimeError, AssertionError) as error:  # torch's words for: no such device here
         reason = str(error).partition("\n")[0]
         raise SpecError(f"device {str(device)!r} is not to be had here: {reason}") from error
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread: results are the same everywhere, and workers do not crowd each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

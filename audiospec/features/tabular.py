@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch.nn.functional import pad
 
 from audiospec.errors import SpecError
 from audiospec.features._median import running_median
-from audiospec.features.base import Frontend
+from audiospec.features.base import Frontend, one_thread
 from audiospec.features.mel import mel_filters
 from audiospec.spec import FAMILIES, FeatureSpec, TabularSpec, features
 
@@ -79,9 +80,11 @@ class TabularFrontend(Frontend):
                 f"{self.mel.dtype}: leave it out of the cast (waves may be of any floating type)"
             )
         bins = (1 + waves.shape[1] // self.spec.hop_length) * self.mel.shape[1]
-        step = 1 if waves.device.type == "cpu" else max(1, DEVICE_BINS // bins)
+        on_cpu = waves.device.type == "cpu"
+        step = 1 if on_cpu else max(1, DEVICE_BINS // bins)
         rows = waves.new_empty(len(waves), len(self.spec.columns), dtype=self.mel.dtype)
-        with torch.no_grad():
+        # Matrix products round otherwise on another number of threads.
+        with torch.no_grad(), one_thread() if on_cpu else nullcontext():
             for first in range(0, len(waves), step):
                 part = slice(first, first + step)
                 rows[part] = self.together(waves[part].to(self.mel.dtype))
@@ -457,21 +460,11 @@ class _Chunks:
 
 def _mean_and_variance(values: Tensor) -> Tensor:
     """Mean and variance of values (B, parts, n): (B, 2 parts), each part's mean before its variance."""
-    count = values.shape[-1]
-    mean = _sum(values) / count
+    mean = values.mean(-1, dtype=torch.float64)
     # In two passes: what the mean loses in rounding is far below a value's own last digit.
-    variance = _sum((values - mean[..., None].to(values.dtype)).square_()) / count
+    away = values - mean[..., None].to(values.dtype)
+    variance = away.square_().mean(-1, dtype=torch.float64)
     return torch.stack([mean, variance], dim=-1).flatten(1).to(values.dtype)
-
-
-def _sum(values: Tensor) -> Tensor:
-    """Sum (B, parts) of values (B, parts, n), in float64.
-
-    In short runs, so that torch adds in the same order on any number of threads.
-    """
-    run = 1024
-    runs = pad(values, (0, -values.shape[-1] % run)).view(*values.shape[:-1], -1, run)
-    return runs.sum(-1, dtype=torch.float64).sum(-1)
 
 
 def _power(spectrum: Tensor) -> Tensor:

@@ -70,7 +70,11 @@ def test_a_computed_table_comes_back_from_its_file(both: Path, call, tmp_path: P
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     view = open_store(both).view("tabular-2s")
-    assert [row["filename"] for row in rows[:3]] == ["song1.0.wav", "song1.1.wav", "song3.0.wav"]
+    assert [row["filename"] for row in rows[:3]] == [
+        "loud/song1.0.wav",
+        "loud/song1.1.wav",
+        "loud/song3.0.wav",
+    ]
     assert {row["length"] for row in rows} == {"44100"}
     assert [row["label"] for row in rows] == view.labels.tolist()
     columns = ",".join(view.columns)
