@@ -461,7 +461,9 @@ class _Builder:
         if not plan.is_old(shard):
             staging = self._staging(plan)
             row, capacity = plan.info.row_dtype, plan.info.shard_rows
-            return ShardSource(lambda: staging.read(shard.digest, row, capacity), staging.shard(shard.digest))
+            count = shard.rows.stop - shard.rows.start
+            file = staging.shard(shard.digest)
+            return ShardSource(lambda: staging.read(shard.digest, row, capacity)[:count], file)
         assert plan.old is not None
         return plan.old.source(shard.number)
 

@@ -26,8 +26,8 @@ from audiospec.spec import FeatureSpec, digest
 from audiospec.staging import Fact, Staging, fragment
 from audiospec.stores.base import ROW_DTYPE, View, ViewInfo, source_bits
 
-#: A shard is at most this many bytes of rows (or one row) …
-SHARD_BYTES = 24 << 20
+#: A shard is at most this many bytes of rows (or one row), of a table's rows that are one chunk together …
+SHARD_BYTES, TABLE_SHARD_BYTES = 24 << 20, 1 << 20
 #: … and at most this part of a view, so that a small job has work for several workers.
 SHARD_PART = 16
 
@@ -225,7 +225,7 @@ class Plan:
             parts.append(part)
         rows = np.concatenate(parts) if parts else np.zeros(0, PLAN_DTYPE)
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1)
-        info = ViewInfo(spec=spec, chunking=chunking, shard_rows=_shard_rows(rows, info.row_bytes))
+        info = ViewInfo(spec=spec, chunking=chunking, shard_rows=_shard_rows(rows, info))
         return cls(info, rows, known, old, distrusted)
 
     def again(self) -> Plan:
@@ -514,13 +514,20 @@ def _samples(seconds: NDArray[Any], rate: int) -> NDArray[np.int64]:
     return samples
 
 
-def _shard_rows(rows: NDArray[Any], row_bytes: int) -> int:
+def most_rows(info: ViewInfo) -> int:
+    """The most rows that a shard of a view may have."""
+    most = TABLE_SHARD_BYTES if len(info.row_shape) == 1 else SHARD_BYTES
+    return max(1, most // info.row_bytes)
+
+
+def _shard_rows(rows: NDArray[Any], info: ViewInfo) -> int:
     """Rows in a shard: bounded in bytes and in share of the view; whole tracks where they are alike."""
     if not len(rows):
         return 1
-    limit = max(1, min(SHARD_BYTES // row_bytes, math.ceil(len(rows) / SHARD_PART)))
+    most = most_rows(info)
+    limit = max(1, min(most, math.ceil(len(rows) / SHARD_PART)))
     _, counts = np.unique(rows["track"], return_counts=True)
     usual = int(np.bincount(counts).argmax())  # rows that most tracks have
-    if usual * row_bytes > SHARD_BYTES:
+    if usual > most:
         return limit
     return max(usual, limit // usual * usual)

@@ -160,7 +160,7 @@ class Staging:
         """
         for digest, commit in list(self.commits()):
             try:
-                rows = self.read(digest, row, commit.capacity)
+                rows = self.read(digest, row, commit.capacity)[: len(commit.rows)]
                 sound = [checksum(held) for held in rows] == [said.checksum for said in commit.rows]
             except StoreError:
                 sound = False
@@ -168,7 +168,7 @@ class Staging:
                 (self.folder / f"{digest}.json").unlink()
 
     def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
-        """Map a shard's rows into memory."""
+        """Map a shard's rows into memory; see `map_shard` for what may follow them."""
         return map_shard(self.shard(digest), row, capacity)
 
     def remove(self, digest: str) -> None:

@@ -12,7 +12,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from audiospec import __version__
 from audiospec.chunking import Chunking
 from audiospec.datasets.base import AUDIO_SUFFIXES, datasets, shown
 from audiospec.errors import DatasetError, StoreError, nearest
-from audiospec.plan import SHARD_BYTES
+from audiospec.plan import most_rows
 from audiospec.spec import TableSpec, TabularSpec
 from audiospec.staging import locked
 from audiospec.stores._files import checksum, writing
@@ -230,9 +230,10 @@ def import_table(
         rows["start"] = pieces[order] * step / rate
         rows["seconds"] = seconds
         rows["checksum"] = [checksum(value) for value in values]
-        size = min(len(rows), max(1, SHARD_BYTES // values[0].nbytes))
         made = {"versions": {"audiospec": __version__}, "table": table.file.name}
-        info = ViewInfo(spec=spec, chunking=chunking, shard_rows=size, made=made)
+        info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1, made=made)
+        size = min(len(rows), most_rows(info))
+        info = replace(info, shard_rows=size)
         if existing is not None and _holds(existing, info, rows, records):
             return existing.view(info.name)
         view = NewView(info, rows, lambda number: _source(values[number * size : (number + 1) * size]))

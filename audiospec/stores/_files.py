@@ -1,9 +1,10 @@
 """Files that are whole or not there: atomic writes, and the shard object.
 
 A shard is one file: the bytes of its rows, one after another, then the index of Zarr's sharding codec
-(offset and length of each row, little-endian uint64, all ones for a row that is not there) and the
-index's CRC-32C. So it is a Zarr v3 shard of uncompressed one-row chunks as it stands, and its rows can be
-mapped into memory without reading the index's every entry.
+(offset and length of each chunk, little-endian uint64, all ones for one that is not there) and the index's
+CRC-32C. So it is a Zarr v3 shard of uncompressed chunks as it stands, and its rows can be mapped into memory
+without reading the index's every entry. A spectrogram is a chunk of its own. The rows of a table are small:
+they are one chunk together (`chunk_rows`), for readers of Zarr take as long over a few numbers as over many.
 """
 
 from __future__ import annotations
@@ -101,26 +102,38 @@ def checksum(row: NDArray[Any]) -> int:
     return int(google_crc32c.value(row.tobytes()))
 
 
+def chunk_rows(row_shape: tuple[int, ...], capacity: int) -> int:
+    """Rows in one chunk of a shard with room for `capacity`: one, or all of them if they are of a table."""
+    return capacity if len(row_shape) == 1 else 1
+
+
 def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     """Write rows (n, ...) as one shard with room for `capacity` ≥ n of them."""
-    length = rows[0].nbytes
-    index = np.full((capacity, 2), _ABSENT, "<u8")
-    index[: len(rows), 0] = np.arange(len(rows)) * length
-    index[: len(rows), 1] = length
+    chunk = chunk_rows(rows.shape[1:], capacity)
+    length = rows[0].nbytes * chunk
+    count = -(-len(rows) // chunk)
+    index = np.full((capacity // chunk, 2), _ABSENT, "<u8")
+    index[:count, 0] = np.arange(count) * length
+    index[:count, 1] = length
     tail = index.tobytes()
     crc = int(google_crc32c.value(tail)).to_bytes(4, "little")
-    write_bytes(path, np.ascontiguousarray(rows).data.cast("B"), tail, crc)
+    filler = np.full((count * chunk - len(rows), *rows.shape[1:]), np.nan, rows.dtype)
+    write_bytes(path, np.ascontiguousarray(rows).data.cast("B"), filler.tobytes(), tail, crc)
 
 
 def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
     """Map a shard's rows into memory: one element of the sub-array dtype `row` for each.
+
+    A chunk of several rows is always whole: the last may have rows of NaN at its end.
 
     Raises
     ------
     StoreError
         The file is missing, or is not a shard of such rows.
     """
-    tail = capacity * 16 + 4
+    chunk = chunk_rows(row.shape, capacity)
+    length = row.itemsize * chunk
+    tail = capacity // chunk * 16 + 4
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -130,13 +143,13 @@ def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
         raise StoreError(f"shard {path} cannot be read: {error.strerror}{_REPAIR}") from error
     if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
         raise StoreError(f"shard {path} is damaged: its index does not match its checksum{_REPAIR}")
-    entries = np.frombuffer(index[:-4], "<u8").reshape(capacity, 2)
+    entries = np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
     count = int((entries[:, 0] != _ABSENT).sum())
-    expected = np.arange(count) * row.itemsize
+    expected = np.arange(count) * length
     if (
-        size != count * row.itemsize + tail
+        size != count * length + tail
         or (entries[:count, 0] != expected).any()
-        or (entries[:count, 1] != row.itemsize).any()
+        or (entries[:count, 1] != length).any()
     ):
         raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{_REPAIR}")
-    return np.memmap(path, dtype=row.base, mode="r", shape=(count, *row.shape))
+    return np.memmap(path, dtype=row.base, mode="r", shape=(count * chunk, *row.shape))

@@ -22,7 +22,7 @@ from audiospec.chunking import Chunking
 from audiospec.errors import AudiospecError, RowIndexError, SpecError, StoreError, nearest
 from audiospec.registry import Registry
 from audiospec.spec import FeatureSpec, TableSpec, digest
-from audiospec.stores._files import checksum
+from audiospec.stores._files import checksum, chunk_rows
 
 if TYPE_CHECKING:
     import pandas
@@ -169,6 +169,11 @@ class ViewInfo:
     def row_dtype(self) -> np.dtype[Any]:
         """One row as a sub-array dtype."""
         return np.dtype((np.dtype(self.spec.dtype).newbyteorder("<"), self.row_shape))
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows in one chunk of the store's array."""
+        return chunk_rows(self.row_shape, self.shard_rows)
 
     @property
     def row_bytes(self) -> int:

@@ -205,7 +205,7 @@ def _write_view(views: h5py.Group, view: NewView) -> None:
     data = group.create_dataset(
         "data",
         shape=(len(view.rows), *info.row_shape),
-        chunks=(1, *info.row_shape) if len(view.rows) else None,
+        chunks=(min(info.chunk_rows, len(view.rows)), *info.row_shape) if len(view.rows) else None,
         dtype=info.row_dtype.base,
         fillvalue=np.nan,
     )

@@ -155,6 +155,8 @@ class ZarrView(View):
                     raise replaced(self.name)
             first = number * self.info.shard_rows
             expected = min(self.info.shard_rows, len(self) - first)
+            if self.info.chunk_rows > 1:  # what fills the last chunk up is no row
+                shard = shard[:expected]
             if len(shard) != expected:
                 raise StoreError(
                     f"shard {self.shard_file(number)} holds {len(shard)} rows, expected {expected}: "
@@ -177,7 +179,7 @@ def _write_view(views: zarr.Group, view: NewView) -> None:
     group.create_array(
         "data",
         shape=(len(view.rows), *info.row_shape),
-        chunks=(1, *info.row_shape),
+        chunks=(info.chunk_rows, *info.row_shape),
         shards=(info.shard_rows, *info.row_shape),
         dtype=info.spec.dtype,
         compressors=None,
