@@ -145,8 +145,8 @@ class ViewInfo:
         Rows in one shard; the last may have fewer.
     made : mapping
         How it was computed: ``versions`` of the libraries, ``device``, ``backend`` and ``parity`` (the
-        largest difference from float64 in `spec.unit`, of bins within 80 dB of the peak). Of a view that
-        was imported: ``versions``, and ``table``, the name of the file.
+        largest difference from float64, in the measure of `Frontend.parity`). Of a view that was imported:
+        ``versions``, and ``table``, the name of the file.
     """
 
     spec: FeatureSpec
