@@ -33,6 +33,8 @@ Wave = NDArray[np.float32]
 
 #: Frames decoded at a time, at most: 24 s at 44.1 kHz, 4 MiB a channel.
 BLOCK_FRAMES = 1 << 20
+#: Samples beyond this are no sound; spectra of them would exceed what float32 can hold.
+LOUDEST = 1e9
 #: Files up to this many bytes are read once, then hashed and decoded from memory.
 WHOLE_FILE_BYTES = 64 << 20
 #: Formats of libsndfile whose header may only estimate the length.
@@ -194,15 +196,15 @@ class Recording:
         for block in blocks:
             assert not isinstance(block, AudioInfo)
             with np.errstate(over="ignore", invalid="ignore"):
-                fine = np.isfinite(block.dot(block))  # one pass; which sample it is only if it fails
+                fine = block.dot(block) <= LOUDEST**2  # one pass; which sample it is only if it fails
             if not fine:
                 finite = np.isfinite(block)
-                if finite.all():  # its power is more than float32 can hold
-                    raise AudioError(
-                        f"out of range: samples reach {np.abs(block).max():.1g}, full scale is 1"
-                    )
-                at = (frames + int(np.flatnonzero(~finite)[0])) / info.sample_rate
-                raise AudioError(f"not finite: NaN or infinity at {at:.3f} s")
+                if not finite.all():
+                    at = (frames + int(np.flatnonzero(~finite)[0])) / info.sample_rate
+                    raise AudioError(f"not finite: NaN or infinity at {at:.3f} s")
+                peak = np.abs(block).max()
+                if peak > LOUDEST:
+                    raise AudioError(f"out of range: samples reach {peak:.1g}, full scale is 1")
             silent = silent and not block.any()
             frames += len(block)
             yield tuple(block if r is None else r.resample_chunk(block) for r in resamplers)

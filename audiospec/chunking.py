@@ -96,7 +96,7 @@ class Chunking:
             raise SpecError(f"a chunk of {self.seconds:g} s is less than one sample at {sample_rate} Hz")
         return length
 
-    def chunks(self, samples: int, sample_rate: int) -> list[Chunk]:
+    def chunks(self, samples: int, sample_rate: int, least: int = 1) -> list[Chunk]:
         """Cut a track.
 
         Parameters
@@ -105,6 +105,8 @@ class Chunking:
             Length of the track at `sample_rate`.
         sample_rate : int
             Hz.
+        least : int
+            A tail of fewer samples is left out, whatever `min_fill` says.
 
         Returns
         -------
@@ -118,18 +120,18 @@ class Chunking:
         found = [Chunk(i * hop, length) for i in range(whole)]
         heard = found[-1].start + length if found else 0
         left = samples - whole * hop
-        if samples > heard and left >= 1 and left >= self.min_fill * length:
+        if samples > heard and left >= max(1, least) and left >= self.min_fill * length:
             found.append(Chunk(whole * hop, left))
         return found
 
-    def reason_to_skip(self, samples: int, sample_rate: int) -> str:
+    def reason_to_skip(self, samples: int, sample_rate: int, least: int = 1) -> str:
         """Why a track has no chunk; ``""`` if it has one."""
-        if self.chunks(samples, sample_rate):
+        if self.chunks(samples, sample_rate, least):
             return ""
-        length = self.samples(sample_rate)
+        needed = max(1, least, math.ceil(self.min_fill * self.samples(sample_rate)))
         return (
             f"too short: {samples} samples ({samples / sample_rate:.3g} s), a chunk of {self.seconds:g} s "
-            f"needs {max(1, math.ceil(self.min_fill * length))} (--min-fill {self.min_fill:g})"
+            f"needs {needed} (--min-fill {self.min_fill:g})"
         )
 
     def name(self) -> str:

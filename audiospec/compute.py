@@ -134,6 +134,7 @@ class _TaskView:
         self.length: int = view["length"]
         self.rate = spec.sample_rate
         self.pads = spec.pads
+        self.least = spec.least_samples
         self.device: str = task["device"]
         self.tracks: dict[str, dict[str, str]] = task["tracks"]
         self.frontend, self.parity = _prepared(spec, view["backend"], self.device, self.length)
@@ -351,7 +352,7 @@ class _Cutter:
         length = self.view.length
         for want in self._queue:
             samples = min(length, total - want.start)
-            if samples > 0:
+            if samples >= (1 if self.view.pads else self.view.least):
                 wave = self._held[max(0, want.start - self._position) :][:samples]
                 wave = fit(wave, length if self.view.pads else samples)
                 self._ready.append(_Ready(want, wave, samples))

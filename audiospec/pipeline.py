@@ -326,19 +326,20 @@ def repair(
                 f"cannot repair: view {name} came from {view.info.made.get('table', 'a table')}, not from "
                 "audio; import the table again with `audiospec table import`"
             )
-    tracks = tuple(
-        Track(**{name: record[name] for name in ("id", "path", "label", "group", "fold")})
-        for record in store.tracks.records()
-        if record["path"]  # else it came with a table
-    )
-    manifest = Manifest(store.dataset, store.root, tracks)
     with locked(store.path) as work:
         store.recover(store.path, work)
         for name, rows in damaged.items():
             view = store.view(name)
-            needed = set(view.rows["track"][np.asarray(rows, np.int64)].tolist())
-            _refuse_other_audio(manifest, store.tracks, needed)
+            records = list(store.tracks.records())
+            needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
+            _refuse_other_audio(store, needed)
+            fields = ("id", "path", "label", "group", "fold")
+            tracks = tuple(Track(**{field: records[number][field] for field in fields}) for number in needed)
+            manifest = Manifest(store.dataset, store.root, tracks)
             known = _survey(manifest, store, work, [(view.spec, view.chunking)])
+            for track, record in zip(known, records, strict=True):
+                if track.kept:  # nothing is said of other tracks: their files may be elsewhere for now
+                    track.record = record
             target = _Target(type(store), store.path, work, store.store_attributes())
             plan = Plan.make(view.spec, view.chunking, known, view, frozenset(int(row) for row in rows))
             device, backend = view.info.made["device"], view.info.made["backend"]
@@ -598,8 +599,9 @@ def _skipped(plan: Plan, known: list[Known]) -> dict[str, str]:
     rate = plan.info.spec.sample_rate
     reasons = {}
     for track in known:
-        if track.info is not None and not track.record["problem"]:
-            reason = plan.info.chunking.reason_to_skip(track.info.samples(rate), rate)
+        if track.info is not None and not track.record["problem"] and not track.is_estimated:
+            least = plan.info.spec.least_samples
+            reason = plan.info.chunking.reason_to_skip(track.info.samples(rate), rate, least)
             if reason:
                 reasons[track.id] = reason
     return reasons
@@ -612,7 +614,8 @@ def _versions() -> dict[str, str]:
 
 def _refuse_problems(known: list[Known], skipped: dict[str, dict[str, str]]) -> None:
     """What --strict asks for."""
-    reasons = {track.id: track.record["problem"] for track in known if track.record["problem"]}
+    problems = {track.id: track.record["problem"] for track in known if not track.kept}
+    reasons = {id: problem for id, problem in problems.items() if problem}
     for view in skipped.values():
         reasons.update(view)
     if reasons:
@@ -650,16 +653,16 @@ def _refuse_full_disk(path: Path, planned: list[PlannedView], kind: type[Feature
         )
 
 
-def _refuse_other_audio(manifest: Manifest, tracks: Tracks, needed: set[int]) -> None:
+def _refuse_other_audio(store: FeatureStore, needed: Sequence[int]) -> None:
     """Repairing needs the very files that the damaged rows were computed from."""
-    for number in sorted(needed):
-        file = manifest.root / str(tracks["path"][number])
+    for number in needed:
+        file = store.root / str(store.tracks["path"][number])
         try:
-            same = content_hash(file) == tracks["hash"][number]
+            same = content_hash(file) == store.tracks["hash"][number]
         except OSError as error:
             raise DatasetError(
                 f"cannot repair: {file} is not readable ({error.strerror}); bring the audio back to "
-                f"{manifest.root}, or run `audiospec featurize` with --data where it lies now"
+                f"{store.root}, or run `audiospec featurize` with --data where it lies now"
             ) from error
         if not same:
             raise DatasetError(

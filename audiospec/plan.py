@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio import AudioInfo, content_hash, probe
-from audiospec.chunking import Chunking
+from audiospec.chunking import Chunk, Chunking
 from audiospec.errors import AudioError
 from audiospec.manifest import Manifest
 from audiospec.spec import FeatureSpec, digest
@@ -49,11 +49,14 @@ class Known:
         The audio file.
     info : AudioInfo or None
         None if there is a problem.
+    kept : bool
+        Whether nobody looks at its file: its rows stay what they are.
     """
 
     record: dict[str, Any]
     file: Path
     info: AudioInfo | None
+    kept: bool = False
 
     @property
     def id(self) -> str:
@@ -61,9 +64,9 @@ class Known:
         return str(self.record["id"])
 
     @property
-    def removed(self) -> bool:
-        """Whether the dataset no longer has the track."""
-        return bool(self.record["problem"] == REMOVED)
+    def is_estimated(self) -> bool:
+        """Whether its length is what a header guesses: only decoding tells."""
+        return self.info is not None and not self.info.exact and not self.record["hash"]
 
     def learn(self, fact: Fact) -> None:
         """Take over what decoding told."""
@@ -100,11 +103,10 @@ def survey(manifest: Manifest, before: Sequence[dict[str, Any]], facts: Mapping[
     known: list[Known] = []
     for record in before:
         track = in_manifest.pop(record["id"], None)
-        if track is None and not record["path"]:  # it came with a table: no file has ever been there
-            known.append(Known(record, manifest.root, None))
-        elif track is None:
-            record = {**record, "problem": record["problem"] or REMOVED}
-            known.append(Known(record, manifest.root / record["path"], AudioInfo.of(record)))
+        if track is None:
+            if record["path"]:  # else it came with a table: no file has ever been there
+                record = {**record, "problem": record["problem"] or REMOVED}
+            known.append(Known(record, manifest.root / record["path"], None, kept=True))
         else:
             same = {"path": track.path, "label": track.label, "group": track.group, "fold": track.fold}
             known.append(_look(manifest.file(track), {**record, **same}, facts.get(track.id)))
@@ -211,10 +213,14 @@ class Plan:
         rate = spec.sample_rate
         parts = []
         for number, track in enumerate(known):
-            if track.removed:
+            if track.kept:
                 part = _old_rows(old, number, rate)
             elif track.info is not None:
-                chunks = chunking.chunks(track.info.samples(rate), rate)
+                samples = track.info.samples(rate)
+                chunks = chunking.chunks(samples, rate, spec.least_samples)
+                if not chunks and track.is_estimated:
+                    # Planned as if it were long enough; decoding tells, and the next plan knows.
+                    chunks = [Chunk(0, max(1, min(samples, chunking.samples(rate))))]
                 part = np.zeros(len(chunks), PLAN_DTYPE)
                 if chunks:
                     part["start"], part["samples"] = np.array(chunks).T

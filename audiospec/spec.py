@@ -101,6 +101,11 @@ class FeatureSpec(ABC):
             The chunk is too short for this spec.
         """
 
+    @property
+    def least_samples(self) -> int:
+        """Fewest samples of audio that a row can be computed from, where it is not padded."""
+        return 1
+
     @abstractmethod
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
         """For each axis of `dims`: its values along a row, and their unit (``""`` if none)."""
@@ -476,6 +481,11 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         return tuple(column for family in self.families for column in self.columns_of(family))
 
     @property
+    def least_samples(self) -> int:
+        """1; but what is mirrored has to reach half a window."""
+        return 1 if self.pad_mode == "constant" else self.n_fft // 2 + 1
+
+    @property
     def dims(self) -> tuple[str, ...]:
         """``("feature",)``."""
         return ("feature",)
@@ -486,8 +496,8 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         return ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """``(number of columns,)``, for a chunk of any length; mirrored ones have to reach half a window."""
-        _require_samples(samples, 1 if self.pad_mode == "constant" else self.n_fft // 2 + 1)
+        """``(number of columns,)``, for a chunk of at least `least_samples`."""
+        _require_samples(samples, self.least_samples)
         return (len(self.columns),)
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:

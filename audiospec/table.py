@@ -337,7 +337,8 @@ def _read_csv(file: Path, raw: bytes) -> tuple[list[str], Rows]:
         ) from error
     if "\0" in text:
         raise DatasetError(f"table {file} is not a CSV file: it holds zero bytes")
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    # Blank lines before the header are none of it.
+    delimiter = max(",;\t", key=text.lstrip("\r\n").partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: Rows = []
     try:
@@ -345,8 +346,9 @@ def _read_csv(file: Path, raw: bytes) -> tuple[list[str], Rows]:
             lines.append((len(lines) + 1, [cell.strip() for cell in line]))
     except csv.Error as error:
         raise DatasetError(f"{file}, row {len(lines) + 1}: is not CSV ({error})") from error
+    lines = [(number, cells) for number, cells in lines if any(cells)]
     header = list(map(shown, lines[0][1])) if lines else []
-    rows = [(number, cells) for number, cells in lines[1:] if any(cells)]
+    rows = lines[1:]
     for number, cells in rows:
         if len(cells) != len(header):
             raise DatasetError(

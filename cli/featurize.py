@@ -353,9 +353,9 @@ def _print_next(report: Report) -> None:
     drawable = [view for view in report.views if view.spec.dims == ("mel", "frame")]
     if drawable:
         say(f"next: audiospec show {store} {shlex.quote(str(drawable[0].ids[0]))}", "dim")
-    elif any(view.spec.dims == ("feature",) for view in report.views):
-        seconds = report.views[0].chunking.seconds
-        say(f"next: audiospec table export {store} --chunk {seconds:g} --out features.csv", "dim")
+    elif report.views[0].spec.dims == ("feature",):
+        name = shlex.quote(report.views[0].name)
+        say(f"next: audiospec table export {store} --view {name} --out features.csv", "dim")
     else:
         say(f"next: audiospec store info {store}", "dim")
 

@@ -12,6 +12,7 @@ import typer
 from audiospec.cli._progress import progress
 from audiospec.cli._text import count, say
 from audiospec.datasets.base import shown
+from audiospec.spec import TableSpec, TabularSpec
 
 if TYPE_CHECKING:
     from audiospec.pipeline import Progress
@@ -41,7 +42,7 @@ def command(
     store = open_store(path)
     damaged = _check(store.views())
     if repair and damaged:
-        _repair(store, damaged, workers)
+        _repair(store, {name: rows for name, rows in damaged.items() if not _is_table(store, name)}, workers)
         store = open_store(path)
         damaged = _check([store.view(name) for name in damaged])
     _print_stale(store)
@@ -74,6 +75,8 @@ def _check(views: list[View]) -> dict[str, Sequence[int]]:
 def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int | None) -> None:
     from audiospec.pipeline import repair
 
+    if not damaged:
+        return
     with progress(waiting="getting ready") as step:
 
         def report(now: Progress) -> None:
@@ -83,13 +86,27 @@ def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int
         repair(store, damaged, workers=workers, progress=report)
 
 
+def _is_table(store: FeatureStore, view: str) -> bool:
+    """Whether a view was imported, so that no audio can mend it."""
+    return isinstance(store.view(view).spec, TableSpec)
+
+
 def _print_remedy(store: FeatureStore, damaged: list[str]) -> None:
+    """Say what mends each damaged view: the command that imported it, or a repair from the audio."""
     path = shlex.quote(str(store.path))
     for name in damaged:
-        made = store.view(name).info.made
-        if "table" in made:
-            say(f"{name}: import it again: audiospec table import {shown(str(made['table']))} --store {path}")
-    if any("table" not in store.view(name).info.made for name in damaged):
+        if _is_table(store, name):
+            view = store.view(name)
+            file = shlex.quote(shown(str(view.info.made.get("table", "FILE"))))
+            flags = [f"--store {path}", f"--chunk {view.chunking.seconds:g}"]
+            if view.chunking.hop != view.chunking.seconds:
+                flags.append(f"--hop {view.chunking.hop:g}")
+            if view.spec.sample_rate != TableSpec.sample_rate:
+                flags.append(f"--sample-rate {view.spec.sample_rate}")
+            if tuple(view.columns) != TabularSpec().columns:
+                flags.append(f"--columns {shlex.quote(','.join(view.columns))}")
+            say(f"{name}: import it again: audiospec table import {file} {' '.join(flags)}")
+    if not all(_is_table(store, name) for name in damaged):
         say(f"repair it: audiospec store verify {path} --repair")
 
 

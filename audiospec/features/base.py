@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -41,6 +42,8 @@ class Frontend(nn.Module):
 
     spec_class: ClassVar[type[FeatureSpec]]
     backends: ClassVar[tuple[str, ...]]
+    #: Whether rows of waves in half precision come back in it; else in the module's own.
+    keeps_half: ClassVar[bool] = True
 
     def __init__(self, spec: FeatureSpec, *, backend: str | None = None) -> None:
         super().__init__()
@@ -66,7 +69,7 @@ class Frontend(nn.Module):
 
         Returns
         -------
-        Tensor, shape (..., *spec.row_shape(samples)), of the same dtype
+        Tensor, shape (..., *spec.row_shape(samples)), of the same dtype (see `keeps_half`)
             A row depends on its own chunk alone, whatever else is in the batch. It is computed in the
             module's precision (float32, or float64 after ``.double()``), also under autocast.
 
@@ -88,7 +91,8 @@ class Frontend(nn.Module):
         mixed = torch.amp.is_autocast_available(device)
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
             rows = self.compute(waves.reshape(-1, waves.shape[-1]))
-        return rows.reshape(*waves.shape[:-1], *shape).to(waves.dtype)
+        dtype = waves.dtype if self.keeps_half or waves.dtype.itemsize > 2 else rows.dtype
+        return rows.reshape(*waves.shape[:-1], *shape).to(dtype)
 
     @abstractmethod
     def parity(self, samples: int) -> float:
@@ -149,12 +153,26 @@ def frontend(
         raise SpecError(f"device {str(device)!r} is not to be had here: {reason}") from error
 
 
+class _Threads:
+    """How many threads torch had before the first of those that are in `one_thread` came in."""
+
+    lock = threading.Lock()
+    inside = 0
+    before = 1
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run torch on one thread: results are the same everywhere, and workers do not crowd each other."""
-    threads = torch.get_num_threads()
+    with _Threads.lock:
+        if not _Threads.inside:
+            _Threads.before = torch.get_num_threads()
+        _Threads.inside += 1
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        with _Threads.lock:
+            _Threads.inside -= 1
+            # Of this thread, and of those to come; others that are inside keep their one.
+            torch.set_num_threads(_Threads.before)

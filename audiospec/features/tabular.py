@@ -56,6 +56,7 @@ class TabularFrontend(Frontend):
 
     spec_class = TabularSpec
     backends = ("fft",)
+    keeps_half = False  # variances exceed it
 
     spec: TabularSpec
     mel: Tensor
@@ -381,13 +382,16 @@ class _Chunks:
         fade = torch.arange(lags // 2 - 1, -1, -1, **self.exact) / (lags // 2)
         padded = pad(torch.cat([onsets, onsets[:, -1:] * fade], dim=1), (lags // 2, 0))
         windows = padded.unfold(1, lags, 1)[:, : onsets.shape[1]]
-        windows = windows * torch.hann_window(lags, periodic=True, **self.exact)
+        hann = torch.hann_window(lags, periodic=True, **self.exact)
         # Autocorrelation is |Fourier transform|², turned back: once for the mean over windows, each of which
         # counts in proportion to its value at lag 0.
-        energy = _unless_tiny(windows.square().sum(-1, keepdim=True))
         size = 2 * lags
-        power = _power(torch.fft.rfft(windows, n=size))
-        correlation = torch.fft.irfft((power / energy).mean(1), n=size)[:, :lags]
+        total = torch.zeros(len(windows), lags + 1, **self.exact)
+        for first in range(0, windows.shape[1], FRAMES):
+            some = windows[:, first : first + FRAMES] * hann
+            energy = _unless_tiny(some.square().sum(-1, keepdim=True))
+            total += (_power(torch.fft.rfft(some, n=size)) / energy).sum(1)
+        correlation = torch.fft.irfft(total / windows.shape[1], n=size)[:, :lags]
         tempi = 60 * spec.sample_rate / (spec.hop_length * torch.arange(lags, **self.exact))
         likely = -0.5 * (tempi.log2() - math.log2(spec.start_bpm)).square()
         likely[tempi >= MAX_TEMPO] = -torch.inf

@@ -401,7 +401,7 @@ class View(ABC):
             else:
                 info = AudioInfo.of(record)
                 samples = info.samples(rate) if info.sample_rate else 0
-                reason = self.chunking.reason_to_skip(samples, rate)
+                reason = self.chunking.reason_to_skip(samples, rate, self.spec.least_samples)
                 reasons[record["id"]] = reason or "not computed yet: featurize again"
         return reasons
 

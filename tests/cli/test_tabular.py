@@ -55,12 +55,71 @@ def test_the_end_of_a_track_is_not_filled_up(both: Path, call, music: Path, tmp_
         *("--chunk", 2.5, "--store", path, "--workers", 0),
     )
     assert (done.status, done.err) == (0, "")
-    assert done.out.splitlines()[-1] == f"next: audiospec table export {path} --chunk 2.5 --out features.csv"
     view = open_store(path).view()
+    assert (
+        done.out.splitlines()[-1]
+        == f"next: audiospec table export {path} --view {view.name} --out features.csv"
+    )
     assert view.rows["seconds"].tolist() == [2.5, 1.5] * 6
     wave, rate = soundfile.read(music / "loud" / "song3.wav", dtype="float32")
     expected = TabularFrontend(view.spec)(torch.from_numpy(wave[round(2.5 * rate) :]))
     assert view.read(view.rows_of("song3"))[1].tolist() == expected.tolist()
+
+
+def test_a_tail_too_short_to_be_mirrored_is_left_out(call, tmp_path: Path) -> None:
+    noise = 0.1 * np.random.default_rng(0).standard_normal(22050 * 3)
+    for name, samples in (
+        ("whole", 2 * 22050),
+        ("tail", 2 * 22050 + 1024),
+        ("long", 2 * 22050 + 1025),
+        ("short", 900),
+    ):
+        (tmp_path / "a" / name).mkdir(parents=True)
+        soundfile.write(tmp_path / "a" / name / "x.wav", noise[:samples], 22050)
+    path = tmp_path / "x.zarr"
+    done = call(
+        *(
+            "featurize",
+            "folder",
+            "--data",
+            tmp_path / "a",
+            "--features",
+            "mel,tabular",
+            "--pad-mode",
+            "reflect",
+        ),
+        *("--chunk", 1, "--min-fill", 0, "--store", path, "--workers", 0),
+    )
+    assert (done.status, done.err) == (0, "")
+    assert "  short/x.wav: too short: 900 samples (0.0408 s), a chunk of 1 s needs 1025" in done.out
+    view = open_store(path).view("tabular")
+    rows = {name: len(view.rows_of(f"{name}/x.wav")) for name in ("whole", "tail", "long")}
+    assert rows == {"whole": 2, "tail": 2, "long": 3}
+    assert len(open_store(path).view("mel")) == 2 + 3 + 3 + 1
+
+
+def test_verify_repairs_what_it_can_and_says_how_to_import_the_rest(both: Path, call, tmp_path: Path) -> None:
+    path, out = tmp_path / "copy.zarr", tmp_path / "t.csv"
+    assert call("store", "export", both, path).status == 0
+    assert call("table", "export", path, "--chunk", 2, "--out", out).status == 0
+    out.write_text(out.read_text().replace("rms_mean", "loudness"))
+    imported = ("--store", path, "--columns", "loudness,tempo", "--chunk", 2)
+    assert call("table", "import", out, *imported).status == 0
+    names = ("table", "tabular-3s")
+    values = [open_store(path).view(name).read().tobytes() for name in names]
+    for name in names:
+        shard = open_store(path).view(name).shard_file(0)
+        before = shard.read_bytes()
+        shard.write_bytes(bytes([before[0] ^ 1]) + before[1:])
+    done = call("store", "verify", path, "--repair", "--workers", 0)
+    assert done.status == 1
+    assert open_store(path).view("tabular-3s").read().tobytes() == values[1]
+    remedy = done.out.splitlines()[-1].partition("import it again: audiospec ")[2].split()
+    assert remedy[:3] == ["table", "import", "t.csv"]
+    remedy[2] = str(out)
+    assert call(*remedy).status == 0
+    assert open_store(path).view("table").read().tobytes() == values[0]
+    assert call("store", "verify", path).status == 0
 
 
 def test_a_computed_table_comes_back_from_its_file(both: Path, call, tmp_path: Path) -> None:

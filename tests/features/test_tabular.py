@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import librosa
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 import audiospec
 from audiospec.audio import load
 from audiospec.errors import SpecError
+from audiospec.features.base import one_thread
 from audiospec.features.tabular import TabularFrontend, deviation
 from audiospec.spec import FAMILIES, PUBLISHED, TabularSpec
 from audiospec.testing.tabular import librosa_columns
@@ -215,6 +217,38 @@ def test_a_gpu_gives_the_same(frontend: TabularFrontend, batch: torch.Tensor) ->
     exact = frontend(batch).double()
     on_gpu = TabularFrontend(SPEC).cuda()(batch.cuda()).cpu().double()
     assert deviation(SPEC, on_gpu, exact).max() < 1e-3
+
+
+def test_threads_at_once_leave_torch_its_threads() -> None:
+    # A thread that comes in while another is in sees its one thread of torch, and must not leave it behind.
+    frontend = TabularFrontend(TabularSpec(families=("rms", "mfcc")))
+    waves = torch.from_numpy(NOISE.astype(np.float32))
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        inside, go_on, counts = threading.Event(), threading.Event(), []
+
+        def first() -> None:
+            with one_thread():
+                inside.set()
+                go_on.wait(60)
+            counts.append(torch.get_num_threads())
+
+        def second() -> None:
+            frontend(waves)
+            counts.append(torch.get_num_threads())
+            go_on.set()
+
+        threads = [threading.Thread(target=first), threading.Thread(target=second)]
+        threads[0].start()
+        assert inside.wait(60)
+        threads[1].start()
+        for thread in threads:
+            thread.join(60)
+        assert counts == [3, 3]
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_one_fourier_transform_serves_all(frontend: TabularFrontend, monkeypatch: pytest.MonkeyPatch) -> None:

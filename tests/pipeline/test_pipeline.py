@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import audiospec
 from audiospec import pipeline, plan
+from audiospec.audio import probe
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import DatasetError, DiskFullError, StoreBusyError, StoreError
 from audiospec.staging import locked
@@ -147,6 +148,27 @@ def test_a_removed_file_is_marked_and_its_rows_stay(kit: Any, music: Path, tmp_p
     again = _run(kit, music, tmp_path / "s.zarr")
     assert again.problems == {}
     assert again.computed == []
+
+
+@pytest.mark.parametrize("how", ["empty", "silent"])
+def test_a_bad_file_that_is_removed_keeps_its_problem(
+    kit: Any, music: Path, tmp_path: Path, how: str
+) -> None:
+    _break(music / "bee" / "001.flac", how)
+    before = _run(kit, music, tmp_path / "s.zarr")
+    (music / "bee" / "001.flac").unlink()
+    for _ in range(2):
+        report = _run(kit, music, tmp_path / "s.zarr")
+        assert report.problems == before.problems
+        assert report.problems["bee/001.flac"].startswith(how)
+        assert report.computed == []
+        assert len(report.views[0]) == len(before.views[0])
+
+
+def test_strict_says_nothing_of_files_that_are_gone(kit: Any, music: Path, tmp_path: Path) -> None:
+    _run(kit, music, tmp_path / "s.zarr")
+    (music / "bee" / "001.flac").unlink()
+    assert "bee/001.flac" in _run(kit, music, tmp_path / "s.zarr", strict=True).problems
 
 
 def test_another_spec_and_another_chunking_are_other_views(kit: Any, music: Path, tmp_path: Path) -> None:
@@ -289,6 +311,25 @@ def test_a_length_that_the_header_only_estimates(kit: Any, music: Path, tmp_path
     assert (view.read() == kit.truth(view, music)).all()
     again = _run(kit, music, tmp_path / "s.zarr")
     assert again.computed == []
+
+
+def test_a_length_that_the_header_estimates_too_short_for_a_chunk(
+    kit: Any, music: Path, tmp_path: Path
+) -> None:
+    # A second of noise, then what costs no bits: the first frame's bitrate says that little is to come.
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    quiet = 1e-4 * np.sin(np.arange(16000 * 8) / 9)
+    path = music / "ant" / "x.mp3"
+    soundfile.write(path, np.concatenate([noise, quiet]), 16000, bitrate_mode="VARIABLE")
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"Xing", b"XXXX").replace(b"Info", b"XXXX"))
+    assert probe(path).seconds < 4
+    chunking = audiospec.Chunking(seconds=8)
+    planned = _run(kit, music, tmp_path / "s.zarr", chunking=chunking, dry_run=True)
+    assert "ant/x.mp3" not in next(iter(planned.skipped.values()))
+    report = _run(kit, music, tmp_path / "s.zarr", chunking=chunking)
+    assert report.views[0].ids.tolist() == ["ant/x.mp3"]
+    assert (report.views[0].read() == kit.truth(report.views[0], music)).all()
 
 
 class _Stopping:
@@ -479,6 +520,24 @@ def test_repair_computes_just_the_damaged_rows(
     assert len(decoded) == 1
     assert kit.contents(open_store(store)) == right
     assert len(open_store(store).view().damaged()) == 0
+
+
+def test_repair_leaves_the_rows_of_files_that_are_gone(kit: Any, music: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    _run(kit, music, store)
+    (music / "bee" / "001.flac").unlink()
+    _run(kit, music, store)  # which marks it
+    (music / "cat" / "002.flac").unlink()  # which nothing has noticed yet
+    right = kit.contents(open_store(store))
+    view = open_store(store).view()
+    file = view.shard_file(0)
+    held = bytearray(file.read_bytes())
+    held[7] ^= 1
+    file.write_bytes(held)
+    damaged = open_store(store).view().damaged()
+    assert damaged.tolist() == [0]
+    pipeline.repair(open_store(store), {view.name: damaged}, workers=0)
+    assert kit.contents(open_store(store)) == right
 
 
 def test_repair_refuses_audio_that_is_not_what_it_was(kit: Any, music: Path, tmp_path: Path) -> None:
