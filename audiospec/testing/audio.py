@@ -284,6 +284,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
             "not finite",
         ),
         "huge.wav": (wav(_floats(0, 1e30, -1e30, 0), code=3, bits=32), "out of range"),
+        "loud.wav": (wav(_floats(0, 1e17, -1e17, 0), code=3, bits=32), "out of range"),
         "huge-stereo.wav": (wav(_floats(3e38, 3e38, 0, 0), code=3, bits=32, channels=2), "not finite"),
         "double-inf.wav": (wav(np.array([0, 1e300], "<f8").tobytes(), code=3, bits=64), "not finite"),
         "rate-0.wav": (wav(pcm, 0), "not decodable"),
