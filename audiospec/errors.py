@@ -46,6 +46,18 @@ class DiskFullError(StoreError, OSError):
     """The disk has, or left, too little room for what is to be written."""
 
 
+class SplitError(AudiospecError, ValueError):
+    """A view cannot be split as asked for."""
+
+
+class ModelError(AudiospecError, ValueError):
+    """A model cannot be made, trained or used as asked for."""
+
+
+class RunError(AudiospecError, ValueError):
+    """A run's folder is not there, not whole, or not what it was."""
+
+
 class EngineError(AudiospecError, RuntimeError):
     """Workers died or could not be started; what they had finished is kept."""
 

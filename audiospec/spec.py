@@ -10,14 +10,14 @@ import hashlib
 import json
 import math
 import types
-import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from audiospec.errors import RegistryError, SpecError, nearest
+from audiospec.fields import Fields
 from audiospec.registry import Registry
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _TINY = 1.2e-38
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureSpec(ABC):
+class FeatureSpec(Fields, ABC):
     """What every spec has: a feature's name, a sample rate, a stored dtype, and a fingerprint.
 
     A subclass is a frozen dataclass whose header names its feature: ``class MelSpec(FeatureSpec,
@@ -65,6 +65,7 @@ class FeatureSpec(ABC):
     def __init_subclass__(cls, *, feature: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.feature = feature
+        cls.whose = f"feature {feature!r}"
         other = _SPECS.setdefault(feature, cls)
         # A module that is loaded again, as in a notebook, replaces its own.
         if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -75,10 +76,7 @@ class FeatureSpec(ABC):
         _SPECS[feature] = cls
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            value = _coerce(field.name, hints[field.name], getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
+        super().__post_init__()
         _require(self.sample_rate >= 1, "sample_rate", "at least 1 Hz", self.sample_rate)
         self.validate()
 
@@ -137,24 +135,6 @@ class FeatureSpec(ABC):
                 f"{cls.version}: featurize again, or use the audiospec that wrote it"
             )
         return cls.replace_in(fields)
-
-    @classmethod
-    def replace_in(cls, values: Mapping[str, Any]) -> Self:
-        """A spec of this class with the given fields, the others at their defaults.
-
-        Raises
-        ------
-        SpecError
-            A field that the spec does not have (with the nearest one), or an impossible value.
-        """
-        names = [field.name for field in dataclasses.fields(cls)]
-        for name in values:
-            if name not in names:
-                raise SpecError(
-                    f"feature {cls.feature!r} has no parameter {name!r}{nearest(name, names)} "
-                    f"(it has: {', '.join(names)})"
-                )
-        return cls(**values)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -613,70 +593,3 @@ def _require_samples(samples: int, least: int) -> None:
 def _require(fine: bool, name: str, expected: str, value: object) -> None:
     if not fine:
         raise SpecError(f"parameter {name} must be {expected}; got {value!r}")
-
-
-def _coerce(name: str, hint: Any, value: Any) -> Any:
-    """Return `value` as the type that `hint` names, or raise SpecError.
-
-    Text counts as the value it spells, so that the command line needs no parser of its own.
-    """
-    text = value if isinstance(value, str) else None
-    for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
-        if choice is type(None):
-            if value is None or text == "none":
-                return None
-        elif typing.get_origin(choice) is Literal:
-            for literal in typing.get_args(choice):
-                same = isinstance(value, type(literal)) and value == literal
-                if same or (literal is None and text == "none"):
-                    return literal
-        elif choice is bool:
-            if isinstance(value, bool) or text in ("true", "false"):
-                return value is True or text == "true"
-        elif choice == tuple[str, ...]:
-            names = text.split(",") if text is not None else value
-            if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
-                return tuple(name.strip() for name in names)
-        elif choice is int or choice is float:
-            number = _number(value)
-            if number is not None and (choice is float or number.is_integer()):
-                return choice(number) + 0  # -0.0 is 0.0
-        elif isinstance(value, choice):
-            return value
-    raise SpecError(f"parameter {name} must be {_expected(hint)}; got {value!r}")
-
-
-def _number(value: Any) -> float | None:
-    """`value` as a finite float, or None if it is none."""
-    if isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-_IN_WORDS: dict[Any, str] = {
-    int: "a whole number",
-    float: "a finite number",
-    bool: "true or false",
-    tuple[str, ...]: "a list of names",
-}
-
-
-def _is_union(hint: Any) -> bool:
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
-
-
-def _expected(hint: Any) -> str:
-    """A type hint in words."""
-    words = []
-    for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
-        if choice is type(None):
-            words.append("none")
-        elif typing.get_origin(choice) is Literal:
-            words += [repr(literal) if literal is not None else "none" for literal in typing.get_args(choice)]
-        else:
-            words.append(_IN_WORDS.get(choice, getattr(choice, "__name__", str(choice))))
-    return " or ".join(words)

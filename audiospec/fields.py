@@ -1,0 +1,120 @@
+"""Fields: frozen dataclasses that coerce their values, from text too, and refuse with the field's name."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from audiospec.errors import AudiospecError, SpecError, nearest
+
+
+class Fields:
+    """Base of frozen dataclasses such as specs: values become what the fields' types say.
+
+    ``fmin=0`` and ``fmin=0.0`` are one value, and so is ``fmin="0"``: a command line needs no parser.
+
+    Raises
+    ------
+    AudiospecError
+        `error`: a value of the wrong type.
+    """
+
+    error: ClassVar[type[AudiospecError]] = SpecError
+    #: Whose fields these are, for messages.
+    whose: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            try:
+                value = _coerce(field.name, hints[field.name], getattr(self, field.name))
+            except SpecError as error:
+                raise self.error(str(error)) from None
+            object.__setattr__(self, field.name, value)
+
+    @classmethod
+    def replace_in(cls, values: Mapping[str, Any]) -> Self:
+        """One of this class with the given fields, the others at their defaults.
+
+        Raises
+        ------
+        AudiospecError
+            `error`: a field that there is not (with the nearest one), or an impossible value.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        for name in values:
+            if name not in names:
+                there = f"it has: {', '.join(names)}" if names else "it has none"
+                raise cls.error(f"{cls.whose} has no parameter {name!r}{nearest(name, names)} ({there})")
+        return cls(**values)
+
+
+def _coerce(name: str, hint: Any, value: Any) -> Any:
+    """Return `value` as the type that `hint` names, or raise SpecError.
+
+    Text counts as the value it spells, so that the command line needs no parser of its own.
+    """
+    text = value if isinstance(value, str) else None
+    for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
+        if choice is type(None):
+            if value is None or text == "none":
+                return None
+        elif typing.get_origin(choice) is Literal:
+            for literal in typing.get_args(choice):
+                same = isinstance(value, type(literal)) and value == literal
+                if same or (literal is None and text == "none"):
+                    return literal
+        elif choice is bool:
+            if isinstance(value, bool) or text in ("true", "false"):
+                return value is True or text == "true"
+        elif choice == tuple[str, ...]:
+            names = text.split(",") if text is not None else value
+            if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
+                return tuple(name.strip() for name in names)
+        elif choice is int or choice is float:
+            number = _number(value)
+            if number is not None and (choice is float or number.is_integer()):
+                return choice(number) + 0  # -0.0 is 0.0
+        elif isinstance(value, choice):
+            return value
+    raise SpecError(f"parameter {name} must be {_expected(hint)}; got {value!r}")
+
+
+def _number(value: Any) -> float | None:
+    """`value` as a finite float, or None if it is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+_IN_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    tuple[str, ...]: "a list of names",
+}
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _expected(hint: Any) -> str:
+    """A type hint in words."""
+    words = []
+    for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
+        if choice is type(None):
+            words.append("none")
+        elif typing.get_origin(choice) is Literal:
+            words += [repr(literal) if literal is not None else "none" for literal in typing.get_args(choice)]
+        else:
+            words.append(_IN_WORDS.get(choice, getattr(choice, "__name__", str(choice))))
+    return " or ".join(words)
