@@ -41,10 +41,12 @@ def command(
 
     store = open_store(path)
     damaged = _check(store.views())
-    if repair and damaged:
-        _repair(store, {name: rows for name, rows in damaged.items() if not _is_table(store, name)}, workers)
+    computed = {name: rows for name, rows in damaged.items() if not _is_table(store, name)}
+    if repair and computed:
+        _repair(store, computed, workers)
         store = open_store(path)
-        damaged = _check([store.view(name) for name in damaged])
+        again = _check([store.view(name) for name in computed])
+        damaged = {name: rows for name, rows in damaged.items() if name not in computed} | again
     _print_stale(store)
     if damaged:
         _print_remedy(store, list(damaged))
@@ -75,8 +77,6 @@ def _check(views: list[View]) -> dict[str, Sequence[int]]:
 def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int | None) -> None:
     from audiospec.pipeline import repair
 
-    if not damaged:
-        return
     with progress(waiting="getting ready") as step:
 
         def report(now: Progress) -> None:

@@ -139,12 +139,9 @@ def test_info_and_verify_of_a_table(call, published: Path, tmp_path: Path) -> No
     assert done.status == 1
     assert done.out.splitlines() == [
         f"{view.name}: 12 rows checked, 1 damaged, of 1 track: blues.00000",
-        f"{view.name}: import it again: audiospec table import {published.name} --store {path}",
+        f"{view.name}: import it again: audiospec table import {published.name} --store {path} --chunk 30",
     ]
-    done = call("store", "verify", path, "--repair")
-    assert done.status == 2
-    assert done.err.startswith(f"error: cannot repair: view {view.name} came from {published.name}, not from")
-    assert done.err.count("\n") == 1
+    assert call("store", "verify", path, "--repair") == done
     assert call("table", "import", published, "--store", path).status == 0
     assert call("store", "verify", path).status == 0
 
