@@ -1,0 +1,80 @@
+"""The model card of a run, in Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audiospec.zoo.runs import RunInfo
+
+MEASURES = ("accuracy", "macro_f1")
+
+
+def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
+    """Say what a run is, what it was trained on, how right it is, and what that is worth.
+
+    Parameters
+    ----------
+    info : RunInfo
+    metrics : dict
+        As `Run.metrics`.
+    """
+    split = info.split
+    leaky = split["leaky"]
+    strategy = f"{split['strategy']} (leaky)" if leaky else split["strategy"]
+    lines = [
+        f"# {info.model} on {_plain(info.view)}",
+        "",
+        f"Trained on {info.date} to tell {len(info.classes)} classes of dataset {_plain(info.dataset)} "
+        f"apart: {', '.join(map(_plain, info.classes))}.",
+        "",
+        f"- parameters of the model: {_pairs(info.settings)}",
+        f"- features: {_pairs(info.spec)}",
+        f"- chunks: {_pairs(info.chunking)}",
+        f"- split: {strategy}, seed {info.seed}; {_sides(split)}; digest {split['digest'][:16]}",
+        f"- training took {info.seconds:.1f} s",
+        f"- versions: {_pairs(info.versions)}",
+        "",
+        f"## Scores on the test rows{' (leaky)' if leaky else ''}",
+        "",
+        "| | count | accuracy | 95 % interval | macro F1 | 95 % interval |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for level in ("chunk", "track"):
+        score = metrics["test"][level]
+        accuracy, f1 = (f"{score[name]:.3f} | {_interval(score[name + '_interval'])}" for name in MEASURES)
+        lines.append(f"| by {level} | {score['count']} | {accuracy} | {f1} |")
+    if leaky:
+        lines += [
+            "",
+            "These scores are inflated: chunks of one track were on both sides, and a model can recognise a "
+            "recording that it has learnt from. Split by track to learn what it is worth on music that is "
+            "new to it.",
+        ]
+    else:
+        lines += ["", "No track of the test rows was trained on. Intervals are bootstrap over tracks."]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Somebody's own text, so that Markdown does not read it as its own."""
+    return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|" else char for char in text)
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    shown = {
+        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return _plain("; ".join(f"{name} {value}" for name, value in shown.items())) or "none"
+
+
+def _interval(values: list[float]) -> str:
+    return f"{values[0]:.3f} to {values[1]:.3f}"
+
+
+def _sides(split: dict[str, Any]) -> str:
+    sides = (
+        f"{side} {count['rows']} rows of {count['tracks']} tracks" for side, count in split["sides"].items()
+    )
+    return ", ".join(sides)

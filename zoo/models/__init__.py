@@ -1,0 +1,1 @@
+"""The models: one file an entry; see `audiospec.zoo.base`."""

@@ -1,0 +1,46 @@
+"""knn-1: the nearest neighbour by Euclidean distance on standardised columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from audiospec.errors import ModelError
+from audiospec.zoo.base import ModelSettings, Progress, Rows, models
+from audiospec.zoo.models._sklearn import SklearnModel
+
+
+@models.register
+class Knn1(SklearnModel):
+    """`sklearn.neighbors.KNeighborsClassifier` on standardised columns; a probability is a share of votes."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(ModelSettings):
+        """Parameters of the vote.
+
+        Parameters
+        ----------
+        k : int
+            Neighbours that vote; at most the training rows.
+        weights : "uniform" or "distance"
+            Whether a vote counts 1, or one over the distance.
+        """
+
+        k: int = 1
+        weights: Literal["uniform", "distance"] = "uniform"
+
+    def fit(
+        self, train: Rows, valid: Rows, *, seed: int, progress: Progress | None = None
+    ) -> list[dict[str, float]]:
+        """Keep the training rows."""
+        if not 1 <= self.settings.k <= len(train):
+            raise ModelError(
+                f"parameter k must be from 1 to the {len(train)} training rows; got {self.settings.k}"
+            )
+        return super().fit(train, valid, seed=seed, progress=progress)
+
+    def estimator(self, seed: int) -> Any:
+        """Make the classifier; nothing in it is random."""
+        from sklearn.neighbors import KNeighborsClassifier
+
+        return KNeighborsClassifier(n_neighbors=self.settings.k, weights=self.settings.weights)

@@ -1,0 +1,35 @@
+"""lr: logistic regression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from audiospec.zoo.base import ModelSettings, models
+from audiospec.zoo.models._sklearn import SklearnModel
+
+
+@models.register
+class Lr(SklearnModel):
+    """`sklearn.linear_model.LogisticRegression` on standardised columns; the study's had C near 1e6."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(ModelSettings):
+        """Parameters of the regression.
+
+        Parameters
+        ----------
+        C : float
+            Weight of an error against large coefficients; above 0. 1e6 is nearly unregularised.
+        steps : int
+            The most steps of its solver.
+        """
+
+        C: float = 1.0
+        steps: int = 5000
+
+    def estimator(self, seed: int) -> Any:
+        """Make the regression; its solver is not random."""
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=self.settings.C, max_iter=self.settings.steps)

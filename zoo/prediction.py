@@ -1,0 +1,114 @@
+"""Prediction: from audio files to classes, by the very features that a run was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.audio import fit, load
+from audiospec.errors import AudioError, RunError
+from audiospec.spec import TableSpec
+from audiospec.zoo.base import Model
+from audiospec.zoo.runs import Run
+from audiospec.zoo.scores import track_log_probabilities
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one audio file.
+
+    Attributes
+    ----------
+    file : Path
+    classes : list of str
+        Likeliest first; empty if there is a problem.
+    probabilities : list of float
+        Of those classes; from the mean log-probability of the chunks, adding up to 1.
+    chunks : int
+        Chunks that were heard.
+    problem : str
+        Why there is no prediction; ``""`` if there is one.
+    """
+
+    file: Path
+    classes: list[str]
+    probabilities: list[float]
+    chunks: int
+    problem: str = ""
+
+
+def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> Iterator[Prediction]:
+    """Predict the classes of audio files.
+
+    Features are computed as `featurize` computes them, to the bit on one device, and cut as the run's view.
+
+    Parameters
+    ----------
+    run : Run
+    files : sequence of path
+    device : str
+        Where features are computed.
+
+    Yields
+    ------
+    Prediction
+        One a file, in order; a file that does not decode has a problem, and the others go on.
+
+    Raises
+    ------
+    RunError
+        The run was trained on an imported table, whose columns nothing can compute.
+    """
+    if isinstance(run.spec, TableSpec):
+        raise RunError(
+            f"run {run.path} was trained on an imported table, and nothing can compute its columns from "
+            "audio: train on a view of `audiospec featurize --features tabular`"
+        )
+    model = run.model()
+    for file in map(Path, files):
+        try:
+            rows = features_of(run, file, device)
+        except AudioError as error:
+            yield Prediction(file, [], [], 0, str(error))
+        else:
+            yield _prediction(file, model, rows)
+
+
+def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32]:
+    """The rows (chunks, *row_shape) that a run's view would have of a file.
+
+    Raises
+    ------
+    AudioError
+        The file does not decode, or is too short for a chunk.
+    """
+    import torch
+
+    from audiospec.features.base import frontend, one_thread
+
+    spec, chunking = run.spec, run.chunking
+    wave = load(file, spec.sample_rate)
+    chunks = chunking.chunks(len(wave), spec.sample_rate, spec.least_samples)
+    if not chunks:
+        raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))
+    module, length = frontend(spec, device=device), chunking.samples(spec.sample_rate)
+    rows = np.empty((len(chunks), *run.info.row_shape), spec.dtype)
+    # On one thread, and kept as the store keeps them: else the numbers would not be those of the training.
+    with one_thread(), torch.inference_mode():
+        for row, (start, samples) in zip(rows, chunks, strict=True):
+            part = wave[start : start + samples]
+            part = fit(part, length) if spec.pads else part
+            torch.from_numpy(row).copy_(module(torch.from_numpy(part.copy()).to(device)).cpu())
+    return rows.astype(np.float32)
+
+
+def _prediction(file: Path, model: Model, rows: NDArray[np.float32]) -> Prediction:
+    means = track_log_probabilities(model.predict_proba(rows), np.zeros(len(rows), np.int64), 1)[0]
+    shares = np.exp(means - means.max())
+    shares /= shares.sum()
+    order = np.argsort(-shares, kind="stable")
+    return Prediction(file, [model.classes[i] for i in order], shares[order].tolist(), len(rows))

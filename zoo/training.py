@@ -1,0 +1,185 @@
+"""Training: view → split → fit → scores → run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from audiospec import __version__
+from audiospec.errors import ModelError
+from audiospec.split import Split, split
+from audiospec.stores.base import FeatureStore, View, open_store
+from audiospec.zoo.base import INPUTS, Model, Progress, Rows, input_of, models
+from audiospec.zoo.runs import Run, RunInfo, write_run
+from audiospec.zoo.scores import Scores, score
+
+#: Rows that a model predicts at a time.
+BATCH = 4096
+
+
+def train(
+    model: str,
+    view: View,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    strategy: str = "track",
+    seed: int = 0,
+    shares: Sequence[float] | None = None,
+    classes: Sequence[str] | None = None,
+    out: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a model of the zoo on a view, score it, and write its run.
+
+    Parameters
+    ----------
+    model : str
+        Name in the registry of models.
+    view : View
+        Of the kind that the model reads.
+    settings : mapping or None
+        Parameters of the model that are not at their defaults; text will do.
+    strategy : str
+        How rows are split; see `audiospec.split`. Only ``"random"`` is leaky.
+    seed : int
+        Of the split and of the training.
+    shares : sequence of 3 floats or None
+        Of train, validation and test. None: the model's, which are the study's.
+    classes : sequence of str or None
+        Labels to tell apart. None: all of the view.
+    out : path or None
+        The run's folder. None: ``runs/MODEL-VIEW-SPLIT-SEED`` in the current folder.
+    progress : callable or None
+        Called after each epoch.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RegistryError, ModelError, SplitError, RunError
+        Whatever is wrong, in one line.
+    """
+    cls = models[model]
+    chosen = cls.Settings.replace_in(settings or {})
+    _check_input(model, cls, view)
+    made = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
+    path = Path(out) if out is not None else Path("runs") / f"{model}-{view.name}-{strategy}-{seed}"
+    names = sorted(set(view.labels[made.train].astype(str).tolist()))
+    sides = {side: Rows(view, getattr(made, side), names) for side in ("train", "valid", "test")}
+    began = time.monotonic()
+    trained = cls(chosen, view.info.row_shape, names)
+    history = trained.fit(sides["train"], sides["valid"], seed=seed, progress=progress)
+    seconds = time.monotonic() - began
+    metrics = {side: evaluate_rows(trained, sides[side], seed).to_dict() for side in ("test", "train")}
+    info = RunInfo(
+        model=model,
+        settings=dataclasses.asdict(chosen),
+        classes=names,
+        row_shape=list(view.info.row_shape),
+        spec=view.spec.to_dict(),
+        chunking=view.chunking.to_dict(),
+        dataset=view.store.dataset,
+        store=str(view.store.path),
+        view=view.name,
+        split=_described(made, sides, shares or cls.shares),
+        seed=seed,
+        parameters=trained.parameters,
+        seconds=seconds,
+        versions=_versions(),
+        date=datetime.date.today().isoformat(),
+    )
+    return write_run(path, info, trained, metrics, history)
+
+
+def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Scores:
+    """Score a model on rows, read a batch at a time."""
+    import numpy as np
+
+    parts = []
+    for first in range(0, len(rows), BATCH):
+        part = rows.view.read(rows.numbers[first : first + BATCH]).astype(np.float32)
+        parts.append(model.predict_proba(part))
+    return score(np.concatenate(parts), rows.targets, rows.tracks, rows.classes, seed=seed)
+
+
+def find_view(model: str, store: FeatureStore, chunk: float | None = None, name: str | None = None) -> View:
+    """The one view of a store that a model can read.
+
+    Parameters
+    ----------
+    model : str
+    store : FeatureStore
+    chunk : float or None
+        Its chunks' length in seconds.
+    name : str or None
+        Its name, or how it begins.
+
+    Raises
+    ------
+    ModelError
+        No such view, or several; says which flags choose.
+    """
+    cls = models[model]
+    found = [view for view in store.views() if input_of(view.spec) == cls.input]
+    found = [view for view in found if chunk is None or view.chunking.seconds == chunk]
+    found = [view for view in found if name is None or view.name.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    there = found or store.views()
+    choices = "; ".join(f"--chunk {view.chunking.seconds:g} --view {view.name}" for view in there)
+    how = f"{len(found)} views" if found else "no view"
+    feature = "tabular" if cls.input == "tabular" else "mel"
+    hint = (
+        f"choose one by {choices}" if found else f"make one with `audiospec featurize --features {feature}`"
+    )
+    raise ModelError(
+        f"{store.path} has {how} that {model} can read as asked for (it reads {cls.input}): {hint}"
+    )
+
+
+def find_store(folder: Path) -> FeatureStore:
+    """The one store in a folder.
+
+    Raises
+    ------
+    ModelError
+        None, or several; says which flag chooses.
+    """
+    stores = sorted(path for path in folder.iterdir() if path.suffix in (".zarr", ".h5", ".hdf5"))
+    if len(stores) != 1:
+        there = f" (there are {', '.join(path.name for path in stores)})" if stores else ""
+        raise ModelError(f"expected one store in {folder}{there}: choose one with --store")
+    return open_store(stores[0])
+
+
+def _check_input(name: str, cls: type[Model], view: View) -> None:
+    if input_of(view.spec) != cls.input:
+        raise ModelError(
+            f"model {name} reads rows of ({', '.join(INPUTS[cls.input])}); view {view.name} has rows of "
+            f"({', '.join(view.spec.dims)}): choose another view, or another model (`audiospec models`)"
+        )
+
+
+def _described(made: Split, sides: Mapping[str, Rows], shares: Sequence[float]) -> dict[str, Any]:
+    return {
+        "strategy": made.strategy,
+        "leaky": made.leaky,
+        "shares": list(shares),
+        "digest": made.digest,
+        "sides": {
+            side: {"rows": len(rows), "tracks": len(set(rows.tracks.tolist()))}
+            for side, rows in sides.items()
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "numpy", "scikit-learn", "skops")
+    return {"audiospec": __version__, **{name: version(name) for name in names}}
