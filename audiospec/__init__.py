@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from audiospec.pipeline import Progress, Report, featurize
     from audiospec.spec import FeatureSpec, MelSpec, TabularSpec
     from audiospec.stores.base import FeatureStore, View, open_store
+    from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.prediction import predict
+    from audiospec.zoo.runs import Run
+    from audiospec.zoo.training import train
 
 __version__ = "0.1.0"
 
@@ -37,12 +41,16 @@ _HOMES = {
     "MelSpec": "spec",
     "Progress": "pipeline",
     "Report": "pipeline",
+    "Run": "zoo.runs",
     "TabularSpec": "spec",
     "Track": "manifest",
     "View": "stores.base",
+    "evaluate": "zoo.evaluation",
     "featurize": "pipeline",
     "frontend": "features.base",
     "open_store": "stores.base",
+    "predict": "zoo.prediction",
+    "train": "zoo.training",
 }
 
 __all__ = [
@@ -56,12 +64,16 @@ __all__ = [
     "MelSpec",
     "Progress",
     "Report",
+    "Run",
     "TabularSpec",
     "Track",
     "View",
+    "evaluate",
     "featurize",
     "frontend",
     "open_store",
+    "predict",
+    "train",
 ]
 
 

@@ -17,8 +17,11 @@ import typer
 from audiospec import __version__
 from audiospec.cli import (
     datasets,
+    evaluate,
     features,
     featurize,
+    models,
+    predict,
     show,
     store_export,
     store_info,
@@ -26,6 +29,7 @@ from audiospec.cli import (
     stores,
     table_export,
     table_import,
+    train,
 )
 from audiospec.cli._help import Command, Help, help_if_asked
 from audiospec.cli._text import emit, encode_plainly
@@ -53,7 +57,7 @@ def _audiospec(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     help: Help = False,
 ) -> None:
-    """Audio in, features out: from a folder of audio to a feature store."""
+    """Audio in, features out, and the models on them: from a folder of audio to a classifier."""
     if version:
         print(f"audiospec {__version__}")
         raise typer.Exit
@@ -80,6 +84,10 @@ for _group, _name, _module in (
     (app, "features", features),
     (app, "stores", stores),
     (app, "show", show),
+    (app, "models", models),
+    (app, "train", train),
+    (app, "evaluate", evaluate),
+    (app, "predict", predict),
     (store, "info", store_info),
     (store, "verify", store_verify),
     (store, "export", store_export),

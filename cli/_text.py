@@ -17,6 +17,8 @@ from itertools import islice
 from shutil import get_terminal_size
 from typing import Any, TextIO
 
+import typer
+
 from audiospec.datasets.base import shown
 from audiospec.registry import Registry
 
@@ -178,3 +180,14 @@ def body(cls: type[object]) -> None:
             for line in textwrap.wrap(paragraph.replace("`", "").replace("\n", " "), width):
                 say(f"  {line}")
             say()
+
+
+def assignments(texts: list[str]) -> dict[str, str]:
+    """Read the values of ``--set``."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"expected FIELD=VALUE; got {text!r}", param_hint="--set")
+        values[name.strip().replace("-", "_")] = value.strip()
+    return values

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from audiospec.cli._text import body, listing, say, table
-from audiospec.spec import FAMILIES, PUBLISHED, FeatureSpec, TabularSpec, features, spec_class
+from audiospec.fields import Fields
+from audiospec.spec import FAMILIES, PUBLISHED, TabularSpec, features, spec_class
 
 EPILOG = "Example: audiospec features mel"
 
@@ -31,7 +32,7 @@ def command(
     say(f"{name}: {features.summary(name)}", "bold")
     body(cls)
     docs = field_docs(cls)
-    rows = [(field.name, _default(field), docs.get(field.name, "")) for field in dataclasses.fields(cls)]
+    rows = [(field.name, default_of(field), docs.get(field.name, "")) for field in dataclasses.fields(cls)]
     table(rows, ("field", "default", "meaning"), indent=2)
     if cls is TabularSpec:
         say()
@@ -43,12 +44,12 @@ def command(
     say(f"set one with: audiospec featurize DATASET --features {name} --set FIELD=VALUE", "dim")
 
 
-def field_docs(cls: type[FeatureSpec]) -> dict[str, str]:
-    """Read what the docstrings of a spec's class and of its bases say of its fields.
+def field_docs(cls: type[Fields]) -> dict[str, str]:
+    """Read what the docstrings of a class of fields, and of its bases, say of the fields.
 
     Parameters
     ----------
-    cls : type of FeatureSpec
+    cls : type of Fields
         With docstrings in numpy's style.
     """
     docs: dict[str, str] = {}
@@ -60,7 +61,8 @@ def field_docs(cls: type[FeatureSpec]) -> dict[str, str]:
     return docs
 
 
-def _default(field: dataclasses.Field[object]) -> str:
+def default_of(field: dataclasses.Field[object]) -> str:
+    """Put a field's default in words."""
     if field.default is dataclasses.MISSING:
         return "required"
     if field.default == PUBLISHED:

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._progress import progress
-from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, stopwatch, table
+from audiospec.cli._text import (
+    MOST_REASONS,
+    assignments,
+    by,
+    clock,
+    count,
+    emit,
+    reasons,
+    say,
+    size,
+    stopwatch,
+    table,
+)
 from audiospec.cli._views import bytes_of, tracks_of
 from audiospec.datasets.base import datasets
 from audiospec.spec import FeatureSpec, MelSpec, spec_class
@@ -173,7 +185,7 @@ def command(
     """
     fields = (*_DEFAULTS, "families")
     flags = {name: context.params[name] for name in fields if context.params[name] is not None}
-    specs = _specs(_names(features), flags | _assignments(set_ or []))
+    specs = _specs(_names(features), flags | assignments(set_ or []))
 
     from audiospec.chunking import Chunking
     from audiospec.pipeline import run
@@ -215,17 +227,6 @@ def _names(features: list[str] | None) -> list[str]:
     """Names of features, given one by one or with commas."""
     names = [name.strip() for given in features or ["mel"] for name in given.split(",")]
     return list(dict.fromkeys(names))
-
-
-def _assignments(texts: list[str]) -> dict[str, str]:
-    """Read the values of ``--set``."""
-    values = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"expected FIELD=VALUE; got {text!r}", param_hint="--set")
-        values[name.strip().replace("-", "_")] = value.strip()
-    return values
 
 
 def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:

@@ -20,6 +20,7 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["show"]),
+    *(["models"], ["train"], ["evaluate"], ["predict"]),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
 ]

@@ -1,0 +1,74 @@
+"""evaluate: a run's scores, on its own test rows or on another store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiospec.cli._text import emit, say, table
+
+EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-track-0 --store other.zarr"
+
+
+def command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Another store, of the same features (the run's test rows)."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+) -> None:
+    """Score a run: by chunk and by track, class by class.
+
+    Without --store on the rows that it did not learn from; with it on all of the other store's.
+    """
+    from audiospec.stores.base import open_store
+    from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.runs import Run
+
+    opened = Run(run)
+    scores = evaluate(opened, open_store(store) if store is not None else None)
+    if json:
+        emit("scores", run=str(run), store=str(store or opened.info.store), **scores.to_dict())
+        return
+    where = str(store) if store is not None else f"the test rows of {opened.info.store}"
+    leaky = " (leaky)" if store is None and opened.info.split["leaky"] else ""
+    say(f"{opened.info.model} on {where}{leaky}", "bold")
+    rows = []
+    for level, score in (("chunk", scores.chunk), ("track", scores.track)):
+        accuracy, f1 = score.accuracy_interval, score.macro_f1_interval
+        rows.append(
+            (
+                f"by {level}",
+                str(score.count),
+                f"{100 * score.accuracy:.1f} ({100 * accuracy[0]:.1f} to {100 * accuracy[1]:.1f})",
+                f"{100 * score.macro_f1:.1f} ({100 * f1[0]:.1f} to {100 * f1[1]:.1f})",
+            )
+        )
+    table(rows, ("", "count", "accuracy", "macro F1"), indent=2)
+    say()
+    head = ("class", "tracks", "precision", "recall", "F1", "taken most for")
+    table(
+        [
+            (
+                name,
+                str(values["support"]),
+                *(f"{100 * values[key]:.1f}" for key in ("precision", "recall", "f1")),
+                _taken_for(scores.track.confusion[number], number, list(scores.track.per_class)),
+            )
+            for number, (name, values) in enumerate(scores.track.per_class.items())
+        ],
+        head,
+        indent=2,
+    )
+
+
+def _taken_for(row: list[int], own: int, classes: list[str]) -> str:
+    """Name the class that a class was taken for most often, and how often."""
+    others = [(count, classes[number]) for number, count in enumerate(row) if number != own and count]
+    if not others:
+        return "none"
+    count, name = max(others)
+    return f"{name} ({count})"

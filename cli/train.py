@@ -1,0 +1,210 @@
+"""train: a model of the zoo on a view of a store."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audiospec.cli._text import assignments, clock, emit, say, table
+from audiospec.spec import TableSpec
+
+if TYPE_CHECKING:
+    from audiospec.stores.base import View
+    from audiospec.zoo.runs import Run
+
+EPILOG = "Example: audiospec train svm --set C=10 --store gtzan.zarr --chunk 3 --seeds 10"
+
+_WHAT, _HOW, _OUTPUT = "What to train on", "How to train", "What to print"
+
+
+def command(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists them.")
+    ],
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", rich_help_panel=_WHAT, help="A feature store (the one in this folder)."),
+    ] = None,
+    chunk: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", rich_help_panel=_WHAT, help="The view of chunks of this length."),
+    ] = None,
+    view: Annotated[
+        str | None, typer.Option(metavar="NAME", rich_help_panel=_WHAT, help="A view, or how it begins.")
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="LABELS", rich_help_panel=_WHAT, help="Labels, with commas (all)."),
+    ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            metavar="STRATEGY",
+            show_default=False,
+            rich_help_panel=_HOW,
+            help="What keeps together: track, group, fold-K, filtered; or random, which leaks (track).",
+        ),
+    ] = "track",
+    shares: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C", rich_help_panel=_HOW, help="Shares to train, validate and test (the model's)."
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N", show_default=False, rich_help_panel=_HOW, help="Of the split and the training (0)."
+        ),
+    ] = 0,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            show_default=False,
+            rich_help_panel=_HOW,
+            help="Train so many times, from --seed on, and say mean and deviation (1).",
+        ),
+    ] = 1,
+    leakage: Annotated[
+        bool,
+        typer.Option(
+            "--leakage",
+            rich_help_panel=_HOW,
+            help="Train on random chunks, too, and say what the usual protocol would have claimed.",
+        ),
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PARAMETER=VALUE",
+            rich_help_panel=_HOW,
+            help="A parameter of the model; `audiospec models NAME` lists them.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", show_default=False, help="Folder for the runs (runs).")
+    ] = Path("runs"),
+    json: Annotated[
+        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="One JSON object a line, for machines.")
+    ] = False,
+) -> None:
+    """Train a model and score it on rows that it has not seen.
+
+    All chunks of a track are on one side of the split, unless --split random is asked for. Scores are by
+    chunk and by track, with 95 % intervals over tracks.
+    """
+    from audiospec.stores.base import open_store
+    from audiospec.zoo.base import models
+    from audiospec.zoo.training import find_store, find_view, train
+
+    models[model]  # the name first: a typing error should not wait for the store
+    opened = open_store(store) if store is not None else find_store(Path())
+    chosen = find_view(model, opened, chunk, view)
+    how: dict[str, Any] = {
+        "settings": assignments(set_ or []),
+        "shares": _numbers(shares) if shares is not None else None,
+        "classes": [label.strip() for label in classes.split(",")] if classes is not None else None,
+    }
+    done: dict[str, list[Run]] = {}
+    for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
+        for number in range(seed, seed + seeds):
+            path = _free(out / f"{model}-{chosen.name}-{name}-{number}")
+            run = train(model, chosen, strategy=name, seed=number, out=path, **how)
+            done.setdefault(name, []).append(run)
+            if json:
+                emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
+    if json:
+        emit("done", splits={name: _summary(runs) for name, runs in done.items()})
+    else:
+        _print(model, chosen, done)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        problem = f"expected three numbers with commas; got {text!r}"
+        raise typer.BadParameter(problem, param_hint="--shares") from None
+
+
+def _free(path: Path) -> Path:
+    """Return the path, or the first of ``path.2``, ``path.3`` … that nothing has yet."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}.{number}")
+    return free
+
+
+def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
+    say(f"{model} on {view.name} of {view.store.path}", "bold")
+    head = ("split", "seed", "macro F1 by chunk", "by track", "accuracy by track", "training", "run")
+    rows = [
+        (
+            _named(name),
+            str(run.info.seed),
+            _interval(run, "chunk", "macro_f1"),
+            _interval(run, "track", "macro_f1"),
+            _interval(run, "track", "accuracy"),
+            clock(run.info.seconds),
+            str(run.path),
+        )
+        for name, runs in done.items()
+        for run in runs
+    ]
+    table(rows, head, indent=2)
+    for name, runs in done.items():
+        if len(runs) > 1:
+            means = _summary(runs)
+            chunk, track = means["chunk"], means["track"]
+            say(
+                f"{_named(name)}, mean ± deviation over {len(runs)} seeds: macro F1 by chunk "
+                f"{_percent(chunk['mean'])} ± {_percent(chunk['deviation'])}, by track "
+                f"{_percent(track['mean'])} ± {_percent(track['deviation'])}"
+            )
+    if len(done) > 1:
+        (honest, ours), (_, leaky) = ((name, _summary(runs)["chunk"]["mean"]) for name, runs in done.items())
+        gap = 100 * (leaky - ours)
+        say(
+            f"leakage gap: random chunks (leaky) would have claimed {_percent(leaky)}, {gap:+.1f} points on "
+            f"{honest}'s {_percent(ours)}",
+            "yellow",
+        )
+    first = next(iter(done.values()))[0]
+    path = shlex.quote(str(first.path))
+    if isinstance(first.spec, TableSpec):  # nothing can compute such features from audio
+        say(f"next: audiospec evaluate {path}", "dim")
+    else:
+        say(f"next: audiospec predict {path} SONG.wav", "dim")
+
+
+def _named(strategy: str) -> str:
+    return "random (leaky)" if strategy == "random" else strategy
+
+
+def _summary(runs: list[Run]) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of the macro F1 of some runs."""
+    from statistics import mean, pstdev
+
+    found = {}
+    for level in ("chunk", "track"):
+        values = [run.metrics["test"][level]["macro_f1"] for run in runs]
+        found[level] = {"mean": mean(values), "deviation": pstdev(values)}
+    return found
+
+
+def _interval(run: Run, level: str, measure: str) -> str:
+    score = run.metrics["test"][level]
+    low, high = score[f"{measure}_interval"]
+    return f"{_percent(score[measure])} ({_percent(low)} to {_percent(high)})"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"

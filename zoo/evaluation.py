@@ -1,0 +1,70 @@
+"""Evaluation: a run's scores on its own test rows, or on another store."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audiospec.errors import ModelError, RunError
+from audiospec.split import split
+from audiospec.stores.base import FeatureStore, View, open_store
+from audiospec.zoo.base import Rows
+from audiospec.zoo.runs import Run
+from audiospec.zoo.scores import Scores
+from audiospec.zoo.training import evaluate_rows
+
+
+def evaluate(run: Run, store: FeatureStore | None = None) -> Scores:
+    """Score a run.
+
+    Parameters
+    ----------
+    run : Run
+    store : FeatureStore or None
+        Another store with a view of the run's features: all its rows of the run's classes are scored.
+        None: the test rows of the store that it was trained on.
+
+    Raises
+    ------
+    RunError
+        The store has changed since the run, so its test rows cannot be told.
+    ModelError
+        The store has no view of the run's features, or none of its classes.
+    StoreError
+        The run's own store is not there any more.
+    """
+    model = run.model()
+    if store is None:
+        view = open_store(run.info.store).view(run.info.view)
+        return evaluate_rows(model, _test_rows(run, view), run.info.seed)
+    view = _matching(run, store)
+    numbers = np.flatnonzero(np.isin(view.labels.astype(str), model.classes))
+    if not len(numbers):
+        raise ModelError(
+            f"view {view.name} of {store.path} has none of the run's classes ({', '.join(model.classes)})"
+        )
+    return evaluate_rows(model, Rows(view, numbers, model.classes), run.info.seed)
+
+
+def _test_rows(run: Run, view: View) -> Rows:
+    """The rows that the run did not learn from, if they can be told."""
+    said = run.info.split
+    made = split(view, said["strategy"], seed=run.info.seed, shares=said["shares"], classes=run.info.classes)
+    if made.digest != said["digest"]:
+        raise RunError(
+            f"{view.store.path} has changed since run {run.path}: its rows split otherwise now, and the "
+            "model may have learnt from some of the test rows; train again"
+        )
+    return Rows(view, made.test, run.info.classes)
+
+
+def _matching(run: Run, store: FeatureStore) -> View:
+    """The store's view of the run's features and chunks."""
+    spec, chunking = run.spec, run.chunking
+    for view in store.views():
+        if view.spec.fingerprint == spec.fingerprint and view.chunking == chunking:
+            return view
+    raise ModelError(
+        f"{store.path} has no view of the features that run {run.path} was trained on ({run.info.view}): "
+        f"make one with `audiospec featurize --features {spec.feature} --chunk {chunking.seconds:g}` and "
+        "the same parameters"
+    )
