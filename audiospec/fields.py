@@ -37,8 +37,14 @@ class Fields:
             object.__setattr__(self, field.name, value)
 
     @classmethod
-    def replace_in(cls, values: Mapping[str, Any]) -> Self:
+    def replace_in(cls, values: Mapping[str, Any], whose: str = "") -> Self:
         """One of this class with the given fields, the others at their defaults.
+
+        Parameters
+        ----------
+        values : mapping
+        whose : str
+            For messages, if it is not `whose` of the class.
 
         Raises
         ------
@@ -49,7 +55,9 @@ class Fields:
         for name in values:
             if name not in names:
                 there = f"it has: {', '.join(names)}" if names else "it has none"
-                raise cls.error(f"{cls.whose} has no parameter {name!r}{nearest(name, names)} ({there})")
+                raise cls.error(
+                    f"{whose or cls.whose} has no parameter {name!r}{nearest(name, names)} ({there})"
+                )
         return cls(**values)
 
 

@@ -101,11 +101,6 @@ class Model(ABC):
     shares: ClassVar[tuple[float, float, float]]
     Settings: ClassVar[type[ModelSettings]]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "Settings" in cls.__dict__:
-            cls.Settings.whose = f"model {cls.__module__.rpartition('.')[2].replace('_', '-')!r}"
-
     def __init__(self, settings: ModelSettings, row_shape: tuple[int, ...], classes: Sequence[str]) -> None:
         self.settings: Any = settings
         self.row_shape = row_shape

@@ -58,12 +58,13 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
 
 def _plain(text: str) -> str:
     """Somebody's own text, so that Markdown does not read it as its own."""
-    return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|" else char for char in text)
+    line = " ".join(text.split())
+    return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|~&" else char for char in line)
 
 
 def _pairs(values: dict[str, Any]) -> str:
     shown = {
-        name: ", ".join(map(str, value)) if isinstance(value, list) else value
+        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         for name, value in values.items()
     }
     return _plain("; ".join(f"{name} {value}" for name, value in shown.items())) or "none"

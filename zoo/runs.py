@@ -5,6 +5,7 @@
     history.csv   an entry an epoch, for models that have epochs
     model.*       what was learnt (skops or safetensors)
     card.md       the model card
+    confusion.png, curves.png
 
 A run whose files are not those that were written is refused.
 """
@@ -102,9 +103,9 @@ class Run:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        if not (self.path / RUN).is_file():
-            raise RunError(f"no run at {self.path}: expected a folder that `audiospec train` made")
         try:
+            if not (self.path / RUN).is_file():
+                raise RunError(f"no run at {self.path}: expected a folder that `audiospec train` made")
             said = json.loads((self.path / RUN).read_text(encoding="utf-8"))
             version = int(said.pop("audiospec_run"))
             if version > FORMAT_VERSION:
@@ -112,6 +113,8 @@ class Run:
                     f"run {self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}: "
                     "upgrade audiospec (pip install -U audiospec)"
                 )
+            if version < 1:
+                raise ValueError(f"format {version}")
             sealed = said.pop("digest")
             if digest(said) != sealed:
                 raise RunError(f"run {self.path} was changed: its {RUN} is not what was written; train again")
@@ -125,8 +128,17 @@ class Run:
             self.metrics: dict[str, Any] = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
         except RunError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"run {self.path} is damaged ({error}): train again") from error
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else error
+            raise RunError(f"run {self.path} is damaged ({what}): train again") from error
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {self.info.model} on {self.info.view}>"
@@ -167,9 +179,9 @@ def write_run(
         Something is at `path` already, or the folder cannot be written.
     """
     from audiospec.zoo.card import model_card
+    from audiospec.zoo.pictures import save_pictures
 
-    if path.exists():
-        raise RunError(f"{path} exists already: choose another --out")
+    require_free(path)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
@@ -179,6 +191,7 @@ def write_run(
         )
         (partial / HISTORY).write_text(_table(history), encoding="utf-8")
         (partial / CARD).write_text(model_card(info, metrics), encoding="utf-8")
+        save_pictures(partial, metrics, history, bool(info.split["leaky"]))
         files = {file.name: _sha256(file) for file in sorted(partial.iterdir())}
         said: dict[str, Any] = {**asdict(info), "files": files}
         said = {"audiospec_run": FORMAT_VERSION, **said, "digest": digest(said)}
@@ -192,6 +205,12 @@ def write_run(
         if partial.exists():
             shutil.rmtree(partial)
     return Run(path)
+
+
+def require_free(path: Path) -> None:
+    """Raise `RunError` if something is at the place of a run."""
+    if path.exists():
+        raise RunError(f"{path} exists already: choose another --out")
 
 
 def _table(history: Sequence[dict[str, float]]) -> str:

@@ -15,7 +15,7 @@ from audiospec.errors import ModelError
 from audiospec.split import Split, split
 from audiospec.stores.base import FeatureStore, View, open_store
 from audiospec.zoo.base import INPUTS, Model, Progress, Rows, input_of, models
-from audiospec.zoo.runs import Run, RunInfo, write_run
+from audiospec.zoo.runs import Run, RunInfo, require_free, write_run
 from audiospec.zoo.scores import Scores, score
 
 #: Rows that a model predicts at a time.
@@ -67,10 +67,11 @@ def train(
         Whatever is wrong, in one line.
     """
     cls = models[model]
-    chosen = cls.Settings.replace_in(settings or {})
+    chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
     made = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
     path = Path(out) if out is not None else Path("runs") / f"{model}-{view.name}-{strategy}-{seed}"
+    require_free(path)  # before hours of training, not after them
     names = sorted(set(view.labels[made.train].astype(str).tolist()))
     sides = {side: Rows(view, getattr(made, side), names) for side in ("train", "valid", "test")}
     began = time.monotonic()
@@ -127,17 +128,17 @@ def find_view(model: str, store: FeatureStore, chunk: float | None = None, name:
         No such view, or several; says which flags choose.
     """
     cls = models[model]
-    found = [view for view in store.views() if input_of(view.spec) == cls.input]
-    found = [view for view in found if chunk is None or view.chunking.seconds == chunk]
+    readable = [view for view in store.views() if input_of(view.spec) == cls.input]
+    found = [view for view in readable if chunk is None or view.chunking.seconds == chunk]
     found = [view for view in found if name is None or view.name.startswith(name)]
     if len(found) == 1:
         return found[0]
-    there = found or store.views()
+    there = found or readable
     choices = "; ".join(f"--chunk {view.chunking.seconds:g} --view {view.name}" for view in there)
     how = f"{len(found)} views" if found else "no view"
     feature = "tabular" if cls.input == "tabular" else "mel"
     hint = (
-        f"choose one by {choices}" if found else f"make one with `audiospec featurize --features {feature}`"
+        f"choose one by {choices}" if there else f"make one with `audiospec featurize --features {feature}`"
     )
     raise ModelError(
         f"{store.path} has {how} that {model} can read as asked for (it reads {cls.input}): {hint}"
@@ -152,7 +153,10 @@ def find_store(folder: Path) -> FeatureStore:
     ModelError
         None, or several; says which flag chooses.
     """
-    stores = sorted(path for path in folder.iterdir() if path.suffix in (".zarr", ".h5", ".hdf5"))
+    try:
+        stores = sorted(path for path in folder.iterdir() if path.suffix in (".zarr", ".h5", ".hdf5"))
+    except OSError as error:
+        raise ModelError(f"cannot look for a store in {folder}: {error.strerror}") from error
     if len(stores) != 1:
         there = f" (there are {', '.join(path.name for path in stores)})" if stores else ""
         raise ModelError(f"expected one store in {folder}{there}: choose one with --store")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ class SklearnModel(Model):
 
     input = "tabular"
     shares = (0.8, 0.0, 0.2)
+
+    #: Types of the classifier's file that skops does not trust by itself; `is_sound` has to look into them.
+    trusted: ClassVar[tuple[str, ...]] = ()
 
     #: The fitted pipeline.
     pipeline: Any = None
@@ -43,8 +46,9 @@ class SklearnModel(Model):
         try:
             self.pipeline = pipeline.fit(rows, train.targets)
         except ValueError as error:
+            reason = " ".join(str(error).split())
             raise ModelError(
-                f"{type(self).__name__.lower()} cannot learn from these rows: {error}"
+                f"{type(self).__name__.lower()} cannot learn from these rows: {reason}"
             ) from error
         return []
 
@@ -71,16 +75,44 @@ class SklearnModel(Model):
 
         file = folder / FILE
         try:
-            strangers = skops.io.get_untrusted_types(file=file)
+            strangers = sorted({*skops.io.get_untrusted_types(file=file)} - {*self.trusted})
             if strangers:
                 raise ModelError(
                     f"{file} holds types that nobody trusts ({', '.join(strangers)}): train again"
                 )
-            self.pipeline = skops.io.load(file, trusted=[])
+            pipeline = skops.io.load(file, trusted=list(self.trusted))
+            fits = self._fits(pipeline)
         except ModelError:
             raise
         except Exception as error:  # skops names no errors of its own
-            raise ModelError(f"{file} cannot be read ({error}): train again") from error
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(f"{file} cannot be read ({reason}): train again") from error
+        if not fits:
+            raise ModelError(
+                f"{file} is no {type(self).__name__.lower()} of {len(self.classes)} classes and "
+                f"{self.row_shape[0]} columns: train again"
+            )
+        self.pipeline = pipeline
+
+    def is_sound(self, classifier: Any) -> bool:
+        """Whether what is in the classifier can be used safely; its type is right."""
+        return True
+
+    def _fits(self, pipeline: Any) -> bool:
+        """Whether a pipeline is one that `fit` makes for such rows and classes."""
+        from sklearn.pipeline import Pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        if type(pipeline) is not Pipeline or len(pipeline.steps) != 2:
+            return False
+        scaler, classifier = (step for _, step in pipeline.steps)
+        return (
+            type(scaler) is StandardScaler
+            and type(classifier) is type(self.estimator(0))
+            and (scaler.n_features_in_,) == (classifier.n_features_in_,) == self.row_shape
+            and classifier.classes_.tolist() == list(range(len(self.classes)))
+            and self.is_sound(classifier)
+        )
 
     @property
     def parameters(self) -> int:

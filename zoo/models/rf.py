@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from audiospec.zoo.base import ModelSettings, models
 from audiospec.zoo.models._sklearn import SklearnModel
 
@@ -28,8 +30,23 @@ class Rf(SklearnModel):
         trees: int = 100
         depth: int | None = None
 
+    trusted = ("sklearn.tree._tree.Tree",)
+
     def estimator(self, seed: int) -> Any:
         """Make the forest."""
         from sklearn.ensemble import RandomForestClassifier
 
         return RandomForestClassifier(self.settings.trees, max_depth=self.settings.depth, random_state=seed)
+
+    def is_sound(self, classifier: Any) -> bool:
+        """Whether every tree is one: scikit-learn follows its numbers without looking."""
+        return all(map(self._is_tree, (estimator.tree_ for estimator in classifier.estimators_)))
+
+    def _is_tree(self, tree: Any) -> bool:
+        left, right, column = tree.children_left, tree.children_right, tree.feature
+        place = np.arange(len(left))
+        leaf = left == -1
+        below = (place < left) & (left < len(left)) & (place < right) & (right < len(left))
+        known = (column >= 0) & (column < self.row_shape[0])
+        shape = (len(left), 1, len(self.classes))
+        return bool(len(left) and (leaf | (below & known)).all() and tree.value.shape == shape)
