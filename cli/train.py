@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiospec.cli._progress import progress
 from audiospec.cli._text import assignments, clock, emit, say, table
 from audiospec.spec import TableSpec
 
@@ -112,14 +113,22 @@ def command(
         "shares": _numbers(shares) if shares is not None else None,
         "classes": [label.strip() for label in classes.split(",")] if classes is not None else None,
     }
+    epochs = getattr(models[model].Settings.replace_in(how["settings"], f"model {model!r}"), "epochs", 0)
     done: dict[str, list[Run]] = {}
-    for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
-        for number in range(seed, seed + seeds):
-            path = _free(out / f"{model}-{chosen.name}-{name}-{number}")
-            run = train(model, chosen, strategy=name, seed=number, out=path, **how)
-            done.setdefault(name, []).append(run)
-            if json:
-                emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
+    with progress(json) as step:
+        for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
+            for number in range(seed, seed + seeds):
+
+                def report(epoch: dict[str, float], title: str = f"{_named(name)}, seed {number}") -> None:
+                    made = epoch["epoch"] + 1
+                    losses = f"loss {epoch['train_loss']:.3f}, validation {epoch['valid_loss']:.3f}"
+                    step(f"{model} {title}", made, epochs, f"epoch {made:.0f} of {epochs}, {losses}")
+
+                path = _free(out / f"{model}-{chosen.name}-{name}-{number}")
+                run = train(model, chosen, strategy=name, seed=number, out=path, progress=report, **how)
+                done.setdefault(name, []).append(run)
+                if json:
+                    emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
     if json:
         emit("done", splits={name: _summary(runs) for name, runs in done.items()})
     else:
