@@ -106,6 +106,8 @@ def split(
     SplitError
         An unknown strategy, a class that cannot be on every side, a side without rows.
     """
+    if seed < 0:
+        raise SplitError(f"expected a seed of at least 0; got {seed}")
     train_share, valid_share, test_share = _checked(shares)  # of the rows of `classes`
     labels, ids = view.labels.astype(str), view.ids.astype(str)
     rows = _rows_of(view, labels, classes)
@@ -141,7 +143,12 @@ def split(
 
 
 def _checked(shares: Sequence[float]) -> tuple[float, float, float]:
-    if len(shares) != 3 or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9 or not (shares[0] and shares[2]):
+    if (
+        len(shares) != 3
+        or min(shares) < 0
+        or not abs(sum(shares) - 1) <= 1e-9
+        or not (shares[0] and shares[2])
+    ):
         raise SplitError(
             "expected three shares, of train, validation and test, that add up to 1, such as 0.8, 0.1, 0.1; "
             f"got {', '.join(f'{share:g}' for share in shares)}"

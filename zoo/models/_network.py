@@ -121,7 +121,7 @@ class NetworkModel(Model):
         found = [np.zeros((0, len(self.classes)))]
         with torch.inference_mode():
             for first in range(0, len(rows), self.settings.batch):
-                logits = self.net(torch.from_numpy(rows[first : first + self.settings.batch]))
+                logits = self.net(torch.from_numpy(rows[first : first + self.settings.batch].copy()))
                 found.append(logits.double().softmax(-1).numpy())
         return np.concatenate(found)
 
