@@ -72,5 +72,6 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     choices : iterable of str
         What there is.
     """
-    close = difflib.get_close_matches(name.lower(), list(choices), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    plain = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(name.lower(), list(plain), n=1, cutoff=0.5)
+    return f"; did you mean {plain[close[0]]!r}?" if close else ""

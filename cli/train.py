@@ -103,7 +103,7 @@ def command(
     """
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
-    from audiospec.zoo.training import find_store, find_view, train
+    from audiospec.zoo.training import find_store, find_view, run_name, train
 
     models[model]  # the name first: a typing error should not wait for the store
     opened = open_store(store) if store is not None else find_store(Path())
@@ -124,7 +124,7 @@ def command(
                     losses = f"loss {epoch['train_loss']:.3f}, validation {epoch['valid_loss']:.3f}"
                     step(f"{model} {title}", made, epochs, f"epoch {made:.0f} of {epochs}, {losses}")
 
-                path = _free(out / f"{model}-{chosen.name}-{name}-{number}")
+                path = _free(out / run_name(model, chosen, name, number))
                 run = train(model, chosen, strategy=name, seed=number, out=path, progress=report, **how)
                 done.setdefault(name, []).append(run)
                 if json:

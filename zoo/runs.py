@@ -162,7 +162,7 @@ class Run:
             It is not installed, or its files are not such a model.
         """
         cls = models[self.info.model]
-        settings = cls.Settings.replace_in(self.info.settings)
+        settings = cls.Settings.replace_in(self.info.settings, f"model {self.info.model!r}")
         model = cls(settings, tuple(self.info.row_shape), self.info.classes)
         model.load(self.path)
         return model

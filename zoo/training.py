@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -70,7 +71,7 @@ def train(
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
     made = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
-    path = Path(out) if out is not None else Path("runs") / f"{model}-{view.name}-{strategy}-{seed}"
+    path = Path(out) if out is not None else Path("runs") / run_name(model, view, strategy, seed)
     require_free(path)  # before hours of training, not after them
     names = sorted(set(view.labels[made.train].astype(str).tolist()))
     sides = {side: Rows(view, getattr(made, side), names) for side in ("train", "valid", "test")}
@@ -97,6 +98,11 @@ def train(
         date=datetime.date.today().isoformat(),
     )
     return write_run(path, info, trained, metrics, history)
+
+
+def run_name(model: str, view: View, strategy: str, seed: int) -> str:
+    """Name of a run's folder, safe on any system: a fold may be called anything."""
+    return re.sub(r"[^\w.-]+", "-", f"{model}-{view.name}-{strategy}-{seed}")
 
 
 def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Scores:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class NetworkSettings(ModelSettings):
         Of Adam; above 0.
     dropout : float
         Share of values that each block drops while it learns, 0 to below 1.
-    device : str
+    device : "auto", "cpu" or "cuda"
         ``"auto"`` takes a GPU if there is one, else the CPU.
     """
 
@@ -50,7 +50,7 @@ class NetworkSettings(ModelSettings):
     batch: int = 16
     learning_rate: float = 1e-3
     dropout: float = 0.1
-    device: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -238,9 +238,10 @@ def _epochs(progress: Progress | None) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Nothing of what Lightning says of devices, workers, and what it would recommend."""
+    """Lightning without what it says of devices and workers, and without a trace in torch's settings."""
     loggers = [logging.getLogger(f"lightning{part}") for part in ("", ".pytorch", ".fabric")]
     levels = [logger.level for logger in loggers]
+    deterministic = torch.are_deterministic_algorithms_enabled()
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
@@ -250,3 +251,4 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+        torch.use_deterministic_algorithms(deterministic)

@@ -1,0 +1,110 @@
+"""Every registered model keeps the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiospec.errors import ModelError
+from audiospec.testing.models import ModelContract
+from audiospec.zoo.base import models
+
+
+class TestKnn1(ModelContract):
+    name = "knn-1"
+
+    @pytest.mark.parametrize("k", [0, -1, 10])
+    def test_k_is_a_number_of_rows(self, k: int) -> None:
+        with pytest.raises(ModelError, match=f"k must be from 1 to the 9 training rows; got {k}$"):
+            self.fitted(self.task(per_class=3), k=k)
+
+
+class TestKnn5(ModelContract):
+    name = "knn-5"
+
+
+class TestKnn5ByDistance(ModelContract):
+    name = "knn-5"
+    settings = {"weights": "distance"}  # noqa: RUF012
+    # A distance is the root of a difference: a near one has half of float64's digits.
+    close = 1e-6
+
+
+class TestLr(ModelContract):
+    name = "lr"
+
+
+class TestRf(ModelContract):
+    name = "rf"
+    settings = {"trees": 20}  # noqa: RUF012
+
+    def test_a_seed_is_a_forest(self) -> None:
+        train = self.task(per_class=6, shape=(2,))
+        rows = np.random.default_rng(0).normal(20, 20, (200, 2)).astype(np.float32)
+        one, other = (self.fitted(train, seed).predict_proba(rows) for seed in (0, 1))
+        assert not np.array_equal(one, other)
+
+    @pytest.mark.parametrize("damage", ["children_left", "children_right", "feature"])
+    def test_refuses_trees_that_lead_out_of_memory(self, tmp_path: Path, damage: str) -> None:
+        trained = self.fitted(self.task())
+        # As does a file that somebody made: scikit-learn follows such numbers without looking.
+        tree = trained.pipeline[-1].estimators_[3].tree_  # type: ignore[attr-defined]
+        getattr(tree, damage)[0] = 1_000_000
+        trained.save(tmp_path)
+        self.refused(tmp_path, trained)
+
+
+class TestCrnnBase(ModelContract):
+    name = "crnn-base"
+    settings = {"epochs": 2, "batch": 8, "device": "cpu"}  # noqa: RUF012
+    shapes = ((64, 45), (16, 20))
+    many = 24
+    close = 1e-5
+
+
+class TestCrnnLarge(TestCrnnBase):
+    name = "crnn-large"
+
+
+class TestSvm(ModelContract):
+    name = "svm"
+
+
+class TestSvmC10(ModelContract):
+    name = "svm-c10"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("svm", {"C": 0}),
+        ("svm", {"gamma": -1}),
+        ("svm-c10", {"C": -1}),
+        ("lr", {"C": -1}),
+        ("rf", {"trees": 0}),
+        ("rf", {"depth": 0}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+)
+def test_impossible_parameters_are_told_in_one_line(name: str, settings: dict[str, float]) -> None:
+    contract = TestSvm()
+    train = contract.task(2, per_class=3)
+    model = models[name](models[name].Settings.replace_in(settings), train.view.info.row_shape, train.classes)
+    with pytest.raises(ModelError) as caught:
+        model.fit(train, train, seed=0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
+    contract = TestLr()
+    trained = contract.fitted(contract.task())
+    trained.save(tmp_path)
+    TestSvm().refused(tmp_path, trained)
+    TestRf().refused(tmp_path, trained)
+
+
+def test_every_model_has_a_contract() -> None:
+    here = {name: value for name, value in globals().items() if name.startswith("Test")}
+    assert {contract.name for contract in here.values()} == set(models.names())

@@ -1,0 +1,99 @@
+"""Small stores to train on: an imported table, and a few seconds of audio in three classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import audiospec
+from audiospec.stores.base import FeatureStore, View
+from audiospec.table import import_table
+from audiospec.testing.audio import noise, tone, write
+from audiospec.zoo.runs import Run
+from audiospec.zoo.training import train
+
+CLASSES = ("ant", "bee", "cat")
+
+TABULAR = audiospec.TabularSpec(
+    sample_rate=8000, families=("rms", "mfcc"), n_fft=512, hop_length=128, n_mels=40, n_mfcc=8
+)
+MEL = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
+
+MakeTable = Callable[..., View]
+
+
+def write_table(file: Path, tracks: dict[str, int], pieces: int = 3, apart: float = 1.5) -> Path:
+    """A table of so many tracks of each class, in pieces; classes overlap a little."""
+    random = np.random.default_rng(0)
+    lines = ["filename,length,a,b,c,d,label"]
+    for number, (label, count) in enumerate(tracks.items()):
+        for track in range(count):
+            for piece in range(pieces):
+                values = random.normal(size=4) + apart * np.eye(4)[number % 4]
+                name = f'"{label}.{track:05d}.{piece}.wav"'
+                lines.append(f'{name},22050,{",".join(map(str, values.round(4)))},"{label}"')
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def make_table(tmp_path_factory: pytest.TempPathFactory) -> MakeTable:
+    """Import a table of tracks: label → how many."""
+
+    def make(tracks: dict[str, int], pieces: int = 3) -> View:
+        folder = tmp_path_factory.mktemp("table")
+        return import_table(
+            write_table(folder / "made.csv", tracks, pieces), folder / "made.zarr", columns="all"
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def table(make_table: MakeTable) -> View:
+    """A view of an imported table: three classes of ten tracks in three pieces, four columns."""
+    return make_table(dict.fromkeys(CLASSES, 10))
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six tracks in each of three classes; the last chunk is not whole."""
+    folder = tmp_path_factory.mktemp("music")
+    for number in range(6):
+        seconds = 2.7 + 0.1 * number
+        low = tone(seconds, 8000, hertz=150 + 5 * number) + noise(seconds, 8000, level=0.01, seed=number)
+        high = tone(seconds, 8000, hertz=2500 + 50 * number) + noise(seconds, 8000, level=0.01, seed=number)
+        hiss = noise(seconds, 8000, level=0.2, seed=100 + number)
+        for label, wave in zip(CLASSES, (low, high, hiss), strict=True):
+            write(folder / label / f"{label}{number}.wav", wave, 8000)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(music: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    """A store of `music`: one tabular and one mel view of chunks of a second."""
+    path = tmp_path_factory.mktemp("store") / "music.zarr"
+    for spec in (TABULAR, MEL):
+        audiospec.featurize("folder", data=music, spec=spec, chunk=1.0, store=path, workers=0)
+    return audiospec.open_store(path)
+
+
+@pytest.fixture(scope="module")
+def heard(store: FeatureStore) -> View:
+    """The tabular view of `store`."""
+    return next(view for view in store.views() if view.spec == TABULAR)
+
+
+@pytest.fixture(scope="module")
+def mel(store: FeatureStore) -> View:
+    """The mel view of `store`."""
+    return next(view for view in store.views() if view.spec == MEL)
+
+
+@pytest.fixture(scope="module")
+def run(table: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of lr on `table`."""
+    return train("lr", table, out=tmp_path_factory.mktemp("runs") / "lr")

@@ -1,0 +1,440 @@
+"""Training: what a run says is so, comes again from its seed, and what cannot be trained is told."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiospec.errors import AudiospecError, ModelError, RegistryError, RunError, SplitError
+from audiospec.split import split
+from audiospec.stores.base import FeatureStore, View, open_store
+from audiospec.zoo.base import Model, Rows
+from audiospec.zoo.models.lr import Lr
+from audiospec.zoo.runs import Run
+from audiospec.zoo.scores import score
+from audiospec.zoo.training import evaluate_rows, find_store, find_view, train
+
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+MakeTable = Callable[..., View]
+
+FILES = {"run.json", "metrics.json", "history.csv", "model.skops", "card.md", "confusion.png"}
+
+
+def one_line(error: BaseException) -> str:
+    assert isinstance(error, AudiospecError)
+    assert "\n" not in str(error)
+    return str(error)
+
+
+# --- what a run says ---------------------------------------------------------------------------------------
+
+
+def test_a_run_is_its_files(run: Run, table: View) -> None:
+    assert {file.name for file in run.path.iterdir()} == FILES
+    assert list(run.path.parent.iterdir()) == [run.path]
+    assert (run.path / "history.csv").read_text() == ""
+    info = run.info
+    assert (info.model, info.settings) == ("lr", {"C": 1.0, "steps": 5000})
+    assert info.classes == ["ant", "bee", "cat"]
+    assert (info.view, info.dataset, info.store) == (table.name, "made", str(table.store.path))
+    assert tuple(info.row_shape) == (4,)
+    assert run.spec == table.spec
+    assert run.chunking == table.chunking
+    assert info.seconds > 0
+    assert {"audiospec", "numpy", "scikit-learn", "skops"} <= set(info.versions)
+    sides = {"train": (72, 24), "valid": (0, 0), "test": (18, 6)}
+    assert {k: (v["rows"], v["tracks"]) for k, v in info.split["sides"].items()} == sides
+    assert info.split["digest"] == split(table, shares=(0.8, 0, 0.2)).digest
+    assert not info.split["leaky"]
+    assert "leaky" not in (run.path / "card.md").read_text()
+
+
+@pytest.mark.parametrize("strategy", ["track", "random"])
+@pytest.mark.parametrize("model", ["svm", "knn-5"])
+def test_scores_are_those_of_the_saved_model(table: View, tmp_path: Path, model: str, strategy: str) -> None:
+    run = train(model, table, strategy=strategy, seed=4, out=tmp_path / "run")
+    made = split(table, strategy, seed=4, shares=(0.8, 0, 0.2))
+    for side, rows in (("test", made.test), ("train", made.train)):
+        found = run.model().predict_proba(table.read(rows))
+        targets = [run.info.classes.index(label) for label in table.labels[rows]]
+        expected = score(found, targets, table.ids[rows].astype(str), run.info.classes, seed=4)
+        assert json.loads(json.dumps(expected.to_dict())) == run.metrics[side]
+    assert run.metrics["test"]["track"]["accuracy"] > 0.5
+
+
+def test_rows_are_scored_in_batches(run: Run, table: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Rows(table, np.arange(len(table)), run.info.classes)
+    whole = evaluate_rows(run.model(), rows)
+    monkeypatch.setattr("audiospec.zoo.training.BATCH", 7)
+    assert evaluate_rows(run.model(), rows) == whole
+
+
+@pytest.mark.parametrize("model", ["rf", "svm"])
+def test_a_seed_is_a_run(table: View, tmp_path: Path, model: str) -> None:
+    settings = {"trees": 10} if model == "rf" else {}
+    one, same, other = (
+        train(model, table, settings=settings, seed=seed, out=tmp_path / name)
+        for name, seed in (("one", 1), ("same", 1), ("other", 2))
+    )
+    assert one.info.split == same.info.split
+    assert one.metrics == same.metrics
+    rows = table.read()
+    assert np.array_equal(one.model().predict_proba(rows), same.model().predict_proba(rows))
+    assert one.info.split["digest"] != other.info.split["digest"]
+    assert not np.array_equal(one.model().predict_proba(rows), other.model().predict_proba(rows))
+
+
+def test_random_chunks_are_called_leaky(table: View, tmp_path: Path) -> None:
+    run = train("knn-1", table, strategy="random", out=tmp_path / "run")
+    assert json.loads((run.path / "run.json").read_text())["split"]["leaky"] is True
+    card = (run.path / "card.md").read_text()
+    assert "- split: random (leaky)," in card
+    assert "## Scores on the test rows (leaky)" in card
+    assert "These scores are inflated" in card
+    assert "No track of the test rows was trained on" not in card
+
+
+def test_some_classes_only(table: View, tmp_path: Path) -> None:
+    run = train("svm", table, classes=["cat", "ant"], out=tmp_path / "run")
+    assert run.info.classes == ["ant", "cat"]
+    assert run.model().predict_proba(table.read([0, 1])).shape == (2, 2)
+    assert set(run.metrics["test"]["chunk"]["per_class"]) == {"ant", "cat"}
+
+
+def test_parameters_and_shares(table: View, tmp_path: Path) -> None:
+    run = train("svm", table, settings={"C": "2", "gamma": 0.5}, shares=(0.5, 0.2, 0.3), out=tmp_path / "run")
+    assert run.info.settings == {"C": 2.0, "gamma": 0.5}
+    assert run.model().settings.C == 2
+    assert run.info.split["shares"] == [0.5, 0.2, 0.3]
+    assert [side["tracks"] for side in run.info.split["sides"].values()] == [15, 6, 9]
+
+
+def test_where_a_run_goes(table: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = train("lr", table, seed=3)
+    assert run.path == Path("runs") / f"lr-{table.name}-track-3"
+    assert Run(tmp_path / run.path).info == run.info
+
+
+# --- a model with epochs -----------------------------------------------------------------------------------
+
+
+class Epochs(Lr):
+    """lr, with a history."""
+
+    def fit(self, train: Rows, valid: Rows, *, seed: int, progress: Any = None) -> list[dict[str, float]]:
+        super().fit(train, valid, seed=seed)
+        history = [{"epoch": epoch, "loss": 1 / epoch} for epoch in (1, 2, 3)]
+        for entry in history:
+            if progress is not None:
+                progress(entry)
+        return history
+
+
+@pytest.fixture
+def other_lr(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Model]], None]:
+    """Let another class be lr, for a test."""
+    from audiospec.zoo.base import models
+
+    models["lr"]
+    return lambda cls: monkeypatch.setitem(models._entries, "lr", cls)
+
+
+def test_the_history_is_an_entry_an_epoch(
+    table: View, tmp_path: Path, other_lr: Callable[[type[Model]], None]
+) -> None:
+    other_lr(Epochs)
+    told: list[Mapping[str, float]] = []
+    run = train("lr", table, out=tmp_path / "run", progress=told.append)
+    with (run.path / "history.csv").open(newline="") as file:
+        found = [{name: float(value) for name, value in entry.items()} for entry in csv.DictReader(file)]
+    assert found == told == [{"epoch": epoch, "loss": 1 / epoch} for epoch in (1, 2, 3)]
+    assert {file.name for file in run.path.iterdir()} == FILES  # no curves of figures that nobody knows
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------------
+
+
+def test_two_runs_on_one_path_are_refused_before_training(
+    table: View, tmp_path: Path, other_lr: Callable[[type[Model]], None]
+) -> None:
+    class Dear(Lr):
+        def fit(self, *args: Any, **kwargs: Any) -> Any:
+            raise AssertionError("trained for nothing")
+
+    before = train("lr", table, out=tmp_path / "run")
+    held = {file.name: file.read_bytes() for file in before.path.iterdir()}
+    other_lr(Dear)
+    with pytest.raises(RunError, match=r"run exists already: choose another --out$"):
+        train("lr", table, out=tmp_path / "run")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="file exists already"):
+        train("lr", table, out=tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert {file.name: file.read_bytes() for file in before.path.iterdir()} == held
+
+
+@pytest.mark.parametrize("moment", ["fit", "predict_proba", "save"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ModelError, ZeroDivisionError, OSError])
+def test_a_training_that_fails_leaves_nothing(
+    table: View,
+    tmp_path: Path,
+    other_lr: Callable[[type[Model]], None],
+    moment: str,
+    error: type[BaseException],
+) -> None:
+    def fail(self: Model, *args: Any, **kwargs: Any) -> None:
+        if moment == "save":
+            (args[0] / "model.half").write_text("half")
+        raise error("on purpose")
+
+    other_lr(type("Failing", (Lr,), {moment: fail}))
+    written = moment == "save" and error is OSError
+    with pytest.raises(RunError if written else error):
+        train("lr", table, out=tmp_path / "runs" / "run")
+    assert not [file for file in tmp_path.rglob("*") if file.name != "runs"]
+
+
+def test_a_killed_training_leaves_no_run(python: Python, table: View, tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from audiospec import open_store
+from audiospec.zoo.training import train
+from audiospec.zoo.models.lr import Lr
+save = Lr.save
+def killed(self, folder):
+    save(self, folder)
+    os.kill(os.getpid(), signal.SIGKILL)
+Lr.save = killed
+train("lr", open_store(sys.argv[1]).view(sys.argv[2]), out=sys.argv[3])
+"""
+    command = [sys.executable, "-c", script, str(table.store.path), table.name, str(tmp_path / "run")]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == -9
+    assert not (tmp_path / "run").exists()
+    for left in tmp_path.iterdir():
+        assert left.name.endswith(".partial")
+        with pytest.raises(RunError, match="no run at"):
+            Run(left)
+    assert train("lr", table, out=tmp_path / "run").metrics["test"]
+
+
+def test_a_place_that_cannot_be_written(table: View, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"cannot write run .*choose another --out") as caught:
+        train("lr", table, out=tmp_path / "file" / "run")
+    one_line(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"model": "svn"}, RegistryError, r"no model is called 'svn'; did you mean 'svm'\?"),
+        ({"settings": {"gama": 1}}, ModelError, r"model 'svm' has no parameter 'gama'; did you mean 'gamma'"),
+        ({"settings": {"C": "much"}}, ModelError, r"parameter C must be a finite number; got 'much'"),
+        ({"settings": {"C": -1}}, ModelError, r"svm cannot learn from these rows: .*'C'"),
+        ({"strategy": "tracks"}, SplitError, r"no split strategy is called 'tracks'; did you mean 'track'"),
+        ({"strategy": "group"}, SplitError, r"has no group: .*use --split track"),
+        ({"strategy": "fold-1"}, SplitError, r"dataset 'made' has no fold '1' \(it has none\)"),
+        ({"strategy": "filtered"}, SplitError, r"for GTZAN"),
+        ({"shares": (0.5, 0.6, 0.2)}, SplitError, r"three shares, of train, validation and test"),
+        ({"shares": (float("nan"), 0.5, 0.5)}, SplitError, r"three shares"),
+        ({"shares": (1.0, 0.0, 0.0)}, SplitError, r"three shares"),
+        ({"shares": (0.99, 0.0, 0.01), "classes": ["ant", "bee"], "seed": -1}, SplitError, r"a seed of at"),
+        ({"classes": ["ant", "bea"]}, SplitError, r"no class 'bea'; did you mean 'bee'\?"),
+        ({"classes": ["ant"]}, SplitError, r"has one class \(ant\): expected at least two"),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_trained(
+    table: View, tmp_path: Path, arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        train(**{"model": "svm", "view": table, "out": tmp_path / "run", **arguments})
+    one_line(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_view_of_another_kind(mel: View, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        train("svm", mel, out=tmp_path / "run")
+    assert one_line(caught.value) == (
+        f"model svm reads rows of (feature); view {mel.name} has rows of (mel, frame): choose another view, "
+        "or another model (`audiospec models`)"
+    )
+
+
+def test_one_class_only(make_table: MakeTable, tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match=r"has one class \(ant\): expected at least two to tell apart"):
+        train("svm", make_table({"ant": 5}), out=tmp_path / "run")
+
+
+def test_a_class_of_one_track(make_table: MakeTable, tmp_path: Path) -> None:
+    view = make_table({"ant": 10, "bee": 10, "owl": 1})
+    with pytest.raises(SplitError, match=r"class 'owl' has 1 track, and none of them is left to train"):
+        train("svm", view, out=tmp_path / "run")
+    assert train("svm", view, out=tmp_path / "run", classes=["ant", "bee"]).info.classes == ["ant", "bee"]
+
+
+def test_numbers_that_are_not_finite(table: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = type(table)._read
+
+    def broken(self: View, rows: Any, out: Any) -> None:
+        read(self, rows, out)
+        out[0] = np.nan
+
+    monkeypatch.setattr(type(table), "_read", broken)
+    with pytest.raises(ModelError, match="numbers that are not finite: verify the store"):
+        train("svm", table, out=tmp_path / "run")
+
+
+# --- which view, which store -------------------------------------------------------------------------------
+
+
+def test_the_one_view_that_a_model_reads(store: FeatureStore, heard: View) -> None:
+    assert find_view("svm", store).name == heard.name
+    assert find_view("svm", store, chunk=1.0).name == heard.name
+    assert find_view("svm", store, name="tabular").name == heard.name
+    for wrong in ({"chunk": 3.0}, {"name": "mel"}):
+        with pytest.raises(ModelError) as caught:
+            find_view("svm", store, **wrong)  # type: ignore[arg-type]
+        message = one_line(caught.value)
+        assert "has no view that svm can read as asked for (it reads tabular)" in message
+        assert message.endswith(f"choose one by --chunk 1 --view {heard.name}")
+    with pytest.raises(RegistryError):
+        find_view("nothing", store)
+
+
+def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
+    import audiospec
+
+    path = tmp_path / "music.h5"
+    mel = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=8, fmax=4000)
+    audiospec.featurize("folder", data=music, spec=mel, chunk=1.0, store=path, workers=0)
+    with pytest.raises(ModelError, match=r"has no view .*make one with `audiospec featurize --features tab"):
+        find_view("svm", open_store(path))
+    spec = audiospec.TabularSpec(sample_rate=8000, families=("rms",), n_fft=512)
+    views = [
+        audiospec.featurize("folder", data=music, spec=spec, chunk=chunk, store=path, workers=0)
+        for chunk in (1.0, 2.0)
+    ]
+    with pytest.raises(ModelError, match="has 2 views that svm can read") as caught:
+        find_view("svm", open_store(path))
+    for view in views:
+        assert f"--chunk {view.chunking.seconds:g} --view {view.name}" in one_line(caught.value)
+        assert find_view("svm", open_store(path), chunk=view.chunking.seconds).name == view.name
+        assert find_view("svm", open_store(path), name=view.name).name == view.name
+
+
+def test_the_one_store_of_a_folder(table: View, tmp_path: Path) -> None:
+    assert find_store(table.store.path.parent).path == table.store.path
+    with pytest.raises(ModelError, match=rf"^expected one store in {tmp_path}: choose one with --store$"):
+        find_store(tmp_path)
+    for name in ("a.zarr", "b.h5"):
+        (tmp_path / name).touch()
+    with pytest.raises(ModelError, match=r"expected one store in .* \(there are a\.zarr, b\.h5\): choose"):
+        find_store(tmp_path)
+    for wrong in ("nowhere", "a.zarr"):
+        with pytest.raises(ModelError, match="cannot look for a store in"):
+            find_store(tmp_path / wrong)
+
+
+# --- models of other packages ------------------------------------------------------------------------------
+
+PLUGIN = '''
+from dataclasses import dataclass
+
+import numpy as np
+
+from audiospec.errors import ModelError
+from audiospec.zoo.base import Model, ModelSettings, models
+
+
+@models.register
+class Centre(Model):
+    """centre: the nearest mean of a class."""
+
+    input, shares = "tabular", (0.5, 0.0, 0.5)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(ModelSettings):
+        sharpness: float = 1.0
+
+    def fit(self, train, valid, *, seed, progress=None):
+        rows = train.read()
+        self.means = np.stack([rows[train.targets == n].mean(0) for n in range(len(self.classes))])
+        return []
+
+    def predict_proba(self, rows):
+        far = np.square(rows[:, None].astype(float) - self.means).sum(2) * self.settings.sharpness
+        powers = np.exp(far.min(1, keepdims=True) - far)
+        return powers / powers.sum(1, keepdims=True)
+
+    def save(self, folder):
+        np.save(folder / "model.npy", self.means, allow_pickle=False)
+
+    def load(self, folder):
+        try:
+            self.means = np.load(folder / "model.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ModelError(f"{folder / 'model.npy'} cannot be read: train again") from error
+        if self.means.shape != (len(self.classes), *self.row_shape):
+            raise ModelError(f"{folder / 'model.npy'} is of other rows or classes: train again")
+
+    @property
+    def parameters(self):
+        return self.means.size
+'''
+
+
+def install(folder: Path) -> None:
+    """A package with one module and one entry point."""
+    folder.mkdir()
+    (folder / "centre.py").write_text(PLUGIN)
+    info = folder / "centre-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: centre\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[audiospec.models]\ncentre = centre:Centre\n")
+    importlib.invalidate_caches()
+
+
+def test_a_model_of_another_package(python: Python, table: View, tmp_path: Path) -> None:
+    install(tmp_path / "site")
+    script = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import audiospec, pytest
+from audiospec.testing.models import ModelContract
+from audiospec.zoo.base import models
+from audiospec.zoo.training import train
+assert models.summary("centre") == "the nearest mean of a class."
+view = audiospec.open_store(sys.argv[2]).views()[0]
+run = train("centre", view, settings={"sharpness": "0.5"}, out=sys.argv[3])
+assert run.info.split["shares"] == [0.5, 0.0, 0.5]
+assert run.info.parameters == 12
+assert run.metrics["test"]["track"]["accuracy"] > 0.6
+assert {file.name for file in run.path.iterdir()} >= {"model.npy", "run.json", "card.md"}
+assert audiospec.Run(run.path).model().settings.sharpness == 0.5
+test = sys.argv[1] + "/test_centre.py"
+with open(test, "w") as file:
+    file.write("from audiospec.testing.models import ModelContract\\n"
+               "class TestCentre(ModelContract):\\n    name = 'centre'\\n")
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", sys.argv[1], test]))
+"""
+    said = python(script, tmp_path / "site", table.store.path, tmp_path / "run").stdout
+    assert " passed" in said
+    assert "1 skipped" in said  # its files can hold no types
+    # Where that package is not installed, the run is whole, and says what it lacks.
+    run = Run(tmp_path / "run")
+    assert run.info.model == "centre"
+    with pytest.raises(RegistryError, match=r"no model is called 'centre' \(there are: ") as caught:
+        run.model()
+    one_line(caught.value)
