@@ -120,7 +120,7 @@ def test_models_lists_each_with_its_parameters(call) -> None:
     ("arguments", "message"),
     [
         (("svn",), "no model is called 'svn'; did you mean 'svm'"),
-        (("svm", "--set", "c=1"), "model 'svm' has no parameter 'c' (it has: C, gamma)"),
+        (("svm", "--set", "c=1"), "model 'svm' has no parameter 'c'; did you mean 'C'? (it has: C, gamma)"),
         (("svm", "--set", "C=x"), "parameter C must be a finite number; got 'x'"),
         (("svm", "--split", "tracks"), "no split strategy is called 'tracks'; did you mean 'track'"),
         (("svm", "--split", "group"), "has no group"),
