@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiospec.stores.base import View
+
+
+def described(view: View) -> dict[str, Any]:
+    """Say of a view what ``--json`` prints of each."""
+    return {
+        "name": view.name,
+        "rows": len(view),
+        "shape": view.shape,
+        "dtype": view.spec.dtype,
+        "tracks": tracks_of(view),
+        "bytes": bytes_of(view),
+    }
 
 
 def bytes_of(view: View) -> int:

@@ -23,7 +23,7 @@ from audiospec.cli._text import (
     stopwatch,
     table,
 )
-from audiospec.cli._views import bytes_of, tracks_of
+from audiospec.cli._views import bytes_of, described, tracks_of
 from audiospec.datasets.base import datasets
 from audiospec.spec import FeatureSpec, MelSpec, spec_class
 
@@ -283,17 +283,7 @@ def _emit_done(report: Report) -> None:
         "done",
         store=str(report.store),
         tracks=report.tracks,
-        views=[
-            {
-                "name": view.name,
-                "rows": len(view),
-                "shape": view.shape,
-                "dtype": view.spec.dtype,
-                "tracks": tracks_of(view),
-                "bytes": bytes_of(view),
-            }
-            for view in report.views
-        ],
+        views=[described(view) for view in report.views],
         problems=report.problems,
         skipped=report.skipped,
         computed_shards=sum(plan.missing_shards for plan in report.planned),

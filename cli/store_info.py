@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._text import by, count, facts, reasons, say, size
-from audiospec.cli._views import bytes_of, tracks_of
+from audiospec.cli._views import bytes_of, described, tracks_of
 
 if TYPE_CHECKING:
     from audiospec.spec import FeatureSpec
@@ -135,13 +135,8 @@ def _object(store: FeatureStore) -> dict[str, Any]:
         "problems": store.tracks.problems,
         "views": [
             {
-                "name": view.name,
+                **described(view),
                 **view.info.to_attributes(),
-                "rows": len(view),
-                "shape": view.shape,
-                "dtype": view.spec.dtype,
-                "tracks": tracks_of(view),
-                "bytes": bytes_of(view),
                 "shards": _shards(view),
                 "skipped": view.skipped(),
                 "stale": view.stale(),

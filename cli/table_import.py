@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from audiospec.cli._text import by, count, emit, say, size
-from audiospec.cli._views import bytes_of, tracks_of
+from audiospec.cli._views import bytes_of, described, tracks_of
 
 EPILOG = "Example: audiospec table import features_30_sec.csv --store gtzan.zarr"
 
@@ -67,16 +67,7 @@ def command(
             "done",
             store=str(store),
             tracks=len(view.store.tracks),
-            views=[
-                {
-                    "name": view.name,
-                    "rows": len(view),
-                    "shape": view.shape,
-                    "dtype": view.spec.dtype,
-                    "tracks": tracks_of(view),
-                    "bytes": bytes_of(view),
-                }
-            ],
+            views=[described(view)],
             columns=table.columns,
             left_out=table.left_out,
         )
