@@ -60,12 +60,12 @@ class Split:
     @property
     def leaky(self) -> bool:
         """Whether one track may be on two sides."""
-        return self.strategy == "random"
+        return is_leaky(self.strategy)
 
     @property
     def name(self) -> str:
         """The strategy, as it is to be shown."""
-        return "random (leaky)" if self.leaky else self.strategy
+        return shown_strategy(self.strategy)
 
     @cached_property
     def digest(self) -> str:
@@ -73,6 +73,16 @@ class Split:
         ids, starts = self.rows
         sides = {side: sorted((ids[i], starts[i]) for i in getattr(self, side)) for side in _SIDES}
         return digest(sides)
+
+
+def is_leaky(strategy: str) -> bool:
+    """Whether a strategy may put one track on two sides."""
+    return strategy == "random"
+
+
+def shown_strategy(strategy: str) -> str:
+    """A strategy as it is to be shown: nothing leaky goes without the word."""
+    return f"{strategy} (leaky)" if is_leaky(strategy) else strategy
 
 
 def split(

@@ -101,6 +101,7 @@ def command(
     All chunks of a track are on one side of the split, unless --split random is asked for. Scores are by
     chunk and by track, with 95 % intervals over tracks.
     """
+    from audiospec.split import shown_strategy
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
     from audiospec.zoo.training import find_store, find_view, run_name, train
@@ -119,7 +120,9 @@ def command(
         for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
             for number in range(seed, seed + seeds):
 
-                def report(epoch: dict[str, float], title: str = f"{_named(name)}, seed {number}") -> None:
+                def report(
+                    epoch: dict[str, float], title: str = f"{shown_strategy(name)}, seed {number}"
+                ) -> None:
                     made = epoch["epoch"] + 1
                     losses = f"loss {epoch['train_loss']:.3f}, validation {epoch['valid_loss']:.3f}"
                     step(f"{model} {title}", made, epochs, f"epoch {made:.0f} of {epochs}, {losses}")
@@ -153,11 +156,13 @@ def _free(path: Path) -> Path:
 
 
 def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
+    from audiospec.split import shown_strategy
+
     say(f"{model} on {view.name} of {view.store.path}", "bold")
     head = ("split", "seed", "macro F1 by chunk", "by track", "accuracy by track", "training", "run")
     rows = [
         (
-            _named(name),
+            shown_strategy(name),
             str(run.info.seed),
             _interval(run, "chunk", "macro_f1"),
             _interval(run, "track", "macro_f1"),
@@ -174,7 +179,7 @@ def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
             means = _summary(runs)
             chunk, track = means["chunk"], means["track"]
             say(
-                f"{_named(name)}, mean ± deviation over {len(runs)} seeds: macro F1 by chunk "
+                f"{shown_strategy(name)}, mean ± deviation over {len(runs)} seeds: macro F1 by chunk "
                 f"{_percent(chunk['mean'])} ± {_percent(chunk['deviation'])}, by track "
                 f"{_percent(track['mean'])} ± {_percent(track['deviation'])}"
             )
@@ -192,10 +197,6 @@ def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
         say(f"next: audiospec evaluate {path}", "dim")
     else:
         say(f"next: audiospec predict {path} SONG.wav", "dim")
-
-
-def _named(strategy: str) -> str:
-    return "random (leaky)" if strategy == "random" else strategy
 
 
 def _summary(runs: list[Run]) -> dict[str, dict[str, float]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from audiospec.split import shown_strategy
+
 if TYPE_CHECKING:
     from audiospec.zoo.runs import RunInfo
 
@@ -21,7 +23,6 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
     """
     split = info.split
     leaky = split["leaky"]
-    strategy = f"{split['strategy']} (leaky)" if leaky else split["strategy"]
     lines = [
         f"# {info.model} on {_plain(info.view)}",
         "",
@@ -31,7 +32,8 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"- parameters of the model: {_pairs(info.settings)}",
         f"- features: {_pairs(info.spec)}",
         f"- chunks: {_pairs(info.chunking)}",
-        f"- split: {strategy}, seed {info.seed}; {_sides(split)}; digest {split['digest'][:16]}",
+        f"- split: {shown_strategy(split['strategy'])}, seed {info.seed}; {_sides(split)}; "
+        f"digest {split['digest'][:16]}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",
         "",

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio import fit, load
 from audiospec.errors import AudioError, RunError
-from audiospec.spec import TableSpec
+from audiospec.spec import FeatureSpec, TableSpec
 from audiospec.zoo.base import Model
 from audiospec.zoo.runs import Run
 from audiospec.zoo.scores import track_log_probabilities
+
+if TYPE_CHECKING:
+    from audiospec.features.base import Frontend
 
 
 @dataclass(frozen=True)
@@ -88,14 +93,14 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
     """
     import torch
 
-    from audiospec.features.base import frontend, one_thread
+    from audiospec.features.base import one_thread
 
     spec, chunking = run.spec, run.chunking
     wave = load(file, spec.sample_rate)
     chunks = chunking.chunks(len(wave), spec.sample_rate, spec.least_samples)
     if not chunks:
         raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))
-    module, length = frontend(spec, device=device), chunking.samples(spec.sample_rate)
+    module, length = _frontend(spec, device), chunking.samples(spec.sample_rate)
     rows = np.empty((len(chunks), *run.info.row_shape), spec.dtype)
     # On one thread, and kept as the store keeps them: else the numbers would not be those of the training.
     with one_thread(), torch.inference_mode():
@@ -104,6 +109,14 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
             part = fit(part, length) if spec.pads else part
             torch.from_numpy(row).copy_(module(torch.from_numpy(part.copy()).to(device)).cpu())
     return rows.astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _frontend(spec: FeatureSpec, device: str) -> Frontend:
+    """The module that computes a spec: made once, not for each file."""
+    from audiospec.features.base import frontend
+
+    return frontend(spec, device=device)
 
 
 def _prediction(file: Path, model: Model, rows: NDArray[np.float32]) -> Prediction:
