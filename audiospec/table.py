@@ -37,6 +37,8 @@ from audiospec.stores.base import (
     Tracks,
     View,
     ViewInfo,
+    choices,
+    matching,
     store_attributes,
     store_class,
 )
@@ -296,19 +298,17 @@ def find_view(store: FeatureStore, chunk: float | None = None, name: str | None 
             f"{store.path} has no view with one number a column: make one with `audiospec table import`, "
             "or `audiospec featurize --features tabular`"
         )
-    found = [view for view in tables if chunk is None or view.chunking.seconds == chunk]
-    if name is not None:
-        exact = [view for view in found if view.name == name]
-        found = exact or [view for view in found if view.name.startswith(name)]
-        if not found:
-            store.view(name).columns  # noqa: B018 (raises: no such view, or one of another shape)
+    found = matching(tables, chunk, name)
+    if name is not None and not found:
+        store.view(name).columns  # noqa: B018 (raises: no such view, or one of another shape)
     if len(found) == 1:
         return found[0]
     flags = f" --view {name}" if name is not None else ""
     flags += f" --chunk {chunk:g}" if chunk is not None else ""
     asked = f" that go with{flags}" if flags else ""
-    choices = "; ".join(f"--chunk {view.chunking.seconds:g} --view {view.name}" for view in found or tables)
-    raise StoreError(f"{store.path} has {len(found) or 'no'} tables{asked}: choose one by {choices}")
+    raise StoreError(
+        f"{store.path} has {len(found) or 'no'} tables{asked}: choose one by {choices(found or tables)}"
+    )
 
 
 # Reading

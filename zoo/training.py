@@ -14,7 +14,7 @@ from typing import Any
 from audiospec import __version__
 from audiospec.errors import ModelError
 from audiospec.split import Split, split
-from audiospec.stores.base import FeatureStore, View, open_store
+from audiospec.stores.base import FeatureStore, View, choices, matching, open_store
 from audiospec.zoo.base import INPUTS, Model, Progress, Rows, input_of, models
 from audiospec.zoo.runs import Run, RunInfo, require_free, write_run
 from audiospec.zoo.scores import Scores, score
@@ -135,16 +135,16 @@ def find_view(model: str, store: FeatureStore, chunk: float | None = None, name:
     """
     cls = models[model]
     readable = [view for view in store.views() if input_of(view.spec) == cls.input]
-    found = [view for view in readable if chunk is None or view.chunking.seconds == chunk]
-    found = [view for view in found if name is None or view.name.startswith(name)]
+    found = matching(readable, chunk, name)
     if len(found) == 1:
         return found[0]
     there = found or readable
-    choices = "; ".join(f"--chunk {view.chunking.seconds:g} --view {view.name}" for view in there)
     how = f"{len(found)} views" if found else "no view"
     feature = "tabular" if cls.input == "tabular" else "mel"
     hint = (
-        f"choose one by {choices}" if there else f"make one with `audiospec featurize --features {feature}`"
+        f"choose one by {choices(there)}"
+        if there
+        else f"make one with `audiospec featurize --features {feature}`"
     )
     raise ModelError(
         f"{store.path} has {how} that {model} can read as asked for (it reads {cls.input}): {hint}"

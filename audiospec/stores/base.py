@@ -802,6 +802,20 @@ def open_store(path: Path | str) -> FeatureStore:
     return store_class(path)(path)
 
 
+def matching(views: Sequence[View], chunk: float | None = None, name: str | None = None) -> list[View]:
+    """Those of some views that have chunks of `chunk` seconds and the name `name`, or begin with it."""
+    found = [view for view in views if chunk is None or view.chunking.seconds == chunk]
+    if name is None:
+        return found
+    exact = [view for view in found if view.name == name]
+    return exact or [view for view in found if view.name.startswith(name)]
+
+
+def choices(views: Sequence[View]) -> str:
+    """The flags of the command line that choose each of some views, for a message."""
+    return "; ".join(f"--chunk {view.chunking.seconds:g} --view {view.name}" for view in views)
+
+
 def missing_store(path: Path) -> str:
     """The message for a store that is not there."""
     if work_folder(path).exists():
