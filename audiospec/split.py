@@ -31,7 +31,7 @@ STRATEGIES = ("track", "group", "fold-K", "filtered", "random")
 #: Shares of train, validation and test rows.
 SHARES = (0.8, 0.1, 0.1)
 
-_SIDES = ("train", "valid", "test")
+SIDES = ("train", "valid", "test")
 
 Numbers = NDArray[np.int64]
 
@@ -71,7 +71,7 @@ class Split:
     def digest(self) -> str:
         """SHA-256 of which track and start is on which side."""
         ids, starts = self.rows
-        sides = {side: sorted((ids[i], starts[i]) for i in getattr(self, side)) for side in _SIDES}
+        sides = {side: sorted((ids[i], starts[i]) for i in getattr(self, side)) for side in SIDES}
         return digest(sides)
 
 
@@ -143,7 +143,7 @@ def split(
     train, valid, test = sides
     made = Split(strategy, seed, train, valid, test, (ids.tolist(), view.rows["start"].tolist()))
     _check_classes(made, labels)
-    for side, numbers in zip(_SIDES, sides, strict=True):
+    for side, numbers in zip(SIDES, sides, strict=True):
         if not len(numbers) and (side != "valid" or valid_share):
             raise SplitError(
                 f"split {strategy!r} of view {view.name} leaves no rows to {side}: "
@@ -238,7 +238,7 @@ def _filtered(ids: NDArray[np.str_], rows: Numbers) -> list[Numbers]:
         "valid": gtzan.filtered_valid,
         "test": gtzan.filtered_test,
     }
-    sides = [rows[np.isin(ids[rows], list(lists[side]))] for side in _SIDES]
+    sides = [rows[np.isin(ids[rows], list(lists[side]))] for side in SIDES]
     if not any(map(len, sides)):
         raise SplitError("split 'filtered' is for GTZAN: no track of this view is on its list")
     return sides

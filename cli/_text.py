@@ -144,6 +144,11 @@ def size(count: float) -> str:
     return f"{count:.0f} bytes"
 
 
+def percent(share: float) -> str:
+    """Put a share in words, such as ``"91.6"`` of 100."""
+    return f"{100 * share:.1f}"
+
+
 def clock(seconds: float) -> str:
     """Put a time in words, such as ``"12.3 s"``, ``"3 min 20 s"``, ``"1 h 02 min"``."""
     if seconds < 59.95:

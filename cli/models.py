@@ -1,28 +1,46 @@
-"""models: the zoo, and the parameters of a model."""
+"""models: the zoo, and the parameters and layers of a model."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._text import body, facts, listing, say, table
+from audiospec.cli._text import body, by, facts, say, table
 from audiospec.cli.features import default_of, field_docs
 
-EPILOG = "Example: audiospec models svm"
+if TYPE_CHECKING:
+    from audiospec.zoo.base import Model
+
+EPILOG = "Example: audiospec models crnn-base --chunk 3"
 
 
 def command(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Tell all about one model.", show_default=False)
     ] = None,
+    chunk: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            show_default=False,
+            help="Show the layers for chunks of this length, of default features (10).",
+        ),
+    ] = 10.0,
+    classes: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=2, show_default=False, help="Show the layers for so many classes (10)."
+        ),
+    ] = 10,
 ) -> None:
-    """List the models, or tell all about one."""
+    """List the models, or tell all about one: parameters, and layers with their shapes and weights."""
     from audiospec.zoo.base import models
 
     if name is None:
-        listing(models)
+        head = ("model", "reads", "parameters", "what it is")
+        table([_line(each, models[each], models.summary(each)) for each in models], head)
         return
     cls = models[name]
     say(f"{name}: {models.summary(name)}", "bold")
@@ -35,4 +53,33 @@ def command(
     if rows:
         say()
         table(rows, ("parameter", "default", "meaning"), indent=2)
+    _layers(cls, chunk, classes)
     say(f"train it with: audiospec train {name} --set PARAMETER=VALUE", "dim")
+
+
+def _line(name: str, cls: type[Model], summary: str) -> tuple[str, str, str, str]:
+    names = [field.name for field in dataclasses.fields(cls.Settings)]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return name, cls.input, shown, summary
+
+
+def _layers(cls: type[Model], chunk: float, classes: int) -> None:
+    """Print the layers, as a row of the default features goes through them."""
+    from audiospec.spec import MelSpec, TabularSpec
+
+    spec = TabularSpec() if cls.input == "tabular" else MelSpec()
+    shape = spec.row_shape(round(chunk * spec.sample_rate))
+    layers = cls(cls.Settings(), shape, [f"class {number}" for number in range(classes)]).layers()
+    if not layers:
+        return
+    rows = [
+        (layer.name, layer.kind, by(layer.shape), f"{layer.parameters:,}" if layer.parameters else "")
+        for layer in layers
+    ]
+    say()
+    table([("", "input", by(shape), ""), *rows], ("layer", "kind", "gives", "weights"), indent=2)
+    total = sum(layer.parameters for layer in layers)
+    what = f"chunks of {chunk:g} s ({by(shape)}) and {classes} classes"
+    counted = f"{total:,} parameters" if cls.input == "spectrogram" else "the classifier's depend on the rows"
+    say(f"  for {what}: {counted}")
+    say()

@@ -7,17 +7,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._text import count, emit, say, table
+from audiospec.cli._text import count, emit, percent, say, table
 
 if TYPE_CHECKING:
     from audiospec.zoo.prediction import Prediction
+    from audiospec.zoo.scores import Score
 
 EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-track-0 song1.mp3 song2.wav --top 3"
 
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Audio files.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE...]", help="Audio files (those of --truth).", show_default=False),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="A table of paths and labels, as data set `csv` reads it: say the score, too.",
+        ),
+    ] = None,
     top: Annotated[
         int,
         typer.Option(metavar="N", min=1, show_default=False, help="So many classes, likeliest first (3)."),
@@ -32,11 +43,19 @@ def command(
 
     A file that does not decode is told; the others are predicted. The exit status is 1 if there was one.
     """
-    from audiospec.zoo.prediction import predict
+    from audiospec.datasets.base import datasets
+    from audiospec.zoo.prediction import predict, score_predictions
     from audiospec.zoo.runs import Run
 
+    labels: dict[Path, str] = {}
+    if truth is not None:
+        listed = datasets["csv"](truth).manifest()
+        labels = {(listed.root / track.path).resolve(): track.label for track in listed}
+    if not files and truth is None:
+        raise typer.BadParameter("expected audio files, or --truth with a table of them", param_hint="FILE")
+    opened = Run(run)
     found = []
-    for prediction in predict(Run(run), files, device=device):
+    for prediction in predict(opened, files or list(labels), device=device):
         found.append(prediction)
         if json:
             emit(
@@ -47,7 +66,13 @@ def command(
                 problem=prediction.problem,
             )
     if not json:
-        table([_row(prediction, top) for prediction in found], ("file", "prediction", "chunks"))
+        shown = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in found]
+        head = ("file", "prediction", "chunks", "truth")
+        table(
+            shown if truth is not None else [row[:3] for row in shown], head[: 4 if truth is not None else 3]
+        )
+    if truth is not None:
+        _score(score_predictions(found, labels, opened.info.classes), len(found), json)
     bad = sum(bool(prediction.problem) for prediction in found)
     if bad:
         if not json:
@@ -55,9 +80,26 @@ def command(
         raise typer.Exit(1)
 
 
-def _row(prediction: Prediction, top: int) -> tuple[str, str, str]:
+def _score(score: Score, files: int, json: bool) -> None:
+    """Say how right the predictions of the files with a known label are."""
+    if json:
+        emit("score", **score.to_dict())
+        return
+    (low, high), (least, most) = score.accuracy_interval, score.macro_f1_interval
+    counted = (
+        count(score.count, "file") if score.count == files else f"{score.count} of {count(files, 'file')}"
+    )
+    say(
+        f"{counted} with a label of the run: accuracy {percent(score.accuracy)} "
+        f"({percent(low)} to {percent(high)}), "
+        f"macro F1 {percent(score.macro_f1)} ({percent(least)} to {percent(most)})",
+        "bold",
+    )
+
+
+def _row(prediction: Prediction, top: int, label: str | None) -> tuple[str, str, str, str]:
     if prediction.problem:
-        return str(prediction.file), prediction.problem, ""
+        return str(prediction.file), prediction.problem, "", label or ""
     pairs = zip(prediction.classes[:top], prediction.probabilities, strict=False)
     said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs)
-    return str(prediction.file), said, str(prediction.chunks)
+    return str(prediction.file), said, str(prediction.chunks), label or ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._progress import progress
-from audiospec.cli._text import assignments, clock, emit, say, table
+from audiospec.cli._text import assignments, clock, emit, percent, say, table
 from audiospec.spec import TableSpec
 
 if TYPE_CHECKING:
@@ -72,6 +72,34 @@ def command(
             help="Train so many times, from --seed on, and say mean and deviation (1).",
         ),
     ] = 1,
+    epochs: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=_HOW, help="Short for --set epochs=N (the model's: 100)."),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=_HOW, help="Short for --set patience=N (the model's: 10)."),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=_HOW,
+            help="Short for --set weights=NAME: a transfer model's start; imagenet, none, or a file.",
+        ),
+    ] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(metavar="N", rich_help_panel=_HOW, help="Short for --set devices=N (1)."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            rich_help_panel=_HOW,
+            help="Go on with what was stopped; runs that are there already are not trained again.",
+        ),
+    ] = False,
     leakage: Annotated[
         bool,
         typer.Option(
@@ -104,17 +132,21 @@ def command(
     from audiospec.split import shown_strategy
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
-    from audiospec.zoo.training import find_store, find_view, run_name, train
+    from audiospec.zoo.training import find_store, find_view, train
 
     models[model]  # the name first: a typing error should not wait for the store
     opened = open_store(store) if store is not None else find_store(Path())
     chosen = find_view(model, opened, chunk, view)
+    short = {"epochs": epochs, "patience": patience, "weights": weights, "devices": devices}
     how: dict[str, Any] = {
-        "settings": assignments(set_ or []),
+        "settings": {
+            **assignments(set_ or []),
+            **{key: value for key, value in short.items() if value is not None},
+        },
         "shares": _numbers(shares) if shares is not None else None,
         "classes": [label.strip() for label in classes.split(",")] if classes is not None else None,
     }
-    epochs = getattr(models[model].Settings.replace_in(how["settings"], f"model {model!r}"), "epochs", 0)
+    most = getattr(models[model].Settings.replace_in(how["settings"], f"model {model!r}"), "epochs", 0)
     done: dict[str, list[Run]] = {}
     with progress(json) as step:
         for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
@@ -123,12 +155,20 @@ def command(
                 def report(
                     epoch: dict[str, float], title: str = f"{shown_strategy(name)}, seed {number}"
                 ) -> None:
-                    made = epoch["epoch"] + 1
+                    reached = epoch["epoch"]
                     losses = f"loss {epoch['train_loss']:.3f}, validation {epoch['valid_loss']:.3f}"
-                    step(f"{model} {title}", made, epochs, f"epoch {made:.0f} of {epochs}, {losses}")
+                    step(f"{model} {title}", reached, most, f"epoch {reached:.0f} of {most}, {losses}")
 
-                path = _free(out / run_name(model, chosen, name, number))
-                run = train(model, chosen, strategy=name, seed=number, out=path, progress=report, **how)
+                run = train(
+                    model,
+                    chosen,
+                    strategy=name,
+                    seed=number,
+                    runs=out,
+                    resume=resume,
+                    progress=report,
+                    **how,
+                )
                 done.setdefault(name, []).append(run)
                 if json:
                     emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
@@ -144,15 +184,6 @@ def _numbers(text: str) -> list[float]:
     except ValueError:
         problem = f"expected three numbers with commas; got {text!r}"
         raise typer.BadParameter(problem, param_hint="--shares") from None
-
-
-def _free(path: Path) -> Path:
-    """Return the path, or the first of ``path.2``, ``path.3`` … that nothing has yet."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}.{number}")
-    return free
 
 
 def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
@@ -180,15 +211,15 @@ def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
             chunk, track = means["chunk"], means["track"]
             say(
                 f"{shown_strategy(name)}, mean ± deviation over {len(runs)} seeds: macro F1 by chunk "
-                f"{_percent(chunk['mean'])} ± {_percent(chunk['deviation'])}, by track "
-                f"{_percent(track['mean'])} ± {_percent(track['deviation'])}"
+                f"{percent(chunk['mean'])} ± {percent(chunk['deviation'])}, by track "
+                f"{percent(track['mean'])} ± {percent(track['deviation'])}"
             )
     if len(done) > 1:
         (honest, ours), (_, leaky) = ((name, _summary(runs)["chunk"]["mean"]) for name, runs in done.items())
         gap = 100 * (leaky - ours)
         say(
-            f"leakage gap: random chunks (leaky) would have claimed {_percent(leaky)}, {gap:+.1f} points on "
-            f"{honest}'s {_percent(ours)}",
+            f"leakage gap: random chunks (leaky) would have claimed {percent(leaky)}, {gap:+.1f} points on "
+            f"{honest}'s {percent(ours)}",
             "yellow",
         )
     first = next(iter(done.values()))[0]
@@ -213,8 +244,4 @@ def _summary(runs: list[Run]) -> dict[str, dict[str, float]]:
 def _interval(run: Run, level: str, measure: str) -> str:
     score = run.metrics["test"][level]
     low, high = score[f"{measure}_interval"]
-    return f"{_percent(score[measure])} ({_percent(low)} to {_percent(high)})"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
+    return f"{percent(score[measure])} ({percent(low)} to {percent(high)})"

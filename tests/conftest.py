@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+
+# Tests run side by side, one a core: more threads would stand in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Speed differs between machines; examples are the same in each run, so that a failure can be repeated.
 settings.register_profile("audiospec", deadline=None, derandomize=True)

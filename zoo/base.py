@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,9 @@ Input = Literal["tabular", "spectrogram"]
 
 #: What a model reads → the axes of a view's rows.
 INPUTS: dict[Input, tuple[str, ...]] = {"tabular": ("feature",), "spectrogram": ("mel", "frame")}
+
+#: Name, in a training's folder, of what `Model.fit` needs to go on after it was killed.
+CHECKPOINT = "checkpoint"
 
 models: Registry[type[Model]] = Registry("model", "audiospec.zoo.models", "audiospec.models")
 
@@ -77,6 +80,15 @@ class Rows:
         return self.view.read(self.numbers).astype(np.float32)
 
 
+class Layer(NamedTuple):
+    """A part of a model: its name and kind, the shape (without the batch) it gives, and its weights."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+
+
 class Model(ABC):
     """A classifier of a view's rows.
 
@@ -108,7 +120,13 @@ class Model(ABC):
 
     @abstractmethod
     def fit(
-        self, train: Rows, valid: Rows, *, seed: int, progress: Progress | None = None
+        self,
+        train: Rows,
+        valid: Rows,
+        *,
+        seed: int,
+        work: Path | None = None,
+        progress: Progress | None = None,
     ) -> list[dict[str, float]]:
         """Train; the same rows, settings and seed give the same model on one machine.
 
@@ -118,8 +136,11 @@ class Model(ABC):
             `valid` may be empty for models without epochs.
         seed : int
             Of all that is random.
+        work : Path or None
+            A folder where a model may keep a file or folder `CHECKPOINT`. If it is there already, training
+            goes on from it, and ends as if it had never stopped.
         progress : callable or None
-            Called after each epoch.
+            Called after each epoch; also with those before the checkpoint.
 
         Returns
         -------
@@ -154,6 +175,10 @@ class Model(ABC):
     @abstractmethod
     def parameters(self) -> int:
         """Count of what was learnt, such as weights; 0 if that has no meaning."""
+
+    def layers(self) -> list[Layer]:
+        """Parts of the model, as a row goes through them; nothing has to be learnt yet. Here: none."""
+        return []
 
 
 def input_of(spec: FeatureSpec) -> Input | None:

@@ -10,7 +10,7 @@ from audiospec.stores.base import FeatureStore, View, open_store
 from audiospec.zoo.base import Rows
 from audiospec.zoo.runs import Run
 from audiospec.zoo.scores import Scores
-from audiospec.zoo.training import evaluate_rows
+from audiospec.zoo.training import content_digest, evaluate_rows
 
 
 def evaluate(run: Run, store: FeatureStore | None = None) -> Scores:
@@ -53,6 +53,11 @@ def _test_rows(run: Run, view: View) -> Rows:
         raise RunError(
             f"{view.store.path} has changed since run {run.path}: its rows split otherwise now, and the "
             "model may have learnt from some of the test rows; train again"
+        )
+    if content_digest(view, made) != said["content"]:
+        raise RunError(
+            f"{view.store.path} has changed since run {run.path}: its rows hold other numbers now; train "
+            "again"
         )
     return Rows(view, made.test, run.info.classes)
 

@@ -14,16 +14,18 @@ from matplotlib.ticker import MaxNLocator
 from audiospec.picture import save
 
 _TEXT, _QUIET = "#222222", "#777777"
+#: What the history has of each side that is drawn.
+MEASURES = ("loss", "f1")
 _TRAIN, _VALID = "#4477aa", "#cc6644"
 
 
 def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draw loss and accuracy of training and validation over the epochs; the best epoch is marked.
+    """Draw loss and macro F1 of training and validation over the epochs; the best epoch is marked.
 
     Parameters
     ----------
     history : sequence of mapping
-        With ``epoch``, and ``train_`` and ``valid_`` of ``loss`` and ``accuracy``; at least one.
+        With ``epoch``, and ``train_`` and ``valid_`` of ``loss`` and ``f1``; at least one.
 
     Returns
     -------
@@ -32,14 +34,14 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
     figure = Figure(figsize=(9, 3.6), dpi=150, layout="constrained", facecolor="white")
     epochs = [entry["epoch"] for entry in history]
     best = int(np.argmin([entry["valid_loss"] for entry in history]))
-    for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    for axes, measure in zip(figure.subplots(1, 2), MEASURES, strict=True):
         for side, colour, name in (("train", _TRAIN, "training"), ("valid", _VALID, "validation")):
             values = [entry[f"{side}_{measure}"] for entry in history]
             axes.plot(epochs, values, color=colour, label=name, marker="." if len(values) == 1 else None)
         axes.axvline(epochs[best], color=_QUIET, linewidth=0.8, linestyle=":")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch", color=_QUIET)
-        axes.set_title(measure, loc="left", color=_TEXT, fontsize=11)
+        axes.set_title({"f1": "macro F1"}.get(measure, measure), loc="left", color=_TEXT, fontsize=11)
         _plain(axes)
     figure.axes[0].legend(frameon=False, labelcolor=_TEXT, fontsize=9)
     figure.axes[0].annotate(
@@ -96,7 +98,7 @@ def save_pictures(
     """Write ``confusion.png``, and ``curves.png`` for a model that has epochs, into a run's folder."""
     title = f"test rows by track{' (leaky)' if leaky else ''}"
     save(draw_confusion(metrics["test"]["track"], title), folder / "confusion.png")
-    measured = {"epoch", *(f"{side}_{what}" for side in ("train", "valid") for what in ("loss", "accuracy"))}
+    measured = {"epoch", *(f"{side}_{what}" for side in ("train", "valid") for what in MEASURES)}
     if history and measured <= set(history[0]):  # a model of another package may have other figures
         save(draw_curves(history), folder / "curves.png")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio import fit, load
-from audiospec.errors import AudioError, RunError
+from audiospec.errors import AudioError, ModelError, RunError
 from audiospec.spec import FeatureSpec, TableSpec
 from audiospec.zoo.base import Model
 from audiospec.zoo.runs import Run
-from audiospec.zoo.scores import track_log_probabilities
+from audiospec.zoo.scores import Score, score, track_log_probabilities
 
 if TYPE_CHECKING:
     from audiospec.features.base import Frontend
@@ -81,6 +81,43 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
             yield Prediction(file, [], [], 0, str(error))
         else:
             yield _prediction(file, model, rows)
+
+
+def score_predictions(
+    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+) -> Score:
+    """Score predictions against the truth, by file.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction
+        Those with a problem, without a label, or with a label that is not of `classes` do not count.
+    labels : mapping
+        Resolved path → label.
+    classes : list of str
+        Of the run.
+
+    Raises
+    ------
+    ModelError
+        Nothing counts.
+    """
+    truth = [labels.get(prediction.file.resolve(), "") for prediction in predictions]
+    counted = [
+        (prediction, label)
+        for prediction, label in zip(predictions, truth, strict=True)
+        if label in classes and not prediction.problem
+    ]
+    if not counted:
+        raise ModelError(
+            f"no file that was predicted has a label of the run ({', '.join(classes)}): expected --truth to "
+            "list them by path and label"
+        )
+    probabilities = np.zeros((len(counted), len(classes)))
+    for row, (prediction, _) in zip(probabilities, counted, strict=True):
+        row[[classes.index(name) for name in prediction.classes]] = prediction.probabilities
+    targets = [classes.index(label) for _, label in counted]
+    return score(probabilities, targets, np.arange(len(counted)), classes).track
 
 
 def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32]:

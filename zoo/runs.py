@@ -7,7 +7,8 @@
     card.md       the model card
     confusion.png, curves.png
 
-A run whose files are not those that were written is refused.
+A run whose files are not those that were written is refused. While it is trained it is ``NAME.training``,
+which also has a checkpoint and ``training.json`` (what is trained): what was killed goes on from there.
 """
 
 from __future__ import annotations
@@ -18,19 +19,24 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from audiospec.chunking import Chunking
 from audiospec.errors import AudiospecError, RunError
 from audiospec.spec import FeatureSpec, digest
-from audiospec.zoo.base import Model, models
+from audiospec.zoo.base import CHECKPOINT, Model, models
 
 FORMAT_VERSION = 1
 
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
+#: Of a run that is being trained: what it is called, what is trained, and who does it.
+SUFFIX, TRAINING, LOCK = ".training", "training.json", "lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +57,8 @@ class RunInfo:
     dataset, store, view : str
         Where the rows came from.
     split : dict
-        Strategy, whether it is leaky, shares, seed, digest, and the rows and tracks of each side.
+        Strategy, whether it is leaky, shares, digest, the digest of the rows' content, and the rows and
+        tracks of each side.
     seed : int
         Of the split and of the training.
     parameters : int
@@ -93,7 +100,7 @@ class Run:
     path : Path
     info : RunInfo
     metrics : dict
-        Side (``"test"``, ``"train"``) → `Scores` as plain values.
+        Side (``"test"``, ``"train"``, ``"valid"`` if it has rows) → `Scores` as plain values.
 
     Raises
     ------
@@ -153,6 +160,16 @@ class Run:
         """How tracks are cut."""
         return Chunking.from_dict(self.info.chunking)
 
+    def says(self, said: Mapping[str, Any]) -> bool:
+        """Whether the run has those values of `RunInfo`."""
+        here = asdict(self.info)
+        return all(here.get(name) == value for name, value in json.loads(json.dumps(said)).items())
+
+    def history(self) -> list[dict[str, float]]:
+        """An entry an epoch; empty for a model without epochs."""
+        with (self.path / HISTORY).open(newline="", encoding="utf-8") as file:
+            return [{name: float(value) for name, value in entry.items()} for entry in csv.DictReader(file)]
+
     def model(self) -> Model:
         """The trained model.
 
@@ -168,43 +185,128 @@ class Run:
         return model
 
 
-def write_run(
-    path: Path, info: RunInfo, model: Model, metrics: dict[str, Any], history: Sequence[dict[str, float]]
-) -> Run:
-    """Write a run beside its place, then rename it in.
+@contextmanager
+def training_folder(path: Path, said: Mapping[str, Any], resume: bool) -> Iterator[Path]:
+    """The folder where a run is made, held by this process alone; it goes when the run is there.
+
+    Of a training that was killed it stays if there is a checkpoint; what fails with an error of ours would
+    fail again, so nothing stays of it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the run.
+    said : mapping
+        What is trained, as plain JSON values; two trainings are the same if they say the same.
+    resume : bool
+        Whether to go on with what is left of one.
 
     Raises
     ------
     RunError
-        Something is at `path` already, or the folder cannot be written.
+        Something is at `path`; another process trains it; one was killed, and `resume` is not asked for, or
+        it trained something else; or the folder cannot be written.
     """
+    work = path.with_name(path.name + SUFFIX)
+    lock = FileLock(work / LOCK, blocking=False)
+    with writing(work):
+        work.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunError(
+                f"another process is training {path}: wait for it, or choose another --out"
+            ) from error
+    try:
+        require_free(path)
+        if (work / CHECKPOINT).exists():
+            _check_same(path, work / TRAINING, said, resume)
+        else:
+            _empty(work)
+        _write_json(work / TRAINING, said)
+        yield work
+    except AudiospecError as error:
+        if not isinstance(error, UnfinishedError):
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+    finally:
+        lock.release()
+        if work.exists() and not (work / CHECKPOINT).exists():
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def writing(work: Path) -> Iterator[None]:
+    """Say of an error of the system that a training could not write into its folder, and what then."""
+    try:
+        yield
+    except OSError as error:
+        kept = (work / CHECKPOINT).exists()
+        hint = "go on by --resume when that is mended" if kept else "choose another --out"
+        raise UnfinishedError(f"cannot write {work}: {error.strerror}; {hint}") from error
+
+
+class UnfinishedError(RunError):
+    """A training cannot go on now, or not in this way; what it has done is kept."""
+
+
+def _check_same(path: Path, file: Path, said: Mapping[str, Any], resume: bool) -> None:
+    """Raise `UnfinishedError` unless what was killed is what is asked for, and it is asked to go on."""
+    work = file.parent
+    if not resume:
+        raise UnfinishedError(
+            f"a training of {path} was stopped: go on with it by --resume, or remove {work} to begin anew"
+        )
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnfinishedError(f"{file} cannot be read ({error}): remove {work} to begin anew") from error
+    for name, now in json.loads(json.dumps(said)).items():
+        if not isinstance(before, dict) or before.get(name) != now:
+            raise UnfinishedError(
+                f"what was stopped at {work} had another {name} than is asked for now: repeat the command as "
+                "it was, choose another --out, or remove the folder to begin anew"
+            )
+
+
+def write_run(
+    path: Path,
+    work: Path,
+    info: RunInfo,
+    model: Model,
+    metrics: dict[str, Any],
+    history: Sequence[Mapping[str, float]],
+) -> Run:
+    """Write a run into the folder where it was trained, then rename that into its place."""
     from audiospec.zoo.card import model_card
     from audiospec.zoo.pictures import save_pictures
 
-    require_free(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
-        model.save(partial)
-        (partial / METRICS).write_text(
-            json.dumps(metrics, indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        (partial / HISTORY).write_text(_table(history), encoding="utf-8")
-        (partial / CARD).write_text(model_card(info, metrics), encoding="utf-8")
-        save_pictures(partial, metrics, history, bool(info.split["leaky"]))
-        files = {file.name: _sha256(file) for file in sorted(partial.iterdir())}
+    with writing(work):
+        model.save(work)
+        _write_json(work / METRICS, metrics)
+        write_history(work, history)
+        (work / CARD).write_text(model_card(info, metrics), encoding="utf-8")
+        save_pictures(work, metrics, history, bool(info.split["leaky"]))
+        passing = (CHECKPOINT, TRAINING, LOCK)
+        files = {file.name: _sha256(file) for file in sorted(work.iterdir()) if file.name not in passing}
         said: dict[str, Any] = {**asdict(info), "files": files}
-        said = {"audiospec_run": FORMAT_VERSION, **said, "digest": digest(said)}
-        (partial / RUN).write_text(json.dumps(said, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.rename(partial, path)
-    except AudiospecError:
-        raise
-    except OSError as error:
-        raise RunError(f"cannot write run {path}: {error.strerror}; choose another --out") from error
-    finally:
-        if partial.exists():
-            shutil.rmtree(partial)
+        _write_json(work / RUN, {"audiospec_run": FORMAT_VERSION, **said, "digest": digest(said)})
+        _remove(work / CHECKPOINT)
+        _remove(work / TRAINING)
+        os.rename(work, path)
+        _remove(path / LOCK)
     return Run(path)
+
+
+def write_history(work: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write ``history.csv`` into a folder."""
+    text = io.StringIO()
+    if history:
+        writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    with writing(work):
+        (work / HISTORY).write_text(text.getvalue(), encoding="utf-8")
 
 
 def require_free(path: Path) -> None:
@@ -213,13 +315,22 @@ def require_free(path: Path) -> None:
         raise RunError(f"{path} exists already: choose another --out")
 
 
-def _table(history: Sequence[dict[str, float]]) -> str:
-    text = io.StringIO()
-    if history:
-        writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-    return text.getvalue()
+def _write_json(file: Path, value: Any) -> None:
+    file.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but the lock."""
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sha256(file: Path) -> str:

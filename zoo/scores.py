@@ -141,14 +141,12 @@ def _score(
     matrix = parts.sum(0).reshape(count, count)
     resampled = (weights @ parts).reshape(-1, count, count)
     tails = 100 * (1 - COVERAGE) / 2, 100 * (1 + COVERAGE) / 2
-    intervals = [
-        tuple(np.percentile(measure(resampled), tails).tolist()) for measure in (_accuracy, _macro_f1)
-    ]
+    intervals = [tuple(np.percentile(measure(resampled), tails).tolist()) for measure in (accuracy, macro_f1)]
     right, there, said = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
     return Score(
         count=len(truth),
-        accuracy=float(_accuracy(matrix[None])[0]),
-        macro_f1=float(_macro_f1(matrix[None])[0]),
+        accuracy=float(accuracy(matrix[None])[0]),
+        macro_f1=float(macro_f1(matrix[None])[0]),
         accuracy_interval=intervals[0],
         macro_f1_interval=intervals[1],
         per_class={
@@ -164,13 +162,13 @@ def _score(
     )
 
 
-def _accuracy(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
+def accuracy(matrices: NDArray[Any]) -> NDArray[np.float64]:
     """Accuracy of confusion matrices (n, classes, classes)."""
-    accuracy: NDArray[np.float64] = np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))
-    return accuracy
+    shares: NDArray[np.float64] = np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))
+    return shares
 
 
-def _macro_f1(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
+def macro_f1(matrices: NDArray[Any]) -> NDArray[np.float64]:
     """Macro F1 of confusion matrices (n, classes, classes)."""
     right = np.diagonal(matrices, axis1=1, axis2=2)
     both = matrices.sum(1) + matrices.sum(2)

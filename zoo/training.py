@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -12,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from audiospec import __version__
-from audiospec.errors import ModelError
-from audiospec.split import Split, split
+from audiospec.errors import ModelError, RunError
+from audiospec.spec import digest
+from audiospec.split import SIDES, Split, split
 from audiospec.stores.base import FeatureStore, View, choices, matching, open_store
 from audiospec.zoo.base import INPUTS, Model, Progress, Rows, input_of, models
-from audiospec.zoo.runs import Run, RunInfo, require_free, write_run
+from audiospec.zoo.runs import RUN, Run, RunInfo, training_folder, write_history, write_run
 from audiospec.zoo.scores import Scores, score
 
-#: Rows that a model predicts at a time.
-BATCH = 4096
+#: Bytes of rows that are in memory at a time while they are scored.
+BATCH = 256 << 20
 
 
 def train(
@@ -33,6 +36,8 @@ def train(
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
     out: Path | str | None = None,
+    runs: Path | str = "runs",
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Train a model of the zoo on a view, score it, and write its run.
@@ -54,9 +59,15 @@ def train(
     classes : sequence of str or None
         Labels to tell apart. None: all of the view.
     out : path or None
-        The run's folder. None: ``runs/MODEL-VIEW-SPLIT-SEED`` in the current folder.
+        The run's folder. None: the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … in `runs` that is
+        free, or with `resume` this very training's.
+    runs : path
+        Folder of the runs.
+    resume : bool
+        Whether to return the run if it is there, and to go on with its training if that was killed: the run
+        is the same as if it had never stopped, but for the seconds. Without it, what was killed is an error.
     progress : callable or None
-        Called after each epoch.
+        Called after each epoch, with what ``history.csv`` says of it.
 
     Returns
     -------
@@ -71,33 +82,58 @@ def train(
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
     made = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
-    path = Path(out) if out is not None else Path("runs") / run_name(model, view, strategy, seed)
-    require_free(path)  # before hours of training, not after them
     names = sorted(set(view.labels[made.train].astype(str).tolist()))
-    sides = {side: Rows(view, getattr(made, side), names) for side in ("train", "valid", "test")}
-    began = time.monotonic()
-    trained = cls(chosen, view.info.row_shape, names)
-    history = trained.fit(sides["train"], sides["valid"], seed=seed, progress=progress)
-    seconds = time.monotonic() - began
-    metrics = {side: evaluate_rows(trained, sides[side], seed).to_dict() for side in ("test", "train")}
-    info = RunInfo(
-        model=model,
-        settings=dataclasses.asdict(chosen),
-        classes=names,
-        row_shape=list(view.info.row_shape),
-        spec=view.spec.to_dict(),
-        chunking=view.chunking.to_dict(),
-        dataset=view.store.dataset,
-        store=str(view.store.path),
-        view=view.name,
-        split=_described(made, sides, shares or cls.shares),
-        seed=seed,
-        parameters=trained.parameters,
-        seconds=seconds,
-        versions=_versions(),
-        date=datetime.date.today().isoformat(),
+    sides = {side: Rows(view, getattr(made, side), names) for side in SIDES}
+    said: dict[str, Any] = {
+        "model": model,
+        "settings": dataclasses.asdict(chosen),
+        "classes": names,
+        "row_shape": list(view.info.row_shape),
+        "spec": view.spec.to_dict(),
+        "chunking": view.chunking.to_dict(),
+        "dataset": view.store.dataset,
+        "split": _described(made, sides, shares or cls.shares),
+        "seed": seed,
+    }
+    path = (
+        Path(out)
+        if out is not None
+        else _place(Path(runs), run_name(model, view, strategy, seed), said, resume)
     )
-    return write_run(path, info, trained, metrics, history)
+    if resume and (path / RUN).exists():
+        run = Run(path)
+        if not run.says(said):
+            raise RunError(f"{path} is the run of another training: choose another --out")
+        return run
+    with training_folder(path, said, resume) as work:
+        history: list[dict[str, float]] = []
+
+        def note(entry: dict[str, float]) -> None:
+            history.append(entry)
+            write_history(work, history)
+            if progress is not None:
+                progress(entry)
+
+        began = time.monotonic()
+        trained = cls(chosen, view.info.row_shape, names)
+        whole = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=note)
+        # Those of the epochs before a kill count, too.
+        seconds = sum(entry.get("seconds", 0.0) for entry in whole) or time.monotonic() - began
+        metrics = {
+            side: evaluate_rows(trained, sides[side], seed).to_dict()
+            for side in ("test", "train", "valid")
+            if len(sides[side])
+        }
+        info = RunInfo(
+            **said,
+            store=str(view.store.path),
+            view=view.name,
+            parameters=trained.parameters,
+            seconds=seconds,
+            versions=_versions(),
+            date=datetime.date.today().isoformat(),
+        )
+        return write_run(path, work, info, trained, metrics, whole)
 
 
 def run_name(model: str, view: View, strategy: str, seed: int) -> str:
@@ -106,14 +142,22 @@ def run_name(model: str, view: View, strategy: str, seed: int) -> str:
 
 
 def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Scores:
-    """Score a model on rows, read a batch at a time."""
+    """Score a model on rows, some of which are in memory at a time."""
     import numpy as np
 
     parts = []
-    for first in range(0, len(rows), BATCH):
-        part = rows.view.read(rows.numbers[first : first + BATCH]).astype(np.float32)
+    step = max(1, BATCH // (4 * math.prod(rows.view.info.row_shape)))
+    for first in range(0, len(rows), step):
+        part = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
         parts.append(model.predict_proba(part))
     return score(np.concatenate(parts), rows.targets, rows.tracks, rows.classes, seed=seed)
+
+
+def content_digest(view: View, made: Split) -> str:
+    """SHA-256 of the checksums of a split's rows, in whatever order a store has them."""
+    numbers = [getattr(made, side) for side in SIDES]
+    sums = sorted(int(value) for part in numbers for value in view.rows["checksum"][part])
+    return digest(sums)
 
 
 def find_view(model: str, store: FeatureStore, chunk: float | None = None, name: str | None = None) -> View:
@@ -169,6 +213,17 @@ def find_store(folder: Path) -> FeatureStore:
     return open_store(stores[0])
 
 
+def _place(runs: Path, name: str, said: Mapping[str, Any], resume: bool) -> Path:
+    """The first path of a name that is free, or that is this very training's."""
+    for number in itertools.count(1):
+        path = runs / (name if number == 1 else f"{name}.{number}")
+        if not path.exists():
+            return path
+        if resume and (path / RUN).exists() and Run(path).says(said):
+            return path
+    raise AssertionError
+
+
 def _check_input(name: str, cls: type[Model], view: View) -> None:
     if input_of(view.spec) != cls.input:
         raise ModelError(
@@ -183,6 +238,7 @@ def _described(made: Split, sides: Mapping[str, Rows], shares: Sequence[float]) 
         "leaky": made.leaky,
         "shares": list(shares),
         "digest": made.digest,
+        "content": content_digest(sides["train"].view, made),
         "sides": {
             side: {"rows": len(rows), "tracks": len(set(rows.tracks.tolist()))}
             for side, rows in sides.items()
@@ -191,5 +247,5 @@ def _described(made: Split, sides: Mapping[str, Rows], shares: Sequence[float]) 
 
 
 def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "scikit-learn", "skops")
+    names = ("torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
     return {"audiospec": __version__, **{name: version(name) for name in names}}

@@ -172,6 +172,8 @@ class ModelContract:
         The model's name in the registry.
     settings : mapping
         Parameters that make it quick to train.
+    learning : mapping
+        Parameters, besides those, that make it learn an easy task.
     shapes : tuple of tuple of int, or None
         Shapes of rows to train on; the last one is that of most tests. None: `SHAPES` of its input.
     few, many : int
@@ -182,6 +184,7 @@ class ModelContract:
 
     name: ClassVar[str]
     settings: ClassVar[Mapping[str, Any]] = {}
+    learning: ClassVar[Mapping[str, Any]] = {}
     shapes: ClassVar[tuple[tuple[int, ...], ...] | None] = None
     few: ClassVar[int] = 3
     many: ClassVar[int] = 40
@@ -234,8 +237,12 @@ class ModelContract:
         targets = np.tile(np.arange(classes), per_class)
         noise = np.random.default_rng([seed, classes]).normal(0, 1, (len(targets), *shape))
         values = ((pattern + stair)[targets] + noise).astype(np.float32)
-        view = _MemoryView(values, [names[target] for target in targets])
-        return Rows(view, np.arange(len(view)), names)
+        return self.rows(values, [names[target] for target in targets])
+
+    def rows(self, values: NDArray[np.float32], labels: Sequence[str]) -> Rows:
+        """Return rows in memory, each of a track of its own, with those labels."""
+        view = _MemoryView(values, labels)
+        return Rows(view, np.arange(len(view)), sorted(set(labels)))
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
         """Return a model trained on those rows, and validated on a few of them."""
@@ -363,7 +370,7 @@ class ModelContract:
 
     def test_learns_an_easy_task(self) -> None:
         """Held-out rows of well-separated classes are told apart."""
-        model = self.fitted(self.task(per_class=self.many))
+        model = self.fitted(self.task(per_class=self.many), **self.learning)
         unseen = self.task(per_class=20, seed=1)
         right = self.check(model, unseen.read()).argmax(1) == unseen.targets
         assert right.mean() > 0.9

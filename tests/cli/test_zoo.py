@@ -110,10 +110,80 @@ def test_predict_names_what_it_hears_and_what_it_cannot(
 
 def test_models_lists_each_with_its_parameters(call) -> None:
     done = call("models")
-    assert [line.split()[0] for line in done.out.splitlines()] == models.names()
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["model", "reads", "parameters", "what", "it", "is"]
+    assert [line.split()[0] for line in lines[1:]] == models.names()
+    for line in lines[1:]:
+        name = line.split()[0]
+        assert line.split()[1] == models[name].input
+        assert line.endswith(models.summary(name))
     done = call("models", "rf")
     assert "  trees" in done.out
     assert "0.8 to train, 0 to validate, 0.2 to test" in done.out
+
+
+def test_a_model_tells_its_layers(call) -> None:
+    done = call("models", "crnn-base", "--chunk", 1, "--classes", 4)
+    lines = [line.split("  ") for line in done.out.splitlines()]
+    rows = {
+        parts[1]: [part.strip() for part in parts[2:] if part.strip()] for parts in lines if len(parts) > 3
+    }
+    assert rows["convolutions.0"] == ["Conv2d", "64 × 192 × 87", "640"]  # 64 · (3 · 3 + 1)
+    assert rows["convolutions.18"] == ["MaxPool2d", "128 × 2 × 6"]
+    assert rows["recurrent.dense"] == ["Linear", "4", "132"]  # 4 · (32 + 1)
+    assert "for chunks of 1 s (192 × 87) and 4 classes: 405,252 parameters" in done.out
+
+
+def test_predict_says_how_right_it_was(trained: Path, sounds: Path, call, tmp_path: Path) -> None:
+    truth = tmp_path / "labels.csv"
+    audio = sounds / "audio"
+    named = [("high", "high/00"), ("low", "high/01"), ("low", "low/05"), ("thunder", "low/06")]
+    truth.write_text("path,label\n" + "".join(f"{audio / name}.wav,{label}\n" for label, name in named))
+    done = call("predict", trained, "--truth", truth)
+    assert (done.status, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["file", "prediction", "chunks", "truth"]
+    assert sorted(line.split()[-1] for line in lines[1:5]) == ["high", "low", "low", "thunder"]
+    assert lines[5].startswith("3 of 4 files with a label of the run: accuracy 66.7 (")
+    done = call("predict", trained, audio / "low" / "05.wav", "--truth", truth, "--json")
+    said = [json.loads(line) for line in done.out.splitlines()]
+    assert [line["event"] for line in said] == ["prediction", "score"]
+    assert (said[1]["count"], said[1]["accuracy"]) == (1, 1)
+    done = call("predict", trained, audio / "low" / "06.wav", "--truth", truth)
+    assert done.status == 2
+    assert "no file that was predicted has a label of the run (high, low, middle)" in done.err
+    done = call("predict", trained)
+    assert done.status == 2
+    assert "expected audio files, or --truth" in done.err
+
+
+def test_resume_trains_what_is_missing(sounds: Path, call, tmp_path: Path) -> None:
+    how = (
+        "train",
+        "rf",
+        "--set",
+        "trees=5",
+        "--store",
+        sounds / "sounds.zarr",
+        "--out",
+        tmp_path,
+        "--resume",
+    )
+    done = call(*how, "--json")
+    (first,) = tmp_path.iterdir()
+    before = (first / "run.json").stat().st_mtime_ns
+    done = call(*how, "--seeds", 2)
+    assert (done.status, done.err) == (0, "")
+    assert len(list(tmp_path.iterdir())) == 2
+    assert (first / "run.json").stat().st_mtime_ns == before
+    # Another training of the same name has a folder of its own.
+    done = call("train", "rf", "--set", "trees=6", *how[4:])
+    assert done.status == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        first.name,
+        f"{first.name[:-1]}1",
+        f"{first.name}.2",
+    }
 
 
 @pytest.mark.parametrize(
@@ -127,6 +197,8 @@ def test_models_lists_each_with_its_parameters(call) -> None:
         (("svm", "--shares", "1,2"), "three shares"),
         (("svm", "--shares", "a"), "expected three numbers with commas; got 'a'"),
         (("svm", "--classes", "high"), "one class (high): expected at least two"),
+        (("svm", "--epochs", "3"), "model 'svm' has no parameter 'epochs'"),
+        (("crnn-base",), "no view that crnn-base can read as asked for (it reads spectrogram)"),
         (("svm", "--chunk", "7"), "no view that svm can read"),
         (("knn-1", "--set", "k=1000"), "parameter k must be from 1 to the 54 training rows; got 1000"),
     ],

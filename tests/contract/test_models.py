@@ -68,6 +68,18 @@ class TestCrnnLarge(TestCrnnBase):
     name = "crnn-large"
 
 
+class TestResnet18Gru(TestCrnnBase):
+    name = "resnet18-gru"
+    # Its ImageNet weights would have to be downloaded.
+    settings = {**TestCrnnBase.settings, "weights": "none"}  # noqa: RUF012
+    learning = {"epochs": 8}  # noqa: RUF012
+
+
+class TestEfficientnetLite0Gru(TestCrnnBase):
+    name = "efficientnet-lite0-gru"
+    learning = {"epochs": 8}  # noqa: RUF012
+
+
 class TestSvm(ModelContract):
     name = "svm"
 

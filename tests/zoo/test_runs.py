@@ -20,7 +20,7 @@ from audiospec.stores.base import View
 from audiospec.testing.models import pickles_in
 from audiospec.zoo.card import model_card
 from audiospec.zoo.prediction import predict
-from audiospec.zoo.runs import FORMAT_VERSION, Run, write_run
+from audiospec.zoo.runs import FORMAT_VERSION, Run, training_folder, write_run
 from audiospec.zoo.training import train
 
 MakeTable = Callable[..., View]
@@ -74,7 +74,8 @@ def test_a_run_may_be_moved_and_written_again(run: Run, table: View, tmp_path: P
     moved = Run(tmp_path / "elsewhere")
     rows = table.read()
     assert np.array_equal(moved.model().predict_proba(rows), run.model().predict_proba(rows))
-    again = write_run(tmp_path / "again", run.info, run.model(), run.metrics, [])
+    with training_folder(tmp_path / "again", {}, resume=False) as work:
+        again = write_run(tmp_path / "again", work, run.info, run.model(), run.metrics, [])
     assert again.info == run.info
     for name in ("card.md", "metrics.json", "history.csv"):
         assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
@@ -86,8 +87,11 @@ def test_files_beside_those_of_the_run_are_no_harm(copy: Path, run: Run) -> None
 
 
 def test_nothing_that_is_not_finite_is_written(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_run(tmp_path / "run", run.info, run.model(), {**run.metrics, "x": float("nan")}, [])
+    with (
+        pytest.raises(ValueError, match="not JSON compliant"),
+        training_folder(tmp_path / "run", {}, resume=False) as work,
+    ):
+        write_run(tmp_path / "run", work, run.info, run.model(), {**run.metrics, "x": float("nan")}, [])
     assert not list(tmp_path.iterdir())
 
 

@@ -131,7 +131,9 @@ def test_where_a_run_goes(table: View, tmp_path: Path, monkeypatch: pytest.Monke
 class Epochs(Lr):
     """lr, with a history."""
 
-    def fit(self, train: Rows, valid: Rows, *, seed: int, progress: Any = None) -> list[dict[str, float]]:
+    def fit(
+        self, train: Rows, valid: Rows, *, seed: int, work: Any = None, progress: Any = None
+    ) -> list[dict[str, float]]:
         super().fit(train, valid, seed=seed)
         history = [{"epoch": epoch, "loss": 1 / epoch} for epoch in (1, 2, 3)]
         for entry in history:
@@ -221,7 +223,7 @@ train("lr", open_store(sys.argv[1]).view(sys.argv[2]), out=sys.argv[3])
     assert subprocess.run(command, capture_output=True, check=False).returncode == -9
     assert not (tmp_path / "run").exists()
     for left in tmp_path.iterdir():
-        assert left.name.endswith(".partial")
+        assert left.name == "run.training"
         with pytest.raises(RunError, match="no run at"):
             Run(left)
     assert train("lr", table, out=tmp_path / "run").metrics["test"]
@@ -229,7 +231,7 @@ train("lr", open_store(sys.argv[1]).view(sys.argv[2]), out=sys.argv[3])
 
 def test_a_place_that_cannot_be_written(table: View, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"cannot write run .*choose another --out") as caught:
+    with pytest.raises(RunError, match=r"cannot write .*choose another --out") as caught:
         train("lr", table, out=tmp_path / "file" / "run")
     one_line(caught.value)
 
@@ -368,7 +370,7 @@ class Centre(Model):
     class Settings(ModelSettings):
         sharpness: float = 1.0
 
-    def fit(self, train, valid, *, seed, progress=None):
+    def fit(self, train, valid, *, seed, work=None, progress=None):
         rows = train.read()
         self.means = np.stack([rows[train.targets == n].mean(0) for n in range(len(self.classes))])
         return []

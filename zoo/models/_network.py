@@ -1,15 +1,14 @@
-"""What the spectrogram models share: a network, trained by Lightning, kept as safetensors."""
+"""What the spectrogram models share: a network, how it is trained, its weights as safetensors."""
 
 from __future__ import annotations
 
-import logging
-import warnings
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,12 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
-from audiospec.zoo.base import Model, ModelSettings, Progress, Rows
+from audiospec.zoo.base import Layer, Model, ModelSettings, Progress, Rows
 
 FILE = "model.safetensors"
-
-#: Rows of a view up to so many bytes are read once and kept; more are read batch by batch.
-IN_MEMORY = 2 << 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,21 +32,34 @@ class NetworkSettings(ModelSettings):
     patience : int
         Epochs without a lower validation loss after which training stops; the best epoch is kept.
     batch : int
-        Rows in a step.
+        Rows in a step, of all devices together.
     learning_rate : float
         Of Adam; above 0.
-    dropout : float
-        Share of values that each block drops while it learns, 0 to below 1.
+    class_weights : bool
+        Whether a class counts the more in the loss the fewer rows it has.
+    mask_mel, mask_time : float
+        Largest share of a row's mel bins, and of its frames, that SpecAugment hides while it learns, 0 to 1.
+    mixup : float
+        Alpha of the Beta distribution by which rows are mixed while it learns; 0 for none, 0.2 is usual.
     device : "auto", "cpu" or "cuda"
-        ``"auto"`` takes a GPU if there is one, else the CPU.
+        ``"auto"`` takes a GPU if there is one, else the CPU. A GPU trains in bfloat16.
+    devices : int
+        Processes that share each step, each with a GPU of its own, or with its part of the CPU.
+    tensorboard : bool
+        Whether to write the history for TensorBoard, too.
     """
 
     epochs: int = 100
     patience: int = 10
     batch: int = 16
     learning_rate: float = 1e-3
-    dropout: float = 0.1
+    class_weights: bool = False
+    mask_mel: float = 0.0
+    mask_time: float = 0.0
+    mixup: float = 0.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,10 +68,17 @@ class NetworkSettings(ModelSettings):
             ("patience", self.patience >= 1, "at least 1"),
             ("batch", self.batch >= 1, "at least 1"),
             ("learning_rate", self.learning_rate > 0, "above 0"),
-            ("dropout", 0 <= self.dropout < 1, "from 0 to below 1"),
+            ("mask_mel", 0 <= self.mask_mel <= 1, "from 0 to 1"),
+            ("mask_time", 0 <= self.mask_time <= 1, "from 0 to 1"),
+            ("mixup", self.mixup >= 0, "at least 0"),
+            ("devices", self.devices >= 1, "at least 1"),
         ):
             if not fine:
                 raise ModelError(f"parameter {name} must be {expected}; got {getattr(self, name)!r}")
+
+    def cuda(self) -> bool:
+        """Whether to use a GPU."""
+        return self.device != "cpu" and torch.cuda.is_available()
 
 
 class NetworkModel(Model):
@@ -78,50 +94,48 @@ class NetworkModel(Model):
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """Make the network, not yet trained."""
+        """Make the network, with random weights."""
+
+    def prepare(self, net: nn.Module) -> None:
+        """Change a new network before it is trained; one that starts from others' weights takes them here."""
 
     def fit(
-        self, train: Rows, valid: Rows, *, seed: int, progress: Progress | None = None
+        self,
+        train: Rows,
+        valid: Rows,
+        *,
+        seed: int,
+        work: Path | None = None,
+        progress: Progress | None = None,
     ) -> list[dict[str, float]]:
         """Train until the validation loss has not fallen for `patience` epochs."""
         if not len(valid):
             raise ModelError(
                 "there are no validation rows to stop by: give them a share, such as 0.8, 0.1, 0.1 (--shares)"
             )
-        import lightning.pytorch as lightning
-        from lightning.pytorch.callbacks import EarlyStopping
+        self._check_devices()
+        from audiospec.zoo.models._training import train_network
 
-        settings = self.settings
-        lightning.seed_everything(seed, workers=False, verbose=False)
-        self.net = self.network()
-        epochs = _epochs(progress)
-        cuda = settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-        with _quiet():
-            trainer = lightning.Trainer(
-                accelerator="gpu" if cuda else "cpu",
-                devices=1,
-                precision="bf16-mixed" if cuda else "32-true",
-                max_epochs=settings.epochs,
-                callbacks=[epochs, EarlyStopping("valid_loss", patience=settings.patience)],
-                deterministic=True,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                num_sanity_val_steps=0,
+        with ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng())
+            folder = work or Path(stack.enter_context(TemporaryDirectory()))
+            torch.manual_seed(seed)
+            self.net = self.network()
+            self.prepare(self.net)
+            history = train_network(
+                self.net, train, valid, self.settings, seed=seed, work=folder, progress=progress
             )
-            batches = (_Batches(train, settings.batch, seed), _Batches(valid, settings.batch, None))
-            trainer.fit(_task(self.net, settings.learning_rate), *batches)
-        self.net.cpu().load_state_dict(epochs.best)
-        self.net.eval()
-        return list(epochs.history)
+        self._settle()
+        return history
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Softmax of the network's logits."""
         found = [np.zeros((0, len(self.classes)))]
+        device = self._device()
         with torch.inference_mode():
             for first in range(0, len(rows), self.settings.batch):
-                logits = self.net(torch.from_numpy(rows[first : first + self.settings.batch].copy()))
+                part = torch.from_numpy(rows[first : first + self.settings.batch].copy())
+                logits = self.net(part.to(device)).cpu()
                 found.append(logits.double().softmax(-1).numpy())
         return np.concatenate(found)
 
@@ -129,7 +143,7 @@ class NetworkModel(Model):
         """Write the weights as safetensors."""
         from safetensors.torch import save_file
 
-        weights = {name: value.contiguous() for name, value in self.net.state_dict().items()}
+        weights = {name: value.cpu().contiguous() for name, value in self.net.state_dict().items()}
         save_file(weights, folder / FILE)
 
     def load(self, folder: Path) -> None:
@@ -143,112 +157,46 @@ class NetworkModel(Model):
         except Exception as error:  # safetensors' own errors, and torch's about names and shapes
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{folder / FILE} cannot be read ({reason}): train again") from error
-        self.net.eval()
+        self._settle()
 
     @property
     def parameters(self) -> int:
         """Count of the weights."""
         return sum(weights.numel() for weights in self.net.parameters())
 
+    def layers(self) -> list[Layer]:
+        """Layers of a network that has learnt nothing, as a row goes through them."""
+        net = self.network().eval()
+        found: list[Layer] = []
 
-class _Batches:
-    """Batches (rows, targets) of some rows of a view; in a new order each epoch if there is a seed."""
+        def note(name: str) -> Callable[..., None]:
+            def hook(layer: nn.Module, _: object, out: Tensor | tuple[Tensor, ...]) -> None:
+                shape = tuple((out if isinstance(out, Tensor) else out[0]).shape[1:])
+                count = sum(weights.numel() for weights in layer.parameters())
+                found.append(Layer(name, type(layer).__name__, shape, count))
 
-    def __init__(self, rows: Rows, batch: int, seed: int | None) -> None:
-        self.rows = rows
-        self.batch = batch
-        self.order = None if seed is None else np.random.default_rng(seed)
-        size = len(rows) * rows.view.info.row_bytes
-        self.kept = rows.view.read(rows.numbers) if size <= IN_MEMORY else None
-        self.targets = torch.from_numpy(rows.targets)
+            return hook
 
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch)
+        for name, layer in net.named_modules():
+            if not list(layer.children()):
+                layer.register_forward_hook(note(name))
+        with torch.inference_mode():
+            net(torch.zeros(1, *self.row_shape))
+        return found
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self.rows)
-        order = np.arange(count) if self.order is None else self.order.permutation(count)
-        for first in range(0, count, self.batch):
-            chosen = order[first : first + self.batch]
-            kept = self.kept
-            rows = kept[chosen] if kept is not None else self.rows.view.read(self.rows.numbers[chosen])
-            yield torch.from_numpy(rows).float(), self.targets[torch.from_numpy(chosen)]
+    def _settle(self) -> None:
+        """Put the network where it predicts, and let it predict."""
+        self.net.to(self._device()).eval()
 
+    def _device(self) -> str:
+        return "cuda" if self.settings.cuda() else "cpu"
 
-def _task(net: nn.Module, learning_rate: float) -> Any:
-    """The Lightning module: the steps of training and validation."""
-    import lightning.pytorch as lightning
-
-    class Task(lightning.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net
-
-        def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-            return self._step(batch, "train")
-
-        def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-            return self._step(batch, "valid")
-
-        def _step(self, batch: tuple[Tensor, Tensor], side: str) -> Tensor:
-            rows, targets = batch
-            logits = self.net(rows)
-            loss = nn.functional.cross_entropy(logits.float(), targets)
-            if not loss.isfinite():
-                raise ModelError(
-                    f"the {side} loss is not finite in epoch {self.current_epoch}: lower learning_rate, or "
-                    "look at the features (`audiospec store verify`)"
-                )
-            right = (logits.argmax(-1) == targets).float().mean()
-            for name, value in (("loss", loss), ("accuracy", right)):
-                self.log(f"{side}_{name}", value, on_epoch=True, on_step=False, batch_size=len(targets))
-            return loss
-
-        def configure_optimizers(self) -> torch.optim.Optimizer:
-            return torch.optim.Adam(self.net.parameters(), lr=learning_rate)
-
-    return Task()
-
-
-def _epochs(progress: Progress | None) -> Any:
-    """The callback that keeps each epoch's losses and accuracies, and the weights of the best."""
-    import lightning.pytorch as lightning
-
-    class Epochs(lightning.Callback):
-        def __init__(self) -> None:
-            self.history: list[dict[str, float]] = []
-            self.least = float("inf")
-            self.best: dict[str, Tensor] = {}
-
-        def on_validation_end(self, trainer: Any, module: Any) -> None:
-            loss = float(trainer.callback_metrics["valid_loss"])
-            if loss < self.least:
-                self.least = loss
-                weights = module.net.state_dict()
-                self.best = {name: value.detach().cpu().clone() for name, value in weights.items()}
-
-        def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-            found = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
-            self.history.append({"epoch": float(trainer.current_epoch), **found})
-            if progress is not None:
-                progress(self.history[-1])
-
-    return Epochs()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning without what it says of devices and workers, and without a trace in torch's settings."""
-    loggers = [logging.getLogger(f"lightning{part}") for part in ("", ".pytorch", ".fabric")]
-    levels = [logger.level for logger in loggers]
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        torch.use_deterministic_algorithms(deterministic)
+    def _check_devices(self) -> None:
+        settings = self.settings
+        there = torch.cuda.device_count()
+        if settings.device == "cuda" and not settings.cuda():
+            raise ModelError("there is no CUDA device here: leave out device=cuda")
+        if settings.cuda() and settings.devices > there:
+            raise ModelError(
+                f"parameter devices must be at most {there}, the GPUs here; got {settings.devices}"
+            )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.base import Model, Progress, Rows
+from audiospec.zoo.base import Layer, Model, Progress, Rows
 
 FILE = "model.skops"
 
@@ -32,7 +32,13 @@ class SklearnModel(Model):
         """Make the classifier, not yet fitted."""
 
     def fit(
-        self, train: Rows, valid: Rows, *, seed: int, progress: Progress | None = None
+        self,
+        train: Rows,
+        valid: Rows,
+        *,
+        seed: int,
+        work: Path | None = None,
+        progress: Progress | None = None,
     ) -> list[dict[str, float]]:
         """Fit the pipeline; validation rows are not used."""
         from sklearn.pipeline import make_pipeline
@@ -118,3 +124,12 @@ class SklearnModel(Model):
     def parameters(self) -> int:
         """0: scikit-learn's models count in other ways."""
         return 0
+
+    def layers(self) -> list[Layer]:
+        """Scaling, then the classifier."""
+        columns = 2 * self.row_shape[0]  # a mean and a deviation for each
+        estimator = type(self.estimator(0)).__name__
+        return [
+            Layer("scaling", "StandardScaler", self.row_shape, columns),
+            Layer("classifier", estimator, (len(self.classes),), 0),
+        ]

@@ -1,20 +1,13 @@
-"""crnn-base: four convolutions of 64 to 128 filters and two GRU layers (Nasrullah and Zhao 2019)."""
+"""crnn-base: four convolutions of 64 to 128 filters and two GRU layers (the study's base CRNN)."""
 
 from __future__ import annotations
 
-from torch import nn
-
 from audiospec.zoo.base import models
-from audiospec.zoo.models._crnn import Block, Crnn
-from audiospec.zoo.models._network import NetworkModel
-
-BLOCKS = (Block(64, (2, 2)), Block(128, (4, 2)), Block(128, (4, 2)), Block(128, (4, 2)))
+from audiospec.zoo.models._crnn import Block, CrnnModel
 
 
 @models.register
-class CrnnBase(NetworkModel):
+class CrnnBase(CrnnModel):
     """The study's base CRNN: filters 64, 128, 128, 128; pools (mel, time) of (2, 2) and three of (4, 2)."""
 
-    def network(self) -> nn.Module:
-        """Make the network."""
-        return Crnn(self.row_shape[0], BLOCKS, len(self.classes), dropout=self.settings.dropout)
+    blocks = (Block(64, (2, 2)), Block(128, (4, 2)), Block(128, (4, 2)), Block(128, (4, 2)))

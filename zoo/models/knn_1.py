@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from audiospec.errors import ModelError
@@ -30,14 +31,20 @@ class Knn1(SklearnModel):
         weights: Literal["uniform", "distance"] = "uniform"
 
     def fit(
-        self, train: Rows, valid: Rows, *, seed: int, progress: Progress | None = None
+        self,
+        train: Rows,
+        valid: Rows,
+        *,
+        seed: int,
+        work: Path | None = None,
+        progress: Progress | None = None,
     ) -> list[dict[str, float]]:
         """Keep the training rows."""
         if not 1 <= self.settings.k <= len(train):
             raise ModelError(
                 f"parameter k must be from 1 to the {len(train)} training rows; got {self.settings.k}"
             )
-        return super().fit(train, valid, seed=seed, progress=progress)
+        return super().fit(train, valid, seed=seed, work=work, progress=progress)
 
     def estimator(self, seed: int) -> Any:
         """Make the classifier; nothing in it is random."""
