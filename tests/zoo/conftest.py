@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import audiospec
+from audiospec.spec import digest
 from audiospec.stores.base import FeatureStore, View
 from audiospec.table import import_table
 from audiospec.testing.audio import noise, tone, write
@@ -23,6 +28,7 @@ TABULAR = audiospec.TabularSpec(
 MEL = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
 
 MakeTable = Callable[..., View]
+MakeRun = Callable[..., Run]
 
 
 def write_table(file: Path, tracks: dict[str, int], pieces: int = 3, apart: float = 1.5) -> Path:
@@ -97,3 +103,70 @@ def mel(store: FeatureStore) -> View:
 def run(table: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run of lr on `table`."""
     return train("lr", table, out=tmp_path_factory.mktemp("runs") / "lr")
+
+
+@pytest.fixture(scope="module")
+def make_run(run: Run) -> MakeRun:
+    """Write a run like `run`, but with any scores and any `RunInfo`, and with digests that fit.
+
+    make_run(path, 0.8, chunk=0.7, strategy="random", seed=1, …) or make_run(path, metrics={…}, …)
+    """
+
+    def make(
+        path: Path,
+        f1: float = 0.8,
+        *,
+        chunk: float | None = None,
+        spread: float = 0.05,
+        strategy: str = "track",
+        tracks: int = 30,
+        history: str = "",
+        metrics: Any = None,
+        **changes: Any,
+    ) -> Run:
+        if metrics is None:
+            classes = changes.get("classes", run.info.classes)
+            test = _scores(f1, f1 if chunk is None else chunk, spread, classes, tracks)
+            metrics = {"test": test, "train": _scores(0.99, 0.99, 0.01, classes, 90)}
+        sides = {
+            side: {"rows": 3 * count, "tracks": count}
+            for side, count in (("train", 90), ("valid", 0), ("test", tracks))
+        }
+        split = {**run.info.split, "strategy": strategy, "leaky": strategy == "random", "sides": sides}
+        shutil.copytree(run.path, path)
+        (path / "metrics.json").write_text(json.dumps(metrics))
+        (path / "history.csv").write_text(history)
+        said = {**json.loads((path / "run.json").read_text()), "split": split, **changes}
+        said.pop("digest")
+        version = said.pop("audiospec_run")
+        said["files"] = {
+            name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in said["files"]
+        }
+        (path / "run.json").write_text(json.dumps({"audiospec_run": version, **said, "digest": digest(said)}))
+        return Run(path)
+
+    return make
+
+
+def _scores(track: float, chunk: float, spread: float, classes: list[str], tracks: int) -> dict[str, Any]:
+    """Scores of one side, as `metrics.json` has them; errors go to the next class."""
+
+    def score(f1: float, count: int) -> dict[str, Any]:
+        each = count // len(classes)
+        wrong = round(each * (1 - f1))
+        confusion = (np.eye(len(classes), dtype=int) * (each - wrong)).tolist()
+        for number, row in enumerate(confusion):
+            row[(number + 1) % len(classes)] = wrong
+        interval = [max(0.0, f1 - spread), min(1.0, f1 + spread)]
+        values = {"precision": f1, "recall": f1, "f1": f1, "support": each}
+        return {
+            "count": count,
+            "accuracy": f1,
+            "macro_f1": f1,
+            "accuracy_interval": interval,
+            "macro_f1_interval": interval,
+            "per_class": dict.fromkeys(classes, values),
+            "confusion": confusion,
+        }
+
+    return {"chunk": score(chunk, 3 * tracks), "track": score(track, tracks)}

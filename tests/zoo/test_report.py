@@ -1,0 +1,291 @@
+"""The report: what is ranked with what, what is folded, what leaks, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audiospec.errors import RunError
+from audiospec.zoo.leaderboard import Task, tasks
+from audiospec.zoo.report import find_runs, write_report
+from audiospec.zoo.runs import Run
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture
+def make(make_run: Make, tmp_path: Path) -> Make:
+    """Make a run in ``tmp_path/runs``: make(0.8, name="a", …); see `make_run`."""
+
+    def make(f1: float = 0.8, *, name: str = "", **changes: Any) -> Run:
+        folder = tmp_path / "runs"
+        return make_run(folder / (name or f"run{len(list(folder.glob('*'))):03d}"), f1, **changes)
+
+    return make
+
+
+def write(runs: list[Run], folder: Path, **more: Any) -> str:
+    return write_report(runs, folder / "report.html", **more).read_text(encoding="utf-8")
+
+
+def only(runs: list[Run]) -> Task:
+    (task,) = tasks(runs)
+    return task
+
+
+def models(board: Any) -> list[str]:
+    return [entry.first.info.model for entry in board.entries]
+
+
+# --- what is ranked with what ------------------------------------------------------------------------------
+
+
+def test_the_best_by_track_is_first_whatever_the_order(make: Make) -> None:
+    runs = [make(0.7, chunk=0.9, model="a"), make(0.9, chunk=0.6, model="b"), make(0.8, model="c")]
+    for order in (runs, runs[::-1]):
+        (board,) = only(order).boards
+        assert models(board) == ["b", "c", "a"]
+        assert board.ranks == [1, 2, 3]
+
+
+def test_equal_scores_have_equal_ranks(make: Make) -> None:
+    (board,) = only([make(0.8, model="a"), make(0.8, model="b"), make(0.7, model="c")]).boards
+    assert board.ranks == [1, 1, 3]
+
+
+def test_a_tie_is_an_interval_that_overlaps_with_the_best(make: Make) -> None:
+    runs = [make(score, spread=0.05, model=f"{score}") for score in (0.5, 0.79, 0.81, 0.9)]
+    (board,) = only(runs).boards
+    assert models(board) == ["0.9", "0.81", "0.79", "0.5"]
+    assert board.tied == [False, True, False, False]
+
+
+def test_other_data_or_classes_are_another_task(make: Make) -> None:
+    runs = [
+        make(0.9, dataset="b"),
+        make(0.5, dataset="a"),
+        make(0.7, dataset="a", classes=["ant", "bee"]),
+        make(0.6, dataset="a"),
+    ]
+    found = tasks(runs)
+    assert [(task.dataset, len(task.classes)) for task in found] == [("a", 2), ("a", 3), ("b", 3)]
+    assert [len(task.boards[0].entries) for task in found] == [1, 1, 1]
+
+
+def test_leaky_runs_have_a_board_of_their_own_and_the_last(make: Make) -> None:
+    boards = only([make(0.99, strategy="random"), make(0.7), make(0.8, strategy="group")]).boards
+    assert [(board.strategy, board.leaky) for board in boards] == [
+        *(("group", False), ("track", False)),
+        ("random (leaky)", True),
+    ]
+
+
+def test_a_run_that_says_it_is_leaky_is_believed(make: Make) -> None:
+    split = {**make(0.5).info.split, "strategy": "fold-1", "leaky": True}
+    (board,) = only([make(0.9, split=split)]).boards
+    assert (board.strategy, board.leaky) == ("fold-1 (leaky)", True)
+
+
+def test_other_test_tracks_are_told(make: Make, tmp_path: Path) -> None:
+    alike = [make(0.9, model="a"), make(0.8, model="b")]
+    assert only(alike).boards[0].one_test
+    assert "Not all entries were tested on the same tracks" not in write(alike, tmp_path)
+    for other in (make(0.7, model="c", seed=1), make(0.7, model="c", tracks=15)):
+        assert not only([*alike, other]).boards[0].one_test
+        assert "Not all entries were tested on the same tracks" in write([*alike, other], tmp_path)
+    assert "tested on 15 to 30 tracks" in write([*alike, other], tmp_path)
+
+
+def test_a_list_of_tracks_or_a_fold_is_the_same_test_for_any_seed(make: Make) -> None:
+    for strategy in ("filtered", "fold-1"):
+        runs = [make(0.9, model="a", strategy=strategy), make(0.8, model="b", strategy=strategy, seed=7)]
+        (board,) = only(runs).boards
+        assert board.one_test
+
+
+# --- what is folded ----------------------------------------------------------------------------------------
+
+
+def test_seeds_of_a_configuration_are_one_entry(make: Make) -> None:
+    runs = [make(score, seed=seed) for seed, score in ((2, 0.9), (0, 0.6), (1, 0.6))]
+    (board,) = only(runs).boards
+    (entry,) = board.entries
+    assert entry.repeats == ["0", "1", "2"]
+    measure = entry.measure("track", "macro_f1")
+    assert measure == pytest.approx((0.7, 0.02**0.5, 0.65, 0.75))
+    assert entry.tested == [30]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"settings": {"C": 10.0}},
+        {"view": "other"},
+        {"strategy": "group"},
+        {"model": "other"},
+        {"chunking": {"seconds": 9.0, "hop": 9.0, "min_fill": 0.5}},
+    ],
+    ids=str,
+)
+def test_other_configurations_are_not_folded(make: Make, change: dict[str, Any]) -> None:
+    boards = only([make(0.8), make(0.8, seed=1, **change)]).boards
+    assert sum(len(board.entries) for board in boards) == 2
+
+
+def test_folds_of_a_dataset_are_one_entry(make: Make, tmp_path: Path) -> None:
+    runs = [make(0.5 + fold / 10, strategy=f"fold-{fold}") for fold in (3, 1, 2)]
+    (board,) = only(runs).boards
+    assert board.strategy == "fold-K"
+    assert board.entries[0].repeats == ["fold-1", "fold-2", "fold-3"]
+    assert "70.0 ± 8.2" in write(runs, tmp_path)
+
+
+def test_only_parameters_that_differ_are_on_the_board(make: Make, tmp_path: Path) -> None:
+    runs = [
+        make(0.8, settings={"C": c, "gamma": "scale"}, model="svm", strategy=strategy)
+        for c in (1.0, 10.0)
+        for strategy in ("track", "random")
+    ]
+    page = write(runs, tmp_path)
+    board = page[: page.index("<h2>Runs</h2>")]
+    assert "<bdi>C 10.0</bdi>" in board
+    assert "svm</bdi> (<bdi>C 1.0</bdi>) on " in board[board.index("Leakage gap") :]
+    assert "gamma" not in board
+    assert "gamma" in page
+
+
+# --- what leaks --------------------------------------------------------------------------------------------
+
+
+def test_the_leakage_gap_is_of_means_by_chunk_on_one_view(make: Make, tmp_path: Path) -> None:
+    runs = [
+        make(0.8, chunk=0.70, seed=0),
+        make(0.8, chunk=0.74, seed=1),
+        make(0.9, chunk=0.90, seed=0, strategy="random"),
+        make(0.9, chunk=0.60, strategy="random", view="elsewhere"),
+        make(0.9, chunk=0.60, model="without"),
+    ]
+    (gap,) = only(runs).gaps
+    assert gap.points == pytest.approx(18)
+    assert gap.clear
+    page = write(runs, tmp_path)
+    assert "a macro F1 of 90.0 by chunk" in page
+    assert "it has 72.0 (mean of 2 runs): leakage gap <strong>+18.0 points</strong>." in page
+
+
+def test_a_gap_within_the_intervals_is_told_as_such(make: Make, tmp_path: Path) -> None:
+    page = write([make(0.8), make(0.79, strategy="random")], tmp_path)
+    assert "<strong>−1.0 points</strong>, but the intervals overlap" in page
+
+
+def test_where_a_track_is_one_chunk_nothing_can_leak(make: Make, tmp_path: Path) -> None:
+    split = make(0.5).info.split
+    sides = {
+        side: {"rows": there["tracks"], "tracks": there["tracks"]} for side, there in split["sides"].items()
+    }
+    honest = make(0.8, split={**split, "sides": sides})
+    page = write([honest, make(0.9, strategy="random")], tmp_path)
+    assert "each track is one chunk here and nothing can leak" in page
+
+
+def test_the_same_runs_make_the_same_page(make: Make, tmp_path: Path) -> None:
+    runs = [
+        make(0.8, model="a", history="epoch,train_loss\n1,2\n"),
+        make(0.8, model="b"),
+        make(0.8, seed=1, strategy="random"),
+    ]
+    first = write(runs, tmp_path)
+    assert write([Run(run.path) for run in runs[::-1]], tmp_path) == first
+
+
+# --- what is found and what is refused ---------------------------------------------------------------------
+
+
+def test_runs_are_found_at_any_depth_and_once(make: Make, tmp_path: Path) -> None:
+    make(0.8, name="b")
+    make(0.7, name="deep/down/a")
+    make(0.7, name="killed.training")
+    make(0.7, name="written.training/inside")
+    (tmp_path / "runs" / "notes").mkdir()
+    folder = tmp_path / "runs"
+    found = find_runs([folder, folder / "b", str(folder / "killed.training")])
+    assert [run.path for run in found.runs] == [folder / "b", folder / "deep" / "down" / "a"]
+    assert (found.problems, found.unfinished) == ({}, 2)
+
+
+def test_a_damaged_run_is_listed_and_the_others_are_shown(make: Make, tmp_path: Path) -> None:
+    for name in ("good", "changed", "headless", "empty"):
+        make(0.8, name=name)
+    folder = tmp_path / "runs"
+    (folder / "changed" / "metrics.json").write_text("{}")
+    (folder / "headless" / "run.json").unlink()
+    (folder / "empty" / "run.json").write_text("")
+    found = find_runs([folder, tmp_path / "nothing"])
+    assert [run.path.name for run in found.runs] == ["good"]
+    assert [Path(path).name for path in found.problems] == ["nothing", "changed", "empty", "headless"]
+    page = write(found.runs, tmp_path, problems=found.problems, unfinished=3)
+    assert "4 runs refused" in page
+    assert "its metrics.json is not what was written; train again" in page
+    assert "3 unfinished runs left out" in page
+
+
+@pytest.mark.parametrize(
+    ("metrics", "changes"),
+    [
+        ({}, {}),
+        ([], {}),
+        ({"test": {"track": 5}}, {}),
+        (None, {"row_shape": 5}),
+        (None, {"classes": 5}),
+        (None, {"seconds": "long"}),
+        (None, {"chunking": None}),
+        (None, {"settings": [1]}),
+        (None, {"parameters": "<b>"}),
+    ],
+    ids=str,
+)
+def test_a_run_that_cannot_be_drawn_is_refused(
+    run: Run, make: Make, tmp_path: Path, metrics: Any, changes: dict[str, Any]
+) -> None:
+    make(0.8, name="good")
+    bad = make(name="bad", metrics=run.metrics if metrics is None else metrics, **changes)
+    found = find_runs([tmp_path / "runs"])
+    assert [one.path.name for one in found.runs] == ["good"]
+    (reason,) = found.problems.values()
+    assert reason.startswith(f"run {bad.path} does not say what a report needs (")
+    assert reason.endswith("): train again")
+
+
+@pytest.mark.parametrize("value", [float("nan"), -0.1, 1.1, "0.5", None])
+def test_a_score_that_is_none_is_refused(run: Run, make: Make, tmp_path: Path, value: Any) -> None:
+    metrics = json.loads(json.dumps(run.metrics))
+    metrics["test"]["track"]["macro_f1"] = value
+    make(name="bad", metrics=metrics)
+    assert find_runs([tmp_path / "runs"]).runs == []
+
+
+def test_a_real_run_is_shown(run: Run, tmp_path: Path) -> None:
+    (found,) = find_runs([run.path]).runs
+    assert found.info == run.info
+    assert dataclasses.asdict(found.info)["versions"]["numpy"] in write([found], tmp_path)
+
+
+def test_a_report_replaces_the_last_one_or_leaves_it(make: Make, tmp_path: Path) -> None:
+    one = make(0.8)
+    path = write_report([one], tmp_path / "new" / "folder" / "report.html")
+    before = path.read_bytes()
+    write_report([one, make(0.7)], path)
+    assert path.read_bytes() != before
+    assert os.listdir(path.parent) == ["report.html"]
+    with pytest.raises(RunError, match="at least one run"):
+        write_report([], path)
+    with pytest.raises(RunError, match=r"cannot write .*choose another --out"):
+        write_report([one], tmp_path)
+    with pytest.raises(RunError, match=r"cannot write .*choose another --out"):
+        write_report([one], path / "below")

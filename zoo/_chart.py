@@ -1,0 +1,118 @@
+"""Charts of the report page, as inline SVG; lines and marks are told apart without colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+_WIDTH, _HEIGHT = 360, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 352, 46, 206
+_NAMES = {"train": "training", "valid": "validation"}
+#: With more epochs than this, marks would hide the lines.
+_MOST_MARKS = 40
+
+
+def interval_bar(low: float, mean: float, high: float, start: float) -> str:
+    """Draw a score and its interval on a line from `start` to 1; the numbers stand beside it."""
+    left, middle, right = (100 * (value - start) / (1 - start) for value in (low, mean, high))
+    return (
+        '<svg class="bar" viewBox="0 0 104 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<path class="axis" d="M2 5H102"/>'
+        f'<rect class="range" x="{left + 2:.1f}" y="1" width="{max(right - left, 0.5):.1f}" height="8"/>'
+        f'<rect class="mean" x="{middle + 1:.1f}" y="0" width="2" height="10"/></svg>'
+    )
+
+
+def chart(
+    measure: str, epochs: Sequence[float], lines: Mapping[str, Sequence[float | None]], best: float | None
+) -> str:
+    """Draw a measure of training and validation over the epochs.
+
+    Parameters
+    ----------
+    measure : str
+        What is drawn, for the title.
+    epochs : sequence of float
+    lines : mapping
+        ``"train"``, ``"valid"`` or both → a value an epoch, or None where there is none.
+    best : float or None
+        The epoch to mark.
+    """
+    values = [value for line in lines.values() for value in line if value is not None]
+    y_ticks = ticks(min(values), max(values))
+    x_ticks = [tick for tick in ticks(min(epochs), max(epochs)) if tick == round(tick)]
+    low, high = min(y_ticks[0], *values), max(y_ticks[-1], *values)
+    first, last = min(epochs), max(epochs)
+
+    def x(epoch: float) -> float:
+        return (
+            _LEFT + 10 + (_RIGHT - _LEFT - 20) * ((epoch - first) / (last - first) if last > first else 0.5)
+        )
+
+    def y(value: float) -> float:
+        return _BOTTOM - (_BOTTOM - _TOP) * (value - low) / (high - low)
+
+    parts = [f'<text class="title" x="4" y="14">{escape(measure)}</text>']
+    for tick in y_ticks:
+        parts.append(f'<path class="grid" d="M{_LEFT} {y(tick):.1f}H{_RIGHT}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    for tick in x_ticks:
+        if first <= tick <= last:
+            parts.append(f'<text x="{x(tick):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
+    middle = (_LEFT + _RIGHT) / 2
+    parts.append(f'<text x="{middle:.0f}" y="{_BOTTOM + 38}" text-anchor="middle">epoch</text>')
+    if best is not None:
+        anchor = "end" if x(best) > middle else "start"
+        beside = x(best) + (-5 if anchor == "end" else 5)
+        parts.append(f'<path class="best" d="M{x(best):.1f} {_TOP - 14}V{_BOTTOM}"/>')
+        parts.append(f'<text x="{beside:.1f}" y="{_TOP - 6}" text-anchor="{anchor}">best: {best:g}</text>')
+    for number, (side, line) in enumerate(lines.items()):
+        points = [
+            None if value is None else (x(epoch), y(value)) for epoch, value in zip(epochs, line, strict=True)
+        ]
+        parts.append(f'<path class="{side}" d="{_path(points)}"/>')
+        if len(points) <= _MOST_MARKS:
+            parts += [_mark(side, *point) for point in points if point]
+        start = 150 + 100 * number
+        parts.append(f'<path class="{side}" d="M{start} 10h24"/>{_mark(side, start + 12, 10)}')
+        parts.append(f'<text x="{start + 30}" y="14">{_NAMES[side]}</text>')
+    said = "; ".join(_ends(_NAMES[side], line) for side, line in lines.items())
+    marked = f"; best epoch {best:g}" if best is not None else ""
+    label = escape(f"{measure} over {len(epochs)} epochs: {said}{marked}")
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers, four to eight, from at or below `low` to at or above `high`."""
+    if high <= low:
+        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
+    raw = (high - low) / 5
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+
+
+def _path(points: Iterable[tuple[float, float] | None]) -> str:
+    """Return a line through the points, broken where there is none."""
+    parts, pen = [], "M"
+    for point in points:
+        if point is None:
+            pen = "M"
+        else:
+            parts.append(f"{pen}{point[0]:.1f} {point[1]:.1f}")
+            pen = "L"
+    return "".join(parts)
+
+
+def _mark(side: str, x: float, y: float) -> str:
+    """Round for training, square for validation: told apart without colour."""
+    if side == "train":
+        return f'<circle class="dot-train" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+    return f'<rect class="dot-valid" x="{x - 3:.1f}" y="{y - 3:.1f}" width="6" height="6"/>'
+
+
+def _ends(name: str, line: Sequence[float | None]) -> str:
+    values = [value for value in line if value is not None]
+    return f"{name} from {values[0]:.3g} to {values[-1]:.3g}" if values else f"{name} unknown"

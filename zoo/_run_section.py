@@ -1,0 +1,230 @@
+"""A run's own part of the report page: scores, curves, confusion, errors, and how it was trained."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+
+from audiospec.zoo._chart import chart
+from audiospec.zoo._page import (
+    SHADES,
+    attribute,
+    count,
+    facts,
+    interval,
+    kind_attribute,
+    marked,
+    percent,
+    scrolled,
+    text,
+)
+from audiospec.zoo.leaderboard import leaky, shown_split
+from audiospec.zoo.runs import HISTORY, Run
+
+_SIDES = {"test": "test", "valid": "validation", "train": "training"}
+
+
+def run_section(run: Run, id: str, opened: bool) -> str:
+    """All that the page says of one run, to be opened.
+
+    Parameters
+    ----------
+    run : Run
+    id : str
+        What links point to. It is inside, so that following one opens the run.
+    opened : bool
+        Whether it is open from the start.
+    """
+    info, split = run.info, run.info.split
+    strategy = marked(shown_split(run))
+    score = interval(run.metrics["test"]["track"], "macro_f1")
+    warning = (
+        '<p class="warn">These scores are <strong class="leaky">leaky</strong>: chunks of one track may be '
+        "on both sides of the split, and a model can recognise a recording that it has learnt from. Split by "
+        "track to learn what it is worth on music that is new to it.</p>"
+        if leaky(run)
+        else ""
+    )
+    about = {
+        "trained": info.date,
+        "store": info.store,
+        "training": f"{info.seconds:,.1f} s",
+        "weights": f"{info.parameters:,}" if info.parameters else "–",
+    }
+    chosen = {
+        "strategy": shown_split(run),
+        "seed": info.seed,
+        "shares": split["shares"],
+        "digest": split["digest"][:16],
+        **{
+            _SIDES.get(side, side): f"{count(there['rows'], 'row')} of {count(there['tracks'], 'track')}"
+            for side, there in split["sides"].items()
+        },
+    }
+    groups = {
+        "Run": about,
+        "Parameters of the model": info.settings,
+        "Split": chosen,
+        "Features": info.spec,
+        "Chunks": info.chunking,
+        "Versions": info.versions,
+    }
+    listed = "".join(f"<div><h4>{title}</h4>{facts(pairs)}</div>" for title, pairs in groups.items() if pairs)
+    return (
+        f'<details class="run"{" open" if opened else ""}>'
+        f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
+        f'<span class="quiet">macro F1 by track {score} · {text(run.path, None)}</span></summary>\n'
+        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run)}{_curves(run)}'
+        f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
+        f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>\n"
+        f'<div class="facts">{listed}</div></div></details>'
+    )
+
+
+def _scores(run: Run) -> str:
+    """All scores of a run: a row for each side and level."""
+    rows = []
+    for side in (*_SIDES, *sorted(set(run.metrics) - set(_SIDES))):
+        for level, score in run.metrics.get(side, {}).items():
+            rows.append(
+                f'<tr><th scope="row">{text(_SIDES.get(side, side))}, by {text(level)}<td class="n">'
+                f'{score["count"]:d}<td class="n">{interval(score, "macro_f1")}'
+                f'<td class="n">{interval(score, "accuracy")}'
+            )
+    head = '<th scope="col">rows<th scope="col" class="n">count<th scope="col" class="n">macro F1'
+    return scrolled(
+        "Scores in percent, with 95 % intervals",
+        f'<thead><tr>{head}<th scope="col" class="n">accuracy</thead><tbody>{"".join(rows)}</tbody>',
+    )
+
+
+def _curves(run: Run) -> str:
+    """Loss, and F1 or accuracy, over the epochs; nothing for models without epochs."""
+    history = _history(run)
+    if not history:
+        return ""
+    epochs = _epochs(history)
+    best, why = _best(history, epochs)
+    charts = []
+    for measure, title, scale in (("loss", "loss", 1), ("f1", "macro F1, %", 100)):
+        lines = _lines(history, measure)
+        if not lines and measure == "f1":
+            lines, title = _lines(history, "accuracy"), "accuracy, %"
+        if lines:
+            scaled = {
+                side: [None if value is None else scale * value for value in line]
+                for side, line in lines.items()
+            }
+            charts.append(chart(title, epochs, scaled, best))
+    if not charts:
+        names = text(", ".join(history))
+        return f'<h4>Training</h4><p class="quiet">Its history has no loss, F1 or accuracy: {names}.</p>'
+    note = f'<p class="quiet">Best epoch: {why}.</p>' if best is not None else ""
+    return f'<h4>Training</h4><div class="curves">{"".join(charts)}</div>{note}'
+
+
+def _history(run: Run) -> dict[str, list[float | None]]:
+    """Column → a number an epoch, or None where there is none that can be drawn."""
+    try:
+        with open(run.path / HISTORY, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error):
+        return {}  # not all models of other packages need have one
+    names = [name for name in rows[0] if name is not None] if rows else []
+    return {name: [_number(row[name]) for row in rows] for name in names}
+
+
+def _epochs(history: Mapping[str, list[float | None]]) -> list[float]:
+    """The epochs as the history numbers them, else from 1."""
+    said = history.get("epoch", [None])
+    numbers = [epoch for epoch in said if epoch is not None]
+    length = len(next(iter(history.values())))
+    return numbers if len(numbers) == length else [float(number) for number in range(1, length + 1)]
+
+
+def _number(cell: str | None) -> float | None:
+    try:
+        value = float(cell or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and abs(value) < 1e12 else None
+
+
+def _lines(history: Mapping[str, list[float | None]], measure: str) -> dict[str, list[float | None]]:
+    named = {side: history.get(f"{side}_{measure}", []) for side in ("train", "valid")}
+    return {side: line for side, line in named.items() if any(value is not None for value in line)}
+
+
+def _best(history: Mapping[str, list[float | None]], epochs: Sequence[float]) -> tuple[float | None, str]:
+    """The epoch that was the best, and by what."""
+    for name, sign, why in (
+        ("valid_loss", 1, "the lowest validation loss"),
+        ("valid_f1", -1, "the highest validation F1"),
+        ("valid_accuracy", -1, "the highest validation accuracy"),
+    ):
+        values = [
+            (sign * value, epoch)
+            for value, epoch in zip(history.get(name, []), epochs, strict=False)
+            if value is not None
+        ]
+        if values:
+            return min(values)[1], why
+    return None, ""
+
+
+def _confusion(run: Run) -> str:
+    """The confusion matrix of the test tracks; right ones and errors have shades of their own."""
+    score = run.metrics["test"]["track"]
+    names = list(score["per_class"])
+    head = "".join(
+        f'<th scope="col" title="{attribute(name)}"><span>{text(name, 24)}</span>' for name in names
+    )
+    rows = []
+    for number, (name, counts) in enumerate(zip(names, score["confusion"], strict=True)):
+        whole = sum(counts)
+        cells = "".join(_cell(many, whole, place == number) for place, many in enumerate(counts))
+        rows.append(f'<tr><th scope="row" title="{attribute(name)}"><span>{text(name, 24)}</span>{cells}\n')
+    return scrolled(
+        "Test tracks: the true class in rows, the predicted one in columns. Darker: a larger share of the "
+        "row. Framed: right",
+        f"<thead><tr><td>true ↓ predicted →{head}</thead><tbody>{''.join(rows)}</tbody>",
+        "confusion",
+    )
+
+
+def _cell(many: int, whole: int, right: bool) -> str:
+    shade = math.ceil(SHADES * many / whole) if many else 0
+    kinds = [f"{'r' if right else 'w'}{shade}"] if shade else ["quiet"]
+    kinds += ["own-class"] if right else []
+    return f"<td{kind_attribute(' '.join(kinds))}>{f'{many:d}' if many else '·'}"
+
+
+def _classes(run: Run) -> str:
+    """Scores of each class of the test tracks, the worst first."""
+    score = run.metrics["test"]["track"]
+    names = list(score["per_class"])
+    worst = sorted(enumerate(score["per_class"].items()), key=lambda item: (item[1][1]["f1"], item[0]))
+    rows = []
+    for number, (name, values) in worst:
+        scores = "".join(f'<td class="n">{percent(values[key])}' for key in ("precision", "recall", "f1"))
+        taken = _taken_for(score["confusion"][number], number, names)
+        rows.append(
+            f'<tr><th scope="row" class="own">{text(name)}<td class="n">{values["support"]:d}{scores}'
+            f'<td class="own">{taken}'
+        )
+    head = "".join(f'<th scope="col" class="n">{name}' for name in ("tracks", "precision", "recall", "F1"))
+    return scrolled(
+        "Test tracks in percent, the class of the lowest F1 first",
+        f'<thead><tr><th scope="col">class{head}<th scope="col">most often taken for</thead>'
+        f"<tbody>{''.join(rows)}</tbody>",
+    )
+
+
+def _taken_for(row: Sequence[int], own: int, names: Sequence[str]) -> str:
+    """Name the class that a class was taken for most often, and how often."""
+    others = [(many, names[number]) for number, many in enumerate(row) if number != own and many]
+    if not others:
+        return '<span class="quiet">none</span>'
+    many, name = max(others)
+    return f"{text(name)} ({many:d})"

@@ -1,0 +1,351 @@
+"""The report: leaderboards, and every run's scores, curves and errors, on one page that needs no network."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from audiospec.errors import RunError
+from audiospec.zoo._chart import interval_bar
+from audiospec.zoo._page import count, interval, kind_attribute, marked, page, percent, span, text
+from audiospec.zoo._run_section import run_section
+from audiospec.zoo.leaderboard import Board, Entry, Gap, Task, strategy_of, tasks
+from audiospec.zoo.runs import METRICS, RUN, SUFFIX, Run
+
+
+class Found(NamedTuple):
+    """What `find_runs` found.
+
+    Attributes
+    ----------
+    runs : list of Run
+        By path.
+    problems : dict
+        Path → why it cannot be shown.
+    unfinished : int
+        Folders of runs that are still being trained, or whose training was killed.
+    """
+
+    runs: list[Run]
+    problems: dict[str, str]
+    unfinished: int
+
+
+def find_runs(folders: Iterable[Path | str]) -> Found:
+    """Open all runs in and below some folders; a damaged one does not stop the others.
+
+    Parameters
+    ----------
+    folders : iterable of paths
+        Runs, or folders of runs at any depth.
+    """
+    runs: dict[str, Run] = {}
+    problems: dict[str, str] = {}
+    unfinished = set()
+
+    def unreadable(error: OSError) -> None:
+        problems[str(error.filename)] = f"cannot be read ({error.strerror})"
+
+    for folder in folders:
+        for name, below, files in os.walk(folder, onerror=unreadable):
+            if name.endswith(SUFFIX):
+                unfinished.add(os.path.realpath(name))
+                below.clear()
+            elif RUN in files or METRICS in files:
+                below.clear()
+                try:
+                    # One folder may be asked for twice, by itself and by the folder that it is in.
+                    runs.setdefault(os.path.realpath(name), _opened(Path(name)))
+                except RunError as error:
+                    problems[name] = str(error)
+    ordered = sorted(runs.values(), key=lambda run: str(run.path))
+    return Found(ordered, dict(sorted(problems.items())), len(unfinished))
+
+
+def write_report(
+    runs: Sequence[Run], path: Path | str, *, problems: Mapping[str, str] | None = None, unfinished: int = 0
+) -> Path:
+    """Write the page; a file that is there is replaced. The same runs make the same page.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+    path : path
+        Of the HTML file.
+    problems : mapping or None
+        Path → why a run is not shown; listed on the page.
+    unfinished : int
+        How many runs were skipped because they are not finished.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    RunError
+        No run, or the file cannot be written.
+    """
+    if not runs:
+        raise RunError("a report needs at least one run: train one with `audiospec train`")
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_text(_page(runs, problems or {}, unfinished), encoding="utf-8", newline="\n")
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+    return path
+
+
+def _opened(path: Path) -> Run:
+    """Open a run; what its page cannot be drawn of is refused here, not when all runs are drawn."""
+    run = Run(path)
+    try:
+        _page([run], {}, 0)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else error
+        raise RunError(f"run {path} does not say what a report needs ({what}): train again") from error
+    return run
+
+
+# --- the page ----------------------------------------------------------------------------------------------
+
+
+def _page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: int) -> str:
+    ranked = tasks(runs)
+    ordered = [
+        run for task in ranked for board in task.boards for entry in board.entries for run in entry.runs
+    ]
+    ids = {run.path: f"run-{number}" for number, run in enumerate(ordered, 1)}
+    parts = [
+        _intro(runs, ranked, problems, unfinished),
+        *(_task(task, ids) for task in ranked),
+        "<h2>Runs</h2>",
+        '<p class="quiet">In the order of the leaderboards.</p>',
+        *(run_section(run, ids[run.path], number == 0) for number, run in enumerate(ordered)),
+        _problems(problems),
+    ]
+    return page(f"audiospec: {count(len(runs), 'run')}", "\n".join(filter(None, parts)))
+
+
+def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, str], unfinished: int) -> str:
+    entries = sum(len(board.entries) for task in ranked for board in task.boards)
+    said = f"{count(entries, 'configuration')}; {count(len(ranked), 'task')}, each a dataset and its classes."
+    if unfinished:
+        said += f" {count(unfinished, 'unfinished run')} left out."
+    lines = [f"<h1>Report on {count(len(runs), 'run')}</h1>", f"<p>{said}</p>"]
+    if problems:
+        lines.append(
+            f'<p class="warn">{count(len(problems), "run")} refused: '
+            '<a href="#refused">which, and why</a>.</p>'
+        )
+    lines.append(
+        '<p class="quiet">Scores are of test rows, in percent. Macro F1 is the mean of the classes’ F1. A '
+        "track’s prediction is that of the highest mean log-probability of its chunks. Ranges are 95 % "
+        "bootstrap intervals over tracks.</p>"
+    )
+    return "\n".join(lines)
+
+
+def _problems(problems: Mapping[str, str]) -> str:
+    if not problems:
+        return ""
+    rows = (f"<li>{text(path, None)}<small>{text(reason, None)}</small>" for path, reason in problems.items())
+    return f'<h2 id="refused">Refused</h2>\n<ul>{"".join(rows)}</ul>'
+
+
+# --- leaderboards ------------------------------------------------------------------------------------------
+
+
+def _task(task: Task, ids: Mapping[Path, str]) -> str:
+    lines = [f"<h2>{text(task.dataset)}: {len(task.classes)} classes</h2>"]
+    names = ", ".join(map(text, task.classes))
+    if len(task.classes) > 20:
+        names = f"<details><summary>all classes</summary>{names}</details>"
+    lines.append(f'<div class="quiet">{names}</div>')
+    varying = _varying(task)
+    lines += [_board(board, varying, ids) for board in task.boards]
+    if task.gaps:
+        lines.append(f"<h3>Leakage gap</h3>\n<ul>{''.join(_gap(gap, varying) for gap in task.gaps)}</ul>")
+    return "\n".join(lines)
+
+
+_COLUMNS = {
+    "rank": "n rank",
+    "model": "",
+    "macro F1 by track": "",
+    "macro F1 by chunk": "n",
+    "accuracy by track": "n",
+    "features": "own",
+    "chunk (s)": "n",
+    "split": "",
+    "seed": "own seed",
+    "test tracks": "n",
+    "parameters": "n",
+    "training (s)": "n",
+}
+
+
+def _board(board: Board, varying: Mapping[str, set[str]], ids: Mapping[Path, str]) -> str:
+    tracks = span([number for entry in board.entries for number in entry.tested])
+    ranked = (
+        '<strong class="leaky">Leaky, so not ranked</strong>: chunks of one track may be on both sides, and '
+        "a model can recognise a recording that it has learnt from."
+        if board.leaky
+        else "Best macro F1 by track first."
+    )
+    title = f"Split: {text(board.strategy)}, tested on {tracks} tracks"
+    start = min(entry.measure("track", "macro_f1").low for entry in board.entries)
+    start = max(0.0, math.floor(10 * start) / 10 - 0.1)
+    columns = {name: kind for name, kind in _COLUMNS.items() if name != "rank" or not board.leaky}
+    head = "".join(
+        f'<th role="columnheader" scope="col"{kind_attribute(kind)}>{name}' for name, kind in columns.items()
+    )
+    rows = [
+        _entry(entry, None if board.leaky else rank, tied and not board.leaky, varying, start, ids)
+        for entry, rank, tied in zip(board.entries, board.ranks, board.tied, strict=True)
+    ]
+    return (
+        f'<h3>{title}</h3>\n<div class="wide"><table class="board" role="table"><caption><span>{ranked} '
+        f"Bars go from {100 * start:.0f} to 100.</span></caption>"
+        f'<thead role="rowgroup"><tr role="row">{head}</thead>'
+        f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>{_notes(board)}'
+    )
+
+
+def _notes(board: Board) -> str:
+    """Say what the marks of a board mean, and what its order does not."""
+    notes = []
+    if not board.leaky and any(board.tied):
+        notes.append(
+            "Tied with the best: the interval overlaps with the best’s, so this test does not settle which "
+            "of the two is better."
+        )
+    if not board.leaky and not board.one_test:
+        notes.append(
+            "Not all entries were tested on the same tracks (the seeds, the shares or the number of tracks "
+            "differ), so some of the differences are the tests’, not the models’."
+        )
+    if any(len(entry.runs) > 1 for entry in board.entries):
+        notes.append("± is the standard deviation over runs; such a row’s intervals are means of its runs’.")
+    return "".join(f'<p class="quiet">{note}</p>' for note in notes)
+
+
+def _entry(
+    entry: Entry,
+    rank: int | None,
+    tied: bool,
+    varying: Mapping[str, set[str]],
+    start: float,
+    ids: Mapping[Path, str],
+) -> str:
+    run, info = entry.first, entry.first.info
+    track = entry.measure("track", "macro_f1")
+    settings = _settings(run, varying)
+    name = f'<a href="#{ids[run.path]}">{text(info.model)}</a>'
+    name += ' <span class="mark">tied with the best</span>' if tied else ""
+    name += f"<small>{text(settings)}</small>" if settings else ""
+    cells = {
+        "macro F1 by track": f'<span class="score">{_spread(entry, "track", "macro_f1")}</span>'
+        f"<small>{percent(track.low)} to {percent(track.high)}</small>"
+        f"{interval_bar(track.low, track.mean, track.high, start)}",
+        "macro F1 by chunk": _with_interval(entry, "chunk", "macro_f1"),
+        "accuracy by track": _with_interval(entry, "track", "accuracy"),
+        "features": f"{text(_features(run))}<small>{text(info.view)}</small>",
+        "chunk (s)": f"{info.chunking['seconds']:g}",
+        "split": marked(strategy_of(run)),
+        "seed": _repeats(entry, ids),
+        "test tracks": span(entry.tested),
+        "parameters": f"{info.parameters:,}" if info.parameters else "–",
+        "training (s)": f"{sum(one.info.seconds for one in entry.runs) / len(entry.runs):,.1f}",
+    }
+    first = f'<td role="cell" class="n rank" data-label="rank">{rank}' if rank is not None else ""
+    rest = "".join(
+        f'<td role="cell"{kind_attribute(_COLUMNS[label])} data-label="{label}">{cell}</td>'
+        for label, cell in cells.items()
+    )
+    return f'<tr role="row">{first}<th role="rowheader" scope="row" class="own">{name}</th>{rest}</tr>\n'
+
+
+def _repeats(entry: Entry, ids: Mapping[Path, str]) -> str:
+    """Seeds or folds of an entry; of several, each with its own score."""
+    if len(entry.runs) == 1:
+        return text(entry.repeats[0])
+    runs = "".join(
+        f'<li class="whole"><a href="#{ids[run.path]}">{text(name)}</a>: '
+        f"{interval(run.metrics['test']['track'], 'macro_f1')}"
+        for name, run in zip(entry.repeats, entry.runs, strict=True)
+    )
+    names = text(", ".join(entry.repeats))
+    return f"{names}<details><summary>{len(entry.runs)} runs</summary><ul>{runs}</ul></details>"
+
+
+def _gap(gap: Gap, varying: Mapping[str, set[str]]) -> str:
+    run = gap.honest.first
+    claimed, worth = (_chunk_score(entry) for entry in (gap.leaky, gap.honest))
+    points = f"<strong>{gap.points:+.1f} points</strong>".replace("-", "−")
+    if not gap.possible:
+        verdict = f"{points}, by chance, since each track is one chunk here and nothing can leak"
+    elif gap.clear:
+        verdict = f"leakage gap {points}"
+    else:
+        verdict = f"leakage gap {points}, but the intervals overlap"
+    settings = _settings(run, varying)
+    return (
+        f"<li>{text(run.info.model)}{f' ({text(settings)})' if settings else ''} on {text(run.info.view)}: "
+        f"by {marked(strategy_of(gap.leaky.first))} chunks it would claim a macro F1 of {claimed} by chunk; "
+        f"split by {text(strategy_of(run))} it has {worth}: {verdict}."
+    )
+
+
+def _chunk_score(entry: Entry) -> str:
+    of = f" (mean of {len(entry.runs)} runs)" if len(entry.runs) > 1 else ""
+    return f"{percent(entry.measure('chunk', 'macro_f1').mean)}{of}"
+
+
+def _varying(task: Task) -> dict[str, set[str]]:
+    """Model → the parameters that tell its entries apart; the others would fill the board for nothing."""
+    seen: dict[str, dict[str, set[str]]] = {}
+    for board in task.boards:
+        for entry in board.entries:
+            values = seen.setdefault(entry.first.info.model, {})
+            for name, value in entry.first.info.settings.items():
+                values.setdefault(name, set()).add(str(value))
+    return {
+        model: {name for name, found in values.items() if len(found) > 1} for model, values in seen.items()
+    }
+
+
+def _settings(run: Run, varying: Mapping[str, set[str]]) -> str:
+    """Those parameters of a run's model that tell it from others on its board."""
+    told = varying[run.info.model]
+    return ", ".join(f"{name} {value}" for name, value in run.info.settings.items() if name in told)
+
+
+def _features(run: Run) -> str:
+    """What the features are, in short; the run's own part of the page has all of it."""
+    spec, shape = run.info.spec, run.info.row_shape
+    if len(shape) == 1:
+        return f"{spec['feature']}: {shape[0]} columns"
+    names = {"n_mels": "n_mels", "n_fft": "n_fft", "hop_length": "hop"}
+    said = ", ".join(f"{word} {spec[name]}" for name, word in names.items() if name in spec)
+    return f"{spec['feature']}: {said or ' × '.join(map(str, shape))}"
+
+
+def _spread(entry: Entry, level: str, name: str) -> str:
+    measure = entry.measure(level, name)
+    return percent(measure.mean) + (f" ± {percent(measure.deviation)}" if len(entry.runs) > 1 else "")
+
+
+def _with_interval(entry: Entry, level: str, name: str) -> str:
+    measure = entry.measure(level, name)
+    ends = f"{percent(measure.low)} to {percent(measure.high)}"
+    return f"{_spread(entry, level, name)}<small>{ends}</small>"
