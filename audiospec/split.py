@@ -2,7 +2,7 @@
 
     track     all chunks of a track on one side (the default)
     group     all tracks of a group (artist, speaker, original recording) on one side
-    fold-K    the dataset's own fold K tests; the rest is split by group, or by track
+    fold-K    the dataset's own fold K tests; of the rest a part validates, by group or track as the fold is
     filtered  GTZAN's fault-filtered list of tracks, which also separates most artists
     random    chunks at random: *leaky*, for a model can recognise the recording
 
@@ -252,7 +252,10 @@ def _fold(
     shares: tuple[float, float],
     seed: int,
 ) -> list[Numbers]:
-    """A fold of the dataset's own tests; of the rest a part validates."""
+    """A fold of the dataset's own tests; of the rest a part validates.
+
+    Validation is chosen as the test was: by groups if no group of the fold is in the rest, else by tracks.
+    """
     folds, labels, ids = (values.astype(str) for values in (view.folds, view.labels, view.ids))
     known = sorted(set(folds[rows].tolist()) - {""})
     if fold not in known:
@@ -263,7 +266,8 @@ def _fold(
     if not valid or not len(rest):
         return [rest, rest[:0], test]
     groups = view.groups.astype(str)
-    units = groups if (groups[rest] != "").all() else ids
+    apart = (groups[rest] != "").all() and not np.isin(groups[test], groups[rest]).any()
+    units = groups if apart else ids
     return [*_stratified(rest, units, labels, weights, (train, valid), seed), test]
 
 

@@ -113,6 +113,23 @@ def test_every_class_is_shared_out_exactly(strategy: str, shares: tuple[float, f
         assert Counter(view.labels[rows].tolist()) == expected
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_beside_a_fold_validation_is_chosen_as_the_fold_was(apart: bool) -> None:
+    # Speakers of spoken digits are in the official test part and in the rest; recordings of ESC-10 are not.
+    view: Any = Rows(
+        [
+            (f"{label}{speaker}{take}", label, f"{speaker}", str(speaker % 3 if apart else take % 3), 1)
+            for label in "abc"
+            for speaker in range(12)
+            for take in range(6)
+        ]
+    )
+    made = split(view, "fold-0")
+    assert disjoint(on_sides(made, view.groups)) is apart
+    if not apart:
+        assert set(view.groups[made.valid]) == set(view.groups[made.train]) == set(view.groups)
+
+
 def test_random_is_called_leaky_and_is() -> None:
     view: Any = gtzan()
     made = split(view, "random")

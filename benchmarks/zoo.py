@@ -1,0 +1,267 @@
+"""What the zoo scores on real audio, by splits that do not leak and by the one that does.
+
+    fsdd         spoken digits: the official test part, and speakers held out
+    esc10        environmental sounds: the five official folds
+    gtzan-clips  ten genres, 499 clips of 2 to 3 s: track and random
+    gtzan-part   the three genres that have 20 tracks of 30 s: track and random
+
+By default networks hear spectrograms of 64 mel bins and 21.5 frames a second (spoken digits: 48 and 50), for
+a few epochs, so that a suite ends in minutes on two cores; ``--full`` takes the study's 192 bins, 86 frames a
+second and 100 epochs. A suite that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Any
+
+import audiospec
+from audiospec.chunking import Chunking
+from audiospec.split import shown_strategy
+from audiospec.stores.base import View
+from audiospec.zoo.base import models
+from audiospec.zoo.runs import Run
+from audiospec.zoo.training import train
+from benchmarks._result import save
+
+TABULAR = ("svm", "svm-c10", "knn-1", "knn-5", "rf", "lr")
+THREE = ("classical", "jazz", "rock")
+#: Accuracy of K. J. Piczak, ESC: dataset for environmental sound classification, ACM Multimedia 2015, in %.
+PICZAK = {"knn-5": ("k-NN", 66.7), "svm": ("SVM", 67.5), "rf": ("random forest", 72.7)}
+HEAD = (
+    "model",
+    "split",
+    "runs",
+    "epochs",
+    "train F1, chunks",
+    "test F1, chunks",
+    "test F1, tracks",
+    "test accuracy, tracks",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model, and the splits that it is trained and scored on."""
+
+    model: str
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    settings: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A data set, how it is cut, and what is trained on it."""
+
+    dataset: str
+    folder: str
+    chunk: Chunking
+    cells: tuple[Cell, ...]
+    classes: tuple[str, ...] | None = None
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+def suites(full: bool) -> dict[str, Suite]:
+    """All suites; `full` has the study's settings."""
+    epochs = {} if full else {"epochs": 8}
+    transfer = {} if full else {"weights": "none"}
+    both = ("track", "random")
+    folds = tuple(f"fold-{number}" for number in range(1, 6))
+    zoo = (
+        *(Cell(name, both, seeds=tuple(range(10))) for name in TABULAR),
+        *(Cell(name, both, settings=epochs) for name in ("crnn-base", "crnn-large")),
+        Cell("resnet18-gru", both, settings={**epochs, **transfer}, note="" if full else "random weights"),
+        Cell("efficientnet-lite0-gru", both, settings=epochs, note="ImageNet weights"),
+    )
+    return {
+        "fsdd": Suite(
+            "fsdd",
+            "fsdd",
+            Chunking(seconds=1.0, min_fill=0.1),
+            (
+                Cell("crnn-base", ("fold-test",), settings=epochs),
+                Cell("crnn-base", ("group",), seeds=(0, 1, 2), settings=epochs),
+            ),
+            spec={"sample_rate": 8000, "n_fft": 512, "hop_length": 160, "n_mels": 48, "fmax": 4000},
+        ),
+        "esc10": Suite(
+            "esc10",
+            "esc10",
+            Chunking(seconds=5.0),
+            (
+                *(Cell(name, folds) for name in TABULAR),
+                Cell("crnn-base", folds, settings=epochs),
+                Cell("efficientnet-lite0-gru", folds, settings=epochs, note="ImageNet weights"),
+                Cell(
+                    "efficientnet-lite0-gru",
+                    folds,
+                    settings={**epochs, "weights": "none"},
+                    note="random weights, same seeds",
+                ),
+            ),
+        ),
+        "gtzan-clips": Suite("gtzan", "gtzan-clips", Chunking(seconds=1.0), zoo),
+        "gtzan-part": Suite("gtzan", "gtzan-part", Chunking(seconds=3.0), zoo, classes=THREE),
+    }
+
+
+def main() -> None:
+    """Run suites, print their tables, save their figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("suite", nargs="+", choices=list(suites(False)))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path("zoo-runs"), help="folder for stores and runs")
+    parser.add_argument("--save", type=Path, help="folder for zoo-SUITE.json and zoo-SUITE.md")
+    parser.add_argument("--full", action="store_true", help="the study's spectrograms and epochs")
+    parser.add_argument("--models", help="only these, with commas")
+    options = parser.parse_args()
+    wanted = options.models.split(",") if options.models else models.names()
+    for name in options.suite:
+        suite = suites(options.full)[name]
+        views = _views(suite, options)
+        found = [
+            _figures(cell, strategy, runs)
+            for cell in suite.cells
+            if cell.model in wanted
+            for strategy, runs in _trained(cell, suite, views, options.out / name / "runs")
+        ]
+        text = _markdown(name, suite, views, found, options.full)
+        print(text)
+        if options.save:
+            figures = {
+                "views": {kind: view.spec.to_dict() for kind, view in views.items()},
+                "chunking": suite.chunk.to_dict(),
+                "rows": {kind: len(view) for kind, view in views.items()},
+                "scores": found,
+            }
+            print(f"saved to {save('zoo', figures, options.save, f'zoo-{name}')}")
+            (options.save / f"zoo-{name}.md").write_text(text)
+
+
+def _views(suite: Suite, options: argparse.Namespace) -> dict[str, View]:
+    """The views of a suite's store, by what reads them."""
+    kinds = {models[cell.model].input for cell in suite.cells}
+    coarse = {} if options.full else {"n_mels": 64, "hop_length": 1024}
+    specs = {"spectrogram": audiospec.MelSpec(**{**coarse, **suite.spec}), "tabular": audiospec.TabularSpec()}
+    return {
+        kind: audiospec.featurize(
+            suite.dataset,
+            data=options.data / suite.folder,
+            spec=specs[kind],
+            chunk=suite.chunk,
+            store=options.out / suite.folder / "features.zarr",
+        )
+        for kind in sorted(kinds)
+    }
+
+
+def _trained(cell: Cell, suite: Suite, views: dict[str, View], out: Path) -> Iterator[tuple[str, list[Run]]]:
+    """The runs of a cell, by strategy; those of folds are together."""
+    view = views[models[cell.model].input]
+    runs: dict[str, list[Run]] = {}
+    for strategy in cell.strategies:
+        for seed in cell.seeds:
+            run = train(
+                cell.model,
+                view,
+                settings=cell.settings,
+                strategy=strategy,
+                seed=seed,
+                classes=suite.classes,
+                runs=out,
+                resume=True,
+            )
+            chunk = run.metrics["test"]["chunk"]["macro_f1"]
+            print(f"{cell.model} {strategy} {seed}: {chunk:.3f}, {run.info.seconds:.0f} s", flush=True)
+            runs.setdefault("folds" if len(cell.strategies) == 5 else strategy, []).append(run)
+    yield from runs.items()
+
+
+def _figures(cell: Cell, strategy: str, runs: list[Run]) -> dict[str, Any]:
+    """What a table and a file say of the runs of one kind of split."""
+
+    def over(side: str, level: str, measure: str) -> list[float]:
+        return [run.metrics[side][level][measure] for run in runs if side in run.metrics]
+
+    return {
+        "model": cell.model,
+        "note": cell.note,
+        "settings": cell.settings,
+        "split": shown_strategy(strategy),
+        "splits": [f"{run.info.split['strategy']}, seed {run.info.seed}" for run in runs],
+        "epochs": [len(run.history()) for run in runs],
+        "seconds": sum(run.info.seconds for run in runs),
+        "parameters": runs[0].info.parameters,
+        "sides": [run.info.split["sides"] for run in runs],
+        "scores": {
+            f"{side}_{level}_{measure}": over(side, level, measure)
+            for side in ("train", "valid", "test")
+            for level in ("chunk", "track")
+            for measure in ("macro_f1", "accuracy")
+        },
+        "test_track_macro_f1_interval": [run.metrics["test"]["track"]["macro_f1_interval"] for run in runs],
+    }
+
+
+def _markdown(
+    name: str, suite: Suite, views: dict[str, View], found: Iterable[dict[str, Any]], full: bool
+) -> str:
+    """The table of a suite."""
+    heard = views["spectrogram"].spec
+    bins, frames = views["spectrogram"].info.row_shape
+    lines = [
+        f"# {name}",
+        "",
+        f"`python -m benchmarks.zoo {name}{' --full' if full else ''}`; chunks of {suite.chunk.seconds:g} s; "
+        f"networks hear {bins} mel bins × {frames} frames at {heard.sample_rate} Hz.",
+        "F1 is macro F1. All in %, mean ± deviation where there are several runs; of one run the 95 % "
+        "interval over tracks. *Leaky*: chunks of one track are trained and tested on.",
+        "",
+        f"| {' | '.join(HEAD)} |",
+        f"| {' | '.join('---' for _ in HEAD)} |",
+    ]
+    for row in found:
+        scores = row["scores"]
+        track = _spread(scores["test_track_macro_f1"])
+        if len(row["splits"]) == 1:
+            low, high = row["test_track_macro_f1_interval"][0]
+            track += f" ({100 * low:.1f} to {100 * high:.1f})"
+        label = row["model"] + (f" ({row['note']})" if row["note"] else "")
+        epochs = "–".join(str(count) for count in sorted({min(row["epochs"]), max(row["epochs"])}) if count)
+        cells = (
+            label,
+            row["split"],
+            str(len(row["splits"])),
+            epochs,
+            _spread(scores["train_chunk_macro_f1"]),
+            _spread(scores["test_chunk_macro_f1"]),
+            track,
+            _spread(scores["test_track_accuracy"]),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    if name == "esc10":
+        lines += [
+            "",
+            "Piczak 2015, same folds, means of MFCC and zero crossings, accuracy in %: "
+            + ", ".join(f"{theirs} {figure} (here {ours})" for ours, (theirs, figure) in PICZAK.items())
+            + ", people 95.7.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return ""
+    return f"{100 * mean(values):.1f}" + (f" ± {100 * pstdev(values):.1f}" if len(values) > 1 else "")
+
+
+if __name__ == "__main__":
+    main()
