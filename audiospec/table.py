@@ -105,6 +105,7 @@ def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> 
     columns : "published", "all", or names
         Which features: those of the published GTZAN tables (``TabularSpec().columns``), all columns that
         are not ``filename``, ``length`` or ``label``, or columns by name. Text has commas between names.
+        ``length`` is a feature only if it is named: it says how the data was cut, and may tell classes apart.
 
     Returns
     -------
@@ -265,9 +266,13 @@ def export_table(view: View, out: Path | str) -> None:
     filenames = _filenames(view)
     rate = view.spec.sample_rate
     lengths = np.rint(view.rows["seconds"] * rate).astype(np.int64)
+    values = view.read()
+    if _LENGTH in names:  # a feature of that name is the very column that every table has
+        values = np.delete(values, names.index(_LENGTH), axis=1)
+        names = [name for name in names if name != _LENGTH]
     try:
         with writing(out) as temporary:
-            write(temporary, filenames, lengths, names, view.read(), view.labels.tolist())
+            write(temporary, filenames, lengths, names, values, view.labels.tolist())
     except StoreError:
         raise
     except OSError as error:
@@ -396,7 +401,7 @@ def _choose(file: Path, header: list[str], columns: str | Sequence[str]) -> tupl
             "expected some beside filename, length and label"
         )
     for place, name in enumerate(wanted):
-        if name in _PLAIN or name in VIEW_COLUMNS:
+        if name in (_FILENAME, _LABEL, *VIEW_COLUMNS):
             raise DatasetError(
                 f"column {name!r} of {file} cannot be a feature, views have one of that name; choose "
                 "others with --columns"

@@ -22,6 +22,8 @@ from audiospec.cli import (
     featurize,
     models,
     predict,
+    report,
+    reproduce,
     show,
     store_export,
     store_info,
@@ -88,6 +90,8 @@ for _group, _name, _module in (
     (app, "train", train),
     (app, "evaluate", evaluate),
     (app, "predict", predict),
+    (app, "report", report),
+    (app, "reproduce", reproduce),
     (store, "info", store_info),
     (store, "verify", store_verify),
     (store, "export", store_export),
@@ -171,7 +175,8 @@ def _meaning(error: BaseException, debug: bool) -> tuple[int, str]:
     """Exit status and message for an error; without `debug`, the message tells how to learn more."""
     if isinstance(error, KeyboardInterrupt):
         status = 143 if isinstance(error, Terminated) else 130
-        return status, "stopped; run the same command again to go on"
+        how = " with --resume" if "train" in sys.argv[1:3] else ""
+        return status, f"stopped; run the same command again{how} to go on"
     if isinstance(error, AudiospecError):
         line, _, rest = str(error).partition("\n")
         return 2, line + (" (run again with --debug to see more)" if rest and not debug else "")

@@ -25,6 +25,9 @@ from audiospec.registry import Registry
 #: Reasons that are printed at the end of a run; `store info --problems` prints all.
 MOST_REASONS = 20
 
+#: Columns that a terminal has to have for text that is wrapped.
+LEAST_WRAPPED = 24
+
 _PLAIN = {"×": "x", "→": "->", "…": "...", "–": "-", "≤": "<=", "≥": ">="}
 
 
@@ -58,7 +61,7 @@ def say(text: str = "", style: str = "") -> None:
 def table(
     rows: Sequence[Sequence[str]], head: Sequence[str] = (), *, style: str = "bold", indent: int = 0
 ) -> None:
-    """Print rows of text in aligned columns; on a terminal the last column is wrapped.
+    """Print rows of text in aligned columns; on a terminal that is wide enough the last column is wrapped.
 
     Parameters
     ----------
@@ -74,8 +77,9 @@ def table(
     rows = [[shown(cell) for cell in row] for row in rows]
     lines = [head, *rows] if head else rows
     columns = list(zip(*lines, strict=True))
-    if not sys.stdout.isatty():
-        widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(len, column)) for column in columns]
+    wide = indent + sum(width + 2 for width in widths[:-1]) + min(widths[-1], LEAST_WRAPPED)
+    if not sys.stdout.isatty() or wide > get_terminal_size().columns:  # figures must not be cut off
         for line in lines:
             cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             print((" " * indent + "  ".join(cells)).rstrip())

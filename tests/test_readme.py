@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from audiospec.spec import FAMILIES, PUBLISHED
+from audiospec.zoo.base import models
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -72,6 +73,11 @@ def test_every_family_of_columns_is_in_the_readme() -> None:
         mark = "" if name in PUBLISHED else " (not published)"
         formula = family.formula.replace("|", r"\|")
         assert line == f"| `{name}`{mark} | {family.unit or 1} | {formula} |"
+
+
+def test_every_model_is_in_the_readme() -> None:
+    table = README.partition("<!-- models -->\n")[2].partition("\n\n")[0].splitlines()[2:]
+    assert table == [f"| `{name}` | {models[name].input} | {models.summary(name)} |" for name in models]
 
 
 def test_the_two_commands_are_in_the_makefile() -> None:

@@ -333,6 +333,20 @@ def test_files_that_are_no_tables(tmp_path: Path, name: str, content: bytes | No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_length_is_a_feature_only_if_it_is_named(tmp_path: Path, kind: str) -> None:
+    table = write(tmp_path / "a.csv", WHOLE, HEADER)
+    for columns in ("published", "all"):
+        assert "length" not in read_table(table, columns).columns
+    view = import_table(table, tmp_path / "a.zarr", columns=["tempo", "length", "rms_mean"])
+    assert view.columns == ["tempo", "length", "rms_mean"]
+    assert view.read()[:, 1].tolist() == (view.rows["seconds"] * 22050).round().tolist()
+    export_table(view, tmp_path / f"b.{kind}")  # it is a column of every table already
+    again = read_table(tmp_path / f"b.{kind}", ["tempo", "length", "rms_mean"])
+    assert again.values.tobytes() == view.read().tobytes()
+    assert read_table(tmp_path / f"b.{kind}", "all").columns == ("tempo", "rms_mean")
+
+
 @pytest.mark.parametrize(
     ("header", "columns", "message"),
     [
@@ -342,6 +356,7 @@ def test_files_that_are_no_tables(tmp_path: Path, name: str, content: bytes | No
         (["filename", "x"], "y", "there is no column 'y'"),
         (["filename", "x"], "x,x", "names 'x' twice"),
         (["filename", "x"], "filename", "column 'filename' of .* cannot be a feature"),
+        (["filename", "x"], "length", "there is no column 'length'"),
         (["filename", "x"], "", "column 1 has no name"),
     ],
 )

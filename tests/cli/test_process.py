@@ -138,6 +138,15 @@ def test_progress_on_a_terminal(music: Path, tmp_path: Path) -> None:
     assert "next: audiospec show folder.zarr loud/song1.wav" in plain
 
 
+@pytest.mark.parametrize("columns", [30, 70, 300])
+def test_a_terminal_that_is_too_narrow_cuts_nothing_off(tmp_path: Path, columns: int) -> None:
+    status, text = on_terminal(["models"], tmp_path, {"COLUMNS": str(columns)})
+    assert status == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\s", "", text)
+    assert "efficientnet-lite0-gruspectrogramepochs,patience,batchand10moreEfficientNet-Lite0with" in plain
+    assert "…" not in plain
+
+
 def test_results_go_to_a_file_while_bars_are_on_the_terminal(store: Path, tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as file:
         status, text = on_terminal(["store", "verify", str(store)], tmp_path, stdout=file.fileno())

@@ -1,0 +1,118 @@
+"""reproduce: the study by the command line, and what it says when it is asked the wrong thing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from audiospec.datasets.gtzan import GENRES
+from audiospec.spec import TabularSpec
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 30 s table with five tracks a genre, and no 3 s table."""
+    folder = tmp_path_factory.mktemp("tables")
+    random = np.random.default_rng(0)
+    names = TabularSpec().columns
+    lines = [",".join(["filename", "length", *names, "label"])]
+    for number, genre in enumerate(GENRES):
+        for track in range(5):
+            values = random.normal(size=len(names))
+            values[number] += 3
+            lines.append(",".join([f"{genre}.{track:05d}.wav", "661504", *map(str, values), genre]))
+    (folder / "features_30_sec.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(tables: Path, run, tmp_path_factory: pytest.TempPathFactory):
+    """A folder where it was run, and the process."""
+    folder = tmp_path_factory.mktemp("done")
+    arguments = ("--tables", tables, "--models", "knn-1,crnn-base", "--chunks", "10", "--seeds", 2)
+    return folder, run("reproduce", "gtzan", *arguments, cwd=folder)
+
+
+def test_it_prints_each_cell_and_what_is_missing(done) -> None:
+    _, process = done
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    rows = [line for line in lines if line.startswith("  knn-1 ")]
+    assert [" ".join(row.split()[1:6]) for row in rows] == [
+        "57 columns 100 / 66.67",
+        "57 and length 100 /",
+        "random (leaky) 99.89 / 91.47",
+        "track 99.89 / 91.47 not",
+    ]
+    assert any(
+        re.match(r"  10 s +crnn-base +random \(leaky\) +99.71 / 77.52 / 76.72 +not run", x) for x in lines
+    )
+    (place,) = (number for number, line in enumerate(lines) if line == "not run, 6 cells of 8:")
+    assert lines[place + 1].startswith("  3 s table: 2 cells (knn-1): ")
+    assert "has no features_3_sec.csv: give --tables FOLDER" in lines[place + 1]
+    assert lines[place + 2].startswith("  deep: 2 cells (crnn-base): give --data FOLDER with GTZAN's audio")
+    assert lines[place + 3].startswith("  songs: 2 cells (crnn-base): give --songs FOLDER")
+    assert lines[-1] == "written: reproduce-gtzan/result.md, reproduce-gtzan/result.json"
+
+
+def test_it_writes_the_result(done, tables: Path) -> None:
+    folder, _ = done
+    result = json.loads((folder / "reproduce-gtzan" / "result.json").read_text())
+    assert len(result["cells"]) == 8
+    assert result["command"].startswith(f"audiospec reproduce gtzan --tables {tables} --models")
+    assert len(result["cells"][0]["runs"]) == 2
+    assert (folder / "reproduce-gtzan" / result["cells"][0]["runs"][0] / "run.json").is_file()
+    assert "## Not run" in (folder / "reproduce-gtzan" / "result.md").read_text()
+
+
+def test_again_as_json(done, tables: Path, call, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = done
+    monkeypatch.chdir(folder)
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")}
+    said = call(
+        *("reproduce", "gtzan", "--tables", tables, "--models", "knn-1,crnn-base"),
+        *("--chunks", "10", "--seeds", 2, "--json"),
+    )
+    assert (said.status, said.err) == (0, "")
+    events = [json.loads(line) for line in said.out.splitlines()]
+    assert [event["event"] for event in events] == ["cell"] * 8 + ["done"]
+    assert events[0]["found"]["test"]["chunk"]["deviation"] is not None
+    assert events[-1]["result"] == "reproduce-gtzan/result.json"
+    assert {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("gtzn",), "no study is called 'gtzn'; did you mean 'gtzan'? (there are: gtzan)"),
+        ((), "Missing argument 'STUDY'"),
+        (("gtzan", "--models", "crnn"), "no model of the study is called 'crnn'; did you mean 'crnn-base'?"),
+        (("gtzan", "--classes", "jaz"), "no genre of GTZAN is called 'jaz'; did you mean 'jazz'?"),
+        (("gtzan", "--chunks", "long"), "expected seconds with commas, such as 30,10; got 'long'"),
+        (("gtzan", "--chunks", "0"), "chunk must be above 0 seconds"),
+        (("gtzan", "--seeds", "0"), "--seeds"),
+        (("gtzan", "--set", "n_mel=3"), "no parameter 'n_mel'; did you mean 'n_mels'?"),
+        (("gtzan", "--tables", "gone"), "expected a folder of tables: there is no gone"),
+        (("gtzan", "--data", "gone"), "expected a folder of audio: there is no gone"),
+        (("gtzan", "--songs", "."), "expected songs under .: found 0 audio files"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bad_input_is_one_line(call, tmp_path: Path, monkeypatch, arguments, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = call("reproduce", *arguments)
+    assert (said.status, said.out) == (2, "")
+    assert re.fullmatch(r"error: [^\n]+\n", said.err), said.err
+    assert message in said.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_table_is_one_line(run, tmp_path: Path) -> None:
+    (tmp_path / "features_30_sec.csv").write_text("filename,tempo,label\njazz.00000.wav,much,jazz\n")
+    said = run("reproduce", "gtzan", "--tables", ".", cwd=tmp_path)
+    assert said.returncode == 2
+    assert re.fullmatch(r"error: features_30_sec\.csv, row 1: there is no column [^\n]+\n", said.stderr)

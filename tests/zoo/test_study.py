@@ -1,0 +1,455 @@
+"""The study run again: its figures are those that it gives, and what cannot be run is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import audiospec
+from audiospec.datasets.gtzan import GENRES
+from audiospec.errors import AudiospecError, DatasetError, ModelError, RegistryError, SpecError
+from audiospec.spec import TabularSpec
+from audiospec.testing.audio import noise, tone, write
+from audiospec.zoo.models._sklearn import SklearnModel
+from audiospec.zoo.reproduction import Cell, genre_of, reproduce
+from audiospec.zoo.results import NOT_RUN, markdown, not_run, tables_of, write_result
+from audiospec.zoo.runs import Run
+from audiospec.zoo.study import BASELINES, DEEP, MODELS
+
+MEL = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
+
+#: Genres with tracks for every side of a split.
+ENOUGH = ("classical", "jazz", "rock")
+
+
+def write_features(file: Path, genres: tuple[str, ...], tracks: int, pieces: int = 0) -> Path:
+    """A table like GTZAN's: genres differ in the first columns, and in the length, which tells them best."""
+    random = np.random.default_rng(0)
+    names = TabularSpec().columns
+    lines = [",".join(["filename", "length", *names, "label"])]
+    for number, genre in enumerate(genres):
+        for track in range(tracks):
+            for piece in range(pieces) if pieces else [None]:
+                values = random.normal(size=len(names))
+                values[number] += 3
+                name = f"{genre}.{track:05d}" + (f".{piece}" if piece is not None else "") + ".wav"
+                length = (66149 if pieces else 661504) + 100 * number
+                lines.append(",".join([name, str(length), *map(str, values.round(4)), genre]))
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The 30 s table with five tracks a genre, and a part of the 3 s table."""
+    folder = tmp_path_factory.mktemp("tables")
+    write_features(folder / "features_30_sec.csv", GENRES, 5)
+    write_features(folder / "features_3_sec_some.csv", ENOUGH, 6, pieces=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def genres(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GTZAN's tree in small: ten tracks of three genres, one of each other, and one that is no audio."""
+    folder = tmp_path_factory.mktemp("genres")
+    for number, genre in enumerate(GENRES):
+        for track in range(10 if genre in ENOUGH else 1):
+            wave = tone(1.9, 8000, hertz=200 + 300 * number + 10 * track) + noise(1.9, 8000, level=0.01)
+            write(folder / genre / f"{genre}.{track:05d}.wav", wave, 8000)
+    (folder / "jazz" / "jazz.00054.wav").write_bytes(b"garbage" * 100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three songs of genres that the networks know, one that they do not, one without a genre, one broken."""
+    folder = tmp_path_factory.mktemp("songs")
+    for name in ("jazz/one.wav", "rock/two.wav", "Some classical thing.wav", "metal/three.wav", "four.wav"):
+        write(folder / name, tone(2.0, 8000, hertz=500), 8000)
+    (folder / "jazz" / "broken.wav").write_bytes(b"garbage" * 100)
+    return folder
+
+
+TABULAR: dict[str, Any] = {"models": ["knn-1", "lr"], "seeds": 2}
+NETWORKS: dict[str, Any] = {
+    "models": ["crnn-base"],
+    "chunks": [1.0],
+    "settings": {"epochs": 1, "device": "cpu"},
+    "spec": MEL,
+    "workers": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def tabular(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Cell]]:
+    out = tmp_path_factory.mktemp("tabular")
+    return out, list(reproduce(tables=tables, out=out, **TABULAR))
+
+
+@pytest.fixture(scope="module")
+def networks(genres: Path, songs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Cell]]:
+    out = tmp_path_factory.mktemp("networks")
+    return out, list(reproduce(data=genres, songs=songs, out=out, **NETWORKS))
+
+
+def of(cells: list[Cell], section: str, **values: object) -> list[Cell]:
+    mine = [cell for cell in cells if cell.section == section]
+    return [cell for cell in mine if all(getattr(cell, name) == value for name, value in values.items())]
+
+
+# --- the study's figures -----------------------------------------------------------------------------------
+
+
+def test_the_figures_are_the_studys() -> None:
+    found = {baseline.name: baseline for baseline in BASELINES}
+    assert list(found) == ["svm", "svm-c10", "knn-1", "knn-5", "rf", "lr", "lr C=1e+06"]
+    assert found["svm-c10"].study == {30: (99.87, 78.03), 3: (99.65, 91.61)}
+    assert found["rf"].study[3] == (100, 87.65)
+    assert found["lr"].study == found["lr C=1e+06"].study == {30: (100, 67), 3: (100, 72.89)}
+    measured = {name: (b.measured.train, b.measured.test, b.measured.deviation) for name, b in found.items()}
+    assert measured["rf"] == (99.9, 78.0, 3.3)
+    assert measured["lr C=1e+06"] == (99.9, 64.2, 2.9)
+    assert DEEP[30, "crnn-large"] == (54.43, 55.37, 55.08)
+    assert DEEP[10, "resnet18-gru"] == (99.92, 89.25, 89.18)
+    assert DEEP[1, "crnn-base"] == (99.34, 90.93, 91.7)
+    assert len(DEEP) == 12
+    assert set(MODELS) <= set(audiospec.zoo.base.models.names())
+
+
+# --- nothing there -----------------------------------------------------------------------------------------
+
+
+def test_without_any_data_every_cell_says_what_is_missing(tmp_path: Path) -> None:
+    cells = list(reproduce(out=tmp_path / "out"))
+    assert {section: len(of(cells, section)) for section in ("30 s table", "3 s table", "deep", "songs")} == {
+        "30 s table": 2 * 7,
+        "3 s table": 2 * 7,
+        "deep": 4 * 3 * 2,
+        "songs": 4 * 3 * 2,
+    }
+    for cell in cells:
+        option = {"deep": "--data", "songs": "--songs"}.get(cell.section, "--tables")
+        assert cell.missing.startswith(f"give {option} FOLDER with ")
+        assert not cell.found
+        assert not cell.runs
+        assert cell.study or cell.section == "songs"
+    assert not (tmp_path / "out").exists()
+    assert [line.partition(":")[0] for line in not_run(cells)] == ["30 s table", "3 s table", "deep", "songs"]
+    shown = [row for table in tables_of(cells) for row in table.rows]
+    assert len(shown) == len(cells)
+    assert all(NOT_RUN in row for row in shown)
+
+
+def test_a_folder_without_tables_is_said(tmp_path: Path) -> None:
+    (cell, *_) = reproduce(tables=tmp_path, out=tmp_path / "out", **TABULAR)
+    assert cell.missing.startswith(f"{tmp_path} has no features_30_sec.csv: give --tables")
+
+
+# --- tables ------------------------------------------------------------------------------------------------
+
+
+def test_baselines_stand_beside_the_study(tabular: tuple[Path, list[Cell]]) -> None:
+    out, cells = tabular
+    names = ["knn-1", "lr", "lr C=1e+06"]
+    for features in ("57 columns", "57 and length"):
+        assert [cell.model for cell in of(cells, "30 s table", features=features)] == names
+    for cell in of(cells, "30 s table") + of(cells, "3 s table"):
+        assert not cell.missing
+        assert len(cell.runs) == 2
+        metrics = [Run(out / run).metrics["test"]["chunk"]["macro_f1"] for run in cell.runs]
+        found = cell.found["test"]["chunk"]
+        assert found.mean == pytest.approx(100 * np.mean(metrics))
+        assert found.deviation == pytest.approx(100 * np.std(metrics))
+        assert found.interval is None
+        assert set(cell.found) == {"train", "test"}
+    (knn,) = of(cells, "30 s table", model="knn-1", features="57 columns")
+    assert (knn.study, knn.measured) == (
+        {"train": 100.0, "test": 66.67},
+        {"train": 99.9, "test": 68.2, "deviation": 2.5},
+    )
+    ours = knn.found["test"]["chunk"]
+    assert ours.deviation is not None
+    assert knn.agrees == (abs(ours.mean - 68.2) <= 2 * ours.deviation)
+
+
+def test_length_is_a_feature_only_where_it_is_said(tabular: tuple[Path, list[Cell]]) -> None:
+    out, cells = tabular
+    for cell in of(cells, "30 s table"):
+        columns = Run(out / cell.runs[0]).spec.to_dict()["columns"]
+        assert ("length" in columns) == (cell.features == "57 and length")
+        assert any("length" in note for note in cell.notes)
+
+
+def test_parameters_reach_the_model(tabular: tuple[Path, list[Cell]]) -> None:
+    out, cells = tabular
+    for model, weight in (("lr", 1.0), ("lr C=1e+06", 1e6)):
+        (cell,) = of(cells, "30 s table", model=model, features="57 columns")
+        assert Run(out / cell.runs[0]).info.settings["C"] == weight
+
+
+def test_parts_of_tables_are_called_parts(tabular: tuple[Path, list[Cell]]) -> None:
+    _, cells = tabular
+    for cell in of(cells, "3 s table"):
+        assert any("a part of the published table: 54 of 9990 rows, 3 of 10 genres" in n for n in cell.notes)
+        assert any("3 genres to tell apart (classical, jazz, rock)" in note for note in cell.notes)
+    for cell in of(cells, "30 s table"):
+        assert any("50 of 1000 rows, 10 of 10 genres" in note for note in cell.notes)
+        assert not any("to tell apart" in note for note in cell.notes)
+
+
+def test_a_whole_table_is_preferred(tmp_path: Path) -> None:
+    write_features(tmp_path / "features_3_sec_a.csv", ENOUGH, 6, pieces=2)
+    write_features(tmp_path / "features_3_sec.csv", ENOUGH[:2], 6, pieces=2)
+    cells = list(reproduce(tables=tmp_path, out=tmp_path / "out", models=["knn-1"], seeds=1))
+    assert any("features_3_sec.csv" in note for note in of(cells, "3 s table")[0].notes)
+
+
+def test_leaky_is_said_of_random_rows_alone(
+    tabular: tuple[Path, list[Cell]], networks: tuple[Path, list[Cell]]
+) -> None:
+    for out, cells in (tabular, networks):
+        for cell in cells:
+            assert cell.leaky == (cell.protocol == "random") == ("leaky" in cell.split)
+            assert all(Run(out / run).info.split["leaky"] == cell.leaky for run in cell.runs)
+        for table in tables_of(cells):
+            for cell, row in zip(of(cells, of_title(table.title)), table.rows, strict=True):
+                assert cell.leaky == ("random (leaky)" in row)
+                assert "random" not in row
+
+
+def of_title(title: str) -> str:
+    return {
+        "Tables of features, 30 s": "30 s table",
+        "Tables of features, 3 s": "3 s table",
+        "Networks on log-mel spectrograms": "deep",
+        "External songs": "songs",
+    }[title]
+
+
+def test_random_rows_of_recordings_are_told_apart_too_well(tabular: tuple[Path, list[Cell]]) -> None:
+    _, cells = tabular
+    assert [cell.protocol for cell in of(cells, "3 s table", model="lr")] == ["random", "track"]
+
+
+# --- networks and songs ------------------------------------------------------------------------------------
+
+
+def test_networks_stand_beside_the_study(networks: tuple[Path, list[Cell]]) -> None:
+    out, cells = networks
+    deep = of(cells, "deep")
+    assert [cell.protocol for cell in deep] == ["random", "track"]
+    for cell in deep:
+        assert not cell.missing
+        assert cell.study == {"train": 99.34, "valid": 90.93, "test": 91.7}
+        assert list(cell.found) == ["train", "valid", "test"]
+        (path,) = cell.runs
+        run = Run(out / path)
+        assert run.info.classes == list(ENOUGH)
+        for side, levels in cell.found.items():
+            for level, f1 in levels.items():
+                score = run.metrics[side][level]
+                assert f1.mean == pytest.approx(100 * score["macro_f1"])
+                assert f1.interval == pytest.approx([100 * end for end in score["macro_f1_interval"]])
+                assert f1.deviation is None
+
+
+def test_what_is_not_the_studys_is_said_cell_by_cell(networks: tuple[Path, list[Cell]]) -> None:
+    _, cells = networks
+    for cell in of(cells, "deep"):
+        notes = "\n".join(cell.notes)
+        assert "n_mels 16 (192)" in notes
+        assert "epochs 1 (" in notes
+        assert "38 of GTZAN's 1000 tracks: blues 1, classical 10" in notes
+        assert "jazz.00054 cannot be used: not decodable" in notes
+        assert "fewer than 10 tracks cannot be on all sides and are left out: blues 1, country 1" in notes
+        assert "3 genres to tell apart" in notes
+
+
+def test_songs_are_counted(networks: tuple[Path, list[Cell]]) -> None:
+    _, cells = networks
+    heard = of(cells, "songs")
+    assert len(heard) == 2
+    for cell in heard:
+        assert not cell.missing
+        assert cell.songs == 3
+        assert cell.right is not None
+        assert 0 <= cell.right <= 3
+        assert set(cell.heard) == {"one.wav", "two.wav", "Some classical thing.wav"}
+        assert set(cell.heard.values()) <= set(ENOUGH)
+        notes = "\n".join(cell.notes)
+        assert "four.wav names no genre" in notes
+        assert "1 song is of a genre that this model has not learnt: metal" in notes
+        assert "broken.wav: not decodable" in notes
+
+
+@pytest.mark.parametrize(
+    ("path", "genre"),
+    [
+        ("jazz/song.mp3", "jazz"),
+        ("a/Hip-Hop/b/song.mp3", "hiphop"),
+        ("my hip hop song.mp3", "hiphop"),
+        ("HIPHOP_1.wav", "hiphop"),
+        ("Classical.01.flac", "classical"),
+        ("rock/the popular.wav", "rock"),
+        ("rock/blues.wav", "rock"),
+        ("poprock.wav", ""),
+        ("pop and rock.wav", ""),
+        ("rock, rock, rock.wav", "rock"),
+        ("song.wav", ""),
+    ],
+)
+def test_the_genre_of_a_song(path: str, genre: str) -> None:
+    assert genre_of(path) == genre
+
+
+def test_a_training_that_cannot_be_is_a_cell_that_was_not_run(
+    genres: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from audiospec.zoo.models.crnn_base import CrnnBase
+
+    def fail(*_: object, **__: object) -> None:
+        raise ModelError("no weights: bring them")
+
+    monkeypatch.setattr(CrnnBase, "fit", fail)
+    cells = list(reproduce(data=genres, out=tmp_path, **NETWORKS))
+    assert [cell.missing for cell in of(cells, "deep")] == ["no weights: bring them"] * 2
+    (line,) = (line for line in not_run(cells) if line.startswith("deep"))
+    assert line == "deep: 2 cells (crnn-base): no weights: bring them"
+
+
+# --- again -------------------------------------------------------------------------------------------------
+
+
+def test_the_same_again_trains_nothing(
+    tabular: tuple[Path, list[Cell]],
+    networks: tuple[Path, list[Cell]],
+    tables: Path,
+    genres: Path,
+    songs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from audiospec.zoo.models._network import NetworkModel
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("trained again")
+
+    for cls in (SklearnModel, NetworkModel):
+        monkeypatch.setattr(cls, "fit", fail)
+    monkeypatch.setattr("audiospec.zoo.reproduction.predict", fail)
+    out, cells = tabular
+    assert list(reproduce(tables=tables, out=out, **TABULAR)) == cells
+    out, cells = networks
+    assert list(reproduce(data=genres, songs=songs, out=out, **NETWORKS)) == cells
+
+
+def test_what_was_stopped_goes_on(tables: Path, tmp_path: Path, tabular: tuple[Path, list[Cell]]) -> None:
+    told: list[str] = []
+
+    def stop(*words: object) -> None:
+        told.append(str(words[-1]))
+        if len(told) == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(reproduce(tables=tables, out=tmp_path, told=stop, **TABULAR))
+    assert len(list((tmp_path / "runs").glob("*/run.json"))) == 5
+    assert list(reproduce(tables=tables, out=tmp_path, **TABULAR)) == tabular[1]
+
+
+# --- the result --------------------------------------------------------------------------------------------
+
+
+def test_the_result_is_written(tabular: tuple[Path, list[Cell]], tmp_path: Path) -> None:
+    _, cells = tabular
+    result = write_result(tmp_path / "new" / "out", "gtzan", "audiospec reproduce gtzan", cells)
+    folder = tmp_path / "new" / "out"
+    assert {file.name for file in folder.iterdir()} == {"result.json", "result.md"}
+    said = json.loads((folder / "result.json").read_text())
+    assert said == result
+    assert said["cells"] == [json.loads(json.dumps(cell.to_dict())) for cell in cells]
+    assert {"audiospec", "scikit-learn"} <= set(said["versions"])
+    text = (folder / "result.md").read_text()
+    assert text == markdown(result, cells)
+    assert "- command: `audiospec reproduce gtzan`" in text
+    rows = [line for line in text.splitlines() if line.startswith("| knn-1 ")]
+    assert len(rows) == 4
+    assert all(re.search(r"\d ± \d", row) for row in rows)
+    assert text.count("not the same task") == 1
+    assert "\n\n\n" not in text
+    assert text.endswith("\n")
+    heads = [line for line in text.splitlines() if line.startswith("| model ")]
+    assert [line.count("|") for line in heads] == [8, 7]
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AudiospecError, match="cannot write the result to"):
+        write_result(tmp_path / "file" / "out", "gtzan", "x", [])
+
+
+# --- what cannot be ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"study": "gtzn"}, RegistryError, r"no study is called 'gtzn'; did you mean 'gtzan'\?"),
+        ({"models": ["svn"]}, ModelError, r"no model of the study is called 'svn'; did you mean 'svm'\?"),
+        ({"classes": ["jaz"]}, ModelError, r"no genre of GTZAN is called 'jaz'; did you mean 'jazz'\?"),
+        ({"seeds": 0}, ModelError, "at least 1 seed; got 0"),
+        ({"chunks": [0]}, SpecError, "chunk must be above 0"),
+        ({"chunks": [0.01]}, SpecError, "too short"),
+        ({"tables": "nowhere"}, DatasetError, "expected a folder of tables: there is no nowhere"),
+        ({"songs": "."}, DatasetError, "expected songs under .: found 0 audio files"),
+    ],
+)
+def test_wrong_questions_are_refused_at_once(
+    arguments: dict[str, Any],
+    error: type[AudiospecError],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message) as caught:
+        reproduce(**arguments)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"epochs": 0}, "epochs must be at least 1"), ({"epoch": 1}, "no parameter 'epoch'; did you mean")],
+)
+def test_wrong_settings_are_refused_before_the_features(
+    genres: Path, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
+        reproduce(data=genres, out=tmp_path / "out", **{**NETWORKS, "settings": settings})
+    assert not (tmp_path / "out").exists()
+
+
+# --- the published table -----------------------------------------------------------------------------------
+
+
+@pytest.mark.realdata
+@pytest.mark.timeout(900)  # 140 trainings
+def test_baselines_are_near_the_measured_figures(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiospec.zoo.pictures.save_pictures", lambda *_: None)  # half of the time
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "features_30_sec.csv").symlink_to(shared_data / "gtzan-tables" / "features_30_sec.csv")
+    cells = list(reproduce(tables=folder, out=tmp_path / "out", chunks=[], seeds=10))
+    whole = of(cells, "30 s table", features="57 and length")
+    assert len(whole) == len(BASELINES)
+    assert {cell.model: cell.agrees for cell in whole} == dict.fromkeys((c.model for c in whole), True)
+    # The length is worth six points to a forest, though it says nothing of music.
+    (forest,) = of(cells, "30 s table", model="rf", features="57 columns")
+    assert forest.agrees is False
