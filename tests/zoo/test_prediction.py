@@ -78,6 +78,27 @@ def test_predictions_are_those_of_the_tracks(listener: Run, heard: View) -> None
         assert dict(zip(said.classes, said.probabilities, strict=True)) == pytest.approx(expected)
 
 
+def test_a_network_says_of_audio_what_it_says_of_the_store_to_the_bit(mel: View, tmp_path: Path) -> None:
+    run = train("crnn-base", mel, settings={"epochs": 1, "device": "cpu"}, out=tmp_path / "run")
+    model = run.model()
+    for id, file in list(files_of(mel).items())[::4]:
+        stored = mel.read(mel.rows_of(id)).astype(np.float32)
+        heard = features_of(run, file)
+        assert np.array_equal(model.predict_proba(heard), model.predict_proba(stored))
+        (said,) = predict(run, [file])
+        means = track_log_probabilities(model.predict_proba(stored), np.zeros(len(stored), np.int64), 1)[0]
+        assert said.classes[0] == model.classes[int(means.argmax())]
+
+
+def test_features_that_are_computed_otherwise_now_are_refused(
+    mel: View, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train("crnn-base", mel, settings={"epochs": 1, "device": "cpu"}, out=tmp_path / "run")
+    monkeypatch.setattr("audiospec.spec.MelSpec.version", 99)
+    with pytest.raises(SpecError, match="has version 1, this audiospec computes version 99"):
+        list(predict(run, [next(music.rglob("*.wav"))]))
+
+
 def test_sounds_that_are_new_to_it(listener: Run, tmp_path: Path) -> None:
     # Of another rate, in stereo, as another format: heard all the same.
     wave = tone(1.5, 44100, hertz=163, channels=2) + noise(1.5, 44100, level=0.033, channels=2)

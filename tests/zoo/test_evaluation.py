@@ -1,0 +1,79 @@
+"""Evaluation: a run's scores come again, from another store too, and a store that has changed is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import audiospec
+from audiospec.errors import ModelError, RunError, StoreError
+from audiospec.testing.audio import noise, tone, write
+from audiospec.zoo.evaluation import evaluate
+from audiospec.zoo.runs import Run
+from audiospec.zoo.training import train
+
+RATE = 8000
+SPEC = audiospec.TabularSpec(sample_rate=RATE, families=("rms",), n_fft=512, hop_length=128)
+
+
+def compose(folder: Path, seed: int = 0) -> Path:
+    """Ten tracks of two classes."""
+    for number in range(10):
+        hiss = noise(1.0, RATE, level=0.05, seed=100 * seed + number)
+        for label, wave in (("hiss", 3 * hiss), ("tone", tone(1.0, RATE, hertz=200 + 9 * number) + hiss)):
+            write(folder / label / f"{number}.wav", wave, RATE)
+    return folder
+
+
+def featurize(music: Path, store: Path, spec: audiospec.TabularSpec = SPEC) -> audiospec.View:
+    return audiospec.featurize("folder", data=music, spec=spec, chunk=0.5, store=store, workers=0)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    view = featurize(compose(tmp_path / "music"), tmp_path / "music.zarr")
+    return train("lr", view, out=tmp_path / "run")
+
+
+def test_scores_come_again(run: Run) -> None:
+    assert json.loads(json.dumps(evaluate(run).to_dict())) == run.metrics["test"]
+
+
+def test_all_of_another_store_is_scored(run: Run, tmp_path: Path) -> None:
+    other = featurize(compose(tmp_path / "more", seed=1), tmp_path / "other.h5")
+    scores = evaluate(run, other.store)
+    assert (scores.chunk.count, scores.track.count) == (40, 20)
+
+
+def test_a_store_that_has_another_track_is_refused(run: Run, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "music" / "tone" / "1.wav", tmp_path / "music" / "tone" / "10.wav")
+    featurize(tmp_path / "music", tmp_path / "music.zarr")
+    with pytest.raises(
+        RunError, match=r"has changed since run .*: its rows split otherwise now.*train again"
+    ):
+        evaluate(run)
+
+
+def test_a_store_whose_audio_has_changed_is_refused(run: Run, tmp_path: Path) -> None:
+    for file in (tmp_path / "music" / "tone").iterdir():
+        stat = file.stat()
+        write(file, noise(1.0, RATE, level=0.1, seed=7), RATE)
+        os.utime(file, (stat.st_atime, stat.st_mtime + 2))
+    featurize(tmp_path / "music", tmp_path / "music.zarr")
+    with pytest.raises(
+        RunError, match=r"has changed since run .*: its rows hold other numbers now; train again"
+    ):
+        evaluate(run)
+
+
+def test_a_store_that_is_gone_or_has_other_features(run: Run, tmp_path: Path) -> None:
+    other = featurize(tmp_path / "music", tmp_path / "other.zarr", audiospec.TabularSpec(sample_rate=RATE))
+    with pytest.raises(ModelError, match=r"has no view of the features that run .* was trained on"):
+        evaluate(run, other.store)
+    shutil.rmtree(tmp_path / "music.zarr")
+    with pytest.raises(StoreError):
+        evaluate(run)
