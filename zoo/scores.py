@@ -121,10 +121,10 @@ def track_log_probabilities(
     return sums / np.bincount(track_of, minlength=count)[:, None]
 
 
-def _resampled(tracks: int, seed: int) -> NDArray[np.int64]:
+def _resampled(tracks: int, seed: int) -> NDArray[np.float64]:
     """How often each track is drawn, in each resample: (RESAMPLES, tracks)."""
     random = np.random.default_rng(seed)
-    return random.multinomial(tracks, np.full(tracks, 1 / tracks), RESAMPLES)
+    return random.multinomial(tracks, np.full(tracks, 1 / tracks), RESAMPLES).astype(np.float64)
 
 
 def _score(
@@ -132,13 +132,14 @@ def _score(
     truth: NDArray[np.int64],
     track_of: NDArray[np.int64],
     classes: list[str],
-    weights: NDArray[np.int64],
+    weights: NDArray[np.float64],
 ) -> Score:
     count = len(classes)
     # What each track adds to the confusion matrix: a resample's matrix is a weighted sum of these.
-    parts = np.zeros((weights.shape[1], count * count), np.int64)
+    # In float64, which holds such counts exactly, and whose products are many times as fast as integers'.
+    parts = np.zeros((weights.shape[1], count * count))
     np.add.at(parts, (track_of, truth * count + predicted), 1)
-    matrix = parts.sum(0).reshape(count, count)
+    matrix = parts.sum(0).astype(np.int64).reshape(count, count)
     resampled = (weights @ parts).reshape(-1, count, count)
     tails = 100 * (1 - COVERAGE) / 2, 100 * (1 + COVERAGE) / 2
     intervals = [tuple(np.percentile(measure(resampled), tails).tolist()) for measure in (accuracy, macro_f1)]

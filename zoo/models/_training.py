@@ -132,7 +132,8 @@ def _train(
     if fabric.is_global_zero:
         for entry in history:
             tell(entry)
-    if settings.devices > 1 and fabric.device.type == "cpu":
+    if settings.devices > 1:  # a process of its own, which `_settled` has not reached
+        torch.use_deterministic_algorithms(True, warn_only=True)
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // settings.devices))
     model, optimizer = fabric.setup(net, optimizer)
     weights = class_weights(train) if settings.class_weights else np.ones(len(train.classes))
