@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,25 @@ def test_every_family_of_columns_is_in_the_readme() -> None:
 def test_every_model_is_in_the_readme() -> None:
     table = README.partition("<!-- models -->\n")[2].partition("\n\n")[0].splitlines()[2:]
     assert table == [f"| `{name}` | {models[name].input} | {models.summary(name)} |" for name in models]
+
+
+def test_the_model_in_the_readme_keeps_the_contract(
+    tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    text = README.partition("<!-- model -->\n```python\n")[2].partition("```")[0]
+    (tmp_path / "small.py").write_text(text)
+    (tmp_path / "test_small.py").write_text(
+        "import small\nfrom audiospec.testing.models import ModelContract\n"
+        "class TestSmall(ModelContract):\n"
+        "    name, many, close = 'small', 24, 1e-5\n"
+        "    settings = {'epochs': 2, 'batch': 8, 'device': 'cpu'}\n"
+        "    learning = {'epochs': 20}\n"
+    )
+    script = (
+        "import sys, pytest; sys.path.insert(0, sys.argv[1]); "
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--rootdir', *sys.argv[1:]]))"
+    )
+    assert " passed" in python(script, tmp_path, tmp_path / "test_small.py").stdout
 
 
 def test_the_two_commands_are_in_the_makefile() -> None:

@@ -23,11 +23,11 @@ from audiospec.errors import ModelError, RunError
 from audiospec.features.base import one_thread
 from audiospec.stores.base import View
 from audiospec.testing.models import ModelContract
+from audiospec.zoo import network_training
 from audiospec.zoo.base import Rows, models
-from audiospec.zoo.models import _training
 from audiospec.zoo.models._crnn import Crnn
-from audiospec.zoo.models._network import NetworkSettings
 from audiospec.zoo.models.crnn_base import CrnnBase
+from audiospec.zoo.network import NetworkSettings
 from audiospec.zoo.runs import Run
 
 NETWORKS = ("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru")
@@ -353,7 +353,7 @@ def test_processes_share_each_batch() -> None:
         seen: list[list[float]] = []
         for rank in range(2):
             fabric: Any = SimpleNamespace(world_size=2, global_rank=rank, device=torch.device("cpu"))
-            batches = _training.Batches(rows, 4, fabric, wrap=wrap)
+            batches = network_training.Batches(rows, 4, fabric, wrap=wrap)
             mine = list(batches.inorder(np.arange(7)))
             assert [len(part) for part, _ in mine] == [2, 2]
             counted = [part[targets.sum(1) > 0][:, 0, 0].tolist() for part, targets in mine]
@@ -366,7 +366,7 @@ def test_rows_that_are_not_in_memory_make_the_same_network(
     view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = trained(view, tmp_path / "kept", epochs=2)
-    monkeypatch.setattr(_training, "IN_MEMORY", 0)
+    monkeypatch.setattr(network_training, "IN_MEMORY", 0)
     streamed = trained(view, tmp_path / "streamed", epochs=2)
     assert without_seconds(kept) == without_seconds(streamed)
 
@@ -384,7 +384,7 @@ def test_masks_hide_a_band_of_each_row() -> None:
     torch.manual_seed(0)
     rows = torch.randn(200, 20, 30) - 40
     for axis, count in ((1, 20), (2, 30)):
-        masked = _training.mask(rows, 0.5, axis)
+        masked = network_training.mask(rows, 0.5, axis)
         changed = masked != rows
         assert torch.equal(masked[changed], rows.mean().expand(int(changed.sum())))
         lines = changed.transpose(1, axis)
@@ -394,14 +394,14 @@ def test_masks_hide_a_band_of_each_row() -> None:
         assert count * 0.4 < widths.max() <= count * 0.5
         edges = lines.all(2).int().diff(dim=1).abs().sum(1)
         assert edges.max() <= 2  # one band
-    assert torch.equal(_training.mask(rows, 0.01, 1), rows)
+    assert torch.equal(network_training.mask(rows, 0.01, 1), rows)
 
 
 def test_mixup_mixes_rows_and_targets_alike() -> None:
     torch.manual_seed(0)
     targets = torch.eye(16)
     rows = targets.reshape(16, 4, 4) * 10
-    mixed, shares = _training.mix(rows, targets, 0.5)
+    mixed, shares = network_training.mix(rows, targets, 0.5)
     assert torch.allclose(mixed.reshape(16, 16), 10 * shares, atol=1e-5)
     assert torch.allclose(shares.sum(1), torch.ones(16))
     assert 0 < float(shares.max(1).values.min()) < 1
@@ -413,8 +413,8 @@ def test_class_weights_make_classes_count_alike(view: View) -> None:
     numbers = np.flatnonzero(view.labels.astype(str) != "low")[5:]
     rows = Rows(view, numbers, ["high", "middle"])
     expected = compute_class_weight("balanced", classes=np.arange(2), y=rows.targets)
-    assert np.allclose(_training.class_weights(rows), expected)
-    loss = _training.Loss(torch.tensor([1.0, 3.0]))
+    assert np.allclose(network_training.class_weights(rows), expected)
+    loss = network_training.Loss(torch.tensor([1.0, 3.0]))
     logits, targets = torch.randn(6, 2), torch.eye(2)[[0, 1, 1, 0, 0, 1]]
     theirs = torch.nn.functional.cross_entropy(logits, targets.argmax(1), weight=torch.tensor([1.0, 3.0]))
     assert torch.allclose(loss(logits, targets), theirs)
@@ -427,7 +427,7 @@ def test_out_of_memory_says_what_to_try(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(_training.Loss, "__call__", fail)
+    monkeypatch.setattr(network_training.Loss, "__call__", fail)
     with pytest.raises(ModelError, match=r"out of memory with 8 rows in a batch: try --set batch=4$"):
         trained(view, tmp_path / "run")
     with pytest.raises(ModelError, match="out of memory with one row in a batch: train on shorter chunks"):

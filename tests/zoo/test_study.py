@@ -15,7 +15,7 @@ from audiospec.datasets.gtzan import GENRES
 from audiospec.errors import AudiospecError, DatasetError, ModelError, RegistryError, SpecError
 from audiospec.spec import TabularSpec
 from audiospec.testing.audio import noise, tone, write
-from audiospec.zoo.models._sklearn import SklearnModel
+from audiospec.zoo.estimator import SklearnModel
 from audiospec.zoo.reproduction import Cell, genre_of, reproduce
 from audiospec.zoo.results import NOT_RUN, markdown, not_run, tables_of, write_result
 from audiospec.zoo.runs import Run
@@ -333,7 +333,7 @@ def test_the_same_again_trains_nothing(
     songs: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from audiospec.zoo.models._network import NetworkModel
+    from audiospec.zoo.network import NetworkModel
 
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("trained again")

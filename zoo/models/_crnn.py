@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
-from audiospec.zoo.models._network import NetworkModel, NetworkSettings
+from audiospec.zoo.network import NetworkModel, NetworkSettings
 
 
 @dataclass(frozen=True)

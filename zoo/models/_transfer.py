@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from audiospec.errors import ModelError
 from audiospec.zoo.models._crnn import Recurrent
-from audiospec.zoo.models._network import NetworkModel, NetworkSettings
+from audiospec.zoo.network import NetworkModel, NetworkSettings
 
 
 @dataclass(frozen=True, kw_only=True)

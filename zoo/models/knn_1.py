@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from audiospec.errors import ModelError
 from audiospec.zoo.base import ModelSettings, Progress, Rows, models
-from audiospec.zoo.models._sklearn import SklearnModel
+from audiospec.zoo.estimator import SklearnModel
 
 
 @models.register

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiospec.zoo.base import ModelSettings, models
-from audiospec.zoo.models._sklearn import SklearnModel
+from audiospec.zoo.estimator import SklearnModel
 
 
 @models.register

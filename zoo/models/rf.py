@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiospec.zoo.base import ModelSettings, models
-from audiospec.zoo.models._sklearn import SklearnModel
+from audiospec.zoo.estimator import SklearnModel
 
 
 @models.register

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.zoo.base import ModelSettings, models
-from audiospec.zoo.models._sklearn import SklearnModel
+from audiospec.zoo.estimator import SklearnModel
 
 
 @models.register

@@ -32,7 +32,7 @@ from audiospec.zoo.runs import writing
 from audiospec.zoo.scores import accuracy, macro_f1
 
 if TYPE_CHECKING:
-    from audiospec.zoo.models._network import NetworkSettings
+    from audiospec.zoo.network import NetworkSettings
 
 #: Rows of a side up to so many bytes are read once and stay on the device; more are read batch by batch.
 IN_MEMORY = 2 << 30

@@ -114,7 +114,7 @@ class NetworkModel(Model):
                 "there are no validation rows to stop by: give them a share, such as 0.8, 0.1, 0.1 (--shares)"
             )
         self._check_devices()
-        from audiospec.zoo.models._training import train_network
+        from audiospec.zoo.network_training import train_network
 
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng())
