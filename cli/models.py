@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiospec.chunking import Chunking
 from audiospec.cli._text import body, by, facts, say, table
 from audiospec.cli.features import default_of, field_docs
 
 if TYPE_CHECKING:
-    from audiospec.zoo.base import Model
+    from audiospec.zoo.base import Layer, Model
 
 EPILOG = "Example: audiospec models crnn-base --chunk 3"
 
@@ -24,6 +25,7 @@ def command(
         float,
         typer.Option(
             metavar="SECONDS",
+            max=600,
             show_default=False,
             help="Show the layers for chunks of this length, of default features (10).",
         ),
@@ -43,6 +45,7 @@ def command(
         table([_line(each, models[each], models.summary(each)) for each in models], head)
         return
     cls = models[name]
+    shape, layers = _layers(cls, Chunking(seconds=chunk), classes)
     say(f"{name}: {models.summary(name)}", "bold")
     body(cls)
     train, valid, test = cls.shares
@@ -53,7 +56,17 @@ def command(
     if rows:
         say()
         table(rows, ("parameter", "default", "meaning"), indent=2)
-    _layers(cls, chunk, classes)
+    if layers:
+        lines = [
+            (layer.name, layer.kind, by(layer.shape), f"{layer.parameters:,}" if layer.parameters else "")
+            for layer in layers
+        ]
+        say()
+        table([("", "input", by(shape), ""), *lines], ("layer", "kind", "gives", "weights"), indent=2)
+        total = f"{sum(layer.parameters for layer in layers):,} parameters"
+        counted = total if cls.input == "spectrogram" else "the classifier's depend on the rows"
+        say(f"  for chunks of {chunk:g} s ({by(shape)}) and {classes} classes: {counted}")
+        say()
     say(f"train it with: audiospec train {name} --set PARAMETER=VALUE", "dim")
 
 
@@ -63,23 +76,10 @@ def _line(name: str, cls: type[Model], summary: str) -> tuple[str, str, str, str
     return name, cls.input, shown, summary
 
 
-def _layers(cls: type[Model], chunk: float, classes: int) -> None:
-    """Print the layers, as a row of the default features goes through them."""
+def _layers(cls: type[Model], chunking: Chunking, classes: int) -> tuple[tuple[int, ...], list[Layer]]:
+    """Shape of a row of the default features, and the layers that it goes through."""
     from audiospec.spec import MelSpec, TabularSpec
 
     spec = TabularSpec() if cls.input == "tabular" else MelSpec()
-    shape = spec.row_shape(round(chunk * spec.sample_rate))
-    layers = cls(cls.Settings(), shape, [f"class {number}" for number in range(classes)]).layers()
-    if not layers:
-        return
-    rows = [
-        (layer.name, layer.kind, by(layer.shape), f"{layer.parameters:,}" if layer.parameters else "")
-        for layer in layers
-    ]
-    say()
-    table([("", "input", by(shape), ""), *rows], ("layer", "kind", "gives", "weights"), indent=2)
-    total = sum(layer.parameters for layer in layers)
-    what = f"chunks of {chunk:g} s ({by(shape)}) and {classes} classes"
-    counted = f"{total:,} parameters" if cls.input == "spectrogram" else "the classifier's depend on the rows"
-    say(f"  for {what}: {counted}")
-    say()
+    shape = spec.row_shape(chunking.samples(spec.sample_rate))
+    return shape, cls(cls.Settings(), shape, [f"class {number}" for number in range(classes)]).layers()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
-from audiospec.zoo.base import Layer, Model, ModelSettings, Progress, Rows
+from audiospec.zoo.base import CHECKPOINT, Layer, Model, ModelSettings, Progress, Rows
 
 FILE = "model.safetensors"
 
@@ -70,7 +70,7 @@ class NetworkSettings(ModelSettings):
             ("learning_rate", self.learning_rate > 0, "above 0"),
             ("mask_mel", 0 <= self.mask_mel <= 1, "from 0 to 1"),
             ("mask_time", 0 <= self.mask_time <= 1, "from 0 to 1"),
-            ("mixup", self.mixup >= 0, "at least 0"),
+            ("mixup", self.mixup == 0 or self.mixup >= 0.001, "0, or at least 0.001"),
             ("devices", self.devices >= 1, "at least 1"),
         ):
             if not fine:
@@ -97,7 +97,7 @@ class NetworkModel(Model):
         """Make the network, with random weights."""
 
     def prepare(self, net: nn.Module) -> None:
-        """Change a new network before it is trained; one that starts from others' weights takes them here."""
+        """Give a new network what it starts from, such as others' weights; not if it goes on."""
 
     def fit(
         self,
@@ -117,11 +117,12 @@ class NetworkModel(Model):
         from audiospec.zoo.network_training import train_network
 
         with ExitStack() as stack:
-            stack.enter_context(torch.random.fork_rng())
+            stack.enter_context(_as_usual())
             folder = work or Path(stack.enter_context(TemporaryDirectory()))
             torch.manual_seed(seed)
             self.net = self.network()
-            self.prepare(self.net)
+            if not (folder / CHECKPOINT).exists():
+                self.prepare(self.net)
             history = train_network(
                 self.net, train, valid, self.settings, seed=seed, work=folder, progress=progress
             )
@@ -152,8 +153,9 @@ class NetworkModel(Model):
 
         try:
             weights = load_file(folder / FILE)
-            self.net = self.network()
-            self.net.load_state_dict(weights)
+            with _as_usual():
+                self.net = self.network()
+                self.net.load_state_dict(weights)
         except Exception as error:  # safetensors' own errors, and torch's about names and shapes
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{folder / FILE} cannot be read ({reason}): train again") from error
@@ -166,7 +168,6 @@ class NetworkModel(Model):
 
     def layers(self) -> list[Layer]:
         """Layers of a network that has learnt nothing, as a row goes through them."""
-        net = self.network().eval()
         found: list[Layer] = []
 
         def note(name: str) -> Callable[..., None]:
@@ -177,10 +178,11 @@ class NetworkModel(Model):
 
             return hook
 
-        for name, layer in net.named_modules():
-            if not list(layer.children()):
-                layer.register_forward_hook(note(name))
-        with torch.inference_mode():
+        with _as_usual(), torch.device("meta"), torch.no_grad():  # shapes alone, however long a row
+            net = self.network().eval()
+            for name, layer in net.named_modules():
+                if not list(layer.children()):
+                    layer.register_forward_hook(note(name))
             net(torch.zeros(1, *self.row_shape))
         return found
 
@@ -200,3 +202,15 @@ class NetworkModel(Model):
             raise ModelError(
                 f"parameter devices must be at most {there}, the GPUs here; got {settings.devices}"
             )
+
+
+@contextmanager
+def _as_usual() -> Iterator[None]:
+    """Torch as networks expect it, and afterwards as the caller had it, random numbers as well."""
+    dtype = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)

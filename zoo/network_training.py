@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import logging
+import multiprocessing
 import os
+import signal
 import threading
 import time
 import warnings
@@ -25,6 +27,7 @@ import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import ProcessException, ProcessRaisedException
 
 from audiospec.errors import ModelError
 from audiospec.zoo.base import CHECKPOINT, Progress, Rows
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
 IN_MEMORY = 2 << 30
 #: Batches that are read before they are needed, where rows are not in memory.
 AHEAD = 4
+
+#: Those of Lightning, which say what it has found of devices.
+LOGGERS = [logging.getLogger(f"lightning{part}") for part in ("", ".pytorch", ".fabric")]
 
 Tell = Callable[[dict[str, float]], None]
 
@@ -88,17 +94,24 @@ def train_network(
             precision="bf16-mixed" if cuda else "32-true",
             loggers=_loggers(settings, work),
         )
-        job = partial(_train, net=net, train=train, valid=valid, settings=settings, seed=seed, file=file)
+        job = partial(
+            _train,
+            net=net,
+            train=train,
+            valid=valid,
+            settings=settings,
+            seed=seed,
+            file=file,
+            parent=os.getpid(),
+        )
         try:
             if settings.devices == 1:
                 failure = fabric.launch(partial(job, tell=progress or _ignore))
             else:
-                with _relayed(progress or _ignore) as tell:
+                with _relayed(progress or _ignore) as tell, _no_orphans():
                     failure = fabric.launch(partial(job, tell=tell))
-        except (RuntimeError, MemoryError) as error:
-            if _is_out_of_memory(error):
-                raise ModelError(_out_of_memory(settings)) from error
-            raise
+        except (RuntimeError, MemoryError, ValueError, ProcessException) as error:
+            raise _explained(error, settings) from error
     if failure:
         raise ModelError(failure)
     state = _read(file)
@@ -116,6 +129,7 @@ def _train(
     settings: NetworkSettings,
     seed: int,
     file: Path,
+    parent: int,
     tell: Tell,
 ) -> str:
     """Train in each process; the checkpoint has the result, what is returned is why there is none."""
@@ -126,13 +140,18 @@ def _train(
     best: dict[str, Tensor] = {}
     if file.exists():
         state = _read(file)
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
+        try:
+            net.load_state_dict(state["net"])
+            optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(file) from error
         history, best = state["history"], state["best"]
     if fabric.is_global_zero:
         for entry in history:
             tell(entry)
     if settings.devices > 1:  # a process of its own, which `_settled` has not reached
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
+        _quiet()
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // settings.devices))
     model, optimizer = fabric.setup(net, optimizer)
@@ -172,11 +191,15 @@ def _train(
         if not history or entry["valid_loss"] < min(past["valid_loss"] for past in history):
             best = _kept(net)
         history.append({"epoch": entry.pop("epoch"), "seconds": time.monotonic() - began, **entry})
+        if settings.devices > 1 and os.getppid() != parent:  # killed: somebody else may go on by now
+            os._exit(1)
         if fabric.is_global_zero:
             state = {"net": _kept(net), "optimizer": optimizer.state_dict(), "history": history, "best": best}
             _write(file, state)
             fabric.log_dict(entry, step=number)
             tell(history[-1])
+    for logger in fabric.loggers:
+        logger.finalize("success")  # nothing is written after the file's digest was taken
     fabric.barrier()
     return ""
 
@@ -354,11 +377,16 @@ def _kept(net: nn.Module) -> dict[str, Tensor]:
 def _read(file: Path) -> dict[str, Any]:
     """Read a checkpoint: tensors and numbers, never other objects."""
     try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        return {name: state[name] for name in ("net", "optimizer", "history", "best")}
     except Exception as error:  # torch's, pickle's and zip's own
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"checkpoint {file} cannot be read ({reason}): remove it to begin anew") from error
-    return state
+        raise _damaged(file) from error
+
+
+def _damaged(file: Path) -> ModelError:
+    return ModelError(
+        f"checkpoint {file} is damaged, or of another version: remove {file.parent} to begin anew"
+    )
 
 
 def _write(file: Path, state: dict[str, Any]) -> None:
@@ -366,8 +394,11 @@ def _write(file: Path, state: dict[str, Any]) -> None:
     content = io.BytesIO()  # on a full disk torch would raise no OSError
     torch.save(state, content)
     with writing(file.parent):
-        beside.write_bytes(content.getbuffer())
-        os.replace(beside, file)
+        try:
+            beside.write_bytes(content.getbuffer())
+            os.replace(beside, file)
+        finally:
+            beside.unlink(missing_ok=True)  # the disk may be full
 
 
 def _loggers(settings: NetworkSettings, work: Path) -> list[Any]:
@@ -393,9 +424,15 @@ def _relayed(tell: Tell) -> Iterator[Tell]:
     """What processes can call, so that `tell` is called here."""
     queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
 
+    failed: list[BaseException] = []
+
     def listen() -> None:
         while (entry := queue.get()) is not None:
-            tell(entry)
+            try:
+                if not failed:
+                    tell(entry)
+            except BaseException as error:  # to be raised where it is of use
+                failed.append(error)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
@@ -404,37 +441,71 @@ def _relayed(tell: Tell) -> Iterator[Tell]:
     finally:
         queue.put(None)
         listener.join()
+    if failed:
+        raise failed[0]
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+@contextmanager
+def _no_orphans() -> Iterator[None]:
+    """End the processes that the block started, should it be left before they are done."""
+    others = {process.pid for process in multiprocessing.active_children()}
+    try:
+        yield
+    finally:
+        for process in multiprocessing.active_children():
+            if process.pid not in others:
+                process.kill()
+                process.join()
+
+
+def _explained(error: BaseException, settings: NetworkSettings) -> BaseException:
+    """Say of an error of torch's what can be done; other errors stay what they are."""
     text = str(error)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        said in text for said in ("can't allocate memory", "OutOfMemoryError", "out of memory", "MemoryError")
-    )
+    out_of_memory = ("can't allocate memory", "OutOfMemoryError", "out of memory", "MemoryError")
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in out_of_memory):
+        if settings.batch > 1:
+            return ModelError(
+                f"out of memory with {settings.batch} rows in a batch: try --set batch={settings.batch // 2}"
+            )
+        return ModelError(
+            "out of memory with one row in a batch: train on shorter chunks, or on a machine with more"
+        )
+    if "more than 1 value per channel" in text:
+        return ModelError(
+            f"one row at a time is too few for batch normalisation of chunks this short: batch "
+            f"{settings.batch} on {settings.devices} device(s) comes down to one; try a larger --set batch=N"
+        )
+    if isinstance(error, ProcessRaisedException):
+        last = text.strip().splitlines()[-1]
+        name, _, message = last.partition(": ")
+        ours = name.endswith(("ModelError", "RunError", "StoreError"))
+        return ModelError(message if ours else f"a process that trained has failed: {last}")
+    if isinstance(error, ProcessException):
+        return ModelError(
+            f"a process that trained was ended ({text}), perhaps for its memory: try a smaller batch"
+        )
+    return error
 
 
-def _out_of_memory(settings: NetworkSettings) -> str:
-    if settings.batch > 1:
-        return f"out of memory with {settings.batch} rows in a batch: try --set batch={settings.batch // 2}"
-    return "out of memory with one row in a batch: train on shorter chunks, or on a machine with more"
+def _quiet() -> None:
+    for logger in LOGGERS:
+        logger.setLevel(logging.ERROR)
 
 
 @contextmanager
 def _settled(settings: NetworkSettings) -> Iterator[None]:
     """Lightning without what it says of devices; torch deterministic, and afterwards as it was."""
-    loggers = [logging.getLogger(f"lightning{part}") for part in ("", ".pytorch", ".fabric")]
-    levels = [logger.level for logger in loggers]
+    levels = {logger: logger.level for logger in LOGGERS}
     before = torch.get_deterministic_debug_mode()
     if settings.cuda():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS is not deterministic
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    _quiet()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.use_deterministic_algorithms(True, warn_only=True)
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
+        for logger, level in levels.items():
             logger.setLevel(level)
         torch.set_deterministic_debug_mode(before)

@@ -28,7 +28,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from audiospec.chunking import Chunking
-from audiospec.errors import AudiospecError, RunError
+from audiospec.errors import RunError
 from audiospec.spec import FeatureSpec, digest
 from audiospec.zoo.base import CHECKPOINT, Model, models
 
@@ -189,8 +189,7 @@ class Run:
 def training_folder(path: Path, said: Mapping[str, Any], resume: bool) -> Iterator[Path]:
     """The folder where a run is made, held by this process alone; it goes when the run is there.
 
-    Of a training that was killed it stays if there is a checkpoint; what fails with an error of ours would
-    fail again, so nothing stays of it.
+    It stays, whatever happens, as long as there is a checkpoint and no run.
 
     Parameters
     ----------
@@ -220,15 +219,12 @@ def training_folder(path: Path, said: Mapping[str, Any], resume: bool) -> Iterat
     try:
         require_free(path)
         if (work / CHECKPOINT).exists():
-            _check_same(path, work / TRAINING, said, resume)
+            _check_same(path, said, resume)
         else:
             _empty(work)
-        _write_json(work / TRAINING, said)
+            with writing(work):
+                _write_json(work / TRAINING, said)
         yield work
-    except AudiospecError as error:
-        if not isinstance(error, UnfinishedError):
-            shutil.rmtree(work, ignore_errors=True)
-        raise
     finally:
         lock.release()
         if work.exists() and not (work / CHECKPOINT).exists():
@@ -243,30 +239,50 @@ def writing(work: Path) -> Iterator[None]:
     except OSError as error:
         kept = (work / CHECKPOINT).exists()
         hint = "go on by --resume when that is mended" if kept else "choose another --out"
-        raise UnfinishedError(f"cannot write {work}: {error.strerror}; {hint}") from error
+        raise RunError(f"cannot write {work}: {error.strerror}; {hint}") from error
 
 
-class UnfinishedError(RunError):
-    """A training cannot go on now, or not in this way; what it has done is kept."""
+def is_stopped(path: Path) -> bool:
+    """Whether a training of a run was stopped, and can go on."""
+    return (path.with_name(path.name + SUFFIX) / CHECKPOINT).exists()
 
 
-def _check_same(path: Path, file: Path, said: Mapping[str, Any], resume: bool) -> None:
-    """Raise `UnfinishedError` unless what was killed is what is asked for, and it is asked to go on."""
-    work = file.parent
+def stopped_otherwise(path: Path, said: Mapping[str, Any]) -> str:
+    """How what was stopped differs from a training that says so; ``""`` if it does not.
+
+    Raises
+    ------
+    RunError
+        What was stopped cannot be told.
+    """
+    file = path.with_name(path.name + SUFFIX) / TRAINING
+    try:
+        before = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{file} is damaged: remove {file.parent} to begin anew") from error
+    now = json.loads(json.dumps(said))
+    for name, value in now.items():
+        if before.get(name) != value:
+            if name != "settings" or not isinstance(before.get(name), dict):
+                return f"{name} {before.get(name)} (now {value})" if name in ("model", "seed") else name
+            changed = [key for key in value if before[name].get(key) != value[key]]
+            return ", ".join(f"{key} {before[name].get(key)} (now {value[key]})" for key in changed)
+    return ""
+
+
+def _check_same(path: Path, said: Mapping[str, Any], resume: bool) -> None:
+    """Raise `RunError` unless what was stopped is what is asked for, and it is asked to go on."""
+    work = path.with_name(path.name + SUFFIX)
+    other = stopped_otherwise(path, said)
+    if other:
+        raise RunError(
+            f"another training was stopped at {work}, of {other}: repeat its command with --resume, choose "
+            "another --out, or remove the folder"
+        )
     if not resume:
-        raise UnfinishedError(
+        raise RunError(
             f"a training of {path} was stopped: go on with it by --resume, or remove {work} to begin anew"
         )
-    try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UnfinishedError(f"{file} cannot be read ({error}): remove {work} to begin anew") from error
-    for name, now in json.loads(json.dumps(said)).items():
-        if not isinstance(before, dict) or before.get(name) != now:
-            raise UnfinishedError(
-                f"what was stopped at {work} had another {name} than is asked for now: repeat the command as "
-                "it was, choose another --out, or remove the folder to begin anew"
-            )
 
 
 def write_run(
@@ -288,13 +304,14 @@ def write_run(
         (work / CARD).write_text(model_card(info, metrics), encoding="utf-8")
         save_pictures(work, metrics, history, bool(info.split["leaky"]))
         passing = (CHECKPOINT, TRAINING, LOCK)
-        files = {file.name: _sha256(file) for file in sorted(work.iterdir()) if file.name not in passing}
+        files = {
+            file.name: _sha256(file) for file in sorted(work.iterdir()) if file.name not in (*passing, RUN)
+        }
         said: dict[str, Any] = {**asdict(info), "files": files}
         _write_json(work / RUN, {"audiospec_run": FORMAT_VERSION, **said, "digest": digest(said)})
-        _remove(work / CHECKPOINT)
-        _remove(work / TRAINING)
         os.rename(work, path)
-        _remove(path / LOCK)
+    for name in passing:  # not before: until it is in its place, the run could be lost
+        _remove(path / name)
     return Run(path)
 
 
@@ -316,7 +333,9 @@ def require_free(path: Path) -> None:
 
 
 def _write_json(file: Path, value: Any) -> None:
-    file.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    beside = file.with_name(f"{file.name}.partial")
+    beside.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(beside, file)
 
 
 def _empty(folder: Path) -> None:

@@ -19,7 +19,16 @@ from audiospec.spec import digest
 from audiospec.split import SIDES, Split, split
 from audiospec.stores.base import FeatureStore, View, choices, matching, open_store
 from audiospec.zoo.base import INPUTS, Model, Progress, Rows, input_of, models
-from audiospec.zoo.runs import RUN, Run, RunInfo, training_folder, write_history, write_run
+from audiospec.zoo.runs import (
+    RUN,
+    Run,
+    RunInfo,
+    is_stopped,
+    stopped_otherwise,
+    training_folder,
+    write_history,
+    write_run,
+)
 from audiospec.zoo.scores import Scores, score
 
 #: Bytes of rows that are in memory at a time while they are scored.
@@ -217,9 +226,10 @@ def _place(runs: Path, name: str, said: Mapping[str, Any], resume: bool) -> Path
     """The first path of a name that is free, or that is this very training's."""
     for number in itertools.count(1):
         path = runs / (name if number == 1 else f"{name}.{number}")
-        if not path.exists():
-            return path
-        if resume and (path / RUN).exists() and Run(path).says(said):
+        if path.exists():
+            if resume and (path / RUN).exists() and Run(path).says(said):
+                return path
+        elif not is_stopped(path) or not stopped_otherwise(path, said):
             return path
     raise AssertionError
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +20,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 import audiospec
 from audiospec.errors import ModelError, RunError
@@ -273,8 +277,11 @@ def test_what_was_killed_is_not_lost_by_mistake(view: View, tmp_path: Path) -> N
     held = {file.name: file.read_bytes() for file in left.iterdir()}
     with pytest.raises(RunError, match=r"was stopped: go on with it by --resume, or remove .*run\.training"):
         trained(view, tmp_path / "run")
-    with pytest.raises(RunError, match="had another settings than is asked for now: repeat the command"):
-        trained(view, tmp_path / "run", resume=True, epochs=6)
+    for resume in (False, True):
+        with pytest.raises(
+            RunError, match=r"another training was stopped at .*, of epochs 5 \(now 6\): repeat"
+        ):
+            trained(view, tmp_path / "run", resume=resume, epochs=6)
     assert {file.name: file.read_bytes() for file in left.iterdir()} == held
     code = """
 import sys, filelock
@@ -300,6 +307,14 @@ def test_a_finished_run_is_not_trained_again(view: View, unbroken: Run) -> None:
         trained(view, unbroken.path, resume=True, epochs=2)
 
 
+def raises(error: BaseException) -> Any:
+    raise error
+
+
+def monkey() -> Any:
+    return pytest.MonkeyPatch.context()
+
+
 class Bomb:
     """Makes a folder if anybody unpickles it."""
 
@@ -318,9 +333,106 @@ def test_a_checkpoint_brings_no_code(view: View, tmp_path: Path, how: str) -> No
         torch.save({"net": bomb}, left / "checkpoint")
     else:
         (left / "checkpoint").write_bytes(pickle.dumps(bomb))
-    with pytest.raises(ModelError, match="checkpoint cannot be read"):
+    with pytest.raises(ModelError, match="checkpoint is damaged"):
         trained(view, tmp_path / "run", resume=True)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "other", "shapes"])
+def test_a_damaged_checkpoint_is_told_and_stays(view: View, tmp_path: Path, damage: str) -> None:
+    left = killed(view, tmp_path / "run", 1)
+    content = (left / "checkpoint").read_bytes()
+    state = torch.load(left / "checkpoint", weights_only=True)
+    other = io.BytesIO()
+    if damage == "shapes":
+        state["net"]["norm.weight"] = torch.zeros(3)
+    torch.save(state if damage == "shapes" else {"a": 1}, other)
+    damaged = {"empty": b"", "cut": content[:1000]}.get(damage, other.getvalue())
+    (left / "checkpoint").write_bytes(damaged)
+    with pytest.raises(
+        ModelError, match=r"is damaged, or of another version: remove .*run\.training"
+    ) as caught:
+        trained(view, tmp_path / "run", resume=True)
+    assert "\n" not in str(caught.value)
+    assert (left / "checkpoint").read_bytes() == damaged
+    assert (left / "history.csv").exists()
+
+
+def test_an_error_that_can_be_mended_costs_no_checkpoint(view: View, tmp_path: Path) -> None:
+    left = killed(view, tmp_path / "run", 2)
+    held = (left / "checkpoint").read_bytes()
+    with monkey() as patch:
+        patch.setattr(network_training.Loss, "__call__", lambda *_: raises(MemoryError()))
+        with pytest.raises(ModelError, match="out of memory"):
+            trained(view, tmp_path / "run", resume=True)
+    assert (left / "checkpoint").read_bytes() == held
+    with monkey() as patch:
+        patch.setattr(
+            "audiospec.zoo.training.evaluate_rows", lambda *_: raises(ModelError("rows are damaged"))
+        )
+        with pytest.raises(ModelError, match="rows are damaged"):
+            trained(view, tmp_path / "run", resume=True)
+    assert trained(view, tmp_path / "run", resume=True).metrics
+
+
+def test_a_run_that_cannot_be_put_in_its_place_is_kept(
+    view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+    monkeypatch.setattr(os, "rename", lambda *_: raises(OSError(39, "Directory not empty")))
+    with pytest.raises(RunError, match="Directory not empty; go on by --resume when that is mended"):
+        trained(view, tmp_path / "run", epochs=1)
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(network_training.Loss, "__call__", lambda *_: raises(AssertionError("trained again")))
+    assert trained(view, tmp_path / "run", resume=True, epochs=1).metrics
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_other_settings_have_a_place_of_their_own(view: View, tmp_path: Path) -> None:
+    name = f"crnn-base-{view.name}-track-0"
+    killed(view, tmp_path / name, 1)
+    short = {**SETTINGS, "epochs": 1}
+    other = audiospec.train("crnn-base", view, settings=short, runs=tmp_path)
+    assert other.path.name == f"{name}.2"
+    with pytest.raises(RunError, match="was stopped: go on with it by --resume"):
+        audiospec.train("crnn-base", view, settings=SETTINGS, runs=tmp_path)
+    assert audiospec.train("crnn-base", view, settings=SETTINGS, runs=tmp_path, resume=True).path.name == name
+
+
+def test_a_stopped_training_leaves_no_process_and_goes_on(view: View, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, audiospec\n"
+        "if __name__ == '__main__':\n"
+        "    settings = {'epochs': 1000, 'patience': 1000, 'devices': 2, 'device': 'cpu', 'batch': 8}\n"
+        "    view = audiospec.open_store(sys.argv[1]).view(sys.argv[2])\n"
+        "    audiospec.train('crnn-base', view, settings=settings, out=sys.argv[3], progress=print)\n"
+    )
+    command = [sys.executable, str(script), str(view.store.path), view.name, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert "epoch" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("some process is left")
+    left = tmp_path / "run.training"
+    before = (left / "checkpoint").read_bytes()
+    assert sorted(path.name for path in left.iterdir()) == [
+        "checkpoint",
+        "history.csv",
+        "lock",
+        "training.json",
+    ]
+    time.sleep(1)
+    assert (left / "checkpoint").read_bytes() == before
 
 
 # --- by choice ---------------------------------------------------------------------------------------------
@@ -371,13 +483,25 @@ def test_rows_that_are_not_in_memory_make_the_same_network(
     assert without_seconds(kept) == without_seconds(streamed)
 
 
-def test_tensorboard_gets_the_history(view: View, tmp_path: Path) -> None:
+def test_tensorboard_gets_the_history(
+    view: View, tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     run = trained(view, tmp_path / "run", epochs=2, tensorboard=True)
     (file,) = run.path.glob("events.out.tfevents.*")
     assert file.name in json.loads((run.path / "run.json").read_text())["files"]
     content = file.read_bytes()
     assert b"train_loss" in content
     assert b"valid_f1" in content
+    code = "import sys; sys.argv = sys.argv[1:]; exec(open(sys.argv[0]).read())"
+    script = tmp_path / "again.py"
+    script.write_text(
+        "import sys, audiospec\n"
+        "view = audiospec.open_store(sys.argv[1]).view(sys.argv[2])\n"
+        "settings = {'epochs': 1, 'tensorboard': True, 'device': 'cpu'}\n"
+        "audiospec.train('crnn-base', view, settings=settings, out=sys.argv[3])\n"
+    )
+    python(code, script, view.store.path, view.name, tmp_path / "other")
+    assert Run(tmp_path / "other").metrics  # nothing was written after its digest was taken
 
 
 def test_masks_hide_a_band_of_each_row() -> None:
@@ -432,6 +556,64 @@ def test_out_of_memory_says_what_to_try(
         trained(view, tmp_path / "run")
     with pytest.raises(ModelError, match="out of memory with one row in a batch: train on shorter chunks"):
         trained(view, tmp_path / "run", batch=1)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_one_row_at_a_time_may_be_too_few(name: str) -> None:
+    rows = ModelContract().rows(np.zeros((4, 8, 2), np.float32), ["a", "b", "a", "b"])
+    settings = {"batch": 1, "device": "cpu", "epochs": 1}
+    settings |= {"weights": "none"} if name.endswith("-gru") else {}
+    model = models[name](models[name].Settings.replace_in(settings), (8, 2), ["a", "b"])
+    with pytest.raises(
+        ModelError, match=r"too few for batch normalisation .* try a larger --set batch=N"
+    ) as caught:
+        model.fit(rows, rows, seed=0)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_process_fails_of_is_told_in_a_line() -> None:
+    said = "\n\n-- Process 1 terminated with the following error:\nTraceback (most recent call last):\n"
+    for last, expected in (
+        (
+            "ValueError: Expected more than 1 value per channel when training",
+            "too few for batch normalisation",
+        ),
+        (
+            "audiospec.errors.RunError: cannot write x: No space left on device",
+            "^cannot write x: No space left",
+        ),
+        ("torch.OutOfMemoryError: CUDA out of memory.", "out of memory with 16 rows in a batch: try"),
+        ("OSError: gone", "a process that trained has failed: OSError: gone"),
+    ):
+        found = network_training._explained(
+            ProcessRaisedException(said + last + "\n", 1, 2), NetworkSettings()
+        )
+        assert isinstance(found, ModelError)
+        assert "\n" not in str(found)
+        assert re.search(expected, str(found))
+
+
+@pytest.mark.parametrize("state", ["usual", "float64", "inference"])
+def test_torch_is_left_as_it_was(view: View, tmp_path: Path, unbroken: Run, state: str) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    dtype = torch.float64 if state == "float64" else torch.float32
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.inference_mode(state == "inference"):
+            run = trained(view, tmp_path / "run")
+            song = view.store.root / "high" / "03.wav"
+            (prediction,) = audiospec.predict(run, [song])
+            audiospec.evaluate(run)
+            run.model().layers()
+        assert torch.get_default_dtype() == dtype
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert prediction.classes
+    weights = [(each.path / "model.safetensors").read_bytes() for each in (run, unbroken)]
+    assert weights[0] == weights[1]
 
 
 def test_the_devices_that_there_are() -> None:

@@ -119,6 +119,29 @@ def test_without_a_network_there_are_two_ways_out(monkeypatch: pytest.MonkeyPatc
     made(weights="none").fit(rows(), rows(), seed=0)
 
 
+def test_what_goes_on_needs_no_weights(tmp_path: Path) -> None:
+    save_file(dict(resnet18().state_dict()), tmp_path / "w.safetensors")
+    data = rows()
+    whole = made(weights=str(tmp_path / "w.safetensors"), epochs=2)
+    whole.fit(data, data, seed=0)
+    work = tmp_path / "work"
+    work.mkdir()
+
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stop(_: dict[str, float]) -> None:
+        raise Stopped
+
+    half = made(weights=str(tmp_path / "w.safetensors"), epochs=2)
+    with pytest.raises(Stopped):
+        half.fit(data, data, seed=0, work=work, progress=stop)
+    (tmp_path / "w.safetensors").unlink()
+    half.fit(data, data, seed=0, work=work)
+    for name, value in whole.net.state_dict().items():
+        assert torch.equal(half.net.state_dict()[name], value)
+
+
 def test_files_that_are_no_such_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no weights at .*expected imagenet, none, or a file"):
         prepared(made(weights=str(tmp_path / "absent.pth")))

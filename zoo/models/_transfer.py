@@ -56,16 +56,14 @@ class TransferModel(NetworkModel):
 
     def network(self) -> nn.Module:
         """Make the network, with random weights."""
-        return Transfer(self.backbone(), self.row_shape, len(self.classes))
+        return Transfer(self.backbone(), self.row_shape, len(self.classes), frozen=self.settings.freeze)
 
     def prepare(self, net: nn.Module) -> None:
-        """Take over the weights that are asked for; freeze the convolutions if asked to."""
+        """Take over the weights that are asked for."""
         assert isinstance(net, Transfer)
         if self.settings.weights != "none":
             given = self.imagenet() if self.settings.weights == "imagenet" else of_file(self.settings.weights)
             self._take(net.backbone, given)
-        if self.settings.freeze:
-            net.freeze()
 
     def _take(self, backbone: nn.Module, given: Mapping[str, Tensor]) -> None:
         """Load what a backbone has; weights of layers that it lacks, such as the classifier, are left."""
@@ -89,30 +87,25 @@ class Transfer(nn.Module):
     weights: so it gives what the old one gives of a picture with three equal channels.
     """
 
-    def __init__(self, backbone: nn.Module, row_shape: tuple[int, ...], classes: int) -> None:
+    def __init__(
+        self, backbone: nn.Module, row_shape: tuple[int, ...], classes: int, *, frozen: bool = False
+    ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(row_shape[0])
-        self.backbone = backbone
-        self.frozen = False
-        backbone.eval()
+        self.backbone = backbone.requires_grad_(not frozen).eval()
+        self.frozen = frozen
         with torch.no_grad():
             channels, height = backbone(torch.zeros(1, 1, row_shape[0], 1)).shape[1:3]
-        backbone.train()
         self.recurrent = Recurrent(channels * height, classes)
+        self.train()
 
     def forward(self, rows: Tensor) -> Tensor:
         """Logits of rows."""
         logits: Tensor = self.recurrent(self.backbone(self.norm(rows).unsqueeze(1)))
         return logits
 
-    def freeze(self) -> None:
-        """Keep the backbone as it is, its running means and variances, too."""
-        self.frozen = True
-        self.backbone.requires_grad_(False)
-        self.train(self.training)
-
     def train(self, mode: bool = True) -> Transfer:
-        """Let it learn, or predict; a frozen backbone always predicts."""
+        """Let it learn, or predict; a frozen backbone always predicts, and so keeps its running means."""
         super().train(mode)
         if self.frozen:
             self.backbone.eval()
