@@ -116,8 +116,10 @@ def split(
     SplitError
         An unknown strategy, a class that cannot be on every side, a side without rows.
     """
-    if seed < 0:
-        raise SplitError(f"expected a seed of at least 0; got {seed}")
+    if not isinstance(seed, int) or seed < 0:
+        raise SplitError(f"expected a seed of at least 0; got {seed!r}")
+    if isinstance(classes, str):
+        raise SplitError(f"expected a list of labels to tell apart; got the text {classes!r}")
     train_share, valid_share, test_share = _checked(shares)  # of the rows of `classes`
     labels, ids = view.labels.astype(str), view.ids.astype(str)
     rows = _rows_of(view, labels, classes)

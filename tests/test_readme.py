@@ -81,6 +81,16 @@ def test_every_model_is_in_the_readme() -> None:
     assert table == [f"| `{name}` | {models[name].input} | {models.summary(name)} |" for name in models]
 
 
+def test_scores_are_those_of_the_results() -> None:
+    tables = re.findall(r"<!-- (zoo-[\w-]+) -->\n((?:\|.*\n)+)", README)
+    assert {name for name, _ in tables} == {"zoo-gtzan-part", "zoo-esc10", "zoo-fsdd"}
+    for name, table in tables:
+        made = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text().splitlines()
+        assert f"python -m benchmarks.zoo {name.removeprefix('zoo-')}" in README
+        for line in table.splitlines():
+            assert line in made
+
+
 def test_the_model_in_the_readme_keeps_the_contract(
     tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

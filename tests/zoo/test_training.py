@@ -251,6 +251,8 @@ def test_a_place_that_cannot_be_written(table: View, tmp_path: Path) -> None:
         ({"shares": (float("nan"), 0.5, 0.5)}, SplitError, r"three shares"),
         ({"shares": (1.0, 0.0, 0.0)}, SplitError, r"three shares"),
         ({"shares": (0.99, 0.0, 0.01), "classes": ["ant", "bee"], "seed": -1}, SplitError, r"a seed of at"),
+        ({"seed": "x"}, SplitError, r"a seed of at least 0; got 'x'"),
+        ({"classes": "ant"}, SplitError, r"a list of labels to tell apart; got the text 'ant'"),
         ({"classes": ["ant", "bea"]}, SplitError, r"no class 'bea'; did you mean 'bee'\?"),
         ({"classes": ["ant"]}, SplitError, r"has one class \(ant\): expected at least two"),
     ],
