@@ -96,8 +96,12 @@ def test_the_model_in_the_readme_keeps_the_contract(
 ) -> None:
     text = README.partition("<!-- model -->\n```python\n")[2].partition("```")[0]
     (tmp_path / "small.py").write_text(text)
+    installed = tmp_path / "small-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: small\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[audiospec.models]\nsmall = small:Small\n")
     (tmp_path / "test_small.py").write_text(
-        "import small\nfrom audiospec.testing.models import ModelContract\n"
+        "from audiospec.testing.models import ModelContract\n"
         "class TestSmall(ModelContract):\n"
         "    name, many, close = 'small', 24, 1e-5\n"
         "    settings = {'epochs': 2, 'batch': 8, 'device': 'cpu'}\n"
