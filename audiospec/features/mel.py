@@ -1,10 +1,13 @@
-"""mel: log-mel spectrograms, as librosa computes them (backends fft and conv).
+"""mel: log-mel spectrograms, as librosa computes them (backends fft, conv and fused).
 
-Two ways to one result:
+Three ways to one result:
 
 - ``fft`` (default): a real FFT. On a CPU in float32 it goes through a chunk in blocks of frames that stay
   in cache; anywhere else, or where a gradient is asked for, in one piece.
 - ``conv``: nnAudio's transform, one convolution with windowed Fourier kernels; the reference.
+- ``fused``: one Triton kernel from waveform to decibels, for CUDA devices and an `n_fft` that is a power of 2
+  from 64 to 4096. In float64, where a gradient is asked for, and while torch compiles or exports a model, it
+  computes as ``fft`` does. It has run in Triton's interpreter only, so nothing chooses it unasked.
 
 Bases are nnAudio's (Cheuk et al. 2020, IEEE Access, doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026,
 arXiv:2606.05394).
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import math
 import os
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +41,7 @@ class MelFrontend(Frontend):
     """Computes a `MelSpec`: waves (..., samples) → log-mel spectrograms (..., n_mels, frames)."""
 
     spec_class = MelSpec
-    backends = ("fft", "conv")
+    backends = ("fft", "conv", "fused")
 
     spec: MelSpec
     window: Tensor
@@ -53,6 +57,19 @@ class MelFrontend(Frontend):
         self.register_buffer("mel", filters, persistent=False)
         self.stft = _nnaudio_stft(spec) if self.backend == "conv" else None
         self._bands = _bands(filters)
+        self.fused: nn.Module | None = None
+        if self.backend == "fused":
+            self._fuse()
+
+    def _fuse(self) -> None:
+        if find_spec("triton") is None:
+            raise SpecError("backend 'fused' needs Triton, which torch for CUDA brings on Linux")
+        from audiospec.features._fused import FusedMel
+
+        # From the spec alone, whatever this module was cast to in between.
+        window = torch.hann_window(self.spec.n_fft, periodic=True, dtype=torch.float64)
+        fused = FusedMel(self.spec, window, mel_filters(self.spec))
+        self.fused = fused.to(self.mel.device)
 
     def compute(self, waves: Tensor) -> Tensor:
         """Log-mel spectrograms (B, n_mels, frames) of waves (B, samples)."""
@@ -61,12 +78,18 @@ class MelFrontend(Frontend):
                 f"a mel frontend computes in float32 or float64; this one was cast to {self.mel.dtype}: "
                 "leave it out of the cast (waves may be of any floating type)"
             )
+        if self.fused is not None:
+            from audiospec.features._fused import require_device
+
+            require_device(waves)
         waves = waves.to(self.mel.dtype)
-        blocked = waves.device.type == "cpu" and waves.dtype == torch.float32
         tracked = torch.is_grad_enabled() and waves.requires_grad
+        plain = waves.dtype == torch.float32 and not tracked and not torch.compiler.is_compiling()
+        if self.fused is not None and plain:
+            return self._referred(self.fused(waves))
         if self.stft is not None:
             rows = self._by_convolution(waves)
-        elif blocked and not tracked and not torch.compiler.is_compiling():
+        elif waves.device.type == "cpu" and plain:
             rows = self._by_blocks(waves)
         else:
             rows = self._whole(waves)
@@ -143,6 +166,13 @@ class MelFrontend(Frontend):
             decibels = 10 * mel.clamp(min=spec.amin).log10()
         else:
             decibels = mel.clamp_(min=spec.amin).log10_().mul_(10)
+        return self._referred(decibels)
+
+    def _referred(self, decibels: Tensor) -> Tensor:
+        """Decibels over 1 as the spec wants them: over its `ref`, and not below its `top_db`."""
+        spec = self.spec
+        if spec.scale == "linear":
+            return decibels
         if spec.top_db is not None or spec.ref == "max":
             peak = decibels.amax((1, 2), keepdim=True)
             if spec.top_db is not None:
