@@ -9,12 +9,11 @@ import math
 import re
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from audiospec import __version__
 from audiospec.errors import ModelError, RunError
+from audiospec.machine import versions
 from audiospec.spec import digest
 from audiospec.split import SIDES, Split, split
 from audiospec.stores.base import FeatureStore, View, choices, matching, open_store
@@ -30,6 +29,9 @@ from audiospec.zoo.runs import (
     write_run,
 )
 from audiospec.zoo.scores import Scores, score
+
+#: Packages whose versions bear on what a run is.
+PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
 
 #: Bytes of rows that are in memory at a time while they are scored.
 BATCH = 256 << 20
@@ -139,7 +141,7 @@ def train(
             view=view.name,
             parameters=trained.parameters,
             seconds=seconds,
-            versions=_versions(),
+            versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
         )
         return write_run(path, work, info, trained, metrics, whole)
@@ -254,8 +256,3 @@ def _described(made: Split, sides: Mapping[str, Rows], shares: Sequence[float]) 
             for side, rows in sides.items()
         },
     }
-
-
-def _versions() -> dict[str, str]:
-    names = ("torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
-    return {"audiospec": __version__, **{name: version(name) for name in names}}
