@@ -153,6 +153,24 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+def scored(value: float, interval: Sequence[float]) -> str:
+    """Put a score and its interval in words, such as ``"91.6 (88.0 to 94.5)"``."""
+    return f"{percent(value)} ({percent(interval[0])} to {percent(interval[1])})"
+
+
+def numbers(text: str, flag: str, expected: str) -> list[float]:
+    """Read the value of an option that is numbers with commas."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"expected {expected}; got {text!r}", param_hint=flag) from None
+
+
+def names(text: str | None) -> list[str] | None:
+    """Read the value of an option that is names with commas; None if it is not given."""
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
 def clock(seconds: float) -> str:
     """Put a time in words, such as ``"12.3 s"``, ``"3 min 20 s"``, ``"1 h 02 min"``."""
     if seconds < 59.95:

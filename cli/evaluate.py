@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import emit, say, table
+from audiospec.cli._text import emit, percent, say, scored, table
 
 EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-track-0 --store other.zarr"
 
@@ -38,13 +38,12 @@ def command(
     say(f"{opened.info.model} on {where}{leaky}", "bold")
     rows = []
     for level, score in (("chunk", scores.chunk), ("track", scores.track)):
-        accuracy, f1 = score.accuracy_interval, score.macro_f1_interval
         rows.append(
             (
                 f"by {level}",
                 str(score.count),
-                f"{100 * score.accuracy:.1f} ({100 * accuracy[0]:.1f} to {100 * accuracy[1]:.1f})",
-                f"{100 * score.macro_f1:.1f} ({100 * f1[0]:.1f} to {100 * f1[1]:.1f})",
+                scored(score.accuracy, score.accuracy_interval),
+                scored(score.macro_f1, score.macro_f1_interval),
             )
         )
     table(rows, ("", "count", "accuracy", "macro F1"), indent=2)
@@ -55,7 +54,7 @@ def command(
             (
                 name,
                 str(values["support"]),
-                *(f"{100 * values[key]:.1f}" for key in ("precision", "recall", "f1")),
+                *(percent(values[key]) for key in ("precision", "recall", "f1")),
                 _taken_for(scores.track.confusion[number], number, list(scores.track.per_class)),
             )
             for number, (name, values) in enumerate(scores.track.per_class.items())

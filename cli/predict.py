@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._text import count, emit, percent, say, table
+from audiospec.cli._text import count, emit, say, scored, table
 
 if TYPE_CHECKING:
     from audiospec.zoo.prediction import Prediction
@@ -85,14 +85,12 @@ def _score(score: Score, files: int, json: bool) -> None:
     if json:
         emit("score", **score.to_dict())
         return
-    (low, high), (least, most) = score.accuracy_interval, score.macro_f1_interval
     counted = (
         count(score.count, "file") if score.count == files else f"{score.count} of {count(files, 'file')}"
     )
     say(
-        f"{counted} with a label of the run: accuracy {percent(score.accuracy)} "
-        f"({percent(low)} to {percent(high)}), "
-        f"macro F1 {percent(score.macro_f1)} ({percent(least)} to {percent(most)})",
+        f"{counted} with a label of the run: accuracy {scored(score.accuracy, score.accuracy_interval)}, "
+        f"macro F1 {scored(score.macro_f1, score.macro_f1_interval)}",
         "bold",
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiospec.cli._progress import progress
-from audiospec.cli._text import assignments, count, emit, say, table
+from audiospec.cli._text import assignments, count, emit, names, numbers, say, table
 from audiospec.spec import MelSpec
 
 if TYPE_CHECKING:
@@ -134,9 +134,9 @@ def command(
             songs=songs,
             out=out,
             seeds=seeds,
-            chunks=_numbers(chunks),
-            models=_names(models),
-            classes=_names(classes),
+            chunks=numbers(chunks, "--chunks", "seconds with commas, such as 30,10"),
+            models=names(models),
+            classes=names(classes),
             settings={name: value for name, value in given.items() if value is not None},
             weights=weights,
             spec=MelSpec.replace_in(assignments(set_ or [])),
@@ -165,18 +165,6 @@ def command(
         for line in missing:
             say(f"  {line}")
     say(f"written: {out / 'result.md'}, {out / 'result.json'}", "dim")
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",")]
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        problem = f"expected seconds with commas, such as 30,10; got {text!r}"
-        raise typer.BadParameter(problem, param_hint="--chunks") from None
 
 
 def _paragraph(text: str, style: str = "") -> None:

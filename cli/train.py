@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._progress import progress
-from audiospec.cli._text import assignments, clock, emit, percent, say, table
+from audiospec.cli._text import assignments, clock, emit, names, numbers, percent, say, scored, table
 from audiospec.spec import TableSpec
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def command(
     from audiospec.split import shown_strategy
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
-    from audiospec.zoo.training import find_store, find_view, train
+    from audiospec.zoo.training import epoch_in_words, find_store, find_view, train
 
     models[model]  # the name first: a typing error should not wait for the store
     opened = open_store(store) if store is not None else find_store(Path())
@@ -143,8 +143,8 @@ def command(
             **assignments(set_ or []),
             **{key: value for key, value in short.items() if value is not None},
         },
-        "shares": _numbers(shares) if shares is not None else None,
-        "classes": [label.strip() for label in classes.split(",")] if classes is not None else None,
+        "shares": numbers(shares, "--shares", "three numbers with commas") if shares is not None else None,
+        "classes": names(classes),
     }
     most = getattr(models[model].Settings.replace_in(how["settings"], f"model {model!r}"), "epochs", 0)
     done: dict[str, list[Run]] = {}
@@ -155,9 +155,7 @@ def command(
                 def report(
                     epoch: dict[str, float], title: str = f"{shown_strategy(name)}, seed {number}"
                 ) -> None:
-                    reached = epoch["epoch"]
-                    losses = f"loss {epoch['train_loss']:.3f}, validation {epoch['valid_loss']:.3f}"
-                    step(f"{model} {title}", reached, most, f"epoch {reached:.0f} of {most}, {losses}")
+                    step(f"{model} {title}", epoch["epoch"], most, epoch_in_words(epoch, most))
 
                 run = train(
                     model,
@@ -176,14 +174,6 @@ def command(
         emit("done", splits={name: _summary(runs) for name, runs in done.items()})
     else:
         _print(model, chosen, done)
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        problem = f"expected three numbers with commas; got {text!r}"
-        raise typer.BadParameter(problem, param_hint="--shares") from None
 
 
 def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
@@ -243,5 +233,4 @@ def _summary(runs: list[Run]) -> dict[str, dict[str, float]]:
 
 def _interval(run: Run, level: str, measure: str) -> str:
     score = run.metrics["test"][level]
-    low, high = score[f"{measure}_interval"]
-    return f"{percent(score[measure])} ({percent(low)} to {percent(high)})"
+    return scored(score[measure], score[f"{measure}_interval"])

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from audiospec.errors import RunError
+from audiospec.errors import DiskFullError, RunError
+from audiospec.stores._files import writing
 from audiospec.zoo._chart import interval_bar
 from audiospec.zoo._page import count, interval, kind_attribute, marked, page, percent, span, text
 from audiospec.zoo._run_section import run_section
@@ -92,14 +93,13 @@ def write_report(
     if not runs:
         raise RunError("a report needs at least one run: train one with `audiospec train`")
     path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    content = _page(runs, problems or {}, unfinished)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_text(_page(runs, problems or {}, unfinished), encoding="utf-8", newline="\n")
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with writing(path) as temporary:
+            temporary.write_text(content, encoding="utf-8", newline="\n")
+    except DiskFullError:
+        raise
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror}; choose another --out") from error
     return path

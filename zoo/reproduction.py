@@ -34,7 +34,7 @@ from audiospec.zoo.base import models as registry
 from audiospec.zoo.prediction import Prediction, predict
 from audiospec.zoo.runs import RUN, Run
 from audiospec.zoo.study import BASELINES, CHUNKS, DEEP, DEEP_MODELS, MODELS, TABLE_ROWS, require_study
-from audiospec.zoo.training import run_name, train
+from audiospec.zoo.training import epoch_in_words, run_name, train
 
 Section = Literal["30 s table", "3 s table", "deep", "songs"]
 
@@ -468,9 +468,8 @@ def _deep_cell(
     most = getattr(registry[model].Settings.replace_in(settings, f"model {model!r}"), "epochs", 0)
 
     def progress(epoch: dict[str, float]) -> None:
-        made = epoch["epoch"]
-        losses = f"loss {epoch['train_loss']:.3f}, validation {epoch['valid_loss']:.3f}"
-        asked.told(f"{model}, {chunk:g} s, {cell.split}", made, most, f"epoch {made:.0f} of {most}, {losses}")
+        what = f"{model}, {chunk:g} s, {cell.split}"
+        asked.told(what, epoch["epoch"], most, epoch_in_words(epoch, most))
 
     try:
         run = _train(asked, model, view, protocol, 0, settings, classes, progress)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiospec.errors import RunError
+from audiospec.errors import DiskFullError, RunError
 from audiospec.machine import machine, versions
 from audiospec.stores._files import writing
 from audiospec.zoo.reproduction import F1, Cell
@@ -218,6 +218,8 @@ def write_result(out: Path, study: str, command: str, cells: Sequence[Cell]) -> 
             temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         with writing(out / "result.md") as temporary:
             temporary.write_text(markdown(result, cells), encoding="utf-8")
+    except DiskFullError:
+        raise
     except OSError as error:
         raise RunError(f"cannot write the result to {out}: {error.strerror}; choose another --out") from error
     return result

@@ -147,6 +147,12 @@ def train(
         return write_run(path, work, info, trained, metrics, whole)
 
 
+def epoch_in_words(entry: Mapping[str, float], most: int) -> str:
+    """Say of an epoch of a network, of `most` at the most, how far it is and how it went."""
+    losses = f"loss {entry['train_loss']:.3f}, validation {entry['valid_loss']:.3f}"
+    return f"epoch {entry['epoch']:.0f} of {most}, {losses}"
+
+
 def run_name(model: str, view: View, strategy: str, seed: int) -> str:
     """Name of a run's folder, safe on any system: a fold may be called anything."""
     return re.sub(r"[^\w.-]+", "-", f"{model}-{view.name}-{strategy}-{seed}")

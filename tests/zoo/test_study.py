@@ -453,3 +453,12 @@ def test_baselines_are_near_the_measured_figures(
     # The length is worth six points to a forest, though it says nothing of music.
     (forest,) = of(cells, "30 s table", model="rf", features="57 columns")
     assert forest.agrees is False
+
+
+def test_a_full_disk_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("audiospec.stores._files.os.replace", full)
+    with pytest.raises(AudiospecError, match=r"the disk is full: writing .*result\.json failed"):
+        write_result(tmp_path, "gtzan", "audiospec reproduce gtzan", [])
