@@ -58,6 +58,10 @@ class RunError(AudiospecError, ValueError):
     """A run's folder is not there, not whole, or not what it was."""
 
 
+class BenchmarkError(AudiospecError, RuntimeError):
+    """A benchmark's suite failed, or its contenders did not do equal work."""
+
+
 class EngineError(AudiospecError, RuntimeError):
     """Workers died or could not be started; what they had finished is kept."""
 

@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 
-def machine() -> dict[str, Any]:
-    """Processor, usable cores, memory (GiB, None if not known), system, Python's version."""
+def machine(device: str = "cpu") -> dict[str, Any]:
+    """Processor, usable cores, memory (GiB, None if not known), system, Python's version, accelerator.
+
+    Parameters
+    ----------
+    device : str
+        A torch device; one that is no CPU is named.
+    """
     model = platform.processor() or platform.machine()
     memory = None
     if Path("/proc/cpuinfo").exists():
@@ -20,13 +26,18 @@ def machine() -> dict[str, Any]:
                 model = line.partition(":")[2].strip()
                 break
         memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024**2
-    return {
+    found = {
         "processor": model,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": memory,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
+    if device.startswith("cuda"):
+        import torch
+
+        found["device"] = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
+    return found
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

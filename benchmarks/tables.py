@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from audiospec.audio import load
+from audiospec.benchmarks._result import save
 from audiospec.datasets.gtzan import Gtzan
 from audiospec.features.tabular import TabularFrontend
 from audiospec.spec import TabularSpec
-from benchmarks._result import save
 
 RATE = 22050
 #: Table, and where the piece of a number begins; a piece's file is a sample shorter than three seconds.

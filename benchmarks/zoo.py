@@ -20,13 +20,13 @@ from statistics import mean, pstdev
 from typing import Any
 
 import audiospec
+from audiospec.benchmarks._result import save
 from audiospec.chunking import Chunking
 from audiospec.split import shown_strategy
 from audiospec.stores.base import View
 from audiospec.zoo.base import models
 from audiospec.zoo.runs import Run
 from audiospec.zoo.training import train
-from benchmarks._result import save
 
 TABULAR = ("svm", "svm-c10", "knn-1", "knn-5", "rf", "lr")
 THREE = ("classical", "jazz", "rock")

@@ -16,6 +16,7 @@ import typer
 
 from audiospec import __version__
 from audiospec.cli import (
+    benchmark,
     datasets,
     evaluate,
     features,
@@ -92,6 +93,7 @@ for _group, _name, _module in (
     (app, "predict", predict),
     (app, "report", report),
     (app, "reproduce", reproduce),
+    (app, "benchmark", benchmark),
     (store, "info", store_info),
     (store, "verify", store_verify),
     (store, "export", store_export),

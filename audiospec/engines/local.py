@@ -23,7 +23,7 @@ from audiospec import errors
 from audiospec.errors import AudiospecError, EngineError
 
 #: What a worker finds in its environment.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     # One thread each: workers share the cores, they do not fight for them.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -107,7 +107,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **ENVIRONMENT},
             # Ctrl-C is the parent's to handle: it lets go of its workers when it has said what is kept.
             start_new_session=True,
         )

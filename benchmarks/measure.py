@@ -1,0 +1,215 @@
+"""Times a case: compare, warm up, then contenders in turns; medians, spread, memory, ratios."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from audiospec.benchmarks.base import Case, Contender, Limit, Target
+from audiospec.errors import BenchmarkError
+
+#: Rounds of a case at most, however fast it is.
+MOST = 400
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """Run a case.
+
+    Every contender's result is compared with ours before anything is timed. Then they take turns, and the
+    order turns with every round, so that a slow minute of the machine hits all alike. A ratio is the median
+    over the rounds in which both took part.
+
+    Returns
+    -------
+    dict
+        ``case``, ``amount``, ``unit``, ``contenders`` (each: ``name``, ``role``, ``seconds`` median,
+        ``quartiles``, ``repeats``, ``per_second``, ``ratio``: its time over ours, ``ratio_quartiles``,
+        ``memory_bytes``, ``difference``), ``targets``, ``missing``, ``note``.
+
+    Raises
+    ------
+    BenchmarkError
+        Results are further apart than the case allows.
+    """
+    differences = _compare(case)
+    took: dict[str, dict[int, float]] = {contender.name: {} for contender in case.contenders}
+    share = case.seconds / len(case.contenders)
+    for number in range(MOST):
+        turn = number % len(case.contenders)
+        waiting = {
+            name for name, times in took.items() if len(times) < case.least or sum(times.values()) < share
+        }
+        if not waiting:
+            break
+        for contender in (*case.contenders[turn:], *case.contenders[:turn]):
+            # Ratios need both: as long as one contender runs, so does ours.
+            if contender.name in waiting or contender.role == "ours":
+                took[contender.name][number] = _seconds(case, contender, number)
+    ours = case.contenders[0]
+    results = []
+    for contender in case.contenders:
+        times = took[contender.name]
+        ratios = [seconds / took[ours.name][number] for number, seconds in times.items()]
+        results.append(
+            {
+                "name": contender.name,
+                "role": contender.role,
+                "seconds": statistics.median(times.values()),
+                "quartiles": _quartiles(times.values()),
+                "repeats": len(times),
+                "per_second": case.amount / statistics.median(times.values()),
+                "ratio": statistics.median(ratios),
+                "ratio_quartiles": _quartiles(ratios),
+                "memory_bytes": _memory(case, contender),
+                "difference": differences.get(contender.name),
+                "note": contender.note,
+            }
+        )
+    return {
+        "case": case.name,
+        "amount": case.amount,
+        "unit": case.unit,
+        "difference_unit": case.difference_unit,
+        "memory": case.memory,
+        "contenders": results,
+        "targets": [_judged(target, results) for target in case.targets],
+        "missing": dict(case.missing),
+        "note": case.note,
+    }
+
+
+def _compare(case: Case) -> dict[str, float]:
+    """Each peer's difference from ours; every contender is warm afterwards."""
+    differences: dict[str, float] = {}
+    ours = None
+    for contender in case.contenders:
+        if contender.before is not None:
+            contender.before()
+        result = contender.call(0)
+        if contender.has_own_clock:
+            result = result[1]
+        if case.sync is not None:
+            case.sync()
+        if contender.role == "ours":
+            ours = result
+        elif contender.role == "peer" and case.difference is not None:
+            found = float(case.difference(ours, result))
+            allowed = case.tolerance if contender.tolerance is None else contender.tolerance
+            if not found <= allowed:
+                raise BenchmarkError(
+                    f"unequal work in {case.name!r}: {contender.name} differs by {found:.4g} "
+                    f"{case.difference_unit} from {case.contenders[0].name}, allowed are {allowed:g}"
+                )
+            differences[contender.name] = found
+    return differences
+
+
+def _seconds(case: Case, contender: Contender, number: int) -> float:
+    """Wall-clock time of one call."""
+    if contender.before is not None:
+        contender.before()
+    if case.sync is not None:
+        case.sync()
+    began = time.perf_counter()
+    result = contender.call(number)
+    if case.sync is not None:
+        case.sync()
+    took = time.perf_counter() - began
+    return float(result[0]) if contender.has_own_clock else took
+
+
+def _quartiles(values: Any) -> list[float]:
+    """Lower and upper quartile."""
+    values = list(values)
+    low, _, high = statistics.quantiles(values * 2 if len(values) == 1 else values, n=4, method="inclusive")
+    return [low, high]
+
+
+def _judged(target: Target | Limit, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """A target, what was found, and whether it is met; None where its contender is missing."""
+    if isinstance(target, Limit):
+        found = results[0][target.of]
+        return {
+            "what": f"{target.of} of {results[0]['name']}",
+            "at_most": target.at_most,
+            "found": found,
+            "met": None if found is None else found <= target.at_most,
+        }
+    ratio = next((each["ratio"] for each in results if each["name"] == target.than), None)
+    return {
+        "what": f"speed of {results[0]['name']} over that of {target.than}",
+        "at_least": target.at_least,
+        "found": ratio,
+        "met": None if ratio is None else ratio >= target.at_least,
+    }
+
+
+def _memory(case: Case, contender: Contender) -> int | None:
+    """Peak memory of one more call, in bytes; None where the system does not tell."""
+    if not case.memory or not Path("/proc/self/smaps_rollup").exists():
+        return None
+    if contender.before is not None:
+        contender.before()
+    if case.memory == "device":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        contender.call(0)
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    if case.memory == "children":
+        with watching_children() as most:
+            contender.call(0)
+        return most()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    except OSError:
+        return None
+    before = _status("VmRSS")
+    contender.call(0)
+    return max(0, _status("VmHWM") - before)
+
+
+def _status(name: str) -> int:
+    """A size in bytes that the system keeps of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return 1024 * int(line.split()[1])
+    raise OSError(f"/proc/self/status has no {name}")
+
+
+@contextmanager
+def watching_children(every: float = 0.05) -> Iterator[Callable[[], int]]:
+    """A block whose child processes are watched; gives the most that they held together so far, in bytes.
+
+    Counted is the proportional set size, `every` so many seconds: memory that several share counts once.
+    """
+    import psutil
+
+    most, ended, me = [0], threading.Event(), psutil.Process()
+
+    def watch() -> None:
+        while not ended.wait(every):
+            held = 0
+            for child in me.children(recursive=True):
+                try:
+                    text = Path(f"/proc/{child.pid}/smaps_rollup").read_text()
+                except (OSError, ProcessLookupError):  # it has just ended
+                    continue
+                found = [line for line in text.splitlines() if line.startswith("Pss:")]
+                held += 1024 * int(found[0].split()[1]) if found else 0
+            most[0] = max(most[0], held)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: most[0]
+    finally:
+        ended.set()
+        watcher.join()

@@ -1,0 +1,1 @@
+"""The suites of `audiospec benchmark`: one file each."""

@@ -1,0 +1,97 @@
+"""decode: files to samples, by format and library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from audiospec.audio import Wave, load
+from audiospec.benchmarks.audio import RATE, folder
+from audiospec.benchmarks.base import Case, Contender, NotRun, Setup, Suite, Table, absent, suites
+
+#: What torchaudio says of itself since 2.9.
+_RETIRED = "torchaudio.load hands over to TorchCodec, which needs FFmpeg's libraries on the machine"
+
+
+@suites.register
+class Decode(Suite):
+    """Mono samples at 22050 Hz, as features need them, from files of each format."""
+
+    def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
+        """One case a format, then one whose rate has to be changed."""
+        for kind in ("wav", "flac", "ogg", "mp3"):
+            files = sorted(folder(setup, setup.folder / kind, 40 if setup.full else 8, kind).iterdir())
+            yield _case(f"{kind}, mono, 22050 Hz", files, setup)
+        files = sorted(folder(setup, setup.folder / "high", 8, "flac", 44100).iterdir())
+        yield _case("flac, mono, 44100 Hz to 22050 Hz", files, setup)
+
+
+def _case(name: str, files: list[Path], setup: Setup) -> Case:
+    """All libraries over the same files, one file a round."""
+    missing = {"torchaudio": _RETIRED}
+    libraries: dict[str, Callable[[Path], Wave]] = {"audiospec": lambda file: load(file, RATE)}
+    if "librosa" in absent("librosa"):
+        missing.update(absent("librosa"))
+    else:
+        libraries["librosa"] = _by_librosa
+    if "av" in absent("av"):
+        missing.update(absent("av"))
+    elif soundfile.info(files[0]).samplerate == RATE:  # it would resample by another filter
+        libraries["PyAV"] = _by_pyav
+    contenders = [
+        Contender(
+            name=library,
+            role="ours" if library == "audiospec" else "peer",
+            call=lambda number, decode=decode: decode(files[number % len(files)]),  # type: ignore[misc]
+        )
+        for library, decode in libraries.items()
+    ]
+    contenders += [
+        Contender(
+            name="soundfile alone",
+            role="floor",
+            call=lambda number: soundfile.read(files[number % len(files)], dtype="float32"),
+        ),
+        Contender(
+            name="raw file read", role="floor", call=lambda number: files[number % len(files)].read_bytes()
+        ),
+    ]
+    return Case(
+        name=name,
+        amount=float(np.mean([soundfile.info(file).duration for file in files])),
+        unit="s of audio",
+        contenders=contenders,
+        difference=_difference,
+        difference_unit="of full scale",
+        tolerance=1e-4,
+        missing=missing,
+        seconds=20 if setup.full else 4,
+        note="audiospec hashes the file, too, and looks for damage and for samples that are no sound",
+    )
+
+
+def _by_librosa(file: Path) -> Wave:
+    import librosa
+
+    wave: Wave = librosa.load(file, sr=RATE)[0]
+    return wave
+
+
+def _by_pyav(file: Path) -> Wave:
+    import av
+
+    with av.open(str(file)) as container:
+        to_float = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        blocks = [
+            part.to_ndarray()[0] for frame in container.decode(audio=0) for part in to_float.resample(frame)
+        ]
+    return np.concatenate(blocks)
+
+
+def _difference(ours: Any, theirs: Any) -> float:
+    """Largest difference of two waves; infinite if their lengths differ."""
+    return float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else np.inf

@@ -1,0 +1,91 @@
+"""benchmark: this project and its peers side by side, on this machine."""
+
+from __future__ import annotations
+
+import json as to_json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audiospec.cli._text import count, say, table
+
+EPILOG = "Example: audiospec benchmark frontend store --html speed.html"
+
+
+def command(
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SUITES",
+            show_default=False,
+            help="decode, frontend, store, pipeline, train, start, growth (all).",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="A torch device, such as cuda, for what has a part for it.")
+    ] = "cpu",
+    full: Annotated[bool, typer.Option("--full", help="All sizes, and for longer.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Audio to measure with (made-up music if not given)."
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Write all figures, with machine and versions."
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write a page with plots.")
+    ] = None,
+) -> None:
+    """Measure audiospec, its peers and what the machine can do, side by side.
+
+    Ratios count, for they come from one run, in turns; absolute times do not hold from run to run. Results
+    are compared before they are timed. The floor is what the unavoidable part alone takes: the FFT, raw
+    reading and writing, decoding. Peers come with the extra `peers`; one that is absent is named. The exit
+    status is 1 if a target is missed.
+    """
+    from audiospec.benchmarks.run import benchmark
+
+    result = benchmark(suites or (), device=device, full=full, data=data, found=_show)
+    result["command"] = " ".join(["audiospec", *sys.argv[1:]])
+    if json is not None:
+        json.write_text(to_json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if html is not None:
+        from audiospec.benchmarks.page import write_page
+
+        write_page(result, html)
+    findings = [finding for found in result["suites"].values() for finding in found]
+    met = [target["met"] for finding in findings for target in finding.get("targets", [])]
+    if met:
+        say(f"{met.count(True)} of {count(len(met), 'target')} met", "yellow" if False in met else "green")
+    if False in met:
+        raise typer.Exit(1)
+
+
+def _show(suite: str, finding: dict[str, Any]) -> None:
+    """Print a finding as it comes."""
+    from audiospec.benchmarks import words
+
+    name = finding.get("case") or finding["name"]
+    if finding["kind"] == "not run":
+        say(f"{suite}: {name}: not run: {finding['why']}\n", "yellow")
+        return
+    say(f"{suite}: {name}", "bold")
+    if finding["kind"] == "case":
+        head, rows = words.rows(finding)
+    else:
+        head, rows = finding["head"], [[str(cell) for cell in row] for row in finding["rows"]]
+    table(rows, head, indent=2)
+    for peer, why in finding.get("missing", {}).items():
+        say(f"  {peer}: {why}", "dim")
+    for target in finding["targets"]:
+        say(f"  {words.target(target)}", {True: "green", False: "red", None: "yellow"}[target["met"]])
+    if finding["note"]:
+        say(f"  {finding['note']}", "dim")
+    say()
