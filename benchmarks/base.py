@@ -12,6 +12,8 @@ from typing import Any, Literal
 from audiospec.engines.local import ENVIRONMENT
 from audiospec.registry import Registry
 
+Role = Literal["ours", "peer", "floor"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contender:
@@ -25,6 +27,8 @@ class Contender:
         Number of the round → the result. It is timed.
     has_own_clock : bool
         Whether `call` returns (seconds, result) and its own seconds count: to leave start-up aside.
+    result : callable or None
+        Called once, untimed, for the result that is compared, where it costs less than a round. None: `call`.
     role : str
         ``"ours"``; ``"peer"``; or ``"floor"``: the unavoidable part alone, whose result is not compared.
     tolerance : float or None
@@ -37,8 +41,9 @@ class Contender:
 
     name: str
     call: Callable[[int], Any]
-    role: Literal["ours", "peer", "floor"] = "peer"
+    role: Role = "peer"
     has_own_clock: bool = False
+    result: Callable[[], Any] | None = None
     tolerance: float | None = None
     before: Callable[[], object] | None = None
     note: str = ""
@@ -85,8 +90,8 @@ class Case:
         Waits for the device; called inside the timed part.
     memory : str
         ``"process"``: what a call adds to this process's peak; ``"children"``: the most that the processes
-        it starts hold at a time (proportional set size); ``"device"``: the peak of a CUDA device's memory;
-        ``""``: not measured.
+        it starts hold at a time (proportional set size), while it makes the result that is compared;
+        ``"device"``: the peak of a CUDA device's memory; ``""``: not measured.
     missing : mapping
         Peer → why it does not take part.
     note : str

@@ -15,7 +15,7 @@ from typing import Any
 
 from audiospec.benchmarks.base import Case, NotRun, Setup, Table, suites
 from audiospec.engines.local import ENVIRONMENT
-from audiospec.errors import AudiospecError, BenchmarkError
+from audiospec.errors import AudiospecError
 from audiospec.machine import machine, versions
 
 #: Packages whose versions bear on the figures.
@@ -53,13 +53,12 @@ def benchmark(
     -------
     dict
         ``date``, ``machine``, ``versions``, ``device``, ``full``, and ``suites``: name → list of findings,
-        each with a ``kind`` of ``"case"`` (see `audiospec.benchmarks.measure.measure`), ``"table"`` or
-        ``"not run"``.
+        each with a ``kind`` of ``"case"`` (see `audiospec.benchmarks.measure.measure`), ``"table"``,
+        ``"not run"``, or ``"failed"``: a suite that ended so, ``why``, and all that it ``said``. The others
+        are run all the same.
 
     Raises
     ------
-    BenchmarkError
-        A suite failed; its last words are in the message.
     RegistryError
         No such suite.
     """
@@ -113,9 +112,8 @@ def _in_child(name: str, device: str, full: bool, data: Path | None) -> Iterator
         if status:
             said.seek(0)
             last = said.read().decode(errors="replace").strip()
-            raise BenchmarkError(
-                f"suite {name!r} failed: {error or last.rpartition(chr(10))[2] or f'status {status}'}\n{last}"
-            )
+            why = error or last.rpartition("\n")[2] or f"status {status}"
+            yield {"kind": "failed", "name": name, "why": why, "said": last}
 
 
 #: A worker's own start: what is imported must not find other threads than it has.

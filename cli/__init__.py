@@ -162,7 +162,7 @@ def _explain(error: BaseException) -> int:
     debug = os.environ.get("AUDIOSPEC_DEBUG", "0") not in ("", "0")
     status, message = _meaning(error, debug)
     # A usage error comes before options are parsed, so the arguments themselves are asked.
-    if "--json" in sys.argv:
+    if "--json" in sys.argv and _command() != "benchmark":  # which takes a file
         emit("error", type=type(error).__name__, message=message)
     elif isinstance(error, KeyboardInterrupt):
         print(message, file=sys.stderr)
@@ -173,11 +173,16 @@ def _explain(error: BaseException) -> int:
     return status
 
 
+def _command() -> str:
+    """Name of the command that was asked for; empty if there is none."""
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+
+
 def _meaning(error: BaseException, debug: bool) -> tuple[int, str]:
     """Exit status and message for an error; without `debug`, the message tells how to learn more."""
     if isinstance(error, KeyboardInterrupt):
         status = 143 if isinstance(error, Terminated) else 130
-        how = " with --resume" if "train" in sys.argv[1:3] else ""
+        how = " with --resume" if _command() == "train" else ""
         return status, f"stopped; run the same command again{how} to go on"
     if isinstance(error, AudiospecError):
         line, _, rest = str(error).partition("\n")

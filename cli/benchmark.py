@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as to_json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,10 +49,12 @@ def command(
     Ratios count, for they come from one run, in turns; absolute times do not hold from run to run. Results
     are compared before they are timed. The floor is what the unavoidable part alone takes: the FFT, raw
     reading and writing, decoding. Peers come with the extra `peers`; one that is absent is named. The exit
-    status is 1 if a target is missed.
+    status is 1 if a target is missed or a suite failed.
     """
     from audiospec.benchmarks.run import benchmark
 
+    for file in filter(None, (json, html)):
+        file.touch()  # what cannot be written is better known now than in the end
     result = benchmark(suites or (), device=device, full=full, data=data, found=_show)
     result["command"] = " ".join(["audiospec", *sys.argv[1:]])
     if json is not None:
@@ -64,7 +67,7 @@ def command(
     met = [target["met"] for finding in findings for target in finding.get("targets", [])]
     if met:
         say(f"{met.count(True)} of {count(len(met), 'target')} met", "yellow" if False in met else "green")
-    if False in met:
+    if False in met or any(finding["kind"] == "failed" for finding in findings):
         raise typer.Exit(1)
 
 
@@ -73,8 +76,11 @@ def _show(suite: str, finding: dict[str, Any]) -> None:
     from audiospec.benchmarks import words
 
     name = finding.get("case") or finding["name"]
-    if finding["kind"] == "not run":
-        say(f"{suite}: {name}: not run: {finding['why']}\n", "yellow")
+    if finding["kind"] in ("not run", "failed"):
+        say(f"{suite}: {name}: {finding['kind']}: {finding['why']}", "yellow")
+        if os.environ.get("AUDIOSPEC_DEBUG", "0") not in ("", "0"):
+            say(finding.get("said", ""))
+        say()
         return
     say(f"{suite}: {name}", "bold")
     if finding["kind"] == "case":

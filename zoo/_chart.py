@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+
+from audiospec.page import ticks
 
 _WIDTH, _HEIGHT = 360, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 352, 46, 206
@@ -81,17 +82,6 @@ def chart(
     marked = f"; best epoch {best:g}" if best is not None else ""
     label = escape(f"{measure} over {len(epochs)} epochs: {said}{marked}")
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers, four to eight, from at or below `low` to at or above `high`."""
-    if high <= low:
-        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
-    raw = (high - low) / 5
-    unit = 10.0 ** math.floor(math.log10(raw))
-    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
 
 
 def _path(points: Iterable[tuple[float, float] | None]) -> str:

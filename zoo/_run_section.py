@@ -6,19 +6,9 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 
+from audiospec.page import attribute, count, facts, kind_attribute, scrolled, text
 from audiospec.zoo._chart import chart
-from audiospec.zoo._page import (
-    SHADES,
-    attribute,
-    count,
-    facts,
-    interval,
-    kind_attribute,
-    marked,
-    percent,
-    scrolled,
-    text,
-)
+from audiospec.zoo._page import SHADES, interval, marked, percent
 from audiospec.zoo.leaderboard import leaky, shown_split
 from audiospec.zoo.runs import HISTORY, Run
 
@@ -121,7 +111,7 @@ def _curves(run: Run) -> str:
         names = text(", ".join(history))
         return f'<h4>Training</h4><p class="quiet">Its history has no loss, F1 or accuracy: {names}.</p>'
     note = f'<p class="quiet">Best epoch: {why}.</p>' if best is not None else ""
-    return f'<h4>Training</h4><div class="curves">{"".join(charts)}</div>{note}'
+    return f'<h4>Training</h4><div class="charts">{"".join(charts)}</div>{note}'
 
 
 def _history(run: Run) -> dict[str, list[float | None]]:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from audiospec.errors import DiskFullError, RunError
-from audiospec.stores._files import writing
+from audiospec.errors import RunError
+from audiospec.page import count, kind_attribute, page, save, text
 from audiospec.zoo._chart import interval_bar
-from audiospec.zoo._page import count, interval, kind_attribute, marked, page, percent, span, text
+from audiospec.zoo._page import STYLE, interval, marked, percent, span
 from audiospec.zoo._run_section import run_section
 from audiospec.zoo.leaderboard import Board, Entry, Gap, Task, strategy_of, tasks
 from audiospec.zoo.runs import METRICS, RUN, SUFFIX, Run
@@ -92,17 +92,7 @@ def write_report(
     """
     if not runs:
         raise RunError("a report needs at least one run: train one with `audiospec train`")
-    path = Path(path)
-    content = _page(runs, problems or {}, unfinished)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(path) as temporary:
-            temporary.write_text(content, encoding="utf-8", newline="\n")
-    except DiskFullError:
-        raise
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}; choose another --out") from error
-    return path
+    return save(_page(runs, problems or {}, unfinished), path, RunError, "--out")
 
 
 def _opened(path: Path) -> Run:
@@ -133,7 +123,7 @@ def _page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: int) -> 
         *(run_section(run, ids[run.path], number == 0) for number, run in enumerate(ordered)),
         _problems(problems),
     ]
-    return page(f"audiospec: {count(len(runs), 'run')}", "\n".join(filter(None, parts)))
+    return page(f"audiospec: {count(len(runs), 'run')}", "\n".join(filter(None, parts)), STYLE)
 
 
 def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, str], unfinished: int) -> str:

@@ -20,7 +20,7 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["show"]),
-    *(["models"], ["train"], ["evaluate"], ["predict"], ["report"], ["reproduce"]),
+    *(["models"], ["train"], ["evaluate"], ["predict"], ["report"], ["reproduce"], ["benchmark"]),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
 ]
