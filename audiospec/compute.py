@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from audiospec.audio import AudioInfo, Recording, Wave, fit, probe
 from audiospec.errors import AudioError, StoreError
-from audiospec.features.base import Frontend, frontend, one_thread
+from audiospec.features.base import Frontend, frontend, keep, one_thread
 from audiospec.spec import FeatureSpec
 from audiospec.staging import Commit, Fact, Row, Staging, is_fragment
 from audiospec.stores._files import checksum
+from audiospec.stores._packed import PackedShard
 from audiospec.stores.base import View, open_store, source_bits
 
 #: Chunks that go through a frontend together on a device that is not a CPU.
@@ -143,7 +144,7 @@ class _TaskView:
         self.shards = [_PendingShard(shard, self.row) for shard in view["shards"]]
         self.batch = 1 if self.device == "cpu" else DEVICE_BATCH
         self._views: dict[str, View] = {}
-        self._mapped: dict[str, NDArray[Any]] = {}
+        self._mapped: dict[str, NDArray[Any] | PackedShard] = {}
 
     def copy_found(self, shard: _PendingShard) -> None:
         """Copy the rows that were computed before, but for those that turn out to be damaged."""
@@ -168,7 +169,7 @@ class _TaskView:
             if store:
                 if name not in self._views:
                     self._views[name] = open_store(store).view(name)
-                row = self._views[name].read(int(number))
+                row = self._views[name].read_stored(int(number))
             else:
                 if name not in self._mapped:
                     self._mapped[name] = self.staging.read(name, self.row, capacity)
@@ -208,7 +209,7 @@ class _TaskView:
         for ready, feature in zip(rows, features, strict=True):
             want = ready.want
             array = want.shard.array[want.index]
-            torch.from_numpy(array).copy_(feature)
+            keep(self.frontend.spec, feature, array)
             want.shard.set(want.index, (track, want.start, ready.samples, source, checksum(array)))
 
     def commit(self, shard: _PendingShard) -> dict[str, Any]:

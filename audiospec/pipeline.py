@@ -32,6 +32,7 @@ from audiospec.manifest import Manifest, Track
 from audiospec.plan import Known, Plan, Schedule, Shard, survey
 from audiospec.spec import FeatureSpec, MelSpec, TableSpec, features
 from audiospec.staging import Fact, Staging, locked
+from audiospec.stores._files import packs
 from audiospec.stores.base import (
     FeatureStore,
     NewView,
@@ -105,9 +106,11 @@ class PlannedView:
     missing_audio_seconds : float
         Seconds of audio in their rows.
     bytes : int
-        Size of the whole view on disk.
+        Size of the whole view on disk; the most that it can be, if `packed`.
     missing_bytes : int
-        Bytes to be written.
+        Bytes to be written; as `bytes`.
+    packed : bool
+        Whether rows are compressed.
     """
 
     name: str
@@ -117,6 +120,7 @@ class PlannedView:
     missing_audio_seconds: float
     bytes: int
     missing_bytes: int
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -592,6 +596,7 @@ def _planned(plan: Plan, staging: Staging) -> PlannedView:
         samples / rate,
         len(plan.rows) * size,
         rows * size,
+        packs(plan.info.row_dtype),
     )
 
 

@@ -11,11 +11,12 @@ import json
 import math
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from audiospec.code import Code
 from audiospec.errors import RegistryError, SpecError, nearest
 from audiospec.fields import Fields
 from audiospec.registry import Registry
@@ -43,8 +44,9 @@ class FeatureSpec(Fields, ABC):
     ----------
     sample_rate : int
         Rate in Hz to which audio is resampled before anything else.
-    dtype : "float16" or "float32"
-        How a store keeps the numbers; frontends compute in float32.
+    dtype : "float16", "float32" or "uint8"
+        How a store keeps the numbers; frontends compute in float32. ``"uint8"`` is for features that have a
+        `code`: a byte each, compressed.
 
     Raises
     ------
@@ -60,7 +62,7 @@ class FeatureSpec(Fields, ABC):
     pads: ClassVar[bool] = True
 
     sample_rate: int = 22050
-    dtype: Literal["float16", "float32"] = "float16"
+    dtype: Literal["float16", "float32", "uint8"] = "float16"
 
     def __init_subclass__(cls, *, feature: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -79,6 +81,16 @@ class FeatureSpec(Fields, ABC):
         super().__post_init__()
         _require(self.sample_rate >= 1, "sample_rate", "at least 1 Hz", self.sample_rate)
         self.validate()
+        if self.dtype == "uint8" and (self.code is None or len(self.dims) < 2):
+            raise SpecError(
+                f'dtype="uint8" is a code of decibels, which feature {self.feature!r} has none of: give '
+                'dtype="float32"; among several features, --set mel.dtype=uint8 means one alone'
+            )
+
+    @property
+    def code(self) -> Code | None:
+        """How a store keeps a number in one byte; None where it keeps numbers as they are."""
+        return None
 
     @abstractmethod
     def validate(self) -> None:
@@ -214,8 +226,10 @@ class MelSpec(FeatureSpec, feature="mel"):
         _require(self.amin >= _TINY, "amin", f"at least {_TINY}, the least of float32", self.amin)
         _require(self.ref == "max" or self.ref > 0, "ref", 'above 0, or "max"', self.ref)
         _require(self.top_db is None or self.top_db > 0, "top_db", "above 0, or none", self.top_db)
-        if self.scale == "linear" and self.dtype == "float16":
-            raise SpecError('scale="linear" needs dtype="float32": power spans more than float16 can hold')
+        if self.scale == "linear" and self.dtype != "float32":
+            raise SpecError(
+                f'scale="linear" needs dtype="float32": power spans more than {self.dtype} can hold'
+            )
         bins = self.n_fft // 2 + 1
         _require(self.n_mels <= 2 * bins, "n_mels", f"at most 2 for each of {bins} Fourier bins", self.n_mels)
         empty = self._empty_filters()
@@ -224,6 +238,53 @@ class MelSpec(FeatureSpec, feature="mel"):
                 f"{len(empty)} of {self.n_mels} mel filters hold no Fourier bin (the first is number "
                 f"{empty[0]}): lower n_mels, raise n_fft ({self.n_fft}), or widen fmin to fmax"
             )
+        if self.dtype == "uint8":
+            loudest = 10 ** (self._loudest() / 10)
+            _require(self.amin < loudest, "amin", f"below {loudest:g}, the most there can be", self.amin)
+
+    @cached_property
+    def code(self) -> Code | None:
+        """If `dtype` is ``"uint8"``: decibels in a byte, from the quietest that there can be to the loudest.
+
+        The quietest is `amin`, the loudest a bound on audio of twice full scale: lossy decoders overshoot.
+        With ref="max" the loudest is 0 dB, and the quietest `top_db` below it, if that is given.
+        """
+        if self.dtype != "uint8":
+            return None
+        silence, loudest = 10 * math.log10(self.amin), self._loudest()
+        if self.ref == "max":
+            return Code.spanning(silence - loudest if self.top_db is None else -self.top_db, 0.0)
+        over = 10 * math.log10(max(self.ref, self.amin))
+        return Code.spanning(silence - over, loudest - over)
+
+    def _loudest(self) -> float:
+        """Decibels over 1 that no mel bin exceeds where no sample exceeds 2.
+
+        By Parseval, |X|² over the Fourier bins between 0 and half the rate, which alone have a weight, adds
+        up to half of n_fft Σ (window · x)² at the most, and a Hann window has Σ window² = 3/8 n_fft. What a
+        filter makes of |X|^power is most where |X|² is best shared among its bins (Hölder's inequality).
+        """
+        energy = 2**2 * 3 / 16 * self.n_fft**2
+        norm = max(map(self._norm, self._weights()))
+        return 10.0 * math.log10(norm) + 5 * self.power * math.log10(energy)
+
+    def _norm(self, weights: list[float]) -> float:
+        """The most of Σ w |X|^power where Σ |X|² is 1: the norm of a filter that is dual to |X|^power's."""
+        largest = max(weights)
+        if self.power >= 2:
+            return largest
+        dual = 2 / (2 - self.power)
+        shares = math.fsum(math.pow(weight / largest, dual) for weight in weights)
+        return largest * math.pow(shares, 1 / dual)
+
+    def _weights(self) -> Iterator[list[float]]:
+        """Of each mel filter, the weights of the Fourier bins in it."""
+        width, edges = self.sample_rate / self.n_fft, self.mel_edges
+        for low, top, high in zip(edges, edges[1:], edges[2:], strict=False):
+            height = 2 / (high - low) if self.norm == "slaney" else 1.0
+            bins = range(math.floor(low / width) + 1, math.ceil(high / width))
+            hertz = [k * width for k in bins]
+            yield [height * max(0.0, min((f - low) / (top - low), (high - f) / (high - top))) for f in hertz]
 
     @property
     def mel_edges(self) -> list[float]:
@@ -376,7 +437,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
 
     pads: ClassVar[bool] = False
 
-    dtype: Literal["float16", "float32"] = "float32"
+    dtype: Literal["float16", "float32", "uint8"] = "float32"
     families: tuple[str, ...] = PUBLISHED
     n_fft: int = 2048
     hop_length: int = 512
@@ -504,7 +565,7 @@ class TableSpec(FeatureSpec, feature="table"):
         No column, or one that is there twice.
     """
 
-    dtype: Literal["float16", "float32"] = "float32"
+    dtype: Literal["float16", "float32", "uint8"] = "float32"
     columns: tuple[str, ...] = ()
     sha256: str = ""
 

@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreBusyError, StoreError
-from audiospec.stores._files import checksum, map_shard, write_bytes, write_shard
+from audiospec.stores._files import checksum, map_shard, packs, write_bytes, write_shard
+from audiospec.stores._packed import PackedShard
 from audiospec.stores.base import work_folder
 
 
@@ -167,9 +168,10 @@ class Staging:
             if not sound:
                 (self.folder / f"{digest}.json").unlink()
 
-    def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
-        """Map a shard's rows into memory; see `map_shard` for what may follow them."""
-        return map_shard(self.shard(digest), row, capacity)
+    def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any] | PackedShard:
+        """A shard's rows, mapped into memory unless compressed; see `map_shard` for what may follow them."""
+        file = self.shard(digest)
+        return PackedShard(file, row, capacity) if packs(row) else map_shard(file, row, capacity)
 
     def remove(self, digest: str) -> None:
         """Remove a shard, its commit first."""

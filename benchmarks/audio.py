@@ -47,7 +47,8 @@ def waves(setup: Setup, count: int, seconds: float) -> list[Wave]:
     BenchmarkError
         Not one file is long enough.
     """
-    samples, found = round(seconds * RATE), []
+    samples = round(seconds * RATE)
+    found: list[Wave] = []
     for file in files(setup):
         if len(found) == count:
             break

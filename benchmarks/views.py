@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,13 +30,15 @@ from audiospec.stores.base import (
     work_folder,
 )
 
+Dtype = Literal["float16", "float32", "uint8"]
+
 #: Seconds of a chunk.
 CHUNK = 10.0
 #: Different rows at most; a view repeats them.
 DIFFERENT = 120
 
 
-def features(setup: Setup, dtype: str = "float16") -> NDArray[Any]:
+def features(setup: Setup, dtype: Dtype = "float16") -> NDArray[Any]:
     """Rows (n, 192, 862) of log-mel spectrograms as a store of that dtype holds them, `DIFFERENT` at most."""
     spec = MelSpec(dtype=dtype)
     module = frontend(spec)
@@ -51,7 +53,7 @@ def features(setup: Setup, dtype: str = "float16") -> NDArray[Any]:
     return np.stack(found)
 
 
-def write(path: Path, rows: NDArray[Any], count: int, dtype: str = "float16") -> View:
+def write(path: Path, rows: NDArray[Any], count: int, dtype: Dtype = "float16") -> View:
     """Write a store of one view with `count` rows, a track each, of four labels; `rows` again and again."""
     spec = MelSpec(dtype=dtype)
     info = ViewInfo(spec=spec, chunking=Chunking(seconds=CHUNK), shard_rows=SHARD_BYTES // rows[0].nbytes)

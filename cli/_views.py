@@ -16,13 +16,8 @@ def described(view: View) -> dict[str, Any]:
         "shape": view.shape,
         "dtype": view.spec.dtype,
         "tracks": tracks_of(view),
-        "bytes": bytes_of(view),
+        "bytes": view.bytes_on_disk(),
     }
-
-
-def bytes_of(view: View) -> int:
-    """Size of a view's array in bytes."""
-    return len(view) * view.info.row_bytes
 
 
 def tracks_of(view: View) -> int:

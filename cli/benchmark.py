@@ -88,6 +88,9 @@ def _show(suite: str, finding: dict[str, Any]) -> None:
     else:
         head, rows = finding["head"], [[str(cell) for cell in row] for row in finding["rows"]]
     table(rows, head, indent=2)
+    for contender in finding.get("contenders", ()):
+        if contender["note"]:
+            say(f"  {contender['name']}: {contender['note']}", "dim")
     for peer, why in finding.get("missing", {}).items():
         say(f"  {peer}: {why}", "dim")
     for target in finding["targets"]:

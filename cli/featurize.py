@@ -23,12 +23,12 @@ from audiospec.cli._text import (
     stopwatch,
     table,
 )
-from audiospec.cli._views import bytes_of, described, tracks_of
+from audiospec.cli._views import described, tracks_of
 from audiospec.datasets.base import datasets
 from audiospec.spec import FeatureSpec, MelSpec, spec_class
 
 if TYPE_CHECKING:
-    from audiospec.pipeline import Progress, Report
+    from audiospec.pipeline import PlannedView, Progress, Report
 
 EPILOG = (
     "Examples: audiospec featurize demo\n\n"
@@ -123,7 +123,8 @@ def command(
     amin: Annotated[str | None, _field("amin", "VALUE", "Smallest value told from silence")] = None,
     top_db: Annotated[str | None, _field("top_db", "DB", "Range kept below the peak, or none")] = None,
     dtype: Annotated[
-        str | None, _field("dtype", "NAME", "How numbers are stored, float16 or float32")
+        str | None,
+        _field("dtype", "NAME", "How numbers are stored, float16, float32 or uint8 (decibels, compressed)"),
     ] = None,
     families: Annotated[
         str | None,
@@ -302,13 +303,18 @@ def _print_plan(report: Report) -> None:
             str(plan.shards),
             str(plan.missing_shards),
             clock(plan.missing_audio_seconds),
-            size(plan.bytes),
-            size(plan.missing_bytes),
+            _most(plan.bytes, plan),
+            _most(plan.missing_bytes, plan),
         )
         for plan in report.planned
     ]
     table(rows, head, indent=2)
     say("a dry run: nothing was computed, nothing was written")
+
+
+def _most(bytes: int, plan: PlannedView) -> str:
+    """Say how many bytes; what compression leaves of them is not known before."""
+    return f"< {size(bytes)}" if plan.packed and bytes else size(bytes)
 
 
 def _print_done(report: Report) -> None:
@@ -319,7 +325,7 @@ def _print_done(report: Report) -> None:
             count(tracks_of(view), "track"),
             by(view.shape),
             view.spec.dtype,
-            size(bytes_of(view)),
+            size(view.bytes_on_disk()),
         )
         for view in report.views
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._text import by, count, facts, reasons, say, size
-from audiospec.cli._views import bytes_of, described, tracks_of
+from audiospec.cli._views import described, tracks_of
 
 if TYPE_CHECKING:
     from audiospec.spec import FeatureSpec
@@ -94,7 +94,8 @@ def _facts(view: View, more: str) -> dict[str, str]:
         "feature": view.spec.feature + (f" with {changed}" if changed else ""),
         "defaults": usual,
         "chunks": f"{chunking.seconds:g} s every {chunking.hop:g} s, filled at least {chunking.min_fill:g}",
-        "data": f"{by(view.shape)} {view.spec.dtype}, {size(bytes_of(view))}",
+        "data": f"{by(view.shape)} {view.spec.dtype}, {size(view.bytes_on_disk())}",
+        **_code(view.spec),
         "tracks": f"{tracks_of(view)} of {len(view.store.tracks)}",
         "shards": f"{count(_shards(view), 'shard')} of up to {count(view.info.shard_rows, 'row')}",
         "made by": versions,
@@ -102,6 +103,15 @@ def _facts(view: View, more: str) -> dict[str, str]:
         "skipped": f"{count(skipped, 'track')}{more}" if skipped else "none",
         "stale": f"{count(len(stale), 'track')} changed since: {', '.join(stale[:5])}" if stale else "none",
     }
+
+
+def _code(spec: FeatureSpec) -> dict[str, str]:
+    """Say what rounding to a byte costs, if numbers are kept so."""
+    code = spec.code
+    if code is None:
+        return {}
+    span = f"{code.offset:.1f} to {code.high:.1f} {spec.unit} in steps of {code.scale:.3f} {spec.unit}"
+    return {"code": f"{span}: off by {code.worst:.3f} {spec.unit} at most"}
 
 
 def _fields(spec: FeatureSpec) -> tuple[str, str]:

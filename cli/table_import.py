@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from audiospec.cli._text import by, count, emit, say, size
-from audiospec.cli._views import bytes_of, described, tracks_of
+from audiospec.cli._views import described, tracks_of
 
 EPILOG = "Example: audiospec table import features_30_sec.csv --store gtzan.zarr"
 
@@ -74,7 +74,7 @@ def command(
         return
     say(f"{store}: {count(len(view.store.tracks), 'track')}", "bold")
     tracks = count(tracks_of(view), "track")
-    say(f"  {view.name}  {tracks}  {by(view.shape)}  {view.spec.dtype}  {size(bytes_of(view))}")
+    say(f"  {view.name}  {tracks}  {by(view.shape)}  {view.spec.dtype}  {size(view.bytes_on_disk())}")
     if table.left_out:
         names = ", ".join(table.left_out[:MOST_COLUMNS]) + (
             ", …" if len(table.left_out) > MOST_COLUMNS else ""

@@ -261,7 +261,7 @@ class Batches:
         classes = np.eye(len(rows.classes), dtype=np.float32)
         self.targets = torch.from_numpy(np.concatenate([classes[rows.targets], 0 * classes[:1]]))
         self.kept: Tensor | None = None
-        if len(rows) * rows.view.info.row_bytes <= IN_MEMORY:
+        if len(rows) * rows.view.info.read_bytes <= IN_MEMORY:
             self.kept = torch.from_numpy(rows.view.read(rows.numbers)).to(fabric.device)
 
     def __len__(self) -> int:

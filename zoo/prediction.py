@@ -126,11 +126,11 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
     Raises
     ------
     AudioError
-        The file does not decode, or is too short for a chunk.
+        The file does not decode, is too short for a chunk, or too loud for the spec's dtype.
     """
     import torch
 
-    from audiospec.features.base import one_thread
+    from audiospec.features.base import keep, one_thread
 
     spec, chunking = run.spec, run.chunking
     wave = load(file, spec.sample_rate)
@@ -144,8 +144,8 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
         for row, (start, samples) in zip(rows, chunks, strict=True):
             part = wave[start : start + samples]
             part = fit(part, length) if spec.pads else part
-            torch.from_numpy(row).copy_(module(torch.from_numpy(part.copy()).to(device)).cpu())
-    return rows.astype(np.float32)
+            keep(spec, module(torch.from_numpy(part.copy()).to(device)).cpu(), row)
+    return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows)
 
 
 @lru_cache(maxsize=2)

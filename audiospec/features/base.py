@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import SpecError, nearest
@@ -151,6 +152,20 @@ def frontend(
     except (RuntimeError, AssertionError) as error:  # torch's words for: no such device here
         reason = str(error).partition("\n")[0]
         raise SpecError(f"device {str(device)!r} is not to be had here: {reason}") from error
+
+
+def keep(spec: FeatureSpec, feature: Tensor, row: NDArray[Any]) -> None:
+    """Put a row as a frontend gives it into `row`, of the spec's dtype, as a store keeps it.
+
+    Raises
+    ------
+    AudioError
+        The spec has a code, and the audio is too loud for it.
+    """
+    if spec.code is None:
+        torch.from_numpy(row).copy_(feature)
+    else:
+        row[...] = spec.code.encode(feature.numpy())
 
 
 class _Threads:

@@ -5,6 +5,8 @@ A shard is one file: the bytes of its rows, one after another, then the index of
 CRC-32C. So it is a Zarr v3 shard of uncompressed chunks as it stands, and its rows can be mapped into memory
 without reading the index's every entry. A spectrogram is a chunk of its own. The rows of a table are small:
 they are one chunk together (`chunk_rows`), for readers of Zarr take as long over a few numbers as over many.
+
+Rows of bytes are compressed (`packs`): a chunk is a Zstandard frame then, and they are read by `_packed`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import AudiospecError, DiskFullError, StoreError
+from audiospec.stores._rows import OpenFile
 
 _ABSENT = np.iinfo(np.uint64).max
 _REPAIR = "; `audiospec store verify --repair` computes it again"
@@ -107,8 +110,16 @@ def chunk_rows(row_shape: tuple[int, ...], capacity: int) -> int:
     return capacity if len(row_shape) == 1 else 1
 
 
+def packs(row: np.dtype[Any]) -> bool:
+    """Whether rows (a sub-array dtype) are compressed: those of bytes, each a chunk of its own."""
+    return row.base == np.uint8
+
+
 def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     """Write rows (n, ...) as one shard with room for `capacity` ≥ n of them."""
+    if packs(rows.dtype):
+        _write_packed(path, rows, capacity)
+        return
     chunk = chunk_rows(rows.shape[1:], capacity)
     length = rows[0].nbytes * chunk
     count = -(-len(rows) // chunk)
@@ -121,6 +132,17 @@ def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     write_bytes(path, np.ascontiguousarray(rows).data.cast("B"), filler.tobytes(), tail, crc)
 
 
+def _write_packed(path: Path, rows: NDArray[Any], capacity: int) -> None:
+    from audiospec.stores._packed import pack
+
+    frames = [pack(row) for row in rows]
+    index = np.full((capacity, 2), _ABSENT, "<u8")
+    index[: len(rows), 1] = [len(frame) for frame in frames]
+    index[: len(rows), 0] = np.cumsum(index[: len(rows), 1]) - index[: len(rows), 1]
+    tail = index.tobytes()
+    write_bytes(path, *frames, tail, int(google_crc32c.value(tail)).to_bytes(4, "little"))
+
+
 def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
     """Map a shard's rows into memory: one element of the sub-array dtype `row` for each.
 
@@ -131,15 +153,25 @@ def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
     StoreError
         The file is missing, or is not a shard of such rows.
     """
+    count = open_shard(path, row, capacity)[1]
+    return np.memmap(path, dtype=row.base, mode="r", shape=(count, *row.shape))
+
+
+def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile, int]:
+    """Open a shard, whose rows lie in a line from its first byte on; the file, and how many there are.
+
+    The same as `map_shard`, for those who read few rows of many shards.
+    """
     chunk = chunk_rows(row.shape, capacity)
     length = row.itemsize * chunk
     tail = capacity // chunk * 16 + 4
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            file.seek(max(0, size - tail))
-            index = file.read()
+        file = OpenFile(os.open(path, os.O_RDONLY))
+        size = os.fstat(file.descriptor).st_size
+        index = os.pread(file.descriptor, min(size, tail), max(0, size - tail))
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # the shard is not to blame
+            raise
         raise StoreError(f"shard {path} cannot be read: {error.strerror}{_REPAIR}") from error
     if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
         raise StoreError(f"shard {path} is damaged: its index does not match its checksum{_REPAIR}")
@@ -152,4 +184,4 @@ def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
         or (entries[:count, 1] != length).any()
     ):
         raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{_REPAIR}")
-    return np.memmap(path, dtype=row.base, mode="r", shape=(count * chunk, *row.shape))
+    return file, count * chunk

@@ -6,6 +6,7 @@ rows and one array, row by row. Views are written whole (see `NewView`), so what
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -22,7 +23,7 @@ from audiospec.chunking import Chunking
 from audiospec.errors import AudiospecError, RowIndexError, SpecError, StoreError, nearest
 from audiospec.registry import Registry
 from audiospec.spec import FeatureSpec, TableSpec, digest
-from audiospec.stores._files import checksum, chunk_rows
+from audiospec.stores._files import checksum, chunk_rows, packs
 
 if TYPE_CHECKING:
     import pandas
@@ -177,8 +178,13 @@ class ViewInfo:
 
     @property
     def row_bytes(self) -> int:
-        """Size of one row in bytes."""
+        """Size of one row in bytes, as it is stored but for compression."""
         return self.row_dtype.itemsize
+
+    @property
+    def read_bytes(self) -> int:
+        """Size of one row in bytes, as `View.read` gives it."""
+        return self.row_bytes if self.spec.code is None else 4 * math.prod(self.row_shape)
 
     def coordinates(self) -> dict[str, tuple[list[float] | list[str], str]]:
         """For each axis of a row: its values, and their unit."""
@@ -194,7 +200,14 @@ class ViewInfo:
             "shard_rows": self.shard_rows,
             "made": dict(self.made),
             "sealed": True,
+            **({} if self.spec.code is None else self.spec.code.to_attributes()),
         }
+
+    def data_attributes(self) -> dict[str, Any]:
+        """The attributes of the array itself; of a code by the names of CF, so that xarray decodes it."""
+        code = self.spec.code
+        cf = {} if code is None else {"scale_factor": code.scale, "add_offset": code.offset}
+        return {"unit": self.spec.unit, **cf}
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any], view: str) -> ViewInfo:
@@ -215,6 +228,8 @@ class ViewInfo:
             )
             if info.shard_rows < 1:
                 raise ValueError(f"shard_rows is {info.shard_rows}")
+            if spec.code is not None and not spec.code.is_of(attributes):
+                raise ValueError(f"scale and offset are not those of its spec, {spec.code}")
         except SpecError:
             raise
         except (AudiospecError, KeyError, TypeError, ValueError) as error:
@@ -423,7 +438,8 @@ class View(ABC):
         Returns
         -------
         ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
-            In the order asked for.
+            In the order asked for. Of dtype uint8 the decibels, as float32, which are off by half of the
+            code's scale at the most (`FeatureSpec.code`).
 
         Raises
         ------
@@ -431,6 +447,22 @@ class View(ABC):
             A row that the view does not have.
         StoreError
             A shard is missing or damaged.
+        """
+        held = self.read_stored(rows)
+        return held if self.spec.code is None else self.spec.code.decode(held)
+
+    def read_stored(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read rows as they are stored: what checksums are of, and what is copied to other stores.
+
+        Returns
+        -------
+        ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
+            As `read`, but of dtype uint8 the bytes.
+
+        Raises
+        ------
+        RowIndexError, StoreError
+            As `read`.
         """
         count = len(self.rows)
         if rows is None:
@@ -480,18 +512,28 @@ class View(ABC):
         bad: list[int] = []
         for first in range(0, len(self), self.info.shard_rows):
             numbers = range(first, min(first + self.info.shard_rows, len(self)))
-            try:
-                rows = self.read(np.asarray(numbers))
-            except ReplacedError:
-                raise
-            except (StoreError, OSError):
-                bad += numbers
-            else:
-                expected = self.rows["checksum"][first : first + len(rows)].tolist()
-                bad += [n for n, row in enumerate(rows, first) if checksum(row) != expected[n - first]]
+            bad += self._damaged_of(numbers)
             if step is not None:
                 step(numbers[-1] + 1)
         return np.array(bad, np.int64)
+
+    def _damaged_of(self, numbers: range) -> list[int]:
+        """The damaged rows among some that follow one another."""
+        try:
+            rows = self.read_stored(np.asarray(numbers))
+        except ReplacedError:
+            raise
+        except (StoreError, OSError):
+            if len(numbers) == 1 or not packs(self.info.row_dtype):
+                return list(numbers)
+            # A row that cannot be decompressed spoils no other.
+            return [n for n in numbers if self._damaged_of(range(n, n + 1))]
+        expected = self.rows["checksum"][numbers.start : numbers.stop].tolist()
+        return [n for n, row, right in zip(numbers, rows, expected, strict=True) if checksum(row) != right]
+
+    def bytes_on_disk(self) -> int:
+        """Size of the view's numbers in bytes, as they are stored."""
+        return len(self) * self.info.row_bytes
 
     def torch_dataset(self) -> ViewDataset:
         """A `torch.utils.data.Dataset` of (features float32, class number), row by row.
@@ -524,7 +566,7 @@ class View(ABC):
     def source(self, number: int) -> ShardSource:
         """Where a shard of this view is, for the next version of it."""
         step = self.info.shard_rows
-        return ShardSource(lambda: self.read(slice(number * step, (number + 1) * step)))
+        return ShardSource(lambda: self.read_stored(slice(number * step, (number + 1) * step)))
 
     def contents(self) -> NewView:
         """This view as something that can be copied into another store."""

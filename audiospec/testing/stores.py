@@ -167,9 +167,11 @@ def assert_holds(view: View, content: Content) -> None:
     assert view.rows.tobytes() == content.rows.tobytes()
     assert list(view.store.tracks.records()) == list(content.tracks.records())
     assert view.shape == content.data.shape
-    data = view.read()
+    data = view.read_stored()
     assert data.dtype == content.data.dtype
     assert data.tobytes() == content.data.tobytes()
+    code = content.info.spec.code
+    assert view.read().tobytes() == (data if code is None else code.decode(data)).tobytes()
 
 
 @contextmanager
@@ -264,12 +266,13 @@ class StoreContract:
         [
             {"rows": 10, "shard_rows": 4},
             {"rows": 10, "shard_rows": 4, "dtype": "float32"},
+            {"rows": 10, "shard_rows": 4, "dtype": "uint8"},
             {"rows": 8, "shard_rows": 4},
             {"rows": 1, "shard_rows": 1, "tracks": 1},
             {"rows": 3, "shard_rows": 100},
             {"rows": 41, "shard_rows": 1},
         ],
-        ids=["partial", "float32", "even", "one row", "one shard", "many shards"],
+        ids=["partial", "float32", "uint8", "even", "one row", "one shard", "many shards"],
     )
     def test_holds_what_was_written(self, path: Path, shape: dict[str, Any]) -> None:
         """Data, row table, track table and attributes come back bit for bit, and pass their checksums."""
@@ -328,9 +331,10 @@ class StoreContract:
             store.view()
         one_line(caught, "no view", "featurize")
 
-    def test_view_without_rows(self, path: Path) -> None:
+    @pytest.mark.parametrize("dtype", ["float16", "uint8"])
+    def test_view_without_rows(self, path: Path, dtype: str) -> None:
         """A view without rows can be opened, and has none."""
-        content = Content.make(0, tracks=2)
+        content = Content.make(0, tracks=2, dtype=dtype)
         publish(self.store, path, content)
         view = self.store(path).view()
         assert_holds(view, content)
@@ -368,13 +372,14 @@ class StoreContract:
         assert_holds(store.view(second.info.name), replace(second, tracks=third.tracks))
         assert_holds(store.view(third.info.name), third)
 
-    def test_shards_that_lie_in_files(self, path: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("dtype", ["float16", "uint8"])
+    def test_shards_that_lie_in_files(self, path: Path, tmp_path: Path, dtype: str) -> None:
         """Staged shards may be taken over as they are; the store does not need them afterwards."""
-        content = Content.make()
+        content = Content.make(dtype=dtype)
         staged = tmp_path / "staged"
         staged.mkdir()
         publish(self.store, path, content, content.view(staged))
-        other = Content.make(seed=1)
+        other = Content.make(seed=1, dtype=dtype)
         other.view(staged).shard(0)  # the same file, written again
         assert_holds(self.store(path).view(), content)
         shutil.rmtree(staged)
@@ -401,6 +406,21 @@ class StoreContract:
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         size = self.store(path).bytes_on_disk()
         assert size == sum(file.stat().st_size for file in files) > content.data.nbytes
+
+    def test_size_of_compressed_rows(self, path: Path) -> None:
+        """Bytes that are alike take less room on the disk; a view says how much."""
+        content = Content.make(64, shard_rows=16, seconds=20.0, dtype="uint8")
+        data = content.data * 0 + np.arange(64, dtype=np.uint8)[:, None, None]
+        rows = content.rows.copy()
+        rows["checksum"] = [checksum(row) for row in data]
+        content = replace(content, data=data, rows=rows)
+        publish(self.store, path, content)
+        view = self.store(path).view()
+        assert_holds(view, content)
+        assert 0 < view.bytes_on_disk() < content.data.nbytes / 4
+        publish(self.store, path, Content.make())
+        other = self.store(path).view(Content.make().info.name)
+        assert other.bytes_on_disk() == Content.make().data.nbytes
 
     # Reading
 
@@ -448,6 +468,41 @@ class StoreContract:
         assert rows.tobytes() == expected.tobytes()
         rows[...] = 0  # it is the caller's own
         assert view.read(chosen).tobytes() == expected.tobytes()
+
+    @pytest.mark.parametrize("chosen", [7, -1, slice(None, None, -3), [9, 0, 4, 4], [], None], ids=str)
+    def test_read_a_code(self, path: Path, chosen: Any) -> None:
+        """Rows in one byte are decoded where they are read, and can be had as they are stored."""
+        content = Content.make(dtype="uint8")
+        publish(self.store, path, content)
+        view = self.store(path).view()
+        expected = (
+            content.data[slice(None) if chosen is None else chosen] if chosen != [] else content.data[:0]
+        )
+        held, rows = view.read_stored(chosen), view.read(chosen)
+        assert held.dtype == np.uint8
+        assert rows.dtype == np.float32
+        assert held.shape == rows.shape == expected.shape
+        assert held.tobytes() == expected.tobytes()
+        code = content.info.spec.code
+        assert code is not None
+        np.testing.assert_allclose(rows, code.offset + code.scale * expected.astype(float), rtol=0, atol=2e-5)
+        assert view.info.to_attributes()["scale"] == code.scale
+        features, _ = view.torch_dataset()[3]
+        assert features.numpy().tobytes() == view.read(3).tobytes()
+        again = pickle.loads(pickle.dumps(view))  # noqa: S301 - our own
+        assert again.read(chosen).tobytes() == rows.tobytes()
+
+    @pytest.mark.parametrize("changes", [{"scale": 1.0}, {"offset": 0.0}, {"scale": "x"}, {"offset": None}])
+    def test_another_code(self, path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        """A view whose code is not that of its spec is refused: its numbers would be wrong."""
+        content = Content.make(dtype="uint8")
+        attributes = {**content.info.to_attributes(), **changes}
+        attributes = {name: value for name, value in attributes.items() if value is not None}
+        monkeypatch.setattr(ViewInfo, "to_attributes", lambda self: attributes)
+        publish(self.store, path, content)
+        with pytest.raises(StoreError) as caught:
+            self.store(path).view()
+        one_line(caught, content.info.name, "damaged", "featurize again")
 
     def test_read_a_small_kind_of_number(self, path: Path) -> None:
         """Row numbers may be of a type that cannot hold the number of rows."""
@@ -649,6 +704,19 @@ class StoreContract:
         with pytest.raises(IndexError):
             dataset[10]
 
+    @pytest.mark.parametrize("part", [0.0, 0.5, 0.9])
+    def test_cut_off_while_open(self, path: Path, part: float) -> None:
+        """Files that somebody cuts off are told of; they do not end the process that reads them."""
+        content = Content.make(400, shard_rows=100)  # more than a page of memory
+        publish(self.store, path, content)
+        view = self.store(path).view()
+        assert view.read([0, 399]).tobytes() == content.data[[0, 399]].tobytes()
+        for file in [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]:
+            os.truncate(file, int(file.stat().st_size * part))
+        with pytest.raises(StoreError) as caught:
+            view.read()
+        one_line(caught)
+
     # A store that is written while it is read
 
     @pytest.mark.parametrize("when", ["opened", "read in part", "pickled"])
@@ -731,7 +799,11 @@ class StoreContract:
 
     def test_export(self, path: Path, tmp_path: Path) -> None:
         """A store can be copied to every format, and nothing is lost."""
-        contents = [Content.make(), Content.make(5, seconds=0.2, dtype="float32")]
+        contents = [
+            Content.make(),
+            Content.make(5, seconds=0.2, dtype="float32"),
+            Content.make(7, dtype="uint8"),
+        ]
         for content in contents:
             publish(self.store, path, content, dataset="some")
         for kind in [stores[name] for name in stores]:
@@ -861,9 +933,10 @@ class StoreContract:
             _ = self.store(path).view().labels
         one_line(caught, "damaged", "featurize")
 
-    def test_lost_parts(self, path: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("dtype", ["float16", "uint8"])
+    def test_lost_parts(self, path: Path, dtype: str) -> None:
         """A file that is cut off or gone is noticed; what is still read is right."""
-        content = Content.make()
+        content = Content.make(dtype=dtype)
         publish(self.store, path, content)
         files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
         for file in files:
@@ -885,7 +958,7 @@ class StoreContract:
             bad = view.damaged()
             records = list(view.store.tracks.records())
             if not len(bad):
-                assert view.read().tobytes() == content.data.tobytes()
+                assert view.read_stored().tobytes() == content.data.tobytes()
         except AudiospecError as error:
             one_line(error)
         else:
@@ -893,7 +966,7 @@ class StoreContract:
             assert view.rows.tobytes() == content.rows.tobytes()
             assert records == list(content.tracks.records())
             if len(good) == len(content.rows):
-                assert view.read(good).tobytes() == content.data[good].tobytes()
+                assert view.read_stored(good).tobytes() == content.data[good].tobytes()
 
     # Publishing that does not come to its end
 
@@ -1056,7 +1129,7 @@ def _fields(spec: MelSpec) -> dict[str, Any]:
 
 def _contents(view: View) -> tuple[str, dict[str, Any], bytes, bytes]:
     """All that a view holds, to be compared."""
-    return view.name, view.info.to_attributes(), view.rows.tobytes(), view.read().tobytes()
+    return view.name, view.info.to_attributes(), view.rows.tobytes(), view.read_stored().tobytes()
 
 
 def _publish_with_limits(

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from audiospec.benchmarks.base import (
     absent,
     suites,
 )
-from audiospec.benchmarks.views import CHUNK, features, write
+from audiospec.benchmarks.views import CHUNK, Dtype, features, write
 from audiospec.plan import SHARD_BYTES
 from audiospec.stores.base import View
 from audiospec.stores.hdf5 import HDF5View
@@ -288,7 +288,7 @@ def _sizes(setup: Setup, rows: NDArray[Any]) -> Iterator[Table | NotRun]:
     exact = features(setup, "float32")
     entries: list[tuple[str, int, float]] = []
     for suffix in (".zarr", ".h5"):
-        for dtype in ("float32", "float16", "uint8"):
+        for dtype in get_args(Dtype):
             view = write(setup.folder / f"size-{dtype}{suffix}", features(setup, dtype), len(exact), dtype)
             bytes = view.store.bytes_on_disk()
             worst = float(np.abs(view.read().astype(np.float32) - exact).max())

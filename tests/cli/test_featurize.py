@@ -196,3 +196,39 @@ def test_gtzan_lists_the_one_bad_file(call, tmp_path: Path) -> None:
     assert done.out.splitlines()[2].split()[1] == "255"
     assert done.out.splitlines()[-2] == "1 track with a problem:"
     assert done.out.splitlines()[-1].startswith("  jazz.00054: not decodable: ")
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
+def test_a_store_of_bytes(call, music: Path, tmp_path: Path, suffix: str) -> None:
+    store = tmp_path / f"s{suffix}"
+    arguments = ("featurize", "folder", "--data", music, "--chunk", 2, "--dtype", "uint8", "--store", store)
+    done = call(*arguments, "--dry-run")
+    assert done.status == 0
+    assert "< 399 kB" in done.out
+    (plan,) = events(call(*arguments, "--dry-run", "--json").out)
+    assert (plan["views"][0]["packed"], plan["views"][0]["bytes"]) == (True, 12 * 192 * 173)
+    assert call(*arguments, "--workers", 0).status == 0
+    view = open_store(store).view()
+    done = call("store", "info", store)
+    assert "code      -100.0 to 54.6 dB in steps of 0.606 dB: off by 0.303 dB at most" in done.out
+    (info,) = events(call("store", "info", store, "--json").out)
+    said = info["views"][0]
+    assert said["bytes"] == view.bytes_on_disk() < 12 * 192 * 173
+    assert (said["scale"], said["offset"]) == (view.spec.code.scale, view.spec.code.offset)
+    other = tmp_path / f"copy{'.h5' if suffix == '.zarr' else '.zarr'}"
+    assert call("store", "export", store, other).status == 0
+    assert call("store", "verify", other).status == 0
+    assert np.array_equal(open_store(other).view().read(), view.read())
+    assert call("show", other, view.ids[0], "--out", tmp_path / "x.png").status == 0
+
+
+def test_bytes_are_for_decibels(call, music: Path, tmp_path: Path) -> None:
+    arguments = ("featurize", "folder", "--data", music, "--chunk", 2, "--store", tmp_path / "s.zarr")
+    for more, words in (
+        (("--features", "mel,tabular", "--dtype", "uint8"), "'tabular' has none of"),
+        (("--dtype", "uint8", "--scale", "linear"), "power spans more than uint8 can hold"),
+    ):
+        done = call(*arguments, *more)
+        assert done.status == 2
+        assert words in done.err
+    assert not list(tmp_path.iterdir())

@@ -53,8 +53,11 @@ def truth(view: View, folder: Path) -> np.ndarray:
         part = wave[start : start + length]
         chunk[: len(part)] = part
         with torch.inference_mode():
-            rows.append(frontend(torch.from_numpy(chunk)).numpy().astype(view.spec.dtype))
-    return np.array(rows)
+            rows.append(frontend(torch.from_numpy(chunk)).numpy())
+    code = view.spec.code
+    if code is not None:
+        return code.decode(code.encode(np.array(rows)))
+    return np.array(rows).astype(view.spec.dtype)
 
 
 def contents(store: FeatureStore) -> dict[str, object]:

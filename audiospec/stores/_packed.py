@@ -1,0 +1,128 @@
+"""Compressed rows: each a Zstandard frame, as Zarr's codec ``zstd`` has it, in a shard of such frames."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.errors import StoreError
+from audiospec.stores._files import _ABSENT, _REPAIR
+from audiospec.stores._rows import OpenFile
+
+#: Of Zstandard: higher ones take more time than they save bytes (see DECISIONS.md).
+LEVEL = 3
+
+
+def pack(row: NDArray[Any]) -> bytes:
+    """A row as a frame, with a checksum and the size of what is in it."""
+    from numcodecs.zstd import compress  # slow to load
+
+    frame: bytes = compress(np.ascontiguousarray(row), LEVEL, True)
+    return frame
+
+
+def unpack(frame: bytes, buffer: memoryview) -> None:
+    """Fill a buffer with what is in a frame.
+
+    Raises
+    ------
+    ValueError
+        No such frame, or one of more or fewer bytes; no memory is taken for what it says that it holds.
+    """
+    from numcodecs.zstd import decompress
+
+    if _size(frame) != len(buffer):
+        raise ValueError(f"expected a frame of {len(buffer)} bytes")
+    try:
+        decompress(frame, buffer)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _size(frame: bytes) -> int:
+    """What the head of a frame (RFC 8878, 3.1.1.1) says of the size of its content; -1: nothing."""
+    if len(frame) < 6 or frame[:4] != b"\x28\xb5\x2f\xfd":
+        return -1
+    single, kind = frame[4] >> 5 & 1, frame[4] >> 6
+    width = (single, 2, 4, 8)[kind]
+    # After the size of the window, and the dictionary's number.
+    first = 5 + (1 - single) + (0, 1, 2, 4)[frame[4] & 3]
+    said = int.from_bytes(frame[first : first + width], "little")
+    return said + 256 * (width == 2) if width else -1
+
+
+class PackedShard:
+    """A shard of compressed rows; read row by row, or as an array of them.
+
+    Parameters
+    ----------
+    path : Path
+    row : dtype
+        One row, as a sub-array.
+    capacity : int
+        Rows that the shard has room for.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, or is not a shard of such rows. What is in a row is seen when it is read.
+    """
+
+    def __init__(self, path: Path, row: np.dtype[Any], capacity: int) -> None:
+        self.path = path
+        self.row = row
+        tail = capacity * 16 + 4
+        try:
+            self._file = OpenFile(os.open(path, os.O_RDONLY))
+            size = os.fstat(self._file.descriptor).st_size
+            index = os.pread(self._file.descriptor, min(size, tail), max(0, size - tail))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):  # the shard is not to blame
+                raise
+            raise StoreError(f"shard {path} cannot be read: {error.strerror}{_REPAIR}") from error
+        if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
+            raise StoreError(f"shard {path} is damaged: its index does not match its checksum{_REPAIR}")
+        entries = np.frombuffer(index[:-4], "<u8").reshape(-1, 2).tolist()
+        count = next((n for n, (place, _) in enumerate(entries) if place == _ABSENT), capacity)
+        #: Where each row begins, and where the last ends.
+        self._edges = [0]
+        for place, length in entries[:count]:
+            if place == self._edges[-1]:
+                self._edges.append(place + length)
+        if len(self) != count or self._edges[-1] + tail != size:
+            raise StoreError(
+                f"shard {path} was not written by audiospec: its rows are not in a line{_REPAIR}"
+            )
+
+    def __len__(self) -> int:
+        return len(self._edges) - 1
+
+    def __getitem__(self, index: int | slice) -> NDArray[Any]:
+        """A row, or several, in memory of their own; raises as `fill` does."""
+        numbers = range(len(self))[index]
+        several = [numbers] if isinstance(numbers, int) else numbers
+        rows = np.empty((len(several), *self.row.shape), self.row.base)
+        for row, number in zip(rows, several, strict=True):
+            self.fill(row, number)
+        return rows.reshape(self.row.shape) if isinstance(numbers, int) else rows
+
+    def fill(self, row: NDArray[Any], number: int) -> None:
+        """Fill `row`, which is of one piece, with the row of that number.
+
+        Raises
+        ------
+        StoreError
+            It is damaged.
+        """
+        start, stop = self._edges[number : number + 2]
+        try:
+            unpack(os.pread(self._file.descriptor, stop - start, start), row.reshape(-1).data)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"row {number} of shard {self.path} is damaged: {reason}{_REPAIR}") from error

@@ -1,0 +1,132 @@
+"""Views of bytes, from audio to prediction."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import audiospec
+from audiospec import pipeline
+from audiospec.errors import StoreError
+from audiospec.stores.base import open_store, work_folder
+
+
+def _run(kit: Any, music: Path, store: Path, **options: Any) -> Any:
+    spec = dataclasses.replace(kit.spec, dtype="uint8")
+    options = {"workers": 0, **options}
+    return pipeline.run("folder", data=music, views=[(spec, kit.chunking)], store=store, **options)
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
+def test_a_store_of_bytes(kit: Any, music: Path, tmp_path: Path, suffix: str) -> None:
+    report = _run(kit, music, tmp_path / f"s{suffix}", workers=2)
+    (view,) = report.views
+    assert view.read_stored().dtype == np.uint8
+    assert (view.read() == kit.truth(view, music)).all()
+    assert view.damaged().tolist() == []
+    assert report.planned[0].packed
+    assert view.bytes_on_disk() < report.planned[0].bytes
+    # Another track computes nothing but its own rows.
+    kit.write_track(music, "ant", 9)
+    report = _run(kit, music, tmp_path / f"s{suffix}")
+    assert (report.views[0].read() == kit.truth(report.views[0], music)).all()
+    (view,) = _run(kit, music, tmp_path / f"s{suffix}").views
+    other = ".zarr" if suffix == ".h5" else ".h5"
+    copy = view.store.export(tmp_path / f"copy{other}").view()
+    assert copy.read_stored().tobytes() == view.read_stored().tobytes()
+    assert copy.damaged().tolist() == []
+
+
+@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
+def test_a_run_that_was_stopped_goes_on(
+    kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    _run(kit, music, tmp_path / f"whole{suffix}")
+    store = tmp_path / f"s{suffix}"
+
+    def stop(now: Any) -> None:
+        if now.shards == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _run(kit, music, store, progress=stop)
+    staged = sorted(work_folder(store).glob("*/*.shard"))
+    assert len(staged) == 5
+    held = bytearray(staged[0].read_bytes())  # what a loss of power spoilt is computed again
+    held[3] ^= 1
+    staged[0].write_bytes(held)
+    _run(kit, music, store)
+    assert kit.contents(open_store(store)) == kit.contents(open_store(tmp_path / f"whole{suffix}"))
+    assert not work_folder(store).exists()
+
+
+def test_repair(kit: Any, music: Path, tmp_path: Path) -> None:
+    (view,) = _run(kit, music, tmp_path / "s.zarr").views
+    right = kit.contents(view.store)
+    file = view.shard_file(2)
+    held = bytearray(file.read_bytes())
+    held[20] ^= 1
+    file.unlink()
+    file.write_bytes(held)
+    store = open_store(tmp_path / "s.zarr")
+    damaged = store.view().damaged().tolist()
+    assert damaged == [2 * view.info.shard_rows]
+    pipeline.repair(store, {view.name: damaged}, workers=0)
+    assert kit.contents(open_store(tmp_path / "s.zarr")) == right
+    assert open_store(tmp_path / "s.zarr").view().damaged().tolist() == []
+
+
+def test_too_loud_a_track_is_a_problem_of_its_own(kit: Any, music: Path, tmp_path: Path) -> None:
+    """It is told by how many decibels, and stops nothing; a little over full scale it fits."""
+    loud = 300 * np.sign(np.sin(np.arange(12800) / 8))
+    soundfile.write(music / "ant" / "loud.wav", loud, 8000, subtype="FLOAT")
+    soundfile.write(music / "ant" / "over.wav", loud / 200, 8000, subtype="FLOAT")
+    report = _run(kit, music, tmp_path / "s.zarr")
+    assert list(report.problems) == ["ant/loud.wav"]
+    problem = report.problems["ant/loud.wav"]
+    assert problem.startswith("too loud for dtype uint8: its features reach ")
+    assert "--dtype float16" in problem
+    beyond = float(problem.split("reach ")[1].split(" dB")[0])
+    assert 30 < beyond < 20 * np.log10(150)  # 150 is what it has over twice full scale
+    (view,) = report.views
+    assert "ant/over.wav" in view.ids.tolist()
+    assert (view.read() == kit.truth(view, music)).all()
+    assert _run(kit, music, tmp_path / "s.zarr").problems == report.problems
+    floats = audiospec.featurize(
+        "folder", data=music, spec=kit.spec, chunk=kit.chunking, store=tmp_path / "f.zarr", workers=0
+    )
+    assert floats.store.tracks.problems == {}
+
+
+def test_a_full_disk_is_seen_before(
+    kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what the rows can take at most."""
+    planned = _run(kit, music, tmp_path / "s.zarr", dry_run=True).planned[0]
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, planned.bytes - 1)
+    )
+    with pytest.raises(StoreError, match="the disk is too full"):
+        _run(kit, music, tmp_path / "s.zarr")
+
+
+def test_prediction_sees_what_training_saw(kit: Any, music: Path, tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from audiospec.errors import AudioError
+    from audiospec.zoo.prediction import features_of
+
+    (view,) = _run(kit, music, tmp_path / "s.zarr").views
+    run: Any = SimpleNamespace(spec=view.spec, chunking=view.chunking, info=view.info)
+    rows = features_of(run, music / "bee" / "002.flac")
+    assert rows.dtype == np.float32
+    assert rows.tobytes() == view.read(view.rows_of("bee/002.flac")).tobytes()
+    soundfile.write(tmp_path / "loud.wav", np.full(8000, 500.0), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="too loud for dtype uint8"):
+        features_of(run, tmp_path / "loud.wav")

@@ -1,0 +1,305 @@
+"""Compressed rows: what is written is read, by others too; what has become of them is told row by row."""
+
+from __future__ import annotations
+
+import os
+import resource
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import h5py
+import numpy as np
+import pytest
+import xarray
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+from numcodecs.zstd import compress
+
+from audiospec.errors import StoreError
+from audiospec.stores import stores
+from audiospec.stores._files import write_shard
+from audiospec.stores._packed import PackedShard, pack, unpack
+from audiospec.stores.base import FeatureStore, View
+from audiospec.testing.stores import Content, assert_holds, one_line
+
+ZARR, HDF5 = stores["zarr"], stores["hdf5"]
+ROW = np.dtype(("u1", (30, 20)))
+
+
+def rows(count: int, seed: int = 0) -> Any:
+    random = np.random.default_rng(seed)
+    return random.binomial(255, 0.1, (count, 30, 20)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("packed")
+
+
+@pytest.fixture
+def content() -> Content:
+    """Return content of ten rows of bytes in shards of four."""
+    return Content.make(dtype="uint8")
+
+
+# --- frames -----------------------------------------------------------------------------------------
+
+
+@given(size=st.integers(1, 70_000), seed=st.integers(0, 9))
+def test_a_frame_is_unpacked_as_it_was(size: int, seed: int) -> None:
+    row = np.random.default_rng(seed).binomial(255, 0.01, size).astype(np.uint8)
+    buffer = bytearray(size)
+    unpack(pack(row), memoryview(buffer))
+    assert buffer == row.tobytes()
+    for other in (size - 1, size + 1, 2 * size):
+        with pytest.raises(ValueError, match=f"a frame of {other} bytes"):
+            unpack(pack(row), memoryview(bytearray(other)))
+
+
+def hostile(row: bytes) -> dict[str, bytes]:
+    """Frames that are none, of a row of 600 bytes."""
+    frame = compress(row, 3, True)
+    head, body = frame[:4], frame[7:]
+    assert frame[4] == 0x64  # one segment, a checksum, two bytes that say 600
+    return {
+        "empty": b"",
+        "cut": frame[:-1],
+        "head alone": frame[:7],
+        "half a head": frame[:5],
+        "more": frame + b"x",
+        "two": frame + frame,
+        "claims 2^50": head + b"\xe4" + (2**50).to_bytes(8, "little") + body,
+        "claims 2^64 - 1": head + b"\xe4" + b"\xff" * 8 + body,
+        "claims 601": head + b"\x64" + (601 - 256).to_bytes(2, "little") + body,
+        "claims 599": head + b"\x64" + (599 - 256).to_bytes(2, "little") + body,
+        "claims nothing": head + b"\x04\x60" + body,
+        "a bomb": compress(bytes(1 << 26), 3, True),
+        "a bomb that claims 600": head + frame[4:7] + compress(bytes(1 << 26), 3, True)[9:],
+        "a dictionary": head + b"\x65\x01" + frame[5:],
+        "another checksum": frame[:-4] + b"1234",
+        "zeros": bytes(len(frame)),
+    }
+
+
+@pytest.mark.parametrize("kind", list(hostile(bytes(600))))
+def test_hostile_frames_are_refused(kind: str, tmp_path: Path) -> None:
+    data = rows(3)
+    frame = hostile(data[1].tobytes())[kind]
+    with pytest.raises(ValueError, match=r"frame|Zstd|destination"):
+        unpack(frame, memoryview(bytearray(600)))
+    # In a shard it spoils its own row alone, and takes no memory.
+    frames = [pack(data[0]), frame, pack(data[2])]
+    write(tmp_path / "x", frames)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    shard = PackedShard(tmp_path / "x", ROW, 4)
+    assert shard[0].tobytes() == data[0].tobytes()
+    assert shard[-1].tobytes() == data[2].tobytes()
+    for chosen in (1, slice(0, 2), slice(None)):
+        with pytest.raises(StoreError) as caught:
+            shard[chosen]
+        one_line(caught, "row 1 of", str(tmp_path / "x"), "damaged", "--repair")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KB
+
+
+def write(file: Path, frames: list[bytes], index: list[tuple[int, int]] | None = None, room: int = 4) -> None:
+    """Write frames as a shard, with that index."""
+    if index is None:
+        index, place = [], 0
+        for frame in frames:
+            index.append((place, len(frame)))
+            place += len(frame)
+    tail = b"".join(
+        place.to_bytes(8, "little") + length.to_bytes(8, "little")
+        for place, length in [*index, *[(2**64 - 1, 2**64 - 1)] * (room - len(index))]
+    )
+    file.write_bytes(b"".join(frames) + tail + int(google_crc32c.value(tail)).to_bytes(4, "little"))
+
+
+# --- shards -----------------------------------------------------------------------------------------
+
+
+@given(count=st.integers(1, 9), spare=st.integers(0, 3), seed=st.integers(0, 99))
+def test_a_shard_is_read_as_it_was_written(folder: Path, count: int, spare: int, seed: int) -> None:
+    data = rows(count, seed)
+    write_shard(folder / "x", data, count + spare)
+    shard = PackedShard(folder / "x", ROW, count + spare)
+    assert len(shard) == count
+    assert shard[:].tobytes() == data.tobytes()
+    assert shard[1:3].tobytes() == data[1:3].tobytes()
+    assert shard[count:].shape == (0, 30, 20)
+    assert [shard[number].tobytes() for number in range(count)] == [row.tobytes() for row in data]
+    write_shard(folder / "x", data[::-1], count)  # lying in memory anyhow
+    assert PackedShard(folder / "x", ROW, count)[:].tobytes() == data[::-1].tobytes()
+
+
+@given(data=st.data())
+def test_any_flipped_bit_is_found(folder: Path, data: st.DataObject) -> None:
+    """Or does not matter: a bit of a frame's head says nothing."""
+    held = rows(3)
+    file = folder / "flipped"
+    write_shard(file, held, 4)
+    whole = bytearray(file.read_bytes())
+    whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(whole)
+    try:
+        assert PackedShard(file, ROW, 4)[:].tobytes() == held.tobytes()
+    except StoreError as error:
+        one_line(error, str(file), "--repair")
+
+
+@given(data=st.data())
+def test_any_cut_is_found(folder: Path, data: st.DataObject) -> None:
+    file = folder / "cut"
+    write_shard(file, rows(3), 4)
+    os.truncate(file, data.draw(st.integers(0, file.stat().st_size - 1)))
+    with pytest.raises(StoreError) as caught:
+        PackedShard(file, ROW, 4)
+    one_line(caught, str(file), "--repair")
+
+
+FRAME = len(pack(rows(1)[0]))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [(0, FRAME), (0, FRAME)],
+        [(FRAME, FRAME), (0, FRAME)],
+        [(0, FRAME), (FRAME + 1, FRAME)],
+        [(0, FRAME), (FRAME, 2**63)],
+        [(0, 2**64 - 1), (2**64 - 1, FRAME)],
+        [(0, FRAME), (FRAME, FRAME - 1)],
+        [(0, FRAME)],
+        [(2**64 - 1, FRAME), (0, FRAME)],
+        [(0, FRAME), (2**64 - 1, 0), (FRAME, FRAME)],
+    ],
+    ids=str,
+)
+def test_an_index_that_lies_is_refused(tmp_path: Path, index: list[tuple[int, int]]) -> None:
+    write(tmp_path / "x", [pack(rows(1)[0])] * 2, index)
+    with pytest.raises(StoreError) as caught:
+        PackedShard(tmp_path / "x", ROW, 4)[:]
+    one_line(caught, str(tmp_path / "x"), "--repair")
+
+
+@pytest.mark.parametrize(
+    "change", ["missing", "folder", "empty", "other rows", "other capacity", "cut while open"]
+)
+def test_what_is_no_shard_of_such_rows(tmp_path: Path, change: str) -> None:
+    file, row, capacity = tmp_path / "x", ROW, 4
+    if change == "folder":
+        file.mkdir()
+    elif change == "empty":
+        file.touch()
+    elif change != "missing":
+        write_shard(file, rows(3), 4)
+    if change == "other rows":
+        row = np.dtype(("u1", (30, 21)))
+    elif change == "other capacity":
+        capacity = 5
+
+    def use() -> None:
+        shard = PackedShard(file, row, capacity)
+        if change == "cut while open":  # a mapped file would kill the process here
+            os.truncate(file, 10)
+        shard[:]
+
+    with pytest.raises(StoreError) as caught:
+        use()
+    one_line(caught, str(file), "--repair")
+
+
+# --- stores -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ZARR])
+def test_zarr_and_xarray(kind: type[FeatureStore], path: Path, content: Content) -> None:
+    """Zarr reads the bytes, xarray the decibels; byte 0 is a number like any other."""
+    view = kind(path).view()
+    array = zarr.open_group(path, mode="r")["views"][view.name]["data"]
+    assert array.dtype == np.uint8
+    assert array[:].tobytes() == view.read_stored().tobytes() == content.data.tobytes()
+    assert array[9].tobytes() == content.data[9].tobytes()
+    code = view.spec.code
+    assert code is not None
+    assert array.attrs.asdict() == {"unit": "dB", "scale_factor": code.scale, "add_offset": code.offset}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = xarray.open_zarr(path, group=f"views/{view.name}")["data"].values
+    np.testing.assert_allclose(values, view.read(), rtol=0, atol=2e-5)
+    assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("kind", [HDF5])
+def test_h5py(path: Path, content: Content) -> None:
+    with h5py.File(path) as file:
+        data = file["views"][content.info.name]["data"]
+        assert data.dtype == np.uint8
+        assert (data.compression, data.chunks) == ("gzip", (1, 3, 6))
+        assert data[:].tobytes() == content.data.tobytes()
+        code = content.info.spec.code
+        assert code is not None
+        assert (data.attrs["scale_factor"], data.attrs["add_offset"]) == (code.scale, code.offset)
+
+
+@pytest.mark.parametrize("kind", [HDF5])
+def test_a_file_that_was_packed_anew(kind: type[FeatureStore], path: Path, content: Content) -> None:
+    """Other chunks, other filters or none: HDF5 reads them, and so do we."""
+    for options in (
+        {"compression": "gzip", "shuffle": True},
+        {"compression": "lzf"},
+        {"chunks": (5, 3, 6)},
+        {},
+    ):
+        with h5py.File(path, "r+") as file:
+            group = file["views"][content.info.name]
+            del group["data"]
+            group.create_dataset("data", data=content.data, **options)
+        assert_holds(kind(path).view(), content)
+
+
+def spoil(view: View, number: int, frame: bytes) -> None:
+    """Put something else in the place of a compressed row."""
+    if isinstance(view.store, ZARR):
+        file = view.shard_file(number // 4)  # type: ignore[attr-defined]
+        frames = [pack(row) for row in view.read_stored(range(number // 4 * 4, min(number // 4 * 4 + 4, 10)))]
+        frames[number % 4] = frame
+        file.unlink()
+        write(file, frames)
+    else:
+        with h5py.File(view.store.path, "r+") as file:
+            file["views"][view.name]["data"].id.write_direct_chunk((number, 0, 0), frame)
+
+
+@pytest.mark.parametrize("what", ["noise", "cut", "other bytes", "shorter", "longer", "bomb"])
+def test_a_damaged_row_spoils_no_other(
+    kind: type[FeatureStore], path: Path, content: Content, what: str
+) -> None:
+    packed = pack if kind is ZARR else lambda row: zlib.compress(np.ascontiguousarray(row), 1)
+    row = content.data[5]
+    frame = {
+        "noise": bytes(range(40)),
+        "cut": packed(row)[:-3],
+        "other bytes": packed(row ^ 1),
+        "shorter": packed(row[:2]),
+        "longer": packed(np.concatenate([row, row])),
+        "bomb": packed(np.zeros(100 << 20, np.uint8)),
+    }[what]
+    spoil(kind(path).view(), 5, frame)
+    view = kind(path).view()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    steps: list[int] = []
+    assert view.damaged(steps.append).tolist() == [5]
+    assert steps == [4, 8, 10]
+    good = np.delete(np.arange(10), 5)
+    assert view.read_stored(good).tobytes() == content.data[good].tobytes()
+    if what != "other bytes":  # which only the row's checksum tells
+        for chosen in (5, [9, 5, 0], None):
+            with pytest.raises(StoreError) as caught:
+                view.read(chosen)
+            one_line(caught, "row", "damaged", "--repair")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KB
