@@ -6,7 +6,7 @@ import ctypes
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -99,14 +99,14 @@ def _compare(case: Case) -> tuple[dict[str, float], dict[str, int | None]]:
     for contender in case.contenders:
         if contender.before is not None:
             contender.before()
-        with watching_children() if watched else nullcontext(lambda: 0) as most:
+        with watching_children() if watched else nullcontext(Peak()) as peak:
             if contender.result is not None:
                 result = contender.result()
             else:
                 result = contender.call(0)
                 if contender.has_own_clock:
                     result = result[1]
-        memory[contender.name] = most() or None  # it has started none
+        memory[contender.name] = peak.together or None  # it has started none
         if case.sync is not None:
             case.sync()
         if contender.role == "ours":
@@ -198,33 +198,44 @@ def _status(name: str) -> int:
     raise OSError(f"/proc/self/status has no {name}")
 
 
+class Peak:
+    """The most bytes that processes held so far: all of them together, and those that this one started."""
+
+    together = 0
+    started = 0
+
+
 @contextmanager
-def watching_children(every: float = 0.05) -> Iterator[Callable[[], int]]:
-    """A block; gives the most bytes that the processes started in it held together so far.
+def watching_children(every: float = 0.05) -> Iterator[Peak]:
+    """A block; gives the peak of the processes that are started in it, and of those that they start.
 
     Counted is the proportional set size, `every` so many seconds: memory that several share counts once.
     """
     import psutil
 
-    most, ended, me = [0], threading.Event(), psutil.Process()
+    peak, ended, me = Peak(), threading.Event(), psutil.Process()
     others = set(me.children(recursive=True))
 
     def watch() -> None:
         while not ended.wait(every):
-            held = 0
-            for child in set(me.children(recursive=True)) - others:
-                try:
-                    text = Path(f"/proc/{child.pid}/smaps_rollup").read_text()
-                except (OSError, ProcessLookupError):  # it has just ended
-                    continue
-                found = [line for line in text.splitlines() if line.startswith("Pss:")]
-                held += 1024 * int(found[0].split()[1]) if found else 0
-            most[0] = max(most[0], held)
+            held = {child: _proportional(child.pid) for child in set(me.children(recursive=True)) - others}
+            started = set(me.children()) & held.keys()
+            peak.together = max(peak.together, sum(held.values()))
+            peak.started = max(peak.started, sum(held[child] for child in started))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield lambda: most[0]
+        yield peak
     finally:
         ended.set()
         watcher.join()
+
+
+def _proportional(process: int) -> int:
+    """Proportional set size of a process in bytes; 0 if it has just ended."""
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))

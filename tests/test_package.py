@@ -11,15 +11,17 @@ from pathlib import Path
 import audiospec
 
 ROOT = Path(__file__).parent.parent
+#: At the top of the repository; all but the first are inside it once installed.
+FOLDERS = ("audiospec", "benchmarks", "cli", "zoo")
 
 
 def test_the_wheel_owns_one_import_name(tmp_path: Path) -> None:
-    for name in ("audiospec", "zoo", "cli"):
+    for name in FOLDERS:
         shutil.copytree(
             ROOT / name,
             tmp_path / "src" / name,
             symlinks=True,
-            ignore=shutil.ignore_patterns("__pycache__"),
+            ignore=shutil.ignore_patterns("__pycache__", "results"),
         )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / "src")
@@ -34,11 +36,11 @@ def test_the_wheel_owns_one_import_name(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {"audiospec"}
-    for folder in ("audiospec", "zoo", "cli"):
+    for folder in FOLDERS:
         inside = "audiospec" if folder == "audiospec" else f"audiospec/{folder}"
         for file in (ROOT / folder).rglob("*.py"):
             path = file.relative_to(ROOT / folder).as_posix()
-            if not path.startswith(("zoo/", "cli/")) or folder != "audiospec":
+            if not path.startswith(tuple(f"{name}/" for name in FOLDERS)) or folder != "audiospec":
                 assert f"{inside}/{path}" in names
     assert "audiospec/py.typed" in names
 

@@ -24,11 +24,12 @@ MOST_TIME, MOST_MEMORY = 1.25, 1.25
 
 @dataclass(frozen=True)
 class Run:
-    """A whole run of the command: its tracks, time in s, peak memory and the store's size in bytes."""
+    """A whole run of the command: its tracks, time in s; bytes: peak, of the command itself, of the store."""
 
     tracks: int
     seconds: float
     memory: int
+    own_memory: int
     stored: int
 
 
@@ -66,7 +67,7 @@ def _run(setup: Setup, clips: Path, count: int) -> Run:
         (data / clip.name).hardlink_to(clip)
     command = [sys.executable, "-m", "audiospec", "featurize", "folder", "--data", str(data)]
     began = time.perf_counter()
-    with watching_children(every=0.2) as most:
+    with watching_children(every=0.2) as peak:
         subprocess.run(
             [*command, "--store", str(store), "--chunk", "1", "--workers", "2"],
             check=True,
@@ -74,42 +75,40 @@ def _run(setup: Setup, clips: Path, count: int) -> Run:
             env=as_a_user(),
         )
     seconds = time.perf_counter() - began
-    return Run(
-        count, seconds, most(), sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
-    )
+    stored = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+    return Run(count, seconds, peak.together, peak.started, stored)
 
 
 def _table(runs: list[Run]) -> Table:
     """What each number of tracks took, and what each further track did."""
-    rows: list[list[str | float | int]] = []
-    for before, run in zip([None, *runs], runs, strict=False):
-        more: list[str | float | int] = ["", ""]
-        if before is not None:
-            tracks = run.tracks - before.tracks
-            more = [
-                round(1e3 * (run.seconds - before.seconds) / tracks, 2),
-                round((run.memory - before.memory) / tracks / 1e3, 2),
-            ]
-        rows.append([run.tracks, round(run.seconds, 2), *more, round(run.memory / 1e6), run.stored])
     few, some, many = runs
-    per_track = [(b.seconds - a.seconds) / (b.tracks - a.tracks) for a, b in ((few, some), (some, many))]
+    rows: list[list[str | float | int]] = [[few.tracks, *_figures(few), "", "", ""]]
+    for before, run in ((few, some), (some, many)):
+        tracks = run.tracks - before.tracks
+        further = (
+            round(1e3 * (run.seconds - before.seconds) / tracks, 2),
+            round((run.own_memory - before.own_memory) / tracks),
+            round((run.stored - before.stored) / tracks),
+        )
+        rows.append([run.tracks, *_figures(run), *further])
     return Table(
         name=f"{few.tracks:,} to {many.tracks:,} clips of 1 s, chunks of 1 s, 2 workers",
         head=(
-            "tracks",
-            "time in s",
-            "ms for each further track",
-            "kB of memory for each further track",
-            "peak memory in MB",
-            "bytes of the store",
+            *("tracks", "s", "MB of memory in all", "MB of the command itself"),
+            *("ms a further track", "bytes of the command's memory", "bytes of the store"),
         ),
         rows=rows,
         targets=[
-            _target("time of a further track, many over few", per_track[1] / per_track[0], MOST_TIME),
+            _target("time of a further track, many over few", rows[2][4] / rows[1][4], MOST_TIME),
             _target("peak memory, many over few", many.memory / few.memory, MOST_MEMORY),
         ],
-        note="memory is the proportional set size of the command and its workers together",
+        note="memory is the peak of the proportional set sizes of the command and its workers together; the "
+        "last three columns are for each track more than in the row before",
     )
+
+
+def _figures(run: Run) -> tuple[float, int, int]:
+    return round(run.seconds, 2), round(run.memory / 1e6), round(run.own_memory / 1e6)
 
 
 def _target(what: str, found: float, most: float) -> dict[str, Any]:
