@@ -35,8 +35,6 @@ Wave = NDArray[np.float32]
 BLOCK_FRAMES = 1 << 20
 #: Samples beyond this are no sound; spectra of them would exceed what float32 can hold.
 LOUDEST = 1e9
-#: Files up to this many bytes are read once, then hashed and decoded from memory.
-WHOLE_FILE_BYTES = 64 << 20
 #: Formats of libsndfile whose header may only estimate the length.
 _ESTIMATED = {"MP3", "MPEG"}
 #: How libsndfile's log says that fewer bytes follow than the header announces: WAV, AIFF, AU; W64; RF64.
@@ -124,8 +122,7 @@ class Recording:
     Attributes
     ----------
     hash : str
-        XXH3-128 of the file's bytes, 32 hexadecimal digits. A small file is read once, for this and for
-        decoding.
+        XXH3-128 of the file's bytes, 32 hexadecimal digits.
     info : AudioInfo or None
         What was decoded; None until the last block is.
 
@@ -138,13 +135,9 @@ class Recording:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.info: AudioInfo | None = None
-        self._bytes: bytes | None = None
         try:
-            if path.stat().st_size <= WHOLE_FILE_BYTES:
-                self._bytes = path.read_bytes()
-                self.hash = xxhash.xxh3_128_hexdigest(self._bytes)
-            else:
-                self.hash = content_hash(path)
+            self._hashed = _version(os.stat(path))
+            self.hash = content_hash(path)
         except OSError as error:
             raise AudioError(f"not readable: {error.strerror}") from error
 
@@ -223,17 +216,16 @@ class Recording:
 
     def _blocks(self, sample_rate: int) -> Iterator[AudioInfo | Wave]:
         """First what the header says, then mono float32 blocks at the file's own rate."""
-        if self._bytes == b"":
-            raise AudioError("empty: the file has 0 bytes")
         with ExitStack() as stack:
             try:
-                raw: BinaryIO
-                if self._bytes is None:
-                    raw = stack.enter_context(self.path.open("rb"))
-                    file = stack.enter_context(_sound_file(raw.fileno()))
-                else:
-                    raw = _Bytes(self._bytes)
-                    file = stack.enter_context(_sound_file(raw))
+                # By its number: libsndfile reads small pieces, each of which a Python object would answer.
+                raw = stack.enter_context(self.path.open("rb"))
+                status = os.fstat(raw.fileno())
+                if _version(status) != self._hashed:
+                    raise AudioError("changed while it was read: featurize again when it is at rest")
+                if not status.st_size:
+                    raise AudioError("empty: the file has 0 bytes")
+                file = stack.enter_context(_sound_file(raw.fileno()))
                 info = _header(file, self.path)
                 if file.subtype == "MPEG_LAYER_III" and not info.exact:
                     counted = _Counted.of(raw)
@@ -262,17 +254,6 @@ class Recording:
                 raise AudioError(
                     f"damaged: {_sentence(error.error_string)}, past sample {frames} of {info.frames}"
                 ) from error
-
-
-class _Bytes(io.BytesIO):
-    """Bytes as a file in which a bad header's seek to a place before the start fails, and says nothing."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to `offset`, or stay."""
-        try:
-            return super().seek(offset, whence)
-        except ValueError:
-            return -1
 
 
 class _Counted(io.RawIOBase):
@@ -332,9 +313,14 @@ class _Counted(io.RawIOBase):
         return len(part)
 
 
+def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What tells a file from another that takes its name, and from what it is once it is written to."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @contextmanager
-def _sound_file(source: int | BinaryIO | io.RawIOBase) -> Iterator[soundfile.SoundFile]:
-    """Open a file, by number, or bytes with libsndfile."""
+def _sound_file(source: int | io.RawIOBase) -> Iterator[soundfile.SoundFile]:
+    """Open a file, by number, or a stream with libsndfile."""
     with _quiet():
         file = soundfile.SoundFile(source, closefd=False)
     with file:

@@ -86,6 +86,9 @@ class Case:
         Time for all rounds; a contender that has had its share of it is left out of the next.
     least : int
         Rounds of every contender at least, however slow it is.
+    warm : bool
+        Whether each timed call follows one of the same contender's, untimed, as in a run of many: else a
+        short call pays for the caches that another contender has filled.
     sync : callable or None
         Waits for the device; called inside the timed part.
     memory : str
@@ -108,6 +111,7 @@ class Case:
     targets: Sequence[Target | Limit] = ()
     seconds: float = 4.0
     least: int = 5
+    warm: bool = False
     sync: Callable[[], object] | None = None
     memory: Literal["process", "children", "device", ""] = "process"
     missing: Mapping[str, str] = field(default_factory=dict)

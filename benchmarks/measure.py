@@ -127,6 +127,8 @@ def _seconds(case: Case, contender: Contender, number: int) -> float:
     """Wall-clock time of one call."""
     if contender.before is not None:
         contender.before()
+    if case.warm:
+        contender.call(number)
     if case.sync is not None:
         case.sync()
     began = time.perf_counter()

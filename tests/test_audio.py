@@ -158,8 +158,6 @@ def test_blocks_do_not_show(how: Format, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(audio, "BLOCK_FRAMES", 1000)
     assert len(list(Recording(path).waves(22050))) > 20
     np.testing.assert_array_equal(stream(path), whole)
-    monkeypatch.setattr(audio, "WHOLE_FILE_BYTES", 0)  # from the file, not from its bytes
-    np.testing.assert_array_equal(stream(path), whole)
 
 
 @given(st.integers(1, 3000), st.sampled_from(RATES), st.sampled_from([8000, 22050, 44100]))
@@ -221,11 +219,10 @@ def test_a_low_rate_or_many_channels_do_not_make_a_block_large(tmp_path: Path) -
 # --- what a recording tells -------------------------------------------------------------------------
 
 
-def test_the_hash_is_of_the_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", noise(0.1))
     small = Recording(path).hash
-    monkeypatch.setattr(audio, "WHOLE_FILE_BYTES", 0)
-    assert Recording(path).hash == small == content_hash(path)
+    assert small == content_hash(path)
     assert len(small) == 32
     copied = tmp_path / "b.txt"
     copied.write_bytes(path.read_bytes())
@@ -279,11 +276,8 @@ def test_seconds_and_samples() -> None:
 # --- MP3 --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("whole_file", [True, False])
 @pytest.mark.parametrize("id3", [b"", b"ID3\x04\0\0\0\0\x07\x68" + bytes(1000)], ids=["bare", "id3"])
-def test_an_mp3_of_changing_bitrate_that_counts_no_frames_is_read_whole(
-    id3: bytes, whole_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_mp3_of_changing_bitrate_that_counts_no_frames_is_read_whole(id3: bytes, tmp_path: Path) -> None:
     # The first frames, of noise, are large, the others are not: the guess of the length is too short.
     sound = noise(4, 44100)
     sound[44100 // 2 :] = tone(3.5, 44100)
@@ -294,7 +288,6 @@ def test_an_mp3_of_changing_bitrate_that_counts_no_frames_is_read_whole(
     assert len(expected) == len(sound)
     path.write_bytes(id3 + without_xing(counted))
     assert probe(path).frames < len(sound) / 2, "or else this tests nothing"
-    monkeypatch.setattr(audio, "WHOLE_FILE_BYTES", 64 << 20 if whole_file else 0)
     wave = stream(path, 44100)
     # The encoder's delay of 576 samples is told by the same tag.
     np.testing.assert_array_equal(wave[576 : 576 + len(sound)], expected)
@@ -404,17 +397,13 @@ def hostile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("whole_file", [True, False], ids=["bytes", "file"])
 @pytest.mark.parametrize(("name", "words"), [(name, words) for name, (_, words) in hostile().items()])
 def test_hostile_files(
     name: str,
     words: str,
-    whole_file: bool,
     hostile_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(audio, "WHOLE_FILE_BYTES", 64 << 20 if whole_file else 0)
     path = hostile_folder / name
     told: list[str] = []
     for use in (lambda: probe(path), lambda: stream(path), lambda: load(path)):
@@ -484,23 +473,34 @@ def test_a_pipe_without_a_writer_does_not_wait(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_a_file_that_vanishes_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes_in_between(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ogg", noise(0.3, 44100), 44100, next(h for h in FORMATS if h.suffix == ".ogg"))
-    monkeypatch.setattr(audio, "WHOLE_FILE_BYTES", 0)
     recording = Recording(path)
     path.unlink()
     with pytest.raises(AudioError, match=r"^not readable: No such file"):
         list(recording.waves(22050))
 
 
+@pytest.mark.parametrize("how", ["written to", "replaced"])
+def test_a_file_that_changes_in_between(tmp_path: Path, how: str) -> None:
+    path = write(tmp_path / "a.wav", noise(0.3))
+    recording = Recording(path)
+    if how == "replaced":
+        other = write(tmp_path / "b.wav", noise(0.3))
+        os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+        other.rename(path)
+    else:
+        os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    with pytest.raises(AudioError, match=r"^changed while it was read"):
+        list(recording.waves(22050))
+
+
 @pytest.mark.parametrize(
     "name", ["naïve ♫.flac", "with space.flac", "%s{0}.flac", os.fsdecode(b"caf\xe9.flac")], ids=ascii
 )
-def test_names_of_any_kind(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_any_kind(name: str, tmp_path: Path) -> None:
     path = write(tmp_path / name, noise(0.1), how=FLAC)
     assert probe(path).frames == 2205
-    assert len(stream(path)) == 2205
-    monkeypatch.setattr(audio, "WHOLE_FILE_BYTES", 0)
     assert len(stream(path)) == 2205
 
 

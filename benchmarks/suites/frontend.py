@@ -97,6 +97,7 @@ def _log_mel(chunks: Sequence[Wave]) -> Case:
             Target("nnAudio conv", 18),
             Target("FFT alone", 0.45),
         ],
+        warm=True,
         seconds=16,
         missing={
             **missing,
@@ -143,6 +144,7 @@ def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
         tolerance=CLOSE,
         difference_unit="dB",
         targets=targets,
+        warm=True,
         seconds=10,
         least=5 if on_cuda or size < 32 else 3,
         sync=torch.cuda.synchronize if on_cuda else None,

@@ -82,24 +82,20 @@ def _run(setup: Setup, clips: Path, count: int) -> Run:
 def _table(runs: list[Run]) -> Table:
     """What each number of tracks took, and what each further track did."""
     few, some, many = runs
-    rows: list[list[str | float | int]] = [[few.tracks, *_figures(few), "", "", ""]]
-    for before, run in ((few, some), (some, many)):
-        tracks = run.tracks - before.tracks
-        further = (
-            round(1e3 * (run.seconds - before.seconds) / tracks, 2),
-            round((run.own_memory - before.own_memory) / tracks),
-            round((run.stored - before.stored) / tracks),
-        )
-        rows.append([run.tracks, *_figures(run), *further])
+    first, second = _further(few, some), _further(some, many)
     return Table(
         name=f"{few.tracks:,} to {many.tracks:,} clips of 1 s, chunks of 1 s, 2 workers",
         head=(
             *("tracks", "s", "MB of memory in all", "MB of the command itself"),
             *("ms a further track", "bytes of the command's memory", "bytes of the store"),
         ),
-        rows=rows,
+        rows=[
+            [few.tracks, *_figures(few), "", "", ""],
+            [some.tracks, *_figures(some), *first],
+            [many.tracks, *_figures(many), *second],
+        ],
         targets=[
-            _target("time of a further track, many over few", rows[2][4] / rows[1][4], MOST_TIME),
+            _target("time of a further track, many over few", second[0] / first[0], MOST_TIME),
             _target("peak memory, many over few", many.memory / few.memory, MOST_MEMORY),
         ],
         note="memory is the peak of the proportional set sizes of the command and its workers together; the "
@@ -109,6 +105,16 @@ def _table(runs: list[Run]) -> Table:
 
 def _figures(run: Run) -> tuple[float, int, int]:
     return round(run.seconds, 2), round(run.memory / 1e6), round(run.own_memory / 1e6)
+
+
+def _further(before: Run, run: Run) -> tuple[float, int, int]:
+    """Time in ms, and bytes of the command's memory and of the store, for each further track."""
+    tracks = run.tracks - before.tracks
+    return (
+        round(1e3 * (run.seconds - before.seconds) / tracks, 2),
+        round((run.own_memory - before.own_memory) / tracks),
+        round((run.stored - before.stored) / tracks),
+    )
 
 
 def _target(what: str, found: float, most: float) -> dict[str, Any]:
