@@ -63,7 +63,9 @@ def waves(setup: Setup, count: int, seconds: float) -> list[Wave]:
     return found
 
 
-def folder(setup: Setup, to: Path, count: int, kind: str = "wav", rate: int = RATE) -> Path:
+def folder(
+    setup: Setup, to: Path, count: int, kind: str = "wav", rate: int = RATE, channels: int = 1
+) -> Path:
     """Fill the folder `to` with so many tracks of 30 s at most; beyond `SOURCES` they are hard links.
 
     Parameters
@@ -72,6 +74,8 @@ def folder(setup: Setup, to: Path, count: int, kind: str = "wav", rate: int = RA
         ``"wav"`` (16 bit), ``"flac"``, ``"ogg"`` (Vorbis) or ``"mp3"``.
     rate : int
         Hz.
+    channels : int
+        With two, the right one is softer and a millisecond late, so that they do not compress as one.
     """
     to.mkdir(parents=True)
     sources: list[Path] = []
@@ -84,6 +88,8 @@ def folder(setup: Setup, to: Path, count: int, kind: str = "wav", rate: int = RA
             continue
         sources.append(to / f"{len(sources):05d}.{kind}")
         subtype = {"wav": "PCM_16", "flac": "PCM_16"}.get(kind)
+        if channels == 2:
+            wave = np.stack([wave, 0.8 * np.roll(wave, rate // 1000)], axis=1)
         soundfile.write(sources[-1], wave, rate, subtype=subtype, format=kind.upper())
     if not sources:
         raise BenchmarkError(f"{setup.data} has no audio file that can be decoded")

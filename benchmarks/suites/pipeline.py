@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import soxr
 import torch
 import xxhash
 from numpy.typing import NDArray
@@ -51,6 +52,8 @@ WORKERS = 2
 MOST_MEMORY = 1.5e9
 #: … compared at these. Shards, which workers hold, grow with a view until it has so many tracks as the first.
 MEMORY_TRACKS = (400, 1000)
+#: Formats that take some time to decode.
+COMPRESSED = ("flac", "ogg", "mp3")
 #: dB; one step of float16 between 64 and 128 dB is 0.0625.
 TOLERANCE = 0.07
 #: What keeps libraries to one thread.
@@ -75,12 +78,13 @@ class Pipeline(Suite):
             yield _where_time_goes(tracks, ours, pair)
             yield _memory(ours)
             shares = []
-            for kind in ("flac", "ogg", "mp3"):
-                few, many = (40, 400) if setup.full else (24, 264)
-                tracks_of_kind = _Tracks(setup, kind, many)
+            mono = [(kind, RATE, 1) for kind in COMPRESSED] if setup.full else []
+            for kind, rate, channels in [*((kind, 44100, 2) for kind in COMPRESSED), *mono]:
+                few, many = (24, 200) if setup.full else (24, 144)
+                tracks_of_kind = _Tracks(setup, kind, many, rate, channels)
                 ours_of_kind = _ours(setup, tracks_of_kind, (few, many))
-                yield _format(kind, tracks_of_kind, ours_of_kind, pair)
-                shares.append(_shares(kind, tracks_of_kind, ours_of_kind, pair))
+                yield _format(tracks_of_kind, ours_of_kind, pair)
+                shares.append(_shares(tracks_of_kind, ours_of_kind, pair))
             yield _formats(shares)
             if setup.device != "cpu":
                 yield _on_device(setup, tracks, sizes, pair)
@@ -99,7 +103,7 @@ def _wav(
             ours.contender("audiospec", amount, role="ours"),
             *(peer.contender(name, amount, note=peer.note) for name, peer in peers.items()),
             pair.contender("its parts' floors", tracks, amount, ("decode", "fft", "write")),
-            pair.contender("its parts alone", tracks, amount, ("decode", "to_float", "log_mel", "write")),
+            pair.contender("its parts alone", tracks, amount, ("decode", "to_wave", "log_mel", "write")),
         ],
         difference=_difference,
         difference_unit="dB",
@@ -156,33 +160,34 @@ def _peers(setup: Setup, tracks: _Tracks) -> tuple[dict[str, _Command], dict[str
     return found, missing
 
 
-def _format(kind: str, tracks: _Tracks, ours: _Command, pair: _Pair) -> Case:
+def _format(tracks: _Tracks, ours: _Command, pair: _Pair) -> Case:
     """Ours over another format, beside its decoding alone."""
     amount = ours.tracks * TRACK_SECONDS
     return Case(
-        name=f"30 s {kind} → 10 s float16 Zarr on disk, 2 workers, start-up aside",
+        name=f"30 s {tracks.kind} → 10 s float16 Zarr on disk, 2 workers, start-up aside",
         amount=amount,
         unit="s of audio",
         contenders=[
             ours.contender("audiospec", amount, role="ours", result=lambda: None),
-            pair.contender("decoding alone", tracks, amount, ("decode", "to_float")),
-            pair.contender("decoding and log-mel alone", tracks, amount, ("decode", "to_float", "log_mel")),
+            pair.contender("decoding alone", tracks, amount, ("decode", "to_wave")),
+            pair.contender("decoding and log-mel alone", tracks, amount, ("decode", "to_wave", "log_mel")),
         ],
         targets=[Target("decoding alone", 0.80)],
         seconds=0,
         least=ours.rounds,
         memory="",
-        note="the second floor is what can be had at most while features are computed by the same processes",
+        note="decoding: to mono samples at the features' rate, by soundfile and soxr; the second floor is "
+        "what can be had at most while features are computed by the same processes",
     )
 
 
-def _shares(kind: str, tracks: _Tracks, ours: _Command, pair: _Pair) -> list[str]:
+def _shares(tracks: _Tracks, ours: _Command, pair: _Pair) -> list[str]:
     """Of a format whose case has been measured: its parts and the whole by processor time, and shares."""
-    alone = pair.parts(tracks, ("decode", "to_float", "log_mel"))
-    decoding, whole = alone["decode"] + alone["to_float"], ours.per_track
+    alone = pair.parts(tracks, ("decode", "to_wave", "log_mel"))
+    decoding, whole = alone["decode"] + alone["to_wave"], ours.per_track
     both = decoding + alone["log_mel"]
     times = [f"{1e3 * seconds:.1f}" for seconds in (decoding, alone["log_mel"], whole)]
-    return [kind, *times, f"{decoding / whole:.0%}", f"{both / whole:.0%}"]
+    return [tracks.kind, *times, f"{decoding / whole:.0%}", f"{both / whole:.0%}"]
 
 
 def _formats(rows: Sequence[Sequence[str]]) -> Table:
@@ -207,7 +212,7 @@ def _on_device(setup: Setup, tracks: _Tracks, sizes: tuple[int, int], pair: _Pai
         unit="s of audio",
         contenders=[
             ours.contender("audiospec", amount, role="ours", result=lambda: None),
-            pair.contender("decoding alone", tracks, amount, ("decode", "to_float")),
+            pair.contender("decoding alone", tracks, amount, ("decode", "to_wave")),
         ],
         targets=[Target("decoding alone", 0.80)],
         seconds=0,
@@ -233,7 +238,7 @@ def _by_processor(ours: _Command, peers: Mapping[str, _Command]) -> Table:
 
 def _where_time_goes(tracks: _Tracks, ours: _Command, pair: _Pair) -> Table:
     """Where the time of the processors goes: each part alone, and what our own runs took beside them."""
-    chain = ("read", "hash", "decode", "to_float", "log_mel", "to_float16", "checksum", "write")
+    chain = ("read", "hash", "decode", "to_wave", "log_mel", "to_float16", "checksum", "write")
     alone = pair.parts(tracks, (*chain, "fft"))
     whole, together = ours.per_track, sum(alone[part] for part in chain)
     floor = sum(alone[part] for part in ("decode", "fft", "write"))
@@ -241,7 +246,7 @@ def _where_time_goes(tracks: _Tracks, ours: _Command, pair: _Pair) -> Table:
         "raw read of the file": alone["read"],
         "hash of its bytes": alone["hash"],
         "soundfile alone, to 16-bit integers": alone["decode"],
-        "to float32": alone["to_float"],
+        "to float32": alone["to_wave"],
         "log-mel: the frontend": alone["log_mel"],
         "… of it, the FFT alone": alone["fft"],
         "to float16": alone["to_float16"],
@@ -302,13 +307,13 @@ def _memory(ours: _Command) -> Table | NotRun:
 class _Tracks:
     """A folder of tracks, and folders of the first few of them."""
 
-    def __init__(self, setup: Setup, kind: str, count: int) -> None:
-        self.folder = folder(setup, setup.folder / kind, count, kind)
-        self.kind = kind
+    def __init__(self, setup: Setup, format: str, count: int, rate: int = RATE, channels: int = 1) -> None:
+        self.folder = folder(setup, setup.folder / f"{format}-{rate}", count, format, rate, channels)
+        self.kind = f"{format}, {rate} Hz, {'stereo' if channels == 2 else 'mono'}"
 
     def first(self, count: int) -> Path:
         """A folder of hard links to so many tracks."""
-        part = self.folder.with_name(f"{self.kind}-{count}")
+        part = self.folder.with_name(f"{self.folder.name}-{count}")
         if not part.exists():
             part.mkdir()
             for file in sorted(self.folder.iterdir())[:count]:
@@ -513,6 +518,7 @@ class _Work:
     mel: list[torch.Tensor]
     rows: NDArray[np.float16]
     windows: torch.Tensor
+    rate: int = RATE
 
     @classmethod
     def blank(cls, out: Path) -> _Work:
@@ -533,13 +539,20 @@ class _Work:
     def decode(self) -> None:
         """Soundfile alone, to whichever type it is quickest at."""
         with soundfile.SoundFile(self.path) as file:
+            self.rate = file.samplerate
             self.samples = file.read(dtype="int16" if file.subtype == "PCM_16" else "float32")
 
-    def to_float(self) -> None:
-        """Samples from -1 to 1, in chunks."""
-        wave = self.wave.reshape(-1)[: len(self.samples)]
-        samples = self.samples[: len(wave)]
-        np.multiply(samples, np.float32(1 / 32768 if samples.dtype == np.int16 else 1), out=wave)
+    def to_wave(self) -> None:
+        """Samples from -1 to 1, mono, at the features' rate, in chunks."""
+        scale = np.float32(1 / 32768 if self.samples.dtype == np.int16 else 1)
+        wave = self.wave.reshape(-1)
+        if self.rate == RATE:
+            samples = self.samples[: len(wave)]
+            np.multiply(samples, scale, out=wave[: len(samples)])
+        else:
+            mono = self.samples.mean(axis=1, dtype=np.float32) * scale
+            resampled = soxr.resample(mono, self.rate, RATE, quality="HQ")[: len(wave)]
+            wave[: len(resampled)] = resampled
 
     def log_mel(self) -> None:
         """As a worker does it, chunk by chunk."""

@@ -19,7 +19,7 @@ from audiospec.zoo.network import NetworkModel
 from audiospec.zoo.network_training import Batches
 
 #: Steps of a call.
-STEPS = 3
+STEPS = 2
 
 
 @suites.register
@@ -33,7 +33,7 @@ class Train(Suite):
             yield NotRun(f"training on {setup.device}", "torch finds no CUDA device")
             return
         torch.set_num_threads(len(os.sched_getaffinity(0)))
-        batch = 32 if cuda else 8
+        batch = 32 if cuda else 4
         view = write(setup.folder / "train.zarr", features(setup), STEPS * batch * (20 if cuda else 1))
         rows = Rows(view, np.arange(len(view)), view.classes)
         for name in ("crnn-base", "resnet18-gru") if cuda else ("crnn-base",):
