@@ -35,11 +35,11 @@ class Run:
 
 @suites.register
 class Growth(Suite):
-    """Clips of one second, made up, each another; 100 to 1000 tracks, with ``--full`` to 10 000."""
+    """Clips of one second, made up, each another; 100 to 3000 tracks, with ``--full`` to 10 000."""
 
     def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
         """One table: a row for each number of tracks."""
-        counts = (100, 1000, 10_000) if setup.full else (100, 400, 1000)
+        counts = (100, 1000, 10_000) if setup.full else (100, 1000, 3000)
         clips = setup.folder / "clips"
         runs = []
         for count in counts:
