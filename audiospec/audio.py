@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -136,8 +136,10 @@ class Recording:
         self.path = path
         self.info: AudioInfo | None = None
         try:
-            self._hashed = _version(os.stat(path))
-            self.hash = content_hash(path)
+            status = os.stat(path)
+            self._hashed = _version(status)
+            # Nothing that is empty is opened: a pipe would wait for somebody to write.
+            self.hash = content_hash(path) if status.st_size else xxhash.xxh3_128_hexdigest(b"")
         except OSError as error:
             raise AudioError(f"not readable: {error.strerror}") from error
 
@@ -216,15 +218,14 @@ class Recording:
 
     def _blocks(self, sample_rate: int) -> Iterator[AudioInfo | Wave]:
         """First what the header says, then mono float32 blocks at the file's own rate."""
+        if self._hashed.size == 0:
+            raise AudioError("empty: the file has 0 bytes")
         with ExitStack() as stack:
             try:
                 # By its number: libsndfile reads small pieces, each of which a Python object would answer.
                 raw = stack.enter_context(self.path.open("rb"))
-                status = os.fstat(raw.fileno())
-                if _version(status) != self._hashed:
+                if _version(os.fstat(raw.fileno())) != self._hashed:
                     raise AudioError("changed while it was read: featurize again when it is at rest")
-                if not status.st_size:
-                    raise AudioError("empty: the file has 0 bytes")
                 file = stack.enter_context(_sound_file(raw.fileno()))
                 info = _header(file, self.path)
                 if file.subtype == "MPEG_LAYER_III" and not info.exact:
@@ -313,9 +314,17 @@ class _Counted(io.RawIOBase):
         return len(part)
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+class _Version(NamedTuple):
     """What tells a file from another that takes its name, and from what it is once it is written to."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+
+def _version(status: os.stat_result) -> _Version:
+    return _Version(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 @contextmanager
@@ -420,10 +429,10 @@ def load(path: Path | str, sample_rate: int = 22050) -> Wave:
         See `probe` and `Recording.waves`.
     """
     path = Path(path)
-    probe(path)
     recording = Recording(path)
-    wave = np.concatenate(list(recording.waves(sample_rate)))
+    parts = [wave for wave in recording.waves(sample_rate) if len(wave)]
     assert recording.info is not None
+    wave = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.float32), *parts])
     return fit(wave, recording.info.samples(sample_rate))
 
 

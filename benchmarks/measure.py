@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,10 +201,19 @@ def _status(name: str) -> int:
 
 
 class Peak:
-    """The most bytes that processes held so far: all of them together, and those that this one started."""
+    """What processes took so far.
+
+    Attributes
+    ----------
+    together, started : int
+        The most bytes that all held together, and that those did which this process started itself.
+    worked : float
+        Processor time in s of those that this process started itself.
+    """
 
     together = 0
     started = 0
+    worked = 0.0
 
 
 @contextmanager
@@ -224,6 +233,9 @@ def watching_children(every: float = 0.05) -> Iterator[Peak]:
             started = set(me.children()) & held.keys()
             peak.together = max(peak.together, sum(held.values()))
             peak.started = max(peak.started, sum(held[child] for child in started))
+            with suppress(psutil.Error):  # it has just ended
+                times = [child.cpu_times() for child in started]
+                peak.worked = max(peak.worked, sum(each.user + each.system for each in times))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

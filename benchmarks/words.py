@@ -92,7 +92,7 @@ def rate(per_second: float, unit: str) -> str:
 
 def size(count: float) -> str:
     """Bytes, such as ``"84.4 MB"``."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{number(count / scale)} {unit}"
     return f"{count:.0f} B"
