@@ -53,10 +53,12 @@ def features(setup: Setup, dtype: Dtype = "float16") -> NDArray[Any]:
     return np.stack(found)
 
 
-def write(path: Path, rows: NDArray[Any], count: int, dtype: Dtype = "float16") -> View:
+def write(
+    path: Path, rows: NDArray[Any], count: int, dtype: Dtype = "float16", shard_bytes: int = SHARD_BYTES
+) -> View:
     """Write a store of one view with `count` rows, a track each, of four labels; `rows` again and again."""
     spec = MelSpec(dtype=dtype)
-    info = ViewInfo(spec=spec, chunking=Chunking(seconds=CHUNK), shard_rows=SHARD_BYTES // rows[0].nbytes)
+    info = ViewInfo(spec=spec, chunking=Chunking(seconds=CHUNK), shard_rows=shard_bytes // rows[0].nbytes)
     table = np.zeros(count, ROW_DTYPE)
     table["track"] = np.arange(count)
     table["seconds"] = CHUNK

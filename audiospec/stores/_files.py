@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 from audiospec.errors import AudiospecError, DiskFullError, StoreError
 from audiospec.stores._rows import OpenFile
 
-_ABSENT = np.iinfo(np.uint64).max
-_REPAIR = "; `audiospec store verify --repair` computes it again"
+#: Place and length of a chunk that is not there.
+ABSENT = np.iinfo(np.uint64).max
+#: What is to be done about a damaged shard; ends a message.
+REPAIR = "; `audiospec store verify --repair` computes it again"
 
 
 @contextmanager
@@ -123,7 +125,7 @@ def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     chunk = chunk_rows(rows.shape[1:], capacity)
     length = rows[0].nbytes * chunk
     count = -(-len(rows) // chunk)
-    index = np.full((capacity // chunk, 2), _ABSENT, "<u8")
+    index = np.full((capacity // chunk, 2), ABSENT, "<u8")
     index[:count, 0] = np.arange(count) * length
     index[:count, 1] = length
     tail = index.tobytes()
@@ -136,7 +138,7 @@ def _write_packed(path: Path, rows: NDArray[Any], capacity: int) -> None:
     from audiospec.stores._packed import pack
 
     frames = [pack(row) for row in rows]
-    index = np.full((capacity, 2), _ABSENT, "<u8")
+    index = np.full((capacity, 2), ABSENT, "<u8")
     index[: len(rows), 1] = [len(frame) for frame in frames]
     index[: len(rows), 0] = np.cumsum(index[: len(rows), 1]) - index[: len(rows), 1]
     tail = index.tobytes()
@@ -172,16 +174,16 @@ def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile,
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):  # the shard is not to blame
             raise
-        raise StoreError(f"shard {path} cannot be read: {error.strerror}{_REPAIR}") from error
+        raise StoreError(f"shard {path} cannot be read: {error.strerror}{REPAIR}") from error
     if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-        raise StoreError(f"shard {path} is damaged: its index does not match its checksum{_REPAIR}")
+        raise StoreError(f"shard {path} is damaged: its index does not match its checksum{REPAIR}")
     entries = np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
-    count = int((entries[:, 0] != _ABSENT).sum())
+    count = int((entries[:, 0] != ABSENT).sum())
     expected = np.arange(count) * length
     if (
         size != count * length + tail
         or (entries[:count, 0] != expected).any()
         or (entries[:count, 1] != length).any()
     ):
-        raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{_REPAIR}")
+        raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{REPAIR}")
     return file, count * chunk

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.stores._files import _ABSENT, _REPAIR
+from audiospec.stores._files import ABSENT, REPAIR
 from audiospec.stores._rows import OpenFile
 
 #: Of Zstandard: higher ones take more time than they save bytes (see DECISIONS.md).
@@ -85,20 +85,18 @@ class PackedShard:
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE):  # the shard is not to blame
                 raise
-            raise StoreError(f"shard {path} cannot be read: {error.strerror}{_REPAIR}") from error
+            raise StoreError(f"shard {path} cannot be read: {error.strerror}{REPAIR}") from error
         if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-            raise StoreError(f"shard {path} is damaged: its index does not match its checksum{_REPAIR}")
+            raise StoreError(f"shard {path} is damaged: its index does not match its checksum{REPAIR}")
         entries = np.frombuffer(index[:-4], "<u8").reshape(-1, 2).tolist()
-        count = next((n for n, (place, _) in enumerate(entries) if place == _ABSENT), capacity)
+        count = next((n for n, (place, _) in enumerate(entries) if place == ABSENT), capacity)
         #: Where each row begins, and where the last ends.
         self._edges = [0]
         for place, length in entries[:count]:
             if place == self._edges[-1]:
                 self._edges.append(place + length)
         if len(self) != count or self._edges[-1] + tail != size:
-            raise StoreError(
-                f"shard {path} was not written by audiospec: its rows are not in a line{_REPAIR}"
-            )
+            raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{REPAIR}")
 
     def __len__(self) -> int:
         return len(self._edges) - 1
@@ -125,4 +123,4 @@ class PackedShard:
             unpack(os.pread(self._file.descriptor, stop - start, start), row.reshape(-1).data)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"row {number} of shard {self.path} is damaged: {reason}{_REPAIR}") from error
+            raise StoreError(f"row {number} of shard {self.path} is damaged: {reason}{REPAIR}") from error

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.stores._files import _REPAIR, filling, packs, reading
+from audiospec.stores._files import REPAIR, filling, packs, reading
 from audiospec.stores._rows import OpenFile, read_rows
 from audiospec.stores.base import (
     ROW_DTYPE,
@@ -184,7 +184,7 @@ class HDF5View(View):
                 if not stream.eof:
                     chunk = b""
             if len(chunk) != size:
-                raise StoreError(f"row {number} of view {self.name} is damaged: {reason}{_REPAIR}")
+                raise StoreError(f"row {number} of view {self.name} is damaged: {reason}{REPAIR}")
             row[...] = np.frombuffer(chunk, row.dtype).reshape(row.shape)
 
     def bytes_on_disk(self) -> int:

@@ -39,7 +39,7 @@ from audiospec.benchmarks.base import (
     as_a_user,
     suites,
 )
-from audiospec.benchmarks.measure import watching_children
+from audiospec.benchmarks.measure import can_watch, take_back_memory, watching_children
 from audiospec.benchmarks.words import size
 from audiospec.errors import BenchmarkError
 from audiospec.features.base import frontend
@@ -109,6 +109,7 @@ def _wav(
         difference_unit="dB",
         tolerance=TOLERANCE,
         targets=[
+            Target("librosa script", 7),
             Target("librosa script, one thread each", 7),
             Target("torchaudio script", 4),
             Target("lhotse, lilcom", 5),
@@ -271,8 +272,8 @@ def _where_time_goes(tracks: _Tracks, ours: _Command, pair: _Pair) -> Table:
 def _memory(ours: _Command) -> Table | NotRun:
     """Peak memory of a small and of a large folder."""
     name = "memory of audiospec featurize, 2 workers"
-    if not Path("/proc/self/smaps_rollup").exists():
-        return NotRun(name, "the system does not tell what processes share")
+    if not can_watch():
+        return NotRun(name, "memory of processes cannot be had: Linux and psutil are needed")
     peaks = []
     for count in MEMORY_TRACKS:
         with watching_children() as peak:
@@ -392,6 +393,7 @@ class _Command:
         """Seconds that the command takes for so many tracks, all in all, and those of processors."""
         if self.out.exists():
             shutil.rmtree(self.out)
+        take_back_memory()
         data = str(self.source.first(count))
         command = [data if argument == "{data}" else argument for argument in self.arguments]
         before, began = getrusage(RUSAGE_CHILDREN), time.perf_counter()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import statistics
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -60,6 +62,8 @@ class Store(Suite):
             shutil.rmtree(view.store.path, ignore_errors=True)
         yield from _writing(setup, rows)
         yield from _sizes(setup, rows)
+        if setup.full:
+            yield _shards(setup, rows, count)
 
 
 def _random(count: int) -> Callable[[int], Chosen]:
@@ -316,6 +320,40 @@ def _sizes(setup: Setup, rows: NDArray[Any]) -> Iterator[Table | NotRun]:
         targets=_smaller(entries),
         note=f"{len(exact)} rows; a whole store with its tables, of lilcom the compressed arrays alone",
     )
+
+
+def _shards(setup: Setup, rows: NDArray[Any], count: int) -> Table:
+    """What the size of a shard costs: in files, in writing, in reading at random."""
+    chosen = _random(count)
+    found: list[list[str | float | int]] = []
+    for mib in (1, 6, 24, 96):
+        began = time.perf_counter()
+        view = write(setup.folder / f"shards-{mib}.zarr", rows, count, shard_bytes=mib << 20)
+        wrote = time.perf_counter() - began
+        assert isinstance(view, ZarrView)
+        readers: dict[str, Read] = {"audiospec": view.read, **_zarr_peers(view)}
+        speeds = [
+            _rows_a_second(readers[name], chosen) for name in ("audiospec", "tensorstore") if name in readers
+        ]
+        files = -(-count // view.info.shard_rows)
+        found.append([mib, files, round(count * view.info.row_bytes / wrote / 1e6), *speeds])
+        shutil.rmtree(view.store.path)
+    head = ["MiB", "shards", "MB/s written", "audiospec, rows/s", "tensorstore, rows/s"]
+    return Table(
+        name=f"size of shards: {count} rows, {BATCH} of them at random",
+        head=head[: len(found[0])],
+        rows=found,
+        note="a worker holds the shard that it fills, and a kill costs what is not in a whole one",
+    )
+
+
+def _rows_a_second(read: Read, chosen: Callable[[int], Chosen]) -> int:
+    times = []
+    for number in range(20):
+        began = time.perf_counter()
+        read(chosen(number))
+        times.append(time.perf_counter() - began)
+    return round(BATCH / statistics.median(times[2:]))
 
 
 def _smaller(entries: list[tuple[str, int, float]]) -> list[dict[str, Any]]:
