@@ -444,12 +444,16 @@ def fit(wave: Wave, samples: int) -> Wave:
 
 
 def _mono(block: NDArray[Any]) -> Wave:
-    """Take the mean of a block's channels: (n, channels) int16 or float32 → (n,) float32."""
+    """Take the mean of a block's channels: (n, channels) int16 or float32 → (n,) float32.
+
+    Channel by channel: numpy takes ten times as long for a mean over so short an axis.
+    """
+    wave: Wave = block[:, 0].astype(np.float32, copy=block.shape[1] > 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # the sum may be infinite: the caller looks
+        for channel in range(1, block.shape[1]):
+            wave += block[:, channel]
     if block.shape[1] > 1:
-        with np.errstate(over="ignore", invalid="ignore"):  # the sum may be infinite: the caller looks
-            wave: Wave = block.mean(axis=1, dtype=np.float32)
-    else:
-        wave = block[:, 0].astype(np.float32, copy=False)
+        wave /= np.float32(block.shape[1])
     if block.dtype == np.int16:
         wave *= np.float32(1 / 32768)
     return wave

@@ -22,12 +22,13 @@ class Decode(Suite):
     """Mono samples at 22050 Hz, as features need them, from files of each format."""
 
     def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
-        """One case a format, then one whose rate has to be changed."""
+        """One case a format; then two as music files are, whose rate has to be changed."""
         for kind in ("wav", "flac", "ogg", "mp3"):
             files = sorted(folder(setup, setup.folder / kind, 40 if setup.full else 8, kind).iterdir())
             yield _case(f"{kind}, mono, 22050 Hz", files, setup)
-        files = sorted(folder(setup, setup.folder / "high", 8, "flac", 44100).iterdir())
-        yield _case("flac, mono, 44100 Hz to 22050 Hz", files, setup)
+        for kind in ("flac", "mp3"):
+            files = sorted(folder(setup, setup.folder / f"{kind}-cd", 8, kind, 44100, channels=2).iterdir())
+            yield _case(f"{kind}, stereo, 44100 Hz, to mono, 22050 Hz", files, setup)
 
 
 def _case(name: str, files: list[Path], setup: Setup) -> Case:

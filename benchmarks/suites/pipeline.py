@@ -552,7 +552,9 @@ class _Work:
             samples = self.samples[: len(wave)]
             np.multiply(samples, scale, out=wave[: len(samples)])
         else:
-            mono = self.samples.mean(axis=1, dtype=np.float32) * scale
+            mono = self.samples[:, 0].astype(np.float32)
+            mono += self.samples[:, 1]
+            mono *= scale / 2
             resampled = soxr.resample(mono, self.rate, RATE, quality="HQ")[: len(wave)]
             wave[: len(resampled)] = resampled
 

@@ -207,7 +207,7 @@ def test_memory_of_the_process_is_what_a_call_adds() -> None:
         (words.seconds(7e-10), "0.7 ns"),
         (words.size(84.4e6), "84.4 MB"),
         (words.size(999.9e6), "1,000 MB"),
-        (words.size(5e12), "5,000 GB"),
+        (words.size(5e12), "5 TB"),
         (words.size(12), "12 B"),
         (words.rate(3120.4, "s of audio"), "3,120 × real time"),
         (words.rate(2.5, "rows"), "2.5 rows/s"),

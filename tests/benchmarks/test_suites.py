@@ -15,7 +15,7 @@ from audiospec.benchmarks.base import Case, NotRun, Setup, Suite, Table, Target,
 from audiospec.benchmarks.measure import measure
 
 #: Cases of each suite that take seconds; pipeline, train and growth run commands and networks for minutes.
-SHORT = {"decode": 5, "frontend": 2, "start": 1, "store": 6}
+SHORT = {"decode": 6, "frontend": 2, "start": 1, "store": 6}
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def cases(name: str, data: Path, folder: Path) -> Iterator[Case | Table | NotRun
     return islice(suite.cases(setup), SHORT[name])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # peers' own
 @pytest.mark.parametrize("name", SHORT)
 def test_contenders_do_equal_work(name: str, data: Path, tmp_path: Path) -> None:
     found = 0
