@@ -180,6 +180,11 @@ class Suite(ABC):
 suites: Registry[type[Suite]] = Registry("suite", "audiospec.benchmarks.suites", "audiospec.benchmarks")
 
 
+def held(what: str, found: float, at_most: float, unit: str = "") -> dict[str, Any]:
+    """A target of a `Table`: what is held to be at most so much; `unit` is ``"s"``, ``"bytes"`` or none."""
+    return {"what": what, "unit": unit, "at_most": at_most, "found": found, "met": found <= at_most}
+
+
 def as_a_user() -> dict[str, str]:
     """The environment of a command that a user starts: without what workers, and suites, are given."""
     return {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}

@@ -52,13 +52,15 @@ def command(
     status is 1 if a target is missed or a suite failed.
     """
     from audiospec.benchmarks.run import benchmark
+    from audiospec.errors import BenchmarkError
+    from audiospec.page import save
 
     for file in filter(None, (json, html)):
         file.touch()  # what cannot be written is better known now than in the end
     result = benchmark(suites or (), device=device, full=full, data=data, found=_show)
     result["command"] = " ".join(["audiospec", *sys.argv[1:]])
     if json is not None:
-        json.write_text(to_json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        save(to_json.dumps(result, indent=2) + "\n", json, BenchmarkError, "--json")
     if html is not None:
         from audiospec.benchmarks.page import write_page
 

@@ -166,7 +166,29 @@ def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile,
     """
     chunk = chunk_rows(row.shape, capacity)
     length = row.itemsize * chunk
-    tail = capacity // chunk * 16 + 4
+    file, size, entries = open_index(path, capacity // chunk)
+    count = int((entries[:, 0] != ABSENT).sum())
+    expected = np.arange(count) * length
+    if (
+        size != count * length
+        or (entries[:count, 0] != expected).any()
+        or (entries[:count, 1] != length).any()
+    ):
+        raise not_in_line(path)
+    return file, count * chunk
+
+
+def open_index(path: Path, chunks: int) -> tuple[OpenFile, int, NDArray[np.uint64]]:
+    """Open a shard with room for so many chunks: the file, the bytes before its index, and the index.
+
+    The index has a row for each chunk, its place and length, `ABSENT` where there is none.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, or its index is damaged.
+    """
+    tail = chunks * 16 + 4
     try:
         file = OpenFile(os.open(path, os.O_RDONLY))
         size = os.fstat(file.descriptor).st_size
@@ -177,13 +199,9 @@ def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile,
         raise StoreError(f"shard {path} cannot be read: {error.strerror}{REPAIR}") from error
     if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
         raise StoreError(f"shard {path} is damaged: its index does not match its checksum{REPAIR}")
-    entries = np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
-    count = int((entries[:, 0] != ABSENT).sum())
-    expected = np.arange(count) * length
-    if (
-        size != count * length + tail
-        or (entries[:count, 0] != expected).any()
-        or (entries[:count, 1] != length).any()
-    ):
-        raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{REPAIR}")
-    return file, count * chunk
+    return file, size - tail, np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
+
+
+def not_in_line(path: Path) -> StoreError:
+    """The error for a shard whose rows do not lie one after another."""
+    return StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{REPAIR}")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 from typing import Any
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.stores._files import ABSENT, REPAIR
-from audiospec.stores._rows import OpenFile
+from audiospec.stores._files import ABSENT, REPAIR, not_in_line, open_index
 
 #: Of Zstandard: higher ones take more time than they save bytes (see DECISIONS.md).
 LEVEL = 3
@@ -77,26 +74,16 @@ class PackedShard:
     def __init__(self, path: Path, row: np.dtype[Any], capacity: int) -> None:
         self.path = path
         self.row = row
-        tail = capacity * 16 + 4
-        try:
-            self._file = OpenFile(os.open(path, os.O_RDONLY))
-            size = os.fstat(self._file.descriptor).st_size
-            index = os.pread(self._file.descriptor, min(size, tail), max(0, size - tail))
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):  # the shard is not to blame
-                raise
-            raise StoreError(f"shard {path} cannot be read: {error.strerror}{REPAIR}") from error
-        if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-            raise StoreError(f"shard {path} is damaged: its index does not match its checksum{REPAIR}")
-        entries = np.frombuffer(index[:-4], "<u8").reshape(-1, 2).tolist()
+        self._file, end, index = open_index(path, capacity)
+        entries = index.tolist()
         count = next((n for n, (place, _) in enumerate(entries) if place == ABSENT), capacity)
         #: Where each row begins, and where the last ends.
         self._edges = [0]
         for place, length in entries[:count]:
             if place == self._edges[-1]:
                 self._edges.append(place + length)
-        if len(self) != count or self._edges[-1] + tail != size:
-            raise StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{REPAIR}")
+        if len(self) != count or self._edges[-1] != end:
+            raise not_in_line(path)
 
     def __len__(self) -> int:
         return len(self._edges) - 1

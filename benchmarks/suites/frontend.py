@@ -23,6 +23,7 @@ from audiospec.benchmarks.base import (
     Table,
     Target,
     absent,
+    held,
     suites,
 )
 from audiospec.errors import SpecError
@@ -352,14 +353,7 @@ def _agreement(tracks: Sequence[Wave]) -> Table | NotRun:
         name=name,
         head=("chunks of", "chunks", "numbers", "furthest", "that is", "tempi equal"),
         rows=rows,
-        targets=[
-            {
-                "what": "furthest of all columns, relative",
-                "at_most": CLOSE_COLUMN,
-                "found": worst,
-                "met": worst <= CLOSE_COLUMN,
-            }
-        ],
+        targets=[held("furthest of all columns, relative", worst, CLOSE_COLUMN)],
         note="relative; means and variances of next to nothing by another measure (see `deviation`)",
     )
 

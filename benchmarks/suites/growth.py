@@ -10,13 +10,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 
 from audiospec.benchmarks.audio import RATE
-from audiospec.benchmarks.base import Case, NotRun, Setup, Suite, Table, as_a_user, suites
+from audiospec.benchmarks.base import Case, NotRun, Setup, Suite, Table, as_a_user, held, suites
 from audiospec.benchmarks.measure import can_watch, take_back_memory, watching_children
 from audiospec.benchmarks.words import size
 from audiospec.chunking import Chunking
@@ -124,12 +123,12 @@ def _table(runs: list[Run]) -> Table:
         ],
         # Not the first step: it is so short that it says more of how long processes take to start.
         targets=[
-            _target(
+            held(
                 f"time of a track beyond {runs[-2].tracks:,} over that of one before",
                 steps[-1].seconds / steps[-2].seconds,
                 MOST_TIME,
             ),
-            _target("peak memory, many over few", many.memory / few.memory, MOST_MEMORY),
+            held("peak memory, many over few", many.memory / few.memory, MOST_MEMORY),
         ],
         note="memory is the peak of the proportional set sizes of the command and its workers together; the "
         "last four columns are for each track more than in the row before",
@@ -196,7 +195,3 @@ def _on_paper(each: Further) -> Table:
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
-
-
-def _target(what: str, found: float, most: float) -> dict[str, Any]:
-    return {"what": what, "at_most": most, "found": found, "met": found <= most}

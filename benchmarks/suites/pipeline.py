@@ -37,6 +37,7 @@ from audiospec.benchmarks.base import (
     Target,
     absent,
     as_a_user,
+    held,
     suites,
 )
 from audiospec.benchmarks.measure import can_watch, take_back_memory, watching_children
@@ -284,19 +285,8 @@ def _memory(ours: _Command) -> Table | NotRun:
         head=["tracks", "peak"],
         rows=[[count, size(peak)] for count, peak in zip(MEMORY_TRACKS, peaks, strict=True)],
         targets=[
-            {
-                "what": "peak of the large folder",
-                "unit": "bytes",
-                "at_most": MOST_MEMORY,
-                "found": peaks[-1],
-                "met": peaks[-1] <= MOST_MEMORY,
-            },
-            {
-                "what": "peak of the large folder over that of the small one",
-                "at_most": 1.1,
-                "found": peaks[-1] / peaks[0],
-                "met": peaks[-1] <= 1.1 * peaks[0],
-            },
+            held("peak of the large folder", peaks[-1], MOST_MEMORY, "bytes"),
+            held("peak of the large folder over that of the small one", peaks[-1] / peaks[0], 1.1),
         ],
         note="of all its processes: what they share counts once",
     )

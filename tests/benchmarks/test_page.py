@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ import pytest
 from audiospec.benchmarks import words
 from audiospec.benchmarks.page import write_page
 from audiospec.errors import BenchmarkError
+from audiospec.testing.pages import Page
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -103,41 +101,6 @@ def whole(say: list[str]) -> dict[str, Any]:
 
 
 PLAIN = whole(["audiospec", "librosa", "no resampling", "kaldifeat", "not installed", "long", "FFT", "case"])
-
-
-class Page(HTMLParser):
-    """The tags and texts of a page; fails if a tag is closed that is not open."""
-
-    optional = frozenset(("meta", "link", "li", "td", "th", "tr", "dt", "dd", "thead", "tbody"))
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        assert len(attrs) == len(dict(attrs)), f"{tag} has an attribute twice"
-        if tag not in self.optional:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in self.optional:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    @property
-    def labels(self) -> list[str]:
-        return [str(attributes["aria-label"]) for tag, attributes in self.tags if tag == "svg"]
 
 
 def written(result: dict[str, Any], folder: Path) -> str:
@@ -270,26 +233,6 @@ def test_a_page_replaces_the_last_one_or_is_refused(tmp_path: Path) -> None:
 
 
 # --- in a browser ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    pytest.importorskip("selenium", reason="selenium drives the browser: pip install -e '.[dev]'")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.skip("no browser: apt-get install chromium chromium-driver")
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = chromium
-    folder = tmp_path_factory.mktemp("browser")
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", f"user-data-dir={folder}"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    chrome = Chrome(options, Service(driver))
-    yield chrome
-    chrome.quit()
 
 
 @pytest.fixture(scope="module", params=["plain", "hostile"])
