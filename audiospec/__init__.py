@@ -14,39 +14,44 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from audiospec.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from audiospec.chunking import Chunking
+    from audiospec.audio.chunking import Chunking
     from audiospec.datasets.base import Dataset
     from audiospec.errors import AudiospecError
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
-    from audiospec.pipeline import Progress, Report, featurize
-    from audiospec.spec import FeatureSpec, MelSpec, TabularSpec
-    from audiospec.stores.base import FeatureStore, View, open_store
+    from audiospec.pipeline.featurize import featurize
+    from audiospec.pipeline.progress import Progress
+    from audiospec.pipeline.summary import Report
+    from audiospec.specs.base import FeatureSpec
+    from audiospec.specs.mel import MelSpec
+    from audiospec.specs.tabular import TabularSpec
+    from audiospec.stores.base import FeatureStore, open_store
+    from audiospec.stores.layout.view import View
     from audiospec.zoo.evaluation import evaluate
     from audiospec.zoo.prediction import predict
-    from audiospec.zoo.runs import Run
+    from audiospec.zoo.runs.run import Run
     from audiospec.zoo.training import train
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "AudiospecError": "errors",
-    "Chunking": "chunking",
+    "Chunking": "audio.chunking",
     "Dataset": "datasets.base",
-    "FeatureSpec": "spec",
+    "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
     "Frontend": "features.base",
     "Manifest": "manifest",
-    "MelSpec": "spec",
-    "Progress": "pipeline",
-    "Report": "pipeline",
-    "Run": "zoo.runs",
-    "TabularSpec": "spec",
+    "MelSpec": "specs.mel",
+    "Progress": "pipeline.progress",
+    "Report": "pipeline.summary",
+    "Run": "zoo.runs.run",
+    "TabularSpec": "specs.tabular",
     "Track": "manifest",
-    "View": "stores.base",
+    "View": "stores.layout.view",
     "evaluate": "zoo.evaluation",
-    "featurize": "pipeline",
+    "featurize": "pipeline.featurize",
     "frontend": "features.base",
     "open_store": "stores.base",
     "predict": "zoo.prediction",

@@ -28,7 +28,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
         memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024**2
     found = {
         "processor": model,
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "memory_gib": memory,
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -49,3 +49,10 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

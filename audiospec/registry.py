@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from audiospec.errors import RegistryError, nearest
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
 
 
 class Registry(Generic[T]):
@@ -49,7 +50,7 @@ class Registry(Generic[T]):
         self.group = group
         self._entries: dict[str, T] = {}
 
-    def register(self, entry: T) -> T:
+    def register(self, entry: C) -> C:
         """Decorator: enter ``entry`` under the name of the module that defines it."""
         module: str = entry.__module__
         name = module.rpartition(".")[2].replace("_", "-")
@@ -57,8 +58,8 @@ class Registry(Generic[T]):
         if name in self._modules():  # the package's own name, whether or not it is imported yet
             taken = f"{self.package}.{self._modules()[name]}"
         elif name in self._entries:
-            taken = self._entries[name].__module__
-        if taken != module or self._entries.setdefault(name, entry) is not entry:
+            taken = cast(Any, self._entries[name]).__module__
+        if taken != module or self._entries.setdefault(name, cast(T, entry)) is not cast(T, entry):
             raise RegistryError(
                 f"{self.kind} {name!r} is registered twice, by {taken} and by {module}: rename one"
             )
@@ -112,7 +113,7 @@ class Registry(Generic[T]):
     def _modules(self) -> dict[str, str]:
         """Entry name → module name, for the modules of the package."""
         package = importlib.import_module(self.package)
-        names = (info.name for info in pkgutil.iter_modules(package.__path__))
+        names = (info.name for info in pkgutil.iter_modules(package.__path__) if not info.ispkg)
         return {name.replace("_", "-"): name for name in names if name != "base" and not name.startswith("_")}
 
     def _entry_points(self) -> dict[str, EntryPoint]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audiospec.benchmarks.words import number, seconds
-from audiospec.datasets.base import shown
-from audiospec.page import attribute, ticks
+from audiospec.render.html import attribute, ticks
+from audiospec.text import printable
 
 #: From such a factor between the shortest and the longest bar on, the scale is logarithmic.
 WIDE = 30
@@ -65,7 +65,7 @@ def bars(contenders: Sequence[Mapping[str, Any]]) -> str:
     parts.append(f'<path class="best" d="M{x(1):.1f} {_TOP}V{bottom}"/>')
     for place, one in enumerate(contenders):
         top = _TOP + _ROW * place
-        name = shown(one["name"])
+        name = printable(one["name"])
         name = name if len(name) <= _MOST else f"{name[: _MOST - 1]}…"
         said = f"{one['role']}, {seconds(one['seconds'])}" if one["role"] == "ours" else one["role"]
         parts.append(f'<text class="name" x="4" y="{top + 15}">{attribute(name)}</text>')

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audiospec.audio import Wave, load
+from audiospec.audio.recording import load
+from audiospec.audio.waves import Wave
 from audiospec.benchmarks.base import Setup
 from audiospec.datasets.demo import Demo
 from audiospec.errors import AudioError, BenchmarkError

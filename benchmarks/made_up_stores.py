@@ -9,26 +9,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.audio import RATE, waves
 from audiospec.benchmarks.base import Setup
-from audiospec.chunking import Chunking
-from audiospec.features.base import frontend, keep
-from audiospec.plan import SHARD_BYTES
-from audiospec.spec import MelSpec
-from audiospec.stores._files import checksum
-from audiospec.stores.base import (
-    ROW_DTYPE,
-    TRACK_COLUMNS,
-    NewView,
-    ShardSource,
-    Tracks,
-    View,
-    ViewInfo,
-    open_store,
-    store_attributes,
-    store_class,
-    work_folder,
-)
+from audiospec.digests import checksum
+from audiospec.features.base import frontend, store_row
+from audiospec.specs.mel import MelSpec
+from audiospec.stores.base import open_store, store_class
+from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.info import SHARD_BYTES, ViewInfo
+from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, store_attributes
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.view import View
 
 Dtype = Literal["float16", "float32", "uint8"]
 
@@ -49,7 +42,7 @@ def features(setup: Setup, dtype: Dtype = "float16") -> NDArray[Any]:
             for first in range(0, len(wave) - length + 1, length):
                 feature = module(torch.from_numpy(wave[first : first + length].copy()))
                 found.append(np.empty(feature.shape, spec.dtype))
-                keep(spec, feature, found[-1])
+                store_row(spec, feature, found[-1])
     return np.stack(found)
 
 

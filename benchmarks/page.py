@@ -8,7 +8,7 @@ from typing import Any
 
 from audiospec.benchmarks import _bars, words
 from audiospec.errors import BenchmarkError
-from audiospec.page import count, facts, kind_attribute, page, save, scrolled, text
+from audiospec.render.html import count, facts, kind_attribute, page, save, scrolled, text
 
 #: What `audiospec.benchmarks.base.Case.memory` means.
 _MEMORY = {

@@ -14,7 +14,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from audiospec import __version__
 from audiospec.cli import (
     benchmark,
     datasets,
@@ -36,8 +35,9 @@ from audiospec.cli import (
 )
 from audiospec.cli._help import Command, Help, help_if_asked
 from audiospec.cli._text import emit, encode_plainly
-from audiospec.datasets.base import shown
 from audiospec.errors import AudiospecError
+from audiospec.text import printable
+from audiospec.version import __version__
 
 app = typer.Typer(
     add_completion=False,
@@ -167,7 +167,7 @@ def _explain(error: BaseException) -> int:
     elif isinstance(error, KeyboardInterrupt):
         print(message, file=sys.stderr)
     else:
-        print(f"error: {shown(message)}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
     if debug:
         traceback.print_exception(error)
     return status

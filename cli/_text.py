@@ -19,8 +19,8 @@ from typing import Any, TextIO
 
 import typer
 
-from audiospec.datasets.base import shown
 from audiospec.registry import Registry
+from audiospec.text import printable
 
 #: Reasons that are printed at the end of a run; `store info --problems` prints all.
 MOST_REASONS = 20
@@ -48,7 +48,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 def say(text: str = "", style: str = "") -> None:
     """Print one line; `style` (of rich) is for terminals."""
-    text = shown(text)
+    text = printable(text)
     if not (style and sys.stdout.isatty()):
         print(text)
         return
@@ -74,7 +74,7 @@ def table(
     indent : int
         Spaces before the first column.
     """
-    rows = [[shown(cell) for cell in row] for row in rows]
+    rows = [[printable(cell) for cell in row] for row in rows]
     lines = [head, *rows] if head else rows
     columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiospec.stores.base import View
+    from audiospec.stores.layout.view import View
 
 
 def described(view: View) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def command(
     """
     from audiospec.benchmarks.run import benchmark
     from audiospec.errors import BenchmarkError
-    from audiospec.page import save
+    from audiospec.render.html import save
 
     for file in filter(None, (json, html)):
         file.touch()  # what cannot be written is better known now than in the end

@@ -26,7 +26,7 @@ def command(
     """
     from audiospec.stores.base import open_store
     from audiospec.zoo.evaluation import evaluate
-    from audiospec.zoo.runs import Run
+    from audiospec.zoo.runs.run import Run
 
     opened = Run(run)
     scores = evaluate(opened, open_store(store) if store is not None else None)

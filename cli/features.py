@@ -11,7 +11,8 @@ import typer
 
 from audiospec.cli._text import body, listing, say, table
 from audiospec.fields import Fields
-from audiospec.spec import FAMILIES, PUBLISHED, TabularSpec, features, spec_class
+from audiospec.specs.base import features, spec_class
+from audiospec.specs.tabular import FAMILIES, PUBLISHED, TabularSpec
 
 EPILOG = "Example: audiospec features mel"
 

@@ -25,10 +25,12 @@ from audiospec.cli._text import (
 )
 from audiospec.cli._views import described, tracks_of
 from audiospec.datasets.base import datasets
-from audiospec.spec import FeatureSpec, MelSpec, spec_class
+from audiospec.specs.base import FeatureSpec, spec_class
+from audiospec.specs.mel import MelSpec
 
 if TYPE_CHECKING:
-    from audiospec.pipeline import PlannedView, Progress, Report
+    from audiospec.pipeline.progress import Progress
+    from audiospec.pipeline.summary import PlannedView, Report
 
 EPILOG = (
     "Examples: audiospec featurize demo\n\n"
@@ -188,8 +190,8 @@ def command(
     flags = {name: context.params[name] for name in fields if context.params[name] is not None}
     specs = _specs(_names(features), flags | assignments(set_ or []))
 
-    from audiospec.chunking import Chunking
-    from audiospec.pipeline import run
+    from audiospec.audio.chunking import Chunking
+    from audiospec.pipeline.featurize import run
 
     chunkings = [Chunking(seconds=seconds, hop=hop, min_fill=min_fill) for seconds in chunk or [10.0]]
     # A download shows its own progress.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.chunking import Chunking
+from audiospec.audio.chunking import Chunking
 from audiospec.cli._text import body, by, facts, say, table
 from audiospec.cli.features import default_of, field_docs
 
@@ -78,7 +78,8 @@ def _line(name: str, cls: type[Model], summary: str) -> tuple[str, str, str, str
 
 def _layers(cls: type[Model], chunking: Chunking, classes: int) -> tuple[tuple[int, ...], list[Layer]]:
     """Shape of a row of the default features, and the layers that it goes through."""
-    from audiospec.spec import MelSpec, TabularSpec
+    from audiospec.specs.mel import MelSpec
+    from audiospec.specs.tabular import TabularSpec
 
     spec = TabularSpec() if cls.input == "tabular" else MelSpec()
     shape = spec.row_shape(chunking.samples(spec.sample_rate))

@@ -45,7 +45,7 @@ def command(
     """
     from audiospec.datasets.base import datasets
     from audiospec.zoo.prediction import predict, score_predictions
-    from audiospec.zoo.runs import Run
+    from audiospec.zoo.runs.run import Run
 
     labels: dict[Path, str] = {}
     if truth is not None:

@@ -31,7 +31,8 @@ def command(
     status is 1 if there was one.
     """
     from audiospec.errors import RunError
-    from audiospec.zoo.report import find_runs, write_report
+    from audiospec.zoo.report.collect import find_runs
+    from audiospec.zoo.report.page import write_report
 
     folders = runs or [Path("runs")]
     found = find_runs(folders)

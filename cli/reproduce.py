@@ -13,10 +13,10 @@ import typer
 
 from audiospec.cli._progress import progress
 from audiospec.cli._text import assignments, count, emit, names, numbers, say, table
-from audiospec.spec import MelSpec
+from audiospec.specs.mel import MelSpec
 
 if TYPE_CHECKING:
-    from audiospec.zoo.reproduction import Cell
+    from audiospec.zoo.study.cells import Cell
 
 EPILOG = "Example: audiospec reproduce gtzan --tables tables --data genres --songs songs"
 
@@ -119,9 +119,9 @@ def command(
     as the study had it and on whole tracks, and songs from elsewhere. Data that is not there is told, and
     all else is run. What was stopped goes on when it is run again.
     """
-    from audiospec.zoo.reproduction import reproduce
-    from audiospec.zoo.results import not_run, tables_of, write_result
-    from audiospec.zoo.study import require_study
+    from audiospec.zoo.study.figures import require_study
+    from audiospec.zoo.study.reproduce import reproduce
+    from audiospec.zoo.study.results import not_run, tables_of, write_result
 
     require_study(study)
     given = {"epochs": epochs, "patience": patience, "batch": batch}

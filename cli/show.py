@@ -11,7 +11,8 @@ import typer
 from audiospec.cli._text import say
 
 if TYPE_CHECKING:
-    from audiospec.stores.base import FeatureStore, View
+    from audiospec.stores.base import FeatureStore
+    from audiospec.stores.layout.view import View
 
 EPILOG = "Example: audiospec show gtzan.zarr rock.00000 --out rock.png"
 
@@ -32,7 +33,7 @@ def command(
     ] = None,
 ) -> None:
     """Draw the spectrogram of a track."""
-    from audiospec import picture
+    from audiospec.render import spectrogram as picture
     from audiospec.stores.base import open_store
 
     opened = open_store(store)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from audiospec.cli._text import say, size
-from audiospec.datasets.base import shown
+from audiospec.text import printable
 
 EPILOG = "Example: audiospec store export gtzan.zarr gtzan.h5"
 
@@ -24,5 +24,5 @@ def command(
     from audiospec.stores.base import open_store
 
     store = open_store(source)
-    copy = store.export(target, lambda view: print(f"copying {shown(view)}", file=sys.stderr))
+    copy = store.export(target, lambda view: print(f"copying {printable(view)}", file=sys.stderr))
     say(f"{source} ({size(store.bytes_on_disk())}) → {target} ({size(copy.bytes_on_disk())})")

@@ -15,8 +15,9 @@ from audiospec.cli._text import by, count, facts, reasons, say, size
 from audiospec.cli._views import described, tracks_of
 
 if TYPE_CHECKING:
-    from audiospec.spec import FeatureSpec
-    from audiospec.stores.base import FeatureStore, View
+    from audiospec.specs.base import FeatureSpec
+    from audiospec.stores.base import FeatureStore
+    from audiospec.stores.layout.view import View
 
 EPILOG = "Example: audiospec store info gtzan.zarr --problems"
 

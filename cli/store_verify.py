@@ -11,12 +11,14 @@ import typer
 
 from audiospec.cli._progress import progress
 from audiospec.cli._text import count, say
-from audiospec.datasets.base import shown
-from audiospec.spec import TableSpec, TabularSpec
+from audiospec.specs.table import TableSpec
+from audiospec.specs.tabular import TabularSpec
+from audiospec.text import printable
 
 if TYPE_CHECKING:
-    from audiospec.pipeline import Progress
-    from audiospec.stores.base import FeatureStore, View
+    from audiospec.pipeline.progress import Progress
+    from audiospec.stores.base import FeatureStore
+    from audiospec.stores.layout.view import View
 
 EPILOG = "Example: audiospec store verify gtzan.zarr --repair"
 
@@ -75,7 +77,7 @@ def _check(views: list[View]) -> dict[str, Sequence[int]]:
 
 
 def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int | None) -> None:
-    from audiospec.pipeline import repair
+    from audiospec.pipeline.repair import repair
 
     with progress(waiting="getting ready") as step:
 
@@ -97,7 +99,7 @@ def _print_remedy(store: FeatureStore, damaged: list[str]) -> None:
     for name in damaged:
         if _is_table(store, name):
             view = store.view(name)
-            file = shlex.quote(shown(str(view.info.made.get("table", "FILE"))))
+            file = shlex.quote(printable(str(view.info.made.get("table", "FILE"))))
             flags = [f"--store {path}", f"--chunk {view.chunking.seconds:g}"]
             if view.chunking.hop != view.chunking.seconds:
                 flags.append(f"--hop {view.chunking.hop:g}")

@@ -24,8 +24,9 @@ def command(
     view: Annotated[str | None, typer.Option(metavar="NAME", help="A view, or how it begins.")] = None,
 ) -> None:
     """Write a view with one number a column as a table: filename, length, features, label."""
+    from audiospec.find import find_view
     from audiospec.stores.base import open_store
-    from audiospec.table import export_table, find_view
+    from audiospec.tables.exporting import export_table
 
     chosen = find_view(open_store(store), chunk, view)
     export_table(chosen, out)

@@ -58,7 +58,8 @@ def command(
     The columns filename and label say whose each row is: jazz.00012.wav is a track, jazz.00012.7.wav its
     eighth piece. Numbers are kept as float32, each within 6e-8 of itself.
     """
-    from audiospec.table import import_table, read_table
+    from audiospec.tables.importing import import_table
+    from audiospec.tables.reading import read_table
 
     table = read_table(file, columns)
     view = import_table(table, store, dataset=dataset, chunk=chunk, hop=hop, sample_rate=sample_rate)

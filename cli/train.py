@@ -10,11 +10,11 @@ import typer
 
 from audiospec.cli._progress import progress
 from audiospec.cli._text import assignments, clock, emit, names, numbers, percent, say, scored, table
-from audiospec.spec import TableSpec
+from audiospec.specs.table import TableSpec
 
 if TYPE_CHECKING:
-    from audiospec.stores.base import View
-    from audiospec.zoo.runs import Run
+    from audiospec.stores.layout.view import View
+    from audiospec.zoo.runs.run import Run
 
 EPILOG = "Example: audiospec train svm --set C=10 --store gtzan.zarr --chunk 3 --seeds 10"
 
@@ -129,10 +129,11 @@ def command(
     All chunks of a track are on one side of the split, unless --split random is asked for. Scores are by
     chunk and by track, with 95 % intervals over tracks.
     """
-    from audiospec.split import shown_strategy
+    from audiospec.find import find_store
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
-    from audiospec.zoo.training import epoch_in_words, find_store, find_view, train
+    from audiospec.zoo.splits import displayed_strategy
+    from audiospec.zoo.training import epoch_in_words, find_view, train
 
     models[model]  # the name first: a typing error should not wait for the store
     opened = open_store(store) if store is not None else find_store(Path())
@@ -153,7 +154,7 @@ def command(
             for number in range(seed, seed + seeds):
 
                 def report(
-                    epoch: dict[str, float], title: str = f"{shown_strategy(name)}, seed {number}"
+                    epoch: dict[str, float], title: str = f"{displayed_strategy(name)}, seed {number}"
                 ) -> None:
                     step(f"{model} {title}", epoch["epoch"], most, epoch_in_words(epoch, most))
 
@@ -177,13 +178,13 @@ def command(
 
 
 def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
-    from audiospec.split import shown_strategy
+    from audiospec.zoo.splits import displayed_strategy
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
     head = ("split", "seed", "macro F1 by chunk", "by track", "accuracy by track", "training", "run")
     rows = [
         (
-            shown_strategy(name),
+            displayed_strategy(name),
             str(run.info.seed),
             _interval(run, "chunk", "macro_f1"),
             _interval(run, "track", "macro_f1"),
@@ -200,7 +201,7 @@ def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
             means = _summary(runs)
             chunk, track = means["chunk"], means["track"]
             say(
-                f"{shown_strategy(name)}, mean ± deviation over {len(runs)} seeds: macro F1 by chunk "
+                f"{displayed_strategy(name)}, mean ± deviation over {len(runs)} seeds: macro F1 by chunk "
                 f"{percent(chunk['mean'])} ± {percent(chunk['deviation'])}, by track "
                 f"{percent(track['mean'])} ± {percent(track['deviation'])}"
             )

@@ -19,8 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiospec import audio
-from audiospec.audio import AudioInfo, Recording, content_hash, fit, load, probe
+from audiospec.audio import mp3, waves
+from audiospec.audio import recording as audio
+from audiospec.audio.info import AudioInfo
+from audiospec.audio.recording import Recording, load, probe
+from audiospec.audio.waves import pad_or_trim
+from audiospec.digests import content_hash
 from audiospec.errors import AudioError
 from audiospec.testing.audio import (
     FORMATS,
@@ -121,8 +125,8 @@ def test_channels_are_averaged(channels: int, tmp_path: Path) -> None:
 def test_16_bits_are_exact() -> None:
     every = np.arange(-32768, 32768, dtype=np.int16)
     block = np.stack([every, every[::-1]], axis=1)
-    np.testing.assert_array_equal(audio._mono(every[:, None]), every / np.float32(32768))
-    np.testing.assert_array_equal(audio._mono(block), block.mean(axis=1) / 32768)
+    np.testing.assert_array_equal(waves.mix_to_mono(every[:, None]), every / np.float32(32768))
+    np.testing.assert_array_equal(waves.mix_to_mono(block), block.mean(axis=1) / 32768)
 
 
 def test_nothing_is_clipped_or_scaled(tmp_path: Path) -> None:
@@ -171,7 +175,7 @@ def test_lengths_are_foretold(samples: int, rate: int, target: int) -> None:
 @pytest.mark.parametrize("samples", [0, 1, 5, 9])
 def test_fit_cuts_or_pads(samples: int) -> None:
     wave = np.arange(1, 6, dtype=np.float32)
-    fitted = fit(wave, samples)
+    fitted = pad_or_trim(wave, samples)
     assert len(fitted) == samples
     assert fitted.dtype == np.float32
     np.testing.assert_array_equal(fitted, [1, 2, 3, 4, 5, 0, 0, 0, 0][:samples])
@@ -300,7 +304,7 @@ def test_the_counting_frame_suits_every_kind_of_mp3(rate: int, channels: int) ->
     # Sines at both ends: nothing is missing, and the frame in front gives no sound of its own.
     sound = tone(1, rate, hertz=rate / 20, level=0.5, channels=channels)
     raw = io.BytesIO(encode(sound, rate, MP3))
-    counted = audio._Counted.of(raw)
+    counted = mp3.CountedMp3.of(raw)
     assert counted is not None
     with soundfile.SoundFile(counted) as file:
         assert file.frames > 2 * rate
@@ -316,7 +320,7 @@ def test_the_counting_frame_suits_every_kind_of_mp3(rate: int, channels: int) ->
     "content", [b"", b"\xff", b"\xff\xfb", b"ID3", b"ID3\x04\0\0\0\0\x07\x68", b"RIFF" * 9]
 )
 def test_what_is_no_mp3_gets_no_counting_frame(content: bytes) -> None:
-    assert audio._Counted.of(io.BytesIO(content)) is None
+    assert mp3.CountedMp3.of(io.BytesIO(content)) is None
 
 
 # --- PyAV -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from audiospec.chunking import Chunk, Chunking
+from audiospec.audio.chunking import Chunk, Chunking
 from audiospec.errors import SpecError
 
 RATES = st.sampled_from([1, 7, 100, 8000, 22050, 44100])

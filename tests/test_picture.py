@@ -10,9 +10,10 @@ import pytest
 import soundfile
 
 import audiospec
-from audiospec import Chunking, MelSpec, picture
+from audiospec import Chunking, MelSpec
 from audiospec.errors import StoreError
-from audiospec.stores.base import View
+from audiospec.render import spectrogram as picture
+from audiospec.stores.layout.view import View
 
 RATE = 22050
 NAME = r"$a_b^{c} \frac.wav"

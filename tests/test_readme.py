@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from audiospec.benchmarks.words import told
-from audiospec.spec import FAMILIES, PUBLISHED
+from audiospec.specs.tabular import FAMILIES, PUBLISHED
 from audiospec.zoo.base import models
 
 ROOT = Path(__file__).parent.parent

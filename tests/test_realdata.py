@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 import audiospec
-from audiospec import pipeline
+from audiospec.pipeline.featurize import run
+from audiospec.pipeline.summary import Report
 from audiospec.stores.base import open_store
 
 pytestmark = pytest.mark.realdata
@@ -30,20 +31,18 @@ GENRES = {
 
 
 @pytest.fixture(scope="module")
-def gtzan(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pipeline.Report]:
+def gtzan(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     """The shared part of GTZAN, in 10 s and 3 s chunks, in both formats."""
     folder = tmp_path_factory.mktemp("gtzan")
     views = [(audiospec.MelSpec(), audiospec.Chunking(seconds=seconds)) for seconds in (10, 3)]
     return {
-        suffix: pipeline.run(
-            "gtzan", data=shared_data / "gtzan-part", views=views, store=folder / f"gtzan.{suffix}"
-        )
+        suffix: run("gtzan", data=shared_data / "gtzan-part", views=views, store=folder / f"gtzan.{suffix}")
         for suffix in ("zarr", "h5")
     }
 
 
 @pytest.mark.parametrize("suffix", ["zarr", "h5"])
-def test_gtzan_has_85_tracks_and_one_problem(gtzan: dict[str, pipeline.Report], suffix: str) -> None:
+def test_gtzan_has_85_tracks_and_one_problem(gtzan: dict[str, Report], suffix: str) -> None:
     report = gtzan[suffix]
     assert list(report.problems) == ["jazz.00054"]
     assert report.problems["jazz.00054"].startswith("not decodable")
@@ -57,14 +56,14 @@ def test_gtzan_has_85_tracks_and_one_problem(gtzan: dict[str, pipeline.Report], 
     assert len(open_store(report.store).tracks) == 86
 
 
-def test_both_formats_hold_equal_bytes(gtzan: dict[str, pipeline.Report]) -> None:
+def test_both_formats_hold_equal_bytes(gtzan: dict[str, Report]) -> None:
     for zarr, hdf5 in zip(gtzan["zarr"].views, gtzan["h5"].views, strict=True):
         assert zarr.read().tobytes() == hdf5.read().tobytes()
         assert zarr.rows.tobytes() == hdf5.rows.tobytes()
         assert zarr.info.to_attributes() == hdf5.info.to_attributes()
 
 
-def test_rows_are_what_librosa_makes_of_them(gtzan: dict[str, pipeline.Report]) -> None:
+def test_rows_are_what_librosa_makes_of_them(gtzan: dict[str, Report]) -> None:
     import librosa
 
     view = gtzan["zarr"].views[0]
@@ -100,7 +99,7 @@ def test_esc10_as_the_readme_says(shared_data: Path, tmp_path: Path) -> None:
 def test_fsdd_short_clips_are_listed_or_padded(shared_data: Path, tmp_path: Path) -> None:
     spec = audiospec.MelSpec(sample_rate=8000, n_fft=512, hop_length=128, n_mels=40, fmax=4000)
     chunkings = [audiospec.Chunking(seconds=1), audiospec.Chunking(seconds=1, min_fill=0)]
-    report = pipeline.run(
+    report = run(
         "fsdd",
         data=shared_data / "fsdd",
         views=[(spec, chunking) for chunking in chunkings],

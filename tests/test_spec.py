@@ -17,9 +17,11 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from audiospec.digests import digest
 from audiospec.errors import RegistryError, SpecError
 from audiospec.features.base import frontend
-from audiospec.spec import FeatureSpec, MelSpec, digest, spec_class
+from audiospec.specs.base import FeatureSpec, spec_class
+from audiospec.specs.mel import MelSpec
 
 #: A value for each parameter that is not its default, and works with the other defaults.
 OTHERS: dict[str, Any] = {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiospec.errors import SplitError
-from audiospec.split import Split, split
+from audiospec.zoo.splits import Split, split
 
 
 @dataclass

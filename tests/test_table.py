@@ -15,11 +15,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import audiospec
-from audiospec import pipeline
 from audiospec.errors import DatasetError, SpecError, StoreError
-from audiospec.spec import TableSpec, TabularSpec
-from audiospec.stores.base import VIEW_COLUMNS, FeatureStore, NewView, ShardSource, Tracks, View, open_store
-from audiospec.table import export_table, find_view, import_table, read_table
+from audiospec.find import find_view
+from audiospec.pipeline.featurize import run
+from audiospec.pipeline.repair import repair
+from audiospec.specs.table import TableSpec
+from audiospec.specs.tabular import TabularSpec
+from audiospec.stores.base import FeatureStore, open_store
+from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.schema import VIEW_COLUMNS
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.view import View
+from audiospec.tables.exporting import export_table
+from audiospec.tables.importing import import_table
+from audiospec.tables.reading import read_table
 
 PUBLISHED = TabularSpec().columns
 HEADER = ["filename", "length", *PUBLISHED, "label"]
@@ -175,7 +184,7 @@ def test_a_store_of_another_dataset_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_being_written_to_is_busy(tmp_path: Path) -> None:
-    from audiospec.staging import locked
+    from audiospec.stores.layout.lock import locked
 
     with locked(tmp_path / "a.zarr"), pytest.raises(StoreError, match="another run"):
         import_table(write(tmp_path / "a.csv", WHOLE), tmp_path / "a.zarr")
@@ -191,7 +200,7 @@ def test_a_damaged_table_is_mended_by_importing_it_again(tmp_path: Path) -> None
     view = open_store(store).view()
     assert view.damaged().tolist() == [0]
     with pytest.raises(StoreError, match=r"cannot repair: view table-30s-\w+ .* import the table again"):
-        pipeline.repair(view.store, {view.name: [0]}, workers=0)
+        repair(view.store, {view.name: [0]}, workers=0)
     view = import_table(table, store)
     assert view.damaged().tolist() == []
     assert np.array_equal(view.read(), floats(WHOLE))
@@ -520,8 +529,10 @@ def make(
     path: Path, spec: audiospec.FeatureSpec, records: list[dict[str, object]], starts: list[float]
 ) -> View:
     """A view of one row a record, as a frontend would have made it."""
-    from audiospec.stores._files import checksum
-    from audiospec.stores.base import ROW_DTYPE, ViewInfo, store_attributes, store_class
+    from audiospec.digests import checksum
+    from audiospec.stores.base import store_class
+    from audiospec.stores.layout.info import ViewInfo
+    from audiospec.stores.layout.schema import ROW_DTYPE, store_attributes
 
     info = ViewInfo(spec=spec, chunking=audiospec.Chunking(seconds=3), shard_rows=4, made={})
     values = np.random.default_rng(0).normal(size=(len(starts), *info.row_shape)).astype(spec.dtype)
@@ -658,7 +669,7 @@ def genres(tmp_path: Path) -> Path:
 
 
 def featurize(genres: Path, store: Path) -> View:
-    report = pipeline.run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
+    report = run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
     assert report.problems == {}
     return report.views[0]
 
@@ -688,10 +699,10 @@ def test_audio_after_tables(tmp_path: Path, genres: Path, suffix: str) -> None:
         assert view.stale() == []
         assert view.skipped()["metal.00009"] == "not in the table"
     # A second run finds nothing to do, and a third after the audio has gone marks just what was audio.
-    report = pipeline.run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
+    report = run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
     assert report.planned[0].missing_shards == 0
     (genres / "blues" / "blues.00000.wav").unlink()
-    report = pipeline.run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
+    report = run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
     assert list(report.problems) == ["blues.00000"]
     assert "removed" in report.problems["blues.00000"]
     for name in names:
@@ -716,12 +727,12 @@ def test_tables_after_audio(tmp_path: Path, genres: Path, suffix: str) -> None:
         mel.store.store_attributes(),
     ) == before
     assert list(view.store.tracks.records())[:3] == tracks
-    report = pipeline.run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
+    report = run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
     assert report.planned[0].missing_shards == 0
     assert report.problems == {}
     # What is damaged beside a table is repaired; tracks without audio are left alone.
     records = list(view.store.tracks.records())
-    pipeline.repair(open_store(store), {mel.name: [0, 1]}, workers=0)
+    repair(open_store(store), {mel.name: [0, 1]}, workers=0)
     assert list(open_store(store).tracks.records()) == records
     assert open_store(store).view(mel.name).read().tobytes() == before[1]
 
@@ -731,13 +742,13 @@ def test_tracks_without_audio_are_not_blamed_for_an_empty_view(tmp_path: Path, g
     import_table(write(tmp_path / "a.csv", [row("blues.00099.wav"), *WHOLE]), store)
     long = audiospec.Chunking(seconds=100)
     with pytest.raises(DatasetError, match=r"none of the 3 tracks gives .*, such as \w+.\d+ \(too short"):
-        pipeline.run("gtzan", data=genres, views=[(SPEC, long)], store=store, workers=0)
+        run("gtzan", data=genres, views=[(SPEC, long)], store=store, workers=0)
 
 
 def test_nothing_computes_a_table(tmp_path: Path, genres: Path) -> None:
     spec = TableSpec(columns=("a",), sha256="0")
     with pytest.raises(audiospec.AudiospecError) as caught:
-        pipeline.run("gtzan", data=genres, views=[(spec, CHUNK)], store=tmp_path / "x.zarr", workers=0)
+        run("gtzan", data=genres, views=[(spec, CHUNK)], store=tmp_path / "x.zarr", workers=0)
     assert "\n" not in str(caught.value)
 
 

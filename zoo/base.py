@@ -21,8 +21,8 @@ from audiospec.fields import Fields
 from audiospec.registry import Registry
 
 if TYPE_CHECKING:
-    from audiospec.spec import FeatureSpec
-    from audiospec.stores.base import View
+    from audiospec.specs.base import FeatureSpec
+    from audiospec.stores.layout.view import View
 
 Input = Literal["tabular", "spectrogram"]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from audiospec.digests import digest
 from audiospec.errors import ModelError, RunError
-from audiospec.split import split
-from audiospec.stores.base import FeatureStore, View, open_store
-from audiospec.zoo.base import Rows
-from audiospec.zoo.runs import Run
-from audiospec.zoo.scores import Scores
-from audiospec.zoo.training import content_digest, evaluate_rows
+from audiospec.stores.base import FeatureStore, open_store
+from audiospec.stores.layout.view import View
+from audiospec.zoo.base import Model, Rows
+from audiospec.zoo.runs.run import Run
+from audiospec.zoo.scores import Scores, score
+from audiospec.zoo.splits import SIDES, Split, split
 
 
 def evaluate(run: Run, store: FeatureStore | None = None) -> Scores:
@@ -73,3 +76,26 @@ def _matching(run: Run, store: FeatureStore) -> View:
         f"make one with `audiospec featurize --features {spec.feature} --chunk {chunking.seconds:g}` and "
         "the same parameters"
     )
+
+
+#: Bytes of rows that are in memory at a time while they are scored.
+BATCH = 256 << 20
+
+
+def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Scores:
+    """Score a model on rows, some of which are in memory at a time."""
+    import numpy as np
+
+    parts = []
+    step = max(1, BATCH // (4 * math.prod(rows.view.info.row_shape)))
+    for first in range(0, len(rows), step):
+        part = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
+        parts.append(model.predict_proba(part))
+    return score(np.concatenate(parts), rows.targets, rows.tracks, rows.classes, seed=seed)
+
+
+def content_digest(view: View, made: Split) -> str:
+    """SHA-256 of the checksums of a split's rows, in whatever order a store has them."""
+    numbers = [getattr(made, side) for side in SIDES]
+    sums = sorted(int(value) for part in numbers for value in view.rows["checksum"][part])
+    return digest(sums)

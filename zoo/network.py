@@ -5,10 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,69 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
-from audiospec.zoo.base import CHECKPOINT, Layer, Model, ModelSettings, Progress, Rows
+from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows
+from audiospec.zoo.fitting.settings import NetworkSettings
 
 FILE = "model.safetensors"
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkSettings(ModelSettings):
-    """How a network is trained.
-
-    Parameters
-    ----------
-    epochs : int
-        The most; at least 1.
-    patience : int
-        Epochs without a lower validation loss after which training stops; the best epoch is kept.
-    batch : int
-        Rows in a step, of all devices together.
-    learning_rate : float
-        Of Adam; above 0.
-    class_weights : bool
-        Whether a class counts the more in the loss the fewer rows it has.
-    mask_mel, mask_time : float
-        Largest share of a row's mel bins, and of its frames, that SpecAugment hides while it learns, 0 to 1.
-    mixup : float
-        Alpha of the Beta distribution by which rows are mixed while it learns; 0 for none, 0.2 is usual.
-    device : "auto", "cpu" or "cuda"
-        ``"auto"`` takes a GPU if there is one, else the CPU. A GPU trains in bfloat16.
-    devices : int
-        Processes that share each step, each with a GPU of its own, or with its part of the CPU.
-    tensorboard : bool
-        Whether to write the history for TensorBoard, too.
-    """
-
-    epochs: int = 100
-    patience: int = 10
-    batch: int = 16
-    learning_rate: float = 1e-3
-    class_weights: bool = False
-    mask_mel: float = 0.0
-    mask_time: float = 0.0
-    mixup: float = 0.0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int = 1
-    tensorboard: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, fine, expected in (
-            ("epochs", self.epochs >= 1, "at least 1"),
-            ("patience", self.patience >= 1, "at least 1"),
-            ("batch", self.batch >= 1, "at least 1"),
-            ("learning_rate", self.learning_rate > 0, "above 0"),
-            ("mask_mel", 0 <= self.mask_mel <= 1, "from 0 to 1"),
-            ("mask_time", 0 <= self.mask_time <= 1, "from 0 to 1"),
-            ("mixup", self.mixup == 0 or self.mixup >= 0.001, "0, or at least 0.001"),
-            ("devices", self.devices >= 1, "at least 1"),
-        ):
-            if not fine:
-                raise ModelError(f"parameter {name} must be {expected}; got {getattr(self, name)!r}")
-
-    def cuda(self) -> bool:
-        """Whether to use a GPU."""
-        return self.device != "cpu" and torch.cuda.is_available()
 
 
 class NetworkModel(Model):
@@ -114,7 +53,7 @@ class NetworkModel(Model):
                 "there are no validation rows to stop by: give them a share, such as 0.8, 0.1, 0.1 (--shares)"
             )
         self._check_devices()
-        from audiospec.zoo.network_training import train_network
+        from audiospec.zoo.fitting.loop import train_network
 
         with ExitStack() as stack:
             stack.enter_context(_as_usual())

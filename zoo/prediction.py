@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.audio import fit, load
+from audiospec.audio.recording import load
+from audiospec.audio.waves import pad_or_trim
 from audiospec.errors import AudioError, ModelError, RunError
-from audiospec.spec import FeatureSpec, TableSpec
+from audiospec.specs.base import FeatureSpec
+from audiospec.specs.table import TableSpec
 from audiospec.zoo.base import Model
-from audiospec.zoo.runs import Run
+from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores import Score, score, track_log_probabilities
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
     """
     import torch
 
-    from audiospec.features.base import keep, one_thread
+    from audiospec.features.base import one_thread, store_row
 
     spec, chunking = run.spec, run.chunking
     wave = load(file, spec.sample_rate)
@@ -143,8 +145,8 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
     with one_thread(), torch.inference_mode():
         for row, (start, samples) in zip(rows, chunks, strict=True):
             part = wave[start : start + samples]
-            part = fit(part, length) if spec.pads else part
-            keep(spec, module(torch.from_numpy(part.copy()).to(device)).cpu(), row)
+            part = pad_or_trim(part, length) if spec.pads else part
+            store_row(spec, module(torch.from_numpy(part.copy()).to(device)).cpu(), row)
     return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows)
 
 

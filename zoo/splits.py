@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.digests import digest
 from audiospec.errors import SplitError, nearest
-from audiospec.spec import digest
 
 if TYPE_CHECKING:
-    from audiospec.stores.base import View
+    from audiospec.stores.layout.view import View
 
 STRATEGIES = ("track", "group", "fold-K", "filtered", "random")
 
@@ -65,7 +65,7 @@ class Split:
     @property
     def name(self) -> str:
         """The strategy, as it is to be shown."""
-        return shown_strategy(self.strategy)
+        return displayed_strategy(self.strategy)
 
     @cached_property
     def digest(self) -> str:
@@ -80,7 +80,7 @@ def is_leaky(strategy: str) -> bool:
     return strategy == "random"
 
 
-def shown_strategy(strategy: str) -> str:
+def displayed_strategy(strategy: str) -> str:
     """A strategy as it is to be shown: nothing leaky goes without the word."""
     return f"{strategy} (leaky)" if is_leaky(strategy) else strategy
 

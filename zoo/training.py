@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import itertools
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -13,28 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.errors import ModelError, RunError
+from audiospec.find import choices, matching
 from audiospec.machine import versions
-from audiospec.spec import digest
-from audiospec.split import SIDES, Split, split
-from audiospec.stores.base import FeatureStore, View, choices, matching, open_store
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.view import View
 from audiospec.zoo.base import INPUTS, Model, Progress, Rows, input_of, models
-from audiospec.zoo.runs import (
-    RUN,
-    Run,
-    RunInfo,
-    is_stopped,
-    stopped_otherwise,
-    training_folder,
-    write_history,
-    write_run,
-)
-from audiospec.zoo.scores import Scores, score
+from audiospec.zoo.evaluation import content_digest, evaluate_rows
+from audiospec.zoo.runs.info import RUN, RunInfo
+from audiospec.zoo.runs.run import Run
+from audiospec.zoo.runs.training_folder import is_stopped, stopped_otherwise, training_folder
+from audiospec.zoo.runs.write import write_history, write_run
+from audiospec.zoo.splits import SIDES, Split, split
 
 #: Packages whose versions bear on what a run is.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
-
-#: Bytes of rows that are in memory at a time while they are scored.
-BATCH = 256 << 20
 
 
 def train(
@@ -158,25 +149,6 @@ def run_name(model: str, view: View, strategy: str, seed: int) -> str:
     return re.sub(r"[^\w.-]+", "-", f"{model}-{view.name}-{strategy}-{seed}")
 
 
-def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Scores:
-    """Score a model on rows, some of which are in memory at a time."""
-    import numpy as np
-
-    parts = []
-    step = max(1, BATCH // (4 * math.prod(rows.view.info.row_shape)))
-    for first in range(0, len(rows), step):
-        part = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
-        parts.append(model.predict_proba(part))
-    return score(np.concatenate(parts), rows.targets, rows.tracks, rows.classes, seed=seed)
-
-
-def content_digest(view: View, made: Split) -> str:
-    """SHA-256 of the checksums of a split's rows, in whatever order a store has them."""
-    numbers = [getattr(made, side) for side in SIDES]
-    sums = sorted(int(value) for part in numbers for value in view.rows["checksum"][part])
-    return digest(sums)
-
-
 def find_view(model: str, store: FeatureStore, chunk: float | None = None, name: str | None = None) -> View:
     """The one view of a store that a model can read.
 
@@ -210,24 +182,6 @@ def find_view(model: str, store: FeatureStore, chunk: float | None = None, name:
     raise ModelError(
         f"{store.path} has {how} that {model} can read as asked for (it reads {cls.input}): {hint}"
     )
-
-
-def find_store(folder: Path) -> FeatureStore:
-    """The one store in a folder.
-
-    Raises
-    ------
-    ModelError
-        None, or several; says which flag chooses.
-    """
-    try:
-        stores = sorted(path for path in folder.iterdir() if path.suffix in (".zarr", ".h5", ".hdf5"))
-    except OSError as error:
-        raise ModelError(f"cannot look for a store in {folder}: {error.strerror}") from error
-    if len(stores) != 1:
-        there = f" (there are {', '.join(path.name for path in stores)})" if stores else ""
-        raise ModelError(f"expected one store in {folder}{there}: choose one with --store")
-    return open_store(stores[0])
 
 
 def _place(runs: Path, name: str, said: Mapping[str, Any], resume: bool) -> Path:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import ClassVar
 
+from audiospec.datasets.download.remote import Progress, Remote
 from audiospec.errors import DatasetError
+from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
 from audiospec.registry import Registry
+from audiospec.text import printable
 
 AUDIO_SUFFIXES = frozenset(
     f".{suffix}"
@@ -31,36 +32,6 @@ AUDIO_SUFFIXES = frozenset(
     )
 )
 """Suffixes, in lower case, of the files that count as audio."""
-
-Progress = Callable[[int, int | None], None]
-"""What is told of a download as it goes: bytes so far, and bytes in all or None if not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """One place to download a dataset's archive from.
-
-    Attributes
-    ----------
-    url : str
-        Address of a ``.tar.gz`` or ``.zip`` file.
-    sha256 : str or None
-        Its digest, if one is known. The unpacked content is checked in any case.
-    bytes : int or None
-        Its size, if it is known.
-    file : str
-        Name under which a mirror or a person keeps it; the last part of the URL if left empty.
-    """
-
-    url: str
-    sha256: str | None = None
-    bytes: int | None = None
-    file: str = ""
-
-    @property
-    def archive(self) -> str:
-        """Name of the archive file."""
-        return self.file or self.url.rpartition("/")[2]
 
 
 class Dataset(ABC):
@@ -161,7 +132,7 @@ class Dataset(ABC):
         files = files_under(root)
         audio = [file for file in files if suffix(file) in AUDIO_SUFFIXES]
         if not audio:
-            there = f"{len(files)} other file(s) such as {shown(files[0])!r}" if files else "no file"
+            there = f"{len(files)} other file(s) such as {printable(files[0])!r}" if files else "no file"
             raise DatasetError(
                 f"dataset {self.name!r} expects {self.layout} under {root}: found no audio, {there}"
             )
@@ -217,9 +188,12 @@ class PublishedDataset(Dataset):
         """
         folder = self.folder()
         if not filled(folder):
-            from audiospec.datasets._fetch import fetch
+            from audiospec.datasets.download.fetch import fetch
 
-            fetch(self, folder, progress)
+            def check(unpacked: Path) -> list[str]:
+                return self.validate(self.scan(unpacked))
+
+            fetch(self.name, self.remotes, check, folder, progress)
         return folder
 
     def scan(self, root: Path) -> Manifest:
@@ -240,7 +214,7 @@ class PublishedDataset(Dataset):
         if foreign:
             raise DatasetError(
                 f"dataset {self.name!r} expects {self.layout} under {root}: {len(foreign)} audio "
-                f"file(s) have other names, such as {shown(foreign[0])!r}; take them out, or use "
+                f"file(s) have other names, such as {printable(foreign[0])!r}; take them out, or use "
                 "the dataset 'folder'"
             )
         return self.ordered(root, tracks)
@@ -280,7 +254,9 @@ def files_under(root: Path) -> list[str]:
             with os.scandir(root / folder) as entries:
                 listing = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            raise DatasetError(f"cannot read folder {shown(str(root / folder))}: {error.strerror}") from error
+            raise DatasetError(
+                f"cannot read folder {printable(str(root / folder))}: {error.strerror}"
+            ) from error
         for entry in listing:
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
@@ -296,23 +272,6 @@ def files_under(root: Path) -> list[str]:
     return sorted(found)
 
 
-def filled(folder: Path) -> bool:
-    """Whether a folder is there with anything in it.
-
-    Raises
-    ------
-    DatasetError
-        It is there and cannot be read.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            return any(True for _ in entries)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise DatasetError(f"cannot read folder {folder}: {error.strerror}") from error
-
-
 def not_found(path: Path) -> str:
     """Why a path is not what it should be: of the other kind, or not there; then what is near."""
     if os.path.isdir(path):
@@ -326,22 +285,6 @@ def not_found(path: Path) -> str:
 def suffix(path: str) -> str:
     """Suffix of a path in lower case, such as ``".wav"``."""
     return PurePosixPath(path).suffix.lower()
-
-
-def shown(text: str) -> str:
-    """Text from a file name as printable, valid UTF-8.
-
-    Bytes that are no UTF-8 (surrogates, to Python), control characters and line separators are
-    escaped with a backslash; all else stays.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
-        else char
-        for char in text
-    )
 
 
 datasets: Registry[type[Dataset]] = Registry("dataset", "audiospec.datasets", "audiospec.datasets")

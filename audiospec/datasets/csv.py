@@ -7,9 +7,10 @@ import io
 import os
 from pathlib import Path
 
-from audiospec.datasets.base import Dataset, datasets, not_found, shown
+from audiospec.datasets.base import Dataset, datasets, not_found
 from audiospec.errors import DatasetError, nearest
 from audiospec.manifest import Manifest, Track
+from audiospec.text import printable
 
 NEEDED = ("path", "label")
 OPTIONAL = ("id", "group", "fold")
@@ -62,11 +63,11 @@ class Csv(Dataset):
             Path(root),
             (
                 Track(
-                    id=shown(row["id"]),
+                    id=printable(row["id"]),
                     path=Path(os.path.relpath(file, root)).as_posix(),
-                    label=shown(row["label"]),
-                    group=shown(row["group"]),
-                    fold=shown(row["fold"]),
+                    label=printable(row["label"]),
+                    group=printable(row["group"]),
+                    fold=printable(row["fold"]),
                 )
                 for (_, row), file in zip(rows, files, strict=True)
             ),
@@ -85,7 +86,7 @@ class Csv(Dataset):
             if name not in columns:
                 raise DatasetError(
                     f"{self.data} has no column {name!r}{nearest(name, columns)} "
-                    f"(row 1 has: {', '.join(map(shown, columns)) or 'nothing'})"
+                    f"(row 1 has: {', '.join(map(printable, columns)) or 'nothing'})"
                 )
         for name in (*NEEDED, *OPTIONAL):
             if columns.count(name) > 1:
@@ -116,14 +117,14 @@ class Csv(Dataset):
             for (number, row), value in zip(rows, values, strict=True):
                 if first.setdefault(value, number) != number:
                     raise DatasetError(
-                        f"{self.data}, row {number}, column {column!r}: {shown(row[column])!r} is "
+                        f"{self.data}, row {number}, column {column!r}: {printable(row[column])!r} is "
                         f"in row {first[value]} already"
                     )
         if not any(map(os.path.isfile, files)):
             number, row = rows[0]
             raise DatasetError(
                 f"{self.data}: none of its {len(files)} files exists; row {number}, column 'path' "
-                f"is {shown(row['path'])!r}, which would be {shown(files[0])}"
+                f"is {printable(row['path'])!r}, which would be {printable(files[0])}"
             )
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiospec.datasets.base import Dataset, data_folder, datasets, filled, not_found
+from audiospec.datasets.base import Dataset, data_folder, datasets, not_found
 from audiospec.errors import DatasetError
+from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
 
 RATE = 22050

@@ -6,7 +6,8 @@ import re
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from audiospec.datasets.base import PublishedDataset, Remote, datasets
+from audiospec.datasets.base import PublishedDataset, datasets
+from audiospec.datasets.download.remote import Remote
 from audiospec.manifest import Track
 
 # Class → its number in ESC-50, which holds ESC-10 as a part.

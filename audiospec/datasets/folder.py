@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from audiospec.datasets.base import Dataset, datasets, shown
+from audiospec.datasets.base import Dataset, datasets
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
+from audiospec.text import printable
 
 
 @datasets.register
@@ -36,13 +37,13 @@ class Folder(Dataset):
         if loose and (len(loose) < len(paths) or not own):
             raise DatasetError(
                 f"dataset 'folder' takes labels from the folders that files lie in: {len(loose)} "
-                f"file(s) lie right in {self.data}, such as {shown(str(loose[0]))!r}; move each "
+                f"file(s) lie right in {self.data}, such as {printable(str(loose[0]))!r}; move each "
                 "into a folder of its class"
             )
         return self.ordered(
             self.data,
             (
-                Track(id=shown(str(path)), path=str(path), label=shown(path.parent.name or own))
+                Track(id=printable(str(path)), path=str(path), label=printable(path.parent.name or own))
                 for path in paths
             ),
         )

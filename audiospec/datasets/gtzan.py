@@ -10,7 +10,8 @@ import re
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from audiospec.datasets.base import PublishedDataset, Remote, datasets
+from audiospec.datasets.base import PublishedDataset, datasets
+from audiospec.datasets.download.remote import Remote
 from audiospec.manifest import Track
 
 GENRES = (

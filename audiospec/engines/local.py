@@ -74,7 +74,7 @@ class LocalEngine:
                 worker, event = events.get()
                 if event is None:
                     if worker.deaths:
-                        raise EngineError(worker.obituary())
+                        raise EngineError(worker.death_message())
                     assert worker.task is not None
                     workers.remove(worker)
                     worker.stop()
@@ -132,7 +132,7 @@ class _Worker:
             with suppress(BrokenPipeError):
                 stream.close()
 
-    def obituary(self) -> str:
+    def death_message(self) -> str:
         """One line on how the process died, and over what."""
         code = self._process.wait()
         self._stderr.seek(0)

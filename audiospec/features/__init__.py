@@ -1,5 +1,5 @@
 """Features: one module each, holding the frontend that computes it. `features` is their registry."""
 
-from audiospec.spec import features
+from audiospec.specs.base import features
 
 __all__ = ["features"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import SpecError, nearest
-from audiospec.spec import FeatureSpec, features
+from audiospec.specs.base import FeatureSpec, features
 
 
 class Frontend(nn.Module):
@@ -146,7 +146,7 @@ def frontend(
     >>> mel(torch.zeros(4, 22050)).shape
     torch.Size([4, 128, 87])
     """
-    made = features[spec.feature](spec, backend=backend)
+    made: Frontend = features[spec.feature](spec, backend=backend)
     try:
         return made.to(device)
     except (RuntimeError, AssertionError) as error:  # torch's words for: no such device here
@@ -154,7 +154,7 @@ def frontend(
         raise SpecError(f"device {str(device)!r} is not to be had here: {reason}") from error
 
 
-def keep(spec: FeatureSpec, feature: Tensor, row: NDArray[Any]) -> None:
+def store_row(spec: FeatureSpec, feature: Tensor, row: NDArray[Any]) -> None:
     """Put a row as a frontend gives it into `row`, of the spec's dtype, as a store keeps it.
 
     Raises

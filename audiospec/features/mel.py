@@ -25,7 +25,8 @@ from torch.nn.functional import pad
 
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
-from audiospec.spec import FeatureSpec, MelSpec, features
+from audiospec.specs.base import FeatureSpec, features
+from audiospec.specs.mel import MelSpec
 
 # nnAudio prints a citation reminder on import; the citation stands above and in the README.
 os.environ.setdefault("NNAUDIO_DISABLE_CITATION_REMINDER", "1")
@@ -66,7 +67,7 @@ class MelFrontend(Frontend):
     def _fuse(self) -> None:
         if find_spec("triton") is None:
             raise SpecError("backend 'fused' needs Triton, which torch for CUDA brings on Linux")
-        from audiospec.features._fused import FusedMel
+        from audiospec.features.kernels.fused import FusedMel
 
         # From the spec alone, whatever this module was cast to in between.
         window = torch.hann_window(self.spec.n_fft, periodic=True, dtype=torch.float64)
@@ -81,7 +82,7 @@ class MelFrontend(Frontend):
                 "leave it out of the cast (waves may be of any floating type)"
             )
         if self.fused is not None:
-            from audiospec.features._fused import require_device
+            from audiospec.features.kernels.fused import require_device
 
             require_device(waves)
         waves = waves.to(self.mel.dtype)

@@ -11,27 +11,24 @@ other, which is named after its shard and removed once that is there.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import StoreBusyError, StoreError
-from audiospec.stores._files import checksum, map_shard, packs, write_bytes, write_shard
-from audiospec.stores._packed import PackedShard
-from audiospec.stores.base import work_folder
+from audiospec.digests import checksum
+from audiospec.errors import StoreError
+from audiospec.files import write_bytes
+from audiospec.stores.shards.format import is_compressed, map_shard, write_shard
+from audiospec.stores.shards.packed import PackedShard
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class DecodeResult:
     """What decoding a track to its end has told.
 
     Attributes
@@ -59,7 +56,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StagedRow:
     """One row of a staged shard: what it holds, and the checksum of its bytes.
 
     `samples` is 0 if the track gave no audio for it; such a row is never put into a view.
@@ -90,8 +87,8 @@ class Commit:
     from float64.
     """
 
-    rows: list[Row]
-    facts: list[Fact]
+    rows: list[StagedRow]
+    facts: list[DecodeResult]
     capacity: int
     backend: str
     parity: float
@@ -99,8 +96,8 @@ class Commit:
     def to_json(self) -> str:
         """The commit as the text of its file."""
         values = {name: getattr(self, name) for name in _names(Commit)}
-        values["rows"] = _listed(Row, self.rows)
-        values["facts"] = _listed(Fact, self.facts)
+        values["rows"] = _listed(StagedRow, self.rows)
+        values["facts"] = _listed(DecodeResult, self.facts)
         return json.dumps(values)
 
     @classmethod
@@ -108,8 +105,8 @@ class Commit:
         """What `to_json` wrote."""
         value = json.loads(text)
         return cls(
-            [Row(**row) for row in value["rows"]],
-            [Fact(**fact) for fact in value["facts"]],
+            [StagedRow(**row) for row in value["rows"]],
+            [DecodeResult(**fact) for fact in value["facts"]],
             int(value["capacity"]),
             str(value["backend"]),
             float(value["parity"]),
@@ -164,7 +161,7 @@ class Staging:
             if commit is not None:
                 yield file.stem, commit
 
-    def sift(self, row: np.dtype[Any]) -> None:
+    def drop_corrupt(self, row: np.dtype[Any]) -> None:
         """Forget the shards whose bytes are not what their commits say: those that a loss of power spoilt.
 
         Parameters
@@ -184,7 +181,7 @@ class Staging:
     def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any] | PackedShard:
         """A shard's rows, mapped into memory unless compressed; see `map_shard` for what may follow them."""
         file = self.shard(digest)
-        return PackedShard(file, row, capacity) if packs(row) else map_shard(file, row, capacity)
+        return PackedShard(file, row, capacity) if is_compressed(row) else map_shard(file, row, capacity)
 
     def remove(self, digest: str) -> None:
         """Remove a shard, its commit first."""
@@ -195,62 +192,3 @@ class Staging:
         """Remove all shards."""
         if self.folder.exists():
             shutil.rmtree(self.folder)
-
-
-@contextmanager
-def locked(store: Path) -> Iterator[Path]:
-    """Hold the lock of the store at `store`; gives its work folder.
-
-    The system frees the lock when the process ends, however it ends.
-
-    Raises
-    ------
-    StoreBusyError
-        Another process holds it.
-    StoreError
-        The folder cannot be written to.
-    """
-    work = work_folder(store)
-    lock = _acquire(store, work)
-    try:
-        (work / "holder").write_text(f" (process {os.getpid()})")
-        yield work
-    finally:
-        (work / "holder").unlink(missing_ok=True)
-        if not any(child.name != "lock" for child in work.iterdir()):
-            # Gone while the lock is held: who waits for it finds the file unlinked and tries again.
-            shutil.rmtree(work, ignore_errors=True)
-        lock.release()
-
-
-def _acquire(store: Path, work: Path) -> filelock.BaseFileLock:
-    """Make the work folder, and take the lock in it."""
-    for attempt in range(50):
-        try:
-            store.parent.mkdir(parents=True, exist_ok=True)
-            work.mkdir(exist_ok=True)
-            lock = filelock.FileLock(work / "lock", timeout=0)
-            lock.acquire()
-            return lock
-        except filelock.Timeout:
-            break
-        except OSError as error:
-            # The run before this one may be removing the folder at this very moment.
-            if isinstance(error, FileNotFoundError | FileExistsError) and attempt < 49:
-                time.sleep(0.01)
-                continue
-            raise StoreError(
-                f"cannot write beside {store}: {error.strerror}; choose a --store in a folder that can be "
-                "written to"
-            ) from error
-    holder = _read(work / "holder")
-    raise StoreBusyError(
-        f"another run{holder} is writing to {store}: wait until it ends, or choose another --store"
-    )
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text()
-    except OSError:
-        return ""

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
-from audiospec.datasets.base import shown
 from audiospec.errors import AudiospecError, DiskFullError
-from audiospec.stores._files import writing
+from audiospec.files import atomic_write
+from audiospec.text import printable
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1d2126; --quiet: #59616d; --line: #d5dae1;
@@ -120,7 +120,7 @@ def save(content: str, path: Path | str, refused: type[AudiospecError], option: 
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(content, encoding="utf-8", newline="\n")
     except DiskFullError:
         raise
@@ -147,7 +147,7 @@ def text(value: object, most: int | None = 60) -> str:
 
 def attribute(value: object) -> str:
     """Somebody's own text, as the value of an attribute in quotes."""
-    return escape(shown(str(value)))
+    return escape(printable(str(value)))
 
 
 def facts(pairs: Mapping[str, object]) -> str:

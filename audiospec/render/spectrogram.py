@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from audiospec.datasets.base import shown
 from audiospec.errors import StoreError
-from audiospec.stores.base import View
+from audiospec.stores.layout.view import View
+from audiospec.text import printable
 
 #: Decibels below the loudest bin at which the colours end.
 RANGE = 80.0
@@ -83,7 +83,7 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
         any_axes.tick_params(colors=_QUIET, labelsize=9, length=3)
     axes.spines[:].set_visible(False)
     number = int(view.rows["track"][rows[0]])
-    track, label = (shown(str(view.store.tracks[column][number])) for column in ("id", "label"))
+    track, label = (printable(str(view.store.tracks[column][number])) for column in ("id", "label"))
     part = "" if chunk is None else f", chunk {chunk} of 0 to {len(rows) - 1}"
     # Names are somebody's own: a `$` in them is no formula.
     axes.set_title(_short(f"{track} · {label}"), loc="left", color=_TEXT, fontsize=12, parse_math=False)

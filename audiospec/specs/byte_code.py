@@ -17,7 +17,7 @@ LAST = 255
 
 
 @dataclass(frozen=True)
-class Code:
+class DecibelCode:
     """Decibels as bytes: value = offset + scale × byte, rounded to nearest.
 
     Attributes
@@ -32,7 +32,7 @@ class Code:
     offset: float
 
     @classmethod
-    def spanning(cls, low: float, high: float) -> Code:
+    def spanning(cls, low: float, high: float) -> DecibelCode:
         """The code whose bytes 0 and 255 are `low` and `high` dB; low < high."""
         return cls((high - low) / LAST, low)
 

@@ -1,5 +1,6 @@
 """Feature stores: one module a format. `stores` is their registry."""
 
-from audiospec.stores.base import FeatureStore, View, open_store, stores
+from audiospec.stores.base import FeatureStore, open_store, stores
+from audiospec.stores.layout.view import View
 
 __all__ = ["FeatureStore", "View", "open_store", "stores"]

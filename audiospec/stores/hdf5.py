@@ -19,23 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.stores._files import REPAIR, filling, packs, reading
-from audiospec.stores._rows import OpenFile, read_rows
-from audiospec.stores.base import (
-    ROW_DTYPE,
-    TRACK_COLUMNS,
-    FeatureStore,
-    NewView,
-    Rows,
-    Tracks,
-    View,
-    ViewInfo,
-    replaced,
-    row_table,
-    stores,
-)
+from audiospec.files import damage_errors, disk_full_errors
+from audiospec.stores.base import FeatureStore, stores
+from audiospec.stores.layout.contents import NewView
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, RowTable, replaced, row_table
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.view import View
+from audiospec.stores.shards.format import REPAIR, is_compressed
+from audiospec.stores.shards.rows import OpenFile, read_rows
 
-#: Of the rows that are compressed (`packs`). HDF5 itself has no better filter; see DECISIONS.md.
+#: Of the rows that are compressed (`is_compressed`). HDF5 itself has no better filter; see DECISIONS.md.
 GZIP_LEVEL = 1
 
 #: What JSON text begins with, and no other text among the attributes does.
@@ -51,19 +45,19 @@ class HDF5Store(FeatureStore):
     def _attributes(self) -> Mapping[str, Any]:
         if not self.path.is_file():
             return {}
-        with reading(self.path), self.path.open("rb"):
+        with damage_errors(self.path), self.path.open("rb"):
             if not h5py.is_hdf5(self.path):
                 return {}
-        with _open(self.path) as file, reading(self.path):
+        with _open(self.path) as file, damage_errors(self.path):
             return _read_attributes(file)
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        with _open(self.path) as file, reading(self.path):
+        with _open(self.path) as file, damage_errors(self.path):
             return {name: _read(file["tracks"], name) for name in TRACK_COLUMNS}
 
     def view_names(self) -> list[str]:
         """Names of the finished views, sorted."""
-        with _open(self.path) as file, reading(self.path):
+        with _open(self.path) as file, damage_errors(self.path):
             return sorted(file["views"])
 
     def _view(self, name: str) -> View:
@@ -83,7 +77,7 @@ class HDF5Store(FeatureStore):
         if path.exists():
             kept = [old for old in cls(path).views() if view is None or old.name != view.info.name]
         try:
-            with filling(path):
+            with disk_full_errors(path):
                 contents = [old.contents() for old in kept] + ([view] if view else [])
                 _create(_new(work), _size(tracks, contents))
                 with h5py.File(_new(work), "r+") as file:
@@ -112,7 +106,7 @@ class HDF5View(View):
     store: HDF5Store
 
     def __init__(self, store: HDF5Store, name: str) -> None:
-        with _open(store.path) as file, reading(store.path):
+        with _open(store.path) as file, damage_errors(store.path):
             group = file["views"][name]
             info = ViewInfo.from_attributes(_read_attributes(group), name)
             rows = _read_rows(group)
@@ -127,7 +121,7 @@ class HDF5View(View):
         # A handle that was opened before a fork is not usable after it.
         if self._opened is None or self._opened[0] != os.getpid():
             file = _open(self.store.path)
-            with reading(self.store.path):
+            with damage_errors(self.store.path):
                 # The file may have been replaced since the row table was read.
                 group = file["views"].get(self._group)
                 if group is None or _read_rows(group).tobytes() != self.rows.tobytes():
@@ -145,10 +139,10 @@ class HDF5View(View):
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         data, places = self._open()
         if places is not None:
-            with reading(self.store.path):
+            with damage_errors(self.store.path):
                 read_rows(places.of_rows(rows), out, places.file.fill)
             return
-        if packs(self.info.row_dtype) and _is_deflated(data):
+        if is_compressed(self.info.row_dtype) and _is_deflated(data):
             self._inflate(data, rows, out)
             return
         order = np.argsort(rows, kind="stable")
@@ -157,7 +151,7 @@ class HDF5View(View):
         target = out if in_order else np.empty_like(out)
         # One call reads one run of consecutive rows: h5py's own fancy indexing is many times slower.
         starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 2) != 1)
-        with reading(self.store.path):
+        with damage_errors(self.store.path):
             for first, last in zip(starts, [*starts[1:], len(ordered)], strict=True):
                 low = int(ordered[first])
                 data.read_direct(target, np.s_[low : low + last - first], np.s_[first:last])
@@ -172,7 +166,7 @@ class HDF5View(View):
         """
         size, zeros = self.info.row_bytes, (0,) * len(self.info.row_shape)
         for row, number in zip(out, rows.tolist(), strict=True):
-            with reading(self.store.path):
+            with damage_errors(self.store.path):
                 unfiltered, chunk = data.id.read_direct_chunk((number, *zeros))
             reason = "it is of another size"
             if not unfiltered:  # HDF5 keeps as it is what would be longer
@@ -189,7 +183,7 @@ class HDF5View(View):
 
     def bytes_on_disk(self) -> int:
         """Size of the view's numbers in bytes, as they are stored."""
-        with reading(self.store.path):
+        with damage_errors(self.store.path):
             return int(self._data().id.get_storage_size())
 
 
@@ -286,7 +280,7 @@ def _open(path: Path) -> h5py.File:
     With the lock that h5py takes by itself, as one process can open a file one way only; without it where
     that fails, for a file that has its name is never written to.
     """
-    with reading(path):
+    with damage_errors(path):
         try:
             return h5py.File(path, "r")
         except OSError:
@@ -303,8 +297,8 @@ def _write_view(views: h5py.Group, view: NewView) -> None:
         shape=(len(view.rows), *info.row_shape),
         chunks=(min(info.chunk_rows, len(view.rows)), *info.row_shape) if len(view.rows) else None,
         dtype=info.row_dtype.base,
-        fillvalue=0 if packs(info.row_dtype) else np.nan,
-        compression=GZIP_LEVEL if packs(info.row_dtype) and len(view.rows) else None,
+        fillvalue=0 if is_compressed(info.row_dtype) else np.nan,
+        compression=GZIP_LEVEL if is_compressed(info.row_dtype) and len(view.rows) else None,
     )
     data.attrs.update(info.data_attributes())
     for rows, source in view.shards():
@@ -329,7 +323,7 @@ def _write(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
     return group.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
 
 
-def _read_rows(group: h5py.Group) -> Rows:
+def _read_rows(group: h5py.Group) -> RowTable:
     """The row table of a view."""
     return row_table({name: _read(group, name) for name in ROW_DTYPE.names or ()})
 

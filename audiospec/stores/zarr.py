@@ -25,22 +25,17 @@ from zarr.codecs import ZstdCodec
 from zarr.storage import MemoryStore
 
 from audiospec.errors import StoreError
-from audiospec.stores._files import filling, open_shard, packs, reading, write_shard
-from audiospec.stores._packed import LEVEL, PackedShard
-from audiospec.stores._rows import OpenFile, read_rows
-from audiospec.stores.base import (
-    ROW_DTYPE,
-    TRACK_COLUMNS,
-    FeatureStore,
-    NewView,
-    ShardSource,
-    Tracks,
-    View,
-    ViewInfo,
-    replaced,
-    row_table,
-    stores,
-)
+from audiospec.files import damage_errors, disk_full_errors
+from audiospec.stores.base import FeatureStore, stores
+from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.view import View
+from audiospec.stores.shards.format import is_compressed, open_shard, write_shard
+from audiospec.stores.shards.frames import LEVEL
+from audiospec.stores.shards.packed import PackedShard
+from audiospec.stores.shards.rows import OpenFile, read_rows
 
 #: Shards of a view that are kept open, of the 1024 files that most systems let a process have open. To open
 #: one again takes 0.03 ms, as long as to read a row of 331 KB.
@@ -93,7 +88,7 @@ class ZarrStore(FeatureStore):
             _write(table, name, tracks[name], "track")
         views = root.create_group("views")
         try:
-            with filling(path):
+            with disk_full_errors(path):
                 if view is not None:
                     _write_view(views, view)
                     _write_shards(new / "views" / view.info.name / "data", view)
@@ -105,7 +100,7 @@ class ZarrStore(FeatureStore):
         except BaseException:
             cls.recover(path, work)
             raise
-        with filling(path):
+        with disk_full_errors(path):
             cls.recover(path, work)
 
     @classmethod
@@ -158,7 +153,7 @@ class ZarrView(View):
 
     def bytes_on_disk(self) -> int:
         """Size of the view's numbers in bytes, as they are stored."""
-        if not packs(self.info.row_dtype):
+        if not is_compressed(self.info.row_dtype):
             return super().bytes_on_disk()
         shards = (self.folder / "data" / "c").rglob("*")
         return sum(file.stat().st_size for file in shards if file.is_file())
@@ -182,7 +177,7 @@ class ZarrView(View):
         shard: OpenFile | PackedShard
         path, capacity = self.shard_file(number), self.info.shard_rows
         try:
-            if packs(self.info.row_dtype):
+            if is_compressed(self.info.row_dtype):
                 shard = PackedShard(path, self.info.row_dtype, capacity)
                 count = len(shard)
             else:
@@ -201,7 +196,7 @@ class ZarrView(View):
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         numbers, within = np.divmod(rows, self.info.shard_rows)
-        if packs(self.info.row_dtype):
+        if is_compressed(self.info.row_dtype):
             for row, number, place in zip(out, numbers.tolist(), within.tolist(), strict=True):
                 shard = self._shard(number)
                 assert isinstance(shard, PackedShard)
@@ -227,7 +222,7 @@ def _write_view(views: zarr.Group, view: NewView) -> None:
     """Write all of a view but its shards into the group `views`."""
     info = view.info
     group = views.create_group(info.name, attributes=info.to_attributes())
-    packed = packs(info.row_dtype)
+    packed = is_compressed(info.row_dtype)
     group.create_array(
         "data",
         shape=(len(view.rows), *info.row_shape),
@@ -274,7 +269,7 @@ def _consolidated(files: dict[str, Buffer], path: Path) -> dict[str, Buffer]:
                 buffer = cpu.Buffer.from_bytes(file.read_bytes())
                 whole[file.relative_to(path).as_posix()] = buffer
     store = MemoryStore(whole)
-    with reading(path), warnings.catch_warnings():
+    with damage_errors(path), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
         for name in files:
             if name.startswith("views/") and name.count("/") == 2 and name.endswith("/zarr.json"):
@@ -306,7 +301,7 @@ def _write(
 
 def _read(folder: Path) -> NDArray[Any]:
     """Read a one-dimensional array; text as an object array."""
-    with reading(folder):
+    with damage_errors(folder):
         array = zarr.open_array(folder, mode="r")
         if array.size and not (folder / "c" / "0").exists():
             raise FileNotFoundError("its only chunk is missing")  # zarr reads it as if it were empty
@@ -317,7 +312,7 @@ def _read(folder: Path) -> NDArray[Any]:
 def _read_attributes(folder: Path) -> Mapping[str, Any]:
     """Attributes of the Zarr group at `folder`; empty if there is none."""
     file = folder / "zarr.json"
-    with reading(file):
+    with damage_errors(file):
         try:
             text = file.read_bytes()
         except (FileNotFoundError, NotADirectoryError):

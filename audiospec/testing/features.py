@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
-from audiospec.spec import FeatureSpec, features, spec_class
+from audiospec.specs.base import FeatureSpec, features, spec_class
 
 
 class _ForeignSpec(FeatureSpec, feature="contract-of-another-feature"):
@@ -91,7 +91,8 @@ class FrontendContract:
     @pytest.fixture
     def frontend(self, spec: FeatureSpec, backend: str) -> Frontend:
         """Return the frontend of `spec` with one of its backends."""
-        return features[self.name](spec, backend=backend)
+        made: Frontend = features[self.name](spec, backend=backend)
+        return made
 
     @pytest.fixture
     def waves(self) -> Tensor:

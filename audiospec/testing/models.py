@@ -9,148 +9,22 @@ A model proves itself with one class::
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import multiprocessing
 import pickle
 import typing
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from audiospec.chunking import Chunking
 from audiospec.errors import ModelError
 from audiospec.features.base import one_thread
-from audiospec.spec import FeatureSpec, MelSpec, TableSpec
-from audiospec.stores.base import ROW_DTYPE, TRACK_COLUMNS, Tracks, View, ViewInfo
+from audiospec.testing.memory_view import SHAPES, MemoryView, spec_of
+from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
 from audiospec.zoo.base import INPUTS, Model, Rows, input_of, models
-
-#: Shapes of rows that a model has to take, where a contract says no others.
-SHAPES: Mapping[str, tuple[tuple[int, ...], ...]] = {
-    "tabular": ((1,), (2,), (57,)),
-    "spectrogram": ((64, 87), (24, 33)),
-}
-_RATE, _HOP = 22050, 256
-
-
-class _MemoryView(View):
-    """A view of rows in memory; it can be pickled, so loader workers can have it."""
-
-    def __init__(self, values: NDArray[np.float32], labels: Sequence[str]) -> None:
-        records: list[dict[str, Any]] = []
-        for number, label in enumerate(labels):
-            columns = {name: "" if kind is str else 0 for name, kind in TRACK_COLUMNS.items()}
-            records.append({**columns, "id": f"track {number:05d}", "label": label})
-        store: Any = SimpleNamespace(
-            tracks=Tracks.from_records(records), path=Path("contract"), dataset="contract"
-        )
-        rows = np.zeros(len(values), ROW_DTYPE)
-        rows["track"] = np.arange(len(values))
-        spec, seconds = _spec(values.shape[1:])
-        super().__init__(
-            store, ViewInfo(spec=spec, chunking=Chunking(seconds=seconds), shard_rows=max(1, len(rows))), rows
-        )
-        self.values = values.astype(self.info.row_dtype.base)
-
-    def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        out[:] = self.values[rows]
-
-
-def _spec(shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:
-    """A spec that has rows of that shape, and the seconds of its chunks."""
-    if len(shape) == 1:
-        return TableSpec(columns=tuple(f"column {i}" for i in range(shape[0]))), 1.0
-    bins, frames = shape
-    spec = MelSpec(sample_rate=_RATE, hop_length=_HOP, n_mels=bins, pad_mode="constant")
-    return spec, (frames - 1) * _HOP / _RATE
-
-
-class _Bomb:
-    """Tells if anybody unpickles it."""
-
-    went_off = False
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _go_off, ()
-
-
-def _go_off() -> None:
-    _Bomb.went_off = True
-
-
-class Foreign:
-    """A type that no file of a model may bring along."""
-
-    def __init__(self) -> None:
-        self.value = 1
-
-
-class _NoGlobals(pickle.Unpickler):
-    """Unpickles plain values; tells of all that a pickle would import."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Refuse."""
-        raise PermissionError(f"{module}.{name}")
-
-
-def is_pickle(content: bytes) -> bool:
-    """Whether `pickle.loads` would take those bytes, or import something because of them."""
-    try:
-        _NoGlobals(io.BytesIO(content)).load()
-    except PermissionError:
-        return True
-    except Exception:  # whatever a stream of nonsense brings about
-        return False
-    return True
-
-
-def pickles_in(folder: Path) -> list[str]:
-    """Names of files, also within zip archives and NumPy files, that hold a pickle."""
-    found = []
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        parts = {file.name: file.read_bytes()}
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                parts |= {f"{file.name}/{name}": archive.read(name) for name in archive.namelist()}
-        for name, content in parts.items():
-            if is_pickle(content) or name.endswith((".pkl", ".pickle", ".joblib")):
-                found.append(name)
-            elif content.startswith(b"\x93NUMPY"):
-                try:
-                    np.load(io.BytesIO(content), allow_pickle=False)
-                except ValueError:
-                    found.append(name)
-    return found
-
-
-@cache
-def _fresh_process() -> ProcessPoolExecutor:
-    """An interpreter that was started anew, and has trained nothing."""
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-
-
-def _loaded(
-    name: str,
-    settings: dict[str, Any],
-    classes: list[str],
-    folder: Path,
-    rows: NDArray[np.float32],
-) -> NDArray[np.float64]:
-    """Probabilities by what a folder holds."""
-    cls = models[name]
-    model = cls(cls.Settings.replace_in(settings), rows.shape[1:], classes)
-    model.load(folder)
-    with one_thread():
-        return model.predict_proba(rows)
-
 
 _TRAINED: dict[type[ModelContract], Model] = {}
 
@@ -241,7 +115,7 @@ class ModelContract:
 
     def rows(self, values: NDArray[np.float32], labels: Sequence[str]) -> Rows:
         """Return rows in memory, each of a track of its own, with those labels."""
-        view = _MemoryView(values, labels)
+        view = MemoryView(values, labels)
         return Rows(view, np.arange(len(view)), sorted(set(labels)))
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
@@ -288,7 +162,7 @@ class ModelContract:
         assert len(cls.shares) == 3
         assert sum(cls.shares) == pytest.approx(1)
         for shape in self.all_shapes():
-            assert input_of(_spec(shape)[0]) == cls.input
+            assert input_of(spec_of(shape)[0]) == cls.input
 
     def test_has_a_summary(self) -> None:
         """Its module, or its class if it is a plug-in's, begins with one line about it."""
@@ -361,7 +235,7 @@ class ModelContract:
     def test_rows_that_tell_nothing(self) -> None:
         """Numbers that never vary are no error."""
         train = self.task(2, per_class=6)
-        view = _MemoryView(np.ones_like(train.read()), train.view.labels.tolist())
+        view = MemoryView(np.ones_like(train.read()), train.view.labels.tolist())
         self.check(self.fitted(Rows(view, train.numbers, train.classes)), view.read().astype(np.float32))
 
     def test_probabilities_of_no_rows(self, trained: Model) -> None:
@@ -431,7 +305,9 @@ class ModelContract:
         assert np.array_equal(again.predict_proba(rows), expected)
         assert again.parameters == trained.parameters
         settings = dataclasses.asdict(trained.settings)
-        job = _fresh_process().submit(_loaded, self.name, settings, trained.classes, saved, rows)
+        job = in_fresh_process().submit(
+            load_in_fresh_process, self.name, settings, trained.classes, saved, rows
+        )
         assert np.array_equal(job.result(), expected)
 
     def test_what_is_saved_is_no_pickle(self, saved: Path) -> None:
@@ -443,10 +319,10 @@ class ModelContract:
     def test_refuses_a_pickle(self, trained: Model, saved: Path) -> None:
         """Without unpickling it."""
         for file in saved.iterdir():
-            file.write_bytes(pickle.dumps(_Bomb()))
+            file.write_bytes(pickle.dumps(PickleBomb()))
         assert pickles_in(saved)
         self.refused(saved, trained)
-        assert not _Bomb.went_off
+        assert not PickleBomb.went_off
 
     def test_refuses_foreign_types(self, trained: Model, saved: Path) -> None:
         """A file may bring along numbers, not types."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.spec import TabularSpec
+from audiospec.specs.tabular import TabularSpec
 
 
 def librosa_columns(wave: NDArray[np.float32], spec: TabularSpec) -> dict[str, float]:

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiospec.audio import load
-from audiospec.benchmarks._result import save
+from audiospec.audio.recording import load
+from audiospec.benchmarks.studies.result import save
 from audiospec.datasets.gtzan import Gtzan
 from audiospec.features.tabular import TabularFrontend
-from audiospec.spec import TabularSpec
+from audiospec.specs.tabular import TabularSpec
 
 RATE = 22050
 #: Table, and where the piece of a number begins; a piece's file is a sample shorter than three seconds.

@@ -20,12 +20,12 @@ from statistics import mean, pstdev
 from typing import Any
 
 import audiospec
-from audiospec.benchmarks._result import save
-from audiospec.chunking import Chunking
-from audiospec.split import shown_strategy
-from audiospec.stores.base import View
+from audiospec.audio.chunking import Chunking
+from audiospec.benchmarks.studies.result import save
+from audiospec.stores.layout.view import View
 from audiospec.zoo.base import models
-from audiospec.zoo.runs import Run
+from audiospec.zoo.runs.run import Run
+from audiospec.zoo.splits import displayed_strategy
 from audiospec.zoo.training import train
 
 TABULAR = ("svm", "svm-c10", "knn-1", "knn-5", "rf", "lr")
@@ -195,7 +195,7 @@ def _figures(cell: Cell, strategy: str, runs: list[Run]) -> dict[str, Any]:
         "model": cell.model,
         "note": cell.note,
         "settings": cell.settings,
-        "split": shown_strategy(strategy),
+        "split": displayed_strategy(strategy),
         "splits": [f"{run.info.split['strategy']}, seed {run.info.seed}" for run in runs],
         "epochs": [len(run.history()) for run in runs],
         "seconds": sum(run.info.seconds for run in runs),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from audiospec.audio import Wave, load
+from audiospec.audio.recording import load
+from audiospec.audio.waves import Wave
 from audiospec.benchmarks.audio import RATE, folder
 from audiospec.benchmarks.base import Case, Contender, NotRun, Setup, Suite, Table, absent, suites
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from audiospec.audio import Wave
+from audiospec.audio.waves import Wave
 from audiospec.benchmarks.audio import RATE, waves
 from audiospec.benchmarks.base import (
     Case,
@@ -26,23 +27,29 @@ from audiospec.benchmarks.base import (
     held,
     suites,
 )
+from audiospec.benchmarks.peers.frontends import (
+    CLOSE,
+    CLOSE_COLUMN,
+    COLUMNS,
+    SPEC,
+    audioflux_log_mel,
+    column_transforms,
+    essentia_log_mel,
+    floors,
+    librosa_log_mel,
+    librosa_row,
+    nnaudio_log_mel,
+    over,
+    torchaudio_log_mel,
+)
 from audiospec.errors import SpecError
-from audiospec.features._median import running_median
 from audiospec.features.base import frontend
-from audiospec.features.tabular import TabularFrontend, _Chunks, deviation
-from audiospec.spec import MelSpec, TabularSpec
-from audiospec.testing.tabular import librosa_columns
+from audiospec.features.kernels.families import Chunks
+from audiospec.features.kernels.median import running_median
+from audiospec.features.tabular import TabularFrontend, deviation
 
-SPEC = MelSpec()
-COLUMNS = TabularSpec()
 #: Different chunks, one after another; whoever takes part in a round gets the same.
 CHUNKS = 8
-#: dB that float32 may make of a log-mel bin within 80 dB of its chunk's peak; of a column, relative.
-CLOSE, CLOSE_COLUMN = 0.01, 1e-3
-#: dB for peers that make the filters themselves in float32. A pure tone at the foot of a filter, where its
-#: weight is next to nothing and has few digits left, makes 0.05 dB of it.
-CLOSE_FLOAT32_FILTERS = 0.2
-FLOAT32_FILTERS = "computes its filters in float32"
 #: Device memory that spectra of 30 s take on their way, in whoever takes most.
 CHUNK_BYTES = 1e8
 #: What families of columns share, in the order in which one asks for it.
@@ -76,18 +83,18 @@ def _log_mel(chunks: Sequence[Wave]) -> Case:
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
     samples = len(chunks[0])
     missing = absent("librosa", "essentia", "audioflux")
-    by_numpy = {"librosa": _librosa, "essentia": _essentia, "audioflux": _audioflux}
+    by_numpy = {"librosa": librosa_log_mel, "essentia": essentia_log_mel, "audioflux": audioflux_log_mel}
     cpu = torch.device("cpu")
     return Case(
         name="log-mel, one thread, chunks of 10 s",
         amount=samples / RATE,
         unit="s of audio",
         contenders=[
-            _over(tensors, frontend(SPEC), name="audiospec", role="ours"),
-            *(_over(chunks, **make()) for name, make in by_numpy.items() if name not in missing),
-            _over(tensors, **_torchaudio(cpu)),
-            _over(tensors, **_nnaudio(cpu)),
-            *_floors(tensors),
+            over(tensors, frontend(SPEC), name="audiospec", role="ours"),
+            *(over(chunks, **make()) for name, make in by_numpy.items() if name not in missing),
+            over(tensors, **torchaudio_log_mel(cpu)),
+            over(tensors, **nnaudio_log_mel(cpu)),
+            *floors(tensors),
         ],
         difference=_decibels_apart,
         tolerance=CLOSE,
@@ -135,11 +142,11 @@ def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
         amount=size * seconds,
         unit="s of audio",
         contenders=[
-            _over(tensors, ours[1], name=ours[0], role="ours"),
-            *(_over(tensors, module, name=name) for name, module in others),
-            _over(tensors, **_torchaudio(device)),
-            _over(tensors, **_nnaudio(device)),
-            *_floors(tensors),
+            over(tensors, ours[1], name=ours[0], role="ours"),
+            *(over(tensors, module, name=name) for name, module in others),
+            over(tensors, **torchaudio_log_mel(device)),
+            over(tensors, **nnaudio_log_mel(device)),
+            *floors(tensors),
         ],
         difference=_decibels_apart,
         tolerance=CLOSE,
@@ -158,16 +165,16 @@ def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
 def _tabular(chunks: Sequence[Wave]) -> Case:
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
     missing = absent("librosa")
-    peers = [] if missing else [_over(chunks[:2], _librosa_row, name="librosa")]
+    peers = [] if missing else [over(chunks[:2], librosa_row, name="librosa")]
     return Case(
         name="tabular, one thread, chunks of 30 s",
         amount=len(chunks[0]) / RATE,
         unit="s of audio",
         contenders=[
             # Two chunks of librosa's say enough: each is compared, and takes seconds.
-            _over(tensors[:2], TabularFrontend(COLUMNS), name="audiospec", role="ours"),
+            over(tensors[:2], TabularFrontend(COLUMNS), name="audiospec", role="ours"),
             *peers,
-            _column_transforms(len(chunks[0])),
+            column_transforms(len(chunks[0])),
         ],
         difference=_columns_apart,
         tolerance=CLOSE_COLUMN,
@@ -209,14 +216,14 @@ def _tabular_on_device(chunks: Sequence[Wave], size: int, device: torch.device) 
 
     def librosa(number: int) -> tuple[float, Tensor]:
         began = time.perf_counter()
-        row = _librosa_row(chunks[number % len(chunks)])
+        row = librosa_row(chunks[number % len(chunks)])
         return size * (time.perf_counter() - began), row
 
     peer = Contender(
         name="librosa",
         call=librosa,
         has_own_clock=True,
-        result=lambda: [_librosa_row(chunk) for chunk in chunks[:2]],
+        result=lambda: [librosa_row(chunk) for chunk in chunks[:2]],
         note=f"one thread of this machine; one chunk is timed, times {size}",
     )
     return Case(
@@ -280,7 +287,7 @@ def _tabular_stages(chunks: Sequence[Wave]) -> Table:
     took: dict[str, list[float]] = {}
     with torch.inference_mode():
         for chunk in chunks:
-            together = _Chunks(module, torch.from_numpy(chunk)[None])
+            together = _chunks(module, chunk)
             for name in (*SHARED, *COLUMNS.families):
                 began = time.perf_counter()
                 if name in SHARED:
@@ -311,7 +318,7 @@ def _medians(chunk: Wave) -> Case:
     import scipy.ndimage
 
     size = COLUMNS.kernel_size
-    magnitude = _Chunks(TabularFrontend(COLUMNS), torch.from_numpy(chunk)[None]).magnitude
+    magnitude = _chunks(TabularFrontend(COLUMNS), chunk).magnitude
     half, (frames, bins) = size // 2, magnitude.shape[1:]
     # One long line, bin after bin, each with its mirrored ends: the filter of one dimension is quicker.
     line = np.pad(magnitude[0].numpy().T, ((0, 0), (half, half)), mode="symmetric").ravel()
@@ -341,7 +348,7 @@ def _agreement(tracks: Sequence[Wave]) -> Table | NotRun:
     worst = 0.0
     for seconds in (30, 3):
         chunks = [track[: seconds * RATE].copy() for track in tracks]
-        exact = torch.stack([_librosa_row(chunk) for chunk in chunks])
+        exact = torch.stack([librosa_row(chunk) for chunk in chunks])
         found = module(torch.from_numpy(np.stack(chunks))).double()
         apart = deviation(COLUMNS, found, exact)
         worst = max(worst, float(apart.max().nan_to_num(torch.inf)))
@@ -361,223 +368,6 @@ def _agreement(tracks: Sequence[Wave]) -> Table | NotRun:
 # --- contenders --------------------------------------------------------------------------------------------
 
 
-def _over(inputs: Sequence[Any], work: Callable[[Any], Any], **named: Any) -> Contender:
-    """A contender that takes inputs in turn; its results of all of them are compared."""
-
-    @torch.inference_mode()
-    def quietly(each: Any) -> Any:
-        return work(each)
-
-    return Contender(
-        call=lambda number: quietly(inputs[number % len(inputs)]),
-        result=lambda: [quietly(each) for each in inputs],
-        **named,
-    )
-
-
-def _librosa() -> dict[str, Any]:
-    import librosa
-
-    def work(wave: Wave) -> Wave:
-        mel = librosa.feature.melspectrogram(
-            y=wave,
-            sr=SPEC.sample_rate,
-            n_fft=SPEC.n_fft,
-            hop_length=SPEC.hop_length,
-            n_mels=SPEC.n_mels,
-            fmax=SPEC.fmax,
-            htk=True,
-            pad_mode="reflect",
-        )
-        found: Wave = librosa.power_to_db(mel, top_db=None)
-        return found
-
-    return {"name": "librosa", "work": work}
-
-
-def _torchaudio(device: torch.device) -> dict[str, Any]:
-    from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
-
-    mel = MelSpectrogram(
-        sample_rate=SPEC.sample_rate,
-        n_fft=SPEC.n_fft,
-        hop_length=SPEC.hop_length,
-        n_mels=SPEC.n_mels,
-        f_max=SPEC.fmax,
-        power=2.0,
-        pad_mode="reflect",
-        norm="slaney",
-        mel_scale="htk",
-    )
-    work = nn.Sequential(mel, AmplitudeToDB("power", top_db=None)).to(device)
-    return {
-        "name": "torchaudio",
-        "work": work,
-        "tolerance": CLOSE_FLOAT32_FILTERS,
-        "note": FLOAT32_FILTERS,
-    }
-
-
-def _nnaudio(device: torch.device) -> dict[str, Any]:
-    from nnAudio2.features.mel import MelSpectrogram
-
-    mel = MelSpectrogram(
-        sr=SPEC.sample_rate,
-        n_fft=SPEC.n_fft,
-        hop_length=SPEC.hop_length,
-        n_mels=SPEC.n_mels,
-        fmax=SPEC.fmax,
-        htk=True,
-        norm=1,  # Slaney's
-        pad_mode="reflect",
-        verbose=False,
-    ).to(device)
-
-    def work(waves: Tensor) -> Tensor:
-        power: Tensor = mel(waves)
-        return power.clamp_(min=SPEC.amin).log10_().mul_(10).view(*waves.shape[:-1], *power.shape[1:])
-
-    return {"name": "nnAudio conv", "work": work}
-
-
-def _essentia() -> dict[str, Any]:
-    import essentia.standard
-
-    # MelBands computes the same edges in float32, by which a tone is off by up to 1 dB; the cost is equal.
-    mels = np.linspace(0, 2595 * np.log10(1 + SPEC.fmax / 700), SPEC.n_mels + 2)
-    edges = 700 * (10 ** (mels / 2595) - 1)
-    size, hop = SPEC.n_fft, SPEC.hop_length
-    window = essentia.standard.Windowing(
-        type="hann", size=size, normalized=False, zeroPhase=False, symmetric=False
-    )
-    power = essentia.standard.PowerSpectrum(size=size)
-    bands = essentia.standard.TriangularBands(
-        inputSize=size // 2 + 1,
-        sampleRate=SPEC.sample_rate,
-        frequencyBands=edges.tolist(),
-        normalize="unit_tri",
-        weighting="linear",
-        type="magnitude",  # of the power: not squared again
-        log=False,
-    )
-
-    def work(wave: Wave) -> Wave:
-        padded = np.pad(wave, size // 2, mode="reflect")
-        mel = [bands(power(window(padded[i : i + size]))) for i in range(0, len(padded) - size + 1, hop)]
-        return _decibels(np.array(mel).T)
-
-    return {
-        "name": "essentia",
-        "work": work,
-        "tolerance": CLOSE_FLOAT32_FILTERS,
-        "note": f"frame by frame from Python; {FLOAT32_FILTERS}",
-    }
-
-
-def _audioflux() -> dict[str, Any]:
-    import audioflux
-    from audioflux.type import (
-        SpectralDataType,
-        SpectralFilterBankNormalType,
-        SpectralFilterBankScaleType,
-        WindowType,
-    )
-
-    mel = audioflux.BFT(
-        num=SPEC.n_mels,
-        radix2_exp=SPEC.n_fft.bit_length() - 1,
-        samplate=SPEC.sample_rate,
-        low_fre=SPEC.fmin,
-        high_fre=SPEC.fmax,
-        window_type=WindowType.HANN,
-        slide_length=SPEC.hop_length,
-        scale_type=SpectralFilterBankScaleType.MEL,  # HTK's
-        normal_type=SpectralFilterBankNormalType.BAND_WIDTH,  # Slaney's
-        data_type=SpectralDataType.POWER,
-    )
-
-    def work(wave: Wave) -> Wave:
-        # It centres no frame by itself; its own decibels are over the peak and cut off 80 dB below.
-        return _decibels(mel.bft(np.pad(wave, SPEC.n_fft // 2, mode="reflect"), result_type=1))
-
-    return {
-        "name": "audioflux",
-        "work": work,
-        "tolerance": CLOSE_FLOAT32_FILTERS,
-        "note": FLOAT32_FILTERS,
-    }
-
-
-def _decibels(power: Wave) -> Wave:
-    found: Wave = 10 * np.log10(np.maximum(power, SPEC.amin))
-    return found
-
-
-def _librosa_row(chunk: Wave) -> Tensor:
-    return torch.tensor(list(librosa_columns(chunk, COLUMNS).values()), dtype=torch.float64)
-
-
-def _floors(tensors: Sequence[Tensor]) -> list[Contender]:
-    """What log-mel cannot do without: the Fourier transforms; reading samples, and writing values."""
-    shape = SPEC.row_shape(tensors[0].shape[-1])
-    chunks = tensors[0].numel() // tensors[0].shape[-1]
-    values = tensors[0].new_empty(chunks, *shape)
-
-    def traffic(samples: Tensor) -> None:
-        samples.sum()
-        values.fill_(0)
-
-    return [
-        _transforms(chunks * shape[1], tensors[0].device),
-        _over(tensors, traffic, name="memory traffic", role="floor"),
-    ]
-
-
-def _transforms(count: int, device: torch.device) -> Contender:
-    """So many real FFTs of windowed frames, one after another, in blocks of the size that is fastest here."""
-    on_cpu = device.type == "cpu"
-    sizes = [size for size in (16, 64, 128, 256, 512) if on_cpu] or [1 << 12, 1 << 14, 1 << 16]
-    window = torch.hann_window(SPEC.n_fft, device=device)
-    frames = torch.randn(min(count, sizes[-1]), SPEC.n_fft, device=device) * window
-
-    def by_blocks(size: int) -> None:
-        for first in range(0, count, size):
-            torch.fft.rfft(frames[: min(size, count - first)])
-
-    def seconds(size: int) -> float:
-        times = []
-        for _ in range(4):
-            began = time.perf_counter()
-            by_blocks(size)
-            if not on_cpu:
-                torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - began)
-        return min(times)
-
-    best = min(sizes, key=seconds)
-    return Contender(
-        name="FFT alone",
-        role="floor",
-        call=lambda _: by_blocks(best),
-        note=f"{count} windows of {SPEC.n_fft} samples, {best} at a time",
-    )
-
-
-def _column_transforms(samples: int) -> Contender:
-    """What the columns cannot do without: of each frame a transform forth, in float64, and one back."""
-    frames, block = 1 + samples // COLUMNS.hop_length, 128
-    windows = torch.randn(block, COLUMNS.n_fft, dtype=torch.float64)
-    spectra = torch.fft.rfft(windows.float())
-
-    def work(_: int) -> None:
-        for first in range(0, frames, block):
-            count = min(block, frames - first)
-            torch.fft.rfft(windows[:count])
-            torch.fft.irfft(spectra[:count])
-
-    return Contender(name="Fourier transforms alone", role="floor", call=work)
-
-
 # --- comparisons -------------------------------------------------------------------------------------------
 
 
@@ -595,3 +385,8 @@ def _decibels_apart(ours: Sequence[Tensor], theirs: Sequence[Any]) -> float:
 def _columns_apart(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     """Largest deviation of columns."""
     return float(deviation(COLUMNS, torch.stack([*ours]).double(), torch.stack([*theirs])).max())
+
+
+def _chunks(module: TabularFrontend, chunk: NDArray[np.float32]) -> Chunks:
+    """One chunk, as the frontend hands it to its families."""
+    return Chunks(module.spec, torch.from_numpy(chunk)[None], module.mel, module.chroma)

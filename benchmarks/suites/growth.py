@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.audio import RATE
 from audiospec.benchmarks.base import Case, NotRun, Setup, Suite, Table, as_a_user, held, suites
 from audiospec.benchmarks.measure import can_watch, take_back_memory, watching_children
 from audiospec.benchmarks.words import size
-from audiospec.chunking import Chunking
-from audiospec.plan import PLAN_DTYPE, SHARD_BYTES
-from audiospec.spec import MelSpec
-from audiospec.stores.base import ROW_DTYPE, ViewInfo
+from audiospec.pipeline.plan import PLAN_DTYPE
+from audiospec.specs.mel import MelSpec
+from audiospec.stores.layout.info import SHARD_BYTES, ViewInfo
+from audiospec.stores.layout.schema import ROW_DTYPE
 
 #: A run of many tracks may cost so much more a track, and hold so much more memory, than one of few.
 MOST_TIME, MOST_MEMORY = 1.25, 1.25

@@ -25,10 +25,10 @@ from audiospec.benchmarks.base import (
     absent,
     suites,
 )
-from audiospec.benchmarks.views import CHUNK, Dtype, features, write
-from audiospec.plan import SHARD_BYTES
-from audiospec.stores.base import View
+from audiospec.benchmarks.made_up_stores import CHUNK, Dtype, features, write
 from audiospec.stores.hdf5 import HDF5View
+from audiospec.stores.layout.info import SHARD_BYTES
+from audiospec.stores.layout.view import View
 from audiospec.stores.zarr import ZarrView
 
 #: Rows in a random batch, and in a run of rows.

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.benchmarks.base import Case, Contender, NotRun, Setup, Suite, Table, Target, suites
-from audiospec.benchmarks.views import features, write
+from audiospec.benchmarks.made_up_stores import features, write
 from audiospec.zoo.base import Rows, models
+from audiospec.zoo.fitting.batches import Batches
 from audiospec.zoo.network import NetworkModel
-from audiospec.zoo.network_training import Batches
 
 #: Steps of a call.
 STEPS = 2

@@ -11,7 +11,7 @@ import typer
 
 from audiospec import MelSpec, cli
 from audiospec.datasets.base import datasets
-from audiospec.spec import features
+from audiospec.specs.base import features
 from audiospec.stores.base import stores
 
 HEAVY = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audiospec.table import import_table
+from audiospec.tables.importing import import_table
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audiospec.datasets.gtzan import GENRES
-from audiospec.spec import TabularSpec
+from audiospec.specs.tabular import TabularSpec
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audiospec import open_store
-from audiospec.spec import TabularSpec
+from audiospec.specs.tabular import TabularSpec
 
 HEADER = ["filename", "length", *TabularSpec().columns, "label"]
 

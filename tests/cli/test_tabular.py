@@ -13,7 +13,7 @@ import torch
 import audiospec
 from audiospec import open_store
 from audiospec.features.tabular import TabularFrontend
-from audiospec.spec import FAMILIES, TabularSpec
+from audiospec.specs.tabular import FAMILIES, TabularSpec
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ import pytest
 from torch import Tensor
 
 from audiospec.features.tabular import deviation
-from audiospec.spec import FeatureSpec, MelSpec, TabularSpec, features
+from audiospec.specs.base import FeatureSpec, features
+from audiospec.specs.mel import MelSpec
+from audiospec.specs.tabular import TabularSpec
 from audiospec.testing.features import FrontendContract
 
 # Backend `fused` runs in Triton's interpreter: on a CPU, which is where the contract is tested. Read when the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audiospec.stores import stores
-from audiospec.testing.stores import StoreContract
+from audiospec.testing.stores.contract import StoreContract
 
 
 class TestZarr(StoreContract):

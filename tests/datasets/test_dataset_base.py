@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiospec.datasets import Dataset, datasets
-from audiospec.datasets.base import AUDIO_SUFFIXES, Remote, data_folder, files_under, shown
+from audiospec.datasets.base import AUDIO_SUFFIXES, data_folder, files_under
+from audiospec.datasets.download.remote import Remote
 from audiospec.datasets.gtzan import Gtzan
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
+from audiospec.text import printable
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,17 +81,17 @@ def test_many_mutual_links_do_not_hang(tmp_path: Path) -> None:
 
 @given(st.text(st.characters(), max_size=20))
 def test_shown(text: str) -> None:
-    result = shown(text)
+    result = printable(text)
     result.encode("utf-8")
     assert not {unicodedata.category(char) for char in result} & {"Cc", "Cs", "Zl", "Zp"}
-    assert shown(result) == result
+    assert printable(result) == result
     if text.isprintable():
         assert result == text
 
 
 def test_shown_keeps_what_can_be_read() -> None:
-    assert shown("ｆé\u3000💿👨\u200d👩.wav") == "ｆé\u3000💿👨\u200d👩.wav"
-    assert shown(os.fsdecode(b"caf\xe9\n.wav")) == r"caf\udce9\n.wav"
+    assert printable("ｆé\u3000💿👨\u200d👩.wav") == "ｆé\u3000💿👨\u200d👩.wav"
+    assert printable(os.fsdecode(b"caf\xe9\n.wav")) == r"caf\udce9\n.wav"
 
 
 def test_suffixes_are_as_files_have_them() -> None:

@@ -21,8 +21,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audiospec.datasets import _fetch
-from audiospec.datasets.base import PublishedDataset, Remote, data_folder
+from audiospec.datasets.base import PublishedDataset, data_folder
+from audiospec.datasets.download import resume
+from audiospec.datasets.download.remote import Remote
 from audiospec.errors import DatasetError
 from audiospec.manifest import Track
 
@@ -75,7 +76,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point the machine's data folder at an empty one; no mirror, no pauses."""
     monkeypatch.setenv("AUDIOSPEC_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("AUDIOSPEC_MIRROR", raising=False)
-    monkeypatch.setattr(_fetch, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr("audiospec.datasets.download.resume.PAUSE_SECONDS", 0)
     return tmp_path / "data"
 
 
@@ -119,7 +120,7 @@ def test_data_never_downloads(site: Site, tmp_path: Path, make: str | None) -> N
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    breaks=st.lists(st.integers(0, 120_000), max_size=_fetch.TRIES - 1),
+    breaks=st.lists(st.integers(0, 120_000), max_size=resume.TRIES - 1),
     ranges=st.booleans(),
     tags=st.sampled_from([('"1"', ""), ("", "Mon, 01 Jan 2024 00:00:00 GMT"), ('W/"1"', ""), ("", "")]),
 )
@@ -131,7 +132,7 @@ def test_breaks_do_no_harm(
     site.log.clear()
     seen: list[tuple[int, int | None]] = []
     part, target = tmp_path / "x.part", tmp_path / "x"
-    downloader = _fetch.ResumingDownloader(part, None, lambda *now: seen.append(now))
+    downloader = resume.ResumingDownloader(part, None, lambda *now: seen.append(now))
     downloader(url, str(target), None)
     assert target.read_bytes() == BODY
     assert seen[-1] == (len(BODY), len(BODY))
@@ -146,7 +147,7 @@ def test_breaks_do_no_harm(
 
 
 def test_the_next_run_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_fetch, "TRIES", 1)
+    monkeypatch.setattr("audiospec.datasets.download.resume.TRIES", 1)
     dataset = Small(Remote(site.put("small.tar.gz", BODY, breaks=[200_000])))
     said = error(dataset)
     assert "broke off" in said
@@ -162,7 +163,7 @@ def test_a_file_that_changed_is_started_over(
 ) -> None:
     dataset = Small(Remote(site.put("small.tar.gz", BODY, breaks=[200_000])))
     with monkeypatch.context() as patch:
-        patch.setattr(_fetch, "TRIES", 1)
+        patch.setattr("audiospec.datasets.download.resume.TRIES", 1)
         error(dataset)
     other = packed() if shorter else packed({**FILES, "x": random.Random(1).randbytes(300_000)})
     site.put("small.tar.gz", other, etag='"2"', if_range=honest)
@@ -181,7 +182,7 @@ def test_a_part_of_another_address_is_not_gone_on_with(site: Site, tmp_path: Pat
     ):
         note.write_text(text)
         url = site.put("small.tar.gz", BODY)
-        _fetch.ResumingDownloader(part, None, lambda *_: None)(url, str(tmp_path / "x"), None)
+        resume.ResumingDownloader(part, None, lambda *_: None)(url, str(tmp_path / "x"), None)
         assert (tmp_path / "x").read_bytes() == BODY
     assert all(asked == "" for _, asked in site.log)
 
@@ -276,11 +277,11 @@ def test_all_places_are_listed(site: Site) -> None:
 def test_without_a_name_server_it_fails_soon() -> None:
     started = time.monotonic()
     assert "cannot reach nowhere.invalid" in error(Small(Remote("http://nowhere.invalid/x.zip")))
-    assert time.monotonic() - started < _fetch.CONNECT_SECONDS + 1
+    assert time.monotonic() - started < resume.CONNECT_SECONDS + 1
 
 
 def test_a_host_that_is_silent_is_left_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_fetch, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("audiospec.datasets.download.resume.CONNECT_SECONDS", 0.1)
     answer = threading.Event()
 
     def silent(*_: object) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiospec.datasets import _unpack
+from audiospec.datasets.download import unpack as _unpack
 from audiospec.errors import DatasetError
 
 Members = list[tuple[str, bytes]]

@@ -17,7 +17,7 @@ from torch import Tensor
 from audiospec.errors import SpecError
 from audiospec.features.base import frontend
 from audiospec.features.mel import MelFrontend, mel_filters
-from audiospec.spec import MelSpec
+from audiospec.specs.mel import MelSpec
 
 pytest.importorskip("triton", reason="Triton comes with torch for CUDA, on Linux")
 
@@ -129,7 +129,7 @@ def test_a_rows_bits_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     # A frame's sums are the same wherever it stands in a chunk.
     assert torch.equal(mel(waves[:, 1000:])[..., 3:20], rows[..., 13:30])
     if INTERPRETED:
-        from audiospec.features import _fused
+        from audiospec.features.kernels import fused as _fused
 
         monkeypatch.setattr(_fused, "WARPS", 1)
         assert torch.equal(mel(waves), rows)
@@ -208,7 +208,7 @@ def test_no_frames_in_device_memory() -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_no_part_of_a_filter_is_lost(name: str) -> None:
-    from audiospec.features._fused import _filters
+    from audiospec.features.kernels.fused import _filters
 
     filters = mel_filters(SPECS[name]).double()
     for lanes, size in ((8, 4), (32, 32)):

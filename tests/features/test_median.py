@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiospec.features import _median
-from audiospec.features._median import running_median
+from audiospec.features.kernels import median as _median
+from audiospec.features.kernels.median import running_median
 
 
 @given(

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from audiospec.audio import load
+from audiospec.audio.recording import load
 from audiospec.errors import SpecError
 from audiospec.features import mel as mel_module
 from audiospec.features.base import frontend
 from audiospec.features.mel import MelFrontend
-from audiospec.spec import MelSpec
+from audiospec.specs.mel import MelSpec
 
 Float64 = NDArray[np.float64]
 

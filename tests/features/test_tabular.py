@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import audiospec
-from audiospec.audio import load
+from audiospec.audio.recording import load
 from audiospec.errors import SpecError
 from audiospec.features.base import one_thread
 from audiospec.features.tabular import TabularFrontend, deviation
-from audiospec.spec import FAMILIES, PUBLISHED, TabularSpec
+from audiospec.specs.tabular import FAMILIES, PUBLISHED, TabularSpec
 from audiospec.testing.tabular import librosa_columns
 
 SPEC = TabularSpec(families=("all",))

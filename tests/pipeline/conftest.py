@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 import audiospec
-from audiospec.stores.base import FeatureStore, View
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.view import View
 
 #: A spec and a chunking that make a second of audio cost a millisecond.
 SPEC = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
@@ -40,7 +41,7 @@ def truth(view: View, folder: Path) -> np.ndarray:
     """What the view must hold, computed plainly: load, cut, transform, row by row."""
     import torch
 
-    from audiospec.audio import load
+    from audiospec.audio.recording import load
 
     frontend = audiospec.frontend(view.spec)
     length = view.chunking.samples(view.spec.sample_rate)

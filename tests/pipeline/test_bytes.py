@@ -12,15 +12,17 @@ import pytest
 import soundfile
 
 import audiospec
-from audiospec import pipeline
 from audiospec.errors import StoreError
-from audiospec.stores.base import open_store, work_folder
+from audiospec.pipeline.featurize import run
+from audiospec.pipeline.repair import repair
+from audiospec.stores.base import open_store
+from audiospec.stores.layout.lock import work_folder
 
 
 def _run(kit: Any, music: Path, store: Path, **options: Any) -> Any:
     spec = dataclasses.replace(kit.spec, dtype="uint8")
     options = {"workers": 0, **options}
-    return pipeline.run("folder", data=music, views=[(spec, kit.chunking)], store=store, **options)
+    return run("folder", data=music, views=[(spec, kit.chunking)], store=store, **options)
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
@@ -77,7 +79,7 @@ def test_repair(kit: Any, music: Path, tmp_path: Path) -> None:
     store = open_store(tmp_path / "s.zarr")
     damaged = store.view().damaged().tolist()
     assert damaged == [2 * view.info.shard_rows]
-    pipeline.repair(store, {view.name: damaged}, workers=0)
+    repair(store, {view.name: damaged}, workers=0)
     assert kit.contents(open_store(tmp_path / "s.zarr")) == right
     assert open_store(tmp_path / "s.zarr").view().damaged().tolist() == []
 

@@ -18,10 +18,11 @@ import pytest
 import soundfile
 
 import audiospec
-from audiospec import pipeline
 from audiospec.engines.local import LocalEngine
 from audiospec.errors import EngineError, SpecError
-from audiospec.stores.base import open_store, work_folder
+from audiospec.pipeline.builder import ViewBuilder
+from audiospec.stores.base import open_store
+from audiospec.stores.layout.lock import work_folder
 
 #: A run without a `__main__` guard, as people write it. The slow backend gives time to kill it.
 SCRIPT = """
@@ -101,13 +102,13 @@ def test_a_killed_run_is_finished_by_the_next(
     assert len(before) >= 3
 
     kept: dict[Path, int] = {}
-    publish = pipeline._Builder.publish
+    publish = ViewBuilder.publish
 
-    def spy(builder: pipeline._Builder) -> Any:
+    def spy(builder: ViewBuilder) -> Any:
         kept.update({file: file.stat().st_mtime_ns for file in before})
         return publish(builder)
 
-    monkeypatch.setattr(pipeline._Builder, "publish", spy)
+    monkeypatch.setattr(ViewBuilder, "publish", spy)
     audiospec.featurize("folder", data=music, chunk=2, store=store, workers=0, backend="conv")
     assert kept == before  # finished shards were not done again
     assert kit.contents(open_store(store)) == kit.contents(open_store(unbroken))
@@ -189,7 +190,7 @@ from audiospec import pipeline
 specs = {"mel": audiospec.MelSpec(), "tabular": audiospec.TabularSpec()}
 pairs = [view.split("-") for view in sys.argv[3:]]
 views = [(specs[name], audiospec.Chunking(seconds=float(chunk))) for name, chunk in pairs]
-pipeline.run("folder", data=sys.argv[1], views=views, store=sys.argv[2], workers=1)
+run("folder", data=sys.argv[1], views=views, store=sys.argv[2], workers=1)
 print(json.dumps(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024))
 """
 

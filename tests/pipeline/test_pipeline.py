@@ -15,18 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import audiospec
-from audiospec import pipeline, plan
-from audiospec.audio import probe
+from audiospec.audio.recording import probe
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import DatasetError, DiskFullError, StoreBusyError, StoreError
-from audiospec.staging import locked
-from audiospec.stores.base import open_store, work_folder
+from audiospec.pipeline.builder import ViewBuilder
+from audiospec.pipeline.featurize import run
+from audiospec.pipeline.progress import Progress
+from audiospec.pipeline.repair import repair
+from audiospec.pipeline.summary import Report
+from audiospec.stores.base import open_store
+from audiospec.stores.layout.lock import locked, work_folder
 
 
-def _run(kit: Any, data: Path, store: Path, **options: Any) -> pipeline.Report:
+def _run(kit: Any, data: Path, store: Path, **options: Any) -> Report:
     """One view, in this process; counts the shards that it computed."""
-    done: list[pipeline.Progress] = []
-    report = pipeline.run(
+    done: list[Progress] = []
+    report = run(
         "folder",
         data=data,
         views=[(options.pop("spec", kit.spec), options.pop("chunking", kit.chunking))],
@@ -71,7 +75,7 @@ def test_a_second_call_computes_and_writes_nothing(kit: Any, music: Path, tmp_pa
 
 def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are decoded from now on."""
-    from audiospec import compute
+    from audiospec.pipeline import worker as compute
 
     names: list[str] = []
     original = compute.Recording
@@ -372,7 +376,9 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
     finished: set[Path] = set()
     with pytest.MonkeyPatch.context() as patch:
         for count in results:
-            patch.setattr(pipeline, "_engine", lambda _, count=count: _Stopping(order, count))
+            patch.setattr(
+                "audiospec.pipeline.featurize.engine_for", lambda _, count=count: _Stopping(order, count)
+            )
             try:
                 _run(kit, folder / "music", store)
             except KeyboardInterrupt:
@@ -384,13 +390,13 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
     if not store.exists():
         with pytest.MonkeyPatch.context() as patch:
             kept: dict[Path, int] = {}
-            publish = pipeline._Builder.publish
+            publish = ViewBuilder.publish
 
-            def spy(builder: pipeline._Builder) -> Any:
+            def spy(builder: ViewBuilder) -> Any:
                 kept.update({f: f.stat().st_mtime_ns for f in times if f.exists()})
                 return publish(builder)
 
-            patch.setattr(pipeline._Builder, "publish", spy)
+            patch.setattr(ViewBuilder, "publish", spy)
             _run(kit, folder / "music", store)
         assert kept == times  # nothing that was finished is done again
     unbroken = _run(kit, folder / "music", folder / f"unbroken{suffix}")
@@ -400,7 +406,7 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
 def _stop_after(kit: Any, music: Path, store: Path, results: int) -> list[Path]:
     """Start a run, stop it after so many shards; give their files."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "_engine", lambda _: _Stopping([0], results))
+        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Stopping([0], results))
         with pytest.raises(KeyboardInterrupt):
             _run(kit, music, store)
     return sorted(work_folder(store).glob("*/*.shard"))
@@ -440,8 +446,8 @@ def test_long_tracks_are_decoded_once_and_cut_over_many_shards(
     for number, seconds in enumerate([30.3, 1.6, 12.0, 0.7, 25.0]):
         kit.write_track(tmp_path / "music", "long", number, seconds=seconds)
     row_bytes = audiospec.stores.base.ViewInfo(spec=kit.spec, chunking=kit.chunking, shard_rows=1).row_bytes
-    monkeypatch.setattr(plan, "SHARD_BYTES", 4 * row_bytes)
-    monkeypatch.setattr("audiospec.audio.BLOCK_FRAMES", 3001)
+    monkeypatch.setattr("audiospec.stores.layout.info.SHARD_BYTES", 4 * row_bytes)
+    monkeypatch.setattr("audiospec.audio.recording.BLOCK_FRAMES", 3001)
     decoded = _decoded(monkeypatch)
     view = _run(kit, tmp_path / "music", tmp_path / "s.zarr").views[0]
     assert view.info.shard_rows == 4
@@ -477,7 +483,7 @@ def test_a_store_of_another_dataset_is_refused(kit: Any, music: Path, tmp_path: 
     tracks = (audiospec.Track(id="x", path="ant/000.flac", label="ant"),)
     manifest = audiospec.Manifest("other", music, tracks)
     with pytest.raises(StoreError, match="holds dataset 'folder', not 'other'"):
-        pipeline.run(manifest, views=[(kit.spec, kit.chunking)], store=tmp_path / "s.zarr", workers=0)
+        run(manifest, views=[(kit.spec, kit.chunking)], store=tmp_path / "s.zarr", workers=0)
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
@@ -516,7 +522,7 @@ def test_repair_computes_just_the_damaged_rows(
     damaged = view.damaged()
     assert damaged.tolist() == [2 * view.info.shard_rows + 1]
     decoded = _decoded(monkeypatch)
-    pipeline.repair(open_store(store), {view.name: damaged}, workers=0)
+    repair(open_store(store), {view.name: damaged}, workers=0)
     assert len(decoded) == 1
     assert kit.contents(open_store(store)) == right
     assert len(open_store(store).view().damaged()) == 0
@@ -536,7 +542,7 @@ def test_repair_leaves_the_rows_of_files_that_are_gone(kit: Any, music: Path, tm
     file.write_bytes(held)
     damaged = open_store(store).view().damaged()
     assert damaged.tolist() == [0]
-    pipeline.repair(open_store(store), {view.name: damaged}, workers=0)
+    repair(open_store(store), {view.name: damaged}, workers=0)
     assert kit.contents(open_store(store)) == right
 
 
@@ -545,10 +551,10 @@ def test_repair_refuses_audio_that_is_not_what_it_was(kit: Any, music: Path, tmp
     store = open_store(tmp_path / "s.zarr")
     kit.write_track(music, "ant", 0, seconds=1.7)
     with pytest.raises(DatasetError, match=r"cannot repair: .*000\.flac has changed"):
-        pipeline.repair(store, {store.view().name: [0]}, workers=0)
+        repair(store, {store.view().name: [0]}, workers=0)
     (music / "ant" / "000.flac").unlink()
     with pytest.raises(DatasetError, match=r"cannot repair: .*000\.flac is not readable"):
-        pipeline.repair(store, {store.view().name: [0]}, workers=0)
+        repair(store, {store.view().name: [0]}, workers=0)
 
 
 def test_the_library_call(kit: Any, music: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

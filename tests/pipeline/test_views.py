@@ -15,13 +15,20 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import audiospec
-from audiospec import compute, pipeline, plan
-from audiospec.audio import Recording
+from audiospec.audio.recording import Recording
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
-from audiospec.spec import FeatureSpec, features
-from audiospec.stores.base import ViewInfo, open_store, work_folder
+from audiospec.pipeline import filling, schedule
+from audiospec.pipeline import worker as compute
+from audiospec.pipeline.builder import ViewBuilder
+from audiospec.pipeline.featurize import run
+from audiospec.pipeline.progress import Progress
+from audiospec.pipeline.summary import Report
+from audiospec.specs.base import FeatureSpec, features
+from audiospec.stores.base import open_store
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.lock import work_folder
 
 _MEL = {"n_fft": 256, "n_mels": 16}
 _SPEC = audiospec.MelSpec(sample_rate=8000, fmax=4000, hop_length=128, **_MEL)
@@ -55,8 +62,8 @@ def mixed(kit: Any, tmp_path: Path) -> Path:
     return folder
 
 
-def _run(data: Path, store: Path, views: Any = VIEWS, workers: int = 0, **options: Any) -> pipeline.Report:
-    return pipeline.run("folder", data=data, views=views, store=store, workers=workers, **options)
+def _run(data: Path, store: Path, views: Any = VIEWS, workers: int = 0, **options: Any) -> Report:
+    return run("folder", data=data, views=views, store=store, workers=workers, **options)
 
 
 def _one_by_one(data: Path, store: Path, views: Any = VIEWS) -> Path:
@@ -68,8 +75,8 @@ def _one_by_one(data: Path, store: Path, views: Any = VIEWS) -> Path:
 def _small_shards(patch: pytest.MonkeyPatch, rows: int) -> None:
     """Let a shard of the first view have so many rows, and decoding yield small blocks."""
     size = ViewInfo(spec=VIEWS[0][0], chunking=VIEWS[0][1], shard_rows=1).row_bytes
-    patch.setattr(plan, "SHARD_BYTES", rows * size)
-    patch.setattr("audiospec.audio.BLOCK_FRAMES", 3001)
+    patch.setattr("audiospec.stores.layout.info.SHARD_BYTES", rows * size)
+    patch.setattr("audiospec.audio.recording.BLOCK_FRAMES", 3001)
 
 
 def _decoded(patch: pytest.MonkeyPatch) -> Counter[str]:
@@ -132,9 +139,9 @@ def test_two_workers_decode_each_track_once(
 ) -> None:
     _small_shards(monkeypatch, 3)
     owned: Counter[str] = Counter()
-    tasks = plan.Schedule.tasks
+    tasks = schedule.Schedule.tasks
 
-    def spy(schedule: plan.Schedule) -> Iterator[dict[str, Any]]:
+    def spy(schedule: schedule.Schedule) -> Iterator[dict[str, Any]]:
         for task in tasks(schedule):
             needed = {
                 row[0]
@@ -146,7 +153,7 @@ def test_two_workers_decode_each_track_once(
             owned.update(task["tracks"][str(number)]["id"] for number in needed)
             yield task
 
-    monkeypatch.setattr(plan.Schedule, "tasks", spy)
+    monkeypatch.setattr(schedule.Schedule, "tasks", spy)
     (mixed / "a" / "x.mp3").unlink()
     _run(mixed, tmp_path / "s.zarr", workers=2)
     assert set(owned.values()) == {1}
@@ -202,21 +209,23 @@ def test_a_run_that_was_stopped_anywhere_goes_on(
     with pytest.MonkeyPatch.context() as patch:
         _small_shards(patch, rows)
         for results in stops:
-            patch.setattr(pipeline, "_engine", lambda _, results=results: _Engine(order, results))
+            patch.setattr(
+                "audiospec.pipeline.featurize.engine_for", lambda _, results=results: _Engine(order, results)
+            )
             try:
                 _run(folder / "music", store)
             except KeyboardInterrupt:
                 continue
-        patch.setattr(pipeline, "_engine", lambda _: _Engine(order))
+        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Engine(order))
         decoded = _decoded(patch)
         left: list[Path] = []
-        publish = pipeline._Builder.publish
+        publish = ViewBuilder.publish
 
-        def spy(builder: pipeline._Builder) -> Any:
+        def spy(builder: ViewBuilder) -> Any:
             left.extend(work_folder(store).glob("*/*-*.shard"))
             return publish(builder)
 
-        patch.setattr(pipeline._Builder, "publish", spy)
+        patch.setattr(ViewBuilder, "publish", spy)
         _run(folder / "music", store)
         assert set(decoded.values()) <= {1}
         if not stops and bad >= len(lengths):
@@ -232,7 +241,7 @@ def test_fragments_that_come_too_late_are_put_together_by_the_next_plan(
     (mixed / "a" / "x.mp3").unlink()
     apart = _one_by_one(mixed, tmp_path / "apart.zarr")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_engine", lambda _: _Engine(list(range(99, 0, -1))))
+        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Engine(list(range(99, 0, -1))))
         decoded = _decoded(patch)
         _run(mixed, tmp_path / "s.zarr")
         assert set(decoded.values()) == {1}
@@ -245,7 +254,9 @@ def test_a_fragment_that_the_disk_lost_is_computed_again(
     _small_shards(monkeypatch, 3)
     store = tmp_path / "s.zarr"
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_engine", lambda _: _Engine(list(range(99, 0, -1)), 30))
+        patch.setattr(
+            "audiospec.pipeline.featurize.engine_for", lambda _: _Engine(list(range(99, 0, -1)), 30)
+        )
         with pytest.raises(KeyboardInterrupt):
             _run(mixed, store)
     fragments = sorted(work_folder(store).glob("*/*-*.shard"))
@@ -301,7 +312,7 @@ def test_views_that_lack_the_same_tracks_in_part_are_one_pass(
         kit.write_track(mixed, "b", number)
         _run(mixed, tmp_path / "s.zarr", [view])
     decoded = _decoded(monkeypatch)
-    monkeypatch.setattr(pipeline, "MOST_PASSES", 2)
+    monkeypatch.setattr("audiospec.pipeline.builder.MOST_PASSES", 2)
     report = _run(mixed, tmp_path / "s.zarr")
     assert decoded == {f"{number:03d}.flac": 1 for number in range(1, 4)}
     for view in report.views:
@@ -309,7 +320,7 @@ def test_views_that_lack_the_same_tracks_in_part_are_one_pass(
 
 
 def test_progress_counts_each_track_once(mixed: Path, tmp_path: Path) -> None:
-    seen: list[pipeline.Progress] = []
+    seen: list[Progress] = []
     (mixed / "a" / "x.mp3").unlink()
     (mixed / "a" / "005.flac").unlink()
     report = _run(mixed, tmp_path / "s.zarr", progress=seen.append)
@@ -319,7 +330,7 @@ def test_progress_counts_each_track_once(mixed: Path, tmp_path: Path) -> None:
     assert [now.shards for now in seen] == list(range(seen[0].shards_total + 1))
     assert (seen[-1].tracks, seen[-1].tracks_total) == (12, 12)
     assert seen[-1].audio_seconds == pytest.approx(seen[-1].audio_seconds_total)
-    alone: list[pipeline.Progress] = []
+    alone: list[Progress] = []
     _run(mixed, tmp_path / "alone.zarr", [VIEWS[1]], progress=alone.append)
     assert alone[-1].view == lead
     # Two tracks are too short for the lead; another view counts them.
@@ -373,13 +384,13 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     batch: int,
 ) -> None:
     if batch > 1:  # as on a device that is not a CPU
-        made = compute._TaskView.__init__
+        made = filling.TaskView.__init__
 
         def batching(view: Any, *args: Any) -> None:
             made(view, *args)
             view.batch = batch
 
-        monkeypatch.setattr(compute._TaskView, "__init__", batching)
+        monkeypatch.setattr(filling.TaskView, "__init__", batching)
     decoded = _decoded(monkeypatch)
     (mixed / "a" / "x.mp3").unlink()
     chunking = audiospec.Chunking(seconds=0.5, min_fill=0)

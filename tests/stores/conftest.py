@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from audiospec.stores import FeatureStore, stores
-from audiospec.testing.stores import Content, publish
+from audiospec.testing.stores.content import Content, publish
 
 
 @pytest.fixture(params=list(stores))

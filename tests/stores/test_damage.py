@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from audiospec.errors import AudiospecError, StoreError
 from audiospec.stores import stores
 from audiospec.stores.base import FeatureStore
-from audiospec.testing.stores import Content, one_line, publish
+from audiospec.testing.stores.content import Content, one_line, publish
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
 FIXTURES = [HealthCheck.function_scoped_fixture]

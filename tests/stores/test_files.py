@@ -16,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.codecs import BytesCodec, ShardingCodec
 
+from audiospec.digests import checksum
 from audiospec.errors import DiskFullError, StoreError
-from audiospec.stores._files import checksum, map_shard, reading, write_bytes, write_shard, writing
-from audiospec.testing.stores import one_line
+from audiospec.files import atomic_write, damage_errors, write_bytes
+from audiospec.stores.shards.format import map_shard, write_shard
+from audiospec.testing.stores.content import one_line
 
 ROW = np.dtype(("<f2", (3, 2)))
 
@@ -151,7 +153,7 @@ def test_nothing_is_left_of_a_file_that_failed(
         raise OSError(number, os.strerror(number))
 
     def write() -> None:
-        with writing(file) as temporary:
+        with atomic_write(file) as temporary:
             temporary.write_bytes(b"ne")
             if call == "write":
                 fail()
@@ -174,7 +176,7 @@ def test_a_full_device(tmp_path: Path) -> None:
         pytest.skip("no /dev/full here")
 
     def write() -> None:
-        with writing(tmp_path / "x") as temporary:
+        with atomic_write(tmp_path / "x") as temporary:
             temporary.symlink_to("/dev/full")
             temporary.write_bytes(b"x" * 10_000)
 
@@ -194,7 +196,7 @@ def test_a_full_device(tmp_path: Path) -> None:
     ],
 )
 def test_errors_of_libraries_become_ours(error: Exception, words: list[str]) -> None:
-    with pytest.raises(StoreError) as caught, reading(Path("some/where")):
+    with pytest.raises(StoreError) as caught, damage_errors(Path("some/where")):
         raise error
     one_line(caught, *words)
     assert "some/where" in str(caught.value) or words == ["ours"]

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiospec.stores import hdf5
-from audiospec.stores.base import NewView, Tracks
-from audiospec.testing.stores import Content, assert_holds, publish, record
+from audiospec.stores.layout.contents import NewView
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.testing.stores.content import Content, assert_holds, publish, record
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -21,10 +21,12 @@ from numcodecs.zstd import compress
 
 from audiospec.errors import StoreError
 from audiospec.stores import stores
-from audiospec.stores._files import write_shard
-from audiospec.stores._packed import PackedShard, pack, unpack
-from audiospec.stores.base import FeatureStore, View
-from audiospec.testing.stores import Content, assert_holds, one_line
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.view import View
+from audiospec.stores.shards.format import write_shard
+from audiospec.stores.shards.frames import pack, unpack
+from audiospec.stores.shards.packed import PackedShard
+from audiospec.testing.stores.content import Content, assert_holds, one_line
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
 ROW = np.dtype(("u1", (30, 20)))

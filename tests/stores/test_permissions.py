@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from audiospec.errors import StoreError
-from audiospec.staging import locked
 from audiospec.stores.base import FeatureStore
-from audiospec.testing.stores import Content, assert_holds, one_line
+from audiospec.stores.layout.lock import locked
+from audiospec.testing.stores.content import Content, assert_holds, one_line
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 

@@ -12,8 +12,9 @@ import xarray
 import zarr
 
 from audiospec.stores import stores
-from audiospec.stores.base import ROW_DTYPE, TRACK_COLUMNS, FeatureStore
-from audiospec.testing.stores import Content, publish
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
+from audiospec.testing.stores.content import Content, publish
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
 

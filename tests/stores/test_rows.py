@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiospec.errors import StoreError
-from audiospec.stores import _rows, stores
+from audiospec.stores import stores
 from audiospec.stores import zarr as zarr_stores
-from audiospec.testing.stores import Content, assert_holds, one_line, publish
+from audiospec.stores.shards import rows as _rows
+from audiospec.testing.stores.content import Content, assert_holds, one_line, publish
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
 

@@ -16,9 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiospec.errors import StoreBusyError, StoreError
-from audiospec.staging import Commit, Fact, Row, Staging, locked
-from audiospec.stores.base import FeatureStore, NewView, ShardSource, store_attributes, work_folder
-from audiospec.testing.stores import Content, assert_holds, one_line
+from audiospec.pipeline.staging import Commit, DecodeResult, StagedRow, Staging
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.lock import locked, work_folder
+from audiospec.stores.layout.schema import store_attributes
+from audiospec.testing.stores.content import Content, assert_holds, one_line
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -36,7 +39,7 @@ def test_shards_may_be_written_in_any_order(
     with locked(path) as work:
         staging = Staging(work, content.info.name)
         for number in [*order, *again]:
-            commit = Commit([Row("t", number, 80, 1, 2)], [], 4, "fft", 0.5)
+            commit = Commit([StagedRow("t", number, 80, 1, 2)], [], 4, "fft", 0.5)
             staging.put(f"{number:x}", content.data[number * step : (number + 1) * step], commit)
         assert [digest for digest, _ in staging.commits()] == [f"{number:x}" for number in range(5)]
 
@@ -52,10 +55,10 @@ def test_shards_may_be_written_in_any_order(
 
 
 def test_a_commit_tells_what_a_shard_holds(tmp_path: Path) -> None:
-    fact = Fact(
+    fact = DecodeResult(
         id="ü\n", hash="0f", frames=2**60, sample_rate=1, channels=2, problem="", size=-1, modified=-(2**60)
     )
-    commit = Commit([Row("ü", 0, 5, 2**64 - 1, 2**32 - 1)], [fact], 3, "conv", 0.1)
+    commit = Commit([StagedRow("ü", 0, 5, 2**64 - 1, 2**32 - 1)], [fact], 3, "conv", 0.1)
     staging = Staging(tmp_path, "view")
     assert staging.get("ab") is None
     assert list(staging.commits()) == []

@@ -12,10 +12,10 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiospec import plan
-from audiospec.stores._files import map_shard, write_shard
-from audiospec.stores.base import View, open_store
-from audiospec.table import import_table
+from audiospec.stores.base import open_store
+from audiospec.stores.layout.view import View
+from audiospec.stores.shards.format import map_shard, write_shard
+from audiospec.tables.importing import import_table
 
 COLUMNS = ("tempo", "rms_mean", "rms_var")
 ROW = np.dtype(("<f4", (len(COLUMNS),)))
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(folder: Path, suffix: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> View:
     """A table of so many rows in shards of four."""
-    monkeypatch.setattr(plan, "TABLE_SHARD_BYTES", 4 * ROW.itemsize)
+    monkeypatch.setattr("audiospec.stores.layout.info.TABLE_SHARD_BYTES", 4 * ROW.itemsize)
     lines = [f"rock.{n:05d}.wav,661500,{n}.5,{n + 0.25},{-n}" for n in range(rows)]
     file = folder / "t.csv"
     file.write_text("\n".join([f"filename,length,{','.join(COLUMNS)}", *lines]))

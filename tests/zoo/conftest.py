@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import audiospec
-from audiospec.spec import digest
-from audiospec.stores.base import FeatureStore, View
-from audiospec.table import import_table
+from audiospec.digests import digest
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.view import View
+from audiospec.tables.importing import import_table
 from audiospec.testing.audio import noise, tone, write
-from audiospec.zoo.runs import Run
+from audiospec.zoo.runs.run import Run
 from audiospec.zoo.training import train
 
 CLASSES = ("ant", "bee", "cat")

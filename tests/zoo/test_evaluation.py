@@ -13,7 +13,7 @@ import audiospec
 from audiospec.errors import ModelError, RunError, StoreError
 from audiospec.testing.audio import noise, tone, write
 from audiospec.zoo.evaluation import evaluate
-from audiospec.zoo.runs import Run
+from audiospec.zoo.runs.run import Run
 from audiospec.zoo.training import train
 
 RATE = 8000

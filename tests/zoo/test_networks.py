@@ -25,14 +25,16 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 import audiospec
 from audiospec.errors import ModelError, RunError
 from audiospec.features.base import one_thread
-from audiospec.stores.base import View
+from audiospec.stores.layout.view import View
 from audiospec.testing.models import ModelContract
-from audiospec.zoo import network_training
 from audiospec.zoo.base import Rows, models
+from audiospec.zoo.fitting import augment, devices
+from audiospec.zoo.fitting import batches as batches_module
+from audiospec.zoo.fitting import loss as loss_module
+from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.models._crnn import Crnn
 from audiospec.zoo.models.crnn_base import CrnnBase
-from audiospec.zoo.network import NetworkSettings
-from audiospec.zoo.runs import Run
+from audiospec.zoo.runs.run import Run
 
 NETWORKS = ("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru")
 RATE = 8000
@@ -93,7 +95,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_it(view: View, tmp_path: Path)
     losses = [float(line[5]) for line in lines]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 2 < 40
-    from audiospec.split import split
+    from audiospec.zoo.splits import split
 
     made = split(view, seed=1, shares=(0.8, 0.1, 0.1))
     rows = Rows(view, made.valid, run.info.classes)
@@ -362,7 +364,7 @@ def test_an_error_that_can_be_mended_costs_no_checkpoint(view: View, tmp_path: P
     left = killed(view, tmp_path / "run", 2)
     held = (left / "checkpoint").read_bytes()
     with monkey() as patch:
-        patch.setattr(network_training.Loss, "__call__", lambda *_: raises(MemoryError()))
+        patch.setattr(loss_module.Loss, "__call__", lambda *_: raises(MemoryError()))
         with pytest.raises(ModelError, match="out of memory"):
             trained(view, tmp_path / "run", resume=True)
     assert (left / "checkpoint").read_bytes() == held
@@ -383,7 +385,7 @@ def test_a_run_that_cannot_be_put_in_its_place_is_kept(
     with pytest.raises(RunError, match="Directory not empty; go on by --resume when that is mended"):
         trained(view, tmp_path / "run", epochs=1)
     monkeypatch.setattr(os, "rename", rename)
-    monkeypatch.setattr(network_training.Loss, "__call__", lambda *_: raises(AssertionError("trained again")))
+    monkeypatch.setattr(loss_module.Loss, "__call__", lambda *_: raises(AssertionError("trained again")))
     assert trained(view, tmp_path / "run", resume=True, epochs=1).metrics
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
@@ -466,7 +468,7 @@ def test_processes_share_each_batch() -> None:
         seen: list[list[float]] = []
         for rank in range(2):
             fabric: Any = SimpleNamespace(world_size=2, global_rank=rank, device=torch.device("cpu"))
-            batches = network_training.Batches(rows, 4, fabric, wrap=wrap)
+            batches = batches_module.Batches(rows, 4, fabric, wrap=wrap)
             mine = list(batches.inorder(np.arange(7)))
             assert [len(part) for part, _ in mine] == [2, 2]
             counted = [part[targets.sum(1) > 0][:, 0, 0].tolist() for part, targets in mine]
@@ -479,7 +481,7 @@ def test_rows_that_are_not_in_memory_make_the_same_network(
     view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = trained(view, tmp_path / "kept", epochs=2)
-    monkeypatch.setattr(network_training, "IN_MEMORY", 0)
+    monkeypatch.setattr(batches_module, "IN_MEMORY", 0)
     streamed = trained(view, tmp_path / "streamed", epochs=2)
     assert without_seconds(kept) == without_seconds(streamed)
 
@@ -509,7 +511,7 @@ def test_masks_hide_a_band_of_each_row() -> None:
     torch.manual_seed(0)
     rows = torch.randn(200, 20, 30) - 40
     for axis, count in ((1, 20), (2, 30)):
-        masked = network_training.mask(rows, 0.5, axis)
+        masked = augment.mask(rows, 0.5, axis)
         changed = masked != rows
         assert torch.equal(masked[changed], rows.mean().expand(int(changed.sum())))
         lines = changed.transpose(1, axis)
@@ -519,14 +521,14 @@ def test_masks_hide_a_band_of_each_row() -> None:
         assert count * 0.4 < widths.max() <= count * 0.5
         edges = lines.all(2).int().diff(dim=1).abs().sum(1)
         assert edges.max() <= 2  # one band
-    assert torch.equal(network_training.mask(rows, 0.01, 1), rows)
+    assert torch.equal(augment.mask(rows, 0.01, 1), rows)
 
 
 def test_mixup_mixes_rows_and_targets_alike() -> None:
     torch.manual_seed(0)
     targets = torch.eye(16)
     rows = targets.reshape(16, 4, 4) * 10
-    mixed, shares = network_training.mix(rows, targets, 0.5)
+    mixed, shares = augment.mix(rows, targets, 0.5)
     assert torch.allclose(mixed.reshape(16, 16), 10 * shares, atol=1e-5)
     assert torch.allclose(shares.sum(1), torch.ones(16))
     assert 0 < float(shares.max(1).values.min()) < 1
@@ -538,8 +540,8 @@ def test_class_weights_make_classes_count_alike(view: View) -> None:
     numbers = np.flatnonzero(view.labels.astype(str) != "low")[5:]
     rows = Rows(view, numbers, ["high", "middle"])
     expected = compute_class_weight("balanced", classes=np.arange(2), y=rows.targets)
-    assert np.allclose(network_training.class_weights(rows), expected)
-    loss = network_training.Loss(torch.tensor([1.0, 3.0]))
+    assert np.allclose(loss_module.class_weights(rows), expected)
+    loss = loss_module.Loss(torch.tensor([1.0, 3.0]))
     logits, targets = torch.randn(6, 2), torch.eye(2)[[0, 1, 1, 0, 0, 1]]
     theirs = torch.nn.functional.cross_entropy(logits, targets.argmax(1), weight=torch.tensor([1.0, 3.0]))
     assert torch.allclose(loss(logits, targets), theirs)
@@ -552,7 +554,7 @@ def test_out_of_memory_says_what_to_try(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(network_training.Loss, "__call__", fail)
+    monkeypatch.setattr(loss_module.Loss, "__call__", fail)
     with pytest.raises(ModelError, match=r"out of memory with 8 rows in a batch: try --set batch=4$"):
         trained(view, tmp_path / "run")
     with pytest.raises(ModelError, match="out of memory with one row in a batch: train on shorter chunks"):
@@ -586,9 +588,7 @@ def test_what_a_process_fails_of_is_told_in_a_line() -> None:
         ("torch.OutOfMemoryError: CUDA out of memory.", "out of memory with 16 rows in a batch: try"),
         ("OSError: gone", "a process that trained has failed: OSError: gone"),
     ):
-        found = network_training._explained(
-            ProcessRaisedException(said + last + "\n", 1, 2), NetworkSettings()
-        )
+        found = devices.explain(ProcessRaisedException(said + last + "\n", 1, 2), NetworkSettings())
         assert isinstance(found, ModelError)
         assert "\n" not in str(found)
         assert re.search(expected, str(found))

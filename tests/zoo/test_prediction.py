@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from audiospec.errors import AudioError, RunError, SpecError
-from audiospec.stores.base import View
+from audiospec.stores.layout.view import View
 from audiospec.testing.audio import FORMATS, noise, tone, write
 from audiospec.zoo.prediction import features_of, predict
-from audiospec.zoo.runs import Run, RunInfo
+from audiospec.zoo.runs.info import RunInfo
+from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores import track_log_probabilities
 from audiospec.zoo.training import train
 
@@ -94,7 +95,7 @@ def test_features_that_are_computed_otherwise_now_are_refused(
     mel: View, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = train("crnn-base", mel, settings={"epochs": 1, "device": "cpu"}, out=tmp_path / "run")
-    monkeypatch.setattr("audiospec.spec.MelSpec.version", 99)
+    monkeypatch.setattr("audiospec.specs.mel.MelSpec.version", 99)
     with pytest.raises(SpecError, match="has version 1, this audiospec computes version 99"):
         list(predict(run, [next(music.rglob("*.wav"))]))
 

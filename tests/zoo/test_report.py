@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from audiospec.errors import RunError
-from audiospec.zoo.leaderboard import Task, tasks
-from audiospec.zoo.report import find_runs, write_report
-from audiospec.zoo.runs import Run
+from audiospec.zoo.report.collect import find_runs
+from audiospec.zoo.report.leaderboard import Task, tasks
+from audiospec.zoo.report.page import write_report
+from audiospec.zoo.runs.run import Run
 
 Make = Callable[..., Run]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from audiospec.testing.pages import Page
-from audiospec.zoo._chart import chart, ticks
-from audiospec.zoo.report import write_report
-from audiospec.zoo.runs import Run
+from audiospec.zoo.report.chart import chart, ticks
+from audiospec.zoo.report.page import write_report
+from audiospec.zoo.runs.run import Run
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

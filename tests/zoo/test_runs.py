@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audiospec.digests import digest
 from audiospec.errors import AudiospecError, ModelError, RegistryError, RunError, SpecError
-from audiospec.spec import TableSpec, digest
-from audiospec.stores.base import View
-from audiospec.testing.models import pickles_in
-from audiospec.zoo.card import model_card
+from audiospec.specs.table import TableSpec
+from audiospec.stores.layout.view import View
+from audiospec.testing.pickles import pickles_in
 from audiospec.zoo.prediction import predict
-from audiospec.zoo.runs import FORMAT_VERSION, Run, training_folder, write_run
+from audiospec.zoo.runs.card import model_card
+from audiospec.zoo.runs.info import FORMAT_VERSION
+from audiospec.zoo.runs.run import Run
+from audiospec.zoo.runs.training_folder import training_folder
+from audiospec.zoo.runs.write import write_run
 from audiospec.zoo.training import train
 
 MakeTable = Callable[..., View]

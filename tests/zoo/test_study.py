@@ -13,13 +13,15 @@ import pytest
 import audiospec
 from audiospec.datasets.gtzan import GENRES
 from audiospec.errors import AudiospecError, DatasetError, ModelError, RegistryError, SpecError
-from audiospec.spec import TabularSpec
+from audiospec.specs.tabular import TabularSpec
 from audiospec.testing.audio import noise, tone, write
 from audiospec.zoo.estimator import SklearnModel
-from audiospec.zoo.reproduction import Cell, genre_of, reproduce
-from audiospec.zoo.results import NOT_RUN, markdown, not_run, tables_of, write_result
-from audiospec.zoo.runs import Run
-from audiospec.zoo.study import BASELINES, DEEP, MODELS
+from audiospec.zoo.runs.run import Run
+from audiospec.zoo.study.cells import Cell
+from audiospec.zoo.study.figures import BASELINES, DEEP, MODELS
+from audiospec.zoo.study.reproduce import reproduce
+from audiospec.zoo.study.results import NOT_RUN, markdown, not_run, tables_of, write_result
+from audiospec.zoo.study.songs import genre_of
 
 MEL = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
 
@@ -340,7 +342,7 @@ def test_the_same_again_trains_nothing(
 
     for cls in (SklearnModel, NetworkModel):
         monkeypatch.setattr(cls, "fit", fail)
-    monkeypatch.setattr("audiospec.zoo.reproduction.predict", fail)
+    monkeypatch.setattr("audiospec.zoo.study.songs.predict", fail)
     out, cells = tabular
     assert list(reproduce(tables=tables, out=out, **TABULAR)) == cells
     out, cells = networks
@@ -442,7 +444,7 @@ def test_wrong_settings_are_refused_before_the_features(
 def test_baselines_are_near_the_measured_figures(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiospec.zoo.pictures.save_pictures", lambda *_: None)  # half of the time
+    monkeypatch.setattr("audiospec.zoo.runs.pictures.save_pictures", lambda *_: None)  # half of the time
     folder = tmp_path / "tables"
     folder.mkdir()
     (folder / "features_30_sec.csv").symlink_to(shared_data / "gtzan-tables" / "features_30_sec.csv")
@@ -459,6 +461,6 @@ def test_a_full_disk_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("audiospec.stores._files.os.replace", full)
+    monkeypatch.setattr("audiospec.files.os.replace", full)
     with pytest.raises(AudiospecError, match=r"the disk is full: writing .*result\.json failed"):
         write_result(tmp_path, "gtzan", "audiospec reproduce gtzan", [])

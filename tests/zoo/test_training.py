@@ -15,13 +15,16 @@ import numpy as np
 import pytest
 
 from audiospec.errors import AudiospecError, ModelError, RegistryError, RunError, SplitError
-from audiospec.split import split
-from audiospec.stores.base import FeatureStore, View, open_store
+from audiospec.find import find_store
+from audiospec.stores.base import FeatureStore, open_store
+from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Rows
+from audiospec.zoo.evaluation import evaluate_rows
 from audiospec.zoo.models.lr import Lr
-from audiospec.zoo.runs import Run
+from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores import score
-from audiospec.zoo.training import evaluate_rows, find_store, find_view, train
+from audiospec.zoo.splits import split
+from audiospec.zoo.training import find_view, train
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 MakeTable = Callable[..., View]
@@ -74,7 +77,7 @@ def test_scores_are_those_of_the_saved_model(table: View, tmp_path: Path, model:
 def test_rows_are_scored_in_batches(run: Run, table: View, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = Rows(table, np.arange(len(table)), run.info.classes)
     whole = evaluate_rows(run.model(), rows)
-    monkeypatch.setattr("audiospec.zoo.training.BATCH", 7)
+    monkeypatch.setattr("audiospec.zoo.evaluation.BATCH", 7)
     assert evaluate_rows(run.model(), rows) == whole
 
 

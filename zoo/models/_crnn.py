@@ -9,7 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
-from audiospec.zoo.network import NetworkModel, NetworkSettings
+from audiospec.zoo.fitting.settings import NetworkSettings
+from audiospec.zoo.network import NetworkModel
 
 
 @dataclass(frozen=True)

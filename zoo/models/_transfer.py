@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
+from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.models._crnn import Recurrent
-from audiospec.zoo.network import NetworkModel, NetworkSettings
+from audiospec.zoo.network import NetworkModel
 
 
 @dataclass(frozen=True, kw_only=True)

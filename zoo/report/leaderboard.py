@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 from typing import NamedTuple
 
-from audiospec.spec import digest
-from audiospec.split import is_leaky, shown_strategy
-from audiospec.zoo.runs import Run
+from audiospec.digests import digest
+from audiospec.zoo.runs.run import Run
+from audiospec.zoo.splits import displayed_strategy, is_leaky
 
 #: What all folds of a dataset are called together.
 FOLDS = "fold-K"
@@ -187,7 +187,7 @@ def strategy_of(run: Run) -> str:
 def shown_split(run: Run) -> str:
     """A run's split strategy as it is to be shown: nothing leaky goes without the word."""
     strategy: str = run.info.split["strategy"]
-    shown = shown_strategy(strategy)
+    shown = displayed_strategy(strategy)
     # Whoever wrote the run may know of a leak that the strategy's name does not tell.
     return f"{shown} (leaky)" if leaky(run) and not is_leaky(strategy) else shown
 

@@ -3,67 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from audiospec.errors import RunError
-from audiospec.page import count, kind_attribute, page, save, text
-from audiospec.zoo._chart import interval_bar
-from audiospec.zoo._page import STYLE, interval, marked, percent, span
-from audiospec.zoo._run_section import run_section
-from audiospec.zoo.leaderboard import Board, Entry, Gap, Task, strategy_of, tasks
-from audiospec.zoo.runs import METRICS, RUN, SUFFIX, Run
-
-
-class Found(NamedTuple):
-    """What `find_runs` found.
-
-    Attributes
-    ----------
-    runs : list of Run
-        By path.
-    problems : dict
-        Path → why it cannot be shown.
-    unfinished : int
-        Folders of runs that are still being trained, or whose training was killed.
-    """
-
-    runs: list[Run]
-    problems: dict[str, str]
-    unfinished: int
-
-
-def find_runs(folders: Iterable[Path | str]) -> Found:
-    """Open all runs in and below some folders; a damaged one does not stop the others.
-
-    Parameters
-    ----------
-    folders : iterable of paths
-        Runs, or folders of runs at any depth.
-    """
-    runs: dict[str, Run] = {}
-    problems: dict[str, str] = {}
-    unfinished = set()
-
-    def unreadable(error: OSError) -> None:
-        problems[str(error.filename)] = f"cannot be read ({error.strerror})"
-
-    for folder in folders:
-        for name, below, files in os.walk(folder, onerror=unreadable):
-            if name.endswith(SUFFIX):
-                unfinished.add(os.path.realpath(name))
-                below.clear()
-            elif RUN in files or METRICS in files:
-                below.clear()
-                try:
-                    # One folder may be asked for twice, by itself and by the folder that it is in.
-                    runs.setdefault(os.path.realpath(name), _opened(Path(name)))
-                except RunError as error:
-                    problems[name] = str(error)
-    ordered = sorted(runs.values(), key=lambda run: str(run.path))
-    return Found(ordered, dict(sorted(problems.items())), len(unfinished))
+from audiospec.render.html import count, kind_attribute, page, save, text
+from audiospec.zoo.report.chart import interval_bar
+from audiospec.zoo.report.leaderboard import Board, Entry, Gap, Task, strategy_of, tasks
+from audiospec.zoo.report.run_section import run_section
+from audiospec.zoo.report.style import STYLE, interval, marked, percent, span
+from audiospec.zoo.runs.run import Run
 
 
 def write_report(
@@ -92,24 +41,14 @@ def write_report(
     """
     if not runs:
         raise RunError("a report needs at least one run: train one with `audiospec train`")
-    return save(_page(runs, problems or {}, unfinished), path, RunError, "--out")
-
-
-def _opened(path: Path) -> Run:
-    """Open a run; what its page cannot be drawn of is refused here, not when all runs are drawn."""
-    run = Run(path)
-    try:
-        _page([run], {}, 0)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else error
-        raise RunError(f"run {path} does not say what a report needs ({what}): train again") from error
-    return run
+    return save(report_page(runs, problems or {}, unfinished), path, RunError, "--out")
 
 
 # --- the page ----------------------------------------------------------------------------------------------
 
 
-def _page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: int) -> str:
+def report_page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: int) -> str:
+    """The page as HTML."""
     ranked = tasks(runs)
     ordered = [
         run for task in ranked for board in task.boards for entry in board.entries for run in entry.runs

@@ -6,11 +6,12 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 
-from audiospec.page import attribute, count, facts, kind_attribute, scrolled, text
-from audiospec.zoo._chart import chart
-from audiospec.zoo._page import SHADES, interval, marked, percent
-from audiospec.zoo.leaderboard import leaky, shown_split
-from audiospec.zoo.runs import HISTORY, Run
+from audiospec.render.html import attribute, count, facts, kind_attribute, scrolled, text
+from audiospec.zoo.report.chart import chart
+from audiospec.zoo.report.leaderboard import leaky, shown_split
+from audiospec.zoo.report.style import SHADES, interval, marked, percent
+from audiospec.zoo.runs.info import HISTORY
+from audiospec.zoo.runs.run import Run
 
 _SIDES = {"test": "test", "valid": "validation", "train": "training"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audiospec.page import text
+from audiospec.render.html import text
 
 #: Confusion cells are shaded in so many steps, from 1.
 SHADES = 8

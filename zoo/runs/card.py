@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from audiospec.split import shown_strategy
+from audiospec.zoo.splits import displayed_strategy
 
 if TYPE_CHECKING:
-    from audiospec.zoo.runs import RunInfo
+    from audiospec.zoo.runs.info import RunInfo
 
 MEASURES = ("accuracy", "macro_f1")
 
@@ -32,7 +32,7 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"- parameters of the model: {_pairs(info.settings)}",
         f"- features: {_pairs(info.spec)}",
         f"- chunks: {_pairs(info.chunking)}",
-        f"- split: {shown_strategy(split['strategy'])}, seed {info.seed}; {_sides(split)}; "
+        f"- split: {displayed_strategy(split['strategy'])}, seed {info.seed}; {_sides(split)}; "
         f"digest {split['digest'][:16]}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",

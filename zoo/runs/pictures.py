@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from audiospec.picture import save
+from audiospec.render.spectrogram import save
 
 _TEXT, _QUIET = "#222222", "#777777"
 #: What the history has of each side that is drawn.

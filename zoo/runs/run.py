@@ -14,78 +14,18 @@ which also has a checkpoint and ``training.json`` (what is trained): what was ki
 from __future__ import annotations
 
 import csv
-import hashlib
-import io
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from audiospec.chunking import Chunking
+from audiospec.audio.chunking import Chunking
+from audiospec.digests import digest
 from audiospec.errors import RunError
-from audiospec.spec import FeatureSpec, digest
-from audiospec.zoo.base import CHECKPOINT, Model, models
-
-FORMAT_VERSION = 1
-
-RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
-#: Of a run that is being trained: what it is called, what is trained, and who does it.
-SUFFIX, TRAINING, LOCK = ".training", "training.json", "lock"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInfo:
-    """What was trained, on what, and how; what ``run.json`` says.
-
-    Attributes
-    ----------
-    model : str
-        Name in the registry of models.
-    settings : dict
-        The model's parameters.
-    classes : list of str
-        Labels, in the order of the model's probabilities.
-    row_shape : list of int
-    spec, chunking : dict
-        How features are computed, and tracks cut; what `predict` does again.
-    dataset, store, view : str
-        Where the rows came from.
-    split : dict
-        Strategy, whether it is leaky, shares, digest, the digest of the rows' content, and the rows and
-        tracks of each side.
-    seed : int
-        Of the split and of the training.
-    parameters : int
-        Weights that were learnt; 0 if that has no meaning.
-    seconds : float
-        Wall-clock time of the training.
-    versions : dict
-        Of the libraries.
-    date : str
-        Day of the training, ``YYYY-MM-DD``.
-    """
-
-    model: str
-    settings: dict[str, Any]
-    classes: list[str]
-    row_shape: list[int]
-    spec: dict[str, Any]
-    chunking: dict[str, Any]
-    dataset: str
-    store: str
-    view: str
-    split: dict[str, Any]
-    seed: int
-    parameters: int
-    seconds: float
-    versions: dict[str, str]
-    date: str
+from audiospec.specs.base import FeatureSpec
+from audiospec.zoo.base import Model, models
+from audiospec.zoo.runs.info import FORMAT_VERSION, HISTORY, METRICS, RUN, RunInfo, file_sha256
 
 
 class Run:
@@ -128,7 +68,7 @@ class Run:
             files = dict(said.pop("files"))
             self.info = RunInfo(**said)
             for name, expected in files.items():
-                if Path(name).name != name or _sha256(self.path / name) != expected:
+                if Path(name).name != name or file_sha256(self.path / name) != expected:
                     raise RunError(
                         f"run {self.path} was changed: its {name} is not what was written; train again"
                     )
@@ -183,174 +123,3 @@ class Run:
         model = cls(settings, tuple(self.info.row_shape), self.info.classes)
         model.load(self.path)
         return model
-
-
-@contextmanager
-def training_folder(path: Path, said: Mapping[str, Any], resume: bool) -> Iterator[Path]:
-    """The folder where a run is made, held by this process alone; it goes when the run is there.
-
-    It stays, whatever happens, as long as there is a checkpoint and no run.
-
-    Parameters
-    ----------
-    path : Path
-        Of the run.
-    said : mapping
-        What is trained, as plain JSON values; two trainings are the same if they say the same.
-    resume : bool
-        Whether to go on with what is left of one.
-
-    Raises
-    ------
-    RunError
-        Something is at `path`; another process trains it; one was killed, and `resume` is not asked for, or
-        it trained something else; or the folder cannot be written.
-    """
-    work = path.with_name(path.name + SUFFIX)
-    lock = FileLock(work / LOCK, blocking=False)
-    with writing(work):
-        work.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise RunError(
-                f"another process is training {path}: wait for it, or choose another --out"
-            ) from error
-    try:
-        require_free(path)
-        if (work / CHECKPOINT).exists():
-            _check_same(path, said, resume)
-        else:
-            _empty(work)
-            with writing(work):
-                _write_json(work / TRAINING, said)
-        yield work
-    finally:
-        lock.release()
-        if work.exists() and not (work / CHECKPOINT).exists():
-            shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def writing(work: Path) -> Iterator[None]:
-    """Say of an error of the system that a training could not write into its folder, and what then."""
-    try:
-        yield
-    except OSError as error:
-        kept = (work / CHECKPOINT).exists()
-        hint = "go on by --resume when that is mended" if kept else "choose another --out"
-        raise RunError(f"cannot write {work}: {error.strerror}; {hint}") from error
-
-
-def is_stopped(path: Path) -> bool:
-    """Whether a training of a run was stopped, and can go on."""
-    return (path.with_name(path.name + SUFFIX) / CHECKPOINT).exists()
-
-
-def stopped_otherwise(path: Path, said: Mapping[str, Any]) -> str:
-    """How what was stopped differs from a training that says so; ``""`` if it does not.
-
-    Raises
-    ------
-    RunError
-        What was stopped cannot be told.
-    """
-    file = path.with_name(path.name + SUFFIX) / TRAINING
-    try:
-        before = dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{file} is damaged: remove {file.parent} to begin anew") from error
-    now = json.loads(json.dumps(said))
-    for name, value in now.items():
-        if before.get(name) != value:
-            if name != "settings" or not isinstance(before.get(name), dict):
-                return f"{name} {before.get(name)} (now {value})" if name in ("model", "seed") else name
-            changed = [key for key in value if before[name].get(key) != value[key]]
-            return ", ".join(f"{key} {before[name].get(key)} (now {value[key]})" for key in changed)
-    return ""
-
-
-def _check_same(path: Path, said: Mapping[str, Any], resume: bool) -> None:
-    """Raise `RunError` unless what was stopped is what is asked for, and it is asked to go on."""
-    work = path.with_name(path.name + SUFFIX)
-    other = stopped_otherwise(path, said)
-    if other:
-        raise RunError(
-            f"another training was stopped at {work}, of {other}: repeat its command with --resume, choose "
-            "another --out, or remove the folder"
-        )
-    if not resume:
-        raise RunError(
-            f"a training of {path} was stopped: go on with it by --resume, or remove {work} to begin anew"
-        )
-
-
-def write_run(
-    path: Path,
-    work: Path,
-    info: RunInfo,
-    model: Model,
-    metrics: dict[str, Any],
-    history: Sequence[Mapping[str, float]],
-) -> Run:
-    """Write a run into the folder where it was trained, then rename that into its place."""
-    from audiospec.zoo.card import model_card
-    from audiospec.zoo.pictures import save_pictures
-
-    with writing(work):
-        model.save(work)
-        _write_json(work / METRICS, metrics)
-        write_history(work, history)
-        (work / CARD).write_text(model_card(info, metrics), encoding="utf-8")
-        save_pictures(work, metrics, history, bool(info.split["leaky"]))
-        passing = (CHECKPOINT, TRAINING, LOCK)
-        files = {
-            file.name: _sha256(file) for file in sorted(work.iterdir()) if file.name not in (*passing, RUN)
-        }
-        said: dict[str, Any] = {**asdict(info), "files": files}
-        _write_json(work / RUN, {"audiospec_run": FORMAT_VERSION, **said, "digest": digest(said)})
-        os.rename(work, path)
-    for name in passing:  # not before: until it is in its place, the run could be lost
-        _remove(path / name)
-    return Run(path)
-
-
-def write_history(work: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write ``history.csv`` into a folder."""
-    text = io.StringIO()
-    if history:
-        writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-    with writing(work):
-        (work / HISTORY).write_text(text.getvalue(), encoding="utf-8")
-
-
-def require_free(path: Path) -> None:
-    """Raise `RunError` if something is at the place of a run."""
-    if path.exists():
-        raise RunError(f"{path} exists already: choose another --out")
-
-
-def _write_json(file: Path, value: Any) -> None:
-    beside = file.with_name(f"{file.name}.partial")
-    beside.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(beside, file)
-
-
-def _empty(folder: Path) -> None:
-    """Remove all but the lock."""
-    for path in folder.iterdir():
-        if path.name != LOCK:
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

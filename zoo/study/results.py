@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.errors import DiskFullError, RunError
+from audiospec.files import atomic_write
 from audiospec.machine import machine, versions
-from audiospec.stores._files import writing
-from audiospec.zoo.reproduction import F1, Cell
-from audiospec.zoo.study import SONGS, SOURCE
+from audiospec.zoo.study.cells import F1, Cell
+from audiospec.zoo.study.figures import SONGS, SOURCE
 
 #: Packages whose versions bear on the figures.
 PACKAGES = (
@@ -214,9 +214,9 @@ def write_result(out: Path, study: str, command: str, cells: Sequence[Cell]) -> 
     }
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with writing(out / "result.json") as temporary:
+        with atomic_write(out / "result.json") as temporary:
             temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        with writing(out / "result.md") as temporary:
+        with atomic_write(out / "result.md") as temporary:
             temporary.write_text(markdown(result, cells), encoding="utf-8")
     except DiskFullError:
         raise

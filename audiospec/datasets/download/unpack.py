@@ -10,8 +10,8 @@ from collections.abc import Generator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
-from audiospec.datasets.base import shown
 from audiospec.errors import DatasetError
+from audiospec.text import printable
 
 MAX_FILES = 1_000_000
 """Most members that an archive may have."""
@@ -127,7 +127,7 @@ def _parts(archive: Path, name: str) -> tuple[str, ...]:
 
 
 def _refused(archive: Path, name: str, why: str) -> DatasetError:
-    return DatasetError(f"archive {archive.name} is refused: its member {shown(name)!r} {why}")
+    return DatasetError(f"archive {archive.name} is refused: its member {printable(name)!r} {why}")
 
 
 def _broken(archive: Path, error: Exception) -> DatasetError:

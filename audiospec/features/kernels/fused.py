@@ -24,11 +24,6 @@ time at 22050 Hz, where memory would allow six times that. So instructions are t
 it: 128 registers a thread, 16 KiB of shared memory a program of 4 warps, let 16 warps share a multiprocessor.
 """
 
-# Compile-time arguments of kernels are in capitals, as Triton's are; what is traced by Triton has no types.
-# ruff: noqa: N803, N806
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, import-untyped"
-# mypy: disable-error-code="assignment, misc"
-
 from __future__ import annotations
 
 import math
@@ -36,12 +31,12 @@ from contextlib import nullcontext
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor, nn
 from triton.runtime.interpreter import InterpretedFunction
 
 from audiospec.errors import SpecError
-from audiospec.spec import MelSpec
+from audiospec.features.kernels.fused_kernel import VERSION, log_mel_kernel
+from audiospec.specs.mel import MelSpec
 
 #: Warps of a program. Few: programs wait at their own barriers only, and more of them fit.
 WARPS = 4
@@ -53,9 +48,6 @@ SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 WHEEL = tuple(
     round(value, 15) for i in range(64) for value in (math.cos(math.pi * i / 32), -math.sin(math.pi * i / 32))
 )
-VERSION = tuple(map(int, triton.__version__.split(".")[:2]))
-#: Where memory does not say which axis threads should follow, Triton takes the last; before 3.8, the first.
-BACKWARDS = tl.constexpr(VERSION < (3, 8))
 
 
 def unfit(spec: MelSpec) -> str:
@@ -121,7 +113,7 @@ class FusedMel(nn.Module):
         # about as long for a program of many frames as for one of few.
         block = WARPS * max(1, 32 >> self.log2) * (1 if waves.is_cuda else 8)
         with torch.cuda.device(waves.device) if waves.is_cuda else nullcontext():
-            _log_mel[(count * -(-frames // block),)](
+            log_mel_kernel[(count * -(-frames // block),)](
                 waves,
                 rows,
                 self.tables,
@@ -150,7 +142,7 @@ class FusedMel(nn.Module):
 
 def require_device(waves: Tensor) -> None:
     """Raise `SpecError` if the kernel cannot run where the waves are."""
-    if not waves.is_cuda and not isinstance(_log_mel, InterpretedFunction):
+    if not waves.is_cuda and not isinstance(log_mel_kernel, InterpretedFunction):
         raise SpecError(
             f"backend 'fused' needs a CUDA device, and the waves are on {str(waves.device)!r}: move them and "
             "the frontend to 'cuda', or take backend 'fft'"
@@ -210,259 +202,3 @@ def _filters(
 # exchange through shared memory of each transposition. Tables are read by one wide load, not one for each
 # register: the time to compile grows with the square of the loads. None may be taken for aligned (hence
 # `do_not_specialize`): loads of four numbers would lay out lanes otherwise, and cost more exchanges.
-
-
-@triton.jit(
-    do_not_specialize=["samples", "frames"], do_not_specialize_on_alignment=["waves", "rows", "tables"]
-)
-def _log_mel(
-    waves,
-    rows,
-    tables,
-    samples,
-    frames,
-    HOP: tl.constexpr,
-    BEFORE: tl.constexpr,
-    REFLECT: tl.constexpr,
-    POWER: tl.constexpr,
-    DECIBELS: tl.constexpr,
-    AMIN: tl.constexpr,
-    N_MELS: tl.constexpr,
-    CHUNKS: tl.constexpr,
-    STARTS: tl.constexpr,
-    ENDS: tl.constexpr,
-    TURNS: tl.constexpr,
-    MELS: tl.constexpr,
-    LOG1: tl.constexpr,
-    LOG2: tl.constexpr,
-    FRAMES: tl.constexpr,
-):
-    """FRAMES frames of a row."""
-    COUNT1: tl.constexpr = 2**LOG1
-    COUNT2: tl.constexpr = 2**LOG2
-    POINTS: tl.constexpr = COUNT1 * COUNT2
-    blocks = (frames + FRAMES - 1) // FRAMES
-    row = (tl.program_id(0) // blocks).to(tl.int64)
-    first = tl.program_id(0) % blocks * FRAMES
-    last = tl.minimum(first + FRAMES, frames) - 1
-    frame = first + tl.arange(0, FRAMES)[:, None]
-    wave = waves + row * samples
-
-    # Point n = COUNT2 · n1 + n2 has samples 2 n and 2 n + 1; n1 is its register, n2 its lane.
-    begin = tl.minimum(frame, last) * HOP - BEFORE + 2 * tl.arange(0, COUNT2)[None, :]
-    step = 2 * COUNT2 * tl.arange(0, COUNT1)[:, None, None]
-    if (first * HOP >= BEFORE) & (last * HOP - BEFORE + 2 * POINTS <= samples):
-        start = tl.broadcast_to((wave + begin)[None], (COUNT1, FRAMES, COUNT2))
-        re = _loaded(start + step)
-        im = _loaded(start + step + 1)
-    else:
-        re = tl.load(*_sample(wave, begin[None] + step, samples, REFLECT), other=0.0)
-        im = tl.load(*_sample(wave, begin[None] + step + 1, samples, REFLECT), other=0.0)
-    re *= _table(tables, COUNT1, FRAMES, COUNT2)
-    im *= _table(tables + POINTS, COUNT1, FRAMES, COUNT2)
-    re, im = _fourier(_tensors(re, LOG1), _tensors(im, LOG1), LOG1, TURNS)
-
-    re, im = _stacked(re, LOG1), _stacked(im, LOG1)
-    cosine = _table(tables + 2 * POINTS, COUNT1, FRAMES, COUNT2)
-    sine = _table(tables + 3 * POINTS, COUNT1, FRAMES, COUNT2)
-    x = re * cosine - im * sine
-    y = re * sine + im * cosine
-    re, im = _tensors(tl.permute(x, (2, 1, 0)), LOG2), _tensors(tl.permute(y, (2, 1, 0)), LOG2)
-    re, im = _fourier(re, im, LOG2, TURNS)  # point k1 + COUNT1 · k2: k1 its lane, k2 its register
-
-    power = _power(re, im, tables + 4 * POINTS, POWER, LOG1, LOG2)
-    for mel in tl.static_range(0, N_MELS, 2**MELS):
-        total = _mels(power, tables + 5 * POINTS, mel, CHUNKS, STARTS, ENDS, MELS, LOG1)
-        if DECIBELS:
-            # 10 log10. What is not a number stays so, as in the other backends.
-            total = tl.maximum(total, AMIN, propagate_nan=tl.PropagateNan.ALL)
-            total = tl.log2(total) * 3.010299956639812
-        mels = mel + tl.arange(0, 2**MELS)[None, :]
-        to = rows + (row * N_MELS + mels) * frames + frame
-        tl.store(to, total, mask=(mels < N_MELS) & (frame < frames))
-
-
-@triton.jit
-def _sample(wave, place, samples, REFLECT: tl.constexpr):
-    """Pointers to samples of a wave that may lie beyond its ends, and which are there."""
-    if REFLECT:
-        place = samples - 1 - tl.abs(samples - 1 - tl.abs(place))
-    return wave + place, (place >= 0) & (place < samples)
-
-
-@triton.jit
-def _table(table, COUNT: tl.constexpr, FRAMES: tl.constexpr, LANES: tl.constexpr):
-    """Constants (COUNT, LANES) as (COUNT, FRAMES, LANES): each frame, a warp, reads them for itself."""
-    lanes = tl.broadcast_to((table + tl.arange(0, LANES))[None, None, :], (COUNT, FRAMES, LANES))
-    return _loaded(lanes + LANES * tl.arange(0, COUNT)[:, None, None])
-
-
-@triton.jit
-def _loaded(pointers):
-    """What pointers (register, frame, lane) point to, each lane's in that lane, each frame's in one warp."""
-    if BACKWARDS:
-        return tl.permute(tl.load(tl.permute(pointers, (2, 1, 0))), (2, 1, 0))
-    else:
-        return tl.load(pointers)
-
-
-@triton.jit
-def _stacked(parts, LOG: tl.constexpr):
-    """2**LOG tensors (frame, lane) as one (2**LOG, frame, lane)."""
-    FRAMES: tl.constexpr = parts[0].shape[0]
-    LANES: tl.constexpr = parts[0].shape[1]
-    for level in tl.static_range(LOG):
-        joined = ()
-        for at in tl.static_range(2 ** (LOG - level - 1)):
-            joined += (tl.join(parts[at], parts[at + 2 ** (LOG - level - 1)]),)
-        parts = joined
-    return tl.permute(tl.reshape(parts[0], (FRAMES, LANES, 2**LOG)), (2, 0, 1))
-
-
-@triton.jit
-def _tensors(whole, LOG: tl.constexpr):
-    """One tensor (2**LOG, frame, lane) as 2**LOG tensors (frame, lane)."""
-    FRAMES: tl.constexpr = whole.shape[1]
-    LANES: tl.constexpr = whole.shape[2]
-    rest = (tl.permute(whole, (1, 2, 0)),)
-    for level in tl.static_range(LOG):
-        even, odd = (), ()
-        for at in tl.static_range(2**level):
-            x, y = tl.split(tl.reshape(rest[at], (FRAMES, LANES, 2 ** (LOG - level - 1), 2)))
-            even += (x,)
-            odd += (y,)
-        rest = even + odd
-    parts = ()
-    for at in tl.static_range(2**LOG):
-        parts += (tl.reshape(rest[at], (FRAMES, LANES)),)
-    return parts
-
-
-@triton.jit
-def _fourier(re, im, LOG: tl.constexpr, TURNS: tl.constexpr):
-    """Fourier transform of 2**LOG registers: Stockham's, of radix 2, in and out in natural order."""
-    HALF: tl.constexpr = 2 ** (LOG - 1)
-    for stage in tl.static_range(LOG):
-        r, i = (), ()
-        for turn in tl.static_range(HALF // 2**stage):
-            for at in tl.static_range(turn * 2**stage, (turn + 1) * 2**stage):
-                r += (re[at] + re[at + HALF],)
-                i += (im[at] + im[at + HALF],)
-            for at in tl.static_range(turn * 2**stage, (turn + 1) * 2**stage):
-                x, y = _turned(
-                    re[at] - re[at + HALF],
-                    im[at] - im[at + HALF],
-                    TURNS[turn * 2**stage * (64 // HALF)],
-                    TURNS[turn * 2**stage * (64 // HALF) + 1],
-                )
-                r += (x,)
-                i += (y,)
-        re, im = r, i
-    return re, im
-
-
-@triton.jit
-def _turned(re, im, COSINE: tl.constexpr, SINE: tl.constexpr):
-    """Complex numbers times COSINE + i SINE, one of the circle's lower half."""
-    if COSINE == 1:
-        return re, im
-    elif COSINE == 0:
-        return im, -re
-    else:
-        return re * COSINE - im * SINE, re * SINE + im * COSINE
-
-
-@triton.jit
-def _power(re, im, table, POWER: tl.constexpr, LOG1: tl.constexpr, LOG2: tl.constexpr):
-    """|X|^POWER of real frames, from the transform Z of their even and odd samples, in chunks of 2**LOG1.
-
-    With a bar for the conjugate: X[k] and X[n - k] (conjugated) are E ± T where 2 E = Z[k] + Z̄[n - k] and
-    2 T = -i (Z[k] - Z̄[n - k]) exp(-πik / n). The halves are in the window.
-    """
-    FRAMES: tl.constexpr = re[0].shape[0]
-    LANES: tl.constexpr = 2**LOG1
-    HALF: tl.constexpr = 2 ** (LOG2 - 1)
-    middle = 4 * (re[HALF] * re[HALF] + im[HALF] * im[HALF])
-    # Point n - k of chunk `at`: mirrored lanes of chunk -1 - at, but for lane 0, which is that of chunk -at.
-    r, i, first_r, first_i = (), (), (), ()
-    for at in tl.static_range(HALF):
-        r += (re[2 * HALF - 1 - at],)
-        i += (im[2 * HALF - 1 - at],)
-        first_r += (re[(2 * HALF - at) % (2 * HALF)],)
-        first_i += (im[(2 * HALF - at) % (2 * HALF)],)
-    lane = tl.arange(0, LANES)[None, None, :]
-    mirror = tl.broadcast_to((LANES - lane) % LANES, (HALF, FRAMES, LANES))
-    other_re = tl.gather(_stacked(r, LOG2 - 1), mirror, 2)
-    other_im = tl.gather(_stacked(i, LOG2 - 1), mirror, 2)
-    other_re = tl.where(lane == 0, _stacked(first_r, LOG2 - 1), other_re)
-    other_im = tl.where(lane == 0, _stacked(first_i, LOG2 - 1), other_im)
-    re, im = _stacked(re[:HALF], LOG2 - 1), _stacked(im[:HALF], LOG2 - 1)
-
-    even_re, even_im = re + other_re, im - other_im
-    odd_re, odd_im = im + other_im, other_re - re
-    cosine = _table(table, HALF, FRAMES, LANES)
-    sine = _table(table + HALF * LANES, HALF, FRAMES, LANES)
-    x = odd_re * cosine - odd_im * sine
-    y = odd_re * sine + odd_im * cosine
-    low = (even_re + x) * (even_re + x) + (even_im + y) * (even_im + y)
-    high = (even_re - x) * (even_re - x) + (even_im - y) * (even_im - y)
-    low = _tensors(_magnitude(low, POWER), LOG2 - 1)
-    high = _tensors(_magnitude(high, POWER), LOG2 - 1)
-    # See `_filters`: bin n / 2 has the place of bin 0.
-    lane = tl.arange(0, LANES)[None, :]
-    return (tl.where(lane == 0, _magnitude(middle, POWER), low[0]),) + low[1:] + high  # noqa: RUF005
-
-
-@triton.jit
-def _magnitude(power, POWER: tl.constexpr):
-    """|X|^POWER, from |X|²."""
-    if POWER == 2:
-        return power
-    elif POWER == 1:
-        return tl.sqrt(power)
-    else:
-        return tl.exp2(tl.log2(tl.maximum(power, 1.1754943508222875e-38)) * (POWER / 2))
-
-
-@triton.jit
-def _mels(
-    power,
-    table,
-    FIRST: tl.constexpr,
-    CHUNKS: tl.constexpr,
-    STARTS: tl.constexpr,
-    ENDS: tl.constexpr,
-    MELS: tl.constexpr,
-    LOG: tl.constexpr,
-):
-    """Mel bins (frame, 2**MELS) from bin FIRST on; see `_filters`."""
-    FRAMES: tl.constexpr = power[0].shape[0]
-    BEGIN: tl.constexpr = STARTS[FIRST]
-    COUNT: tl.constexpr = ENDS[FIRST + 2**MELS - 1] - BEGIN
-    weights = ()
-    for zeros in tl.static_range(16):  # runs of 32768, 16384 ... parts; what a load has is a power of 2
-        if COUNT >> (15 - zeros) & 1 == 1:
-            before = COUNT >> (16 - zeros) << (16 - zeros)
-            run = _table(table + (BEGIN + before) * 2**LOG, 2 ** (15 - zeros), FRAMES, 2**LOG)
-            weights += _tensors(run, 15 - zeros)
-    sums = ()
-    for at in tl.static_range(FIRST, FIRST + 2**MELS):
-        sums += (_weighted(power, weights, BEGIN, CHUNKS, STARTS[at], ENDS[at]),)
-    # From a mel bin a register to a mel bin a lane; its sum is then one of registers, pair by pair.
-    total = tl.permute(_stacked(sums, MELS), (2, 1, 0))
-    for level in tl.static_range(LOG):
-        total = tl.reshape(total, (2, 2 ** (LOG - level - 1), FRAMES, 2**MELS))
-        x, y = tl.split(tl.permute(total, (1, 2, 3, 0)))
-        total = x + y
-    return tl.reshape(total, (FRAMES, 2**MELS))
-
-
-@triton.jit
-def _weighted(
-    power, weights, BEGIN: tl.constexpr, CHUNKS: tl.constexpr, START: tl.constexpr, END: tl.constexpr
-):
-    """Sum of chunks times their weights, lane by lane."""
-    total = power[CHUNKS[START]] * weights[START - BEGIN]
-    for part in tl.static_range(START + 1, END):
-        total += power[CHUNKS[part]] * weights[part - BEGIN]
-    return total

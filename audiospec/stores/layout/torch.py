@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-if TYPE_CHECKING:
-    from audiospec.stores.base import View
+
+class LabelledRows(Protocol):
+    """What a dataset needs of a view."""
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels, sorted."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Label of each row."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: list[int]) -> NDArray[Any]:
+        """Rows by number."""
 
 
 class ViewDataset(Dataset[tuple[Tensor, int]]):
@@ -22,7 +37,7 @@ class ViewDataset(Dataset[tuple[Tensor, int]]):
         Opened again by each process that reads.
     """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: LabelledRows) -> None:
         self.view = view
         self.classes = view.classes
         self._targets = np.searchsorted(self.classes, view.labels.astype(str))

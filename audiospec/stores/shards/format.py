@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, and the shard object.
+"""The shard: a file of rows.
 
 A shard is one file: the bytes of its rows, one after another, then the index of Zarr's sharding codec
 (offset and length of each chunk, little-endian uint64, all ones for one that is not there) and the index's
@@ -6,15 +6,13 @@ CRC-32C. So it is a Zarr v3 shard of uncompressed chunks as it stands, and its r
 without reading the index's every entry. A spectrogram is a chunk of its own. The rows of a table are small:
 they are one chunk together (`chunk_rows`), for readers of Zarr take as long over a few numbers as over many.
 
-Rows of bytes are compressed (`packs`): a chunk is a Zstandard frame then, and they are read by `_packed`.
+Rows of bytes are compressed (`is_compressed`): a chunk is a Zstandard frame then, and `packed` reads them.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,9 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import AudiospecError, DiskFullError, StoreError
-from audiospec.stores._rows import OpenFile
+from audiospec.errors import StoreError
+from audiospec.files import write_bytes
+from audiospec.stores.shards.rows import OpenFile
 
 #: Place and length of a chunk that is not there.
 ABSENT = np.iinfo(np.uint64).max
@@ -31,95 +30,19 @@ ABSENT = np.iinfo(np.uint64).max
 REPAIR = "; `audiospec store verify --repair` computes it again"
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; renamed to it when the block ends, removed when it fails.
-
-    Raises
-    ------
-    DiskFullError
-        No space left; what was there before is as it was.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with filling(path):
-            yield temporary
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def filling(path: Path) -> Iterator[None]:
-    """A block that writes `path`: an error of the system that says "no space left" is a DiskFullError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise disk_full(path) from error
-        raise
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """A block that reads what may be damaged: whatever a library raises over it is a StoreError.
-
-    Raises
-    ------
-    StoreError
-        In one line; an AudiospecError passes as it is.
-    """
-    try:
-        yield
-    except AudiospecError:
-        raise
-    except PermissionError as error:
-        raise StoreError(f"{path} cannot be read: {os.strerror(errno.EACCES)}") from error
-    except Exception as error:
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise StoreError(
-            f"{path} cannot be read ({cause}): it is damaged; bring back a whole copy, or remove the store "
-            "and featurize again"
-        ) from error
-
-
-def disk_full(path: Path) -> DiskFullError:
-    """The error for a disk that filled up while `path` was written."""
-    return DiskFullError(
-        f"the disk is full: writing {path} failed. Free some space and run the same command again; "
-        "everything that was finished is kept"
-    )
-
-
-def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file atomically: whatever becomes of this process, it is whole or as it was.
-
-    It is not forced onto the disk: that would halve the speed of a run, and guards only against the loss of
-    power, after which checksums tell what is missing.
-    """
-    with writing(path) as temporary, temporary.open("wb") as file:
-        for part in parts:
-            file.write(part)
-
-
-def checksum(row: NDArray[Any]) -> int:
-    """CRC-32C of an array's bytes."""
-    return int(google_crc32c.value(row.tobytes()))
-
-
 def chunk_rows(row_shape: tuple[int, ...], capacity: int) -> int:
     """Rows in one chunk of a shard with room for `capacity`: one, or all of them if they are of a table."""
     return capacity if len(row_shape) == 1 else 1
 
 
-def packs(row: np.dtype[Any]) -> bool:
+def is_compressed(row: np.dtype[Any]) -> bool:
     """Whether rows (a sub-array dtype) are compressed: those of bytes, each a chunk of its own."""
     return row.base == np.uint8
 
 
 def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     """Write rows (n, ...) as one shard with room for `capacity` ≥ n of them."""
-    if packs(rows.dtype):
+    if is_compressed(rows.dtype):
         _write_packed(path, rows, capacity)
         return
     chunk = chunk_rows(rows.shape[1:], capacity)
@@ -135,7 +58,7 @@ def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
 
 
 def _write_packed(path: Path, rows: NDArray[Any], capacity: int) -> None:
-    from audiospec.stores._packed import pack
+    from audiospec.stores.shards.frames import pack
 
     frames = [pack(row) for row in rows]
     index = np.full((capacity, 2), ABSENT, "<u8")

@@ -1,0 +1,1 @@
+"""From audio files to samples, and from samples to chunks."""

@@ -1,0 +1,1 @@
+"""Downloading published datasets: fetch, resume, unpack."""

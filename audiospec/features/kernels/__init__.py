@@ -1,0 +1,1 @@
+"""What the frontends compute with: filters, medians, Triton kernels."""

@@ -1,0 +1,377 @@
+"""The families of the tabular feature: what is computed of a batch of chunks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from audiospec.features.kernels.chroma import TUNINGS
+from audiospec.features.kernels.median import running_median
+from audiospec.specs.tabular import TabularSpec
+
+if TYPE_CHECKING:
+    pass
+
+
+#: Frames that are transformed together: 128 windows of 2048 samples in float64 are 2 MiB.
+FRAMES = 128
+#: Smallest power that decibels tell from silence, and their range below a chunk's peak (librosa's defaults).
+AMIN, TOP_DB = 1e-10, 80.0
+#: Peaks that tell a chunk's tuning: their range in Hz, and their least part of their frame's strongest bin.
+PITCHES, PITCH_THRESHOLD = (150.0, 4000.0), 0.1
+#: Seconds over which the onset strength is correlated with itself; the fastest tempo in beats a minute.
+TEMPO_SECONDS, MAX_TEMPO = 8.0, 320.0
+#: Smallest amplitude whose sign counts as one.
+ZERO = 1e-10
+#: Lowest edge of the spectral contrast's octaves in Hz; share of a band that is its peak, or its valley.
+CONTRAST_FMIN, CONTRAST_QUANTILE = 200.0, 0.02
+
+
+class Chunks:
+    """Some chunks of equal length, and what families share: each is computed when it is first asked for.
+
+    Parameters
+    ----------
+    spec : TabularSpec
+    waves : Tensor, shape (B, samples)
+    mel_filters : Tensor, shape (n_mels, bins)
+    chroma_filters : Tensor, shape (tunings, n_chroma, bins)
+
+    A family's method gives its values, shape (B, parts, n), whose mean and variance over n are its columns.
+    """
+
+    def __init__(self, spec: TabularSpec, waves: Tensor, mel_filters: Tensor, chroma_filters: Tensor) -> None:
+        self.spec = spec
+        self.waves = waves
+        self.mel_filters = mel_filters
+        self.chroma_filters = chroma_filters
+        self.exact: dict[str, Any] = {"dtype": torch.float64, "device": waves.device}
+
+    def columns(self, family: str) -> Tensor:
+        """A family's columns (B, columns)."""
+        if family == "tempo":
+            return self.tempo()
+        method: Callable[[], Tensor] = getattr(self, family)
+        return _mean_and_variance(method())
+
+    # --- what is shared ------------------------------------------------------------------------------
+
+    def frames(self, waves: Tensor) -> Tensor:
+        """Centred frames of waves (B, samples): (B, frames, n_fft), a view."""
+        half = self.spec.n_fft // 2
+        padded = pad(waves, (half, half), mode=self.spec.pad_mode)
+        return padded.unfold(1, self.spec.n_fft, self.spec.hop_length)
+
+    @cached_property
+    def window(self) -> Tensor:
+        """Periodic Hann window (n_fft,), float64."""
+        return torch.hann_window(self.spec.n_fft, periodic=True, **self.exact)
+
+    @cached_property
+    def spectrum(self) -> Tensor:
+        """Short-time Fourier transform X (B, frames, bins), complex.
+
+        Computed in float64, as librosa does: in float32 the weakest bins of a pure tone would be noise.
+        """
+        frames = self.frames(self.waves.double())
+        kind = self.waves.dtype.to_complex()
+        spectrum = frames.new_empty(*frames.shape[:2], len(self.hertz), dtype=kind)
+        for first in range(0, frames.shape[1], FRAMES):
+            part = slice(first, first + FRAMES)
+            spectrum[:, part] = torch.fft.rfft(frames[:, part] * self.window)
+        return spectrum
+
+    @cached_property
+    def power(self) -> Tensor:
+        """|X|² (B, frames, bins)."""
+        return _power(self.spectrum)
+
+    @cached_property
+    def magnitude(self) -> Tensor:
+        """|X| (B, frames, bins)."""
+        return self.power.sqrt()
+
+    @cached_property
+    def total(self) -> Tensor:
+        """Σ |X| of each frame (B, frames); 1 where it is silent."""
+        return _unless_tiny(self.magnitude.sum(-1))
+
+    @cached_property
+    def hertz(self) -> Tensor:
+        """Frequency of each bin (bins,)."""
+        spec = self.spec
+        bins = torch.arange(spec.n_fft // 2 + 1, dtype=torch.float64, device=self.waves.device)
+        return (bins * spec.sample_rate / spec.n_fft).to(self.waves.dtype)
+
+    @cached_property
+    def centroids(self) -> Tensor:
+        """Spectral centroid of each frame (B, frames) in Hz."""
+        return (self.magnitude * self.hertz).sum(-1) / self.total
+
+    @cached_property
+    def mel(self) -> Tensor:
+        """Decibels of the mel bins (B, frames, n_mels)."""
+        return _decibels(self.power @ self.mel_filters.T)
+
+    @cached_property
+    def chroma(self) -> Tensor:
+        """Chroma (B, frames, n_chroma), each frame's largest value 1."""
+        filters = self.chroma_filters[self.tunings()]
+        chroma = self.power @ filters.transpose(1, 2)
+        return chroma / _unless_tiny(chroma.amax(-1, keepdim=True))
+
+    @cached_property
+    def mfccs(self) -> Tensor:
+        """MFCC (B, n_mfcc, frames)."""
+        bins, count = self.spec.n_mels, self.spec.n_mfcc
+        places = torch.arange(0.5, bins, **self.exact)
+        turns = math.pi / bins * torch.arange(count, **self.exact)[:, None] * places
+        cosines = (math.sqrt(2 / bins) * turns.cos()).to(self.waves.dtype)
+        # Cosines add up to 0: less its mean, a flat spectrum gives 0 exactly. The mean is the first MFCC.
+        mean = self.mel.mean(-1, keepdim=True)
+        mfccs = cosines @ (self.mel - mean).transpose(1, 2)
+        mfccs[:, :1] = math.sqrt(bins) * mean.transpose(1, 2)
+        return mfccs
+
+    @cached_property
+    def harmonic(self) -> Tensor:
+        """Wave of the harmonic part (B, samples).
+
+        Those of both parts add up to the whole, because their masks do.
+        """
+        size = self.spec.kernel_size
+        harmonic = running_median(self.magnitude, size)
+        percussive = running_median(self.magnitude.transpose(1, 2).contiguous(), size).transpose(1, 2)
+        # 1 / (1 + (P/H)²) is H² / (H² + P²) without an overflow; where there is nothing, half goes to each.
+        ratio = torch.div(percussive, harmonic, out=harmonic)  # in the layout of the spectrum
+        mask = ratio.square_().add_(1).reciprocal_().nan_to_num_(nan=0.5)
+        parts = torch.view_as_real(self.spectrum) * mask.unsqueeze(-1)
+        return self._wave(torch.view_as_complex(parts))
+
+    def _wave(self, spectrum: Tensor) -> Tensor:
+        """Wave (B, samples) whose short-time Fourier transform is closest to `spectrum`.
+
+        D. Griffin and J. Lim, *Signal estimation from modified short-time Fourier transform*, 1984.
+        """
+        window, size = self.window.to(self.waves.dtype), self.spec.n_fft
+        frames = torch.fft.irfft(spectrum, n=size).mul_(window)
+        wave = self._overlap(frames)
+        weight = self._overlap(window.square().expand(1, *frames.shape[1:]))
+        return wave.div_(torch.where(weight > torch.finfo(weight.dtype).tiny, weight, 1))
+
+    def _overlap(self, frames: Tensor) -> Tensor:
+        """Add frames (B, frames, n_fft) up where they overlap: (B, samples)."""
+        spec, count = self.spec, frames.shape[1]
+        hops = -(-spec.n_fft // spec.hop_length)
+        wave = frames.new_zeros(len(frames), count + hops - 1, spec.hop_length)
+        for number in range(hops):
+            part = frames[..., number * spec.hop_length : (number + 1) * spec.hop_length]
+            wave[:, number : number + count, : part.shape[-1]] += part
+        start, samples = spec.n_fft // 2, self.waves.shape[1]
+        return wave.flatten(1)[:, start : start + samples]
+
+    # --- families: values (B, parts, n) --------------------------------------------------------------
+
+    def chroma_stft(self) -> Tensor:
+        """Chroma of all pitch classes and frames, together."""
+        return self.chroma.flatten(1)[:, None]
+
+    def rms(self) -> Tensor:
+        """Root of the mean square of each frame."""
+        return self.frames(self.waves.square()).mean(-1).sqrt()[:, None]
+
+    def spectral_centroid(self) -> Tensor:
+        """Centre of gravity of |X|."""
+        return self.centroids[:, None]
+
+    def spectral_bandwidth(self) -> Tensor:
+        """Standard deviation of the frequency, weighted by |X|."""
+        away = (self.hertz - self.centroids[..., None]).square_()
+        return (away.mul_(self.magnitude).sum(-1) / self.total).sqrt_()[:, None]
+
+    def rolloff(self) -> Tensor:
+        """Lowest bin up to which |X| has its share."""
+        heard = self.magnitude.cumsum(-1)
+        place = torch.searchsorted(heard, self.spec.roll_percent * heard[..., -1:])
+        return self.hertz[place.squeeze(-1)][:, None]
+
+    def zero_crossing_rate(self) -> Tensor:
+        """Share of samples with another sign than the one before, in each frame."""
+        half, size = self.spec.n_fft // 2, self.spec.n_fft
+        negative = self.waves < -ZERO
+        crossings = (negative[:, 1:] != negative[:, :-1]).to(self.waves.dtype)
+        # A frame's first sample has none before it; beyond the ends the wave goes on as it is.
+        crossings = pad(crossings, (half, half))
+        return (crossings.unfold(1, size - 1, self.spec.hop_length).sum(-1) / size)[:, None]
+
+    def harmony(self) -> Tensor:
+        """Samples of the harmonic part."""
+        return self.harmonic[:, None]
+
+    def perceptr(self) -> Tensor:
+        """Samples of the percussive part."""
+        return (self.waves - self.harmonic)[:, None]
+
+    def mfcc(self) -> Tensor:
+        """MFCC of each frame."""
+        return self.mfccs
+
+    def mfcc_delta(self) -> Tensor:
+        """Slope of each MFCC."""
+        return self._derivative(1)
+
+    def mfcc_delta2(self) -> Tensor:
+        """Second derivative of each MFCC."""
+        return self._derivative(2)
+
+    def spectral_contrast(self) -> Tensor:
+        """Decibels of peaks over those of valleys, band by band."""
+        spec, spacing = self.spec, self.spec.sample_rate / self.spec.n_fft
+        lows = [0.0, *(CONTRAST_FMIN * 2**octave for octave in range(spec.n_bands))]
+        peaks, valleys = [], []
+        for number, low in enumerate(lows):
+            # As in librosa: from the bin before the band's first, and up to the end in the last band; a
+            # share of the bins counted with the last one, which all bands but the last then leave out.
+            first = math.ceil(low / spacing) - (number > 0)
+            last = spec.n_fft // 2
+            if number < spec.n_bands:
+                last = min(last, math.floor(CONTRAST_FMIN * 2**number / spacing))
+            count = max(1, round(CONTRAST_QUANTILE * (last + 1 - first)))
+            band = self.magnitude[..., first : last + (number == spec.n_bands)]
+            peaks.append(band.topk(count, dim=-1).values.mean(-1))
+            valleys.append(band.topk(count, dim=-1, largest=False).values.mean(-1))
+        return _decibels(torch.stack(peaks, 1)) - _decibels(torch.stack(valleys, 1))
+
+    def spectral_flatness(self) -> Tensor:
+        """Geometric over arithmetic mean of |X|²."""
+        power = self.power.clamp(min=AMIN)
+        return (power.log().mean(-1).exp() / power.mean(-1))[:, None]
+
+    def tonnetz(self) -> Tensor:
+        """Tonal centroid of each frame."""
+        chroma = self.chroma / _unless_tiny(self.chroma.sum(-1, keepdim=True))
+        pitches = torch.arange(self.spec.n_chroma, **self.exact) * (12 / self.spec.n_chroma)
+        turns = torch.tensor([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3], **self.exact)[:, None] * pitches
+        turns[::2] -= 0.5
+        radii = torch.tensor([1, 1, 1, 1, 0.5, 0.5], **self.exact)[:, None]
+        return (radii * torch.cos(math.pi * turns)).to(chroma.dtype) @ chroma.transpose(1, 2)
+
+    def tempo(self) -> Tensor:
+        """Tempo (B, 1) in beats a minute; 0 if nothing begins."""
+        spec, onsets = self.spec, self._onsets()
+        lags = int(TEMPO_SECONDS * spec.sample_rate) // spec.hop_length
+        # Windows are centred. Before the start nothing sounds; after the end the last value fades out.
+        fade = torch.arange(lags // 2 - 1, -1, -1, **self.exact) / (lags // 2)
+        padded = pad(torch.cat([onsets, onsets[:, -1:] * fade], dim=1), (lags // 2, 0))
+        windows = padded.unfold(1, lags, 1)[:, : onsets.shape[1]]
+        hann = torch.hann_window(lags, periodic=True, **self.exact)
+        # Autocorrelation is |Fourier transform|², turned back: once for the mean over windows, each of which
+        # counts in proportion to its value at lag 0.
+        size = 2 * lags
+        total = torch.zeros(len(windows), lags + 1, **self.exact)
+        for first in range(0, windows.shape[1], FRAMES):
+            some = windows[:, first : first + FRAMES] * hann
+            energy = _unless_tiny(some.square().sum(-1, keepdim=True))
+            total += (_power(torch.fft.rfft(some, n=size)) / energy).sum(1)
+        correlation = torch.fft.irfft(total / windows.shape[1], n=size)[:, :lags]
+        tempi = 60 * spec.sample_rate / (spec.hop_length * torch.arange(lags, **self.exact))
+        likely = -0.5 * (tempi.log2() - math.log2(spec.start_bpm)).square()
+        likely[tempi >= MAX_TEMPO] = -torch.inf
+        best = ((1e6 * correlation).log1p() + likely).argmax(-1)
+        found = torch.where(onsets.any(-1), tempi[best], 0)
+        return found[:, None].to(self.waves.dtype)
+
+    def _onsets(self) -> Tensor:
+        """Onset strength (B, frames): the median rise of the mel bins' decibels since the last frame."""
+        bins = self.spec.n_mels
+        rise = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
+        middle = (rise[..., (bins - 1) // 2] + rise[..., bins // 2]) / 2
+        shift = 1 + self.spec.n_fft // (2 * self.spec.hop_length)
+        return pad(middle, (shift, 0))[:, : self.mel.shape[1]]
+
+    def tunings(self) -> Tensor:
+        """Number (B,) of each chunk's tuning, 0 to `TUNINGS` - 1: where in a semitone its peaks crowd."""
+        spec, power = self.spec, self.power
+        spacing = spec.sample_rate / spec.n_fft
+        low = max(1, math.ceil(PITCHES[0] / spacing))
+        high = min(math.ceil(PITCHES[1] / spacing), spec.n_fft // 2)
+        rows = len(power)
+        if low >= high:
+            return torch.full((rows,), TUNINGS // 2, device=power.device)
+        least = PITCH_THRESHOLD * power.amax(-1, keepdim=True)
+        centre, before, after = (power[..., low + i : high + i] for i in (0, -1, 1))
+        # A plateau's first bin is its peak. What is too weak to be a peak counts as nothing beside one, too.
+        peak = (centre > least) & (centre > before) & (centre >= after)
+        row, frame, bin = peak.nonzero(as_tuple=True)
+        centre, before, after = (power[row, frame, bin + low + i] for i in (0, -1, 1))
+        # The top of the parabola through a peak and its neighbours, where it lies between them.
+        curve, slope = after + before - 2 * centre, (after - before) / 2
+        shift = torch.where(slope.abs() < curve.abs(), -slope / curve, 0)
+        height = centre + slope * shift / 2
+        pitch = ((bin + low + shift.double()) * spacing).to(power.dtype)
+        # Peaks at least as high as the median of their chunk's.
+        order = height.argsort()
+        order = order[row[order].argsort(stable=True)]
+        counts = row.bincount(minlength=rows)
+        middle = (counts.cumsum(0) - counts)[None] + torch.stack([(counts - 1).clamp(min=0), counts]) // 2
+        sorted_heights = pad(height[order], (0, 1))  # a place to look at for a chunk without a peak
+        median = sorted_heights[middle.clamp(max=len(height))].mean(0)
+        high_enough = height >= median[row]
+        row, pitch = row[high_enough], pitch[high_enough]
+        # The fraction of a pitch class, -0.5 to 0.5, and the fullest of its hundredths.
+        away = (spec.n_chroma * (pitch / (440 / 16)).log2()).remainder(1)
+        away = torch.where(away >= 0.5, away - 1, away)
+        edges = torch.linspace(-0.5, 0.5, TUNINGS + 1, dtype=torch.float64, device=power.device)
+        place = torch.bucketize(away.double(), edges, right=True).sub_(1).clamp_(0, TUNINGS - 1)
+        counts = (row * TUNINGS + place).bincount(minlength=rows * TUNINGS).view(rows, TUNINGS)
+        return torch.where(counts.any(-1), counts.argmax(-1), TUNINGS // 2)
+
+    def _derivative(self, order: int) -> Tensor:
+        """First or second derivative of the MFCC by least squares: Savitzky and Golay, 1964."""
+        width = self.spec.delta_width
+        if self.mfccs.shape[-1] < width:
+            return torch.zeros_like(self.mfccs)
+        half = width // 2
+        places = torch.arange(-half, half + 1, dtype=self.mfccs.dtype, device=self.mfccs.device)
+        if order == 2:
+            places = places.square() - places.square().mean()
+        weights = places * (order / places.square().sum())
+        windows = self.mfccs.unfold(-1, width, 1)
+        # The weights add up to 0; less its middle, what is constant comes to 0 exactly.
+        inner = (windows - windows[..., half : half + 1]) @ weights
+        # At the ends the first and the last fit go on.
+        ends = [inner[..., :1].expand(-1, -1, half), inner[..., -1:].expand(-1, -1, half)]
+        return torch.cat([ends[0], inner, ends[1]], dim=-1)
+
+
+def _mean_and_variance(values: Tensor) -> Tensor:
+    """Mean and variance of values (B, parts, n): (B, 2 parts), each part's mean before its variance."""
+    mean = values.mean(-1, dtype=torch.float64)
+    # In two passes: what the mean loses in rounding is far below a value's own last digit.
+    away = values - mean[..., None].to(values.dtype)
+    variance = away.square_().mean(-1, dtype=torch.float64)
+    return torch.stack([mean, variance], dim=-1).flatten(1).to(values.dtype)
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    """|X|² of a complex tensor."""
+    real, imaginary = spectrum.real, spectrum.imag
+    return torch.addcmul(real.square(), imaginary, imaginary)
+
+
+def _unless_tiny(values: Tensor) -> Tensor:
+    """Values to divide by: 1 where they are too small for it."""
+    return torch.where(values < torch.finfo(values.dtype).tiny, 1, values)
+
+
+def _decibels(power: Tensor) -> Tensor:
+    """Decibels of power (B, …), none more than `TOP_DB` below its chunk's peak."""
+    decibels = power.clamp(min=AMIN).log10().mul_(10)
+    least = decibels.flatten(1).amax(1) - TOP_DB
+    return decibels.maximum(least.view(-1, *[1] * (power.ndim - 1)))

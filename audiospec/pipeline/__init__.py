@@ -1,0 +1,1 @@
+"""The pipeline: from a dataset to the views of a store."""

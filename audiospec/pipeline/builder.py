@@ -1,0 +1,167 @@
+"""Compute the missing shards of several views, and publish the views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from audiospec.audio.chunking import Chunking
+from audiospec.engines.base import Engine
+from audiospec.errors import EngineError, StoreError
+from audiospec.pipeline.checks import require_rows
+from audiospec.pipeline.plan import Plan, Shard
+from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
+from audiospec.pipeline.schedule import Schedule
+from audiospec.pipeline.staging import DecodeResult, Staging
+from audiospec.specs.base import FeatureSpec
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.view import View
+from audiospec.version import __version__
+
+#: Plans in one run. The second is usually the last; more are needed only while files change.
+MOST_PASSES = 5
+
+
+@dataclass(frozen=True)
+class BuildTarget:
+    """The store that is written to."""
+
+    kind: type[FeatureStore]
+    path: Path
+    work: Path
+    attributes: dict[str, Any]
+
+    def open(self) -> FeatureStore | None:
+        """The store as it is now; None if there is none yet."""
+        return self.kind(self.path) if self.path.exists() else None
+
+
+class ViewBuilder:
+    """Computes views together and puts them into the store."""
+
+    def __init__(
+        self, target: BuildTarget, plans: list[Plan], engine: Engine, device: str, backends: Mapping[str, str]
+    ) -> None:
+        self.target = target
+        self.plans = plans
+        self.known = plans[0].known
+        self.engine = engine
+        self.device = device
+        self.backends = backends
+
+    def compute(self, progress: ProgressCallback | None) -> None:
+        """Compute what is missing, until nothing is."""
+        for plan in self.plans:
+            self._staging(plan).drop_corrupt(plan.info.row_dtype)
+        by_id = {track.id: track for track in self.known}
+        passes = 0
+        while (schedule := Schedule(self.plans, self.target.work)).lead:
+            passes += 1
+            if passes > MOST_PASSES:
+                raise EngineError(
+                    f"files of {self.target.attributes['dataset']} keep changing while they are read: run "
+                    "the same command again when they are at rest"
+                )
+            require_rows(self.plans)
+            meter = ProgressCounter(schedule)
+            if progress is not None:
+                progress(meter.now())
+            learnt: list[DecodeResult] = []
+            for result in self.engine.run("audiospec.pipeline.worker:compute", self._tasks(schedule)):
+                learnt += [DecodeResult(**fact) for fact in result["facts"]]
+                if progress is not None and meter.step(result["view"], result["digest"]):
+                    progress(meter.now())
+            for fact in learnt:
+                by_id[fact.id].learn(fact)
+            self.plans = [plan.replan() for plan in self.plans]
+
+    def _tasks(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
+        features = {plan.info.name: plan.info.spec.feature for plan in self.plans}
+        for task in schedule.tasks():
+            for view in task["views"]:
+                view["backend"] = self.backends.get(features[view["view"]])
+            yield {**task, "work": str(self.target.work), "device": self.device}
+
+    def _staging(self, plan: Plan) -> Staging:
+        return Staging(self.target.work, plan.info.name)
+
+    def publish(self) -> list[View]:
+        """Put the views, and the track table, into the store."""
+        require_rows(self.plans)
+        views: list[View] = []
+        for plan in self.plans:
+            if views:  # the store is another file by now, perhaps
+                old = finished_view(self.target.open(), plan.info.spec, plan.info.chunking)
+                plan = replace(plan, old=old)
+            views.append(self._publish(plan))
+        return views
+
+    def _publish(self, plan: Plan) -> View:
+        target = self.target
+        records = [track.record for track in self.known]
+        rows = plan.row_table(self._staging(plan))
+        tracks = Tracks.from_records(records)
+        old = plan.old
+        fresh = [s for s in plan.shards if not plan.is_old(s)]
+        if (
+            old is not None
+            and not fresh
+            and len(old) == len(plan.rows)
+            and list(old.store.tracks.records()) == records
+            and old.store.store_attributes() == target.attributes
+        ):
+            return old  # nothing has changed
+        info = ViewInfo(
+            spec=plan.info.spec,
+            chunking=plan.info.chunking,
+            shard_rows=plan.info.shard_rows,
+            made=self._made(plan, fresh) if fresh or old is None else old.info.made,
+        )
+        new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number]))
+        target.kind.publish(target.path, target.work, target.attributes, tracks, new)
+        return target.kind(target.path).view(info.name)
+
+    def _made(self, plan: Plan, fresh: list[Shard]) -> dict[str, Any]:
+        staging = self._staging(plan)
+        commits = [commit for shard in fresh if (commit := staging.get(shard.digest))]
+        return {
+            "versions": _versions(),
+            "device": self.device,
+            "backend": commits[0].backend,
+            "parity": max(commit.parity for commit in commits),
+        }
+
+    def _source(self, plan: Plan, shard: Shard) -> ShardSource:
+        """Where a shard of a plan lies: staged, or in the finished view."""
+        if not plan.is_old(shard):
+            staging = self._staging(plan)
+            row, capacity = plan.info.row_dtype, plan.info.shard_rows
+            count = shard.rows.stop - shard.rows.start
+            file = staging.shard(shard.digest)
+            return ShardSource(lambda: staging.read(shard.digest, row, capacity)[:count], file)
+        assert plan.old is not None
+        return plan.old.source(shard.number)
+
+
+def finished_view(store: FeatureStore | None, spec: FeatureSpec, chunking: Chunking) -> View | None:
+    """The finished view of a spec and a chunking, if the store has it."""
+    name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
+    if store is None or name not in store.view_names():
+        return None
+    view = store.view(name)
+    if view.spec.fingerprint != spec.fingerprint or view.chunking != chunking:
+        raise StoreError(
+            f"view {name} of {store.path} has another spec under the same name: choose another --store"
+        )
+    return view
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "numpy", "nnaudio2", "soundfile", "soxr")
+    return {"audiospec": __version__, **{name: version(name) for name in names}}

@@ -1,0 +1,53 @@
+"""Conditions that end a run before it computes anything."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from audiospec.errors import DatasetError, DiskFullError
+from audiospec.pipeline.plan import Plan
+from audiospec.pipeline.summary import PlannedView, skipped_tracks
+from audiospec.pipeline.survey import TrackState
+from audiospec.stores.base import FeatureStore
+
+
+def require_no_problems(known: list[TrackState], skipped: dict[str, dict[str, str]]) -> None:
+    """What --strict asks for."""
+    problems = {track.id: track.record["problem"] for track in known if not track.kept}
+    reasons = {id: problem for id, problem in problems.items() if problem}
+    for view in skipped.values():
+        reasons.update(view)
+    if reasons:
+        id, reason = next(iter(reasons.items()))
+        raise DatasetError(
+            f"{len(reasons)} of {len(known)} tracks cannot be used, such as {id} ({reason}): mend or "
+            "remove them, or run without --strict"
+        )
+
+
+def require_rows(plans: list[Plan]) -> None:
+    """A view without rows is no view."""
+    for plan in plans:
+        if not len(plan.rows):
+            # Without those that came with a table: they have no audio.
+            reasons = {track.id: track.record["problem"] for track in plan.known if track.record["path"]}
+            reasons.update(skipped_tracks(plan, plan.known))
+            id, reason = next(iter(reasons.items()))
+            raise DatasetError(
+                f"none of the {len(reasons)} tracks gives a chunk of {plan.info.chunking.seconds:g} s, "
+                f"such as {id} ({reason})"
+            )
+
+
+def require_disk_space(path: Path, planned: list[PlannedView], kind: type[FeatureStore]) -> None:
+    """Say so before the work begins, if its result cannot fit."""
+    needed = sum(view.missing_bytes for view in planned)  # fragments go as shards are made of them
+    if ".zarr" not in kind.suffixes:  # staged shards are copied into a new file
+        needed += sum(view.bytes for view in planned)
+    free = shutil.disk_usage(path.absolute().parent).free
+    if needed > free:
+        raise DiskFullError(
+            f"the disk is too full: {path} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; free "
+            "some space, or choose a --store on another disk"
+        )

@@ -1,0 +1,90 @@
+"""Compute damaged rows again from the audio they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from audiospec.digests import content_hash
+from audiospec.engines._choice import engine_for
+from audiospec.errors import DatasetError, StoreError
+from audiospec.manifest import Manifest, Track
+from audiospec.pipeline.builder import BuildTarget, ViewBuilder
+from audiospec.pipeline.plan import Plan
+from audiospec.pipeline.progress import ProgressCallback
+from audiospec.pipeline.staging import Staging
+from audiospec.pipeline.survey import survey_store
+from audiospec.specs.table import TableSpec
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.lock import locked
+
+
+def repair(
+    store: FeatureStore,
+    damaged: dict[str, Sequence[int]],
+    *,
+    workers: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> None:
+    """Compute damaged rows again, from the audio where it lay when the store was written.
+
+    Parameters
+    ----------
+    store : FeatureStore
+    damaged : dict
+        View name → row numbers, from `View.damaged`.
+
+    Raises
+    ------
+    DatasetError
+        Audio that is needed is gone, or is not what it was.
+    StoreError
+        A damaged view came from a table.
+    """
+    for name in damaged:
+        view = store.view(name)
+        if isinstance(view.spec, TableSpec):
+            raise StoreError(
+                f"cannot repair: view {name} came from {view.info.made.get('table', 'a table')}, not from "
+                "audio; import the table again with `audiospec table import`"
+            )
+    with locked(store.path) as work:
+        store.recover(store.path, work)
+        for name, rows in damaged.items():
+            view = store.view(name)
+            records = list(store.tracks.records())
+            needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
+            _refuse_other_audio(store, needed)
+            fields = ("id", "path", "label", "group", "fold")
+            tracks = tuple(Track(**{field: records[number][field] for field in fields}) for number in needed)
+            manifest = Manifest(store.dataset, store.root, tracks)
+            known = survey_store(manifest, store, work, [(view.spec, view.chunking)])
+            for track, record in zip(known, records, strict=True):
+                if track.kept:  # nothing is said of other tracks: their files may be elsewhere for now
+                    track.record = record
+            target = BuildTarget(type(store), store.path, work, store.store_attributes())
+            plan = Plan.make(view.spec, view.chunking, known, view, frozenset(int(row) for row in rows))
+            device, backend = view.info.made["device"], view.info.made["backend"]
+            builder = ViewBuilder(target, [plan], engine_for(workers), device, {view.spec.feature: backend})
+            builder.compute(progress)
+            builder.publish()
+            Staging(work, name).clear()
+
+
+def _refuse_other_audio(store: FeatureStore, needed: Sequence[int]) -> None:
+    """Repairing needs the very files that the damaged rows were computed from."""
+    for number in needed:
+        file = store.root / str(store.tracks["path"][number])
+        try:
+            same = content_hash(file) == store.tracks["hash"][number]
+        except OSError as error:
+            raise DatasetError(
+                f"cannot repair: {file} is not readable ({error.strerror}); bring the audio back to "
+                f"{store.root}, or run `audiospec featurize` with --data where it lies now"
+            ) from error
+        if not same:
+            raise DatasetError(
+                f"cannot repair: {file} has changed since its features were computed; run "
+                "`audiospec featurize` again"
+            )

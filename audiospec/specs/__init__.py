@@ -1,0 +1,1 @@
+"""Specs: frozen descriptions of how a feature is computed."""

@@ -1,0 +1,244 @@
+"""TabularSpec: statistics over a chunk, one number a column."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from audiospec.errors import SpecError, nearest
+from audiospec.specs.base import FeatureSpec, require, require_samples
+from audiospec.specs.mel import MelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Columns of a `TabularSpec` that are computed together.
+
+    Attributes
+    ----------
+    formula : str
+        What is computed in each frame (or once, for `tempo`). X is the short-time Fourier transform, f the
+        frequency of a bin in Hz, x the wave.
+    unit : str
+        Of the value, and of a column of means; a column of variances has its square. FS: full scale is 1.
+    """
+
+    formula: str
+    unit: str
+
+
+#: The families of a `TabularSpec`, in the order of their columns.
+FAMILIES: Mapping[str, Family] = types.MappingProxyType(
+    {
+        "chroma_stft": Family(
+            "C |X|², each frame divided by its largest value; C: n_chroma Gaussian filters, one a pitch "
+            "class, tuned to the chunk's own peaks. Over all pitch classes and frames",
+            "",
+        ),
+        "rms": Family("sqrt(mean of x²)", "FS"),
+        "spectral_centroid": Family("c = Σ f |X| / Σ |X|", "Hz"),
+        "spectral_bandwidth": Family("sqrt(Σ (f - c)² |X| / Σ |X|)", "Hz"),
+        "rolloff": Family("lowest f up to which Σ |X| is roll_percent of the whole", "Hz"),
+        "zero_crossing_rate": Family("share of samples whose sign is not that of the one before", ""),
+        "harmony": Family(
+            "samples of the harmonic part: X H² / (H² + P²) turned back to a wave; H, P: running medians of "
+            "|X| over kernel_size frames and bins",
+            "FS",
+        ),
+        "perceptr": Family("samples of the percussive part: X P² / (H² + P²) turned back to a wave", "FS"),
+        "tempo": Family(
+            "beats a minute: lag of the highest mean autocorrelation of the onset strength over 8 s, "
+            "weighted by a normal distribution of log2(tempo / start_bpm)",
+            "BPM",
+        ),
+        "mfcc": Family(
+            "DCT-II (orthonormal) of the decibels of n_mels mel bins, none more than 80 dB below the chunk's "
+            "peak; coefficients 1 to n_mfcc, the first being the zeroth of the transform",
+            "dB",
+        ),
+        "spectral_contrast": Family(
+            "decibels of the mean of the strongest 2 % of |X| less those of the weakest 2 %: below 200 Hz, "
+            "then in n_bands octaves, the last without an end",
+            "dB",
+        ),
+        "spectral_flatness": Family("geometric over arithmetic mean of |X|²", ""),
+        "tonnetz": Family(
+            "the chroma, summing to 1, on the circles of fifths, minor and major thirds: sine, then cosine",
+            "",
+        ),
+        "mfcc_delta": Family("slope of the line fitted to delta_width frames of each MFCC", "dB/frame"),
+        "mfcc_delta2": Family("second derivative of the parabola fitted to the same frames", "dB/frame²"),
+    }
+)
+#: The families of the published GTZAN tables: 57 columns.
+PUBLISHED = tuple(FAMILIES)[:10]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TabularSpec(FeatureSpec, feature="tabular"):
+    """One number a column: means and variances over a chunk's frames, and its tempo.
+
+    The defaults give the 57 columns of the published GTZAN tables, in their order and by their names, as
+    librosa 0.11 computes them by its own defaults at 22050 Hz. `FAMILIES` says what each is. Frames are
+    centred and Hann-windowed. A chunk at a track's end is not filled up: its statistics are those of the
+    audio that there is.
+
+    Parameters
+    ----------
+    families : tuple of str
+        Which columns, of `FAMILIES`; ``"published"`` stands for the published ones, ``"all"`` for all. Text
+        has commas. Columns are in the order of `FAMILIES`, however the families are ordered here.
+    n_fft, hop_length : int
+        Window and step in samples, of every family.
+    pad_mode : "constant" or "reflect"
+        What lies beyond the chunk's ends: zeros, as in librosa since 0.9, or the chunk mirrored, as before.
+        The published tables are of the time before.
+    n_chroma : int
+        Pitch classes in an octave.
+    n_mels : int
+        Mel bins (Slaney's, up to half the sample rate) under the MFCC and the tempo.
+    n_mfcc : int
+        MFCC coefficients; at most n_mels.
+    roll_percent : float
+        Share of the magnitude below the rolloff, between 0 and 1.
+    kernel_size : int
+        Odd length of the running medians that part harmonic from percussive, in frames and in bins.
+    start_bpm : float
+        The tempo that is likeliest before anything is heard, in beats a minute.
+    n_bands : int
+        Octaves of the spectral contrast; the highest begins below half the sample rate.
+    delta_width : int
+        Odd number of frames, 3 or more, that a slope is fitted to.
+
+    Raises
+    ------
+    SpecError
+        See `FeatureSpec`; also an unknown family, float16 (which ends at 65504), or parameters that leave a
+        chosen family without a bin.
+    """
+
+    pads: ClassVar[bool] = False
+
+    dtype: Literal["float16", "float32", "uint8"] = "float32"
+    families: tuple[str, ...] = PUBLISHED
+    n_fft: int = 2048
+    hop_length: int = 512
+    pad_mode: Literal["constant", "reflect"] = "constant"
+    n_chroma: int = 12
+    n_mels: int = 128
+    n_mfcc: int = 20
+    roll_percent: float = 0.85
+    kernel_size: int = 31
+    start_bpm: float = 120.0
+    n_bands: int = 6
+    delta_width: int = 9
+
+    def validate(self) -> None:
+        """Raise `SpecError` if the values cannot work together."""
+        object.__setattr__(self, "families", _families(self.families))
+        if self.dtype == "float16":
+            raise SpecError('a tabular spec needs dtype="float32": variances exceed what float16 can hold')
+        require(self.n_fft >= 4 and self.n_fft % 2 == 0, "n_fft", "an even number, at least 4", self.n_fft)
+        require(
+            1 <= self.hop_length <= self.n_fft,
+            "hop_length",
+            f"from 1 to n_fft ({self.n_fft})",
+            self.hop_length,
+        )
+        require(self.n_chroma >= 1, "n_chroma", "at least 1", self.n_chroma)
+        require(1 <= self.n_mfcc <= self.n_mels, "n_mfcc", f"from 1 to n_mels ({self.n_mels})", self.n_mfcc)
+        require(0 < self.roll_percent < 1, "roll_percent", "between 0 and 1", self.roll_percent)
+        odd = self.kernel_size % 2 == 1 and self.kernel_size >= 3
+        require(odd, "kernel_size", "an odd number, at least 3", self.kernel_size)
+        require(self.start_bpm > 0, "start_bpm", "above 0", self.start_bpm)
+        odd = self.delta_width % 2 == 1 and self.delta_width >= 3
+        require(odd, "delta_width", "an odd number, at least 3", self.delta_width)
+        require(self.n_bands >= 1, "n_bands", "at least 1", self.n_bands)
+        if not {"tempo", "mfcc", "mfcc_delta", "mfcc_delta2"}.isdisjoint(self.families):
+            self.mel_spec()  # raises where a filter would be empty
+        if "tempo" in self.families:
+            most = max(1, self.sample_rate // 2)  # 16 lags in 8 s
+            require(self.hop_length <= most, "hop_length", f"at most {most} for a tempo", self.hop_length)
+        if not {"harmony", "perceptr"}.isdisjoint(self.families):
+            half = self.n_fft // 2
+            what = f"at most half of n_fft ({half}) for harmony and perceptr"
+            require(self.hop_length <= half, "hop_length", what, self.hop_length)
+        if "spectral_contrast" in self.families:
+            top, nyquist = 200 * 2 ** (self.n_bands - 1), self.sample_rate / 2
+            require(
+                top < nyquist, "n_bands", f"so few that the highest begins below {nyquist:g} Hz", self.n_bands
+            )
+            least = math.ceil(self.sample_rate / 200)
+            require(self.n_fft >= least, "n_fft", f"at least {least} for a spectral contrast", self.n_fft)
+
+    def mel_spec(self) -> MelSpec:
+        """The mel filters under the MFCC and the tempo."""
+        return MelSpec(
+            sample_rate=self.sample_rate,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            n_mels=self.n_mels,
+            fmax=self.sample_rate / 2,
+            mel_scale="slaney",
+            pad_mode="constant",
+        )
+
+    def parts(self, family: str) -> list[str]:
+        """The values of a family in one frame, by name, such as ``["mfcc1", …]``."""
+        counts = {"mfcc": self.n_mfcc, "spectral_contrast": self.n_bands + 1, "tonnetz": 6}
+        stem, _, delta = family.partition("_delta")
+        if stem in counts:
+            end = f"_delta{delta}" if stem != family else ""
+            return [f"{stem}{number}{end}" for number in range(1, counts[stem] + 1)]
+        return [family]
+
+    def columns_of(self, family: str) -> list[str]:
+        """Names of a family's columns."""
+        if family == "tempo":
+            return ["tempo"]
+        return [f"{part}_{statistic}" for part in self.parts(family) for statistic in ("mean", "var")]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all columns, in order."""
+        return tuple(column for family in self.families for column in self.columns_of(family))
+
+    @property
+    def least_samples(self) -> int:
+        """1; but what is mirrored has to reach half a window."""
+        return 1 if self.pad_mode == "constant" else self.n_fft // 2 + 1
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """``("feature",)``."""
+        return ("feature",)
+
+    @property
+    def unit(self) -> str:
+        """``""``: each column has its own, see `FAMILIES`."""
+        return ""
+
+    def row_shape(self, samples: int) -> tuple[int, ...]:
+        """``(number of columns,)``, for a chunk of at least `least_samples`."""
+        require_samples(samples, self.least_samples)
+        return (len(self.columns),)
+
+    def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+        """The columns' names."""
+        return {"feature": (list(self.columns), "")}
+
+
+def _families(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Families by name, the words for several spelt out, in their order."""
+    chosen: set[str] = set()
+    for name in names:
+        if name not in (*FAMILIES, "published", "all"):
+            choices = ["published", "all", *FAMILIES]
+            close = nearest(name, choices)
+            raise SpecError(f"parameter families must be some of {', '.join(choices)}; got {name!r}{close}")
+        chosen.update({"published": PUBLISHED, "all": tuple(FAMILIES)}.get(name, (name,)))
+    require(bool(chosen), "families", "at least one name", names)
+    return tuple(family for family in FAMILIES if family in chosen)

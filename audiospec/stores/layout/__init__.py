@@ -1,0 +1,1 @@
+"""What a store holds, whatever its format: tables, attributes, views, the lock."""

@@ -1,0 +1,51 @@
+"""A finished view that is to be written into a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.schema import RowTable
+
+
+@dataclass(frozen=True)
+class ShardSource:
+    """Where a shard of a new view comes from.
+
+    Attributes
+    ----------
+    load : callable
+        Returns its rows, shape (n, *row_shape).
+    file : Path or None
+        The same rows as a file that `write_shard` made, if there is one.
+    """
+
+    load: Callable[[], NDArray[Any]]
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class NewView:
+    """A finished view, to be put into a store.
+
+    Attributes
+    ----------
+    info : ViewInfo
+    rows : ndarray of ROW_DTYPE
+    shard : callable
+        Shard number → its source.
+    """
+
+    info: ViewInfo
+    rows: RowTable
+    shard: Callable[[int], ShardSource]
+
+    def shards(self) -> Iterator[tuple[slice, ShardSource]]:
+        """Each shard's rows and source."""
+        for number, first in enumerate(range(0, len(self.rows), self.info.shard_rows)):
+            yield slice(first, min(first + self.info.shard_rows, len(self.rows))), self.shard(number)

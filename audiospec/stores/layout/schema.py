@@ -1,0 +1,74 @@
+"""Columns and types of the tables in a store, and the version of the format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.errors import StoreError
+
+#: Version of the layout; a store of a newer one is refused.
+FORMAT_VERSION = 1
+#: Columns of the track table, and their types. ``str`` columns hold text of any length.
+TRACK_COLUMNS: dict[str, type | str] = {
+    "id": str,
+    "path": str,  # "" if the track came with a table and has no audio
+    "label": str,
+    "group": str,
+    "fold": str,
+    "hash": str,  # XXH3-128 of the file
+    "seconds": "<f8",
+    "sample_rate": "<i4",  # Hz, of the file
+    "channels": "<i4",
+    "problem": str,  # why the track has no rows, or that its file is gone; "" if all is well
+    "size": "<i8",  # bytes of the file, when its hash was taken
+    "modified": "<i8",  # its modification time in ns since 1970, at the same moment
+}
+#: Columns of a view's row table.
+ROW_DTYPE = np.dtype(
+    [
+        ("track", "<i4"),  # index into the track table
+        ("start", "<f8"),  # s
+        ("seconds", "<f8"),  # s of audio; less than the chunk if its end is padded
+        ("checksum", "<u4"),  # CRC-32C of the row's bytes
+        ("source", "<u8"),  # first 64 bits of the hash of the file that it was computed from; 0: a table
+    ]
+)
+#: What `View.to_pandas` has before the features.
+VIEW_COLUMNS = ("id", "label", "group", "fold", "start", "seconds")
+RowTable = NDArray[Any]
+
+
+class ReplacedError(StoreError):
+    """A view was written again since it was opened."""
+
+
+def replaced(view: str) -> ReplacedError:
+    """The error for a view that was written again since it was opened."""
+    return ReplacedError(f"view {view} was written again since it was opened: open it again")
+
+
+def store_attributes(dataset: str, root: Path) -> dict[str, Any]:
+    """A store's own attributes: format, dataset, and the folder that paths are relative to."""
+    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, "root": str(root)}
+
+
+def row_table(columns: Mapping[str, NDArray[Any]]) -> RowTable:
+    """A row table from its columns.
+
+    Raises
+    ------
+    StoreError
+        They are not of one length.
+    """
+    lengths = {name: len(columns[name]) for name in ROW_DTYPE.names or ()}
+    if len(set(lengths.values())) > 1:
+        raise StoreError(f"a view's row table has columns of several lengths ({lengths}): it is damaged")
+    rows = np.empty(lengths["track"], ROW_DTYPE)
+    for name in lengths:
+        rows[name] = columns[name]
+    return rows

@@ -1,0 +1,105 @@
+"""The track table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.errors import StoreError, nearest
+from audiospec.stores.layout.schema import TRACK_COLUMNS
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """The track table: one array for each of `TRACK_COLUMNS`, all of one length.
+
+    Raises
+    ------
+    StoreError
+        A column is missing or has another length.
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        for name in TRACK_COLUMNS:
+            if name not in self.columns:
+                raise StoreError(f"the track table has no column {name!r}: the store is damaged")
+            if len(self.columns[name]) != len(self):
+                raise StoreError(f"column {name!r} of the track table has another length: it is damaged")
+
+    @classmethod
+    def from_records(cls, records: Sequence[Mapping[str, Any]]) -> Tracks:
+        r"""A table of rows given as mappings.
+
+        Text that no table can hold (half of a surrogate pair, NUL) is kept as its escape, such as
+        ``\udc80`` or ``\x00``.
+        """
+        columns = {}
+        for name, kind in TRACK_COLUMNS.items():
+            values = [record[name] for record in records]
+            if kind is str:
+                columns[name] = np.array([_storable(value) for value in values], dtype=object)
+            else:
+                columns[name] = np.array(values, dtype=kind)
+        return cls(columns)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows as mappings of plain Python values."""
+        lists = [self.columns[name].tolist() for name in TRACK_COLUMNS]
+        for values in zip(*lists, strict=True):
+            yield dict(zip(TRACK_COLUMNS, values, strict=True))
+
+    def __len__(self) -> int:
+        return len(self.columns["id"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Track id → place in the table."""
+        return {id: i for i, id in enumerate(self["id"].tolist())}
+
+    def find(self, track: str, store: Path) -> int:
+        """Place in the table of a track id, or of the stem of a file if only one track has it.
+
+        Parameters
+        ----------
+        track : str
+            Track id, or a file's name with or without its suffix.
+        store : Path
+            The store that the table is of, for messages.
+
+        Raises
+        ------
+        StoreError
+            No such track (with the nearest id), or several.
+        """
+        if track in self.index:
+            return self.index[track]
+        paths = self["path"].tolist()
+        matches = [i for i, path in enumerate(paths) if track in (Path(path).stem, Path(path).name)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            several = ", ".join(str(self["id"][i]) for i in matches[:3])
+            raise StoreError(f"{len(matches)} tracks are called {track!r} ({several}, …): give the whole id")
+        raise StoreError(f"{store} has no track {track!r}{nearest(track, self.index)} (it has {len(self)})")
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Track id → reason, for each track with a problem."""
+        pairs = zip(self["id"].tolist(), self["problem"].tolist(), strict=True)
+        return {id: problem for id, problem in pairs if problem}
+
+
+def _storable(text: str) -> str:
+    """Text as every store can hold it."""
+    return str(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

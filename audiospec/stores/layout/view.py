@@ -1,0 +1,355 @@
+"""View: one feature of all tracks, chunk by chunk, opened for reading."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.audio.chunking import Chunking
+from audiospec.digests import checksum, source_bits
+from audiospec.errors import RowIndexError, StoreError
+from audiospec.specs.base import FeatureSpec
+from audiospec.specs.table import TableSpec
+from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.schema import VIEW_COLUMNS, ReplacedError, RowTable, replaced
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.shards.format import is_compressed
+
+if TYPE_CHECKING:
+    import pandas
+
+    from audiospec.stores.layout.torch import ViewDataset
+
+
+class ViewStore(Protocol):
+    """What a view needs of the store that it lies in."""
+
+    path: Path
+    dataset: str
+
+    @property
+    def tracks(self) -> Tracks:
+        """The track table."""
+
+    def view(self, name: str | None = None) -> View:
+        """Open a view by its name."""
+
+    def store_attributes(self) -> dict[str, Any]:
+        """The store's own attributes."""
+
+    def bytes_on_disk(self) -> int:
+        """Size of the store's files in bytes."""
+
+
+class View(ABC):
+    """One feature of all tracks, cut one way: a table of rows and one array. Read-only.
+
+    A view can be pickled and used in other processes; each opens the store by itself.
+
+    Attributes
+    ----------
+    store : FeatureStore
+    info : ViewInfo
+    rows : ndarray of ROW_DTYPE
+        The row table: track, start (s), seconds (s), checksum, source.
+    """
+
+    def __init__(self, store: ViewStore, info: ViewInfo, rows: RowTable) -> None:
+        self.store = store
+        self.info = info
+        self.rows = rows
+
+    def __repr__(self) -> str:
+        return f"<View {self.name} of {self.store.path}: {self.shape} {self.spec.dtype}>"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def name(self) -> str:
+        """Such as ``"mel-10s-3f9a1c"``."""
+        return self.info.name
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """How the feature is computed."""
+        return self.info.spec
+
+    @property
+    def chunking(self) -> Chunking:
+        """How tracks are cut."""
+        return self.info.chunking
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(rows, *row_shape)."""
+        return (len(self.rows), *self.info.row_shape)
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """Track id of each row, text."""
+        return self._of_tracks("id")
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """Label of each row, text."""
+        return self._of_tracks("label")
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """Group of each row, text; ``""`` if unknown."""
+        return self._of_tracks("group")
+
+    @property
+    def folds(self) -> NDArray[Any]:
+        """Fold of each row, text; ``""`` if the dataset has none."""
+        return self._of_tracks("fold")
+
+    def _of_tracks(self, column: str) -> NDArray[Any]:
+        """A column of the track table, for each row."""
+        tracks, numbers = self.store.tracks, self.rows["track"]
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(tracks):
+            raise StoreError(
+                f"view {self.name} has rows of track {numbers.max()}, {self.store.path} has {len(tracks)} "
+                "tracks: open the store again; if that does not help it is damaged, featurize again"
+            )
+        values: NDArray[Any] = tracks[column][numbers]
+        return values
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels of the view's rows, sorted."""
+        return sorted(set(self.labels.tolist()))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of a row's numbers, for a feature with one number a column.
+
+        Raises
+        ------
+        StoreError
+            A feature of another shape.
+        """
+        if self.spec.dims != ("feature",):
+            raise StoreError(
+                f"view {self.name} is no table: expected one number a column, feature {self.spec.feature!r} "
+                f"has rows of ({', '.join(self.spec.dims)}); choose a view of tabular or table"
+            )
+        return [str(name) for name in self.info.coordinates()["feature"][0]]
+
+    def rows_of(self, track: str) -> NDArray[np.int64]:
+        """Row numbers of a track, in order of start.
+
+        Parameters
+        ----------
+        track : str
+            Track id, or the stem of its file if only one track has it.
+
+        Raises
+        ------
+        StoreError
+            No such track, or it has no rows (with the reason).
+        """
+        number = self.store.tracks.find(track, self.store.path)
+        rows = np.flatnonzero(self.rows["track"] == number)
+        if not len(rows):
+            problem = self.store.tracks["problem"][number] or self.skipped().get(
+                str(self.store.tracks["id"][number]), "it is not in this view"
+            )
+            raise StoreError(f"track {track!r} has no rows in view {self.name}: {problem}")
+        return rows
+
+    def skipped(self) -> dict[str, str]:
+        """Track id → reason, for each track without a problem that has no rows: too short, or no audio."""
+        from audiospec.audio.info import AudioInfo
+
+        tracks, rate = self.store.tracks, self.spec.sample_rate
+        present = set(self.rows["track"].tolist())
+        reasons = {}
+        for i, record in enumerate(tracks.records()):
+            if i in present or record["problem"]:
+                continue
+            if isinstance(self.spec, TableSpec):
+                reasons[record["id"]] = "not in the table"
+            elif not record["path"]:
+                reasons[record["id"]] = "no audio: it came with a table, and the dataset has no such file"
+            else:
+                info = AudioInfo.of(record)
+                samples = info.samples(rate) if info.sample_rate else 0
+                reason = self.chunking.reason_to_skip(samples, rate, self.spec.least_samples)
+                reasons[record["id"]] = reason or "not computed yet: featurize again"
+        return reasons
+
+    def stale(self) -> list[str]:
+        """Ids of tracks whose file has changed since their rows were computed."""
+        now = np.array([source_bits(hash) for hash in self._of_tracks("hash")], np.uint64)
+        # 0: not computed from audio, but taken over from a table.
+        changed = (self.rows["source"] != now) & (self.rows["source"] != 0)
+        return [str(id) for id in self.store.tracks["id"][np.unique(self.rows["track"][changed])]]
+
+    def read(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read rows into memory.
+
+        Parameters
+        ----------
+        rows : int, slice, sequence of int, boolean mask, or None
+            Row numbers in any order, with repeats; negative ones count from the end. None reads all.
+
+        Returns
+        -------
+        ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
+            In the order asked for. Of dtype uint8 the decibels, as float32, which are off by half of the
+            code's scale at the most (`FeatureSpec.code`).
+
+        Raises
+        ------
+        RowIndexError
+            A row that the view does not have.
+        StoreError
+            A shard is missing or damaged.
+        """
+        held = self.read_stored(rows)
+        return held if self.spec.code is None else self.spec.code.decode(held)
+
+    def read_stored(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
+        """Read rows as they are stored: what checksums are of, and what is copied to other stores.
+
+        Returns
+        -------
+        ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
+            As `read`, but of dtype uint8 the bytes.
+
+        Raises
+        ------
+        RowIndexError, StoreError
+            As `read`.
+        """
+        count = len(self.rows)
+        if rows is None:
+            rows = slice(None)
+        try:
+            chosen = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
+        except (TypeError, ValueError) as error:
+            raise RowIndexError(
+                f"expected row numbers, a slice or a mask; got a {type(rows).__name__} ({error})"
+            ) from error
+        if chosen.dtype == bool:
+            if chosen.shape != (count,):
+                raise RowIndexError(f"expected a mask of {count} rows; got shape {chosen.shape}")
+            chosen = np.flatnonzero(chosen)
+        if chosen.size == 0:
+            chosen = chosen.astype(np.int64)
+        if not np.issubdtype(chosen.dtype, np.integer) or chosen.ndim > 1:
+            raise RowIndexError(
+                f"expected row numbers, a slice or a mask; got {chosen.dtype}, shape {chosen.shape}"
+            )
+        numbers = chosen.reshape(-1)
+        outside = (numbers < -count) | (numbers >= count)
+        if outside.any():
+            raise RowIndexError(
+                f"view {self.name} has {f'rows 0 to {count - 1}' if count else 'no rows'}; "
+                f"got {numbers[outside][0]}"
+            )
+        flat = numbers.astype(np.int64)
+        flat[flat < 0] += count
+        out = np.empty((len(flat), *self.info.row_shape), self.info.row_dtype.base)
+        if len(flat):
+            self._read(flat, out)
+        return out if chosen.ndim else out[0]
+
+    @abstractmethod
+    def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Read rows (valid, in any order) into `out`."""
+
+    def damaged(self, step: Callable[[int], None] | None = None) -> NDArray[np.int64]:
+        """Reread every row; the numbers of those that are unreadable or fail their checksum.
+
+        Parameters
+        ----------
+        step : callable or None
+            Called with the number of rows checked so far.
+        """
+        bad: list[int] = []
+        for first in range(0, len(self), self.info.shard_rows):
+            numbers = range(first, min(first + self.info.shard_rows, len(self)))
+            bad += self._damaged_of(numbers)
+            if step is not None:
+                step(numbers[-1] + 1)
+        return np.array(bad, np.int64)
+
+    def _damaged_of(self, numbers: range) -> list[int]:
+        """The damaged rows among some that follow one another."""
+        try:
+            rows = self.read_stored(np.asarray(numbers))
+        except ReplacedError:
+            raise
+        except (StoreError, OSError):
+            if len(numbers) == 1 or not is_compressed(self.info.row_dtype):
+                return list(numbers)
+            # A row that cannot be decompressed spoils no other.
+            return [n for n in numbers if self._damaged_of(range(n, n + 1))]
+        expected = self.rows["checksum"][numbers.start : numbers.stop].tolist()
+        return [n for n, row, right in zip(numbers, rows, expected, strict=True) if checksum(row) != right]
+
+    def bytes_on_disk(self) -> int:
+        """Size of the view's numbers in bytes, as they are stored."""
+        return len(self) * self.info.row_bytes
+
+    def torch_dataset(self) -> ViewDataset:
+        """A `torch.utils.data.Dataset` of (features float32, class number), row by row.
+
+        It may be used by several loader workers, started by fork or by spawn. Class numbers index
+        `classes`.
+        """
+        from audiospec.stores.layout.torch import ViewDataset
+
+        return ViewDataset(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table of the rows: id, label, group, fold, start, seconds, then the features as float32.
+
+        Raises
+        ------
+        StoreError
+            A feature with more than one number a column, or pandas is not installed.
+        """
+        names = self.columns
+        try:
+            import pandas
+        except ImportError as error:
+            raise StoreError("to_pandas needs pandas: pip install 'audiospec[table]'") from error
+        texts = (self.ids, self.labels, self.groups, self.folds)
+        about = zip(VIEW_COLUMNS, (*texts, self.rows["start"], self.rows["seconds"]), strict=True)
+        features = pandas.DataFrame(self.read().astype(np.float32, copy=False), columns=names)
+        return pandas.concat([pandas.DataFrame(dict(about)), features], axis=1)
+
+    def source(self, number: int) -> ShardSource:
+        """Where a shard of this view is, for the next version of it."""
+        step = self.info.shard_rows
+        return ShardSource(lambda: self.read_stored(slice(number * step, (number + 1) * step)))
+
+    def contents(self) -> NewView:
+        """This view as something that can be copied into another store."""
+        return NewView(self.info, self.rows, lambda number: View.source(self, number))
+
+    @cached_property
+    def _rows_checksum(self) -> int:
+        return checksum(self.rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (type(self.store), self.store.path, self.name, self._rows_checksum)
+
+
+def _reopen(store: Callable[[Path], ViewStore], path: Path, name: str, rows: int) -> View:
+    """A view that was pickled; it is refused if its rows are others now."""
+    view = store(path).view(name)
+    if view._rows_checksum != rows:
+        raise replaced(name)
+    return view

@@ -1,0 +1,1 @@
+"""Shards: files of rows, plain or compressed."""

@@ -1,0 +1,1 @@
+"""Tables of features: CSV and Parquet into a store and out of it."""

@@ -1,0 +1,68 @@
+"""Read and write tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.errors import DatasetError
+from audiospec.tables.cells import NumberedRows
+from audiospec.tables.names import FILENAME, LABEL, LENGTH
+from audiospec.text import printable
+
+
+def read_csv(file: Path, raw: bytes) -> tuple[list[str], NumberedRows]:
+    """Header and rows of a CSV file."""
+    if raw.startswith(b"PAR1"):
+        raise DatasetError(f"table {file} is a Parquet file: give it a name that ends in .parquet")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = raw[: error.start].count(b"\n") + 1
+        raise DatasetError(
+            f"{file}, row {row}: is not text in UTF-8 ({error.reason}); save the table as CSV in UTF-8"
+        ) from error
+    if "\0" in text:
+        raise DatasetError(f"table {file} is not a CSV file: it holds zero bytes")
+    # Blank lines before the header are none of it.
+    delimiter = max(",;\t", key=text.lstrip("\r\n").partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines: NumberedRows = []
+    try:
+        for line in reader:
+            lines.append((len(lines) + 1, [cell.strip() for cell in line]))
+    except csv.Error as error:
+        raise DatasetError(f"{file}, row {len(lines) + 1}: is not CSV ({error})") from error
+    lines = [(number, cells) for number, cells in lines if any(cells)]
+    header = list(map(printable, lines[0][1])) if lines else []
+    rows = lines[1:]
+    for number, cells in rows:
+        if len(cells) != len(header):
+            raise DatasetError(
+                f"{file}, row {number}: has {len(cells)} cells, row 1 has {len(header)} columns; put a cell "
+                f"that holds a {delimiter!r} between double quotes"
+            )
+    return header, rows
+
+
+def write_csv(
+    file: Path,
+    filenames: list[str],
+    lengths: NDArray[np.int64],
+    columns: list[str],
+    values: NDArray[Any],
+    labels: list[str],
+) -> None:
+    """Write rows as CSV: file name, length, features, label."""
+    with file.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([FILENAME, LENGTH, *columns, LABEL])
+        for filename, length, row, label in zip(filenames, lengths.tolist(), values, labels, strict=True):
+            writer.writerow(
+                [filename, length, *map(str, row), label]
+            )  # the shortest that reads back the same

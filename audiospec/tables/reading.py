@@ -1,0 +1,170 @@
+"""Read a table of features from a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.errors import DatasetError, nearest
+from audiospec.specs.tabular import TabularSpec
+from audiospec.stores.layout.schema import VIEW_COLUMNS
+from audiospec.tables.cells import NumberedRows, read_features, read_length, read_text, refuse_cell
+from audiospec.tables.csv_file import read_csv
+from audiospec.tables.names import FILENAME, LABEL, LENGTH, NOT_FEATURES
+from audiospec.tables.parquet_file import read_parquet
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """A table of features whose cells are what they should be; see `read_table`.
+
+    Attributes
+    ----------
+    file : Path
+    sha256 : str
+        Of the file.
+    columns : tuple of str
+        Names of the features.
+    left_out : tuple of str
+        Columns of the file that are not taken over.
+    numbers : list of int
+        Number of each row as a spreadsheet has it: the header is row 1.
+    filenames : list of str
+    lengths : ndarray of int64, or None
+        Samples of each row; None if the table has no such column.
+    labels : list of str, or None
+    values : ndarray of float32, shape (rows, columns)
+    """
+
+    file: Path
+    sha256: str
+    columns: tuple[str, ...]
+    left_out: tuple[str, ...]
+    numbers: list[int]
+    filenames: list[str]
+    lengths: NDArray[np.int64] | None
+    labels: list[str] | None
+    values: NDArray[np.float32]
+
+    def refuse(self, row: int, column: str, problem: str) -> NoReturn:
+        """Raise `DatasetError` for a cell; `row` counts from 0."""
+        refuse_cell(self.file, self.numbers[row], column, problem)
+
+
+def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> FeatureTable:
+    """Read a table of features, and check every cell.
+
+    Numbers are kept as float32: each is within 6e-8 of itself (below 1.2e-38 digits are lost).
+
+    Parameters
+    ----------
+    file : path
+        ``.csv`` (UTF-8; commas, semicolons or tabs between cells) or ``.parquet``.
+    columns : "published", "all", or names
+        Which features: those of the published GTZAN tables (``TabularSpec().columns``), all columns that
+        are not ``filename``, ``length`` or ``label``, or columns by name. Text has commas between names.
+        ``length`` is a feature only if it is named: it says how the data was cut, and may tell classes apart.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    DatasetError
+        No such file, no such column, or a cell that cannot be; names file, row and column.
+    StoreError
+        A Parquet file, and pyarrow is not installed.
+    """
+    file = Path(file)
+    read = _reader(file)
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"cannot read table {file}: {error.strerror}") from error
+    if not raw:
+        raise DatasetError(f"table {file} is empty: expected a header and a row for each track or piece")
+    header, rows = read(file, raw)
+    for name in header:
+        if header.count(name) > 1:
+            places = [str(place) for place, other in enumerate(header, 1) if other == name]
+            raise DatasetError(
+                f"{file}, row 1: columns {' and '.join(places)} are both called {name!r}; keep one"
+            )
+    chosen = _choose(file, header, columns)
+    if not rows:
+        raise DatasetError(f"table {file} has no row below its header: expected one for each track or piece")
+    found = [header.index(name) for name in chosen]
+    values = np.empty((len(rows), len(chosen)), np.float32)
+    filenames: list[str] = []
+    lengths: list[int] = []
+    labels: list[str] = []
+    for index, (number, cells) in enumerate(rows):
+        filenames.append(read_text(file, number, FILENAME, cells[header.index(FILENAME)]))
+        if LENGTH in header:
+            lengths.append(read_length(file, number, cells[header.index(LENGTH)]))
+        if LABEL in header:
+            labels.append(read_text(file, number, LABEL, cells[header.index(LABEL)]))
+        values[index] = read_features(file, number, chosen, [cells[place] for place in found])
+    return FeatureTable(
+        file=file,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        columns=chosen,
+        left_out=tuple(name for name in header if name not in (*NOT_FEATURES, *chosen)),
+        numbers=[number for number, _ in rows],
+        filenames=filenames,
+        lengths=np.array(lengths, np.int64) if lengths else None,
+        labels=labels or None,
+        values=values,
+    )
+
+
+def _reader(file: Path) -> Callable[[Path, bytes], tuple[list[str], NumberedRows]]:
+    """What reads a file of this suffix: its header, and its rows with their numbers."""
+    readers = {".csv": read_csv, ".parquet": read_parquet}
+    if file.suffix.lower() not in readers:
+        raise DatasetError(f"table {file} is neither CSV nor Parquet: expected .csv or .parquet")
+    return readers[file.suffix.lower()]
+
+
+def _choose(file: Path, header: list[str], columns: str | Sequence[str]) -> tuple[str, ...]:
+    """The features to take over."""
+    others = [name for name in header if name not in NOT_FEATURES]
+    if columns == "all":
+        wanted = others
+    elif columns == "published":
+        wanted = list(TabularSpec().columns)
+    else:
+        names = columns.split(",") if isinstance(columns, str) else columns
+        wanted = [name.strip() for name in names]
+    if not wanted:
+        raise DatasetError(
+            f"{file}, row 1: has no column of features, only {', '.join(header) or 'nothing'}: "
+            "expected some beside filename, length and label"
+        )
+    for place, name in enumerate(wanted):
+        if name in (FILENAME, LABEL, *VIEW_COLUMNS):
+            raise DatasetError(
+                f"column {name!r} of {file} cannot be a feature, views have one of that name; choose "
+                "others with --columns"
+            )
+        if name in wanted[:place]:
+            raise DatasetError(f"--columns names {name!r} twice: name it once")
+        if not name:
+            place = header.index(name) + 1 if name in header else place + 1
+            raise DatasetError(f"{file}, row 1: column {place} has no name; name it, or choose others")
+    missing = [name for name in (FILENAME, *wanted) if name not in header]
+    if missing:
+        more = f" (nor {len(missing) - 1} other{'s' * (len(missing) > 2)})" if len(missing) > 1 else ""
+        hint = "; --columns chooses others" if columns == "published" and missing[0] != FILENAME else ""
+        raise DatasetError(
+            f"{file}, row 1: there is no column {missing[0]!r}{more}"
+            f"{nearest(missing[0], [name for name in header if name not in wanted])}{hint}"
+        )
+    return tuple(wanted)

@@ -1,0 +1,59 @@
+"""A view that lies in memory, for contracts of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.audio.chunking import Chunking
+from audiospec.specs.base import FeatureSpec
+from audiospec.specs.mel import MelSpec
+from audiospec.specs.table import TableSpec
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.view import View
+
+#: Shapes of rows that a model has to take, where a contract says no others.
+SHAPES: Mapping[str, tuple[tuple[int, ...], ...]] = {
+    "tabular": ((1,), (2,), (57,)),
+    "spectrogram": ((64, 87), (24, 33)),
+}
+_RATE, _HOP = 22050, 256
+
+
+class MemoryView(View):
+    """A view of rows in memory; it can be pickled, so loader workers can have it."""
+
+    def __init__(self, values: NDArray[np.float32], labels: Sequence[str]) -> None:
+        records: list[dict[str, Any]] = []
+        for number, label in enumerate(labels):
+            columns = {name: "" if kind is str else 0 for name, kind in TRACK_COLUMNS.items()}
+            records.append({**columns, "id": f"track {number:05d}", "label": label})
+        store: Any = SimpleNamespace(
+            tracks=Tracks.from_records(records), path=Path("contract"), dataset="contract"
+        )
+        rows = np.zeros(len(values), ROW_DTYPE)
+        rows["track"] = np.arange(len(values))
+        spec, seconds = spec_of(values.shape[1:])
+        super().__init__(
+            store, ViewInfo(spec=spec, chunking=Chunking(seconds=seconds), shard_rows=max(1, len(rows))), rows
+        )
+        self.values = values.astype(self.info.row_dtype.base)
+
+    def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        out[:] = self.values[rows]
+
+
+def spec_of(shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:
+    """A spec that has rows of that shape, and the seconds of its chunks."""
+    if len(shape) == 1:
+        return TableSpec(columns=tuple(f"column {i}" for i in range(shape[0]))), 1.0
+    bins, frames = shape
+    spec = MelSpec(sample_rate=_RATE, hop_length=_HOP, n_mels=bins, pad_mode="constant")
+    return spec, (frames - 1) * _HOP / _RATE

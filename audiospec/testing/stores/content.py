@@ -1,0 +1,265 @@
+"""Made-up content to fill a store with, and helpers of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.audio.chunking import Chunking
+from audiospec.digests import checksum, source_bits
+from audiospec.errors import DiskFullError
+from audiospec.specs.mel import MelSpec
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.layout.schema import ROW_DTYPE, RowTable, store_attributes
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.view import View
+from audiospec.stores.shards.format import write_shard
+
+#: A spec whose rows have shape (3, 6), for chunks of 0.1 s.
+SMALL = MelSpec(sample_rate=800, n_fft=32, hop_length=16, n_mels=3, fmax=400.0)
+LABELS = ("rock", "Fußnote ☃", "", 'a "quoted", {odd} one\n')
+
+
+@dataclass(frozen=True)
+class Content:
+    """Content of a store: the tracks, and one view with its data.
+
+    Attributes
+    ----------
+    tracks : Tracks
+    info : ViewInfo
+    rows : ndarray of ROW_DTYPE
+    data : ndarray, shape (n, *row_shape)
+    """
+
+    tracks: Tracks
+    info: ViewInfo
+    rows: RowTable
+    data: NDArray[Any]
+
+    @classmethod
+    def make(
+        cls,
+        rows: int = 10,
+        *,
+        shard_rows: int = 4,
+        tracks: int = 5,
+        seed: int = 0,
+        dtype: str = "float16",
+        seconds: float = 0.1,
+    ) -> Content:
+        """Make content of random bytes: NaN with every payload, infinities and subnormal numbers among them.
+
+        Parameters
+        ----------
+        rows : int
+        shard_rows : int
+        tracks : int
+            Tracks in the table; rows are spread over all but the last, if there are more than one.
+        seed : int
+        dtype : str
+        seconds : float
+            Length of a chunk; another length makes another view.
+        """
+        spec = MelSpec.replace_in({**_fields(SMALL), "dtype": dtype})
+        made = {"versions": {"numpy": "2"}, "device": "cpu", "backend": "", "parity": 0.25}
+        info = ViewInfo(spec=spec, chunking=Chunking(seconds=seconds), shard_rows=shard_rows, made=made)
+        random = np.random.default_rng(seed)
+        data = np.frombuffer(random.bytes(rows * info.row_bytes), info.row_dtype.base)
+        data = data.reshape(rows, *info.row_shape)
+        records = [record(number, seed) for number in range(tracks)]
+        table = np.zeros(rows, ROW_DTYPE)
+        table["track"] = np.arange(rows) * max(tracks - 1, 1) // max(rows, 1)
+        table["start"] = np.arange(rows) * seconds
+        table["seconds"] = seconds
+        table["checksum"] = [checksum(row) for row in data]
+        table["source"] = [source_bits(records[number]["hash"]) for number in table["track"]]
+        return cls(Tracks.from_records(records), info, table, data)
+
+    def view(self, staged: Path | None = None) -> NewView:
+        """The view, to be published; its shards lie in the folder `staged` too, if one is given."""
+        step = self.info.shard_rows
+
+        def shard(number: int) -> ShardSource:
+            rows = self.data[number * step : (number + 1) * step]
+            file = None if staged is None else staged / f"{number}.shard"
+            if file is not None:
+                write_shard(file, rows, step)
+            return ShardSource(lambda: rows, file)
+
+        return NewView(self.info, self.rows, shard)
+
+
+def record(number: int, seed: int = 0, **changes: Any) -> dict[str, Any]:
+    """One made-up record of a track table, with the given values changed."""
+    values = {
+        "id": f"track.{number:05d}",
+        "path": f"büro/{number}/track.{number:05d}.wav",
+        "label": LABELS[(number + seed) % len(LABELS)],
+        "group": f"artist {number // 2}" if number else "",
+        "fold": str(number % 3),
+        "hash": hashlib.sha256(f"{number} {seed}".encode()).hexdigest()[:32],
+        "seconds": 0.2 + number / 3,
+        "sample_rate": 44100,
+        "channels": 2,
+        "problem": "",
+        "size": 2**62 + number,
+        "modified": -(2**62) + number,
+    }
+    return {**values, **changes}
+
+
+def publish(
+    store: type[FeatureStore], path: Path, content: Content, view: NewView | None = None, **attributes: Any
+) -> None:
+    """Publish content (or another view with its tracks) as `featurize` does, in a work folder."""
+    work = work_folder(path)
+    work.mkdir(exist_ok=True)
+    attributes = {**store_attributes("mine", path.parent), **attributes}
+    store.publish(path, work, attributes, content.tracks, content.view() if view is None else view)
+    shutil.rmtree(work)
+
+
+def assert_holds(view: View, content: Content) -> None:
+    """Fail unless a view, and the tracks of its store, are the content bit for bit."""
+    assert view.info == content.info
+    assert view.rows.dtype == ROW_DTYPE
+    assert view.rows.tobytes() == content.rows.tobytes()
+    assert list(view.store.tracks.records()) == list(content.tracks.records())
+    assert view.shape == content.data.shape
+    data = view.read_stored()
+    assert data.dtype == content.data.dtype
+    assert data.tobytes() == content.data.tobytes()
+    code = content.info.spec.code
+    assert view.read().tobytes() == (data if code is None else code.decode(data)).tobytes()
+
+
+@contextmanager
+def watching(folder: Path, act: Callable[[str], None]) -> Iterator[None]:
+    """Call `act` before each change of files in `folder` that Python makes, with the change's name.
+
+    Names are those of Python's audit events: ``"open"`` (for writing), ``"os.mkdir"``, ``"os.rename"`` and
+    so on. What `act` raises, the change raises. Changes by `act` itself are not watched.
+    """
+    global _act
+    busy = threading.local()
+    lock = threading.RLock()
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event == "open":
+            writes = args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            changes = bool(writes) and isinstance(args[0], str | bytes | os.PathLike)
+        else:
+            changes = event in _CHANGES
+        if not changes or getattr(busy, "now", False):
+            return
+        name = os.fsdecode(args[0])
+        if os.path.isabs(name) and not Path(name).is_relative_to(folder):
+            return
+        with lock:
+            busy.now = True
+            try:
+                act(event)
+            finally:
+                busy.now = False
+
+    if not _hooked:
+        sys.addaudithook(lambda event, args: None if _act is None else _act(event, args))
+        _hooked.append(True)
+    _act = hook
+    try:
+        yield
+    finally:
+        _act = None
+
+
+_CHANGES = {"os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.truncate"}
+WRITTEN: dict[type[FeatureStore], Path] = {}
+#: What `watching` calls; an audit hook cannot be removed, so there is one for all.
+_act: Callable[[str, tuple[Any, ...]], None] | None = None
+_hooked: list[bool] = []  # an audit hook stays for as long as the process lives
+
+
+def one_line(error: Any, *words: str) -> None:
+    """Fail unless an error's message (or that of what pytest caught) is one line with all the words."""
+    message = str(getattr(error, "value", error))
+    assert message
+    assert len(message.splitlines()) == 1
+    assert not message[0].isspace()
+    for word in words:
+        assert word in message
+
+
+def _fields(spec: MelSpec) -> dict[str, Any]:
+    fields = spec.to_dict()
+    return {name: fields[name] for name in fields if name not in ("feature", "version")}
+
+
+def view_content(view: View) -> tuple[str, dict[str, Any], bytes, bytes]:
+    """All that a view holds, to be compared."""
+    return view.name, view.info.to_attributes(), view.rows.tobytes(), view.read_stored().tobytes()
+
+
+def publish_with_limits(
+    store: type[FeatureStore], path: Path, content: Content, limits: Sequence[int]
+) -> list[tuple[str, list[str]]]:
+    """Publish where files may have so many bytes at most; for each limit the message, and litter."""
+    found = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = store(path).view().read().tobytes()
+    for limit in limits:
+        message = ""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        try:
+            publish(store, path, content)
+        except DiskFullError as error:
+            message = str(error)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        work = work_folder(path)
+        litter = [str(file) for file in work.rglob("*")] if work.exists() else []
+        if message and store(path).view().read().tobytes() != old:
+            litter.append("the old content is gone")
+        found.append((message, litter))
+    return found
+
+
+def tree_state(path: Path, times: bool = True) -> tuple[Any, ...]:
+    """What lies at a path: names, bytes and modification times."""
+    files = [path] if path.is_file() else sorted(path.rglob("*"))
+    return tuple(
+        (
+            file.relative_to(path).as_posix(),
+            file.stat().st_mtime_ns if times else 0,
+            hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"",
+        )
+        for file in files
+    )
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder whose files may go away meanwhile."""
+    target.mkdir()
+    for entry in list(os.scandir(source)):
+        try:
+            if entry.is_dir():
+                copy_tree(Path(entry), target / entry.name)
+            else:
+                shutil.copyfile(entry, target / entry.name)
+        except FileNotFoundError:
+            pass

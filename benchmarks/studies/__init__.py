@@ -1,0 +1,1 @@
+"""Studies of scores on real audio; they take longer than the suites."""

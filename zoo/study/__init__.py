@@ -1,0 +1,1 @@
+"""The study on GTZAN, and its reproduction."""

@@ -1,0 +1,120 @@
+"""Cells of the study's tables: a measured score beside the published one."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from statistics import mean, pstdev
+from typing import Any, Literal
+
+from audiospec.zoo.runs.run import Run
+from audiospec.zoo.splits import displayed_strategy
+
+Section = Literal["30 s table", "3 s table", "deep", "songs"]
+#: Ours and the measured figure agree if they are no more than so many of our standard deviations apart.
+DEVIATIONS = 2
+
+
+@dataclass(frozen=True)
+class F1:
+    """A macro F1 in %.
+
+    Attributes
+    ----------
+    mean : float
+        Over runs; a single run's own.
+    deviation : float or None
+        Standard deviation over runs; None of a single one.
+    interval : list of 2 floats, or None
+        95 % bootstrap interval over tracks, of a single run.
+    """
+
+    mean: float
+    deviation: float | None = None
+    interval: list[float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell of the study's tables, run again.
+
+    Attributes
+    ----------
+    section : str
+    model : str
+        Name in the registry, and the parameters that the study set.
+    features : str
+        What the model reads.
+    chunk : float
+        Seconds that a row stands for.
+    protocol : str
+        How rows are split; see `audiospec.split`.
+    leaky : bool
+        Whether a recording may be on two sides of that split.
+    study : dict
+        Side → the study's F1 in %. The study's splits are of random rows, so they are leaky wherever a track
+        has several rows.
+    measured : dict
+        ``train``, ``test`` and ``deviation`` in %, where REFERENCE has them.
+    found : dict
+        Side → ``"chunk"`` or ``"track"`` → `F1`; empty if the cell was not run.
+    agrees : bool or None
+        Whether the mean test F1 is within `DEVIATIONS` of its own standard deviations of the measured one.
+    right, songs : int or None
+        External songs that are predicted right, and how many there are.
+    heard : dict
+        External song → the genre that it is predicted to be.
+    notes : list of str
+        How this is not the study's own cell.
+    missing : str
+        Why it was not run; ``""`` if it was.
+    runs : list of str
+        Folders of its runs, relative to the result's.
+    """
+
+    section: Section
+    model: str
+    features: str
+    chunk: float
+    protocol: str
+    leaky: bool
+    study: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
+    found: dict[str, dict[str, F1]] = field(default_factory=dict)
+    agrees: bool | None = None
+    right: int | None = None
+    songs: int | None = None
+    heard: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    missing: str = ""
+    runs: list[str] = field(default_factory=list)
+
+    @property
+    def split(self) -> str:
+        """The protocol as it is to be shown: nothing leaky goes without the word."""
+        return displayed_strategy(self.protocol)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cell as plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+def agrees(ours: F1, measured: float) -> bool | None:
+    """Whether ours is near the measured figure; None if one run cannot tell."""
+    if ours.deviation is None:
+        return None
+    return abs(ours.mean - measured) <= DEVIATIONS * ours.deviation
+
+
+def cell_scores(runs: list[Run]) -> dict[str, dict[str, F1]]:
+    """Macro F1 of some runs of one cell."""
+    sides = [side for side in ("train", "valid", "test") if side in runs[0].metrics]
+    return {side: {level: _f1(runs, side, level) for level in ("chunk", "track")} for side in sides}
+
+
+def _f1(runs: list[Run], side: str, level: str) -> F1:
+    scores = [run.metrics[side][level] for run in runs]
+    values = [100 * score["macro_f1"] for score in scores]
+    if len(runs) > 1:
+        return F1(mean(values), deviation=pstdev(values))
+    return F1(values[0], interval=[100 * end for end in scores[0]["macro_f1_interval"]])
