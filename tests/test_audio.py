@@ -538,7 +538,7 @@ def test_threads_do_not_lose_standard_error(tmp_path: Path, python: Python) -> N
     script = """
 import sys, threading
 from pathlib import Path
-from audiospec.audio import load, probe
+from audiospec.audio.recording import load, probe
 def work():
     for _ in range(30):
         probe(Path(sys.argv[1])); load(sys.argv[1])
@@ -552,7 +552,9 @@ os.write(2, b"still here")
 
 def test_closed_standard_error_is_no_matter(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp3", noise(0.3, 44100), 44100, MP3)
-    script = "import sys; from audiospec.audio import load; print(sys.stderr, len(load(sys.argv[1])))"
+    script = (
+        "import sys; from audiospec.audio.recording import load; print(sys.stderr, len(load(sys.argv[1])))"
+    )
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" "$@" 2>&-', sys.executable, "-c", script, str(path)],
         stdout=subprocess.PIPE,

@@ -245,7 +245,7 @@ from dataclasses import dataclass
 import torch
 
 from audiospec.features.base import Frontend
-from audiospec.spec import FeatureSpec, features
+from audiospec.specs.base import FeatureSpec, features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +281,7 @@ class Loud(Frontend):
     script = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from audiospec.spec import FeatureSpec, features
+from audiospec.specs.base import FeatureSpec, features
 assert features.names() == ["loud", "mel", "tabular"], features.names()
 spec = FeatureSpec.from_dict({"feature": "loud", "version": 1, "hop": "50"})
 import audiospec, torch

@@ -293,7 +293,9 @@ def test_specs_are_frozen_and_hashable() -> None:
 
 
 def test_two_specs_of_one_feature_are_refused() -> None:
-    with pytest.raises(RegistryError, match=r"two specs are of feature 'mel': audiospec\.spec\.MelSpec and"):
+    with pytest.raises(
+        RegistryError, match=r"two specs are of feature 'mel': audiospec\.specs\.mel\.MelSpec and"
+    ):
 
         class Other(FeatureSpec, feature="mel"):
             dims: ClassVar[tuple[str, ...]] = ()

@@ -53,7 +53,7 @@ def train(
     settings : mapping or None
         Parameters of the model that are not at their defaults; text will do.
     strategy : str
-        How rows are split; see `audiospec.split`. Only ``"random"`` is leaky.
+        How rows are split; see `audiospec.zoo.splits`. Only ``"random"`` is leaky.
     seed : int
         Of the split and of the training.
     shares : sequence of 3 floats or None

@@ -13,7 +13,7 @@ from audiospec.errors import StoreError
 from audiospec.files import atomic_write
 from audiospec.stores.layout.view import View
 from audiospec.tables.csv_file import write_csv
-from audiospec.tables.names import LENGTH, PIECE, stem
+from audiospec.tables.names import LENGTH, PIECE, track_stem
 from audiospec.tables.parquet_file import write_parquet
 
 
@@ -57,13 +57,13 @@ def _filenames(view: View) -> list[str]:
     """A file name for each row: of the track's file, or its id; with pieces if the view has some."""
     tracks, numbers = view.store.tracks, view.rows["track"].tolist()
     ids = {number: str(tracks["id"][number]) for number in dict.fromkeys(numbers)}
-    plain = {number: f"{stem(id)}.wav" for number, id in ids.items()}
+    plain = {number: f"{track_stem(id)}.wav" for number, id in ids.items()}
     paths = {number: str(tracks["path"][number]) or plain[number] for number in ids}
     short = {n: path if path == plain[n] else PurePosixPath(path).name for n, path in paths.items()}
     whole = {number: f"{id}.wav" for number, id in ids.items()}
     # The shortest that tell the tracks apart; ids always do.
     for files in (short, paths, whole):
-        stems = {number: stem(file) for number, file in files.items()}
+        stems = {number: track_stem(file) for number, file in files.items()}
         if len(set(stems.values())) == len(stems):
             break
     rate = view.spec.sample_rate

@@ -27,7 +27,7 @@ from audiospec.stores.layout.schema import ROW_DTYPE, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.tables.cells import quoted
-from audiospec.tables.names import FILENAME, LABEL, MOST_PIECES, PIECE, stem
+from audiospec.tables.names import FILENAME, LABEL, MOST_PIECES, PIECE, track_stem
 from audiospec.tables.reading import FeatureTable, read_table
 from audiospec.version import __version__
 
@@ -184,11 +184,11 @@ def _resolve(
 
 def _places(table: FeatureTable, known: dict[str, str]) -> list[tuple[str, int]]:
     """Track id and piece of each row: a table has either pieces or whole tracks."""
-    stems = [stem(name) for name in table.filenames]
-    matches = [PIECE.fullmatch(stem) for stem in stems]
-    if not all(matches) or all(stem in known for stem in stems):
-        for row, (stem, match) in enumerate(zip(stems, matches, strict=True)):
-            if match and stem not in known:
+    stems = [track_stem(name) for name in table.filenames]
+    matches = [PIECE.fullmatch(name) for name in stems]
+    if not all(matches) or all(name in known for name in stems):
+        for row, (name, match) in enumerate(zip(stems, matches, strict=True)):
+            if match and name not in known:
                 whole = next(n for n, other in enumerate(stems) if other in known or not matches[n])
                 table.refuse(
                     row,
@@ -197,7 +197,7 @@ def _places(table: FeatureTable, known: dict[str, str]) -> list[tuple[str, int]]
                     f"{quoted(table.filenames[whole])} in row {table.numbers[whole]} a whole one; expected "
                     "pieces (NAME.PIECE.wav), or whole tracks, in all rows",
                 )
-        return [(known.get(stem, stem), 0) for stem in stems]
+        return [(known.get(name, name), 0) for name in stems]
     places = []
     for row, match in enumerate(matches):
         assert match is not None
@@ -214,7 +214,7 @@ def _known(records: Sequence[dict[str, Any]]) -> dict[str, str]:
     names: dict[str, set[str]] = {}
     for record in records:
         id, path = str(record["id"]), str(record["path"])
-        for name in {stem(id), stem(path), stem(PurePosixPath(path).name)} - {""}:
+        for name in {track_stem(id), track_stem(path), track_stem(PurePosixPath(path).name)} - {""}:
             names.setdefault(name, set()).add(id)
     known = {name: ids.pop() for name, ids in names.items() if len(ids) == 1}
     return known | {str(record["id"]): str(record["id"]) for record in records}

@@ -16,7 +16,7 @@ NOT_FEATURES = (FILENAME, LENGTH, LABEL)
 PIECE = re.compile(r"(.+)\.(0|[1-9][0-9]*)", re.DOTALL)
 
 
-def stem(name: str) -> str:
+def track_stem(name: str) -> str:
     """A file's name without its suffix, if that is one of audio: ``jazz.00012`` has none."""
     suffix = PurePosixPath(name).suffix
     return name[: -len(suffix)] if suffix.lower() in AUDIO_SUFFIXES else name

@@ -135,7 +135,7 @@ class FrontendContract:
     def test_importing_and_making_it_prints_nothing(self, spec: FeatureSpec) -> None:
         """Neither output nor error output is written to."""
         script = (
-            "import json, sys; from audiospec.spec import FeatureSpec, features; "
+            "import json, sys; from audiospec.specs.base import FeatureSpec, features; "
             "spec = FeatureSpec.from_dict(json.loads(sys.argv[1])); "
             "[features[spec.feature](spec, backend=b) for b in features[spec.feature].backends]"
         )

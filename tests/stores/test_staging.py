@@ -114,7 +114,7 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from audiospec.staging import locked
+from audiospec.stores.layout.lock import locked
 with locked(Path(sys.argv[1])) as work:
     (work / "kept").touch()
     print("held", flush=True)

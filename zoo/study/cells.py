@@ -48,7 +48,7 @@ class Cell:
     chunk : float
         Seconds that a row stands for.
     protocol : str
-        How rows are split; see `audiospec.split`.
+        How rows are split; see `audiospec.zoo.splits`.
     leaky : bool
         Whether a recording may be on two sides of that split.
     study : dict
