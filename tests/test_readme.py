@@ -88,7 +88,7 @@ def test_scores_are_those_of_the_results() -> None:
     assert {name for name, _ in tables} == {"zoo-gtzan-part", "zoo-esc10", "zoo-fsdd"}
     for name, table in tables:
         made = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text().splitlines()
-        assert f"python -m benchmarks.zoo {name.removeprefix('zoo-')}" in README
+        assert f"python -m benchmarks.studies.zoo {name.removeprefix('zoo-')}" in README
         for line in table.splitlines():
             assert line in made
 

@@ -216,8 +216,9 @@ for kind in ("dataset", "feature", "store"):
         print(kind, name, registry.summary(name), sep="\\t")
 heavy = "torch zarr h5py soundfile librosa nnAudio2 requests pooch matplotlib".split()
 loaded = [name for name in heavy if name in sys.modules]
-loaded += [name for name in sys.modules if name.count(".") == 2 and name.startswith("audiospec.")
-           and name.rpartition(".")[2] != "base" and not name.rpartition(".")[2].startswith("_")]
+folders = {"audiospec.datasets", "audiospec.features", "audiospec.stores"}
+loaded += [name for name, module in sys.modules.items() if name.rpartition(".")[0] in folders
+           and not hasattr(module, "__path__") and name.rpartition(".")[2] != "base"]
 assert not loaded, loaded
 """
     lines = [line.split("\t") for line in python(script).stdout.splitlines()]

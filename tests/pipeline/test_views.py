@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import audiospec
+from audiospec.audio import recording
 from audiospec.audio.recording import Recording
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import SpecError
@@ -402,7 +403,7 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     assert 0 < np.count_nonzero(seconds < 0.5) < len(view)
     held = view.read()
     assert (held[:, 1] == np.rint(seconds * 8000)).all()
-    wave = audiospec.audio.load(mixed / "a" / "008.flac", 8000)
+    wave = recording.load(mixed / "a" / "008.flac", 8000)
     rows = view.rows_of("a/008.flac")
     powers = [np.square(wave[i * 4000 :][:4000]).mean() for i in range(4)]
     assert held[rows, 0] == pytest.approx(powers, rel=1e-6)
