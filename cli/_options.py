@@ -26,8 +26,8 @@ def options_of(command: Any) -> dict[str, str]:
 def with_options(message: str, options: Mapping[str, str]) -> str:
     """A message with a command's options in place of the library's parameters.
 
-    A parameter that is no option is one of the spec's or the model's, which ``--set`` takes, if the command has
-    it; a name that fits neither stays as it is, without the backticks.
+    A parameter with a value that is no option is one of the spec's or the model's: ``--set`` takes it, if the
+    command has that. Any other name stays as it is, without the backticks.
     """
 
     def option(match: re.Match[str]) -> str:
