@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -34,6 +34,7 @@ from audiospec.cli import (
     train,
 )
 from audiospec.cli._help import Command, Help, help_if_asked
+from audiospec.cli._options import options_of, with_options
 from audiospec.cli._text import emit, encode_plainly
 from audiospec.errors import AudiospecError
 from audiospec.text import printable
@@ -161,6 +162,8 @@ def _explain(error: BaseException) -> int:
     """Print an error as one line, or as one event of ``--json``; return the exit status."""
     debug = os.environ.get("AUDIOSPEC_DEBUG", "0") not in ("", "0")
     status, message = _meaning(error, debug)
+    if isinstance(error, AudiospecError):
+        message = with_options(message, options_of(_asked_for()))
     # A usage error comes before options are parsed, so the arguments themselves are asked.
     if "--json" in sys.argv and _command() != "benchmark":  # which takes a file
         emit("error", type=type(error).__name__, message=message)
@@ -176,6 +179,16 @@ def _explain(error: BaseException) -> int:
 def _command() -> str:
     """Name of the command that was asked for; empty if there is none."""
     return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+
+
+def _asked_for() -> Any:
+    """The command that was asked for; the whole program if there is none."""
+    command = typer.main.get_command(app)
+    for word in sys.argv[1:]:
+        subcommands = getattr(command, "commands", {})
+        if word in subcommands:
+            command = subcommands[word]
+    return command
 
 
 def _meaning(error: BaseException, debug: bool) -> tuple[int, str]:

@@ -12,5 +12,5 @@ from audiospec.machine import usable_cores
 def engine_for(workers: int | None) -> Engine:
     count = usable_cores() if workers is None else workers
     if count < 0:
-        raise EngineError(f"--workers must be at least 0; got {count}")
+        raise EngineError(f"`workers` must be at least 0; got {count}")
     return LocalEngine(count) if count else SerialEngine()
