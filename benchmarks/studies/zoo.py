@@ -220,7 +220,8 @@ def _markdown(
     lines = [
         f"# {name}",
         "",
-        f"`python -m benchmarks.studies.zoo {name}{' --full' if full else ''}`; chunks of {suite.chunk.seconds:g} s; "
+        f"`python -m benchmarks.studies.zoo {name}{' --full' if full else ''}`; "
+        f"chunks of {suite.chunk.seconds:g} s; "
         f"networks hear {bins} mel bins × {frames} frames at {heard.sample_rate} Hz.",
         "F1 is macro F1. All in %, mean ± deviation where there are several runs; of one run the 95 % "
         "interval over tracks. *Leaky*: chunks of one track are trained and tested on.",
