@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
 from audiospec.engines.base import Engine
 from audiospec.errors import EngineError, StoreError
+from audiospec.machine import versions
 from audiospec.pipeline.checks import require_rows
 from audiospec.pipeline.plan import Plan, Shard
 from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
@@ -22,8 +22,9 @@ from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
-from audiospec.version import __version__
 
+#: Packages whose versions are kept with a view.
+PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
 #: Plans in one run. The second is usually the last; more are needed only while files change.
 MOST_PASSES = 5
 
@@ -131,7 +132,7 @@ class ViewBuilder:
         staging = self._staging(plan)
         commits = [commit for shard in fresh if (commit := staging.get(shard.digest))]
         return {
-            "versions": _versions(),
+            "versions": versions(PACKAGES),
             "device": self.device,
             "backend": commits[0].backend,
             "parity": max(commit.parity for commit in commits),
@@ -160,8 +161,3 @@ def finished_view(store: FeatureStore | None, spec: FeatureSpec, chunking: Chunk
             f"view {name} of {store.path} has another spec under the same name: choose another --store"
         )
     return view
-
-
-def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "nnaudio2", "soundfile", "soxr")
-    return {"audiospec": __version__, **{name: version(name) for name in names}}

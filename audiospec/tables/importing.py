@@ -18,6 +18,7 @@ from audiospec.audio.chunking import Chunking
 from audiospec.datasets.base import datasets
 from audiospec.digests import checksum
 from audiospec.errors import DatasetError, StoreError, nearest
+from audiospec.machine import versions
 from audiospec.specs.table import TableSpec
 from audiospec.stores.base import FeatureStore, store_class
 from audiospec.stores.layout.contents import NewView, ShardSource
@@ -29,7 +30,6 @@ from audiospec.stores.layout.view import View
 from audiospec.tables.cells import quoted
 from audiospec.tables.names import FILENAME, LABEL, MOST_PIECES, PIECE, track_stem
 from audiospec.tables.reading import FeatureTable, read_table
-from audiospec.version import __version__
 
 
 def import_table(
@@ -104,7 +104,7 @@ def import_table(
         rows["start"] = pieces[order] * step / rate
         rows["seconds"] = seconds
         rows["checksum"] = [checksum(value) for value in values]
-        made = {"versions": {"audiospec": __version__}, "table": table.file.name}
+        made = {"versions": versions(["audiospec"]), "table": table.file.name}
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1, made=made)
         size = min(len(rows), most_rows(info))
         info = replace(info, shard_rows=size)
