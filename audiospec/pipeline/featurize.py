@@ -156,28 +156,28 @@ def run(
             raise StoreError(
                 f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}: choose another --store"
             )
-        known = survey_store(manifest, existing, work, views)
+        tracks = survey_store(manifest, existing, work, views)
         attributes = store_attributes(manifest.dataset, manifest.root.absolute())
-        plans = [Plan.make(*view, known, finished_view(existing, *view)) for view in views]
+        plans = [Plan.make(*view, tracks, finished_view(existing, *view)) for view in views]
         planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
-        skipped = {plan.info.name: skipped_tracks(plan, known) for plan in plans}
+        skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
         finished: list[View] = []
         if not dry_run:
             if strict:
-                require_no_problems(known, skipped)
+                require_no_problems(tracks, skipped)
             require_rows(plans)
             require_disk_space(path, planned, kind)
             target = BuildTarget(kind, path, work, attributes)
             builder = ViewBuilder(target, plans, engine, device, backends)
             builder.compute(progress)
             if strict:
-                require_no_problems(known, {})
+                require_no_problems(tracks, {})
             finished = builder.publish()
             skipped = {view.name: view.skipped() for view in finished}
             for view in finished:
                 Staging(work, view.name).clear()
-    problems = {track.id: str(track.record["problem"]) for track in known if track.record["problem"]}
-    return Report(path, len(known), problems, skipped, planned, finished, time.monotonic() - began)
+    problems = {track.id: track.problem for track in tracks if track.problem}
+    return Report(path, len(tracks), problems, skipped, planned, finished, time.monotonic() - began)
 
 
 def _manifest(dataset: str | Manifest, data: Path | str | None, dry_run: bool) -> Manifest:

@@ -186,7 +186,7 @@ def test_closing_the_results_ends_the_workers(tasks: str) -> None:
 _MEMORY = """
 import json, resource, sys
 import audiospec
-from audiospec import pipeline
+from audiospec.pipeline.featurize import run
 specs = {"mel": audiospec.MelSpec(), "tabular": audiospec.TabularSpec()}
 pairs = [view.split("-") for view in sys.argv[3:]]
 views = [(specs[name], audiospec.Chunking(seconds=float(chunk))) for name, chunk in pairs]

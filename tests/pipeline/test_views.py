@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import audiospec
-from audiospec.audio.recording import Recording
+from audiospec.audio.recording import Recording, load
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
@@ -25,6 +25,7 @@ from audiospec.pipeline.builder import ViewBuilder
 from audiospec.pipeline.featurize import run
 from audiospec.pipeline.progress import Progress
 from audiospec.pipeline.summary import Report
+from audiospec.pipeline.tasks import RunConstants, Task
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.info import ViewInfo
@@ -141,16 +142,16 @@ def test_two_workers_decode_each_track_once(
     owned: Counter[str] = Counter()
     tasks = schedule.Schedule.tasks
 
-    def spy(schedule: schedule.Schedule) -> Iterator[dict[str, Any]]:
-        for task in tasks(schedule):
+    def spy(schedule: schedule.Schedule, run: RunConstants) -> Iterator[Task]:
+        for task in tasks(schedule, run):
             needed = {
-                row[0]
-                for view in task["views"]
-                for shard in view["shards"]
-                for row in shard["rows"]
-                if row[4] is None
+                row.track
+                for view in task.views
+                for shard in view.shards
+                for row in shard.rows
+                if row.existing is None and not row.fragment
             }
-            owned.update(task["tracks"][str(number)]["id"] for number in needed)
+            owned.update(track.id for track in task.tracks if track.number in needed)
             yield task
 
     monkeypatch.setattr(schedule.Schedule, "tasks", spy)
@@ -281,7 +282,7 @@ def test_a_finished_view_is_left_and_new_tracks_are_decoded_once(
     original = compute.compute
 
     def spy(task: dict[str, Any]) -> Any:
-        views.append({view["view"] for view in task["views"]})
+        views.append({view.name for view in Task.from_json(task).views})
         return original(task)
 
     with monkeypatch.context() as patch:
@@ -384,13 +385,13 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     batch: int,
 ) -> None:
     if batch > 1:  # as on a device that is not a CPU
-        made = filling.TaskView.__init__
+        made = filling.ViewFiller.__init__
 
         def batching(view: Any, *args: Any) -> None:
             made(view, *args)
             view.batch = batch
 
-        monkeypatch.setattr(filling.TaskView, "__init__", batching)
+        monkeypatch.setattr(filling.ViewFiller, "__init__", batching)
     decoded = _decoded(monkeypatch)
     (mixed / "a" / "x.mp3").unlink()
     chunking = audiospec.Chunking(seconds=0.5, min_fill=0)
@@ -402,7 +403,7 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     assert 0 < np.count_nonzero(seconds < 0.5) < len(view)
     held = view.read()
     assert (held[:, 1] == np.rint(seconds * 8000)).all()
-    wave = audiospec.audio.load(mixed / "a" / "008.flac", 8000)
+    wave = load(mixed / "a" / "008.flac", 8000)
     rows = view.rows_of("a/008.flac")
     powers = [np.square(wave[i * 4000 :][:4000]).mean() for i in range(4)]
     assert held[rows, 0] == pytest.approx(powers, rel=1e-6)
