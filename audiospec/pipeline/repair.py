@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from audiospec.digests import content_hash
-from audiospec.engines._choice import engine_for
+from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, StoreError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder
@@ -26,6 +26,7 @@ def repair(
     damaged: dict[str, Sequence[int]],
     *,
     workers: int | None = None,
+    engine: Engine | str | None = None,
     progress: ProgressCallback | None = None,
 ) -> None:
     """Compute damaged rows again, from the audio where it lay when the store was written.
@@ -35,6 +36,10 @@ def repair(
     store : FeatureStore
     damaged : dict
         View name → row numbers, from `View.damaged`.
+    workers, engine
+        See `featurize`.
+    progress : callable or None
+        Called with a `Progress` before the first shard and after each.
 
     Raises
     ------
@@ -43,6 +48,7 @@ def repair(
     StoreError
         A damaged view came from a table.
     """
+    engine = make_engine(engine, workers)
     for name in damaged:
         view = store.view(name)
         if isinstance(view.spec, TableSpec):
@@ -65,7 +71,7 @@ def repair(
             target = BuildTarget(type(store), store.path, work, store.store_attributes())
             plan = Plan.make(view.spec, view.chunking, tracks, view, frozenset(int(row) for row in rows))
             device, backend = view.info.made["device"], view.info.made["backend"]
-            builder = ViewBuilder(target, [plan], engine_for(workers), device, {view.spec.feature: backend})
+            builder = ViewBuilder(target, [plan], engine, device, {view.spec.feature: backend})
             builder.compute(progress)
             builder.publish()
             Staging(work, name).clear()

@@ -2,7 +2,7 @@
 
 A task names shards, the rows of each, and the tracks that those are cut from; it holds no audio and no
 features. `Schedule.tasks` makes tasks, `compute` in `worker` does them; between the two, engines carry them
-as plain JSON values. Each class here has ``to_json`` and ``from_json``. Rows and tracks travel as short lists,
+as plain JSON values. Each class here has ``to_json`` and ``from_json``. Rows and tracks travel as lists,
 so that a task stays small; nothing but those two methods knows the order in a list.
 """
 

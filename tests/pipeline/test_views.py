@@ -63,8 +63,10 @@ def mixed(kit: Any, tmp_path: Path) -> Path:
     return folder
 
 
-def _run(data: Path, store: Path, views: Any = VIEWS, workers: int = 0, **options: Any) -> Report:
-    return run("folder", data=data, views=views, store=store, workers=workers, **options)
+def _run(data: Path, store: Path, views: Any = VIEWS, **options: Any) -> Report:
+    if "engine" not in options:
+        options.setdefault("workers", 0)
+    return run("folder", data=data, views=views, store=store, **options)
 
 
 def _one_by_one(data: Path, store: Path, views: Any = VIEWS) -> Path:
@@ -160,17 +162,18 @@ def test_two_workers_decode_each_track_once(
     assert set(owned.values()) == {1}
 
 
-class _Engine:
+class _Engine(SerialEngine):
     """Runs tasks in some order, and gives up (as Ctrl-C does) after so many results."""
 
     def __init__(self, order: list[int], results: int | None = None) -> None:
+        super().__init__()
         self.order = order
         self.results = results
 
     def run(self, function: str, tasks: Any) -> Iterator[dict[str, Any]]:
         tasks = list(tasks)
         order = sorted(range(len(tasks)), key=lambda i: self.order[i % len(self.order)])
-        for count, result in enumerate(SerialEngine().run(function, [tasks[i] for i in order])):
+        for count, result in enumerate(super().run(function, [tasks[i] for i in order])):
             if count == self.results:
                 raise KeyboardInterrupt
             yield result
@@ -210,14 +213,10 @@ def test_a_run_that_was_stopped_anywhere_goes_on(
     with pytest.MonkeyPatch.context() as patch:
         _small_shards(patch, rows)
         for results in stops:
-            patch.setattr(
-                "audiospec.pipeline.featurize.engine_for", lambda _, results=results: _Engine(order, results)
-            )
             try:
-                _run(folder / "music", store)
+                _run(folder / "music", store, engine=_Engine(order, results))
             except KeyboardInterrupt:
                 continue
-        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Engine(order))
         decoded = _decoded(patch)
         left: list[Path] = []
         publish = ViewBuilder.publish
@@ -227,7 +226,7 @@ def test_a_run_that_was_stopped_anywhere_goes_on(
             return publish(builder)
 
         patch.setattr(ViewBuilder, "publish", spy)
-        _run(folder / "music", store)
+        _run(folder / "music", store, engine=_Engine(order))
         assert set(decoded.values()) <= {1}
         if not stops and bad >= len(lengths):
             assert left == []  # what was put together is removed
@@ -242,9 +241,8 @@ def test_fragments_that_come_too_late_are_put_together_by_the_next_plan(
     (mixed / "a" / "x.mp3").unlink()
     apart = _one_by_one(mixed, tmp_path / "apart.zarr")
     with monkeypatch.context() as patch:
-        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Engine(list(range(99, 0, -1))))
         decoded = _decoded(patch)
-        _run(mixed, tmp_path / "s.zarr")
+        _run(mixed, tmp_path / "s.zarr", engine=_Engine(list(range(99, 0, -1))))
         assert set(decoded.values()) == {1}
     assert kit.contents(open_store(tmp_path / "s.zarr")) == kit.contents(open_store(apart))
 
@@ -254,12 +252,8 @@ def test_a_fragment_that_the_disk_lost_is_computed_again(
 ) -> None:
     _small_shards(monkeypatch, 3)
     store = tmp_path / "s.zarr"
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "audiospec.pipeline.featurize.engine_for", lambda _: _Engine(list(range(99, 0, -1)), 30)
-        )
-        with pytest.raises(KeyboardInterrupt):
-            _run(mixed, store)
+    with pytest.raises(KeyboardInterrupt):
+        _run(mixed, store, engine=_Engine(list(range(99, 0, -1)), 30))
     fragments = sorted(work_folder(store).glob("*/*-*.shard"))
     assert len(fragments) > 3
     for number, file in enumerate(fragments):
