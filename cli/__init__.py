@@ -17,6 +17,7 @@ import typer
 from audiospec.cli import (
     benchmark,
     datasets,
+    engines,
     evaluate,
     features,
     featurize,
@@ -87,6 +88,7 @@ for _group, _name, _module in (
     (app, "datasets", datasets),
     (app, "features", features),
     (app, "stores", stores),
+    (app, "engines", engines),
     (app, "show", show),
     (app, "models", models),
     (app, "train", train),

@@ -28,7 +28,7 @@ def listener(heard: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def files_of(view: View) -> dict[str, Path]:
     """The file of each track."""
     records = view.store.tracks.records()
-    return {record["id"]: view.store.root / record["path"] for record in records}
+    return {record.id: view.store.root / record.path for record in records}
 
 
 def test_features_are_those_of_the_store_to_the_bit(listener: Run, heard: View) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessException
 
 from audiospec.errors import ModelError
+from audiospec.machine import usable_cores
 from audiospec.zoo.base import CHECKPOINT, Progress, Rows
 from audiospec.zoo.fitting.augment import augment
 from audiospec.zoo.fitting.batches import Batches
@@ -149,7 +150,7 @@ def _train(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
         silence_lightning()
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // settings.devices))
+        torch.set_num_threads(max(1, usable_cores() // settings.devices))
     model, optimizer = fabric.setup(net, optimizer)
     weights = class_weights(train) if settings.class_weights else np.ones(len(train.classes))
     loss = Loss(torch.from_numpy(weights).float().to(fabric.device))
