@@ -15,7 +15,7 @@ from audiospec.testing.audio import FORMATS, noise, tone, write
 from audiospec.zoo.prediction import features_of, predict
 from audiospec.zoo.runs.info import RunInfo
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores import track_log_probabilities
+from audiospec.zoo.scores.measuring.chunks import track_log_probabilities
 from audiospec.zoo.training import train
 
 
