@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs generated clean
 
 demo: .venv/ready
 	$(BIN)/audiospec featurize demo --chunk 2 --store demo/demo.zarr --data demo/audio
@@ -18,6 +18,15 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The documentation, on http://127.0.0.1:8000; built again when a page changes.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+# Tables of entries, figures and help texts in README.md and docs/, written anew.
+generated: .venv/ready
+	$(BIN)/python docs/generate.py
 
 # One file of exact versions for everything, so that everybody has the same.
 .venv/ready: pyproject.toml constraints.txt
