@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check docs generated clean
 
 # The whole story on a dataset that is synthesised on the spot: one decode for two features, two models, what a
 # leaky split would have claimed, a prediction for a song that the model has not learnt from, and two files to open.
@@ -28,6 +28,15 @@ check: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -p no:cacheprovider tests/test_house.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The documentation, on http://127.0.0.1:8000; built again when a page changes.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+# Tables of entries, figures and help texts in README.md and docs/, written anew.
+generated: .venv/ready
+	$(BIN)/python docs/generate.py
 
 # One file of exact versions for everything, so that everybody has the same.
 .venv/ready: pyproject.toml constraints.txt
