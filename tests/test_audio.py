@@ -160,10 +160,10 @@ def test_the_size_of_blocks_changes_nothing(
 ) -> None:
     rate = 48000 if how.subtype == "OPUS" else 44100
     path = write(tmp_path / f"a{how.suffix}", noise(0.5, rate, channels=2), rate, how)
-    whole = stream(path)
+    expected = stream(path)
     monkeypatch.setattr(audio, "BLOCK_FRAMES", 1000)
     assert len(list(Recording(path).waves(22050))) > 20
-    np.testing.assert_array_equal(stream(path), whole)
+    np.testing.assert_array_equal(stream(path), expected)
 
 
 @given(st.integers(1, 3000), st.sampled_from(RATES), st.sampled_from([8000, 22050, 44100]))
@@ -261,8 +261,8 @@ def test_streams_at_several_rates_are_those_of_each_rate(
     parts = list(zip(*recording.streams(rates), strict=True))
     assert len(opened) == 1
     assert len(parts[0]) > 10
-    for part, whole in zip(parts, alone, strict=True):
-        assert (np.concatenate(part) == whole).all()
+    for part, wave in zip(parts, alone, strict=True):
+        assert (np.concatenate(part) == wave).all()
     assert recording.info == probe(path)
 
 
@@ -673,8 +673,8 @@ def test_real_files_of_each_kind(shared_data: Path, path: str, expected: AudioIn
 
 @pytest.mark.realdata
 def test_a_damaged_copy_of_a_real_file_is_found(shared_data: Path, tmp_path: Path) -> None:
-    whole = (shared_data / "gtzan-part/genres/rock/rock.00000.flac").read_bytes()
-    for name, content in {"cut": whole[:-5000], "hole": damage(whole, at=0.9)}.items():
+    intact = (shared_data / "gtzan-part/genres/rock/rock.00000.flac").read_bytes()
+    for name, content in {"cut": intact[:-5000], "hole": damage(intact, at=0.9)}.items():
         path = tmp_path / f"{name}.flac"
         path.write_bytes(content)
         with pytest.raises(AudioError, match=r"^(damaged|truncated): "):

@@ -65,7 +65,7 @@ def _has_ogg_end(path: Path) -> bool:
 
 @contextmanager
 def silenced_stderr() -> Iterator[None]:
-    """Keep the MP3 decoder's notes off the terminal: our error says what is wrong with a file."""
+    """Keep the MP3 decoder's notes off the terminal: audiospec's error says what is wrong with a file."""
     if sys.stderr is None:  # closed: there is no terminal
         yield
         return
@@ -82,5 +82,5 @@ def silenced_stderr() -> Iterator[None]:
 
 
 def one_line(text: str) -> str:
-    """Return a library's message as a part of ours: on one line, without a full stop."""
+    """Return a library's message as a part of another: on one line, without a full stop."""
     return " ".join(text.split()).rstrip(".").strip() or "unknown format"
