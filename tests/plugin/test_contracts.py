@@ -6,6 +6,8 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from audiospec.testing.losses import LossContract
+from audiospec.testing.scores import ScoreContract
 from audiospec_extras.archive import ArchiveStore
 from audiospec_extras.modulation import ModulationSpec
 
@@ -13,9 +15,7 @@ from audiospec.datasets.base import Dataset, datasets
 from audiospec.testing.datasets import DatasetContract
 from audiospec.testing.engines import EngineContract
 from audiospec.testing.features import FrontendContract
-from audiospec.testing.losses import LossContract
 from audiospec.testing.models import ModelContract
-from audiospec.testing.scores import ScoreContract
 from audiospec.testing.stores import StoreContract
 
 HERE = Path(__file__).parent
