@@ -13,6 +13,8 @@ from audiospec import MelSpec, cli
 from audiospec.datasets.base import datasets
 from audiospec.specs.base import features
 from audiospec.stores.base import stores
+from audiospec.zoo.losses.base import losses
+from audiospec.zoo.scores.base import scores
 
 HEAVY = (
     *("torch", "zarr", "h5py", "sklearn", "matplotlib", "soundfile", "numpy", "soxr", "nnAudio2"),
@@ -20,6 +22,7 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["show"]),
+    *(["losses"], ["scores"]),
     *(["models"], ["train"], ["evaluate"], ["predict"], ["report"], ["reproduce"], ["benchmark"]),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
@@ -77,7 +80,14 @@ def test_version(call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "registry"), [("datasets", datasets), ("features", features), ("stores", stores)]
+    ("command", "registry"),
+    [
+        ("datasets", datasets),
+        ("features", features),
+        ("stores", stores),
+        ("losses", losses),
+        ("scores", scores),
+    ],
 )
 def test_lists_have_a_line_for_each_entry(call, command: str, registry) -> None:
     lines = call(command).out.splitlines()
