@@ -14,6 +14,8 @@ from audiospec.datasets.base import datasets
 from audiospec.engines.base import engines
 from audiospec.specs.base import features
 from audiospec.stores.base import stores
+from audiospec.zoo.losses.base import losses
+from audiospec.zoo.scores.base import scores
 
 HEAVY = (
     *("torch", "zarr", "h5py", "sklearn", "matplotlib", "soundfile", "numpy", "soxr", "nnAudio2"),
@@ -21,6 +23,7 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
+    *(["losses"], ["scores"]),
     *(["models"], ["train"], ["evaluate"], ["predict"], ["report"], ["reproduce"], ["benchmark"]),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
@@ -79,7 +82,14 @@ def test_version(call) -> None:
 
 @pytest.mark.parametrize(
     ("command", "registry"),
-    [("datasets", datasets), ("features", features), ("stores", stores), ("engines", engines)],
+    [
+        ("datasets", datasets),
+        ("features", features),
+        ("stores", stores),
+        ("engines", engines),
+        ("losses", losses),
+        ("scores", scores),
+    ],
 )
 def test_lists_have_a_line_for_each_entry(call, command: str, registry) -> None:
     lines = call(command).out.splitlines()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -228,3 +231,149 @@ def test_a_run_that_was_changed_is_refused(trained: Path, call, tmp_path: Path) 
     done = call("predict", copy, "x.wav")
     assert (done.status, done.out) == (2, "")
     assert "was changed: its run.json is not what was written" in done.err
+
+
+# --- scores and losses of other packages -------------------------------------------------------------------
+
+PLUG_IN = '''
+import numpy as np
+
+from audiospec.zoo.losses.base import Loss
+from audiospec.zoo.scores.base import Score
+
+
+class LogLoss(Score):
+    """log-loss: how surprising the truth is."""
+
+    title, percent, higher_is_better, best = "log loss", False, False, 0.0
+
+    def compute(self, sample):
+        right = sample.probabilities[np.arange(len(sample.truth)), sample.truth]
+        return sample.mean(-np.log(np.maximum(right, 1e-12)))
+
+
+class Squared(Loss):
+    """squared: mean square of what the sigmoid is off."""
+
+    exclusive = False
+
+    def sums(self, logits, targets, weights):
+        there = (targets.sum(-1, keepdim=True) > 0) * weights
+        return (there * (logits.float().sigmoid() - targets) ** 2).sum(), there.sum()
+
+    def probabilities(self, logits):
+        return logits.sigmoid() / logits.sigmoid().sum(-1, keepdim=True)
+'''
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path) -> dict[str, str]:
+    """Environment in which a package with a score and a loss is installed."""
+    folder = tmp_path / "site"
+    info = folder / "more-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / "more.py").write_text(PLUG_IN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[audiospec.scores]\nlog-loss = more:LogLoss\n[audiospec.losses]\nsquared = more:Squared\n"
+    )
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
+def test_a_score_of_another_package_is_shown_wherever_scores_are(
+    sounds: Path, run, tmp_path: Path, plug_in: dict[str, str]
+) -> None:
+    def said(*arguments: object, env: dict[str, str] = plug_in) -> str:
+        done = run(*arguments, cwd=tmp_path, env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        text: str = done.stdout
+        return text
+
+    how: Any = ("train", "svm", "--store", sounds / "sounds.zarr", "--leakage", "--seeds", 2)
+    lines = said(*how).splitlines()
+    assert "log loss by track" in lines[1]
+    assert re.search(r", log loss by track \d\.\d{3} ± \d\.\d{3}$", lines[6])
+    (folder,) = (tmp_path / "runs").glob("*-track-0")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for score in (metrics[side][level] for side in ("test", "train") for level in ("chunk", "track")):
+        assert list(score)[:4] == ["count", "accuracy", "log_loss", "macro_f1"]
+        low, high = score["log_loss_interval"]
+        assert 0 < low <= score["log_loss"] <= high
+    stored = metrics["test"]["track"]["log_loss"]
+    card = (folder / "card.md").read_text()
+    assert "| log loss | 95 % interval |" in card
+    assert f"| {stored:.3f} | " in card
+    done = json.loads(said(*how, "--json", "--resume").splitlines()[-1])
+    assert set(done["splits"]["track"]["track"]["scores"]) == {"accuracy", "log_loss", "macro_f1"}
+    _, head, _, track, *_ = said("evaluate", folder).splitlines()
+    assert head.split() == ["count", "accuracy", "log", "loss", "macro", "F1"]
+    assert f"{stored:.3f} (" in track
+    assert json.loads(said("evaluate", folder, "--json"))["track"]["log_loss"] == stored
+    truth = tmp_path / "labels.csv"
+    truth.write_text(f"path,label\n{sounds}/audio/high/00.wav,high\n")
+    assert ", log loss 0." in said("predict", folder, "--truth", truth)
+    assert "log_loss" in json.loads(said("predict", folder, "--truth", truth, "--json").splitlines()[-1])
+    said("report", "runs", "--out", "with.html")
+    page = (tmp_path / "with.html").read_text(encoding="utf-8")
+    assert "<bdi>log loss</bdi> by track" in page
+    assert "how surprising the truth is, a plain number" in page
+    assert f"{stored:.3f} (" in page
+    # Where it is not installed, such runs open, and are shown by its key.
+    gone = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    said("report", "runs", "--out", "without.html", env=gone)
+    page = (tmp_path / "without.html").read_text(encoding="utf-8")
+    assert "<bdi>log_loss</bdi> by track" in page
+    assert f"{stored:.3f} (" in page
+    assert "a score of a package that is not installed" in page
+    assert "log_loss by track" in said(*how, "--resume", env=gone).splitlines()[1]
+    assert "log_loss" not in said("evaluate", folder, env=gone)
+
+
+def test_runs_without_a_newer_score_have_a_dash(
+    sounds: Path, trained: Path, run, tmp_path: Path, plug_in: dict[str, str]
+) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / trained.name)
+    how = ("train", "svm", "--store", sounds / "sounds.zarr", "--seeds", 2, "--resume")
+    done = run(*how, cwd=tmp_path, env=plug_in)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert " – " in lines[2]
+    assert " – " not in lines[3]
+    assert "log loss" not in lines[4]  # a mean of some runs would be read as that of all
+    assert run("report", cwd=tmp_path, env=plug_in).returncode == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count('data-label="log loss by track">–</td>') == 1
+
+
+def test_a_loss_of_another_package_is_learnt_by(
+    run, sounds: Path, tmp_path: Path, plug_in: dict[str, str]
+) -> None:
+    def said(*arguments: object) -> str:
+        done = run(*arguments, cwd=tmp_path, env=plug_in)
+        assert done.returncode == 0, done.stderr
+        text: str = done.stdout
+        return text
+
+    data = ("--data", sounds / "audio", "--n-mels", 24, "--chunk", 1, "--workers", 0)
+    said("featurize", "folder", *data, "--store", "mel.zarr")
+    how: Any = ("train", "crnn-base", "--store", "mel.zarr", "--epochs", 2, "--set", "device=cpu")
+    assert "squared" in said("losses")
+    folders = {}
+    for loss in ("squared", "cross-entropy"):
+        said(*how, "--set", f"loss={loss}", "--out", loss)
+        (folders[loss],) = (tmp_path / loss).iterdir()
+        assert json.loads((folders[loss] / "run.json").read_text())["settings"]["loss"] == loss
+        assert f"loss {loss}" in (folders[loss] / "card.md").read_text()
+    squared = folders["squared"]
+    first = (squared / "history.csv").read_text().splitlines()[1]
+    assert float(first.split(",")[2]) < 0.35  # cross-entropy of three classes begins at 1.1
+    assert len({(folder / "model.safetensors").read_bytes() for folder in folders.values()}) == 2
+    found = json.loads(said("evaluate", squared, "--json"))
+    stored = json.loads((squared / "metrics.json").read_text())["test"]
+    assert {level: found[level] for level in ("chunk", "track")} == stored
+    done = run("evaluate", squared, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "parameter loss must be the name of a loss; got 'squared'" in done.stderr
+    done = run(*how, "--set", "loss=cross-entrpy", "--out", "none", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "got 'cross-entrpy'; did you mean 'cross-entropy'? (there are: cross-entropy)" in done.stderr

@@ -1,0 +1,77 @@
+"""Every registered loss keeps the contract; so does one of another package that is not exclusive."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from audiospec.testing.losses import LossContract
+from audiospec.zoo.losses.base import losses
+
+PLUG_IN = '''
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from audiospec.zoo.losses.base import Loss
+
+
+class Binary(Loss):
+    """binary: of each class by itself."""
+
+    exclusive = False
+
+    def sums(self, logits, targets, weights):
+        there = (targets.sum(-1, keepdim=True) > 0) * weights
+        each = binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
+        return (there * each).sum(), there.sum()
+
+    def probabilities(self, logits):
+        return logits.sigmoid()
+'''
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path with a package of one loss."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "more_losses.py").write_text(PLUG_IN)
+    info = tmp_path / "more_losses-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more_losses\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[audiospec.losses]\nbinary = more_losses:Binary\n")
+    importlib.invalidate_caches()
+    return tmp_path
+
+
+class TestCrossEntropy(LossContract):
+    name = "cross-entropy"
+
+    def reference(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        # For targets that are shares torch would divide by the count of rows, not by their weights.
+        each = torch.nn.functional.cross_entropy(logits, targets, weight=weights, reduction="none")
+        return each.sum() / (weights * targets).sum()
+
+
+@pytest.mark.usefixtures("plug_in")
+class TestBinary(LossContract):
+    name = "binary"
+
+
+def test_every_loss_has_a_contract() -> None:
+    here = {value.name for name, value in globals().items() if name.startswith("Test")}
+    assert here >= set(losses.names())
+
+
+def test_the_registry_lists_without_torch(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    said = python(
+        "import sys\nfrom audiospec.zoo.losses.base import losses\n"
+        "print(*[f'{name}: {losses.summary(name)}' for name in losses], sep='\\n')\n"
+        "losses['cross-entropy']\n"
+        "assert not {'torch', 'lightning'} & sys.modules.keys()"
+    ).stdout
+    assert said == "cross-entropy: of the softmax, for rows of one class each.\n"

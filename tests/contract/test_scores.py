@@ -1,0 +1,197 @@
+"""Every registered score keeps the contract; so do two of another package that need probabilities."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, log_loss, top_k_accuracy_score
+
+from audiospec.errors import ModelError, RegistryError
+from audiospec.testing.scores import ScoreContract, made_items
+from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, ConfusionScore, Sample, all_scores, scores
+from audiospec.zoo.scores.measuring import chunks as chunks_module
+from audiospec.zoo.scores.measuring.chunks import score_chunks
+from audiospec.zoo.scores.measuring.stored import describe, main_first, show_stored, stored_scores
+
+Python = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PLUG_IN = '''
+import numpy as np
+
+from audiospec.zoo.scores.base import Score, scores
+
+
+class LogLoss(Score):
+    """log-loss: how surprising the truth is."""
+
+    title, percent, higher_is_better, best = "log loss", False, False, 0.0
+
+    def compute(self, sample):
+        right = sample.probabilities[np.arange(len(sample.truth)), sample.truth]
+        return sample.mean(-np.log(np.maximum(right, 1e-12)))
+
+
+class Top2(Score):
+    """top-2: the share whose class is among the two likeliest."""
+
+    title = "top 2"
+
+    def compute(self, sample):
+        right = sample.probabilities[np.arange(len(sample.truth)), sample.truth]
+        higher = (sample.probabilities > right[:, None]).sum(1)
+        return sample.weights @ (higher < 2) / sample.weights.sum(1)
+
+
+class Strange(Score):
+    """strange: never a number."""
+
+    title = "strange"
+
+    def compute(self, sample):
+        return np.full(len(sample), np.nan)
+'''
+
+
+def install(folder: Path, name: str, *points: str) -> None:
+    """Install a fake distribution of scores."""
+    (folder / f"{name}.py").write_text(PLUG_IN)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[audiospec.scores]\n" + "\n".join(points) + "\n")
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path with a package of two scores."""
+    monkeypatch.syspath_prepend(tmp_path)
+    install(tmp_path, "more_scores", "log-loss = more_scores:LogLoss", "top-2 = more_scores:Top2")
+    return tmp_path
+
+
+class TestAccuracy(ScoreContract):
+    name = "accuracy"
+
+    def reference(self, truth, probabilities) -> float:
+        return float(accuracy_score(truth, probabilities.argmax(1)))
+
+
+class TestMacroF1(ScoreContract):
+    name = "macro-f1"
+
+    def reference(self, truth, probabilities) -> float:
+        return float(f1_score(truth, probabilities.argmax(1), average="macro", zero_division=0))
+
+
+@pytest.mark.usefixtures("plug_in")
+class TestLogLoss(ScoreContract):
+    name = "log-loss"
+
+    def reference(self, truth, probabilities) -> float:
+        return float(log_loss(truth, probabilities, labels=range(probabilities.shape[1])))
+
+
+@pytest.mark.usefixtures("plug_in")
+class TestTop2(ScoreContract):
+    name = "top-2"
+
+    def reference(self, truth, probabilities) -> float:
+        return float(top_k_accuracy_score(truth, probabilities, k=2, labels=range(probabilities.shape[1])))
+
+    @pytest.mark.parametrize("classes", [3, 10])
+    def test_perfect_predictions_are_the_best(self, classes: int) -> None:
+        super().test_perfect_predictions_are_the_best(classes)  # of two classes, both would be right
+
+
+def test_every_score_has_a_contract() -> None:
+    here = {value.name for name, value in globals().items() if name.startswith("Test")}
+    assert here >= set(scores.names())
+
+
+def test_the_registry_lists_without_importing(python: Python) -> None:
+    said = python(
+        "import sys\nfrom audiospec.zoo.scores.base import scores\n"
+        "print(*[f'{name}: {scores.summary(name)}' for name in scores], sep='\\n')\n"
+        "loaded = [name for name in sys.modules if name in ('torch', 'sklearn', 'matplotlib')"
+        " or name.startswith('audiospec.zoo.scores.') and not name.endswith('.base')]\n"
+        "assert not loaded, loaded"
+    ).stdout
+    assert said == "accuracy: the share that is right.\nmacro-f1: the mean of the classes’ F1.\n"
+
+
+def test_what_is_chosen_is_registered() -> None:
+    main = all_scores()[MAIN]
+    assert main.percent
+    assert main.higher_is_better
+    for name in EPOCH_SCORES.values():
+        assert issubclass(scores[name], ConfusionScore)
+
+
+@pytest.mark.usefixtures("plug_in")
+def test_every_registered_score_is_in_the_table() -> None:
+    items = made_items(tracks=20)
+    found = score_chunks(items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"])
+    said = found.to_dict()["track"]
+    keys = ["accuracy", "log_loss", "macro_f1", "top_2"]
+    assert list(said) == ["count", *keys, *(f"{key}_interval" for key in keys), "per_class", "confusion"]
+    chunk = found.chunk
+    assert chunk.log_loss == pytest.approx(log_loss(items.truth, items.probabilities, labels=range(4)))
+    low, high = chunk.log_loss_interval
+    assert low < chunk.log_loss < high
+    # A track's probabilities are those of its mean log-probabilities.
+    means = np.array([np.log(items.probabilities[items.track_of == track]).mean(0) for track in range(20)])
+    shares = np.exp(means) / np.exp(means).sum(1, keepdims=True)
+    assert found.track.log_loss == pytest.approx(log_loss(items.truth[::3], shares, labels=range(4)))
+    with pytest.raises(AttributeError, match="there is no score 'recall'"):
+        _ = found.track.recall
+
+
+def test_blocks_of_resamples_give_the_same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    items = made_items(tracks=20)
+    arguments = items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"]
+    whole = score_chunks(*arguments)
+    monkeypatch.setattr(chunks_module, "MEMORY", 8 * 60 * 7)  # blocks of 7
+    assert score_chunks(*arguments) == whole
+
+
+def test_a_score_that_is_no_number_is_refused(plug_in: Path) -> None:
+    install(plug_in, "strange", "strange = strange:Strange")
+    items = made_items()
+    with pytest.raises(ModelError, match="score strange must be a finite number"):
+        score_chunks(items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"])
+
+
+@pytest.mark.parametrize("name", ["count", "per-class", "confusion", "my-interval"])
+def test_a_key_that_is_taken_is_refused(plug_in: Path, name: str) -> None:
+    install(plug_in, "taken", f"{name} = taken:Top2")
+    with pytest.raises(RegistryError, match=f"score '{name}' has a name that stored scores need"):
+        all_scores()
+
+
+def test_two_scores_of_one_key_are_refused(plug_in: Path) -> None:
+    install(plug_in, "twin", "log_loss = twin:LogLoss")
+    with pytest.raises(RegistryError, match="two scores have one key"):
+        all_scores()
+
+
+def test_what_is_stored_is_shown_by_its_title_or_its_key() -> None:
+    old = {"count": 3, "accuracy": 0.5, "accuracy_interval": [0.25, 0.75], "confusion": []}
+    new = {**old, "elsewhere": 2.5, "elsewhere_interval": [1, 4.0]}
+    found = stored_scores([old, new])
+    assert {key: score.title for key, score in found.items()} == {
+        "accuracy": "accuracy",
+        "elsewhere": "elsewhere",
+    }
+    assert list(main_first(found)) == ["macro_f1", "accuracy", "elsewhere"]
+    assert [show_stored(old, key, score) for key, score in found.items()] == ["50.0 (25.0 to 75.0)", "–"]
+    assert show_stored(new, "elsewhere", found["elsewhere"]) == "2.500 (1.000 to 4.000)"
+    assert describe("elsewhere") == "a score of a package that is not installed"
+    assert describe("macro_f1") == "the mean of the classes’ F1."
+    with pytest.raises(NotImplementedError, match="'elsewhere' is not installed"):
+        found["elsewhere"].compute(Sample(made_items()))
