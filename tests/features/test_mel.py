@@ -100,7 +100,7 @@ def computed(spec: MelSpec, path: str, wave: NDArray[np.float32]) -> Float64:
     return rows.detach().double().numpy()
 
 
-# --- the definition, in float64 and pure numpy -----------------------------------------------------
+# --- the definition, in float64 and pure numpy ------------------------------------------------------
 
 
 def reference_filters(spec: MelSpec) -> Float64:
