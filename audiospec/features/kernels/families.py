@@ -233,8 +233,8 @@ class Chunks:
         lows = [0.0, *(CONTRAST_FMIN * 2**octave for octave in range(spec.n_bands))]
         peaks, valleys = [], []
         for number, low in enumerate(lows):
-            # As in librosa: all bands but the first begin one bin early, and the last band reaches to the last
-            # bin. The count of bins includes each band's last bin, although only the last band then uses it.
+            # As in librosa: all bands but the first begin one bin early, and the last band reaches the last
+            # bin. The number of bins includes each band's last bin, although only the last band uses it.
             first = math.ceil(low / spacing) - (number > 0)
             last = spec.n_fft // 2
             if number < spec.n_bands:
