@@ -1,4 +1,4 @@
-"""reproduce: the study's tables, run again, each figure beside the study's."""
+"""reproduce: run the study's tables again, each figure next to the study's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiospec.cli._options import options_of, with_options
 from audiospec.cli._progress import progress
 from audiospec.cli._text import assignments, count, emit, names, numbers, say, table
 from audiospec.specs.mel import MelSpec
@@ -20,33 +21,36 @@ if TYPE_CHECKING:
 
 EPILOG = "Example: audiospec reproduce gtzan --tables tables --data genres --songs songs"
 
-_DATA, _WHAT, _HOW, _OUTPUT = "Data that there is", "What to run", "How to run it", "What to print"
+_DATA, _WHAT, _HOW, _OUTPUT = "Data to use", "What to run", "How to run it", "What to print"
 
 
 def command(
+    context: typer.Context,
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name of a study: gtzan.")],
     tables: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
             rich_help_panel=_DATA,
-            help="The published tables, features_30_sec.csv and features_3_sec.csv, or parts of them.",
+            help="Folder with the published features_30_sec.csv and features_3_sec.csv, or parts of them.",
         ),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", rich_help_panel=_DATA, help="GTZAN's audio.")
+        Path | None, typer.Option(metavar="FOLDER", rich_help_panel=_DATA, help="Folder with GTZAN's audio.")
     ] = None,
     songs: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
             rich_help_panel=_DATA,
-            help="Other songs; a folder, or the file's name, says a song's genre.",
+            help="Folder with other songs; a song's genre is in the name of a folder, or of its file.",
         ),
     ] = None,
     models: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", rich_help_panel=_WHAT, help="Models of the study, with commas (all)."),
+        typer.Option(
+            metavar="NAMES", rich_help_panel=_WHAT, help="Models of the study, separated by commas (all)."
+        ),
     ] = None,
     chunks: Annotated[
         str,
@@ -54,34 +58,42 @@ def command(
             metavar="SECONDS",
             show_default=False,
             rich_help_panel=_WHAT,
-            help="Lengths of the networks' chunks, with commas (30,10,3,1).",
+            help="Lengths of the networks' chunks, separated by commas (30,10,3,1).",
         ),
     ] = "30,10,3,1",
     classes: Annotated[
-        str | None, typer.Option(metavar="GENRES", rich_help_panel=_WHAT, help="Genres, with commas (all).")
+        str | None,
+        typer.Option(metavar="GENRES", rich_help_panel=_WHAT, help="Genres, separated by commas (all)."),
     ] = None,
     seeds: Annotated[
         int,
         typer.Option(
-            metavar="N", min=1, show_default=False, rich_help_panel=_HOW, help="Splits of each table (10)."
+            metavar="N",
+            min=1,
+            show_default=False,
+            rich_help_panel=_HOW,
+            help="Number of splits of each table (10).",
         ),
     ] = 10,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", min=1, rich_help_panel=_HOW, help="Most epochs of a network.")
+        int | None,
+        typer.Option(metavar="N", min=1, rich_help_panel=_HOW, help="Largest number of epochs of a network."),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, rich_help_panel=_HOW, help="Epochs that may bring nothing."),
+        typer.Option(
+            metavar="N", min=1, rich_help_panel=_HOW, help="Epochs without improvement before training stops."
+        ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(metavar="N", min=1, rich_help_panel=_HOW, help="Chunks in a step.")
+        int | None, typer.Option(metavar="N", min=1, rich_help_panel=_HOW, help="Chunks per training step.")
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
             metavar="none|FILE",
             rich_help_panel=_HOW,
-            help="What the pretrained network begins with, where ImageNet's weights cannot be downloaded.",
+            help="Initial weights of the pretrained network, if ImageNet's cannot be downloaded.",
         ),
     ] = None,
     set_: Annotated[
@@ -90,7 +102,7 @@ def command(
             "--set",
             metavar="FIELD=VALUE",
             rich_help_panel=_HOW,
-            help="A field of the spectrograms that is not the study's; `audiospec features mel` lists them.",
+            help="A spectrogram field with another value than the study's; see `audiospec features mel`.",
         ),
     ] = None,
     workers: Annotated[
@@ -98,7 +110,7 @@ def command(
         typer.Option(
             metavar="N",
             rich_help_panel=_HOW,
-            help="Processes that compute features (one for each core); 0 for none but this one.",
+            help="Number of processes that compute features (one per core); 0: only this process.",
         ),
     ] = None,
     out: Annotated[
@@ -110,21 +122,23 @@ def command(
         ),
     ] = Path("reproduce-gtzan"),
     json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="One JSON object a line, for machines.")
+        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="One JSON object per line, for programs.")
     ] = False,
 ) -> None:
-    """Run the study that audiospec grew out of, and print each figure beside the study's.
+    """Run the study that audiospec grew out of, and print each figure next to the study's.
 
-    Six models on tables of features, three networks on four lengths of chunks, each on random chunks (leaky)
-    as the study had it and on whole tracks, and songs from elsewhere. Data that is not there is told, and
-    all else is run. What was stopped goes on when it is run again.
+    It trains six models on tables of features and three networks on chunks of four lengths, each on random
+    rows (leaky), as in the study, and on whole tracks, and tests the networks on songs from elsewhere. Cells
+    whose data is missing are listed, and the others are run. An interrupted command is resumed when it is
+    run again.
     """
     from audiospec.zoo.study.figures import require_study
     from audiospec.zoo.study.reproduce import reproduce
     from audiospec.zoo.study.results import not_run, tables_of, write_result
 
     require_study(study)
-    given = {"epochs": epochs, "patience": patience, "batch": batch}
+    options = options_of(context.command)
+    settings = {"epochs": epochs, "patience": patience, "batch": batch}
     cells: list[Cell] = []
     with progress(json) as step:
         for cell in reproduce(
@@ -137,33 +151,33 @@ def command(
             chunks=numbers(chunks, "--chunks", "seconds with commas, such as 30,10"),
             models=names(models),
             classes=names(classes),
-            settings={name: value for name, value in given.items() if value is not None},
+            settings={name: value for name, value in settings.items() if value is not None},
             weights=weights,
             spec=MelSpec.replace_in(assignments(set_ or [])),
             workers=workers,
-            told=step,
+            progress=step,
         ):
             cells.append(cell)
             if json:
-                emit("cell", **cell.to_dict())
-    said = shlex.join(["audiospec", *sys.argv[1:]])
-    result = write_result(out, study, said, cells)
+                emit("cell", **{**cell.to_dict(), "missing": with_options(cell.missing, options)})
+    line = shlex.join(["audiospec", *sys.argv[1:]])
+    write_result(out, study, line, cells)
+    missing = [with_options(reason, options) for reason in not_run(cells)]
     if json:
-        emit("done", result=str(out / "result.json"), not_run=result["not_run"])
+        emit("done", result=str(out / "result.json"), not_run=missing)
         return
     for part in tables_of(cells):
         say(part.title, "bold")
-        _paragraph(part.words)
+        _paragraph(part.caption)
         table(part.rows, part.head, indent=2)
         for number, note in enumerate(part.notes, 1):
             _paragraph(f"{number}: {note}", "dim")
         say()
-    missing = not_run(cells)
-    left = sum(bool(cell.missing) for cell in cells)
+    number = sum(bool(cell.missing) for cell in cells)
     if missing:
-        say(f"not run, {count(left, 'cell')} of {len(cells)}:", "yellow")
-        for line in missing:
-            say(f"  {line}")
+        say(f"not run, {count(number, 'cell')} of {len(cells)}:", "yellow")
+        for reason in missing:
+            say(f"  {reason}")
     say(f"written: {out / 'result.md'}, {out / 'result.json'}", "dim")
 
 

@@ -1,4 +1,4 @@
-"""What the tabular models share: a scikit-learn pipeline with scaling inside."""
+"""The base class of the tabular models: a scikit-learn pipeline that includes scaling."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FILE = "model.skops"
 
 
 class SklearnModel(Model):
-    """A scikit-learn classifier on columns of mean 0 and variance 1, taken from the training rows."""
+    """A scikit-learn classifier on columns scaled to mean 0 and variance 1 over the training rows."""
 
     input = "tabular"
     shares = (0.8, 0.0, 0.2)
 
-    #: Types of the classifier's file that skops does not trust by itself; `is_sound` has to look into them.
+    #: Types in the classifier's file that skops does not trust by default; `is_sound` has to check them.
     trusted: ClassVar[tuple[str, ...]] = ()
 
     #: The fitted pipeline.
@@ -29,7 +29,7 @@ class SklearnModel(Model):
 
     @abstractmethod
     def estimator(self, seed: int) -> Any:
-        """Make the classifier, not yet fitted."""
+        """Return a new classifier that is not fitted."""
 
     def fit(
         self,
@@ -40,14 +40,40 @@ class SklearnModel(Model):
         work: Path | None = None,
         progress: Progress | None = None,
     ) -> list[dict[str, float]]:
-        """Fit the pipeline; validation rows are not used."""
+        """Fit the pipeline.
+
+        Parameters
+        ----------
+        train : Rows
+        valid : Rows
+            Not used.
+        seed : int
+            Seed of the classifier.
+        work : Path or None
+            Not used: there are no checkpoints.
+        progress : callable or None
+            Not used: there are no epochs.
+
+        Returns
+        -------
+        list
+            Empty.
+
+        Raises
+        ------
+        ModelError
+            The rows have numbers that are not finite, or scikit-learn cannot fit them.
+        """
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        # In float64: a column's variance may be 1e7 and another's 1e-12.
+        # In float64, because the variance of one column may be 1e7 and that of another 1e-12.
         rows = train.read().astype(np.float64)
         if not np.isfinite(rows).all():
-            raise ModelError(f"view {train.view.name} has numbers that are not finite: verify the store")
+            raise ModelError(
+                f"view {train.view.name} has numbers that are not finite",
+                f"verify the store with `audiospec store verify {train.view.store.path}`",
+            )
         pipeline = make_pipeline(StandardScaler(), self.estimator(seed))
         try:
             self.pipeline = pipeline.fit(rows, train.targets)
@@ -59,53 +85,58 @@ class SklearnModel(Model):
         return []
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities of rows (n, columns)."""
+        """Return the probabilities (n, classes) of rows (n, columns)."""
         if not len(rows):
             return np.zeros((0, len(self.classes)))
         return self.probabilities(rows.astype(np.float64))
 
     def probabilities(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities of at least one row; a classifier that has none of its own overrides this."""
+        """Return the probabilities of at least one row; overridden for a classifier that has none."""
         values: NDArray[np.float64] = self.pipeline.predict_proba(rows)
         return values
 
     def save(self, folder: Path) -> None:
-        """Write the pipeline by skops: types and arrays, no pickle."""
+        """Write the pipeline with skops: types and arrays, no pickle."""
         import skops.io
 
         skops.io.dump(self.pipeline, folder / FILE)
 
     def load(self, folder: Path) -> None:
-        """Read the pipeline; a file with types that are not scikit-learn's own is refused."""
+        """Read the pipeline, and refuse a file with types other than scikit-learn's.
+
+        Raises
+        ------
+        ModelError
+            The file cannot be read, has untrusted types, or does not fit the classes and rows.
+        """
         import skops.io
 
         file = folder / FILE
         try:
-            strangers = sorted({*skops.io.get_untrusted_types(file=file)} - {*self.trusted})
-            if strangers:
-                raise ModelError(
-                    f"{file} holds types that nobody trusts ({', '.join(strangers)}): train again"
-                )
+            untrusted = sorted({*skops.io.get_untrusted_types(file=file)} - {*self.trusted})
+            if untrusted:
+                raise ModelError(f"{file} contains untrusted types ({', '.join(untrusted)})", "train again")
             pipeline = skops.io.load(file, trusted=list(self.trusted))
             fits = self._fits(pipeline)
         except ModelError:
             raise
-        except Exception as error:  # skops names no errors of its own
+        except Exception as error:  # skops documents no exceptions
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ModelError(f"{file} cannot be read ({reason}): train again") from error
+            raise ModelError(f"{file} cannot be read ({reason})", "train again") from error
         if not fits:
             raise ModelError(
-                f"{file} is no {type(self).__name__.lower()} of {len(self.classes)} classes and "
-                f"{self.row_shape[0]} columns: train again"
+                f"{file} is not a {type(self).__name__.lower()} of {len(self.classes)} classes and "
+                f"{self.row_shape[0]} columns",
+                "train again",
             )
         self.pipeline = pipeline
 
     def is_sound(self, classifier: Any) -> bool:
-        """Whether what is in the classifier can be used safely; its type is right."""
+        """Return whether a classifier of the right type has content that is safe to use."""
         return True
 
     def _fits(self, pipeline: Any) -> bool:
-        """Whether a pipeline is one that `fit` makes for such rows and classes."""
+        """Return whether `fit` could have made this pipeline for these rows and classes."""
         from sklearn.pipeline import Pipeline
         from sklearn.preprocessing import StandardScaler
 
@@ -122,11 +153,11 @@ class SklearnModel(Model):
 
     @property
     def parameters(self) -> int:
-        """0: scikit-learn's models count in other ways."""
+        """0: scikit-learn's models have no common count of parameters."""
         return 0
 
     def layers(self) -> list[Layer]:
-        """Scaling, then the classifier."""
+        """Return the layers: scaling, then the classifier."""
         columns = 2 * self.row_shape[0]  # a mean and a deviation for each
         estimator = type(self.estimator(0)).__name__
         return [

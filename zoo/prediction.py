@@ -1,4 +1,4 @@
-"""Prediction: from audio files to classes, by the very features that a run was trained on."""
+"""Prediction: from audio files to classes, with the same features that a run was trained on."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one audio file.
+    """A model's prediction of one audio file.
 
     Attributes
     ----------
     file : Path
     classes : list of str
-        Likeliest first; empty if there is a problem.
+        Most likely first; empty if there is a problem.
     probabilities : list of float
-        Of those classes; from the mean log-probability of the chunks, adding up to 1.
+        Of these classes, from the mean log-probability of the chunks; they add up to 1.
     chunks : int
-        Chunks that were heard.
+        Number of chunks.
     problem : str
         Why there is no prediction; ``""`` if there is one.
     """
@@ -52,7 +52,8 @@ class Prediction:
 def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> Iterator[Prediction]:
     """Predict the classes of audio files.
 
-    Features are computed as `featurize` computes them, to the bit on one device, and cut as the run's view.
+    Files are cut like the tracks of the run's view, and features are computed as by `featurize`: equal to the
+    bit on one device.
 
     Parameters
     ----------
@@ -64,17 +65,17 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     Yields
     ------
     Prediction
-        One a file, in order; a file that does not decode has a problem, and the others go on.
+        One per file, in order. A file that cannot be decoded has a `problem`; the others are still predicted.
 
     Raises
     ------
     RunError
-        The run was trained on an imported table, whose columns nothing can compute.
+        The run was trained on an imported table, whose columns cannot be computed from audio.
     """
     if isinstance(run.spec, TableSpec):
         raise RunError(
-            f"run {run.path} was trained on an imported table, and nothing can compute its columns from "
-            "audio: train on a view of `audiospec featurize --features tabular`"
+            f"run {run.path} was trained on an imported table, whose columns cannot be computed from audio",
+            "train on a view of `audiospec featurize --features tabular`",
         )
     model = run.model()
     for file in map(Path, files):
@@ -94,16 +95,21 @@ def score_predictions(
     Parameters
     ----------
     predictions : sequence of Prediction
-        Those with a problem, without a label, or with a label that is not of `classes` do not count.
+        Those with a problem, without a label, or with a label that is not in `classes` are left out.
     labels : mapping
         Resolved path → label.
     classes : list of str
-        Of the run.
+        The run's classes, in its order.
+
+    Returns
+    -------
+    Score
+        One row per file.
 
     Raises
     ------
     ModelError
-        Nothing counts.
+        No prediction is left.
     """
     truth = [labels.get(prediction.file.resolve(), "") for prediction in predictions]
     counted = [
@@ -113,8 +119,8 @@ def score_predictions(
     ]
     if not counted:
         raise ModelError(
-            f"no file that was predicted has a label of the run ({', '.join(classes)}): expected --truth to "
-            "list them by path and label"
+            f"no file that was predicted has a label of the run ({', '.join(classes)})",
+            "list the files by path and label",
         )
     probabilities = np.zeros((len(counted), len(classes)))
     for row, (prediction, _) in zip(probabilities, counted, strict=True):
@@ -124,12 +130,16 @@ def score_predictions(
 
 
 def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32]:
-    """The rows (chunks, *row_shape) that a run's view would have of a file.
+    """Compute the rows of a file as the run's view would have them.
+
+    Returns
+    -------
+    ndarray, shape (chunks, *row_shape), float32
 
     Raises
     ------
     AudioError
-        The file does not decode, is too short for a chunk, or too loud for the spec's dtype.
+        The file cannot be decoded, is too short for a chunk, or too loud for the spec's dtype.
     """
     import torch
 
@@ -142,7 +152,7 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
         raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))
     module, length = _frontend(spec, device), chunking.samples(spec.sample_rate)
     rows = np.empty((len(chunks), *run.info.row_shape), spec.dtype)
-    # On one thread, and kept as the store keeps them: else the numbers would not be those of the training.
+    # On one thread, and in the store's dtype: otherwise the numbers would differ from those in training.
     with one_thread(), torch.inference_mode():
         for row, (start, samples) in zip(rows, chunks, strict=True):
             part = wave[start : start + samples]
@@ -153,7 +163,7 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
 
 @lru_cache(maxsize=2)
 def _frontend(spec: FeatureSpec, device: str) -> Frontend:
-    """The module that computes a spec: made once, not for each file."""
+    """The frontend of a spec, cached because it would be built again for each file."""
     from audiospec.features.base import frontend
 
     return frontend(spec, device=device)

@@ -1,4 +1,4 @@
-"""Features: one module each, holding the frontend that computes it. `features` is their registry."""
+"""Features: one module for each, with the frontend that computes it. `features` is their registry."""
 
 from audiospec.specs.base import features
 

@@ -1,4 +1,4 @@
-"""Frontend: the module that computes a spec, waveforms in, features out."""
+"""Frontend: the module that computes the features of a spec from waveforms."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from audiospec.specs.base import FeatureSpec, features
 class Frontend(nn.Module):
     """Computes a feature: an `nn.Module` that can be moved, batched and put inside any model.
 
-    A subclass is one file of this package, or of another, under ``@features.register``.
+    A subclass is one file of this package, or of a plug-in, and is registered by ``@features.register``.
 
     Parameters
     ----------
     spec : FeatureSpec
         What to compute; an instance of `spec_class`.
     backend : str or None
-        One of `backends`; None takes the first. Backends differ in speed, not in results.
+        One of `backends`; None selects the first. Backends differ in speed, not in results.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Frontend(nn.Module):
 
     spec_class: ClassVar[type[FeatureSpec]]
     backends: ClassVar[tuple[str, ...]]
-    #: Whether rows of waves in half precision come back in it; else in the module's own.
+    #: Whether half-precision waves give half-precision rows; otherwise rows have the module's own precision.
     keeps_half: ClassVar[bool] = True
 
     def __init__(self, spec: FeatureSpec, *, backend: str | None = None) -> None:
@@ -71,13 +71,13 @@ class Frontend(nn.Module):
         Returns
         -------
         Tensor, shape (..., *spec.row_shape(samples)), of the same dtype (see `keeps_half`)
-            A row depends on its own chunk alone, whatever else is in the batch. It is computed in the
+            A row depends only on its own chunk, not on the rest of the batch. It is computed in the
             module's precision (float32, or float64 after ``.double()``), also under autocast.
 
         Raises
         ------
         SpecError
-            Not floating, no axis, or too few samples for the spec.
+            The waves are not floating point, have no axis, or have too few samples for the spec.
         """
         if waves.ndim == 0 or not waves.is_floating_point():
             raise SpecError(
@@ -85,9 +85,9 @@ class Frontend(nn.Module):
                 f"{tuple(waves.shape)}, {waves.dtype}"
             )
         shape = self.spec.row_shape(waves.shape[-1])
-        if waves.is_meta:  # shapes alone, as in a dry run of a model
+        if waves.is_meta:  # only shapes, as in a dry run of a model
             return waves.new_empty(*waves.shape[:-1], *shape)
-        # Half precision would cost more decimals than any model could win back.
+        # Autocast would compute in half precision, which loses more decimals than a model can recover.
         device = waves.device.type
         mixed = torch.amp.is_autocast_available(device)
         with torch.autocast(device, enabled=False) if mixed else nullcontext():
@@ -97,7 +97,7 @@ class Frontend(nn.Module):
 
     @abstractmethod
     def parity(self, samples: int) -> float:
-        """How far this backend on this device is from float64, on a fixed test signal.
+        """Return how far this backend on this device is from float64, on a fixed test signal.
 
         Parameters
         ----------
@@ -112,22 +112,22 @@ class Frontend(nn.Module):
 
     @abstractmethod
     def compute(self, waves: Tensor) -> Tensor:
-        """Features of waves of shape (B, samples); what `forward` calls once it has checked its input."""
+        """Compute the features of waves of shape (B, samples); `forward` has checked them."""
 
 
 def frontend(
     spec: FeatureSpec, *, backend: str | None = None, device: str | torch.device = "cpu"
 ) -> Frontend:
-    """The module that computes a spec.
+    """Return the module that computes a spec.
 
     Parameters
     ----------
     spec : FeatureSpec
         Such as ``MelSpec(n_mels=128)``.
     backend : str or None
-        One of the frontend's `backends`; None takes the fastest that fits all devices.
+        One of the frontend's `backends`; None selects the first, which runs on every device.
     device : str or torch.device
-        Where its constants lie; ``.to(device)`` moves it later.
+        Where its constants are stored; ``.to(device)`` moves it later.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def frontend(
     Raises
     ------
     SpecError, RegistryError
-        An unknown backend or device; a feature that is not registered.
+        The backend or device is unknown, or the feature is not registered.
 
     Examples
     --------
@@ -146,16 +146,24 @@ def frontend(
     >>> mel(torch.zeros(4, 22050)).shape
     torch.Size([4, 128, 87])
     """
-    made: Frontend = features[spec.feature](spec, backend=backend)
+    module: Frontend = features[spec.feature](spec, backend=backend)
     try:
-        return made.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch's words for: no such device here
+        return module.to(device)
+    except (RuntimeError, AssertionError) as error:  # what torch raises for a device that it cannot use
         reason = str(error).partition("\n")[0]
-        raise SpecError(f"device {str(device)!r} is not to be had here: {reason}") from error
+        raise SpecError(f"device {str(device)!r} is not available: {reason}") from error
 
 
 def store_row(spec: FeatureSpec, feature: Tensor, row: NDArray[Any]) -> None:
-    """Put a row as a frontend gives it into `row`, of the spec's dtype, as a store keeps it.
+    """Write a frontend's row into `row` as a store keeps it, in the spec's dtype.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+    feature : Tensor, shape (*row_shape)
+        The frontend's output, on the CPU.
+    row : ndarray, shape (*row_shape), of the spec's dtype
+        Overwritten.
 
     Raises
     ------
@@ -169,7 +177,7 @@ def store_row(spec: FeatureSpec, feature: Tensor, row: NDArray[Any]) -> None:
 
 
 class _Threads:
-    """How many threads torch had before the first of those that are in `one_thread` came in."""
+    """The number of torch threads before the first thread entered `one_thread`."""
 
     lock = threading.Lock()
     inside = 0
@@ -178,7 +186,7 @@ class _Threads:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch on one thread: results are the same everywhere, and workers do not crowd each other."""
+    """Run torch on one thread, for equal results everywhere and workers that do not compete for cores."""
     with _Threads.lock:
         if not _Threads.inside:
             _Threads.before = torch.get_num_threads()
@@ -189,5 +197,5 @@ def one_thread() -> Iterator[None]:
     finally:
         with _Threads.lock:
             _Threads.inside -= 1
-            # Of this thread, and of those to come; others that are inside keep their one.
+            # For this thread and for new ones; threads that are still inside keep their one.
             torch.set_num_threads(_Threads.before)

@@ -2,15 +2,15 @@
 
 Three ways to one result:
 
-- ``fft`` (default): a real FFT. On a CPU in float32 it goes through a chunk in blocks of frames that stay
-  in cache; anywhere else, or where a gradient is asked for, in one piece.
+- ``fft`` (default): a real FFT. On a CPU in float32 it processes a chunk in blocks of frames that stay in
+  cache; on other devices, or where a gradient is needed, all frames at once.
 - ``conv``: nnAudio's transform, one convolution with windowed Fourier kernels; the reference.
 - ``fused``: one Triton kernel from waveform to decibels, for CUDA devices and an `n_fft` that is a power of 2
-  from 64 to 4096. In float64, where a gradient is asked for, and while torch compiles or exports a model, it
-  computes as ``fft`` does. It has run in Triton's interpreter only, so nothing chooses it unasked.
+  from 64 to 4096. In float64, where a gradient is needed, and while torch compiles or exports a model, it
+  computes as ``fft`` does. It has run in Triton's interpreter only, so it is never chosen by default.
 
-Bases are nnAudio's (Cheuk et al. 2020, IEEE Access, doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026,
-arXiv:2606.05394).
+The transforms and filters are based on nnAudio (Cheuk et al. 2020, IEEE Access,
+doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026, arXiv:2606.05394).
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from audiospec.features.base import Frontend
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
 
-# nnAudio prints a citation reminder on import; the citation stands above and in the README.
+# nnAudio prints a citation reminder on import; the citation is above and in the README.
 os.environ.setdefault("NNAUDIO_DISABLE_CITATION_REMINDER", "1")
 
-#: Most frames in a block. Their windows and spectra, 1.2 MB each for 2048 samples, nearly stay in a core's
-#: second-level cache of 2 MB; fewer would pay more often for MKL's plan of a transform, 35 µs a call.
+#: Largest number of frames in a block. Their windows and spectra, 1.2 MB each for 2048 samples, nearly fit
+#: in a core's second-level cache of 2 MB; smaller blocks would pay more often for MKL's plan of a transform,
+#: 35 µs a call.
 BLOCK = 144
 #: Mel filters in a band; a band's product skips the Fourier bins that none of its filters touches. 16 floats
 #: fill a vector register.
@@ -53,7 +54,7 @@ class MelFrontend(Frontend):
     def __init__(self, spec: FeatureSpec, *, backend: str | None = None) -> None:
         super().__init__(spec, backend=backend)
         spec = self.spec
-        # Constants are no part of a checkpoint: the spec gives them again.
+        # Constants are not in a checkpoint: they are computed from the spec.
         window = torch.hann_window(spec.n_fft, periodic=True, dtype=torch.float64).float()
         self.register_buffer("window", window, persistent=False)
         filters = mel_filters(spec)
@@ -66,20 +67,23 @@ class MelFrontend(Frontend):
 
     def _fuse(self) -> None:
         if find_spec("triton") is None:
-            raise SpecError("backend 'fused' needs Triton, which torch for CUDA brings on Linux")
+            raise SpecError(
+                "backend 'fused' needs Triton, which is not installed",
+                "install torch for CUDA on Linux, or use backend 'fft'",
+            )
         from audiospec.features.kernels.fused import FusedMel
 
-        # From the spec alone, whatever this module was cast to in between.
+        # From the spec in full precision, even if this module was cast in the meantime.
         window = torch.hann_window(self.spec.n_fft, periodic=True, dtype=torch.float64)
         fused = FusedMel(self.spec, window, mel_filters(self.spec))
         self.fused = fused.to(self.mel.device)
 
     def compute(self, waves: Tensor) -> Tensor:
-        """Log-mel spectrograms (B, n_mels, frames) of waves (B, samples)."""
+        """Compute the log-mel spectrograms (B, n_mels, frames) of waves (B, samples)."""
         if self.mel.dtype not in (torch.float32, torch.float64):
             raise SpecError(
-                f"a mel frontend computes in float32 or float64; this one was cast to {self.mel.dtype}: "
-                "leave it out of the cast (waves may be of any floating type)"
+                f"a mel frontend computes in float32 or float64; this one was cast to {self.mel.dtype}",
+                "leave it out of the cast (waves may be of any floating type)",
             )
         if self.fused is not None:
             from audiospec.features.kernels.fused import require_device
@@ -89,25 +93,25 @@ class MelFrontend(Frontend):
         tracked = torch.is_grad_enabled() and waves.requires_grad
         plain = waves.dtype == torch.float32 and not tracked and not torch.compiler.is_compiling()
         if self.fused is not None and plain:
-            return self._referred(self.fused(waves))
+            return self._apply_reference(self.fused(waves))
         if self.stft is not None:
             rows = self._by_convolution(waves)
         elif waves.device.type == "cpu" and plain:
             rows = self._by_blocks(waves)
         else:
-            rows = self._whole(waves)
-        return self._scaled(rows)
+            rows = self._all_at_once(waves)
+        return self._apply_scale(rows)
 
     def _by_convolution(self, waves: Tensor) -> Tensor:
         """Mel spectra by nnAudio's convolution."""
         assert self.stft is not None
-        # TensorFloat-32 would cost three decimal digits.
+        # TensorFloat-32 would lose three decimal digits.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             parts = self.stft(waves.unsqueeze(1), output_format="Complex")  # (B, bins, frames, 2)
         return self.mel @ self._magnitude(parts.square().sum(-1))
 
-    def _whole(self, waves: Tensor) -> Tensor:
-        """Mel spectra by one FFT of all frames: any device, any floating dtype, differentiable."""
+    def _all_at_once(self, waves: Tensor) -> Tensor:
+        """Mel spectra by one FFT of all frames: on any device, in any floating dtype, differentiable."""
         spec = self.spec
         if spec.center:
             half = spec.n_fft // 2
@@ -119,11 +123,11 @@ class MelFrontend(Frontend):
     def _by_blocks(self, waves: Tensor) -> Tensor:
         """Mel spectra by FFTs of up to `BLOCK` frames at a time: float32 on a CPU, without a gradient.
 
-        Each step was chosen by measurement. `rfft` into a fresh tensor beats ``out=`` (which copies).
-        Squaring real and imaginary parts, then summing them inside the mel product (each filter's weight
-        stands there twice), beats any way of adding the two squares first. The squares go where the windowed
-        frames were: that memory is in the cache. Making a view costs as much as a small product, so all
-        blocks have one size, the last over the end of the one before, and share their views.
+        Each step was chosen by measurement. `rfft` into a new tensor is faster than ``out=`` (which copies).
+        Squaring real and imaginary parts, then summing them inside the mel product (where each filter's
+        weight occurs twice), is faster than any way of adding the two squares first. The squares overwrite
+        the windowed frames, because that memory is in the cache. Making a view costs as much as a small
+        product, so all blocks have one size and share their views; the last block overlaps the one before.
         """
         spec = self.spec
         half = spec.n_fft // 2 if spec.center else 0
@@ -168,8 +172,8 @@ class MelFrontend(Frontend):
         # The smallest normal number keeps the gradient of a silent bin finite.
         return power.clamp(min=torch.finfo(power.dtype).tiny).pow(self.spec.power / 2)
 
-    def _scaled(self, mel: Tensor) -> Tensor:
-        """Decibels of mel spectra, as librosa's power_to_db; changes `mel` if no gradient needs it."""
+    def _apply_scale(self, mel: Tensor) -> Tensor:
+        """Mel spectra → the spec's scale, as librosa's power_to_db; in place unless a gradient is needed."""
         spec = self.spec
         if spec.scale == "linear":
             return mel
@@ -177,10 +181,10 @@ class MelFrontend(Frontend):
             decibels = 10 * mel.clamp(min=spec.amin).log10()
         else:
             decibels = mel.clamp_(min=spec.amin).log10_().mul_(10)
-        return self._referred(decibels)
+        return self._apply_reference(decibels)
 
-    def _referred(self, decibels: Tensor) -> Tensor:
-        """Decibels over 1 as the spec wants them: over its `ref`, and not below its `top_db`."""
+    def _apply_reference(self, decibels: Tensor) -> Tensor:
+        """Decibels relative to 1 → relative to the spec's `ref`, cut off at its `top_db` below the peak."""
         spec = self.spec
         if spec.scale == "linear":
             return decibels
@@ -195,28 +199,33 @@ class MelFrontend(Frontend):
         return decibels
 
     def parity(self, samples: int) -> float:
-        """Largest difference in dB from float64, over the bins within 80 dB of the peak, on noise."""
+        """Return the largest difference in dB from float64, over bins within 80 dB of the peak, on noise."""
         spec = self.spec
         samples = min(samples, max(2 * spec.sample_rate, 2 * spec.n_fft))
         noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0)) / 10
         exact = MelFrontend(spec).double()(noise.double())
-        found = self(noise.to(self.mel.device)).cpu().double()
+        rows = self(noise.to(self.mel.device)).cpu().double()
         if spec.scale == "linear":
-            exact, found = (10 * value.clamp(min=spec.amin).log10() for value in (exact, found))
+            exact, rows = (10 * value.clamp(min=spec.amin).log10() for value in (exact, rows))
         near = exact >= exact.max() - 80
-        return float((exact - found)[near].abs().max())
+        return float((exact - rows)[near].abs().max())
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of the module's text."""
+        """Return the spec and the backend, for the module's `repr`."""
         return f"{self.spec}, backend={self.backend!r}"
 
 
 def mel_filters(spec: MelSpec) -> Tensor:
-    """Mel filters of a spec: (n_mels, bins), float32, the weight of each Fourier bin in each mel bin."""
+    """Return the mel filters of a spec: the weight of each Fourier bin in each mel bin.
+
+    Returns
+    -------
+    Tensor, shape (n_mels, bins), float32
+    """
     from nnAudio2.librosa_functions import get_mel
 
-    # get_mel puts the last of its 1 + n_fft // 2 bins at half the rate that it is given; an odd n_fft has
-    # its last bin half a bin below that.
+    # get_mel assumes that the last of its 1 + n_fft // 2 bins is at half the sampling rate; for an odd n_fft
+    # it is half a bin lower, so get_mel is given a correspondingly lower rate.
     rate = spec.sample_rate * (1 if spec.n_fft % 2 == 0 else 1 - 1 / spec.n_fft)
     filters: Tensor = torch.from_numpy(
         get_mel(
@@ -254,8 +263,8 @@ def _nnaudio_stft(spec: MelSpec) -> nn.Module:
 def _bands(filters: Tensor) -> list[tuple[int, int, slice, Tensor]]:
     """Cut mel filters (n_mels, bins) into bands of `BAND` filters.
 
-    Returns for each band: the first and the number of its columns among interleaved real and imaginary
-    parts, its filters, and its weights (columns, filters), each there for both parts.
+    Returns for each band: its first column and number of columns among interleaved real and imaginary parts,
+    its filters, and its weights (columns, filters), each repeated for both parts.
     """
     bands = []
     for first in range(0, len(filters), BAND):

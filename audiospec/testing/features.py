@@ -1,6 +1,6 @@
-"""FrontendContract: what every feature must do, as tests to inherit.
+"""FrontendContract: the tests that every feature must pass, as a class to inherit from.
 
-A feature proves itself with one class::
+A feature is tested by one subclass::
 
     class TestMine(FrontendContract):
         name = "mine"
@@ -33,24 +33,24 @@ class _ForeignSpec(FeatureSpec, feature="contract-of-another-feature"):
     """A spec that no frontend computes."""
 
     def validate(self) -> None:
-        """Accept."""
+        """Accept every spec."""
 
     @property
     def dims(self) -> tuple[str, ...]:
-        """Name no axis."""
+        """Return no axes."""
         return ()
 
     @property
     def unit(self) -> str:
-        """Have none."""
+        """Return no unit."""
         return ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """Give a single number."""
+        """Return the shape of a single number."""
         return ()
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
-        """Give none."""
+        """Return no coordinates."""
         return {}
 
 
@@ -66,10 +66,10 @@ class FrontendContract:
     tolerance : float
         The largest difference from float64, as `Frontend.parity` measures it.
     close : float
-        The largest difference between rows of one chunk, computed alone, in a batch, on more threads, or by
-        another backend, in the feature's unit. Of the first backend rows are equal to the bit.
+        The largest difference, in the feature's unit, between rows of one chunk computed alone, in a batch,
+        on more threads, or by another backend. Rows of the first backend must be equal to the bit.
     differentiable : bool
-        Whether a gradient comes back to the waves.
+        Whether a gradient flows back to the waves.
     """
 
     name: ClassVar[str]
@@ -81,18 +81,18 @@ class FrontendContract:
     @pytest.fixture
     def spec(self) -> FeatureSpec:
         """Return a small spec of the feature."""
-        raise NotImplementedError("give a fixture `spec`")
+        raise NotImplementedError("expected a fixture `spec` in the subclass")
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run what asks for a backend with each."""
+        """Run each test that takes a backend with every backend."""
         if "backend" in metafunc.fixturenames:
             metafunc.parametrize("backend", features[self.name].backends)
 
     @pytest.fixture
     def frontend(self, spec: FeatureSpec, backend: str) -> Frontend:
         """Return the frontend of `spec` with one of its backends."""
-        made: Frontend = features[self.name](spec, backend=backend)
-        return made
+        module: Frontend = features[self.name](spec, backend=backend)
+        return module
 
     @pytest.fixture
     def waves(self) -> Tensor:
@@ -100,7 +100,7 @@ class FrontendContract:
         return self.signals()
 
     def signals(self) -> Tensor:
-        """Return five chunks: noise, a tone, a click, a quiet one, and silence."""
+        """Return five chunks: noise, a tone, a click, quiet noise, and silence."""
         time = torch.arange(self.samples)
         noise = torch.randn(self.samples, generator=torch.Generator().manual_seed(0)) / 10
         click = torch.zeros(self.samples)
@@ -109,49 +109,49 @@ class FrontendContract:
         return torch.stack([noise, tone, click, noise * 1e-4, torch.zeros(self.samples)])
 
     def same(self, frontend: Frontend, one: Tensor, other: Tensor) -> bool:
-        """Whether two results are equal: to the bit for the first backend, else to `close`."""
+        """Return whether two results are equal: to the bit for the first backend, else within `close`."""
         if frontend.backend == frontend.backends[0]:
             return torch.equal(one, other)
         return one.shape == other.shape and self.distance(one, other) <= self.close
 
     def distance(self, one: Tensor, other: Tensor) -> float:
-        """Return the largest difference; a subclass may leave out what drowns in rounding errors."""
+        """Return the largest difference; a subclass may leave out values dominated by rounding errors."""
         return float((one - other).abs().max()) if one.numel() else 0.0
 
     # --- the registry and the spec -------------------------------------------------------------------
 
     def test_is_registered(self, spec: FeatureSpec) -> None:
-        """The registry knows it by the name that its specs have."""
+        """The registry has it under the name that its specs have."""
         assert self.name in features.names()
         assert spec.feature == self.name
         assert features[self.name].spec_class is type(spec) is spec_class(self.name)
 
     def test_has_a_summary(self) -> None:
-        """Its module begins with one line about it."""
+        """The first line of its module's docstring is a short summary."""
         summary = features.summary(self.name)
         assert summary
         assert len(summary) <= 100
 
     def test_importing_and_making_it_prints_nothing(self, spec: FeatureSpec) -> None:
-        """Neither output nor error output is written to."""
+        """Nothing is written to standard output or standard error."""
         script = (
             "import json, sys; from audiospec.specs.base import FeatureSpec, features; "
             "spec = FeatureSpec.from_dict(json.loads(sys.argv[1])); "
             "[features[spec.feature](spec, backend=b) for b in features[spec.feature].backends]"
         )
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", script, json.dumps(spec.to_dict())], capture_output=True, check=True
         )
-        assert (done.stdout, done.stderr) == (b"", b"")
+        assert (process.stdout, process.stderr) == (b"", b"")
 
-    def test_spec_comes_back_from_json(self, spec: FeatureSpec) -> None:
-        """A store can write it down and read it."""
+    def test_spec_survives_json(self, spec: FeatureSpec) -> None:
+        """A store can write it as JSON and read it back."""
         again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict(), allow_nan=False)))
         assert again == spec
         assert again.fingerprint == spec.fingerprint
 
     def test_coordinates_fit_the_rows(self, spec: FeatureSpec) -> None:
-        """Each axis has a name, and a value for each place along it."""
+        """Each axis has a name, and one value per position."""
         coordinates = spec.coordinates(self.samples)
         assert tuple(coordinates) == spec.dims
         assert tuple(len(values) for values, _ in coordinates.values()) == spec.row_shape(self.samples)
@@ -161,24 +161,24 @@ class FrontendContract:
 
     @pytest.mark.parametrize("shape", [(), (1,), (5,), (2, 3), (2, 1, 3), (0,), (2, 0)])
     def test_any_leading_axes(self, frontend: Frontend, waves: Tensor, shape: tuple[int, ...]) -> None:
-        """Rows have the spec's shape, whatever axes come before them, also none."""
-        chosen = waves[0].repeat(*shape, 1) if shape else waves[0]
-        rows = frontend(chosen)
+        """Rows have the spec's shape behind any number of leading axes, including none."""
+        batch = waves[0].repeat(*shape, 1) if shape else waves[0]
+        rows = frontend(batch)
         assert rows.shape == (*shape, *frontend.spec.row_shape(self.samples))
         assert rows.dtype == torch.float32
         for row in rows.reshape(-1, *frontend.spec.row_shape(self.samples)):
             assert self.same(frontend, row, frontend(waves[0]))
 
-    @pytest.mark.parametrize("more", [0, 1, 17, 500])
-    def test_shape_for_any_length(self, frontend: Frontend, more: int) -> None:
-        """The spec foretells the shape, and every number is finite."""
-        samples = self.samples + more
+    @pytest.mark.parametrize("extra", [0, 1, 17, 500])
+    def test_shape_for_any_length(self, frontend: Frontend, extra: int) -> None:
+        """The spec predicts the shape, and every number is finite."""
+        samples = self.samples + extra
         rows = frontend(torch.linspace(-1, 1, samples))
         assert rows.shape == frontend.spec.row_shape(samples)
         assert rows.isfinite().all()
 
     def test_a_row_depends_on_its_chunk_alone(self, frontend: Frontend, waves: Tensor) -> None:
-        """Alone, in a batch, in another order, from memory laid out otherwise: one result."""
+        """The result is the same alone, in a batch, in another order, and with another memory layout."""
         batch = frontend(waves)
         for wave, row in zip(waves, batch, strict=True):
             assert self.same(frontend, frontend(wave), row)
@@ -188,26 +188,26 @@ class FrontendContract:
         assert self.same(frontend, frontend(strided), batch)
 
     def test_is_deterministic(self, frontend: Frontend, waves: Tensor) -> None:
-        """Another call, and another frontend of the spec, give the same bits."""
+        """A second call, and another frontend of the spec, give the same bits."""
         again = features[self.name](frontend.spec, backend=frontend.backend)
         assert torch.equal(frontend(waves), frontend(waves))
         assert torch.equal(frontend(waves), again(waves))
 
     def test_leaves_the_waves_alone(self, frontend: Frontend, waves: Tensor) -> None:
-        """The input is not written to, with a gradient or without."""
+        """The input is not modified, with a gradient or without."""
         before = waves.clone()
         frontend(waves)
         frontend(waves.requires_grad_())
         assert torch.equal(waves, before)
 
-    def test_finite_whatever_comes(self, frontend: Frontend, waves: Tensor) -> None:
+    def test_rows_are_finite(self, frontend: Frontend, waves: Tensor) -> None:
         """Silence, a click, a tone and full scale give finite numbers."""
         assert frontend(waves).isfinite().all()
         assert frontend(torch.ones(self.samples)).isfinite().all()
         assert frontend(waves[0].sign()).isfinite().all()
 
     def test_inference_and_training_agree(self, frontend: Frontend, waves: Tensor) -> None:
-        """With a gradient or without, in train or eval mode, under inference mode: close results."""
+        """Results agree with a gradient or without, in train or eval mode, and in inference mode."""
         rows = frontend(waves)
         assert self.distance(rows, frontend(waves.clone().requires_grad_()).detach()) <= self.close
         assert torch.equal(frontend.eval()(waves), frontend.train()(waves))
@@ -215,7 +215,7 @@ class FrontendContract:
             assert torch.equal(frontend(waves), rows)
 
     def test_gradient_is_finite(self, frontend: Frontend, waves: Tensor) -> None:
-        """A gradient comes back to every chunk, also to silence, without NaN."""
+        """Every chunk, including silence, gets a gradient without NaN."""
         if not self.differentiable:
             pytest.skip("not differentiable")
         waves.requires_grad_()
@@ -224,8 +224,8 @@ class FrontendContract:
         assert waves.grad.isfinite().all()
         assert waves.grad[0].abs().sum() > 0
 
-    def test_has_no_state_of_its_own(self, frontend: Frontend) -> None:
-        """A checkpoint holds nothing of it: the spec gives it again."""
+    def test_has_no_state(self, frontend: Frontend) -> None:
+        """A checkpoint contains nothing of it, because it is computed from the spec."""
         assert frontend.state_dict() == {}
         assert list(frontend.parameters()) == []
 
@@ -237,13 +237,13 @@ class FrontendContract:
             assert torch.equal(copied(waves), rows)
 
     def test_works_inside_a_model(self, frontend: Frontend, waves: Tensor) -> None:
-        """As the first layer of any model."""
+        """It works as the first layer of a model."""
         model = nn.Sequential(frontend, nn.Flatten(), nn.LazyLinear(2))
         model(waves).sum().backward()
         assert torch.equal(model[0](waves), frontend(waves))
 
     def test_moves(self, frontend: Frontend, waves: Tensor) -> None:
-        """To another precision, and back; to a device."""
+        """It can be moved to another precision and back, and to a device."""
         rows = frontend(waves)
         exact = frontend.double()(waves.double())
         assert exact.dtype == torch.float64
@@ -253,7 +253,7 @@ class FrontendContract:
 
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
     def test_waves_of_any_precision(self, frontend: Frontend, waves: Tensor, dtype: torch.dtype) -> None:
-        """They are computed in the module's precision and come back in their own, or in that."""
+        """Rows are computed in the module's precision, and returned in the waves' dtype or in float32."""
         rows = frontend(waves.to(dtype))
         expected = dtype if frontend.keeps_half or dtype == torch.float64 else torch.float32
         assert rows.dtype == expected
@@ -262,7 +262,7 @@ class FrontendContract:
 
     @pytest.mark.parametrize("gradient", [False, True])
     def test_autocast_changes_nothing(self, frontend: Frontend, waves: Tensor, gradient: bool) -> None:
-        """Mixed precision, as trainers set it, costs no decimals."""
+        """Mixed precision, as set by trainers, does not change rows."""
         waves.requires_grad_(gradient)
         rows = frontend(waves)
         with torch.autocast("cpu", torch.bfloat16):
@@ -270,7 +270,7 @@ class FrontendContract:
         assert torch.equal(mixed, rows)
 
     def test_threads_change_nothing(self, frontend: Frontend, waves: Tensor) -> None:
-        """One thread of torch or two: the first backend gives the same bits."""
+        """The first backend gives the same bits on one thread of torch and on two."""
         before = torch.get_num_threads()
         try:
             torch.set_num_threads(1)
@@ -287,13 +287,13 @@ class FrontendContract:
         assert self.distance(other(waves), frontend(waves)) <= self.close
 
     def test_parity_is_small(self, frontend: Frontend) -> None:
-        """It is as close to float64 as it says, for short chunks and long ones."""
+        """`parity` is within `tolerance`, for short chunks and long ones."""
         for samples in (self.samples, 10 * self.samples):
-            found = frontend.parity(samples)
-            assert math.isfinite(found)
-            assert 0 <= found <= self.tolerance
+            parity = frontend.parity(samples)
+            assert math.isfinite(parity)
+            assert 0 <= parity <= self.tolerance
 
-    # --- what it refuses -----------------------------------------------------------------------------
+    # --- refused input -------------------------------------------------------------------------------
 
     @pytest.mark.parametrize(
         "wrong",
@@ -305,24 +305,24 @@ class FrontendContract:
         ],
         ids=["int16", "complex", "bool", "scalar"],
     )
-    def test_refuses_what_is_no_wave(self, frontend: Frontend, wrong: Tensor) -> None:
-        """Whole numbers and scalars are told from waves."""
+    def test_refuses_what_is_not_a_wave(self, frontend: Frontend, wrong: Tensor) -> None:
+        """Integers, complex numbers and scalars are refused."""
         with pytest.raises(SpecError, match=r"expected waves of shape \(\.\.\., samples\).*got shape"):
             frontend(wrong)
 
     def test_refuses_no_samples(self, frontend: Frontend) -> None:
-        """No samples are too few."""
+        """Waves without samples are refused."""
         with pytest.raises(SpecError, match="0 samples"):
             frontend(torch.zeros(3, 0))
 
     def test_refuses_another_features_spec(self) -> None:
-        """A spec of another feature is named."""
+        """The error names the type of the other feature's spec."""
         wrong: Any = _ForeignSpec()
         with pytest.raises(SpecError, match="got _ForeignSpec"):
             features[self.name](wrong)
 
     def test_refuses_an_unknown_backend(self, spec: FeatureSpec) -> None:
-        """The choices are listed, with the nearest."""
+        """The error lists the choices and suggests the nearest."""
         first = features[self.name].backends[0]
         with pytest.raises(SpecError, match=f"no backend '{first}x'; did you mean '{first}'.*it has: "):
             features[self.name](spec, backend=f"{first}x")

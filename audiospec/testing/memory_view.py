@@ -1,4 +1,4 @@
-"""A view that lies in memory, for contracts of models."""
+"""A view in memory, for the contract of models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audiospec.stores.layout.schema import ROW_DTYPE, TrackRecord
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
-#: Shapes of rows that a model has to take, where a contract says no others.
+#: Input of a model → shapes of rows that it must accept, unless its contract has other shapes.
 SHAPES: Mapping[str, tuple[tuple[int, ...], ...]] = {
     "tabular": ((1,), (2,), (57,)),
     "spectrogram": ((64, 87), (24, 33)),
@@ -28,7 +28,14 @@ _RATE, _HOP = 22050, 256
 
 
 class MemoryView(View):
-    """A view of rows in memory; it can be pickled, so loader workers can have it."""
+    """A view of rows in memory; it can be pickled, so that loader workers can read it.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, *row_shape), float32
+    labels : sequence of str
+        One per row; each row is its own track.
+    """
 
     def __init__(self, values: NDArray[np.float32], labels: Sequence[str]) -> None:
         records = [TrackRecord(f"track {n:05d}", label=label) for n, label in enumerate(labels)]
@@ -48,7 +55,7 @@ class MemoryView(View):
 
 
 def spec_of(shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:
-    """A spec that has rows of that shape, and the seconds of its chunks."""
+    """Return a spec whose rows have this shape, and the seconds of its chunks."""
     if len(shape) == 1:
         return TableSpec(columns=tuple(f"column {i}" for i in range(shape[0]))), 1.0
     bins, frames = shape

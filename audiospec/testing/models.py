@@ -1,6 +1,6 @@
-"""ModelContract: what every model of the zoo must do, as tests to inherit.
+"""ModelContract: the tests that every model of the zoo must pass, as a class to inherit from.
 
-A model proves itself with one class::
+A model is tested by one subclass::
 
     class TestMine(ModelContract):
         name = "mine"
@@ -30,10 +30,10 @@ _TRAINED: dict[type[ModelContract], Model] = {}
 
 
 def _trained(contract: type[ModelContract]) -> Model:
-    """A model of a contract, trained once."""
+    """Return a trained model of a contract, which is trained only once."""
     if contract not in _TRAINED:
-        made = contract()
-        _TRAINED[contract] = made.fitted(made.task())
+        tests = contract()
+        _TRAINED[contract] = tests.fitted(tests.task())
     return _TRAINED[contract]
 
 
@@ -45,15 +45,16 @@ class ModelContract:
     name : str
         The model's name in the registry.
     settings : mapping
-        Parameters that make it quick to train.
+        Parameters that make the model quick to train.
     learning : mapping
-        Parameters, besides those, that make it learn an easy task.
+        Further parameters with which the model learns an easy task.
     shapes : tuple of tuple of int, or None
-        Shapes of rows to train on; the last one is that of most tests. None: `SHAPES` of its input.
+        Shapes of rows to train on; most tests use the last one. None: `SHAPES` of the model's input.
     few, many : int
-        Rows of a class that it has to make do with, and rows of a class to learn an easy task from.
+        Smallest number of rows per class that the model must accept, and the number of rows per class from
+        which it must learn an easy task.
     close : float
-        Largest difference between probabilities of a row alone and in a batch.
+        Largest difference between the probabilities of a row alone and in a batch.
     """
 
     name: ClassVar[str]
@@ -64,11 +65,11 @@ class ModelContract:
     many: ClassVar[int] = 40
     close: ClassVar[float] = 1e-12
 
-    # --- what the tests are made of ------------------------------------------------------------------
+    # --- fixtures and helpers ------------------------------------------------------------------------
 
     @pytest.fixture(autouse=True)
     def one_thread(self) -> Iterator[None]:
-        """Keep torch on one thread: tests that run side by side would crowd each other."""
+        """Keep torch on one thread, because tests that run in parallel would compete for cores."""
         with one_thread():
             yield
 
@@ -77,49 +78,49 @@ class ModelContract:
         return self.shapes or SHAPES[models[self.name].input]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run what asks for a shape with each."""
+        """Run each test that takes a shape with every shape."""
         if "shape" in metafunc.fixturenames:
             shapes = self.all_shapes()
             metafunc.parametrize("shape", shapes, ids=["x".join(map(str, shape)) for shape in shapes])
 
     def make(self, shape: tuple[int, ...], classes: Sequence[str], **settings: Any) -> Model:
-        """Return a model that has learnt nothing yet."""
+        """Return an untrained model."""
         cls = models[self.name]
         return cls(cls.Settings.replace_in({**self.settings, **settings}), shape, classes)
 
     def task(
         self, classes: int = 3, per_class: int = 20, shape: tuple[int, ...] | None = None, seed: int = 0
     ) -> Rows:
-        """Return rows of well-separated classes: each has noise about its own place.
+        """Return rows of well-separated classes: each row is the centre of its class plus noise.
 
         Parameters
         ----------
         classes : int
-            How many.
+            Number of classes.
         per_class : int
-            Rows of each.
+            Number of rows of each class.
         shape : tuple of int or None
-            Of a row. None: the last of `all_shapes`.
+            Shape of a row. None: the last of `all_shapes`.
         seed : int
-            Of the noise; the places are always the same.
+            Seed of the noise; the centres are always the same.
         """
         shape = shape or self.all_shapes()[-1]
         names = [f"class {number}" for number in range(classes)]
-        # A class to a stair, in every number of the row, and a pattern of its own where there is room.
+        # Centres differ by a constant in all values (enough for one column), and by a random pattern.
         pattern = np.random.default_rng(7).normal(0, 3, (classes, *shape))
-        stair = 20.0 * np.arange(classes).reshape(-1, *[1] * len(shape))
+        offset = 20.0 * np.arange(classes).reshape(-1, *[1] * len(shape))
         targets = np.tile(np.arange(classes), per_class)
         noise = np.random.default_rng([seed, classes]).normal(0, 1, (len(targets), *shape))
-        values = ((pattern + stair)[targets] + noise).astype(np.float32)
+        values = ((pattern + offset)[targets] + noise).astype(np.float32)
         return self.rows(values, [names[target] for target in targets])
 
     def rows(self, values: NDArray[np.float32], labels: Sequence[str]) -> Rows:
-        """Return rows in memory, each of a track of its own, with those labels."""
+        """Return rows in memory with these labels; each row is its own track."""
         view = MemoryView(values, labels)
         return Rows(view, np.arange(len(view)), sorted(set(labels)))
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
-        """Return a model trained on those rows, and validated on a few of them."""
+        """Return a model trained on these rows and validated on a few of them."""
         model = self.make(train.view.info.row_shape, train.classes, **settings)
         valid = Rows(train.view, train.numbers[: 2 * len(train.classes)], train.classes)
         history = model.fit(train, valid, seed=seed)
@@ -129,23 +130,23 @@ class ModelContract:
         return model
 
     def check(self, model: Model, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probabilities of rows, which are probabilities."""
-        found = model.predict_proba(rows)
-        assert found.shape == (len(rows), len(model.classes))
-        assert found.dtype == np.float64
-        assert np.isfinite(found).all()
-        assert ((found >= 0) & (found <= 1)).all()
-        assert np.allclose(found.sum(1), 1, rtol=0, atol=1e-6)
-        return found
+        """Return a model's output for rows, after checking that it is valid probabilities."""
+        probabilities = model.predict_proba(rows)
+        assert probabilities.shape == (len(rows), len(model.classes))
+        assert probabilities.dtype == np.float64
+        assert np.isfinite(probabilities).all()
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+        assert np.allclose(probabilities.sum(1), 1, rtol=0, atol=1e-6)
+        return probabilities
 
     @pytest.fixture
     def trained(self) -> Model:
-        """Return a model trained on an easy task of three classes; tests share it, and leave it as it is."""
+        """Return a model trained on an easy task of three classes; tests share it and must not change it."""
         return _trained(type(self))
 
     @pytest.fixture
     def saved(self, trained: Model, tmp_path: Path) -> Path:
-        """Return the folder that `trained` was saved into."""
+        """Return a folder to which `trained` was saved."""
         folder = tmp_path / "saved"
         folder.mkdir()
         trained.save(folder)
@@ -154,7 +155,7 @@ class ModelContract:
     # --- the registry and the settings ---------------------------------------------------------------
 
     def test_is_registered(self) -> None:
-        """The registry knows it, and what it reads."""
+        """The registry has it, with the kind of input that it reads."""
         cls = models[self.name]
         assert self.name in models.names()
         assert issubclass(cls, Model)
@@ -165,13 +166,13 @@ class ModelContract:
             assert input_of(spec_of(shape)[0]) == cls.input
 
     def test_has_a_summary(self) -> None:
-        """Its module, or its class if it is a plug-in's, begins with one line about it."""
+        """Its module's docstring, or its class's in a plug-in, begins with a short summary."""
         summary = models.summary(self.name)
         assert summary
         assert len(summary) <= 120
 
-    def test_settings_have_defaults_and_come_back_from_json(self) -> None:
-        """A run can write them down and read them."""
+    def test_settings_have_defaults_and_survive_json(self) -> None:
+        """A run can write them as JSON and read them back."""
         cls = models[self.name].Settings
         settings = cls()
         assert (
@@ -180,14 +181,14 @@ class ModelContract:
         assert cls.replace_in(self.settings) == cls(**self.settings)
 
     def test_settings_are_frozen(self) -> None:
-        """Nobody changes them after they were written down."""
+        """Settings cannot be changed after they were created."""
         settings: Any = models[self.name].Settings()
         for field in dataclasses.fields(settings):
             with pytest.raises(dataclasses.FrozenInstanceError):
                 setattr(settings, field.name, getattr(settings, field.name))
 
     def test_settings_refuse_an_unknown_name(self) -> None:
-        """In one line, which lists the names, and the nearest."""
+        """The error is one line that lists the names and suggests the nearest."""
         cls = models[self.name].Settings
         names = [field.name for field in dataclasses.fields(cls)]
         for name in ["xyzzy", *(f"{name}x" for name in names)]:
@@ -196,12 +197,12 @@ class ModelContract:
             message = str(caught.value)
             assert message.startswith("the model has no parameter")
             assert "\n" not in message
-            assert all(known in message for known in names)
+            assert all(name in message for name in names)
             if name[:-1] in names and len(name) > 3 and name.islower():
                 assert f"did you mean {name[:-1]!r}?" in message
 
     def test_settings_refuse_a_wrong_value(self) -> None:
-        """In one line, which names the parameter."""
+        """The error is one line that names the parameter."""
         cls = models[self.name].Settings
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
@@ -217,49 +218,49 @@ class ModelContract:
 
     @pytest.mark.parametrize("classes", [2, 3, 10])
     def test_any_number_of_classes(self, classes: int) -> None:
-        """Two, three or ten; probabilities are those of all of them."""
+        """It trains on two, three and ten classes, and predicts probabilities of all of them."""
         train = self.task(classes, per_class=6)
         self.check(self.fitted(train), self.task(classes, per_class=2, seed=1).read())
 
     @pytest.mark.parametrize("amount", ["few", "many"])
     def test_any_number_of_rows(self, amount: str) -> None:
-        """Few or many."""
+        """It trains on few rows and on many."""
         train = self.task(2, per_class=self.few if amount == "few" else self.many)
         self.check(self.fitted(train), train.read())
 
     def test_any_shape_of_rows(self, shape: tuple[int, ...]) -> None:
-        """One column or many; any number of mel bins and frames."""
+        """It trains on one column or many, and on any number of mel bins and frames."""
         train = self.task(3, per_class=6, shape=shape)
         self.check(self.fitted(train), train.read())
 
-    def test_rows_that_tell_nothing(self) -> None:
-        """Numbers that never vary are no error."""
+    def test_constant_rows(self) -> None:
+        """Columns without variance are not an error."""
         train = self.task(2, per_class=6)
         view = MemoryView(np.ones_like(train.read()), train.view.labels.tolist())
         self.check(self.fitted(Rows(view, train.numbers, train.classes)), view.read().astype(np.float32))
 
     def test_probabilities_of_no_rows(self, trained: Model) -> None:
-        """None."""
+        """The result is an empty array of the right shape."""
         self.check(trained, np.zeros((0, *trained.row_shape), np.float32))
 
     def test_learns_an_easy_task(self) -> None:
-        """Held-out rows of well-separated classes are told apart."""
+        """Held-out rows of well-separated classes are classified correctly."""
         model = self.fitted(self.task(per_class=self.many), **self.learning)
         unseen = self.task(per_class=20, seed=1)
         right = self.check(model, unseen.read()).argmax(1) == unseen.targets
         assert right.mean() > 0.9
 
     def test_is_deterministic(self) -> None:
-        """One seed, one model, whatever other random numbers were drawn before."""
+        """A seed determines the model, independent of random numbers drawn before."""
         train, rows = self.task(per_class=6), self.task(per_class=3, seed=1).read()
         one = self.fitted(train, seed=3).predict_proba(rows)
         np.random.default_rng().random(5)
-        np.random.seed(11)  # what a careless library draws from
+        np.random.seed(11)  # the global generator, which a library may use
         two = self.fitted(train, seed=3).predict_proba(rows)
         assert np.array_equal(one, two)
 
     def test_leaves_the_rows_alone(self, trained: Model) -> None:
-        """Neither training nor predicting writes to them."""
+        """Neither training nor prediction modifies them."""
         train = self.task(per_class=6)
         before = train.read()
         self.fitted(train)
@@ -270,7 +271,7 @@ class ModelContract:
         assert np.array_equal(rows, before)
 
     def test_a_row_does_not_depend_on_its_batch(self, trained: Model) -> None:
-        """Alone, among others, in another order: one result."""
+        """The result is the same alone, in a batch, and in another order."""
         rows = self.task(per_class=5, seed=1).read()
         batch = trained.predict_proba(rows)
         assert np.array_equal(batch, trained.predict_proba(rows))
@@ -279,45 +280,45 @@ class ModelContract:
         assert np.allclose(trained.predict_proba(rows[::-1])[::-1], batch, rtol=0, atol=self.close)
 
     def test_counts_its_parameters(self, trained: Model) -> None:
-        """A whole number; 0 if that has no meaning."""
+        """The count is an integer, 0 for models without one."""
         assert isinstance(trained.parameters, int)
         assert trained.parameters >= 0
 
     # --- saving and loading --------------------------------------------------------------------------
 
     def load(self, folder: Path, like: Model) -> Model:
-        """Return a model that takes over what a folder holds."""
+        """Return a model loaded from a folder, with the shape and classes of another."""
         model = self.make(like.row_shape, like.classes)
         model.load(folder)
         return model
 
     def refused(self, folder: Path, like: Model) -> None:
-        """Assert that a folder is refused in one line."""
+        """Assert that a folder is refused with a one-line error."""
         with pytest.raises(ModelError) as caught:
             self.load(folder, like)
         assert "\n" not in str(caught.value)
 
     def test_saves_and_loads(self, trained: Model, saved: Path) -> None:
-        """What was saved gives the same probabilities, to the bit, also in a fresh process."""
+        """A loaded model gives the same probabilities to the bit, also in a new process."""
         rows = self.task(per_class=5, seed=1).read()
         expected = trained.predict_proba(rows)
-        again = self.load(saved, trained)
-        assert np.array_equal(again.predict_proba(rows), expected)
-        assert again.parameters == trained.parameters
+        loaded = self.load(saved, trained)
+        assert np.array_equal(loaded.predict_proba(rows), expected)
+        assert loaded.parameters == trained.parameters
         settings = dataclasses.asdict(trained.settings)
         job = in_fresh_process().submit(
             load_in_fresh_process, self.name, settings, trained.classes, saved, rows
         )
         assert np.array_equal(job.result(), expected)
 
-    def test_what_is_saved_is_no_pickle(self, saved: Path) -> None:
-        """No file, nor what is packed in one, can be unpickled."""
+    def test_saves_no_pickle(self, saved: Path) -> None:
+        """No file, and no member of an archive, can be unpickled."""
         assert list(saved.iterdir())
         assert all(file.is_file() and file.name.startswith("model.") for file in saved.iterdir())
         assert pickles_in(saved) == []
 
     def test_refuses_a_pickle(self, trained: Model, saved: Path) -> None:
-        """Without unpickling it."""
+        """A pickle is refused without being unpickled."""
         for file in saved.iterdir():
             file.write_bytes(pickle.dumps(PickleBomb()))
         assert pickles_in(saved)
@@ -325,10 +326,10 @@ class ModelContract:
         assert not PickleBomb.went_off
 
     def test_refuses_foreign_types(self, trained: Model, saved: Path) -> None:
-        """A file may bring along numbers, not types."""
+        """A file may contain numbers, but no foreign types."""
         files = [file for file in saved.iterdir() if file.suffix == ".skops"]
         if not files:
-            pytest.skip("its files can hold no types")
+            pytest.skip("its files cannot contain types")
         import skops.io
 
         for file in files:
@@ -337,7 +338,7 @@ class ModelContract:
 
     @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise"])
     def test_refuses_damaged_files(self, trained: Model, saved: Path, damage: str) -> None:
-        """Each file that is not there, or not whole."""
+        """Each file that is missing or incomplete is refused."""
         for file in saved.iterdir():
             before = file.read_bytes()
             if damage == "missing":
@@ -350,7 +351,7 @@ class ModelContract:
         self.load(saved, trained)
 
     def test_refuses_files_of_other_rows_or_classes(self, trained: Model, saved: Path) -> None:
-        """What was learnt of three classes does not tell four."""
+        """Files of three classes do not load into a model of four, nor of other rows."""
         with pytest.raises(ModelError):
             self.make(trained.row_shape, [*trained.classes, "class 3"]).load(saved)
         if models[self.name].input == "tabular":

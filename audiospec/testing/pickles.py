@@ -1,4 +1,4 @@
-"""Pickles that must not be loaded, and ways to recognise a pickle."""
+"""Pickles that must not be loaded, and functions that recognise pickles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audiospec.zoo.base import models
 
 
 class PickleBomb:
-    """Tells if anybody unpickles it."""
+    """An object that sets `went_off` when it is unpickled."""
 
     went_off = False
 
@@ -32,34 +32,34 @@ def _go_off() -> None:
 
 
 class Foreign:
-    """A type that no file of a model may bring along."""
+    """A type that no file of a model may contain."""
 
     def __init__(self) -> None:
         self.value = 1
 
 
 class _NoGlobals(pickle.Unpickler):
-    """Unpickles plain values; tells of all that a pickle would import."""
+    """Unpickles plain values, and raises `PermissionError` if a pickle would import anything."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Refuse."""
+        """Refuse to import."""
         raise PermissionError(f"{module}.{name}")
 
 
 def is_pickle(content: bytes) -> bool:
-    """Whether `pickle.loads` would take those bytes, or import something because of them."""
+    """Return whether `pickle.loads` would accept these bytes, or import something because of them."""
     try:
         _NoGlobals(io.BytesIO(content)).load()
     except PermissionError:
         return True
-    except Exception:  # whatever a stream of nonsense brings about
+    except Exception:  # arbitrary bytes can raise any exception
         return False
     return True
 
 
 def pickles_in(folder: Path) -> list[str]:
-    """Names of files, also within zip archives and NumPy files, that hold a pickle."""
-    found = []
+    """Return the names of files that contain a pickle, also within zip archives and NumPy files."""
+    pickles = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         parts = {file.name: file.read_bytes()}
         if zipfile.is_zipfile(file):
@@ -67,18 +67,18 @@ def pickles_in(folder: Path) -> list[str]:
                 parts |= {f"{file.name}/{name}": archive.read(name) for name in archive.namelist()}
         for name, content in parts.items():
             if is_pickle(content) or name.endswith((".pkl", ".pickle", ".joblib")):
-                found.append(name)
+                pickles.append(name)
             elif content.startswith(b"\x93NUMPY"):
                 try:
                     np.load(io.BytesIO(content), allow_pickle=False)
                 except ValueError:
-                    found.append(name)
-    return found
+                    pickles.append(name)
+    return pickles
 
 
 @cache
 def in_fresh_process() -> ProcessPoolExecutor:
-    """An interpreter that was started anew, and has trained nothing."""
+    """Return an executor with one new interpreter, which has trained nothing."""
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
 
@@ -89,7 +89,7 @@ def load_in_fresh_process(
     folder: Path,
     rows: NDArray[np.float32],
 ) -> NDArray[np.float64]:
-    """Probabilities by what a folder holds."""
+    """Load a model from a folder, and return its probabilities of rows."""
     cls = models[name]
     model = cls(cls.Settings.replace_in(settings), rows.shape[1:], classes)
     model.load(folder)

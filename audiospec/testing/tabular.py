@@ -1,4 +1,4 @@
-"""The columns of a `TabularSpec` as a librosa user computes them: what ours are held to."""
+"""The columns of a `TabularSpec` computed with librosa, as the reference for our own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiospec.specs.tabular import TabularSpec
 
 
 def librosa_columns(wave: NDArray[np.float32], spec: TabularSpec) -> dict[str, float]:
-    """Every column of `spec`, by librosa's public functions, each with its own Fourier transform.
+    """Compute every column of a spec with librosa's public functions, each with its own Fourier transform.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ def librosa_columns(wave: NDArray[np.float32], spec: TabularSpec) -> dict[str, f
     Returns
     -------
     dict
-        Column → value. Means and variances are taken in float64: numpy's float32 sums would lose more
-        digits of a wave's mean than the wave has.
+        Column → value. Means and variances are computed in float64: numpy's float32 sums would be
+        less accurate than the wave's samples.
     """
     import librosa
 
@@ -36,7 +36,7 @@ def librosa_columns(wave: NDArray[np.float32], spec: TabularSpec) -> dict[str, f
     }
     shared = {"sr": spec.sample_rate, **transform}
     columns: dict[str, float] = {}
-    wanted = set(spec.families)
+    families = set(spec.families)
 
     def add(family: str, values: NDArray[np.floating]) -> None:
         for part, row in zip(spec.parts(family), np.atleast_2d(values), strict=True):
@@ -44,29 +44,29 @@ def librosa_columns(wave: NDArray[np.float32], spec: TabularSpec) -> dict[str, f
             columns[f"{part}_var"] = float(np.var(row, dtype=np.float64))
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of chunks shorter than a window, and without a pitch
+        warnings.simplefilter("ignore")  # about chunks shorter than a window or without a pitch
         chroma = librosa.feature.chroma_stft(y=wave, n_chroma=spec.n_chroma, **shared)
         mfcc = librosa.feature.mfcc(y=wave, n_mfcc=spec.n_mfcc, n_mels=spec.n_mels, **shared)
-        if "chroma_stft" in wanted:
+        if "chroma_stft" in families:
             add("chroma_stft", chroma.ravel())
-        if "rms" in wanted:
+        if "rms" in families:
             add("rms", librosa.feature.rms(y=wave, pad_mode=spec.pad_mode, **frame))
-        if "spectral_centroid" in wanted:
+        if "spectral_centroid" in families:
             add("spectral_centroid", librosa.feature.spectral_centroid(y=wave, **shared))
-        if "spectral_bandwidth" in wanted:
+        if "spectral_bandwidth" in families:
             add("spectral_bandwidth", librosa.feature.spectral_bandwidth(y=wave, **shared))
-        if "rolloff" in wanted:
+        if "rolloff" in families:
             share = spec.roll_percent
             add("rolloff", librosa.feature.spectral_rolloff(y=wave, roll_percent=share, **shared))
-        if "zero_crossing_rate" in wanted:
+        if "zero_crossing_rate" in families:
             add("zero_crossing_rate", librosa.feature.zero_crossing_rate(wave, **frame))
-        if not wanted.isdisjoint({"harmony", "perceptr"}):
+        if not families.isdisjoint({"harmony", "perceptr"}):
             harmony, perceptr = librosa.effects.hpss(wave, kernel_size=spec.kernel_size, **transform)
-            if "harmony" in wanted:
+            if "harmony" in families:
                 add("harmony", harmony)
-            if "perceptr" in wanted:
+            if "perceptr" in families:
                 add("perceptr", perceptr)
-        if "tempo" in wanted:
+        if "tempo" in families:
             onsets = librosa.onset.onset_strength(y=wave, aggregate=np.median, n_mels=spec.n_mels, **shared)
             tempo, _ = librosa.beat.beat_track(
                 onset_envelope=onsets,
@@ -75,18 +75,18 @@ def librosa_columns(wave: NDArray[np.float32], spec: TabularSpec) -> dict[str, f
                 start_bpm=spec.start_bpm,
             )
             columns["tempo"] = float(np.atleast_1d(tempo)[0])
-        if "mfcc" in wanted:
+        if "mfcc" in families:
             add("mfcc", mfcc)
-        if "spectral_contrast" in wanted:
+        if "spectral_contrast" in families:
             add(
                 "spectral_contrast", librosa.feature.spectral_contrast(y=wave, n_bands=spec.n_bands, **shared)
             )
-        if "spectral_flatness" in wanted:
+        if "spectral_flatness" in families:
             flatness = librosa.feature.spectral_flatness(y=wave, **transform)
             add("spectral_flatness", flatness)
-        if "tonnetz" in wanted:
+        if "tonnetz" in families:
             add("tonnetz", librosa.feature.tonnetz(chroma=chroma))
         for order, family in ((1, "mfcc_delta"), (2, "mfcc_delta2")):
-            if family in wanted:
+            if family in families:
                 add(family, librosa.feature.delta(mfcc, width=spec.delta_width, order=order))
     return columns

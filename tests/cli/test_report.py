@@ -71,7 +71,7 @@ def test_a_refused_run_is_named_and_the_others_are_reported(copy: Path, call, tm
     assert done.out.splitlines()[1:] == [
         "1 unfinished run left out",
         "1 run refused:",
-        f"  {bad}: run {bad} was changed: its metrics.json is not what was written; train again",
+        f"  {bad}: run {bad} was changed: its metrics.json is not what was written: train again",
     ]
     assert str(bad) in (tmp_path / "page.html").read_text(encoding="utf-8")
     done = call("report", copy, "--out", tmp_path / "page.html", "--json")

@@ -1,4 +1,4 @@
-"""reproduce: the study by the command line, and what it says when it is asked the wrong thing."""
+"""reproduce: the study on the command line, and its error messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def done(tables: Path, run, tmp_path_factory: pytest.TempPathFactory):
-    """A folder where it was run, and the process."""
+    """Return the folder where the command was run, and the process."""
     folder = tmp_path_factory.mktemp("done")
     arguments = ("--tables", tables, "--models", "knn-1,crnn-base", "--chunks", "10", "--seeds", 2)
     return folder, run("reproduce", "gtzan", *arguments, cwd=folder)
@@ -51,11 +51,15 @@ def test_it_prints_each_cell_and_what_is_missing(done) -> None:
     assert any(
         re.match(r"  10 s +crnn-base +random \(leaky\) +99.71 / 77.52 / 76.72 +not run", x) for x in lines
     )
-    (place,) = (number for number, line in enumerate(lines) if line == "not run, 6 cells of 8:")
-    assert lines[place + 1].startswith("  3 s table: 2 cells (knn-1): ")
-    assert "has no features_3_sec.csv: give --tables FOLDER" in lines[place + 1]
-    assert lines[place + 2].startswith("  deep: 2 cells (crnn-base): give --data FOLDER with GTZAN's audio")
-    assert lines[place + 3].startswith("  songs: 2 cells (crnn-base): give --songs FOLDER")
+    (title,) = (number for number, line in enumerate(lines) if line == "not run, 6 cells of 8:")
+    assert lines[title + 1].startswith("  3 s table: 2 cells (knn-1): ")
+    assert (
+        "has no features_3_sec.csv: give --tables, a folder with features_30_sec.csv and" in lines[title + 1]
+    )
+    assert lines[title + 2].startswith(
+        "  deep: 2 cells (crnn-base): give --data, a folder with GTZAN's audio"
+    )
+    assert lines[title + 3].startswith("  songs: 2 cells (crnn-base): give --songs, a folder of songs")
     assert lines[-1] == "written: reproduce-gtzan/result.md, reproduce-gtzan/result.json"
 
 
@@ -66,21 +70,32 @@ def test_it_writes_the_result(done, tables: Path) -> None:
     assert result["command"].startswith(f"audiospec reproduce gtzan --tables {tables} --models")
     assert len(result["cells"][0]["runs"]) == 2
     assert (folder / "reproduce-gtzan" / result["cells"][0]["runs"][0] / "run.json").is_file()
-    assert "## Not run" in (folder / "reproduce-gtzan" / "result.md").read_text()
+    text = (folder / "reproduce-gtzan" / "result.md").read_text()
+    assert "## Not run" in text
+    assert "give `data`, a folder with GTZAN's audio" in text
 
 
-def test_again_as_json(done, tables: Path, call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_as_json(done, tables: Path, call, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _ = done
     monkeypatch.chdir(folder)
     before = {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")}
-    said = call(
+    process = call(
         *("reproduce", "gtzan", "--tables", tables, "--models", "knn-1,crnn-base"),
         *("--chunks", "10", "--seeds", 2, "--json"),
     )
-    assert (said.status, said.err) == (0, "")
-    events = [json.loads(line) for line in said.out.splitlines()]
+    assert (process.status, process.err) == (0, "")
+    events = [json.loads(line) for line in process.out.splitlines()]
     assert [event["event"] for event in events] == ["cell"] * 8 + ["done"]
     assert events[0]["found"]["test"]["chunk"]["deviation"] is not None
+    missing = {event["section"]: event["missing"] for event in events[:-1] if event["missing"]}
+    assert missing["3 s table"].startswith(f"{tables} has no features_3_sec.csv: give --tables, a folder")
+    assert missing["deep"].startswith("give --data, a folder")
+    assert missing["songs"].startswith("give --songs, a folder")
+    assert [line.rpartition("give ")[2].partition(",")[0] for line in events[-1]["not_run"]] == [
+        "--tables",
+        "--data",
+        "--songs",
+    ]
     assert events[-1]["result"] == "reproduce-gtzan/result.json"
     assert {file: file.stat().st_mtime_ns for file in folder.rglob("run.json")} == before
 
@@ -98,21 +113,21 @@ def test_again_as_json(done, tables: Path, call, monkeypatch: pytest.MonkeyPatch
         (("gtzan", "--set", "n_mel=3"), "no parameter 'n_mel'; did you mean 'n_mels'?"),
         (("gtzan", "--tables", "gone"), "expected a folder of tables: there is no gone"),
         (("gtzan", "--data", "gone"), "expected a folder of audio: there is no gone"),
-        (("gtzan", "--songs", "."), "expected songs under .: found 0 audio files"),
+        (("gtzan", "--songs", "."), "expected songs under .; got 0 audio files"),
     ],
     ids=lambda value: str(value)[:40],
 )
 def test_bad_input_is_one_line(call, tmp_path: Path, monkeypatch, arguments, message: str) -> None:
     monkeypatch.chdir(tmp_path)
-    said = call("reproduce", *arguments)
-    assert (said.status, said.out) == (2, "")
-    assert re.fullmatch(r"error: [^\n]+\n", said.err), said.err
-    assert message in said.err
+    process = call("reproduce", *arguments)
+    assert (process.status, process.out) == (2, "")
+    assert re.fullmatch(r"error: [^\n]+\n", process.err), process.err
+    assert message in process.err
     assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_table_is_one_line(run, tmp_path: Path) -> None:
     (tmp_path / "features_30_sec.csv").write_text("filename,tempo,label\njazz.00000.wav,much,jazz\n")
-    said = run("reproduce", "gtzan", "--tables", ".", cwd=tmp_path)
-    assert said.returncode == 2
-    assert re.fullmatch(r"error: features_30_sec\.csv, row 1: there is no column [^\n]+\n", said.stderr)
+    process = run("reproduce", "gtzan", "--tables", ".", cwd=tmp_path)
+    assert process.returncode == 2
+    assert re.fullmatch(r"error: features_30_sec\.csv, row 1: there is no column [^\n]+\n", process.stderr)

@@ -1,4 +1,4 @@
-"""Every registered feature keeps the contract."""
+"""Every registered feature passes the contract."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from audiospec.specs.mel import MelSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.testing.features import FrontendContract
 
-# Backend `fused` runs in Triton's interpreter: on a CPU, which is where the contract is tested. Read when the
-# kernel's module is imported, which is when a frontend first needs it.
+# The contract is tested on a CPU, where backend `fused` needs Triton's interpreter. The variable is read when
+# the kernel's module is imported, which is when a frontend first needs it.
 os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
@@ -25,7 +25,7 @@ class TestMel(FrontendContract):
     power = 2
 
     def distance(self, one: Tensor, other: Tensor) -> float:
-        # Dots of one chunk that lie 80 dB below its peak are a matter of float32's last digits.
+        # Values more than 80 dB below a chunk's peak depend on float32's last digits.
         near = one >= one.amax((-2, -1), keepdim=True) - 40 * self.power
         return float((one - other)[near].abs().max()) if one.numel() else 0.0
 
@@ -62,23 +62,25 @@ class TestTabular(FrontendContract):
     differentiable = False
 
     def distance(self, one: Tensor, other: Tensor) -> float:
-        return float(deviation(self.every, one.double(), other.double()).max()) if one.numel() else 0.0
+        return float(deviation(self.all_families, one.double(), other.double()).max()) if one.numel() else 0.0
 
-    every = TabularSpec(sample_rate=8000, n_fft=512, hop_length=128, n_mels=40, families=("all",), n_bands=4)
+    all_families = TabularSpec(
+        sample_rate=8000, n_fft=512, hop_length=128, n_mels=40, families=("all",), n_bands=4
+    )
 
     @pytest.fixture
     def spec(self) -> FeatureSpec:
-        return self.every
+        return self.all_families
 
     def signals(self) -> Tensor:
-        # The spectrum of a click alone is flat but for rounding errors, and those would decide its tuning.
+        # The spectrum of a click alone is flat, so rounding errors would determine its tuning.
         waves = super().signals()
         waves[2] += waves[0] / 100
         return waves
 
 
 def test_every_feature_has_a_contract() -> None:
-    here = {
+    tested = {
         contract.name for contract in FrontendContract.__subclasses__() if contract.__module__ == __name__
     }
-    assert here == set(features.names())
+    assert tested == set(features.names())

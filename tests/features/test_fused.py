@@ -1,6 +1,6 @@
-"""Backend `fused` of the mel frontend: one Triton kernel, held to float64 and to librosa.
+"""Backend `fused` of the mel frontend: one Triton kernel, compared with float64 and with librosa.
 
-Without a CUDA device the kernel runs in Triton's interpreter, which is numpy: slow, so chunks are short.
+Without a CUDA device the kernel runs in Triton's interpreter, which uses numpy and is slow: chunks are short.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from audiospec.features.base import frontend
 from audiospec.features.mel import MelFrontend, mel_filters
 from audiospec.specs.mel import MelSpec
 
-pytest.importorskip("triton", reason="Triton comes with torch for CUDA, on Linux")
+pytest.importorskip("triton", reason="Triton is installed with torch for CUDA, on Linux")
 
-# Whether a kernel is interpreted is decided when its module is imported: when a frontend first needs it. With
-# other tests, which ask for the interpreter, so does this file; by itself it takes the GPU if there is one.
+# Whether a kernel is interpreted is decided when its module is imported, which is when a frontend first needs
+# it. Other test files request the interpreter; run by itself, this file uses the GPU if there is one.
 INTERPRETED = not torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
 if INTERPRETED:
@@ -52,9 +52,9 @@ SPECS = {
 
 
 def fused(spec: MelSpec) -> MelFrontend:
-    made = frontend(spec, backend="fused", device=DEVICE)
-    assert isinstance(made, MelFrontend)
-    return made
+    module = frontend(spec, backend="fused", device=DEVICE)
+    assert isinstance(module, MelFrontend)
+    return module
 
 
 def signals(samples: int, rate: int) -> Tensor:
@@ -66,12 +66,12 @@ def signals(samples: int, rate: int) -> Tensor:
     return torch.stack([noise, torch.as_tensor(tones), clicks, noise / 1000, torch.zeros(samples)])
 
 
-def worst(spec: MelSpec, found: Tensor, expected: Tensor) -> float:
+def worst(spec: MelSpec, rows: Tensor, expected: Tensor) -> float:
     """Largest difference in dB over the bins within 80 dB of each chunk's peak."""
     if spec.scale == "linear":
-        found, expected = (10 * value.clamp(min=spec.amin).log10() for value in (found, expected))
+        rows, expected = (10 * value.clamp(min=spec.amin).log10() for value in (rows, expected))
     near = expected >= expected.amax((1, 2), keepdim=True) - 40 * spec.power
-    return float((found.double() - expected)[near].abs().max())
+    return float((rows.double() - expected)[near].abs().max())
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -79,11 +79,11 @@ def test_parity_with_float64(name: str) -> None:
     spec = SPECS[name]
     waves = signals(3 * spec.n_fft + 1501, spec.sample_rate)
     expected = frontend(spec).double()(waves.double())
-    found = fused(spec)(waves.to(DEVICE)).cpu()
-    assert found.dtype == torch.float32
-    assert found.shape == expected.shape == (5, *spec.row_shape(waves.shape[1]))
-    assert found.isfinite().all()
-    assert worst(spec, found, expected) < 0.005
+    rows = fused(spec)(waves.to(DEVICE)).cpu()
+    assert rows.dtype == torch.float32
+    assert rows.shape == expected.shape == (5, *spec.row_shape(waves.shape[1]))
+    assert rows.isfinite().all()
+    assert worst(spec, rows, expected) < 0.005
 
 
 def test_parity_with_librosa() -> None:
@@ -102,13 +102,13 @@ def test_parity_with_librosa() -> None:
     assert worst(STUDY, fused(STUDY)(wave.to(DEVICE)).cpu()[None], expected[None]) < 0.01
 
 
-@pytest.mark.parametrize("more", [{}, {"pad_mode": "constant"}, {"center": False}], ids=str)
+@pytest.mark.parametrize("padding", [{}, {"pad_mode": "constant"}, {"center": False}], ids=str)
 @pytest.mark.parametrize("hop_length", [7, 64, 150])
-def test_any_length(hop_length: int, more: dict[str, Any]) -> None:
-    # Blocks that lie at an end, at both ends, or within; the last one full or not.
-    spec = MelSpec(sample_rate=8000, n_fft=64, hop_length=hop_length, n_mels=8, fmax=4000, **more)
+def test_any_length(hop_length: int, padding: dict[str, Any]) -> None:
+    # Blocks at one end, at both ends, or in the middle; a last block that is full or not.
+    spec = MelSpec(sample_rate=8000, n_fft=64, hop_length=hop_length, n_mels=8, fmax=4000, **padding)
     mel, exact = fused(spec), frontend(spec).double()
-    least = {"{}": 33, "{'pad_mode': 'constant'}": 1}.get(str(more), 64)
+    least = {"{}": 33, "{'pad_mode': 'constant'}": 1}.get(str(padding), 64)
     with pytest.raises(SpecError, match=f"{least - 1} samples is too short .* at least {least} samples"):
         mel(torch.zeros(2, least - 1, device=DEVICE))
     for samples in (least, least + 1, 64, 65, 96, 777, 2500):
@@ -116,7 +116,7 @@ def test_any_length(hop_length: int, more: dict[str, Any]) -> None:
         assert worst(spec, mel(waves.to(DEVICE)).cpu(), exact(waves.double())) < 0.001
 
 
-def test_a_rows_bits_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_does_not_depend_on_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = MelSpec(n_fft=256, n_mels=20, hop_length=100)
     waves, mel = signals(4000, 22050).to(DEVICE), fused(spec)
     rows = mel(waves)
@@ -126,46 +126,48 @@ def test_a_rows_bits_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(mel(waves.repeat(2, 1)[:, ::1])[5:], rows)
     assert torch.equal(mel(torch.stack([waves, -waves], 2)[..., 0]), rows)  # not contiguous
     assert mel(waves[:0]).shape == (0, *rows.shape[1:])
-    # A frame's sums are the same wherever it stands in a chunk.
+    # A frame's sums do not depend on its position in a chunk.
     assert torch.equal(mel(waves[:, 1000:])[..., 3:20], rows[..., 13:30])
     if INTERPRETED:
-        from audiospec.features.kernels import fused as _fused
+        from audiospec.features.kernels import fused as fused_module
 
-        monkeypatch.setattr(_fused, "WARPS", 1)
+        monkeypatch.setattr(fused_module, "WARPS", 1)
         assert torch.equal(mel(waves), rows)
 
 
-def test_what_is_not_a_number_stays_so() -> None:
+def test_nan_stays_nan() -> None:
     wave = signals(2000, 8000)[0]
     wave[1000] = float("nan")
     mel = fused(SMALL)
     assert torch.equal(mel(wave.to(DEVICE)).isnan().cpu(), frontend(SMALL)(wave).isnan())
 
 
-def test_gradients_and_float64_go_the_way_of_fft() -> None:
+def test_gradients_and_float64_use_fft() -> None:
     mel, fft = fused(SMALL), frontend(SMALL, backend="fft", device=DEVICE)
     waves = signals(700, 8000).to(DEVICE)
-    ways = [mel(waves), mel(waves.clone().requires_grad_())]
-    assert not ways[0].requires_grad
-    assert torch.equal(ways[1], fft(waves.clone().requires_grad_()))
-    assert ways[1].requires_grad
+    plain, tracked = mel(waves), mel(waves.clone().requires_grad_())
+    assert not plain.requires_grad
+    assert torch.equal(tracked, fft(waves.clone().requires_grad_()))
+    assert tracked.requires_grad
     assert torch.equal(mel.double()(waves), fft.double()(waves))
-    assert torch.equal(mel.float()(waves), ways[0])
+    assert torch.equal(mel.float()(waves), plain)
 
 
-def test_export_goes_the_way_of_fft() -> None:
+def test_export_uses_fft() -> None:
     mel, waves = fused(SMALL), signals(600, 8000).to(DEVICE)
     exported = torch.export.export(mel, (waves,)).module()
     assert bool(((exported(waves) - mel(waves))[:4].abs() < 0.005).all())
 
 
-def test_other_lengths_of_window_are_refused() -> None:
+def test_unsupported_window_lengths_are_refused() -> None:
     for n_fft in (1023, 400, 8192, 32):
-        with pytest.raises(SpecError, match=rf"^backend 'fused': n_fft must .* got {n_fft}; .*'fft'.*any$"):
+        with pytest.raises(
+            SpecError, match=rf"^backend 'fused': n_fft must .* got {n_fft}: .*'fft'.*any spec$"
+        ):
             frontend(MelSpec(n_fft=n_fft, n_mels=4), backend="fused")
 
 
-def test_without_a_gpu_it_says_so(python: Callable[..., Any]) -> None:
+def test_the_error_without_a_gpu(python: Callable[..., Any]) -> None:
     python(
         """
         import os
@@ -188,13 +190,13 @@ def test_without_a_gpu_it_says_so(python: Callable[..., Any]) -> None:
     )
 
 
-def test_nothing_takes_it_unasked() -> None:
-    # Until it has passed its parity tests on a device.
+def test_it_is_never_the_default() -> None:
+    # It has not passed its parity tests on a device yet.
     assert frontend(STUDY).backend == "fft"
     assert frontend(STUDY, device=DEVICE).backend == "fft"
 
 
-@pytest.mark.skipif(INTERPRETED, reason="needs a CUDA device, and this file run by itself")
+@pytest.mark.skipif(INTERPRETED, reason="needs a CUDA device, and this file to be run by itself")
 def test_no_frames_in_device_memory() -> None:
     waves = torch.randn(64, 220500, device=DEVICE)
     mel = fused(STUDY)

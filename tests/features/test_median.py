@@ -1,4 +1,4 @@
-"""Running medians against scipy's and against their definition."""
+"""Running medians, compared with scipy's and with their definition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiospec.features.kernels import median as _median
+from audiospec.features.kernels import median as median_module
 from audiospec.features.kernels.median import running_median
 
 
@@ -21,7 +21,7 @@ from audiospec.features.kernels.median import running_median
     st.sampled_from([torch.float32, torch.float64]),
     st.integers(0, 2**32 - 1),
 )
-def test_medians_are_medians(
+def test_medians_follow_the_definition(
     rows: int, count: int, width: int, size: int, dtype: torch.dtype, seed: int
 ) -> None:
     # Few different values, so that there are ties.
@@ -31,24 +31,24 @@ def test_medians_are_medians(
     half = size // 2
     padded = np.pad(values.numpy(), ((0, 0), (half, half), (0, 0)), mode="symmetric")
     windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)
-    found = running_median(values, size)
-    assert found.dtype == dtype
-    assert (found.numpy() == np.median(windows, axis=-1)).all()
+    medians = running_median(values, size)
+    assert medians.dtype == dtype
+    assert (medians.numpy() == np.median(windows, axis=-1)).all()
 
 
 @pytest.mark.parametrize("size", [3, 15, 31, 33, 101])
-def test_medians_are_scipys_in_blocks_and_in_one_piece(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_medians_equal_scipys_for_any_block_size(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     values = torch.randn(2, 150, 37, generator=torch.Generator().manual_seed(0))
     expected = scipy.ndimage.median_filter(values.numpy(), (1, size, 1), mode="reflect")
     for block in (1, 100, 1 << 20):
-        monkeypatch.setattr(_median, "BLOCK", block)
+        monkeypatch.setattr(median_module, "BLOCK", block)
         assert (running_median(values, size).numpy() == expected).all()
 
 
-def test_what_a_gpu_does_is_the_same() -> None:
-    # On other devices all tiles of all rows go through at once.
+def test_all_tiles_at_once_give_the_same_medians() -> None:
+    # Devices other than CPUs compute all tiles of all rows at once.
     values = torch.randn(3, 40, 5, generator=torch.Generator().manual_seed(0))
-    network = _median._network(31)
+    network = median_module._network(31)
     tiles = -(-40 // network.tile)
     padded = torch.nn.functional.pad(values, (0, 0, 15, 15 + tiles * network.tile - 40))
     medians = torch.empty(3, tiles * network.tile, 5)
@@ -58,5 +58,5 @@ def test_what_a_gpu_does_is_the_same() -> None:
 
 
 def test_a_median_takes_few_steps() -> None:
-    network = _median._network(31)
+    network = median_module._network(31)
     assert (network.tile, len(network.steps)) == (16, 550)

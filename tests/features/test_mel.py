@@ -1,4 +1,4 @@
-"""The mel frontend: held to float64 and to librosa, and usable like any module."""
+"""The mel frontend: compared with float64 and with librosa, and usable like any module."""
 
 from __future__ import annotations
 
@@ -43,11 +43,9 @@ SPECS = {
     "prime": MelSpec(n_fft=997, hop_length=1499, n_mels=25),  # longer steps than windows
     "linear": MelSpec(scale="linear", dtype="float32", n_mels=80),
 }
-PATHS = ("blocks", "whole", "conv")
-BACKENDS = (
-    "fft",
-    "conv",
-)  # `fused`, which needs a GPU or an interpreter, has tests of its own: test_fused.py
+PATHS = ("blocks", "all-at-once", "conv")
+# `fused`, which needs a GPU or an interpreter, is tested in test_fused.py.
+BACKENDS = ("fft", "conv")
 REAL = {
     "rock": "gtzan-part/genres/rock/rock.00000.flac",
     "classical": "gtzan-part/genres/classical/classical.00000.flac",
@@ -87,22 +85,22 @@ def real(path: Path, rate: int) -> NDArray[np.float32]:
 
 @functools.lru_cache(maxsize=len(SPECS) * 2)
 def module(spec: MelSpec, backend: str) -> MelFrontend:
-    made = frontend(spec, backend=backend)
-    assert isinstance(made, MelFrontend)
-    return made
+    mel = frontend(spec, backend=backend)
+    assert isinstance(mel, MelFrontend)
+    return mel
 
 
 def computed(spec: MelSpec, path: str, wave: NDArray[np.float32]) -> Float64:
-    """What one of the three ways gives: blocks of float32, one piece with a gradient, or convolution."""
+    """Rows by one of three paths: blocks in float32, all frames at once with a gradient, or convolution."""
     mel = module(spec, "conv" if path == "conv" else "fft")
-    waves = torch.from_numpy(wave.copy()).requires_grad_(path == "whole")
-    found = mel(waves)
-    assert found.dtype == torch.float32
-    assert found.requires_grad is (path == "whole")
-    return found.detach().double().numpy()
+    waves = torch.from_numpy(wave.copy()).requires_grad_(path == "all-at-once")
+    rows = mel(waves)
+    assert rows.dtype == torch.float32
+    assert rows.requires_grad is (path == "all-at-once")
+    return rows.detach().double().numpy()
 
 
-# --- the definition, in float64 and numpy alone -----------------------------------------------------
+# --- the definition, in float64 and pure numpy ------------------------------------------------------
 
 
 def reference_filters(spec: MelSpec) -> Float64:
@@ -121,7 +119,7 @@ def reference_filters(spec: MelSpec) -> Float64:
     bins = np.arange(spec.n_fft // 2 + 1) * spec.sample_rate / spec.n_fft
     left, peak, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     filters = np.maximum(0, np.minimum((bins - left) / (peak - left), (right - bins) / (right - peak)))
-    # Area 1 over Hz: a triangle of height 1 has half its base.
+    # Area 1 over Hz: a triangle of height 1 has an area of half its base.
     return filters / ((right - left) / 2) if spec.norm == "slaney" else filters
 
 
@@ -142,7 +140,7 @@ def reference(spec: MelSpec, wave: NDArray[Any]) -> Float64:
 
 
 def by_librosa(spec: MelSpec, wave: NDArray[np.float32]) -> Float64:
-    """The same from librosa."""
+    """Log-mel spectrogram by librosa, in float64."""
     mel = librosa.feature.melspectrogram(
         y=wave,
         sr=spec.sample_rate,
@@ -163,23 +161,23 @@ def by_librosa(spec: MelSpec, wave: NDArray[np.float32]) -> Float64:
     return np.asarray(mel, np.float64)
 
 
-def worst(spec: MelSpec, found: Float64, expected: Float64) -> float:
+def worst(spec: MelSpec, rows: Float64, expected: Float64) -> float:
     """Largest difference in dB over the bins within 80 dB of the chunk's peak."""
     if spec.scale == "linear":
-        found, expected = (10 * np.log10(np.maximum(value, spec.amin)) for value in (found, expected))
-    # 80 dB of power; of magnitudes those are 40 on a scale of 10 log10.
+        rows, expected = (10 * np.log10(np.maximum(value, spec.amin)) for value in (rows, expected))
+    # 80 dB of power; for magnitudes that is 40 on a scale of 10 log10.
     near = expected >= expected.max() - 40 * spec.power
-    return float(np.abs(found - expected)[near].max())
+    return float(np.abs(rows - expected)[near].max())
 
 
 @pytest.fixture(autouse=True)
 def _one_thread(torch_threads: Callable[[int], None]) -> None:
-    torch_threads(1)  # as the pipeline has it, and quick on a busy machine
+    torch_threads(1)  # as in the pipeline, and fast on a busy machine
 
 
 @pytest.fixture
 def wave(request: pytest.FixtureRequest) -> Callable[[str, int], NDArray[np.float32]]:
-    """Return a signal by name and rate; asks for the real audio only if it must."""
+    """Return a function from name and rate to a signal; it requests the real audio only if needed."""
 
     def get(name: str, rate: int) -> NDArray[np.float32]:
         if name in REAL:
@@ -197,54 +195,54 @@ def test_parity(name: str, signal: str, wave: Callable[[str, int], NDArray[np.fl
     expected, peer = reference(spec, samples), by_librosa(spec, samples)
     assert worst(spec, peer, expected) < 0.01, "the reference is wrong"
     for path in PATHS:
-        found = computed(spec, path, samples)
-        assert found.shape == expected.shape == spec.row_shape(len(samples)), path
-        assert worst(spec, found, expected) < 0.01, path
-        assert worst(spec, found, peer) < 0.01, path
+        rows = computed(spec, path, samples)
+        assert rows.shape == expected.shape == spec.row_shape(len(samples)), path
+        assert worst(spec, rows, expected) < 0.01, path
+        assert worst(spec, rows, peer) < 0.01, path
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", SPECS)
 def test_silence_is_the_floor(name: str, path: str) -> None:
     spec = SPECS[name]
-    found = computed(spec, path, np.zeros(9000, np.float32))
+    rows = computed(spec, path, np.zeros(9000, np.float32))
     floor = {"linear": 0.0, "of-the-peak": 0.0}.get(name)
     if floor is None:
         floor = 10 * math.log10(spec.amin / float(spec.ref))
-    np.testing.assert_allclose(found, floor, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(rows, floor, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_smallest_floor_is_finite(path: str) -> None:
     spec = MelSpec(sample_rate=8000, n_fft=256, n_mels=20, fmax=4000, amin=1.2e-38)
-    found = computed(spec, path, np.zeros(3000, np.float32))
-    np.testing.assert_allclose(found, 10 * math.log10(1.2e-38), rtol=1e-6)
+    rows = computed(spec, path, np.zeros(3000, np.float32))
+    np.testing.assert_allclose(rows, 10 * math.log10(1.2e-38), rtol=1e-6)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_level_is_that_of_the_definition(path: str) -> None:
+def test_level_matches_the_definition(path: str) -> None:
     # A sine of amplitude a has |X| = a n / 4 at its bin under a Hann window, half of that at both neighbours.
     spec = MelSpec(n_fft=1024, hop_length=256, n_mels=1, fmin=0, fmax=11025, norm=None, dtype="float32")
     peak = spec.mel_edges[1]
     k = round(peak * 1024 / 22050)
     time = np.arange(8192)
-    found = computed(spec, path, (0.25 * np.sin(2 * np.pi * k * time / 1024)).astype(np.float32))
+    rows = computed(spec, path, (0.25 * np.sin(2 * np.pi * k * time / 1024)).astype(np.float32))
     filters = reference_filters(spec)[0]
     power = (0.25 * 1024 / 4) ** 2 * (filters[k] + (filters[k - 1] + filters[k + 1]) / 4)
-    np.testing.assert_allclose(found[0, 4:-4], 10 * math.log10(power), atol=1e-3)
+    np.testing.assert_allclose(rows[0, 4:-4], 10 * math.log10(power), atol=1e-3)
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_the_filterbank_is_that_of_the_definition(name: str) -> None:
+def test_the_filterbank_matches_the_definition(name: str) -> None:
     spec = SPECS[name]
     mel = module(spec, "fft").mel.double().numpy()
     expected = reference_filters(spec)
     np.testing.assert_allclose(mel, expected, rtol=0, atol=1e-6 * expected.max())
-    held = np.zeros_like(expected)
+    banded = np.zeros_like(expected)
     for low, width, filters, weights in module(spec, "fft")._bands:
-        held[filters, low // 2 : (low + width) // 2] = weights[::2].T
-        assert torch.equal(weights[::2], weights[1::2]), "real and imaginary parts count alike"
-    np.testing.assert_array_equal(held, mel)
+        banded[filters, low // 2 : (low + width) // 2] = weights[::2].T
+        assert torch.equal(weights[::2], weights[1::2]), "real and imaginary parts have the same weights"
+    np.testing.assert_array_equal(banded, mel)
 
 
 # --- parity() itself --------------------------------------------------------------------------------
@@ -252,7 +250,7 @@ def test_the_filterbank_is_that_of_the_definition(name: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", SPECS)
-def test_parity_of_a_sound_backend(name: str, backend: str) -> None:
+def test_parity_of_a_correct_backend(name: str, backend: str) -> None:
     spec = SPECS[name]
     assert 0 < module(spec, backend).parity(4 * spec.n_fft) < 0.001
 
@@ -283,9 +281,9 @@ def test_parity_finds_a_broken_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     assert broken.parity(22050) > 0.01
 
     broken = frontend(small, backend="conv")
-    half = mel_module.MelFrontend._by_convolution
+    exact = mel_module.MelFrontend._by_convolution
     monkeypatch.setattr(
-        mel_module.MelFrontend, "_by_convolution", lambda self, waves: half(self, waves.half().float())
+        mel_module.MelFrontend, "_by_convolution", lambda self, waves: exact(self, waves.half().float())
     )
     assert broken.parity(22050) > 0.001
 
@@ -297,13 +295,13 @@ SMALL = MelSpec(sample_rate=8000, n_fft=64, hop_length=20, n_mels=8, fmax=4000)
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    "more",
+    "changes",
     [{}, {"power": 1.0}, {"ref": "max", "top_db": 60}, {"scale": "linear", "dtype": "float32", "power": 1.5}],
     ids=str,
 )
-def test_gradcheck(backend: str, more: dict[str, Any]) -> None:
+def test_gradcheck(backend: str, changes: dict[str, Any]) -> None:
     tiny = MelSpec(sample_rate=8000, n_fft=16, hop_length=7, n_mels=4, fmax=4000)
-    mel = frontend(dataclasses.replace(tiny, **more), backend=backend).double()
+    mel = frontend(dataclasses.replace(tiny, **changes), backend=backend).double()
     waves = torch.randn(2, 30, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert torch.autograd.gradcheck(mel, waves.requires_grad_())
 
@@ -339,20 +337,24 @@ def test_a_wave_can_be_learned_through_it() -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_blocks_of_frames_do_not_show(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_block_size_does_not_change_rows(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waves = torch.randn(2, 6000, generator=torch.Generator().manual_seed(0))
     mel = frontend(SMALL, backend=backend)
     rows = mel(waves)
-    for block in (7, 8, 300):  # of 301 frames: a divisor; the last block lies over the one before
+    for block in (
+        7,
+        8,
+        300,
+    ):  # of 301 frames: a divisor, then sizes where the last block overlaps the one before
         monkeypatch.setattr(mel_module, "BLOCK", block)
         assert bool(((mel(waves) - rows).abs() < 1e-4).all())
     monkeypatch.setattr(mel_module, "BAND", 3)
     assert bool(((frontend(SMALL, backend=backend)(waves) - rows).abs() < 1e-4).all())
 
 
-def test_the_whole_path_and_the_blocks_are_both_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_which_path_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[str] = []
-    for name in ("_by_blocks", "_whole", "_by_convolution"):
+    for name in ("_by_blocks", "_all_at_once", "_by_convolution"):
         before = getattr(MelFrontend, name)
 
         def spy(self: Any, waves: Any, name: str = name, before: Any = before) -> Any:
@@ -367,7 +369,7 @@ def test_the_whole_path_and_the_blocks_are_both_used(monkeypatch: pytest.MonkeyP
         mel(waves.clone().requires_grad_())
     frontend(SMALL).double()(waves)
     frontend(SMALL, backend="conv")(waves)
-    assert used == ["_by_blocks", "_whole", "_by_blocks", "_whole", "_by_convolution"]
+    assert used == ["_by_blocks", "_all_at_once", "_by_blocks", "_all_at_once", "_by_convolution"]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -383,7 +385,7 @@ def test_export(backend: str) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_module_cast_to_half_precision_says_so(backend: str, dtype: torch.dtype) -> None:
+def test_a_module_cast_to_half_precision_is_refused(backend: str, dtype: torch.dtype) -> None:
     mel = frontend(SMALL, backend=backend).to(dtype)
     with pytest.raises(SpecError, match=f"computes in float32 or float64; this one was cast to {dtype}"):
         mel(torch.zeros(500))
@@ -417,7 +419,7 @@ def test_wrong_backend_and_wrong_device_are_named() -> None:
         frontend(STUDY, backend="gpu")
 
 
-def test_its_text_says_what_it_computes() -> None:
+def test_repr_shows_spec_and_backend() -> None:
     text = repr(frontend(SMALL, backend="conv"))
     assert "n_mels=8" in text
     assert "backend='conv'" in text

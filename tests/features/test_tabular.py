@@ -1,4 +1,4 @@
-"""The tabular frontend against librosa, on real music, on bad sound, and in a batch."""
+"""The tabular frontend, compared with librosa on real music and on extreme signals, and in a batch."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def frontend() -> TabularFrontend:
 def worst(
     frontend: TabularFrontend, wave: NDArray[np.float32], spec: TabularSpec = SPEC
 ) -> dict[str, tuple[float, float, float]]:
-    """Columns that are further than 1e-3 from librosa's: name → (how far, ours, librosa's)."""
+    """Columns that differ by more than 1e-3 from librosa's: name → (deviation, ours, librosa's)."""
     expected = librosa_columns(wave, spec)
     assert tuple(expected) == spec.columns
     exact = torch.tensor([expected[name] for name in spec.columns], dtype=torch.float64)
-    found = frontend(torch.from_numpy(wave.copy())).double()
-    assert found.isfinite().all()
-    far = deviation(spec, found, exact)
+    ours = frontend(torch.from_numpy(wave.copy())).double()
+    assert ours.isfinite().all()
+    deviations = deviation(spec, ours, exact)
     return {
-        name: (float(far[i]), float(found[i]), float(exact[i]))
+        name: (float(deviations[i]), float(ours[i]), float(exact[i]))
         for i, name in enumerate(spec.columns)
-        if far[i] > 1e-3
+        if deviations[i] > 1e-3
     }
 
 
@@ -53,14 +53,14 @@ GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "
 
 
 def music(shared_data: Path, genre: str) -> NDArray[np.float32]:
-    """The first whole track of a genre."""
+    """The first track of a genre."""
     files = sorted((shared_data / "gtzan-part" / "genres" / genre).iterdir())
     return load(files[0], RATE)
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("genre", GENRES)
-def test_every_column_is_librosas_on_pieces_of_3_s(
+def test_every_column_equals_librosas_on_chunks_of_3_s(
     frontend: TabularFrontend, shared_data: Path, genre: str
 ) -> None:
     wave = music(shared_data, genre)
@@ -70,7 +70,7 @@ def test_every_column_is_librosas_on_pieces_of_3_s(
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("genre", ["classical", "reggae", "rock"])
-def test_every_column_is_librosas_on_a_track_of_30_s(
+def test_every_column_equals_librosas_on_a_track_of_30_s(
     frontend: TabularFrontend, shared_data: Path, genre: str
 ) -> None:
     assert worst(frontend, music(shared_data, genre)[: 30 * RATE]) == {}
@@ -109,15 +109,13 @@ def test_every_column_is_librosas_on_a_track_of_30_s(
     ],
     ids=["16 kHz", "8 kHz", "44.1 kHz"],
 )
-def test_every_parameter_means_what_librosas_does(
-    shared_data: Path, spec: TabularSpec, seconds: float
-) -> None:
+def test_every_parameter_has_librosas_meaning(shared_data: Path, spec: TabularSpec, seconds: float) -> None:
     files = sorted((shared_data / "gtzan-part" / "genres" / "rock").iterdir())
     wave = load(files[3], spec.sample_rate)[: round(seconds * spec.sample_rate)]
     assert worst(TabularFrontend(spec), wave, spec) == {}
 
 
-def test_the_tempo_is_what_beat_track_says() -> None:
+def test_the_tempo_equals_that_of_beat_track() -> None:
     spec = TabularSpec(families=("tempo",))
     for bpm in (60, 97, 140, 200):
         wave = np.zeros(20 * RATE, np.float32)
@@ -127,11 +125,11 @@ def test_the_tempo_is_what_beat_track_says() -> None:
         assert TabularFrontend(spec)(torch.from_numpy(wave)).item() == np.float32(expected[0])
 
 
-# --- bad sound -------------------------------------------------------------------------------------------
+# --- extreme signals -------------------------------------------------------------------------------------
 
 TIME = np.arange(3 * RATE) / RATE
 NOISE = np.random.default_rng(0).standard_normal(len(TIME))
-BAD = {
+EXTREME = {
     "silence": 0 * TIME,
     "DC": 0 * TIME + 0.5,
     "click at the start": (TIME == 0).astype(float),
@@ -150,17 +148,17 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_bad_sound_has_librosas_values(name: str) -> None:
-    wave = BAD[name].astype(np.float32)
-    # librosa has no delta of fewer frames than the width; what ours is then is tested below.
+@pytest.mark.parametrize("name", EXTREME)
+def test_extreme_signals_have_librosas_values(name: str) -> None:
+    wave = EXTREME[name].astype(np.float32)
+    # librosa computes no delta from fewer frames than the width; ours is tested below.
     families = tuple(FAMILIES)[:13] if len(wave) < 9 * 512 else ("all",)
     spec = TabularSpec(families=families)
     assert worst(TabularFrontend(spec), wave, spec) == {}
 
 
-def test_a_click_alone_has_librosas_values_but_for_its_pitch() -> None:
-    # Its spectrum is flat: rounding errors decide where its peaks, and so its tuning, are.
+def test_a_single_click_has_librosas_values_except_for_pitch() -> None:
+    # Its spectrum is flat, so rounding errors determine its peaks and its tuning.
     wave = (TIME == 1.5).astype(np.float32)
     spec = TabularSpec(families=tuple(name for name in FAMILIES if name not in ("chroma_stft", "tonnetz")))
     assert worst(TabularFrontend(spec), wave, spec) == {}
@@ -200,14 +198,12 @@ def test_any_chunk_gives_finite_numbers(samples: int, level: float, seed: int) -
 @pytest.fixture(scope="module")
 def batch() -> torch.Tensor:
     return torch.from_numpy(
-        np.stack([BAD[name] for name in ("sine", "step", "half silent", "silence", "clipped noise")])
+        np.stack([EXTREME[name] for name in ("sine", "step", "half silent", "silence", "clipped noise")])
     ).float()
 
 
-def test_a_batch_in_one_piece_is_what_rows_are_one_by_one(
-    frontend: TabularFrontend, batch: torch.Tensor
-) -> None:
-    # The way that a GPU goes; on a CPU rows go one by one.
+def test_a_batch_at_once_equals_rows_one_by_one(frontend: TabularFrontend, batch: torch.Tensor) -> None:
+    # A GPU computes a batch at once; a CPU computes rows one by one.
     exact = frontend(batch).double()
     assert deviation(SPEC, frontend.together(batch).double(), exact).max() < 1e-4
 
@@ -219,25 +215,25 @@ def test_a_gpu_gives_the_same(frontend: TabularFrontend, batch: torch.Tensor) ->
     assert deviation(SPEC, on_gpu, exact).max() < 1e-3
 
 
-def test_threads_at_once_leave_torch_its_threads() -> None:
-    # A thread that comes in while another is in sees its one thread of torch, and must not leave it behind.
+def test_concurrent_threads_restore_the_number_of_torch_threads() -> None:
+    # A thread that enters while another is inside sees one torch thread, and must not restore that number.
     frontend = TabularFrontend(TabularSpec(families=("rms", "mfcc")))
     waves = torch.from_numpy(NOISE.astype(np.float32))
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        inside, go_on, counts = threading.Event(), threading.Event(), []
+        inside, leave, counts = threading.Event(), threading.Event(), []
 
         def first() -> None:
             with one_thread():
                 inside.set()
-                go_on.wait(60)
+                leave.wait(60)
             counts.append(torch.get_num_threads())
 
         def second() -> None:
             frontend(waves)
             counts.append(torch.get_num_threads())
-            go_on.set()
+            leave.set()
 
         threads = [threading.Thread(target=first), threading.Thread(target=second)]
         threads[0].start()
@@ -251,7 +247,9 @@ def test_threads_at_once_leave_torch_its_threads() -> None:
         torch.set_num_threads(before)
 
 
-def test_one_fourier_transform_serves_all(frontend: TabularFrontend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_families_share_one_fourier_transform(
+    frontend: TabularFrontend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frames = []
     rfft = torch.fft.rfft
 
@@ -261,23 +259,23 @@ def test_one_fourier_transform_serves_all(frontend: TabularFrontend, monkeypatch
         return rfft(values, *args, **kwargs)
 
     monkeypatch.setattr(torch.fft, "rfft", counted)
-    frontend(torch.from_numpy(BAD["sine"].astype(np.float32)))
+    frontend(torch.from_numpy(EXTREME["sine"].astype(np.float32)))
     assert sum(frames) == 1 + 3 * RATE // SPEC.hop_length
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_is_the_same_alone(frontend: TabularFrontend, family: str) -> None:
-    wave = torch.from_numpy(BAD["half silent"].astype(np.float32))
+def test_a_family_does_not_depend_on_the_others(frontend: TabularFrontend, family: str) -> None:
+    wave = torch.from_numpy(EXTREME["half silent"].astype(np.float32))
     row = dict(zip(SPEC.columns, frontend(wave).tolist(), strict=True))
     alone = TabularSpec(families=(family,))
     assert TabularFrontend(alone)(wave).tolist() == [row[column] for column in alone.columns]
 
 
-def test_parity_would_tell_a_wrong_number(frontend: TabularFrontend) -> None:
+def test_parity_finds_a_wrong_filter(frontend: TabularFrontend) -> None:
     assert frontend.parity(3 * RATE) < 1e-4
-    spoilt = TabularFrontend(SPEC)
-    spoilt.mel *= 1.01
-    assert spoilt.parity(3 * RATE) > 1e-3
+    broken = TabularFrontend(SPEC)
+    broken.mel *= 1.01
+    assert broken.parity(3 * RATE) > 1e-3
 
 
 # --- the spec --------------------------------------------------------------------------------------------
@@ -298,7 +296,7 @@ def test_the_published_tables_have_these_columns(shared_data: Path, name: str) -
     assert tuple(head) == ("filename", "length", *TabularSpec().columns, "label")
 
 
-def test_families_are_one_spec_in_any_order_and_by_any_word() -> None:
+def test_the_order_and_the_form_of_families_do_not_matter() -> None:
     assert TabularSpec(families=("published",)).families == PUBLISHED
     assert TabularSpec(families=("mfcc", "rms")).families == ("rms", "mfcc")
     assert TabularSpec.replace_in({"families": "tempo, all"}).families == tuple(FAMILIES)
@@ -333,7 +331,7 @@ def test_what_a_spec_refuses(values: dict[str, object], message: str) -> None:
         TabularSpec.replace_in(values)
 
 
-def test_bands_that_are_not_asked_for_are_not_checked() -> None:
+def test_bands_are_checked_only_for_families_that_use_them() -> None:
     assert TabularSpec(sample_rate=8000).n_bands == 6
 
 

@@ -277,11 +277,11 @@ def test_a_training_that_was_over_when_it_was_killed_is_over(view: View, tmp_pat
 def test_what_was_killed_is_not_lost_by_mistake(view: View, tmp_path: Path) -> None:
     left = killed(view, tmp_path / "run", 1)
     held = {file.name: file.read_bytes() for file in left.iterdir()}
-    with pytest.raises(RunError, match=r"was stopped: go on with it by --resume, or remove .*run\.training"):
+    with pytest.raises(RunError, match=r"interrupted: resume .* `resume=True`, or remove .*run\.training to"):
         trained(view, tmp_path / "run")
     for resume in (False, True):
         with pytest.raises(
-            RunError, match=r"another training was stopped at .*, of epochs 5 \(now 6\): repeat"
+            RunError, match=r"has another interrupted training, which differs in epochs 5 \(now 6\): repeat"
         ):
             trained(view, tmp_path / "run", resume=resume, epochs=6)
     assert {file.name: file.read_bytes() for file in left.iterdir()} == held
@@ -382,7 +382,7 @@ def test_a_run_that_cannot_be_put_in_its_place_is_kept(
 ) -> None:
     rename = os.rename
     monkeypatch.setattr(os, "rename", lambda *_: raises(OSError(39, "Directory not empty")))
-    with pytest.raises(RunError, match="Directory not empty; go on by --resume when that is mended"):
+    with pytest.raises(RunError, match=r"\(Directory not empty\): fix this, then .* `resume=True`$"):
         trained(view, tmp_path / "run", epochs=1)
     monkeypatch.setattr(os, "rename", rename)
     monkeypatch.setattr(totals.EpochTotals, "__call__", lambda *_: raises(AssertionError("trained again")))
@@ -396,7 +396,7 @@ def test_other_settings_have_a_place_of_their_own(view: View, tmp_path: Path) ->
     short = {**SETTINGS, "epochs": 1}
     other = audiospec.train("crnn-base", view, settings=short, runs=tmp_path)
     assert other.path.name == f"{name}.2"
-    with pytest.raises(RunError, match="was stopped: go on with it by --resume"):
+    with pytest.raises(RunError, match="was interrupted: resume it with `resume=True`"):
         audiospec.train("crnn-base", view, settings=SETTINGS, runs=tmp_path)
     assert audiospec.train("crnn-base", view, settings=SETTINGS, runs=tmp_path, resume=True).path.name == name
 

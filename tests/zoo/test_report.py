@@ -232,7 +232,7 @@ def test_a_damaged_run_is_listed_and_the_others_are_shown(make: Make, tmp_path: 
     assert [Path(path).name for path in found.problems] == ["nothing", "changed", "empty", "headless"]
     page = write(found.runs, tmp_path, problems=found.problems, unfinished=3)
     assert "4 runs refused" in page
-    assert "its metrics.json is not what was written; train again" in page
+    assert "its metrics.json is not what was written: train again" in page
     assert "3 unfinished runs left out" in page
 
 

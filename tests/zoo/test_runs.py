@@ -1,4 +1,4 @@
-"""Run folders: they come back as they were written, or they are refused."""
+"""Run folders: they are read as they were written, or refused."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ FILES = ["card.md", "confusion.png", "history.csv", "metrics.json", "model.skops
 
 @pytest.fixture
 def copy(run: Run, tmp_path: Path) -> Path:
-    """A copy of the run, to be spoilt."""
+    """A copy of the run, to be damaged."""
     return Path(shutil.copytree(run.path, tmp_path / "copy"))
 
 
 def refusal(path: Path) -> str:
-    """The one line in which a run is refused."""
+    """The one-line message with which a run is refused."""
     with pytest.raises(RunError) as caught:
         Run(path)
     assert "\n" not in str(caught.value)
@@ -47,20 +47,20 @@ def refusal(path: Path) -> str:
 
 
 def rewrite(path: Path, **changes: Any) -> None:
-    """Change fields of run.json, and its digest with them, as whoever wrote the format could."""
-    said = json.loads((path / "run.json").read_text())
-    version = changes.pop("audiospec_run", said.pop("audiospec_run"))
-    said = {**said, **changes}
-    said.pop("audiospec_run", None)
-    said.pop("digest")
-    said = {"audiospec_run": version, **said, "digest": digest(said)}
-    (path / "run.json").write_text(json.dumps(said))
+    """Change fields of run.json, and update its digest."""
+    stated = json.loads((path / "run.json").read_text())
+    version = changes.pop("audiospec_run", stated.pop("audiospec_run"))
+    stated = {**stated, **changes}
+    stated.pop("audiospec_run", None)
+    stated.pop("digest")
+    stated = {"audiospec_run": version, **stated, "digest": digest(stated)}
+    (path / "run.json").write_text(json.dumps(stated))
 
 
-# --- what comes back ---------------------------------------------------------------------------------------
+# --- reading and writing ---------------------------------------------------------------------------------
 
 
-def test_a_run_comes_back(run: Run, table: View) -> None:
+def test_a_run_is_read_as_written(run: Run, table: View) -> None:
     again = Run(str(run.path))
     assert again.info == run.info
     assert again.metrics == run.metrics
@@ -85,12 +85,12 @@ def test_a_run_may_be_moved_and_written_again(run: Run, table: View, tmp_path: P
         assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
 
 
-def test_files_beside_those_of_the_run_are_no_harm(copy: Path, run: Run) -> None:
+def test_other_files_in_the_folder_are_ignored(copy: Path, run: Run) -> None:
     (copy / "notes.txt").write_text("my own")
     assert Run(copy).info == run.info
 
 
-def test_nothing_that_is_not_finite_is_written(run: Run, tmp_path: Path) -> None:
+def test_metrics_that_are_not_finite_are_not_written(run: Run, tmp_path: Path) -> None:
     with (
         pytest.raises(ValueError, match="not JSON compliant"),
         training_folder(tmp_path / "run", {}, resume=False) as work,
@@ -99,7 +99,7 @@ def test_nothing_that_is_not_finite_is_written(run: Run, tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-# --- what is refused ---------------------------------------------------------------------------------------
+# --- refused runs ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -108,21 +108,21 @@ def test_every_flipped_byte_is_found(copy: Path, name: str) -> None:
     before = file.read_bytes()
     places = range(0, len(before), max(1, len(before) // 150)) if before else [0]
     for place in [*places, len(before) - 1] if before else [0]:
-        spoilt = bytearray(before or b"\0")
-        spoilt[place] ^= 1
-        file.write_bytes(spoilt)
+        damaged = bytearray(before or b"\0")
+        damaged[place] ^= 1
+        file.write_bytes(damaged)
         message = refusal(copy)
         assert str(copy) in message
         assert "train again" in message or "upgrade audiospec" in message
         if name != "run.json":
-            assert message == f"run {copy} was changed: its {name} is not what was written; train again"
+            assert message == f"run {copy} was changed: its {name} is not what was written: train again"
     file.write_bytes(before)
     Run(copy)
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("how", ["missing", "empty", "longer", "folder", "swapped"])
-def test_every_file_has_to_be_whole(copy: Path, name: str, how: str) -> None:
+def test_every_file_must_be_intact(copy: Path, name: str, how: str) -> None:
     file = copy / name
     before = file.read_bytes()
     file.unlink()
@@ -159,16 +159,16 @@ def test_every_file_has_to_be_whole(copy: Path, name: str, how: str) -> None:
     ids=lambda changes: "-".join(changes),
 )
 def test_a_field_that_was_edited(copy: Path, changes: dict[str, Any]) -> None:
-    said = json.loads((copy / "run.json").read_text())
-    (copy / "run.json").write_text(json.dumps({**said, **changes}))
-    assert refusal(copy) == f"run {copy} was changed: its run.json is not what was written; train again"
+    stated = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**stated, **changes}))
+    assert refusal(copy) == f"run {copy} was changed: its run.json is not what was written: train again"
 
 
 @pytest.mark.parametrize("name", ["model", "split", "files", "digest", "audiospec_run", "date"])
 def test_a_field_that_is_missing(copy: Path, name: str) -> None:
-    said = json.loads((copy / "run.json").read_text())
-    del said[name]
-    (copy / "run.json").write_text(json.dumps(said))
+    stated = json.loads((copy / "run.json").read_text())
+    del stated[name]
+    (copy / "run.json").write_text(json.dumps(stated))
     assert re.fullmatch(r"run .* (was changed: .*|is damaged \(.*\):.*) train again", refusal(copy))
 
 
@@ -189,13 +189,13 @@ def test_a_field_that_is_missing(copy: Path, name: str) -> None:
     ],
     ids=repr,
 )
-def test_fields_of_another_kind_under_a_right_digest(copy: Path, changes: dict[str, Any]) -> None:
+def test_invalid_fields_with_a_valid_digest(copy: Path, changes: dict[str, Any]) -> None:
     rewrite(copy, **changes)
     assert "train again" in refusal(copy)
 
 
 def test_a_newer_format(copy: Path) -> None:
-    rewrite(copy, audiospec_run=FORMAT_VERSION + 1, whatever="comes")
+    rewrite(copy, audiospec_run=FORMAT_VERSION + 1, new_field="value")
     assert refusal(copy) == (
         f"run {copy} has format {FORMAT_VERSION + 1}, this audiospec reads up to {FORMAT_VERSION}: "
         "upgrade audiospec (pip install -U audiospec)"
@@ -207,7 +207,7 @@ def test_a_newer_format(copy: Path) -> None:
     ["", "{", "[]", "7", "null", '"text"', "{}", "\xff", "[" * 100_000, '{"audiospec_run": 1e999}', "NaN"],
     ids=["empty", "half", "list", "number", "null", "text", "nothing", "latin", "deep", "infinite", "nan"],
 )
-def test_a_run_json_that_is_none(copy: Path, text: str) -> None:
+def test_a_run_json_that_is_not_valid(copy: Path, text: str) -> None:
     (copy / "run.json").write_bytes(text.encode("latin-1"))
     assert re.match(rf"run {copy} is damaged \(.+\): train again$", refusal(copy))
 
@@ -218,13 +218,13 @@ def test_no_run(tmp_path: Path) -> None:
         assert refusal(path) == f"no run at {path}: expected a folder that `audiospec train` made"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
 def test_a_run_that_cannot_be_read(copy: Path) -> None:
     (copy / "metrics.json").chmod(0)
     assert "Permission denied" in refusal(copy)
 
 
-# --- a run of another audiospec ----------------------------------------------------------------------------
+# --- runs of other versions of audiospec -----------------------------------------------------------------
 
 
 def test_a_model_that_is_not_installed(copy: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_model_that_is_not_installed(copy: Path) -> None:
         Run(copy).model()
 
 
-def test_parameters_that_the_model_has_no_more(copy: Path) -> None:
+def test_a_parameter_that_was_removed(copy: Path) -> None:
     rewrite(copy, settings={"C": 1.0, "penalty": "l2"})
     with pytest.raises(ModelError, match="model 'lr' has no parameter 'penalty'"):
         Run(copy).model()
@@ -244,23 +244,23 @@ def test_parameters_that_the_model_has_no_more(copy: Path) -> None:
     [{"model": "svm", "settings": {}}, {"classes": ["ant", "bee"]}, {"row_shape": [5]}],
     ids=["model", "classes", "row_shape"],
 )
-def test_a_model_that_was_not_so_trained(copy: Path, changes: dict[str, Any]) -> None:
+def test_files_that_do_not_fit_the_model(copy: Path, changes: dict[str, Any]) -> None:
     rewrite(copy, **changes)
-    with pytest.raises(ModelError, match=r"model\.skops is no .*: train again") as caught:
+    with pytest.raises(ModelError, match=r"model\.skops is not a .*: train again") as caught:
         Run(copy).model()
     assert "\n" not in str(caught.value)
 
 
-def test_a_feature_that_is_computed_otherwise_now(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_with_another_version(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TableSpec, "version", 2)
-    run = Run(copy)  # its scores may be read still
+    run = Run(copy)  # its scores can still be read
     with pytest.raises(SpecError, match="has version 1, this audiospec computes version 2"):
         _ = run.spec
     with pytest.raises(AudiospecError, match="has version 1"):
         list(predict(run, []))
 
 
-# --- the card ----------------------------------------------------------------------------------------------
+# --- the card --------------------------------------------------------------------------------------------
 
 HOSTILE = ["<script>alert(1)</script>", "a|b`c`", "*bold* [link](x) # &lt; ~~no~~"]
 
@@ -270,7 +270,7 @@ def test_hostile_class_names_stay_text(make_table: MakeTable, tmp_path: Path) ->
     assert run.info.classes == sorted(HOSTILE)
     assert set(run.metrics["test"]["chunk"]["per_class"]) == set(HOSTILE)
     card = (run.path / "card.md").read_text()
-    # Whatever Markdown would read has a backslash before it.
+    # Every character that Markdown would interpret has a backslash before it.
     bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", card)
     assert not re.search(r"[<>`*\[\]~&]", bare)
     assert r"\<script\>alert\(1\)\</script\>" in card
@@ -279,14 +279,14 @@ def test_hostile_class_names_stay_text(make_table: MakeTable, tmp_path: Path) ->
     assert {line.count("|") for line in tables} == {7}
 
 
-def test_a_name_stays_in_its_line(run: Run) -> None:
+def test_a_name_stays_on_its_line(run: Run) -> None:
     info = dataclasses.replace(run.info, classes=["ant\n\n# Heading", "bee\r\n- item"], dataset="a\u2028b")
     lines = model_card(info, run.metrics).splitlines()
     assert sum(line.startswith("#") for line in lines) == 2
     assert len(lines) == len((run.path / "card.md").read_text().splitlines())
 
 
-def test_the_card_says_what_was_trained(run: Run, table: View) -> None:
+def test_the_card_states_what_was_trained(run: Run, table: View) -> None:
     card = (run.path / "card.md").read_text()
     score = run.metrics["test"]["track"]
     assert card.startswith("# lr on table")

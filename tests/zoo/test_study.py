@@ -1,7 +1,8 @@
-"""The study run again: its figures are those that it gives, and what cannot be run is told."""
+"""The reproduction of the study: its figures, and the cells that cannot be run."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -25,12 +26,12 @@ from audiospec.zoo.study.songs import genre_of
 
 MEL = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
 
-#: Genres with tracks for every side of a split.
+#: Genres with enough tracks for every side of a split.
 ENOUGH = ("classical", "jazz", "rock")
 
 
 def write_features(file: Path, genres: tuple[str, ...], tracks: int, pieces: int = 0) -> Path:
-    """A table like GTZAN's: genres differ in the first columns, and in the length, which tells them best."""
+    """Write a table like GTZAN's: genres differ in the first columns, and most clearly in length."""
     random = np.random.default_rng(0)
     names = TabularSpec().columns
     lines = [",".join(["filename", "length", *names, "label"])]
@@ -48,7 +49,7 @@ def write_features(file: Path, genres: tuple[str, ...], tracks: int, pieces: int
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The 30 s table with five tracks a genre, and a part of the 3 s table."""
+    """The 30 s table with five tracks per genre, and a part of the 3 s table."""
     folder = tmp_path_factory.mktemp("tables")
     write_features(folder / "features_30_sec.csv", GENRES, 5)
     write_features(folder / "features_3_sec_some.csv", ENOUGH, 6, pieces=3)
@@ -57,7 +58,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def genres(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """GTZAN's tree in small: ten tracks of three genres, one of each other, and one that is no audio."""
+    """A small tree like GTZAN's: ten tracks of three genres, one of each other, and one broken file."""
     folder = tmp_path_factory.mktemp("genres")
     for number, genre in enumerate(GENRES):
         for track in range(10 if genre in ENOUGH else 1):
@@ -69,7 +70,7 @@ def genres(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three songs of genres that the networks know, one that they do not, one without a genre, one broken."""
+    """Three songs of trained genres, one of another genre, one without a genre, and one that is broken."""
     folder = tmp_path_factory.mktemp("songs")
     for name in ("jazz/one.wav", "rock/two.wav", "Some classical thing.wav", "metal/three.wav", "four.wav"):
         write(folder / name, tone(2.0, 8000, hertz=500), 8000)
@@ -100,20 +101,20 @@ def networks(genres: Path, songs: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def of(cells: list[Cell], section: str, **values: object) -> list[Cell]:
-    mine = [cell for cell in cells if cell.section == section]
-    return [cell for cell in mine if all(getattr(cell, name) == value for name, value in values.items())]
+    members = [cell for cell in cells if cell.section == section]
+    return [cell for cell in members if all(getattr(cell, name) == value for name, value in values.items())]
 
 
-# --- the study's figures -----------------------------------------------------------------------------------
+# --- the study's figures ---------------------------------------------------------------------------------
 
 
 def test_the_figures_are_the_studys() -> None:
-    found = {baseline.name: baseline for baseline in BASELINES}
-    assert list(found) == ["svm", "svm-c10", "knn-1", "knn-5", "rf", "lr", "lr C=1e+06"]
-    assert found["svm-c10"].study == {30: (99.87, 78.03), 3: (99.65, 91.61)}
-    assert found["rf"].study[3] == (100, 87.65)
-    assert found["lr"].study == found["lr C=1e+06"].study == {30: (100, 67), 3: (100, 72.89)}
-    measured = {name: (b.measured.train, b.measured.test, b.measured.deviation) for name, b in found.items()}
+    baselines = {baseline.name: baseline for baseline in BASELINES}
+    assert list(baselines) == ["svm", "svm-c10", "knn-1", "knn-5", "rf", "lr", "lr C=1e+06"]
+    assert baselines["svm-c10"].study == {30: (99.87, 78.03), 3: (99.65, 91.61)}
+    assert baselines["rf"].study[3] == (100, 87.65)
+    assert baselines["lr"].study == baselines["lr C=1e+06"].study == {30: (100, 67), 3: (100, 72.89)}
+    measured = {name: dataclasses.astuple(baseline.measured) for name, baseline in baselines.items()}
     assert measured["rf"] == (99.9, 78.0, 3.3)
     assert measured["lr C=1e+06"] == (99.9, 64.2, 2.9)
     assert DEEP[30, "crnn-large"] == (54.43, 55.37, 55.08)
@@ -123,10 +124,10 @@ def test_the_figures_are_the_studys() -> None:
     assert set(MODELS) <= set(audiospec.zoo.base.models.names())
 
 
-# --- nothing there -----------------------------------------------------------------------------------------
+# --- without data ----------------------------------------------------------------------------------------
 
 
-def test_without_any_data_every_cell_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_data_every_cell_states_what_is_missing(tmp_path: Path) -> None:
     cells = list(reproduce(out=tmp_path / "out"))
     assert {section: len(of(cells, section)) for section in ("30 s table", "3 s table", "deep", "songs")} == {
         "30 s table": 2 * 7,
@@ -135,27 +136,27 @@ def test_without_any_data_every_cell_says_what_is_missing(tmp_path: Path) -> Non
         "songs": 4 * 3 * 2,
     }
     for cell in cells:
-        option = {"deep": "--data", "songs": "--songs"}.get(cell.section, "--tables")
-        assert cell.missing.startswith(f"give {option} FOLDER with ")
+        parameter = {"deep": "data", "songs": "songs"}.get(cell.section, "tables")
+        assert cell.missing.startswith(f"give `{parameter}`, a folder ")
         assert not cell.found
         assert not cell.runs
         assert cell.study or cell.section == "songs"
     assert not (tmp_path / "out").exists()
     assert [line.partition(":")[0] for line in not_run(cells)] == ["30 s table", "3 s table", "deep", "songs"]
-    shown = [row for table in tables_of(cells) for row in table.rows]
-    assert len(shown) == len(cells)
-    assert all(NOT_RUN in row for row in shown)
+    rows = [row for table in tables_of(cells) for row in table.rows]
+    assert len(rows) == len(cells)
+    assert all(NOT_RUN in row for row in rows)
 
 
-def test_a_folder_without_tables_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_tables(tmp_path: Path) -> None:
     (cell, *_) = reproduce(tables=tmp_path, out=tmp_path / "out", **TABULAR)
-    assert cell.missing.startswith(f"{tmp_path} has no features_30_sec.csv: give --tables")
+    assert cell.missing.startswith(f"{tmp_path} has no features_30_sec.csv: give `tables`, a folder")
 
 
-# --- tables ------------------------------------------------------------------------------------------------
+# --- tables ----------------------------------------------------------------------------------------------
 
 
-def test_baselines_stand_beside_the_study(tabular: tuple[Path, list[Cell]]) -> None:
+def test_baselines_next_to_the_study(tabular: tuple[Path, list[Cell]]) -> None:
     out, cells = tabular
     names = ["knn-1", "lr", "lr C=1e+06"]
     for features in ("57 columns", "57 and length"):
@@ -164,10 +165,10 @@ def test_baselines_stand_beside_the_study(tabular: tuple[Path, list[Cell]]) -> N
         assert not cell.missing
         assert len(cell.runs) == 2
         metrics = [Run(out / run).metrics["test"]["chunk"]["macro_f1"] for run in cell.runs]
-        found = cell.found["test"]["chunk"]
-        assert found.mean == pytest.approx(100 * np.mean(metrics))
-        assert found.deviation == pytest.approx(100 * np.std(metrics))
-        assert found.interval is None
+        f1 = cell.found["test"]["chunk"]
+        assert f1.mean == pytest.approx(100 * np.mean(metrics))
+        assert f1.deviation == pytest.approx(100 * np.std(metrics))
+        assert f1.interval is None
         assert set(cell.found) == {"train", "test"}
     (knn,) = of(cells, "30 s table", model="knn-1", features="57 columns")
     assert (knn.study, knn.measured) == (
@@ -179,7 +180,7 @@ def test_baselines_stand_beside_the_study(tabular: tuple[Path, list[Cell]]) -> N
     assert knn.agrees == (abs(ours.mean - 68.2) <= 2 * ours.deviation)
 
 
-def test_length_is_a_feature_only_where_it_is_said(tabular: tuple[Path, list[Cell]]) -> None:
+def test_length_is_a_feature_only_where_stated(tabular: tuple[Path, list[Cell]]) -> None:
     out, cells = tabular
     for cell in of(cells, "30 s table"):
         columns = Run(out / cell.runs[0]).spec.to_dict()["columns"]
@@ -194,24 +195,24 @@ def test_parameters_reach_the_model(tabular: tuple[Path, list[Cell]]) -> None:
         assert Run(out / cell.runs[0]).info.settings["C"] == weight
 
 
-def test_parts_of_tables_are_called_parts(tabular: tuple[Path, list[Cell]]) -> None:
+def test_a_part_of_a_table_is_noted(tabular: tuple[Path, list[Cell]]) -> None:
     _, cells = tabular
     for cell in of(cells, "3 s table"):
-        assert any("a part of the published table: 54 of 9990 rows, 3 of 10 genres" in n for n in cell.notes)
-        assert any("3 genres to tell apart (classical, jazz, rock)" in note for note in cell.notes)
+        assert any("is part of the published table: 54 of 9990 rows, 3 of 10 genres" in n for n in cell.notes)
+        assert any("3 genres (classical, jazz, rock), where the study has 10" in note for note in cell.notes)
     for cell in of(cells, "30 s table"):
         assert any("50 of 1000 rows, 10 of 10 genres" in note for note in cell.notes)
-        assert not any("to tell apart" in note for note in cell.notes)
+        assert not any("where the study has" in note for note in cell.notes)
 
 
-def test_a_whole_table_is_preferred(tmp_path: Path) -> None:
+def test_a_complete_table_is_preferred(tmp_path: Path) -> None:
     write_features(tmp_path / "features_3_sec_a.csv", ENOUGH, 6, pieces=2)
     write_features(tmp_path / "features_3_sec.csv", ENOUGH[:2], 6, pieces=2)
     cells = list(reproduce(tables=tmp_path, out=tmp_path / "out", models=["knn-1"], seeds=1))
     assert any("features_3_sec.csv" in note for note in of(cells, "3 s table")[0].notes)
 
 
-def test_leaky_is_said_of_random_rows_alone(
+def test_only_random_rows_are_called_leaky(
     tabular: tuple[Path, list[Cell]], networks: tuple[Path, list[Cell]]
 ) -> None:
     for out, cells in (tabular, networks):
@@ -233,15 +234,15 @@ def of_title(title: str) -> str:
     }[title]
 
 
-def test_random_rows_of_recordings_are_told_apart_too_well(tabular: tuple[Path, list[Cell]]) -> None:
+def test_the_3_s_table_has_both_protocols(tabular: tuple[Path, list[Cell]]) -> None:
     _, cells = tabular
     assert [cell.protocol for cell in of(cells, "3 s table", model="lr")] == ["random", "track"]
 
 
-# --- networks and songs ------------------------------------------------------------------------------------
+# --- networks and songs ----------------------------------------------------------------------------------
 
 
-def test_networks_stand_beside_the_study(networks: tuple[Path, list[Cell]]) -> None:
+def test_networks_next_to_the_study(networks: tuple[Path, list[Cell]]) -> None:
     out, cells = networks
     deep = of(cells, "deep")
     assert [cell.protocol for cell in deep] == ["random", "track"]
@@ -260,7 +261,7 @@ def test_networks_stand_beside_the_study(networks: tuple[Path, list[Cell]]) -> N
                 assert f1.deviation is None
 
 
-def test_what_is_not_the_studys_is_said_cell_by_cell(networks: tuple[Path, list[Cell]]) -> None:
+def test_each_cell_notes_its_differences_from_the_study(networks: tuple[Path, list[Cell]]) -> None:
     _, cells = networks
     for cell in of(cells, "deep"):
         notes = "\n".join(cell.notes)
@@ -269,14 +270,14 @@ def test_what_is_not_the_studys_is_said_cell_by_cell(networks: tuple[Path, list[
         assert "38 of GTZAN's 1000 tracks: blues 1, classical 10" in notes
         assert "jazz.00054 cannot be used: not decodable" in notes
         assert "fewer than 10 tracks cannot be on all sides and are left out: blues 1, country 1" in notes
-        assert "3 genres to tell apart" in notes
+        assert "3 genres (classical, jazz, rock), where the study has 10" in notes
 
 
 def test_songs_are_counted(networks: tuple[Path, list[Cell]]) -> None:
     _, cells = networks
-    heard = of(cells, "songs")
-    assert len(heard) == 2
-    for cell in heard:
+    members = of(cells, "songs")
+    assert len(members) == 2
+    for cell in members:
         assert not cell.missing
         assert cell.songs == 3
         assert cell.right is not None
@@ -285,7 +286,7 @@ def test_songs_are_counted(networks: tuple[Path, list[Cell]]) -> None:
         assert set(cell.heard.values()) <= set(ENOUGH)
         notes = "\n".join(cell.notes)
         assert "four.wav names no genre" in notes
-        assert "1 song is of a genre that this model has not learnt: metal" in notes
+        assert "1 song is of a genre that this model was not trained on: metal" in notes
         assert "broken.wav: not decodable" in notes
 
 
@@ -309,25 +310,25 @@ def test_the_genre_of_a_song(path: str, genre: str) -> None:
     assert genre_of(path) == genre
 
 
-def test_a_training_that_cannot_be_is_a_cell_that_was_not_run(
+def test_a_training_that_fails_is_a_cell_that_was_not_run(
     genres: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from audiospec.zoo.models.crnn_base import CrnnBase
 
     def fail(*_: object, **__: object) -> None:
-        raise ModelError("no weights: bring them")
+        raise ModelError("no weights: give `weights`")
 
     monkeypatch.setattr(CrnnBase, "fit", fail)
     cells = list(reproduce(data=genres, out=tmp_path, **NETWORKS))
-    assert [cell.missing for cell in of(cells, "deep")] == ["no weights: bring them"] * 2
+    assert [cell.missing for cell in of(cells, "deep")] == ["no weights: give `weights`"] * 2
     (line,) = (line for line in not_run(cells) if line.startswith("deep"))
-    assert line == "deep: 2 cells (crnn-base): no weights: bring them"
+    assert line == "deep: 2 cells (crnn-base): no weights: give `weights`"
 
 
-# --- again -------------------------------------------------------------------------------------------------
+# --- repeated calls --------------------------------------------------------------------------------------
 
 
-def test_the_same_again_trains_nothing(
+def test_a_repeated_call_trains_nothing(
     tabular: tuple[Path, list[Cell]],
     networks: tuple[Path, list[Cell]],
     tables: Path,
@@ -349,21 +350,23 @@ def test_the_same_again_trains_nothing(
     assert list(reproduce(data=genres, songs=songs, out=out, **NETWORKS)) == cells
 
 
-def test_what_was_stopped_goes_on(tables: Path, tmp_path: Path, tabular: tuple[Path, list[Cell]]) -> None:
-    told: list[str] = []
+def test_an_interrupted_call_is_resumed(
+    tables: Path, tmp_path: Path, tabular: tuple[Path, list[Cell]]
+) -> None:
+    steps: list[str] = []
 
-    def stop(*words: object) -> None:
-        told.append(str(words[-1]))
-        if len(told) == 6:
+    def stop(*step: object) -> None:
+        steps.append(str(step[-1]))
+        if len(steps) == 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(reproduce(tables=tables, out=tmp_path, told=stop, **TABULAR))
+        list(reproduce(tables=tables, out=tmp_path, progress=stop, **TABULAR))
     assert len(list((tmp_path / "runs").glob("*/run.json"))) == 5
     assert list(reproduce(tables=tables, out=tmp_path, **TABULAR)) == tabular[1]
 
 
-# --- the result --------------------------------------------------------------------------------------------
+# --- the result ------------------------------------------------------------------------------------------
 
 
 def test_the_result_is_written(tabular: tuple[Path, list[Cell]], tmp_path: Path) -> None:
@@ -371,10 +374,10 @@ def test_the_result_is_written(tabular: tuple[Path, list[Cell]], tmp_path: Path)
     result = write_result(tmp_path / "new" / "out", "gtzan", "audiospec reproduce gtzan", cells)
     folder = tmp_path / "new" / "out"
     assert {file.name for file in folder.iterdir()} == {"result.json", "result.md"}
-    said = json.loads((folder / "result.json").read_text())
-    assert said == result
-    assert said["cells"] == [json.loads(json.dumps(cell.to_dict())) for cell in cells]
-    assert {"audiospec", "scikit-learn"} <= set(said["versions"])
+    written = json.loads((folder / "result.json").read_text())
+    assert written == result
+    assert written["cells"] == [json.loads(json.dumps(cell.to_dict())) for cell in cells]
+    assert {"audiospec", "scikit-learn"} <= set(written["versions"])
     text = (folder / "result.md").read_text()
     assert text == markdown(result, cells)
     assert "- command: `audiospec reproduce gtzan`" in text
@@ -388,13 +391,13 @@ def test_the_result_is_written(tabular: tuple[Path, list[Cell]], tmp_path: Path)
     assert [line.count("|") for line in heads] == [8, 7]
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(AudiospecError, match="cannot write the result to"):
+    with pytest.raises(AudiospecError, match=r"cannot write the result to .*\): choose another `out`$"):
         write_result(tmp_path / "file" / "out", "gtzan", "x", [])
 
 
-# --- what cannot be ----------------------------------------------------------------------------------------
+# --- wrong arguments -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -403,14 +406,18 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         ({"study": "gtzn"}, RegistryError, r"no study is called 'gtzn'; did you mean 'gtzan'\?"),
         ({"models": ["svn"]}, ModelError, r"no model of the study is called 'svn'; did you mean 'svm'\?"),
         ({"classes": ["jaz"]}, ModelError, r"no genre of GTZAN is called 'jaz'; did you mean 'jazz'\?"),
-        ({"seeds": 0}, ModelError, "at least 1 seed; got 0"),
+        ({"seeds": 0}, ModelError, "^`seeds` must be at least 1; got 0$"),
         ({"chunks": [0]}, SpecError, "chunk must be above 0"),
         ({"chunks": [0.01]}, SpecError, "too short"),
         ({"tables": "nowhere"}, DatasetError, "expected a folder of tables: there is no nowhere"),
-        ({"songs": "."}, DatasetError, "expected songs under .: found 0 audio files"),
+        (
+            {"songs": "."},
+            DatasetError,
+            "expected songs under .; got 0 audio files, none with a genre: put a genre in the name",
+        ),
     ],
 )
-def test_wrong_questions_are_refused_at_once(
+def test_wrong_arguments_are_refused_at_once(
     arguments: dict[str, Any],
     error: type[AudiospecError],
     message: str,
@@ -436,7 +443,7 @@ def test_wrong_settings_are_refused_before_the_features(
     assert not (tmp_path / "out").exists()
 
 
-# --- the published table -----------------------------------------------------------------------------------
+# --- the published table ---------------------------------------------------------------------------------
 
 
 @pytest.mark.realdata
@@ -444,7 +451,7 @@ def test_wrong_settings_are_refused_before_the_features(
 def test_baselines_are_near_the_measured_figures(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiospec.zoo.runs.pictures.save_pictures", lambda *_: None)  # half of the time
+    monkeypatch.setattr("audiospec.zoo.runs.pictures.save_pictures", lambda *_: None)  # half the time
     folder = tmp_path / "tables"
     folder.mkdir()
     (folder / "features_30_sec.csv").symlink_to(shared_data / "gtzan-tables" / "features_30_sec.csv")
@@ -452,12 +459,12 @@ def test_baselines_are_near_the_measured_figures(
     whole = of(cells, "30 s table", features="57 and length")
     assert len(whole) == len(BASELINES)
     assert {cell.model: cell.agrees for cell in whole} == dict.fromkeys((c.model for c in whole), True)
-    # The length is worth six points to a forest, though it says nothing of music.
+    # Length adds six points to a forest's F1, though it is not a property of the music.
     (forest,) = of(cells, "30 s table", model="rf", features="57 columns")
     assert forest.agrees is False
 
 
-def test_a_full_disk_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

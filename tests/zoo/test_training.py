@@ -179,7 +179,7 @@ def test_two_runs_on_one_path_are_refused_before_training(
     before = train("lr", table, out=tmp_path / "run")
     held = {file.name: file.read_bytes() for file in before.path.iterdir()}
     other_lr(Dear)
-    with pytest.raises(RunError, match=r"run exists already: choose another --out$"):
+    with pytest.raises(RunError, match=r"run exists already: choose another `out`$"):
         train("lr", table, out=tmp_path / "run")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunError, match="file exists already"):
@@ -234,7 +234,7 @@ train("lr", open_store(sys.argv[1]).view(sys.argv[2]), out=sys.argv[3])
 
 def test_a_place_that_cannot_be_written(table: View, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunError, match=r"cannot write .*choose another --out") as caught:
+    with pytest.raises(RunError, match=r"cannot write .*choose another `out`$") as caught:
         train("lr", table, out=tmp_path / "file" / "run")
     one_line(caught.value)
 

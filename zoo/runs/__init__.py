@@ -1,1 +1,1 @@
-"""Run folders: what training leaves, written and read."""
+"""Run folders: writing and reading the results of training."""

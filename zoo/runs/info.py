@@ -1,4 +1,4 @@
-"""What a run's folder states about the run."""
+"""The metadata of a run, and the names of the files in its folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.m
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What was trained, on what, and how; what ``run.json`` says.
+    """What was trained, on what, and how; the content of ``run.json``.
 
     Attributes
     ----------
@@ -26,22 +26,22 @@ class RunInfo:
         Labels, in the order of the model's probabilities.
     row_shape : list of int
     spec, chunking : dict
-        How features are computed, and tracks cut; what `predict` does again.
+        How features are computed and tracks are cut; `predict` does the same.
     dataset, store, view : str
-        Where the rows came from.
+        Source of the rows.
     split : dict
-        Strategy, whether it is leaky, shares, digest, the digest of the rows' content, and the rows and
-        tracks of each side.
+        Strategy, whether it is leaky, shares, digest, the digest of the rows' content, and the numbers of
+        rows and tracks of each side.
     seed : int
-        Of the split and of the training.
+        Seed of the split and of the training.
     parameters : int
-        Weights that were learnt; 0 if that has no meaning.
+        Number of trained weights; 0 for models without weights.
     seconds : float
-        Wall-clock time of the training.
+        Wall-clock time of training.
     versions : dict
-        Of the libraries.
+        Library → version.
     date : str
-        Day of the training, ``YYYY-MM-DD``.
+        Day of training, ``YYYY-MM-DD``.
     """
 
     model: str
@@ -67,5 +67,5 @@ def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def file_sha256(file: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Pictures of a run: how it learnt, and what it takes for what."""
+"""Pictures of a run: its learning curves and its confusion matrix."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from audiospec.render.spectrogram import save
 from audiospec.zoo.scores.base import EPOCH_SCORES, scores
 
 _TEXT, _QUIET = "#222222", "#777777"
-#: What the history has of each side that is drawn.
+#: Measures in the history that are drawn for each side.
 MEASURES = ("loss", "f1")
 _TRAIN, _VALID = "#4477aa", "#cc6644"
 
 
 def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draw loss and F1 of training and validation over the epochs; the best epoch is marked.
+    """Draw loss and F1 of training and validation over the epochs, and mark the best epoch.
 
     Parameters
     ----------
     history : sequence of mapping
-        With ``epoch``, and ``train_`` and ``valid_`` of ``loss`` and ``f1``; at least one.
+        At least one entry, with ``epoch``, ``train_loss``, ``train_f1``, ``valid_loss`` and ``valid_f1``.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def draw_confusion(score: Mapping[str, Any], title: str) -> Figure:
-    """Draw a confusion matrix: a row for each true class, a column for each predicted one.
+    """Draw a confusion matrix, with one row per true class and one column per predicted class.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def draw_confusion(score: Mapping[str, Any], title: str) -> Figure:
             if count:
                 colour = "white" if shares[row, column] > 0.6 else _TEXT
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
-    # Names are somebody's own: a `$` in them is no formula.
+    # Names of classes are arbitrary text: a `$` in them does not begin a formula.
     places = range(len(classes))
     axes.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(places, classes, parse_math=False)
@@ -97,11 +97,11 @@ def draw_confusion(score: Mapping[str, Any], title: str) -> Figure:
 def save_pictures(
     folder: Path, metrics: Mapping[str, Any], history: Sequence[Mapping[str, float]], leaky: bool
 ) -> None:
-    """Write ``confusion.png``, and ``curves.png`` for a model that has epochs, into a run's folder."""
+    """Write ``confusion.png`` into a run's folder, and ``curves.png`` for a model that has epochs."""
     title = f"test rows by track{' (leaky)' if leaky else ''}"
     save(draw_confusion(metrics["test"]["track"], title), folder / "confusion.png")
-    measured = {"epoch", *(f"{side}_{what}" for side in ("train", "valid") for what in MEASURES)}
-    if history and measured <= set(history[0]):  # a model of another package may have other figures
+    columns = {"epoch", *(f"{side}_{measure}" for side in ("train", "valid") for measure in MEASURES)}
+    if history and columns <= set(history[0]):  # a plug-in's model may have other columns
         save(draw_curves(history), folder / "curves.png")
 
 

@@ -1,14 +1,14 @@
-"""Runs: a trained model's folder, which holds all that using it needs, and never code.
+"""Runs: a trained model's folder, which has everything needed to use the model, and no code.
 
-    run.json      what was trained on what, and how; the other files' SHA-256
+    run.json      what was trained, on what, and how; the other files' SHA-256
     metrics.json  scores on the test and the training rows
-    history.csv   an entry an epoch, for models that have epochs
-    model.*       what was learnt (skops or safetensors)
+    history.csv   one row per epoch, for models that have epochs
+    model.*       the trained weights (skops or safetensors)
     card.md       the model card
     confusion.png, curves.png
 
-A run whose files are not those that were written is refused. While it is trained it is ``NAME.training``,
-which also has a checkpoint and ``training.json`` (what is trained): what was killed goes on from there.
+A run whose files were changed is refused. During training the folder is ``NAME.training``, which also has a
+checkpoint and ``training.json`` (what is trained); an interrupted training is resumed from there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from audiospec.zoo.runs.info import (
 
 
 class Run:
-    """A run's folder, opened; its files have been compared with their digests.
+    """An opened run folder, whose files match their digests.
 
     Parameters
     ----------
@@ -53,33 +53,31 @@ class Run:
     Raises
     ------
     RunError
-        Not there, not a run, of a newer format, or not what was written.
+        The folder does not exist, is not a run, has a newer format, or was damaged or changed.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         try:
             if not (self.path / RUN).is_file():
-                raise RunError(f"no run at {self.path}: expected a folder that `audiospec train` made")
-            said = json.loads((self.path / RUN).read_text(encoding="utf-8"))
-            version = int(said.pop("audiospec_run"))
+                raise RunError(f"no run at {self.path}", "expected a folder that `audiospec train` made")
+            stated = json.loads((self.path / RUN).read_text(encoding="utf-8"))
+            version = int(stated.pop("audiospec_run"))
             if version > FORMAT_VERSION:
                 raise RunError(
-                    f"run {self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}: "
-                    "upgrade audiospec (pip install -U audiospec)"
+                    f"run {self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}",
+                    "upgrade audiospec (pip install -U audiospec)",
                 )
             if version < 1:
                 raise ValueError(f"format {version}")
-            sealed = said.pop("digest")
-            if digest(said) != sealed:
-                raise RunError(f"run {self.path} was changed: its {RUN} is not what was written; train again")
-            files = dict(said.pop("files"))
-            self.info = RunInfo(**said)
+            written_digest = stated.pop("digest")
+            if digest(stated) != written_digest:
+                raise self._changed(RUN)
+            files = dict(stated.pop("files"))
+            self.info = RunInfo(**stated)
             for name, expected in files.items():
                 if Path(name).name != name or file_sha256(self.path / name) != expected:
-                    raise RunError(
-                        f"run {self.path} was changed: its {name} is not what was written; train again"
-                    )
+                    raise self._changed(name)
             self.metrics: dict[str, Any] = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
         except RunError:
             raise
@@ -92,42 +90,51 @@ class Run:
             OverflowError,
             RecursionError,
         ) as error:
-            what = f"no {error}" if isinstance(error, KeyError) else error
-            raise RunError(f"run {self.path} is damaged ({what}): train again") from error
+            reason = f"no {error}" if isinstance(error, KeyError) else error
+            raise RunError(f"run {self.path} is damaged ({reason})", "train again") from error
+
+    def _changed(self, name: str) -> RunError:
+        return RunError(f"run {self.path} was changed: its {name} is not what was written", "train again")
 
     def __repr__(self) -> str:
         return f"<Run {self.path}: {self.info.model} on {self.info.view}>"
 
     @property
     def spec(self) -> FeatureSpec:
-        """How features are computed."""
+        """The spec of the features that the model reads."""
         return FeatureSpec.from_dict(self.info.spec)
 
     @property
     def chunking(self) -> Chunking:
-        """How tracks are cut."""
+        """How tracks are cut into the chunks that the model reads."""
         return Chunking.from_dict(self.info.chunking)
 
-    def says(self, said: Mapping[str, Any]) -> bool:
-        """Whether the run has those values of `RunInfo`."""
-        here, asked = asdict(self.info), json.loads(json.dumps(said))
-        for values in (here, asked):
+    def says(self, training: Mapping[str, Any]) -> bool:
+        """Return whether the run's `info` has these values.
+
+        Parameters
+        ----------
+        training : mapping
+            Names of fields of `RunInfo` → values.
+        """
+        stated, wanted = asdict(self.info), json.loads(json.dumps(training))
+        for values in (stated, wanted):
             if "settings" in values:
                 values["settings"] = comparable_settings(values["settings"])
-        return all(here.get(name) == value for name, value in asked.items())
+        return all(stated.get(name) == value for name, value in wanted.items())
 
     def history(self) -> list[dict[str, float]]:
-        """An entry an epoch; empty for a model without epochs."""
+        """Return one entry per epoch; empty for a model without epochs."""
         with (self.path / HISTORY).open(newline="", encoding="utf-8") as file:
             return [{name: float(value) for name, value in entry.items()} for entry in csv.DictReader(file)]
 
     def model(self) -> Model:
-        """The trained model.
+        """Load the trained model.
 
         Raises
         ------
         RegistryError, ModelError
-            It is not installed, or its files are not such a model.
+            The model is not installed, or the files do not fit it.
         """
         cls = models[self.info.model]
         settings = cls.Settings.replace_in(self.info.settings, f"model {self.info.model!r}")

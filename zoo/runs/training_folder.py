@@ -1,4 +1,4 @@
-"""The folder of a training that is not finished yet."""
+"""The folder of an unfinished training."""
 
 from __future__ import annotations
 
@@ -16,30 +16,35 @@ from audiospec.errors import RunError
 from audiospec.zoo.base import CHECKPOINT
 from audiospec.zoo.runs.info import comparable_settings
 
-#: Of a run that is being trained: what it is called, what is trained, and who does it.
+#: Suffix of the folder while the run is trained, the file that states what is trained, and the lock file.
 SUFFIX, TRAINING, LOCK = ".training", "training.json", "lock"
 
 
 @contextmanager
-def training_folder(path: Path, said: Mapping[str, Any], resume: bool) -> Iterator[Path]:
-    """The folder where a run is made, held by this process alone; it goes when the run is there.
+def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> Iterator[Path]:
+    """Create and lock the folder where a run is trained, which becomes the run's folder.
 
-    It stays, whatever happens, as long as there is a checkpoint and no run.
+    After an error the folder is kept if it has a checkpoint, and removed if not.
 
     Parameters
     ----------
     path : Path
-        Of the run.
-    said : mapping
-        What is trained, as plain JSON values; two trainings are the same if they say the same.
+        The finished run's folder.
+    training : mapping
+        What is trained, as plain JSON values; two trainings are the same if these are equal.
     resume : bool
-        Whether to go on with what is left of one.
+        Whether to resume an interrupted training.
+
+    Yields
+    ------
+    Path
+        The folder, with the suffix `SUFFIX`.
 
     Raises
     ------
     RunError
-        Something is at `path`; another process trains it; one was killed, and `resume` is not asked for, or
-        it trained something else; or the folder cannot be written.
+        `path` exists; another process is training it; an interrupted training exists, and `resume` is false
+        or it trained something else; or the folder cannot be written.
     """
     work = path.with_name(path.name + SUFFIX)
     lock = FileLock(work / LOCK, blocking=False)
@@ -49,16 +54,16 @@ def training_folder(path: Path, said: Mapping[str, Any], resume: bool) -> Iterat
             lock.acquire()
         except Timeout as error:
             raise RunError(
-                f"another process is training {path}: wait for it, or choose another --out"
+                f"another process is training {path}", "wait for it, or choose another `out`"
             ) from error
     try:
         require_free(path)
         if (work / CHECKPOINT).exists():
-            _check_same(path, said, resume)
+            _check_same(path, training, resume)
         else:
             _empty(work)
             with writing_run(work):
-                write_json(work / TRAINING, said)
+                write_json(work / TRAINING, training)
         yield work
     finally:
         lock.release()
@@ -68,34 +73,41 @@ def training_folder(path: Path, said: Mapping[str, Any], resume: bool) -> Iterat
 
 @contextmanager
 def writing_run(work: Path) -> Iterator[None]:
-    """Say of an error of the system that a training could not write into its folder, and what then."""
+    """Turn an `OSError` into a `RunError`: the training cannot write to its folder."""
     try:
         yield
     except OSError as error:
         kept = (work / CHECKPOINT).exists()
-        hint = "go on by --resume when that is mended" if kept else "choose another --out"
-        raise RunError(f"cannot write {work}: {error.strerror}; {hint}") from error
+        hint = "fix this, then continue with `resume=True`" if kept else "choose another `out`"
+        raise RunError(f"cannot write {work} ({error.strerror})", hint) from error
 
 
 def is_stopped(path: Path) -> bool:
-    """Whether a training of a run was stopped, and can go on."""
+    """Return whether an interrupted training of a run can be resumed."""
     return (path.with_name(path.name + SUFFIX) / CHECKPOINT).exists()
 
 
-def stopped_otherwise(path: Path, said: Mapping[str, Any]) -> str:
-    """How what was stopped differs from a training that says so; ``""`` if it does not.
+def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
+    """Return how the interrupted training at `path` differs from another one; ``""`` if it does not.
+
+    Parameters
+    ----------
+    path : Path
+        The finished run's folder.
+    training : mapping
+        What the other one trains.
 
     Raises
     ------
     RunError
-        What was stopped cannot be told.
+        The file that states what was trained is missing or damaged.
     """
     file = path.with_name(path.name + SUFFIX) / TRAINING
     try:
         before = dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{file} is damaged: remove {file.parent} to begin anew") from error
-    now = json.loads(json.dumps(said))
+        raise RunError(f"{file} is damaged", f"remove {file.parent} to start again") from error
+    now = json.loads(json.dumps(training))
     for values in (before, now):
         if isinstance(values.get("settings"), dict):
             values["settings"] = comparable_settings(values["settings"])
@@ -108,43 +120,44 @@ def stopped_otherwise(path: Path, said: Mapping[str, Any]) -> str:
     return ""
 
 
-def _check_same(path: Path, said: Mapping[str, Any], resume: bool) -> None:
-    """Raise `RunError` unless what was stopped is what is asked for, and it is asked to go on."""
+def _check_same(path: Path, training: Mapping[str, Any], resume: bool) -> None:
+    """Raise `RunError` unless the interrupted training is this one, and is to be resumed."""
     work = path.with_name(path.name + SUFFIX)
-    other = stopped_otherwise(path, said)
-    if other:
+    difference = stopped_otherwise(path, training)
+    if difference:
         raise RunError(
-            f"another training was stopped at {work}, of {other}: repeat its command with --resume, choose "
-            "another --out, or remove the folder"
+            f"{work} has another interrupted training, which differs in {difference}",
+            "repeat that one with `resume=True`, choose another `out`, or remove the folder",
         )
     if not resume:
         raise RunError(
-            f"a training of {path} was stopped: go on with it by --resume, or remove {work} to begin anew"
+            f"a training of {path} was interrupted",
+            f"resume it with `resume=True`, or remove {work} to start again",
         )
 
 
 def require_free(path: Path) -> None:
-    """Raise `RunError` if something is at the place of a run."""
+    """Raise `RunError` if the path of a run is taken."""
     if path.exists():
-        raise RunError(f"{path} exists already: choose another --out")
+        raise RunError(f"{path} exists already", "choose another `out`")
 
 
 def write_json(file: Path, value: Any) -> None:
     """Write a value as JSON, atomically."""
-    beside = file.with_name(f"{file.name}.partial")
-    beside.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(beside, file)
+    partial = file.with_name(f"{file.name}.partial")
+    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, file)
 
 
 def _empty(folder: Path) -> None:
-    """Remove all but the lock."""
+    """Remove everything in a folder except the lock."""
     for path in folder.iterdir():
         if path.name != LOCK:
             remove_path(path)
 
 
 def remove_path(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

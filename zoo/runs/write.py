@@ -25,7 +25,27 @@ def write_run(
     metrics: dict[str, Any],
     history: Sequence[Mapping[str, float]],
 ) -> Run:
-    """Write a run into the folder where it was trained, then rename that into its place."""
+    """Write a run into the folder where it was trained, and rename that to `path`.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder; must not exist.
+    work : Path
+        The training's folder, from `training_folder`.
+    info : RunInfo
+    model : Model
+        Trained.
+    metrics : dict
+        Side → scores as plain JSON values.
+    history : sequence of mapping
+        One entry per epoch.
+
+    Raises
+    ------
+    RunError
+        The folder cannot be written.
+    """
     from audiospec.zoo.runs.card import model_card
     from audiospec.zoo.runs.pictures import save_pictures
 
@@ -35,16 +55,16 @@ def write_run(
         write_history(work, history)
         (work / CARD).write_text(model_card(info, metrics), encoding="utf-8")
         save_pictures(work, metrics, history, bool(info.split["leaky"]))
-        passing = (CHECKPOINT, TRAINING, LOCK)
+        temporary = (CHECKPOINT, TRAINING, LOCK)
         files = {
             file.name: file_sha256(file)
             for file in sorted(work.iterdir())
-            if file.name not in (*passing, RUN)
+            if file.name not in (*temporary, RUN)
         }
-        said: dict[str, Any] = {**asdict(info), "files": files}
-        write_json(work / RUN, {"audiospec_run": FORMAT_VERSION, **said, "digest": digest(said)})
+        stated: dict[str, Any] = {**asdict(info), "files": files}
+        write_json(work / RUN, {"audiospec_run": FORMAT_VERSION, **stated, "digest": digest(stated)})
         os.rename(work, path)
-    for name in passing:  # not before: until it is in its place, the run could be lost
+    for name in temporary:  # only now: a crash before the rename is resumed from the checkpoint
         remove_path(path / name)
     return Run(path)
 

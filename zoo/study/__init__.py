@@ -1,1 +1,1 @@
-"""The study on GTZAN, and its reproduction."""
+"""The study on GTZAN and its reproduction."""

@@ -1,4 +1,4 @@
-"""Cells of the study's tables: a measured score beside the published one."""
+"""Cells of the study's tables: a measured score next to the published one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiospec.zoo.splits import displayed_strategy
 from audiospec.zoo.study.figures import STUDY_SCORE
 
 Section = Literal["30 s table", "3 s table", "deep", "songs"]
-#: Ours and the measured figure agree if they are no more than so many of our standard deviations apart.
+#: Our figure agrees with the measured one if they differ by at most this many of our standard deviations.
 DEVIATIONS = 2
 
 
@@ -23,11 +23,11 @@ class F1:
     Attributes
     ----------
     mean : float
-        Over runs; a single run's own.
+        Mean over runs.
     deviation : float or None
-        Standard deviation over runs; None of a single one.
+        Standard deviation over runs; None for a single run.
     interval : list of 2 floats, or None
-        95 % bootstrap interval over tracks, of a single run.
+        95 % bootstrap interval over tracks of a single run.
     """
 
     mean: float
@@ -37,7 +37,7 @@ class F1:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell of the study's tables, run again.
+    """One cell of the study's tables, reproduced.
 
     Attributes
     ----------
@@ -45,32 +45,32 @@ class Cell:
     model : str
         Name in the registry, and the parameters that the study set.
     features : str
-        What the model reads.
+        The features that the model reads.
     chunk : float
-        Seconds that a row stands for.
+        Seconds of audio in a row.
     protocol : str
         How rows are split; see `audiospec.zoo.splits`.
     leaky : bool
-        Whether a recording may be on two sides of that split.
+        Whether a recording may be on both sides of the split.
     study : dict
-        Side → the study's F1 in %. The study's splits are of random rows, so they are leaky wherever a track
-        has several rows.
+        Side → the study's F1 in %. The study splits random rows, so its splits are leaky wherever a track has
+        several rows.
     measured : dict
-        ``train``, ``test`` and ``deviation`` in %, where REFERENCE has them.
+        ``train``, ``test`` and ``deviation`` in %, as measured before on the 30 s table; else empty.
     found : dict
         Side → ``"chunk"`` or ``"track"`` → `F1`; empty if the cell was not run.
     agrees : bool or None
         Whether the mean test F1 is within `DEVIATIONS` of its own standard deviations of the measured one.
     right, songs : int or None
-        External songs that are predicted right, and how many there are.
+        Number of external songs predicted correctly, and their total number.
     heard : dict
-        External song → the genre that it is predicted to be.
+        External song → its predicted genre.
     notes : list of str
-        How this is not the study's own cell.
+        How the cell differs from the study's.
     missing : str
-        Why it was not run; ``""`` if it was.
+        Why the cell was not run; ``""`` if it was.
     runs : list of str
-        Folders of its runs, relative to the result's.
+        Folders of its runs, relative to the result's folder.
     """
 
     section: Section
@@ -92,23 +92,23 @@ class Cell:
 
     @property
     def split(self) -> str:
-        """The protocol as it is to be shown: nothing leaky goes without the word."""
+        """The protocol as it is displayed, marked as leaky if it is."""
         return displayed_strategy(self.protocol)
 
     def to_dict(self) -> dict[str, Any]:
-        """The cell as plain JSON values."""
+        """Return the cell as plain JSON values."""
         return dataclasses.asdict(self)
 
 
 def agrees(ours: F1, measured: float) -> bool | None:
-    """Whether ours is near the measured figure; None if one run cannot tell."""
+    """Return whether our F1 is near the measured one; None for a single run, which has no deviation."""
     if ours.deviation is None:
         return None
     return abs(ours.mean - measured) <= DEVIATIONS * ours.deviation
 
 
 def cell_scores(runs: list[Run]) -> dict[str, dict[str, F1]]:
-    """Macro F1 of some runs of one cell."""
+    """Return the macro F1 of a cell's runs: side → ``"chunk"`` or ``"track"`` → `F1`."""
     sides = [side for side in ("train", "valid", "test") if side in runs[0].metrics]
     return {side: {level: _f1(runs, side, level) for level in ("chunk", "track")} for side in sides}
 

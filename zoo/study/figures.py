@@ -1,9 +1,9 @@
-"""The study that audiospec grew out of: its figures, as plain data. `reproduction` runs it.
+"""The published figures of the study that audiospec grew out of. `audiospec.zoo.study.reproduce` runs it.
 
 Ghaemi, Capobianco and Leclercq classified GTZAN's genres by classical machine learning on tables of
 features, and by networks on log-mel spectrograms. All figures are F1 in %, by row of the table or by chunk;
-the study had one split of each kind. Its chunks were split at random, so one recording may be on two sides:
-*leaky*.
+the study used one split of each kind. It split chunks at random, so a recording may be on both sides of the
+split, which is *leaky*.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from audiospec.errors import RegistryError, nearest
 
-#: What `audiospec reproduce` can be asked for.
+#: Studies that `audiospec reproduce` can run.
 STUDIES = ("gtzan",)
 
 SOURCE = "Ghaemi, Capobianco and Leclercq, music genre classification on GTZAN (a student study)"
@@ -23,14 +23,14 @@ STUDY_SCORE = "macro_f1"
 #: Rows of the published tables.
 TABLE_ROWS = {30: 1000, 3: 9990}
 
-#: Lengths of the deep models' chunks in seconds, and the deep models: all that the study has.
+#: All chunk lengths of the study's deep models in seconds, and all its deep models.
 CHUNKS = (30.0, 10.0, 3.0, 1.0)
 DEEP_MODELS = ("crnn-base", "crnn-large", "resnet18-gru")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured beside the study's one split: mean and standard deviation of ten, in %."""
+    """Means over ten splits, and the standard deviation of the test F1, in %; the study used one split."""
 
     train: float
     test: float
@@ -39,19 +39,19 @@ class Measured:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A model on the published tables.
+    """A baseline model on the published tables.
 
     Attributes
     ----------
     model : str
         Name in the registry of models.
     settings : dict
-        Parameters that are not at their defaults.
+        Parameters that differ from their defaults.
     study : dict
         Seconds of the table's rows → the study's F1 in % on the training and on the test rows.
     measured : Measured
-        On the 30 s table, as this project measured it before it was written: ten stratified splits of 80/20,
-        macro F1. All columns but the file's name and the label were features, so ``length`` was one.
+        Macro F1 on the 30 s table over ten stratified 80/20 splits, measured before this project began. All
+        columns except the file name and the label were features, including ``length``.
     """
 
     model: str
@@ -61,7 +61,7 @@ class Baseline:
 
     @property
     def name(self) -> str:
-        """The model, with the parameters that are not at their defaults."""
+        """The model, with the parameters that differ from their defaults."""
         return " ".join([self.model, *(f"{name}={value:g}" for name, value in self.settings.items())])
 
 
@@ -73,7 +73,7 @@ BASELINES = (
     Baseline("knn-1", {}, {30: (100.0, 66.67), 3: (99.89, 91.47)}, Measured(99.9, 68.2, 2.5)),
     Baseline("knn-5", {}, {30: (78.75, 69.41), 3: (93.44, 89.67)}, Measured(79.7, 67.2, 1.9)),
     Baseline("rf", {}, {30: (100.0, 68.04), 3: (100.0, 87.65)}, Measured(99.9, 78.0, 3.3)),
-    # The study's was nearly unregularised, or it could not have learnt its training rows by heart.
+    # The study's model must have been nearly unregularised, since it fits its training rows perfectly.
     Baseline("lr", {}, _LR, Measured(89.3, 73.5, 2.3)),
     Baseline("lr", {"C": 1e6}, _LR, Measured(99.9, 64.2, 2.9)),
 )
@@ -94,14 +94,14 @@ DEEP = {
     (1.0, "resnet18-gru"): (99.92, 93.5, 93.5),
 }
 
-#: All the study says of its external songs.
+#: All that the study reports about its external songs.
 SONGS = "far lower"
 
 MODELS = (*dict.fromkeys(baseline.model for baseline in BASELINES), *DEEP_MODELS)
 
 
 def require_study(name: str) -> None:
-    """Raise `RegistryError` if there is no such study; says which there are."""
+    """Raise `RegistryError`, which lists the studies, if `name` is not one."""
     if name not in STUDIES:
         raise RegistryError(
             f"no study is called {name!r}{nearest(name, STUDIES)} (there are: {', '.join(STUDIES)})"

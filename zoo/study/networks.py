@@ -21,36 +21,38 @@ from audiospec.zoo.runs.run import Run
 from audiospec.zoo.splits import SHARES, is_leaky
 from audiospec.zoo.study.cells import Cell, cell_scores
 from audiospec.zoo.study.figures import DEEP, DEEP_MODELS
-from audiospec.zoo.study.request import StudyRequest, made_folder, relative_run, train_cell, usable_classes
+from audiospec.zoo.study.request import StudyRequest, create_folder, relative_path, train_cell, usable_classes
 from audiospec.zoo.study.songs import songs_cell
 from audiospec.zoo.training import epoch_in_words
 
-NO_AUDIO = "give --data FOLDER with GTZAN's audio; `audiospec datasets gtzan` says where to get it"
+NO_AUDIO = "give `data`, a folder with GTZAN's audio; `audiospec datasets gtzan` shows where to get it"
 
 
-def deep_models(asked: StudyRequest) -> list[str]:
-    """Those of the study's networks that are asked for."""
-    return [model for model in DEEP_MODELS if model in asked.models]
+def deep_models(request: StudyRequest) -> list[str]:
+    """Return the study's networks that were requested."""
+    return [model for model in DEEP_MODELS if model in request.models]
 
 
-def deep_cells(asked: StudyRequest) -> Iterator[Cell]:
-    """Each network on each chunk length, on random chunks, as the study has it, and on whole tracks."""
-    if not deep_models(asked):
+def deep_cells(request: StudyRequest) -> Iterator[Cell]:
+    """Run each network on each chunk length, on random chunks, as in the study, and on whole tracks."""
+    if not deep_models(request):
         return
     views: list[View] = []
-    about: list[str] = []
-    if asked.data is not None:
-        views, about = _views(asked, asked.data)
-    for number, chunk in enumerate(asked.chunks):
-        for model in deep_models(asked):
+    notes: list[str] = []
+    if request.data is not None:
+        views, notes = _views(request, request.data)
+    for number, chunk in enumerate(request.chunks):
+        for model in deep_models(request):
             for protocol in ("random", "track"):
-                cell, run = _deep_cell(asked, views[number] if views else None, about, model, chunk, protocol)
+                cell, run = _deep_cell(
+                    request, views[number] if views else None, notes, model, chunk, protocol
+                )
                 yield cell
-                yield songs_cell(asked, cell, run)
+                yield songs_cell(request, cell, run)
 
 
 def _deep_cell(
-    asked: StudyRequest, view: View | None, about: list[str], model: str, chunk: float, protocol: str
+    request: StudyRequest, view: View | None, audio_notes: list[str], model: str, chunk: float, protocol: str
 ) -> tuple[Cell, Run | None]:
     figures = DEEP.get((chunk, model))
     cell = Cell(
@@ -65,72 +67,72 @@ def _deep_cell(
     )
     if view is None:
         return cell, None
-    classes, notes = usable_classes(view, asked.classes, SHARES)
-    settings = deep_settings(asked, model)
-    notes = [*_differences(asked, model, settings), *about, *notes]
+    classes, notes = usable_classes(view, request.classes, SHARES)
+    settings = deep_settings(request, model)
+    notes = [*_differences(request, model, settings), *audio_notes, *notes]
     if figures is None:
         notes.insert(0, f"the study has no chunks of {chunk:g} s")
     if len(set(view.ids.tolist())) == len(view):
-        notes.append("a track is one chunk here, so random chunks are random tracks, and leak no recording")
+        notes.append("each track is one chunk, so random chunks are random tracks and nothing leaks")
     cell = dataclasses.replace(cell, notes=notes)
     if len(classes) < 2:
-        return dataclasses.replace(cell, missing="the audio leaves fewer than two genres to tell apart"), None
-    most = getattr(registry[model].Settings.replace_in(settings, f"model {model!r}"), "epochs", 0)
+        return dataclasses.replace(cell, missing="the audio has fewer than two usable genres"), None
+    epochs = getattr(registry[model].Settings.replace_in(settings, f"model {model!r}"), "epochs", 0)
 
     def progress(epoch: dict[str, float]) -> None:
-        what = f"{model}, {chunk:g} s, {cell.split}"
-        asked.told(what, epoch["epoch"], most, epoch_in_words(epoch, most))
+        name = f"{model}, {chunk:g} s, {cell.split}"
+        request.progress(name, epoch["epoch"], epochs, epoch_in_words(epoch, epochs))
 
     try:
-        run = train_cell(asked, model, view, protocol, 0, settings, classes, progress)
+        run = train_cell(request, model, view, protocol, 0, settings, classes, progress)
     except (ModelError, SplitError) as error:
         return dataclasses.replace(cell, missing=str(error)), None
-    return dataclasses.replace(cell, found=cell_scores([run]), runs=[relative_run(asked, run)]), run
+    return dataclasses.replace(cell, found=cell_scores([run]), runs=[relative_path(request, run)]), run
 
 
-def _views(asked: StudyRequest, data: Path) -> tuple[list[View], list[str]]:
-    """A view of GTZAN's audio for each chunk length, and what is not there of the audio."""
+def _views(request: StudyRequest, data: Path) -> tuple[list[View], list[str]]:
+    """Return a view of GTZAN's audio for each chunk length, and notes on missing and unusable tracks."""
     dataset = datasets["gtzan"](data)
     manifest = dataset.manifest()
 
     def progress(now: Progress) -> None:
         done, total = now.audio_seconds, now.audio_seconds_total
-        asked.told("features", done, total, f"{now.tracks}/{now.tracks_total} tracks")
+        request.progress("features", done, total, f"{now.tracks}/{now.tracks_total} tracks")
 
     report = run(
         manifest,
-        views=[(asked.spec, Chunking(seconds=chunk)) for chunk in asked.chunks],
-        store=made_folder(asked) / "gtzan.zarr",
-        workers=asked.workers,
+        views=[(request.spec, Chunking(seconds=chunk)) for chunk in request.chunks],
+        store=create_folder(request) / "gtzan.zarr",
+        workers=request.workers,
         progress=progress,
     )
     notes = []
     if dataset.validate(manifest):
         counts = Counter(track.label for track in manifest)
-        there = ", ".join(f"{name} {counts[name]}" for name in GENRES)
-        notes.append(f"{len(manifest)} of GTZAN's {sum(dataset.expected.values())} tracks: {there}")
+        genres = ", ".join(f"{name} {counts[name]}" for name in GENRES)
+        notes.append(f"{len(manifest)} of GTZAN's {sum(dataset.expected.values())} tracks: {genres}")
     notes += [f"{id} cannot be used: {problem}" for id, problem in report.problems.items()]
     return report.views, notes
 
 
-def deep_settings(asked: StudyRequest, model: str) -> dict[str, Any]:
-    """Parameters of a network that are not at their defaults."""
-    takes = {field.name for field in dataclasses.fields(registry[model].Settings)}
-    weights = {} if asked.weights is None or "weights" not in takes else {"weights": asked.weights}
-    return asked.settings | weights
+def deep_settings(request: StudyRequest, model: str) -> dict[str, Any]:
+    """Return the requested parameters of a network; `weights` only if the network takes it."""
+    parameters = {field.name for field in dataclasses.fields(registry[model].Settings)}
+    weights = {} if request.weights is None or "weights" not in parameters else {"weights": request.weights}
+    return request.settings | weights
 
 
-def _differences(asked: StudyRequest, model: str, settings: Mapping[str, Any]) -> list[str]:
-    """What of the features and of the training is not as the study has it."""
+def _differences(request: StudyRequest, model: str, settings: Mapping[str, Any]) -> list[str]:
+    """Return a note on how the features and the training differ from the study's, if they do."""
     cls = registry[model].Settings
-    ours: tuple[tuple[Any, Any], ...] = (
-        (asked.spec, MelSpec()),
+    pairs: tuple[tuple[Any, Any], ...] = (
+        (request.spec, MelSpec()),
         (cls.replace_in(settings, f"model {model!r}"), cls()),
     )
     changed = [
-        f"{field.name} {getattr(mine, field.name)} ({getattr(theirs, field.name)})"
-        for mine, theirs in ours
+        f"{field.name} {getattr(ours, field.name)} ({getattr(theirs, field.name)})"
+        for ours, theirs in pairs
         for field in dataclasses.fields(theirs)
-        if getattr(mine, field.name) != getattr(theirs, field.name)
+        if getattr(ours, field.name) != getattr(theirs, field.name)
     ]
-    return [f"not the study's settings (those in brackets): {', '.join(changed)}"] if changed else []
+    return [f"settings that differ from the study's (in brackets): {', '.join(changed)}"] if changed else []

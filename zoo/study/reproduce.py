@@ -1,10 +1,10 @@
-"""Reproduction: the study run again, cell by cell, each beside the study's figure.
+"""Reproduction: run the study again, cell by cell, each next to the study's figure.
 
     tables → store → baselines × splits × seeds → cells
     audio → store → networks × chunks × splits → cells → songs
 
-Stores and runs stay in one folder, so what was stopped goes on, and what is finished is not done again. Data
-that is not there leaves cells that say so; the others are run.
+Stores and runs are kept in one folder: an interrupted call is resumed, and finished work is not repeated.
+Cells whose data is missing are not run and state why; the others are run.
 """
 
 from __future__ import annotations
@@ -46,111 +46,103 @@ def reproduce(
     weights: str | None = None,
     spec: MelSpec | None = None,
     workers: int | None = None,
-    told: StudyProgress | None = None,
+    progress: StudyProgress | None = None,
 ) -> Iterator[Cell]:
-    """Run a study again, on the data that there is.
+    """Run a study again, on the data that is given.
 
-    The same call goes on where it was stopped; finished runs are taken as they are.
+    Repeating a call resumes it where it was interrupted; finished runs are reused.
 
     Parameters
     ----------
     study : str
-        One of `audiospec.zoo.study.STUDIES`.
+        One of `audiospec.zoo.study.figures.STUDIES`.
     tables : path or None
-        Folder of ``features_30_sec.csv`` and ``features_3_sec.csv``, or parts of them whose names begin so.
+        Folder with ``features_30_sec.csv`` and ``features_3_sec.csv``, or parts of them in files whose names
+        begin with ``features_30_sec`` and ``features_3_sec``.
     data : path or None
-        GTZAN's audio, as the dataset ``gtzan`` takes it.
+        Folder with GTZAN's audio, as the dataset ``gtzan`` expects it.
     songs : path or None
-        Folder of other songs; a song's genre is that of a folder, or the one in its file's name.
+        Folder with other songs; a song's genre is given by the name of a folder, or of its file.
     out : path
-        Folder for stores and runs; made if it is not there.
+        Folder for stores and runs; created if it does not exist.
     seeds : int
-        Splits of each table, from seed 0 on; at least 1. Networks are trained once, with seed 0.
+        Number of splits of each table, seeds 0 to `seeds` - 1; at least 1. Networks are trained once, with
+        seed 0.
     chunks : sequence of float
         Seconds of the networks' chunks.
     models : sequence of str or None
-        Which of `audiospec.zoo.study.MODELS`. None: all.
+        Some of `audiospec.zoo.study.figures.MODELS`. None: all.
     classes : sequence of str or None
-        Which of GTZAN's genres. None: all.
+        Some of GTZAN's genres. None: all.
     settings : mapping or None
-        Parameters of the networks' training that are not the study's.
+        Parameters of the networks' training that differ from the study's.
     weights : str or None
-        Weights that a pretrained network begins with, instead of those that it would download.
+        Initial weights of a pretrained network, in place of those that it would download.
     spec : MelSpec or None
         The networks' features. None: the study's.
     workers : int or None
-        Processes that compute features. None: one for each usable core. 0: none but this one.
-    told : callable or None
-        Told of what goes on.
+        Number of processes that compute features. None: one per usable core. 0: only this process.
+    progress : callable or None
+        Called with the progress; see `StudyProgress`.
 
     Returns
     -------
     iterator of Cell
-        Each when it is finished; a cell that could not be run says why in `missing`.
+        Each as soon as it is finished; a cell that could not be run states why in `missing`.
 
     Raises
     ------
     RegistryError
-        An unknown study.
+        The study is unknown.
     AudiospecError
-        Data that is there and is not what it should be; an option that cannot be. What is finished is kept.
+        The data is not what it should be, or an argument has an impossible value. Finished work is kept.
     """
     require_study(study)
-    asked = StudyRequest(
+    request = StudyRequest(
         tables=None if tables is None else _folder(tables, "tables"),
         data=None if data is None else _folder(data, "audio"),
         songs=None if songs is None else find_songs(_folder(songs, "songs")),
         out=Path(out),
         seeds=seeds,
         chunks=tuple(dict.fromkeys(map(float, chunks))),
-        models=_chosen(models, MODELS, "model of the study"),
-        classes=_chosen(classes, GENRES, "genre of GTZAN"),
+        models=_select(models, MODELS, "model of the study"),
+        classes=_select(classes, GENRES, "genre of GTZAN"),
         settings=dict(settings or {}),
         weights=weights,
         spec=spec or MelSpec(),
         workers=workers,
-        told=told or (lambda *_: None),
+        progress=progress or (lambda *_: None),
     )
     if seeds < 1:
-        raise ModelError(f"expected at least 1 seed; got {seeds}")
-    for chunk in asked.chunks:
-        asked.spec.row_shape(Chunking(seconds=chunk).samples(asked.spec.sample_rate))  # raises if too short
-    if asked.data is not None:
-        for model in deep_models(asked):  # before hours of work, not after them
-            registry[model].Settings.replace_in(deep_settings(asked, model), f"model {model!r}")
-    return _cells(asked)
+        raise ModelError(f"`seeds` must be at least 1; got {seeds}")
+    for chunk in request.chunks:
+        request.spec.row_shape(
+            Chunking(seconds=chunk).samples(request.spec.sample_rate)
+        )  # raises if too short
+    if request.data is not None:
+        for model in deep_models(request):  # fail now, not after hours of work
+            registry[model].Settings.replace_in(deep_settings(request, model), f"model {model!r}")
+    return _cells(request)
 
 
-def _folder(path: Path | str, what: str) -> Path:
+def _folder(path: Path | str, content: str) -> Path:
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise DatasetError(f"expected a folder of {what}: {not_found(folder)}")
+        raise DatasetError(f"expected a folder of {content}: {not_found(folder)}")
     return folder
 
 
-def _chosen(names: Sequence[str] | None, known: Sequence[str], what: str) -> tuple[str, ...]:
-    """Those of the known names that were asked for, in their own order."""
+def _select(names: Sequence[str] | None, choices: Sequence[str], noun: str) -> tuple[str, ...]:
+    """Return the requested choices, in the order of `choices`; all if `names` is None."""
     for name in names or ():
-        if name not in known:
+        if name not in choices:
             raise ModelError(
-                f"no {what} is called {name!r}{nearest(name, known)} (there are: {', '.join(known)})"
+                f"no {noun} is called {name!r}{nearest(name, choices)} (there are: {', '.join(choices)})"
             )
-    return tuple(name for name in known if names is None or name in names)
+    return tuple(name for name in choices if names is None or name in names)
 
 
-def _cells(asked: StudyRequest) -> Iterator[Cell]:
-    yield from table_30s(asked)
-    yield from table_3s(asked)
-    yield from deep_cells(asked)
-
-
-# Tables
-
-
-# Networks
-
-
-# External songs
-
-
-# Runs
+def _cells(request: StudyRequest) -> Iterator[Cell]:
+    yield from table_30s(request)
+    yield from table_3s(request)
+    yield from deep_cells(request)

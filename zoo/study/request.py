@@ -1,4 +1,4 @@
-"""What is to be reproduced, and the runs that it needs."""
+"""The request to reproduce a study, and the training of its runs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from audiospec.stores.layout.view import View
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.training import run_name, train
 
-#: Told of what goes on: what is worked on, how much of it is done, how much there is, the same in words.
+#: Called with the name of the current step, the amount done, the total amount, and the progress in words.
 StudyProgress = Callable[[str, float, float, str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyRequest:
-    """What `reproduce` was asked for, checked."""
+    """The validated arguments of `reproduce`."""
 
     tables: Path | None
     data: Path | None
@@ -35,48 +35,58 @@ class StudyRequest:
     weights: str | None
     spec: MelSpec
     workers: int | None
-    told: StudyProgress
+    progress: StudyProgress
 
 
-def usable_classes(view: View, wanted: Sequence[str], shares: Sequence[float]) -> tuple[list[str], list[str]]:
-    """The genres that have tracks for all sides of a split, and what to say of the others."""
+def usable_classes(
+    view: View, requested: Sequence[str], shares: Sequence[float]
+) -> tuple[list[str], list[str]]:
+    """Return the genres with enough tracks for all sides of a split, and notes on the others.
+
+    Parameters
+    ----------
+    view : View
+    requested : sequence of str
+        Genres.
+    shares : sequence of float
+        Of train, validation and test.
+    """
     least = round(1 / min(share for share in shares if share))
-    labels = dict(zip(view.ids.tolist(), view.labels.tolist(), strict=True))  # of each track once
+    labels = dict(zip(view.ids.tolist(), view.labels.tolist(), strict=True))  # one per track
     counts = Counter(map(str, labels.values()))
     notes = []
-    if len(wanted) < len(GENRES):
-        notes.append(f"{len(wanted)} of {len(GENRES)} genres were asked for: {', '.join(wanted)}")
-    few = [f"{name} {counts[name]}" for name in wanted if 0 < counts[name] < least]
+    if len(requested) < len(GENRES):
+        notes.append(f"{len(requested)} of {len(GENRES)} genres were requested: {', '.join(requested)}")
+    few = [f"{name} {counts[name]}" for name in requested if 0 < counts[name] < least]
     if few:
         notes.append(
             f"genres with fewer than {least} tracks cannot be on all sides and are left out: {', '.join(few)}"
         )
-    used = [name for name in wanted if counts[name] >= least]
+    used = [name for name in requested if counts[name] >= least]
     if len(used) < len(GENRES):
         notes.append(
-            f"{len(used)} genres to tell apart ({', '.join(used)}), where the study has {len(GENRES)}: not "
-            "the same task, and an easier one"
+            f"{len(used)} genres ({', '.join(used)}), where the study has {len(GENRES)}: not the same task, "
+            "but an easier one"
         )
     return used, notes
 
 
 @dataclass(frozen=True)
 class Songs:
-    """Songs that are not GTZAN's: file → genre; and what to say of others."""
+    """Songs that are not in GTZAN: file → genre; and notes on the files without a genre."""
 
     genres: dict[Path, str]
     notes: list[str]
 
 
-def made_folder(asked: StudyRequest) -> Path:
-    """Folder for the stores that the study makes."""
-    """The result's folder, which is there from now on."""
-    asked.out.mkdir(parents=True, exist_ok=True)
-    return asked.out
+def create_folder(request: StudyRequest) -> Path:
+    """Create the result's folder if it does not exist, and return it."""
+    request.out.mkdir(parents=True, exist_ok=True)
+    return request.out
 
 
 def train_cell(
-    asked: StudyRequest,
+    request: StudyRequest,
     model: str,
     view: View,
     protocol: str,
@@ -85,7 +95,7 @@ def train_cell(
     classes: Sequence[str],
     progress: Callable[[dict[str, float]], None] | None = None,
 ) -> Run:
-    """Train, go on with a training, or take the run that is there; another question is another folder."""
+    """Train a cell's model, resume its training, or reuse its run; other settings have another folder."""
     name = run_name(model, view, protocol, seed)
     if settings or list(classes) != view.classes:
         name += f"-{digest([dict(settings), list(classes)])[:6]}"
@@ -96,12 +106,12 @@ def train_cell(
         strategy=protocol,
         seed=seed,
         classes=classes,
-        out=asked.out / "runs" / name,
+        out=request.out / "runs" / name,
         resume=True,
         progress=progress,
     )
 
 
-def relative_run(asked: StudyRequest, run: Run) -> str:
-    """Folder of a run, relative to the result's."""
-    return run.path.relative_to(asked.out).as_posix()
+def relative_path(request: StudyRequest, run: Run) -> str:
+    """Return the folder of a run, relative to the result's folder."""
+    return run.path.relative_to(request.out).as_posix()

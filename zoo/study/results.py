@@ -1,6 +1,7 @@
 """Results of a reproduction: as tables of text, as Markdown, and as JSON.
 
-A result has all cells, the study's figures beside ours, and at the end what was not run, and why.
+A result has all cells, with the study's figures next to ours; at the end it lists the cells that were not run
+and why.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from audiospec.machine import machine, versions
 from audiospec.zoo.study.cells import F1, Cell
 from audiospec.zoo.study.figures import SONGS, SOURCE
 
-#: Packages whose versions bear on the figures.
+#: Packages whose versions affect the figures.
 PACKAGES = (
     "audiospec",
     "numpy",
@@ -31,82 +32,82 @@ PACKAGES = (
     "soxr",
 )
 
-#: What stands where there is no figure.
-NOTHING, NOT_RUN = "-", "not run"
+#: Placeholders for a figure that does not exist, and for one of a cell that was not run.
+NO_FIGURE, NOT_RUN = "-", "not run"
 
-#: What has to be known to read the tables.
-_WORDS_30_S = (
-    "Macro F1 in %, train / test; one row a track, 80/20. Ours: mean ± standard deviation over seeds. "
-    "Measured: on ten splits, with all columns. Near: whether our mean is within two of our deviations of "
-    "the measured one."
+#: How to read the tables.
+_CAPTION_30_S = (
+    "Macro F1 in %, train / test; one row per track, 80/20. Ours: mean ± standard deviation over seeds. "
+    "Measured: on ten splits, with all columns. Near: whether our mean is within two of our standard "
+    "deviations of the measured one."
 )
-_WORDS_3_S = (
-    "Macro F1 in %, train / test; ten rows a track, 80/20. The study's split is of random rows: leaky, for "
-    "pieces of one recording are on both sides. Ours: mean ± standard deviation over seeds, by row, and the"
-    " test by track."
+_CAPTION_3_S = (
+    "Macro F1 in %, train / test; ten rows per track, 80/20. The study splits random rows, which is leaky: "
+    "rows of one recording are on both sides. Ours: mean ± standard deviation over seeds, by row; the test "
+    "also by track."
 )
-_WORDS_DEEP = (
-    "Macro F1 in %, train / validation / test; 80/10/10. The study's split is of random chunks: leaky. "
-    "Ours: one seed, by chunk, and the test by track; with 95 % intervals over tracks. The study has the "
-    "same figures of validation and test for 10 s transfer and 3 s base, and for 3 s transfer and 1 s base."
+_CAPTION_DEEP = (
+    "Macro F1 in %, train / validation / test; 80/10/10. The study splits random chunks, which is leaky. "
+    "Ours: one seed, by chunk; the test also by track; with 95 % intervals over tracks. The study reports "
+    "the same validation and test figures for 10 s transfer and 3 s base, and for 3 s transfer and 1 s base."
 )
-_WORDS_SONGS = (
-    "Songs that are not in GTZAN, predicted by the networks: how many are right. Of its own ten the study "
-    f"says only that they scored {SONGS}."
+_CAPTION_SONGS = (
+    "Songs that are not in GTZAN: how many the networks predict correctly. Of its own ten songs the study "
+    f"reports only that they scored {SONGS}."
 )
 
 
 @dataclass(frozen=True)
 class Table:
-    """A part of a result, to be shown: a cell a row.
+    """One section of a result as a table, with one row per cell.
 
     Attributes
     ----------
-    title, words : str
-        What it is; what has to be known to read it.
+    title, caption : str
+        The caption explains how to read the table.
     head : tuple of str
     rows : list of list of str
-        The last column has numbers of `notes`.
+        The last column has the numbers of notes, separated by spaces.
     notes : list of str
-        Footnotes, from number 1 on.
+        Footnotes, numbered from 1.
     """
 
     title: str
-    words: str
+    caption: str
     head: tuple[str, ...]
     rows: list[list[str]]
     notes: list[str] = field(default_factory=list)
 
 
 def tables_of(cells: Sequence[Cell]) -> list[Table]:
-    """Show cells, section by section; sections without any are left out."""
-    shown = [
+    """Return a table for each section that has cells."""
+    tables = [
         _table(
             cells,
             "30 s table",
             "Tables of features, 30 s",
-            _WORDS_30_S,
+            _CAPTION_30_S,
             ("model", "features", "study", "measured", "ours", "near"),
             lambda cell: [
                 cell.model,
                 cell.features,
                 _study(cell),
                 _measured(cell),
-                _found(cell, "train", "test"),
-                {True: "yes", False: "no", None: NOTHING}[cell.agrees],
+                _ours(cell, "train", "test"),
+                {True: "yes", False: "no", None: NO_FIGURE}[cell.agrees],
             ],
         ),
         _table(
             cells,
             "3 s table",
             "Tables of features, 3 s",
-            _WORDS_3_S,
+            _CAPTION_3_S,
             ("model", "split", "study", "ours", "by track"),
             lambda cell: [
                 cell.model,
                 cell.split,
                 _study(cell),
-                _found(cell, "train", "test"),
+                _ours(cell, "train", "test"),
                 _by_track(cell),
             ],
         ),
@@ -114,15 +115,15 @@ def tables_of(cells: Sequence[Cell]) -> list[Table]:
             cells,
             "deep",
             "Networks on log-mel spectrograms",
-            _WORDS_DEEP,
+            _CAPTION_DEEP,
             ("chunks", "model", "split", "study", "ours", "test within", "by track"),
             lambda cell: [
                 f"{cell.chunk:g} s",
                 cell.model,
                 cell.split,
                 _study(cell),
-                _found(cell, "train", "valid", "test"),
-                _interval(cell.found["test"]["chunk"]) if cell.found else NOTHING,
+                _ours(cell, "train", "valid", "test"),
+                _interval(cell.found["test"]["chunk"]) if cell.found else NO_FIGURE,
                 _by_track(cell),
             ],
         ),
@@ -130,7 +131,7 @@ def tables_of(cells: Sequence[Cell]) -> list[Table]:
             cells,
             "songs",
             "External songs",
-            _WORDS_SONGS,
+            _CAPTION_SONGS,
             ("chunks", "model", "split", "study", "ours"),
             lambda cell: [
                 f"{cell.chunk:g} s",
@@ -141,11 +142,11 @@ def tables_of(cells: Sequence[Cell]) -> list[Table]:
             ],
         ),
     ]
-    return [table for table in shown if table.rows]
+    return [table for table in tables if table.rows]
 
 
 def not_run(cells: Sequence[Cell]) -> list[str]:
-    """What was not run, and why: a line for each section and reason."""
+    """Return one line for each section and reason why cells were not run."""
     reasons: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.missing:
@@ -158,7 +159,7 @@ def not_run(cells: Sequence[Cell]) -> list[str]:
 
 
 def markdown(result: dict[str, Any], cells: Sequence[Cell]) -> str:
-    """Put a result in Markdown.
+    """Format a result as Markdown.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def markdown(result: dict[str, Any], cells: Sequence[Cell]) -> str:
         As `write_result` returns it.
     cells : sequence of Cell
     """
-    made = result["machine"]
+    computer = result["machine"]
     lines = [
         f"# The study of {result['study']}, run again",
         "",
@@ -174,28 +175,28 @@ def markdown(result: dict[str, Any], cells: Sequence[Cell]) -> str:
         "",
         f"- command: `{result['command']}`",
         f"- date: {result['date']}",
-        f"- machine: {made['processor']}, {made['cores']} cores, {made['memory_gib']} GiB, {made['system']}, "
-        f"Python {made['python']}",
+        f"- machine: {computer['processor']}, {computer['cores']} cores, {computer['memory_gib']} GiB, "
+        f"{computer['system']}, Python {computer['python']}",
         f"- versions: {', '.join(f'{name} {version}' for name, version in result['versions'].items())}",
     ]
     for table in tables_of(cells):
-        lines += ["", f"## {table.title}", "", table.words, ""]
+        lines += ["", f"## {table.title}", "", table.caption, ""]
         lines += [_row(table.head), _row(["---"] * len(table.head)), *map(_row, table.rows)]
-        lines += ["", *(f"{number}. {_plain(note)}" for number, note in enumerate(table.notes, 1))]
+        lines += ["", *(f"{number}. {_escape(note)}" for number, note in enumerate(table.notes, 1))]
     missing = not_run(cells)
     lines += [
         "",
         "## Not run",
         "",
-        *(f"- {_plain(line)}" for line in missing or ["nothing: all cells were run"]),
+        *(f"- {_escape(line)}" for line in missing or ["nothing: all cells were run"]),
     ]
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
 def write_result(out: Path, study: str, command: str, cells: Sequence[Cell]) -> dict[str, Any]:
-    """Write ``result.json`` and ``result.md`` into a folder, and return what the first holds.
+    """Write ``result.json`` and ``result.md`` into a folder, and return the content of ``result.json``.
 
-    Its cells are the same for the same data, command and machine; the versions say what else bears on them.
+    The cells are the same for the same data, command, machine and versions of packages.
 
     Raises
     ------
@@ -221,7 +222,9 @@ def write_result(out: Path, study: str, command: str, cells: Sequence[Cell]) -> 
     except DiskFullError:
         raise
     except OSError as error:
-        raise RunError(f"cannot write the result to {out}: {error.strerror}; choose another --out") from error
+        raise RunError(
+            f"cannot write the result to {out} ({error.strerror})", "choose another `out`"
+        ) from error
     return result
 
 
@@ -229,41 +232,41 @@ def _table(
     cells: Sequence[Cell],
     section: str,
     title: str,
-    words: str,
+    caption: str,
     head: tuple[str, ...],
     row: Callable[[Cell], list[str]],
 ) -> Table:
-    mine = [cell for cell in cells if cell.section == section]
-    notes = list(dict.fromkeys(note for cell in mine for note in cell.notes))
+    members = [cell for cell in cells if cell.section == section]
+    notes = list(dict.fromkeys(note for cell in members for note in cell.notes))
     numbered = [
         [*row(cell), " ".join(str(number) for number, note in enumerate(notes, 1) if note in cell.notes)]
-        for cell in mine
+        for cell in members
     ]
-    return Table(title, words, (*head, "notes"), numbered, notes)
+    return Table(title, caption, (*head, "notes"), numbered, notes)
 
 
 def _study(cell: Cell) -> str:
-    return " / ".join(f"{value:g}" for value in cell.study.values()) or NOTHING
+    return " / ".join(f"{value:g}" for value in cell.study.values()) or NO_FIGURE
 
 
 def _measured(cell: Cell) -> str:
     if not cell.measured:
-        return NOTHING
+        return NO_FIGURE
     return f"{cell.measured['train']:.1f} / {cell.measured['test']:.1f} ± {cell.measured['deviation']:.1f}"
 
 
-def _found(cell: Cell, *sides: str) -> str:
-    """Ours on some sides, by chunk; only the test has its deviation."""
+def _ours(cell: Cell, *sides: str) -> str:
+    """Our F1 on some sides, by chunk; the last side, the test, with its deviation."""
     if cell.missing:
         return NOT_RUN
-    *others, test = (cell.found[side]["chunk"] for side in sides)
-    return " / ".join([*(f"{f1.mean:.1f}" for f1 in others), _spread(test)])
+    *before, test = (cell.found[side]["chunk"] for side in sides)
+    return " / ".join([*(f"{f1.mean:.1f}" for f1 in before), _spread(test)])
 
 
 def _by_track(cell: Cell) -> str:
-    """Ours on the test, by track; of tracks that are on two sides that says nothing."""
+    """Our F1 on the test, by track; a leaky split has none, because its tracks are on both sides."""
     if not cell.found or cell.leaky:
-        return NOTHING
+        return NO_FIGURE
     f1 = cell.found["test"]["track"]
     return _spread(f1) + (f" ({_interval(f1)})" if f1.interval is not None else "")
 
@@ -274,15 +277,15 @@ def _spread(f1: F1) -> str:
 
 def _interval(f1: F1) -> str:
     if f1.interval is None:
-        return NOTHING
+        return NO_FIGURE
     low, high = f1.interval
     return f"{low:.1f} to {high:.1f}"
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_plain, cells))} |"
+    return f"| {' | '.join(map(_escape, cells))} |"
 
 
-def _plain(text: str) -> str:
-    """Text in which Markdown finds no table of its own."""
+def _escape(text: str) -> str:
+    """Escape what Markdown would read as the border of a table's cell."""
     return text.replace("|", r"\|")

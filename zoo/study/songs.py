@@ -17,16 +17,16 @@ from audiospec.zoo.prediction import Prediction, predict
 from audiospec.zoo.runs.info import RUN
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.study.cells import Cell
-from audiospec.zoo.study.request import Songs, StudyRequest, made_folder
+from audiospec.zoo.study.request import Songs, StudyRequest, create_folder
 
 NO_SONGS = (
-    "give --songs FOLDER with songs that are not in GTZAN, in a folder a genre or with a genre in the file's "
-    "name; the study had ten, one a genre, and did not publish them"
+    "give `songs`, a folder of songs that are not in GTZAN, with a folder for each genre or a genre in each "
+    "file's name; the study had ten, one per genre, and did not publish them"
 )
 
 
 def genre_of(path: str) -> str:
-    """Genre of a song: that of the nearest folder that is called so, else the only one in the file's name.
+    """Return the genre of a song: from the nearest folder named after one, else from the file's name.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def genre_of(path: str) -> str:
     Returns
     -------
     str
-        One of GTZAN's; ``""`` if none is named, or several are.
+        One of GTZAN's genres; ``""`` if the file's name has none or several.
     """
     *folders, name = PurePosixPath(path.lower()).parts
     for folder in reversed(folders):
@@ -48,58 +48,67 @@ def genre_of(path: str) -> str:
 
 
 def find_songs(folder: Path) -> Songs:
-    """Audio files of a folder, with the genre that each name states."""
+    """Return the audio files of a folder with their genres.
+
+    Raises
+    ------
+    DatasetError
+        No audio file has a genre.
+    """
     files = [file for file in files_under(folder) if suffix(file) in AUDIO_SUFFIXES]
     genres = {folder / file: genre_of(file) for file in files}
     if not any(genres.values()):
         raise DatasetError(
-            f"expected songs under {folder}: found {len(files)} audio files, none with a genre"
+            f"expected songs under {folder}; got {len(files)} audio files, none with a genre",
+            "put a genre in the name of each file, or of its folder",
         )
     notes = [
-        f"{printable(file.name)} names no genre, or several" for file, genre in genres.items() if not genre
+        f"{printable(file.name)} names no genre or several" for file, genre in genres.items() if not genre
     ]
     return Songs({file: genre for file, genre in genres.items() if genre}, notes)
 
 
-def songs_cell(asked: StudyRequest, trained: Cell, run: Run | None) -> Cell:
-    """What a network says of the songs."""
-    songs = asked.songs
+def songs_cell(request: StudyRequest, trained: Cell, run: Run | None) -> Cell:
+    """Return the cell of a network's predictions of the external songs."""
+    songs = request.songs
     cell = dataclasses.replace(trained, section="songs", study={}, found={}, missing="")
     if songs is None:
         return dataclasses.replace(cell, missing=NO_SONGS)
     if run is None:
-        return dataclasses.replace(cell, missing=f"there is no model: {trained.missing}")
-    known = {file: genre for file, genre in songs.genres.items() if genre in run.info.classes}
+        return dataclasses.replace(cell, missing=f"the model was not trained: {trained.missing}")
+    labelled = {file: genre for file, genre in songs.genres.items() if genre in run.info.classes}
     notes = [*trained.notes, *songs.notes]
-    if len(known) < len(songs.genres):
+    if len(labelled) < len(songs.genres):
         unknown = sorted({*songs.genres.values()} - {*run.info.classes})
-        left = len(songs.genres) - len(known)
-        are = "song is of a genre" if left == 1 else "songs are of genres"
-        notes.append(f"{left} {are} that this model has not learnt: {', '.join(unknown)}")
-    if not known:
-        return dataclasses.replace(cell, notes=notes, missing="no song is of a genre that this model knows")
-    asked.told(f"songs, {cell.model}, {cell.chunk:g} s, {cell.split}", 0, 1, f"{len(known)} songs")
-    predictions = _predictions(asked, run, sorted(known))
+        count = len(songs.genres) - len(labelled)
+        are = "song is of a genre" if count == 1 else "songs are of genres"
+        notes.append(f"{count} {are} that this model was not trained on: {', '.join(unknown)}")
+    if not labelled:
+        return dataclasses.replace(
+            cell, notes=notes, missing="no song is of a genre that this model was trained on"
+        )
+    request.progress(f"songs, {cell.model}, {cell.chunk:g} s, {cell.split}", 0, 1, f"{len(labelled)} songs")
+    predictions = _predictions(request, run, sorted(labelled))
     notes += [f"{printable(p.file.name)}: {p.problem}" for p in predictions if p.problem]
-    said = {p.file: p.classes[0] for p in predictions if not p.problem}
-    if not said:
-        return dataclasses.replace(cell, notes=notes, missing="no song can be heard")
+    predicted = {p.file: p.classes[0] for p in predictions if not p.problem}
+    if not predicted:
+        return dataclasses.replace(cell, notes=notes, missing="no song can be decoded")
     return dataclasses.replace(
         cell,
         notes=notes,
-        right=sum(genre == known[file] for file, genre in said.items()),
-        songs=len(said),
-        heard={printable(file.name): genre for file, genre in said.items()},
+        right=sum(genre == labelled[file] for file, genre in predicted.items()),
+        songs=len(predicted),
+        heard={printable(file.name): genre for file, genre in predicted.items()},
     )
 
 
-def _predictions(asked: StudyRequest, run: Run, files: list[Path]) -> list[Prediction]:
-    """What a run predicts for files; kept, for long songs in short chunks take their time."""
+def _predictions(request: StudyRequest, run: Run, files: list[Path]) -> list[Prediction]:
+    """Return a run's predictions of files; they are kept, because long songs in short chunks are slow."""
     identity = [content_hash(run.path / RUN), *((str(file), content_hash(file)) for file in files)]
-    kept = made_folder(asked) / "songs" / f"{run.path.name}-{digest(identity)[:12]}.json"
-    if not kept.exists():
-        kept.parent.mkdir(exist_ok=True)
-        said = [{**dataclasses.asdict(p), "file": str(p.file)} for p in predict(run, files)]
-        with atomic_write(kept) as temporary:
-            temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    return [Prediction(**{**p, "file": Path(p["file"])}) for p in json.loads(kept.read_text("utf-8"))]
+    cache = create_folder(request) / "songs" / f"{run.path.name}-{digest(identity)[:12]}.json"
+    if not cache.exists():
+        cache.parent.mkdir(exist_ok=True)
+        entries = [{**dataclasses.asdict(p), "file": str(p.file)} for p in predict(run, files)]
+        with atomic_write(cache) as temporary:
+            temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    return [Prediction(**{**p, "file": Path(p["file"])}) for p in json.loads(cache.read_text("utf-8"))]

@@ -1,1 +1,1 @@
-"""What the frontends compute with: filters, medians, Triton kernels."""
+"""Numerical kernels of the frontends: filters, running medians, Triton kernels."""

@@ -1,11 +1,11 @@
-"""The families of the tabular feature: what is computed of a batch of chunks."""
+"""The families of the tabular feature: the values computed from a batch of chunks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,26 +15,22 @@ from audiospec.features.kernels.chroma import TUNINGS
 from audiospec.features.kernels.median import running_median
 from audiospec.specs.tabular import TabularSpec
 
-if TYPE_CHECKING:
-    pass
-
-
-#: Frames that are transformed together: 128 windows of 2048 samples in float64 are 2 MiB.
+#: Number of frames transformed at once: 128 windows of 2048 samples in float64 are 2 MiB.
 FRAMES = 128
-#: Smallest power that decibels tell from silence, and their range below a chunk's peak (librosa's defaults).
+#: Smallest power that is not clipped, and the range in dB below a chunk's peak (librosa's defaults).
 AMIN, TOP_DB = 1e-10, 80.0
-#: Peaks that tell a chunk's tuning: their range in Hz, and their least part of their frame's strongest bin.
+#: Peaks that determine a chunk's tuning: their range in Hz; their least share of the frame's strongest bin.
 PITCHES, PITCH_THRESHOLD = (150.0, 4000.0), 0.1
-#: Seconds over which the onset strength is correlated with itself; the fastest tempo in beats a minute.
+#: Seconds over which the onset strength is autocorrelated; the fastest tempo in beats per minute.
 TEMPO_SECONDS, MAX_TEMPO = 8.0, 320.0
-#: Smallest amplitude whose sign counts as one.
+#: Smallest amplitude at which a sample counts as negative in zero crossings.
 ZERO = 1e-10
-#: Lowest edge of the spectral contrast's octaves in Hz; share of a band that is its peak, or its valley.
+#: Lowest edge of the spectral contrast's octaves in Hz; share of a band's bins in its peak and in its valley.
 CONTRAST_FMIN, CONTRAST_QUANTILE = 200.0, 0.02
 
 
 class Chunks:
-    """Some chunks of equal length, and what families share: each is computed when it is first asked for.
+    """Chunks of equal length and the quantities that families share, computed on first use.
 
     Parameters
     ----------
@@ -43,7 +39,7 @@ class Chunks:
     mel_filters : Tensor, shape (n_mels, bins)
     chroma_filters : Tensor, shape (tunings, n_chroma, bins)
 
-    A family's method gives its values, shape (B, parts, n), whose mean and variance over n are its columns.
+    A family's method returns its values, shape (B, parts, n); their mean and variance over n are its columns.
     """
 
     def __init__(self, spec: TabularSpec, waves: Tensor, mel_filters: Tensor, chroma_filters: Tensor) -> None:
@@ -54,16 +50,16 @@ class Chunks:
         self.exact: dict[str, Any] = {"dtype": torch.float64, "device": waves.device}
 
     def columns(self, family: str) -> Tensor:
-        """A family's columns (B, columns)."""
+        """Return a family's columns (B, columns)."""
         if family == "tempo":
             return self.tempo()
         method: Callable[[], Tensor] = getattr(self, family)
         return _mean_and_variance(method())
 
-    # --- what is shared ------------------------------------------------------------------------------
+    # --- shared by families --------------------------------------------------------------------------
 
     def frames(self, waves: Tensor) -> Tensor:
-        """Centred frames of waves (B, samples): (B, frames, n_fft), a view."""
+        """Return centred frames of waves (B, samples): (B, frames, n_fft), a view of the padded waves."""
         half = self.spec.n_fft // 2
         padded = pad(waves, (half, half), mode=self.spec.pad_mode)
         return padded.unfold(1, self.spec.n_fft, self.spec.hop_length)
@@ -133,7 +129,8 @@ class Chunks:
         places = torch.arange(0.5, bins, **self.exact)
         turns = math.pi / bins * torch.arange(count, **self.exact)[:, None] * places
         cosines = (math.sqrt(2 / bins) * turns.cos()).to(self.waves.dtype)
-        # Cosines add up to 0: less its mean, a flat spectrum gives 0 exactly. The mean is the first MFCC.
+        # The cosines add up to 0, so the mean can be subtracted first: a flat spectrum then gives exactly 0.
+        # The mean itself is the first MFCC.
         mean = self.mel.mean(-1, keepdim=True)
         mfccs = cosines @ (self.mel - mean).transpose(1, 2)
         mfccs[:, :1] = math.sqrt(bins) * mean.transpose(1, 2)
@@ -143,13 +140,13 @@ class Chunks:
     def harmonic(self) -> Tensor:
         """Wave of the harmonic part (B, samples).
 
-        Those of both parts add up to the whole, because their masks do.
+        The harmonic and percussive waves add up to the wave, because their masks add up to 1.
         """
         size = self.spec.kernel_size
         harmonic = running_median(self.magnitude, size)
         percussive = running_median(self.magnitude.transpose(1, 2).contiguous(), size).transpose(1, 2)
-        # 1 / (1 + (P/H)²) is H² / (H² + P²) without an overflow; where there is nothing, half goes to each.
-        ratio = torch.div(percussive, harmonic, out=harmonic)  # in the layout of the spectrum
+        # 1 / (1 + (P/H)²) is H² / (H² + P²) without overflow; where both are 0, each part gets half.
+        ratio = torch.div(percussive, harmonic, out=harmonic)  # keeps the memory layout of the spectrum
         mask = ratio.square_().add_(1).reciprocal_().nan_to_num_(nan=0.5)
         parts = torch.view_as_real(self.spectrum) * mask.unsqueeze(-1)
         return self._wave(torch.view_as_complex(parts))
@@ -166,7 +163,7 @@ class Chunks:
         return wave.div_(torch.where(weight > torch.finfo(weight.dtype).tiny, weight, 1))
 
     def _overlap(self, frames: Tensor) -> Tensor:
-        """Add frames (B, frames, n_fft) up where they overlap: (B, samples)."""
+        """Overlap-add frames (B, frames, n_fft): (B, samples)."""
         spec, count = self.spec, frames.shape[1]
         hops = -(-spec.n_fft // spec.hop_length)
         wave = frames.new_zeros(len(frames), count + hops - 1, spec.hop_length)
@@ -179,7 +176,7 @@ class Chunks:
     # --- families: values (B, parts, n) --------------------------------------------------------------
 
     def chroma_stft(self) -> Tensor:
-        """Chroma of all pitch classes and frames, together."""
+        """Chroma of all pitch classes and frames, as one part."""
         return self.chroma.flatten(1)[:, None]
 
     def rms(self) -> Tensor:
@@ -196,17 +193,17 @@ class Chunks:
         return (away.mul_(self.magnitude).sum(-1) / self.total).sqrt_()[:, None]
 
     def rolloff(self) -> Tensor:
-        """Lowest bin up to which |X| has its share."""
-        heard = self.magnitude.cumsum(-1)
-        place = torch.searchsorted(heard, self.spec.roll_percent * heard[..., -1:])
-        return self.hertz[place.squeeze(-1)][:, None]
+        """Lowest frequency below which `roll_percent` of the sum of |X| lies."""
+        cumulative = self.magnitude.cumsum(-1)
+        bins = torch.searchsorted(cumulative, self.spec.roll_percent * cumulative[..., -1:])
+        return self.hertz[bins.squeeze(-1)][:, None]
 
     def zero_crossing_rate(self) -> Tensor:
-        """Share of samples with another sign than the one before, in each frame."""
+        """Share of samples in each frame whose sign differs from the sample before."""
         half, size = self.spec.n_fft // 2, self.spec.n_fft
         negative = self.waves < -ZERO
         crossings = (negative[:, 1:] != negative[:, :-1]).to(self.waves.dtype)
-        # A frame's first sample has none before it; beyond the ends the wave goes on as it is.
+        # A frame's first sample has no sample before it. Beyond its ends the wave is constant: no crossings.
         crossings = pad(crossings, (half, half))
         return (crossings.unfold(1, size - 1, self.spec.hop_length).sum(-1) / size)[:, None]
 
@@ -231,13 +228,13 @@ class Chunks:
         return self._derivative(2)
 
     def spectral_contrast(self) -> Tensor:
-        """Decibels of peaks over those of valleys, band by band."""
+        """Peaks relative to valleys in dB, band by band."""
         spec, spacing = self.spec, self.spec.sample_rate / self.spec.n_fft
         lows = [0.0, *(CONTRAST_FMIN * 2**octave for octave in range(spec.n_bands))]
         peaks, valleys = [], []
         for number, low in enumerate(lows):
-            # As in librosa: from the bin before the band's first, and up to the end in the last band; a
-            # share of the bins counted with the last one, which all bands but the last then leave out.
+            # As in librosa: all bands but the first begin one bin early, and the last band reaches the last
+            # bin. The number of bins includes each band's last bin, although only the last band uses it.
             first = math.ceil(low / spacing) - (number > 0)
             last = spec.n_fft // 2
             if number < spec.n_bands:
@@ -249,7 +246,7 @@ class Chunks:
         return _decibels(torch.stack(peaks, 1)) - _decibels(torch.stack(valleys, 1))
 
     def spectral_flatness(self) -> Tensor:
-        """Geometric over arithmetic mean of |X|²."""
+        """Geometric mean of |X|² divided by its arithmetic mean."""
         power = self.power.clamp(min=AMIN)
         return (power.log().mean(-1).exp() / power.mean(-1))[:, None]
 
@@ -263,32 +260,32 @@ class Chunks:
         return (radii * torch.cos(math.pi * turns)).to(chroma.dtype) @ chroma.transpose(1, 2)
 
     def tempo(self) -> Tensor:
-        """Tempo (B, 1) in beats a minute; 0 if nothing begins."""
+        """Return the tempo (B, 1) in beats per minute; 0 without an onset."""
         spec, onsets = self.spec, self._onsets()
         lags = int(TEMPO_SECONDS * spec.sample_rate) // spec.hop_length
-        # Windows are centred. Before the start nothing sounds; after the end the last value fades out.
+        # Windows are centred. Before the start is silence; after the end the last value fades out.
         fade = torch.arange(lags // 2 - 1, -1, -1, **self.exact) / (lags // 2)
         padded = pad(torch.cat([onsets, onsets[:, -1:] * fade], dim=1), (lags // 2, 0))
         windows = padded.unfold(1, lags, 1)[:, : onsets.shape[1]]
         hann = torch.hann_window(lags, periodic=True, **self.exact)
-        # Autocorrelation is |Fourier transform|², turned back: once for the mean over windows, each of which
-        # counts in proportion to its value at lag 0.
+        # The autocorrelation is the inverse Fourier transform of |Fourier transform|². It is linear, so one
+        # inverse of the windows' mean suffices; each window is first divided by its value at lag 0.
         size = 2 * lags
         total = torch.zeros(len(windows), lags + 1, **self.exact)
         for first in range(0, windows.shape[1], FRAMES):
-            some = windows[:, first : first + FRAMES] * hann
-            energy = _unless_tiny(some.square().sum(-1, keepdim=True))
-            total += (_power(torch.fft.rfft(some, n=size)) / energy).sum(1)
+            block = windows[:, first : first + FRAMES] * hann
+            energy = _unless_tiny(block.square().sum(-1, keepdim=True))
+            total += (_power(torch.fft.rfft(block, n=size)) / energy).sum(1)
         correlation = torch.fft.irfft(total / windows.shape[1], n=size)[:, :lags]
         tempi = 60 * spec.sample_rate / (spec.hop_length * torch.arange(lags, **self.exact))
-        likely = -0.5 * (tempi.log2() - math.log2(spec.start_bpm)).square()
-        likely[tempi >= MAX_TEMPO] = -torch.inf
-        best = ((1e6 * correlation).log1p() + likely).argmax(-1)
-        found = torch.where(onsets.any(-1), tempi[best], 0)
-        return found[:, None].to(self.waves.dtype)
+        prior = -0.5 * (tempi.log2() - math.log2(spec.start_bpm)).square()
+        prior[tempi >= MAX_TEMPO] = -torch.inf
+        best = ((1e6 * correlation).log1p() + prior).argmax(-1)
+        tempo = torch.where(onsets.any(-1), tempi[best], 0)
+        return tempo[:, None].to(self.waves.dtype)
 
     def _onsets(self) -> Tensor:
-        """Onset strength (B, frames): the median rise of the mel bins' decibels since the last frame."""
+        """Onset strength (B, frames): the median rise of the mel bins' decibels since the frame before."""
         bins = self.spec.n_mels
         rise = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
         middle = (rise[..., (bins - 1) // 2] + rise[..., bins // 2]) / 2
@@ -296,7 +293,7 @@ class Chunks:
         return pad(middle, (shift, 0))[:, : self.mel.shape[1]]
 
     def tunings(self) -> Tensor:
-        """Number (B,) of each chunk's tuning, 0 to `TUNINGS` - 1: where in a semitone its peaks crowd."""
+        """Return each chunk's tuning (B,), 0 to `TUNINGS` - 1: where in a semitone most of its peaks are."""
         spec, power = self.spec, self.power
         spacing = spec.sample_rate / spec.n_fft
         low = max(1, math.ceil(PITCHES[0] / spacing))
@@ -306,25 +303,25 @@ class Chunks:
             return torch.full((rows,), TUNINGS // 2, device=power.device)
         least = PITCH_THRESHOLD * power.amax(-1, keepdim=True)
         centre, before, after = (power[..., low + i : high + i] for i in (0, -1, 1))
-        # A plateau's first bin is its peak. What is too weak to be a peak counts as nothing beside one, too.
+        # A plateau's first bin is its peak. Neighbours below `least` are kept: peaks are higher.
         peak = (centre > least) & (centre > before) & (centre >= after)
         row, frame, bin = peak.nonzero(as_tuple=True)
         centre, before, after = (power[row, frame, bin + low + i] for i in (0, -1, 1))
-        # The top of the parabola through a peak and its neighbours, where it lies between them.
+        # The vertex of the parabola through a peak and its neighbours, if it is between them.
         curve, slope = after + before - 2 * centre, (after - before) / 2
         shift = torch.where(slope.abs() < curve.abs(), -slope / curve, 0)
         height = centre + slope * shift / 2
         pitch = ((bin + low + shift.double()) * spacing).to(power.dtype)
-        # Peaks at least as high as the median of their chunk's.
+        # Keep the peaks that are at least as high as the median of their chunk's peaks.
         order = height.argsort()
         order = order[row[order].argsort(stable=True)]
         counts = row.bincount(minlength=rows)
         middle = (counts.cumsum(0) - counts)[None] + torch.stack([(counts - 1).clamp(min=0), counts]) // 2
-        sorted_heights = pad(height[order], (0, 1))  # a place to look at for a chunk without a peak
+        sorted_heights = pad(height[order], (0, 1))  # a chunk without a peak reads this 0
         median = sorted_heights[middle.clamp(max=len(height))].mean(0)
         high_enough = height >= median[row]
         row, pitch = row[high_enough], pitch[high_enough]
-        # The fraction of a pitch class, -0.5 to 0.5, and the fullest of its hundredths.
+        # The deviation from a pitch class, -0.5 to 0.5, and the mode of its histogram in hundredths.
         away = (spec.n_chroma * (pitch / (440 / 16)).log2()).remainder(1)
         away = torch.where(away >= 0.5, away - 1, away)
         edges = torch.linspace(-0.5, 0.5, TUNINGS + 1, dtype=torch.float64, device=power.device)
@@ -333,7 +330,7 @@ class Chunks:
         return torch.where(counts.any(-1), counts.argmax(-1), TUNINGS // 2)
 
     def _derivative(self, order: int) -> Tensor:
-        """First or second derivative of the MFCC by least squares: Savitzky and Golay, 1964."""
+        """First or second derivative of the MFCC by least squares (Savitzky and Golay, 1964)."""
         width = self.spec.delta_width
         if self.mfccs.shape[-1] < width:
             return torch.zeros_like(self.mfccs)
@@ -343,17 +340,17 @@ class Chunks:
             places = places.square() - places.square().mean()
         weights = places * (order / places.square().sum())
         windows = self.mfccs.unfold(-1, width, 1)
-        # The weights add up to 0; less its middle, what is constant comes to 0 exactly.
+        # The weights add up to 0, so the middle value can be subtracted: a constant then gives exactly 0.
         inner = (windows - windows[..., half : half + 1]) @ weights
-        # At the ends the first and the last fit go on.
+        # The first and the last fit extend to the ends.
         ends = [inner[..., :1].expand(-1, -1, half), inner[..., -1:].expand(-1, -1, half)]
         return torch.cat([ends[0], inner, ends[1]], dim=-1)
 
 
 def _mean_and_variance(values: Tensor) -> Tensor:
-    """Mean and variance of values (B, parts, n): (B, 2 parts), each part's mean before its variance."""
+    """Mean and variance of values (B, parts, n): (B, 2 · parts), each part's mean before its variance."""
     mean = values.mean(-1, dtype=torch.float64)
-    # In two passes: what the mean loses in rounding is far below a value's own last digit.
+    # Two passes: the mean's rounding error is far below the last digit of a value.
     away = values - mean[..., None].to(values.dtype)
     variance = away.square_().mean(-1, dtype=torch.float64)
     return torch.stack([mean, variance], dim=-1).flatten(1).to(values.dtype)
@@ -366,7 +363,7 @@ def _power(spectrum: Tensor) -> Tensor:
 
 
 def _unless_tiny(values: Tensor) -> Tensor:
-    """Values to divide by: 1 where they are too small for it."""
+    """Values to divide by: 1 in place of those that are too small."""
     return torch.where(values < torch.finfo(values.dtype).tiny, 1, values)
 
 

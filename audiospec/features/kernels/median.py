@@ -1,12 +1,12 @@
 """Running medians by a network of minima and maxima: exact, batched, on any device.
 
-Windows that overlap share most of their values. A tile of 16 windows of 31 values has 16 values in common:
-they are sorted once for all; each half of the tile has eight more in common, which are sorted and merged
-in, and so on down to one window. On the way every value that too many others outrank to be the median is
-dropped. That comes to 34 minima and maxima a median where sorting each window alone takes hundreds; and
-each of them is one operation on whole rows, which CPUs and GPUs do at the speed of their memory. The tree
-of tiles is that of A. Adams, "Fast Median Filters using Separable Sorting Networks", ACM Transactions on
-Graphics 40(4), 2021, in one dimension; the sorting networks are Batcher's odd-even merges (1968).
+Overlapping windows share most of their values. A tile's 16 windows of 31 values have 16 values in common,
+which are sorted once. Each half of the tile has eight more values in common, which are sorted and merged in,
+and so on down to single windows. At each step, values whose rank rules them out as the median are dropped.
+This takes 34 minima and maxima per median; sorting each window separately takes hundreds. Each is one
+operation on whole rows, which CPUs and GPUs compute at the speed of their memory. The tree of tiles follows
+A. Adams, "Fast Median Filters using Separable Sorting Networks", ACM Transactions on Graphics 40(4), 2021,
+in one dimension; the sorting networks are Batcher's odd-even merges (1968).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-#: Values that one operation handles on a CPU: small enough for caches, large against the cost of a call, and
-#: below what torch would split over threads.
+#: Number of values in one operation on a CPU: small enough for caches, large enough to outweigh the cost of a
+#: call, and below the size at which torch uses several threads.
 BLOCK = 1 << 15
 
 
 def running_median(values: Tensor, size: int) -> Tensor:
-    """Median of the `size` values around each, along the second axis.
+    """Return the median of the `size` values around each value, along the second axis.
 
     Parameters
     ----------
     values : Tensor, shape (B, n, width), floating
         No NaN. Fast if the last axis is contiguous.
     size : int
-        Odd. Beyond the ends values are mirrored, the outermost repeated, as often as it takes (scipy's
-        ``mode="reflect"``).
+        Odd. Beyond the ends, values are mirrored with the outermost repeated (scipy's ``mode="reflect"``),
+        as many times as the window needs.
 
     Returns
     -------
@@ -59,16 +59,16 @@ def running_median(values: Tensor, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Network:
-    """Minima and maxima that turn the values under a tile of windows into the windows' medians.
+    """A network of minima and maxima that computes the medians of a tile of windows.
 
     Attributes
     ----------
     size, tile : int
         Values in a window, windows in a tile.
     steps : list of (is_minimum, one, other, result)
-        Places: first the inputs, then the medians, then what is between.
+        Numbers of places: first the inputs, then the medians, then the intermediate values.
     between : int
-        How many places are between.
+        Number of places for intermediate values.
     """
 
     size: int
@@ -77,16 +77,18 @@ class _Network:
     between: int
 
     def run(self, values: Tensor, medians: Tensor, first: int, between: Tensor) -> None:
-        """Compute the medians of the tiles from number `first`, as many as `between` has room for.
+        """Compute the medians of consecutive tiles, as many as `between` has room for.
 
         Parameters
         ----------
         values : Tensor, shape (B, n, width)
-            What lies under all tiles.
+            The input values of all tiles.
         medians : Tensor, shape (B, n, width)
-            Of all tiles; where the result goes.
+            Receives the result; has room for all tiles.
+        first : int
+            Number of the first tile.
         between : Tensor, shape (self.between, B, tiles, width)
-            Room for what is between; its content does not matter.
+            Memory for intermediate values; overwritten.
         """
         tiles = slice(first, first + between.shape[2])
         views = [values[:, number :: self.tile][:, tiles] for number in range(self.size + self.tile - 1)]
@@ -100,45 +102,45 @@ class _Network:
 @lru_cache(maxsize=8)
 def _network(size: int) -> _Network:
     tile = 1
-    while 4 * tile <= size + 1:  # a tile's windows have to share at least half of their values
+    while 4 * tile <= size + 1:  # a tile's windows must share at least half of their values
         tile *= 2
-    maker = _Maker(size + tile - 1)
-    medians = maker.medians(size, tile)
-    return _Network(size, tile, *maker.compiled(medians))
+    builder = _NetworkBuilder(size + tile - 1)
+    medians = builder.medians(size, tile)
+    return _Network(size, tile, *builder.compile(medians))
 
 
-class _Maker:
-    """Writes down minima and maxima; a value is known by its number, inputs by their places."""
+class _NetworkBuilder:
+    """Records minima and maxima. Values are numbered: first the inputs, then the results of the steps."""
 
     def __init__(self, inputs: int) -> None:
         self.inputs = inputs
         self.steps: list[tuple[bool, int, int]] = []  # step i makes value inputs + i
 
     def medians(self, size: int, tile: int) -> list[int]:
-        """Values that are the medians of the tile's windows, in order."""
+        """Return the values that are the medians of the tile's windows, in order."""
         shared = self.sort(list(range(tile - 1, size)))
         middle = (size - 1) // 2
         return self._split(0, tile, size, shared[middle - tile + 1 : middle + 1])
 
     def _split(self, first: int, count: int, size: int, candidates: list[int]) -> list[int]:
-        """Medians of `count` windows from number `first`.
+        """Return the medians of `count` windows, beginning with number `first`.
 
-        Each is the median of `candidates`, sorted values that all of these windows hold, and of the
-        count - 1 values that the window does not share with all others.
+        Each is the median of `candidates`, which are sorted values that all of these windows share, and of
+        the count - 1 values that the window does not share with all the others.
         """
         if count == 1:
             return candidates
         half = count // 2
-        found = []
+        medians = []
         for start, new in ((first, first + half - 1), (first + half, first + size)):
             merged = self.merge(candidates, self.sort(list(range(new, new + half))))
-            middle = (len(merged) + half - 2) // 2  # the median's rank among these and the half - 1 to come
+            middle = (len(merged) + half - 2) // 2  # the median's rank, with half - 1 values to come
             kept = merged[middle - half + 1 : middle + 1]
-            found += self._split(start, half, size, kept)
-        return found
+            medians += self._split(start, half, size, kept)
+        return medians
 
     def sort(self, values: list[int]) -> list[int]:
-        """Sort values, smallest first."""
+        """Sort values in ascending order."""
         if len(values) < 2:
             return values
         half = (len(values) + 1) // 2
@@ -163,8 +165,8 @@ class _Maker:
         last = self.inputs + len(self.steps)
         return [last - 2, last - 1]
 
-    def compiled(self, results: list[int]) -> tuple[list[tuple[bool, int, int, int]], int]:
-        """The steps that the results need, and how many places are between; those are used again."""
+    def compile(self, results: list[int]) -> tuple[list[tuple[bool, int, int, int]], int]:
+        """Return the steps that the results need, and the number of intermediate places, which are reused."""
         needed = set(results)
         last_use: dict[int, int] = {}
         for number in reversed(range(len(self.steps))):
