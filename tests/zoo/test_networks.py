@@ -402,18 +402,19 @@ def test_other_settings_have_a_place_of_their_own(view: View, tmp_path: Path) ->
     assert audiospec.train("crnn-base", view, settings=SETTINGS, runs=tmp_path, resume=True).path.name == name
 
 
-def test_a_stopped_training_leaves_no_process_and_goes_on(view: View, tmp_path: Path) -> None:
+def test_a_stopped_training_leaves_no_process_and_goes_on(
+    view: View, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import signal, sys, audiospec\n"
+        "import sys, audiospec\n"
         "if __name__ == '__main__':\n"
-        "    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it\n"
         "    settings = {'epochs': 1000, 'patience': 1000, 'devices': 2, 'device': 'cpu', 'batch': 8}\n"
         "    view = audiospec.open_store(sys.argv[1]).view(sys.argv[2])\n"
         "    audiospec.train('crnn-base', view, settings=settings, out=sys.argv[3], progress=print)\n"
     )
     command = [sys.executable, str(script), str(view.store.path), view.name, str(tmp_path / "run")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with start(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert "epoch" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
