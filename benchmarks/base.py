@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,8 +192,15 @@ def as_a_user() -> dict[str, str]:
 
 
 def absent(*packages: str) -> dict[str, str]:
-    """Those of some packages that cannot be imported, each with how to get it."""
-    from importlib.util import find_spec
-
-    how = "not installed: pip install 'audiospec[peers]'"
-    return {name: how for name in packages if find_spec(name) is None}
+    """Those of some packages that cannot be imported, each with the reason and how to get it."""
+    found = {}
+    for name in packages:
+        try:
+            import_module(name)
+        except (ImportError, OSError, RuntimeError) as error:
+            found[name] = "not installed: pip install 'audiospec[peers]'"
+            # A package that is there may still fail: its libraries are for another torch, or missing.
+            if not isinstance(error, ModuleNotFoundError) or error.name != name:
+                why = (str(error).splitlines() or [type(error).__name__])[0]
+                found[name] = f"installed, but it does not load ({why}): install it again"
+    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -53,6 +54,23 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[Any]]:
+    """Start a process as `subprocess.Popen` does, one that Ctrl-C stops.
+
+    A shell's job in the background ignores SIGINT, and so does all that it starts: these tests may be one.
+    """
+
+    def popen(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a new program has the default
+        try:
+            return subprocess.Popen(command, **options)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    return popen
 
 
 @pytest.fixture

@@ -43,6 +43,9 @@ def test_the_wheel_owns_one_import_name(tmp_path: Path) -> None:
             if not path.startswith(tuple(f"{name}/" for name in FOLDERS)) or folder != "audiospec":
                 assert f"{inside}/{path}" in names
     assert "audiospec/py.typed" in names
+    for file in (ROOT / "zoo" / "data").rglob("*.*"):
+        assert f"audiospec/zoo/{file.relative_to(ROOT / 'zoo').as_posix()}" in names
+    assert "audiospec/zoo/data/gtzan-filtered/train.txt" in names
 
 
 def test_public_names_are_there_and_importing_them_is_light() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiospec.benchmarks.base import absent
 from audiospec.errors import SplitError
 from audiospec.zoo.splits import Split, split
 
@@ -232,3 +234,14 @@ def test_the_filtered_list_of_gtzan() -> None:
     made = split(view, "filtered")
     assert [len(rows) for rows in sides(made).values()] == [2 * 443, 2 * 197, 2 * 290]
     assert disjoint(on_sides(made, view.ids))
+
+
+def test_the_filtered_list_is_that_of_torchaudio() -> None:
+    if why := absent("torchaudio"):
+        pytest.skip(f"torchaudio is {why['torchaudio']}")
+    from torchaudio.datasets import gtzan
+
+    listed = {"train": gtzan.filtered_train, "valid": gtzan.filtered_valid, "test": gtzan.filtered_test}
+    for side, ids in listed.items():
+        text = (files("audiospec.zoo") / "data" / "gtzan-filtered" / f"{side}.txt").read_text("utf-8")
+        assert text == "".join(f"{id}\n" for id in ids)

@@ -12,9 +12,10 @@ same split, on any machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -232,15 +233,10 @@ def _stratified(
 
 
 def _filtered(ids: NDArray[np.str_], rows: Numbers) -> list[Numbers]:
-    """Sides of the fault-filtered list (Kereliuk, Sturm and Larsen 2015), as torchaudio has it."""
-    from torchaudio.datasets import gtzan
-
-    lists: Mapping[str, Sequence[str]] = {
-        "train": gtzan.filtered_train,
-        "valid": gtzan.filtered_valid,
-        "test": gtzan.filtered_test,
-    }
-    sides = [rows[np.isin(ids[rows], list(lists[side]))] for side in SIDES]
+    """Sides of the fault-filtered list (Kereliuk, Sturm and Larsen 2015; see `data/gtzan-filtered`)."""
+    lists = files("audiospec.zoo") / "data" / "gtzan-filtered"
+    listed = [(lists / f"{side}.txt").read_text(encoding="utf-8").split() for side in SIDES]
+    sides = [rows[np.isin(ids[rows], side)] for side in listed]
     if not any(map(len, sides)):
         raise SplitError("split 'filtered' is for GTZAN: no track of this view is on its list")
     return sides

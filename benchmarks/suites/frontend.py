@@ -82,7 +82,7 @@ class Frontend(Suite):
 def _log_mel(chunks: Sequence[Wave]) -> Case:
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
     samples = len(chunks[0])
-    missing = absent("librosa", "essentia", "audioflux")
+    missing = absent("librosa", "essentia", "audioflux", "torchaudio")
     by_numpy = {"librosa": librosa_log_mel, "essentia": essentia_log_mel, "audioflux": audioflux_log_mel}
     cpu = torch.device("cpu")
     return Case(
@@ -92,7 +92,7 @@ def _log_mel(chunks: Sequence[Wave]) -> Case:
         contenders=[
             over(tensors, frontend(SPEC), name="audiospec", role="ours"),
             *(over(chunks, **make()) for name, make in by_numpy.items() if name not in missing),
-            over(tensors, **torchaudio_log_mel(cpu)),
+            *([] if "torchaudio" in missing else [over(tensors, **torchaudio_log_mel(cpu))]),
             over(tensors, **nnaudio_log_mel(cpu)),
             *floors(tensors),
         ],
@@ -123,7 +123,7 @@ def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
     modules: dict[str, nn.Module] = {
         "audiospec fft" if on_cuda else "audiospec": frontend(SPEC, device=device)
     }
-    missing: dict[str, str] = {}
+    missing = absent("torchaudio")
     if on_cuda:
         # What is on no CPU comes first, if it is to be had here.
         try:
@@ -144,7 +144,7 @@ def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
         contenders=[
             over(tensors, ours[1], name=ours[0], role="ours"),
             *(over(tensors, module, name=name) for name, module in others),
-            over(tensors, **torchaudio_log_mel(device)),
+            *([] if "torchaudio" in missing else [over(tensors, **torchaudio_log_mel(device))]),
             over(tensors, **nnaudio_log_mel(device)),
             *floors(tensors),
         ],

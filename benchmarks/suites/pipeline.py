@@ -149,8 +149,10 @@ def _peers(setup: Setup, tracks: TracksByName) -> tuple[dict[str, MakeStore], di
         "lhotse, plain files": script("lhotse_script", read_lhotse),
     }
     missing = {}
-    for package, why in absent("librosa", "lhotse", "lilcom").items():
-        for name in [name for name in found if package in name]:
+    for package, why in absent("librosa", "torchaudio", "lhotse", "lilcom").items():
+        # Lhotse's scripts compute their features by torchaudio.
+        needing = ("torchaudio", "lhotse") if package == "torchaudio" else (package,)
+        for name in [name for name in found if any(each in name for each in needing)]:
             missing[name] = f"{package} is {why}"
             del found[name]
     return found, missing

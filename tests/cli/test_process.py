@@ -51,9 +51,9 @@ def on_terminal(
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_goes_on(run, music: Path, tmp_path: Path, number: int, status: int) -> None:
+def test_a_stopped_run_goes_on(run, start, music: Path, tmp_path: Path, number: int, status: int) -> None:
     arguments = ["featurize", "folder", "--data", str(music), *LONG, "--json"]
-    with subprocess.Popen(
+    with start(
         [*COMMAND, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
         assert process.stdout is not None
@@ -74,9 +74,9 @@ def test_a_stopped_run_goes_on(run, music: Path, tmp_path: Path, number: int, st
     assert [path.name for path in tmp_path.iterdir()] == ["folder.zarr"]
 
 
-def test_a_stop_is_one_line(music: Path, tmp_path: Path) -> None:
+def test_a_stop_is_one_line(start, music: Path, tmp_path: Path) -> None:
     arguments = ["featurize", "folder", "--data", str(music), *LONG]
-    with subprocess.Popen(
+    with start(
         [*COMMAND, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
         while not (tmp_path / "folder.zarr.work").exists():
@@ -85,6 +85,24 @@ def test_a_stop_is_one_line(music: Path, tmp_path: Path) -> None:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err == "stopped; run the same command again to go on\n"
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_job_in_the_background_ignores_ctrl_c(start, music: Path, tmp_path: Path, ignored: bool) -> None:
+    """A shell has it so; tests that send Ctrl-C must pass there, too."""
+    arguments = ["featurize", "folder", "--data", str(music), *LONG, "--quiet"]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        popen = subprocess.Popen if ignored else start
+        process = popen([*COMMAND, *arguments], cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        while not (tmp_path / "folder.zarr.work").exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == (0 if ignored else 130)
+    assert (tmp_path / "folder.zarr").exists() == ignored
 
 
 def test_a_closed_pipe_is_quiet(music: Path, tmp_path: Path) -> None:

@@ -52,12 +52,15 @@ def unbroken(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-def _start(music: Path, store: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(music), str(store)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+@pytest.fixture
+def start_run(start: Callable[..., subprocess.Popen[bytes]]) -> Callable[..., subprocess.Popen[bytes]]:
+    """Start `SCRIPT` over a folder of music, into a store."""
+
+    def run(music: Path, store: Path) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", SCRIPT, str(music), str(store)]
+        return start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    return run
 
 
 def _wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
@@ -75,6 +78,7 @@ def _commits(store: Path) -> list[Path]:
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
 def test_a_killed_run_is_finished_by_the_next(
     kit: Any,
+    start_run: Callable[..., subprocess.Popen[bytes]],
     music: Path,
     unbroken: Path,
     tmp_path: Path,
@@ -83,7 +87,7 @@ def test_a_killed_run_is_finished_by_the_next(
     suffix: str,
 ) -> None:
     store = tmp_path / f"s{suffix}"
-    run = _start(music, store)
+    run = start_run(music, store)
     _wait_until(lambda: len(_commits(store)) >= 3)
     workers = psutil.Process(run.pid).children()
     assert len(workers) == 2
@@ -115,8 +119,14 @@ def test_a_killed_run_is_finished_by_the_next(
     assert not work_folder(store).exists()
 
 
-def test_a_killed_worker_is_replaced(kit: Any, music: Path, unbroken: Path, tmp_path: Path) -> None:
-    run = _start(music, tmp_path / "s.zarr")
+def test_a_killed_worker_is_replaced(
+    kit: Any,
+    start_run: Callable[..., subprocess.Popen[bytes]],
+    music: Path,
+    unbroken: Path,
+    tmp_path: Path,
+) -> None:
+    run = start_run(music, tmp_path / "s.zarr")
     _wait_until(lambda: len(_commits(tmp_path / "s.zarr")) >= 1)
     psutil.Process(run.pid).children()[0].kill()
     out, err = run.communicate(timeout=120)

@@ -23,6 +23,7 @@ import torch
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 import audiospec
+from audiospec.benchmarks.base import absent
 from audiospec.errors import ModelError, RunError
 from audiospec.features.base import one_thread
 from audiospec.stores.layout.view import View
@@ -401,18 +402,19 @@ def test_other_settings_have_a_place_of_their_own(view: View, tmp_path: Path) ->
     assert audiospec.train("crnn-base", view, settings=SETTINGS, runs=tmp_path, resume=True).path.name == name
 
 
-def test_a_stopped_training_leaves_no_process_and_goes_on(view: View, tmp_path: Path) -> None:
+def test_a_stopped_training_leaves_no_process_and_goes_on(
+    view: View, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "import signal, sys, audiospec\n"
+        "import sys, audiospec\n"
         "if __name__ == '__main__':\n"
-        "    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it\n"
         "    settings = {'epochs': 1000, 'patience': 1000, 'devices': 2, 'device': 'cpu', 'batch': 8}\n"
         "    view = audiospec.open_store(sys.argv[1]).view(sys.argv[2])\n"
         "    audiospec.train('crnn-base', view, settings=settings, out=sys.argv[3], progress=print)\n"
     )
     command = [sys.executable, str(script), str(view.store.path), view.name, str(tmp_path / "run")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with start(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert "epoch" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -522,6 +524,32 @@ def test_masks_hide_a_band_of_each_row() -> None:
         edges = lines.all(2).int().diff(dim=1).abs().sum(1)
         assert edges.max() <= 2  # one band
     assert torch.equal(augment.mask(rows, 0.01, 1), rows)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1, 24, 32), (16, 192, 862), (3, 300, 1)])
+@pytest.mark.parametrize("share", [0.004, 0.2, 0.5, 1.0])
+def test_masks_are_those_of_torchaudio_to_the_bit(
+    dtype: torch.dtype, shape: tuple[int, int, int], share: float
+) -> None:
+    """The same seed trains the same weights as when torchaudio drew the masks, and draws as much."""
+    if why := absent("torchaudio"):
+        pytest.skip(f"torchaudio is {why['torchaudio']}")
+    from torchaudio import functional
+
+    rows = torch.randn(shape).to(dtype) - 40
+    for seed in range(5):
+        for axis in (1, 2):
+            torch.manual_seed(seed)
+            ours, next_ours = augment.mask(rows, share, axis), torch.rand(3)
+            torch.manual_seed(seed)
+            theirs, widest = rows, round(share * shape[axis])
+            if widest:
+                zeros = torch.zeros_like(rows).unsqueeze(1)
+                hidden = functional.mask_along_axis_iid(zeros, widest, 1.0, axis + 1).squeeze(1)
+                theirs = torch.where(hidden > 0, rows.mean(), rows)
+            assert torch.equal(ours, theirs)
+            assert torch.equal(next_ours, torch.rand(3))
 
 
 def test_mixup_mixes_rows_and_targets_alike() -> None:

@@ -37,13 +37,18 @@ def mask(rows: Tensor, share: float, axis: int) -> Tensor:
     Tensor
         With the mean of the rows where something is hidden: 0 dB would be the loudest of sounds.
     """
-    from torchaudio.functional import mask_along_axis_iid
-
-    widest = round(share * rows.shape[axis])
+    count = rows.shape[axis]
+    widest = round(share * count)
     if not widest:
         return rows
-    hidden = mask_along_axis_iid(torch.zeros_like(rows).unsqueeze(1), widest, 1.0, axis + 1).squeeze(1)
-    return torch.where(hidden > 0, rows.mean(), rows)
+    # The draws, their order and their type are those of torchaudio's `mask_along_axis_iid`: other ones would
+    # train other weights from the same seed.
+    width = torch.rand((len(rows), 1), device=rows.device, dtype=rows.dtype) * widest
+    first = torch.rand((len(rows), 1), device=rows.device, dtype=rows.dtype) * (count - width)
+    start = first.long()
+    place = torch.arange(count, device=rows.device, dtype=rows.dtype)
+    hidden = (place >= start) & (place < start + width.long())
+    return torch.where(hidden.unsqueeze(3 - axis), rows.mean(), rows)
 
 
 def mix(rows: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
