@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from audiospec.benchmarks.words import told
+from audiospec.benchmarks.formatting import describe_target
 from audiospec.specs.tabular import FAMILIES, PUBLISHED
 from audiospec.zoo.base import models
 
@@ -103,8 +103,8 @@ def test_speeds_are_those_of_the_results() -> None:
             assert all(finding["kind"] != "failed" for finding in findings)
             for finding in findings:
                 case = finding.get("case") or finding["name"]
-                for one in map(told, finding.get("targets", ())):
-                    cells = (f"{suite}: {case}", one.what, one.wanted, one.found, one.verdict)
+                for target in map(describe_target, finding.get("targets", ())):
+                    cells = (f"{suite}: {case}", target.what, target.bound, target.measured, target.verdict)
                     expected.append(f"| {' | '.join(cells)} |")
         assert table.splitlines()[2:] == expected
         assert f"`{result['command']}`" in README
