@@ -1,8 +1,8 @@
-"""What audiospec costs beside its peers and beside what the machine can do; `audiospec benchmark`.
+"""Benchmarks of audiospec against other libraries and the limits of the machine: `audiospec benchmark`.
 
-    suite → cases → contenders: prepared, compared, timed in turns → ratios → a table, JSON, a page
+    suite → cases → contenders: prepared, compared, timed in turn → ratios → a table, JSON, a page
 
-A suite is one file in `suites`. It runs in a process of its own, with one thread as the workers have it.
-Studies of scores, which take longer and need data, are beside it:
-``python -m benchmarks.studies.zoo`` and ``tables``.
+A suite is one file in `suites`. It runs in its own process, with one thread and the settings of a worker.
+Studies of scores are separate, because they take longer and need real audio:
+``python -m benchmarks.studies.zoo`` and ``python -m benchmarks.studies.tables``.
 """

@@ -1,4 +1,4 @@
-"""The audio that suites work on: the user's folder, or made up; as waves, or as folders in any format."""
+"""The audio that suites work on: the user's folder or synthetic, as waves or as folders of any format."""
 
 from __future__ import annotations
 
@@ -15,73 +15,104 @@ from audiospec.benchmarks.base import Setup
 from audiospec.datasets.demo import Demo
 from audiospec.errors import AudioError, BenchmarkError
 
-#: Hz; the rate of GTZAN and of the default features.
+#: Hz; the sample rate of GTZAN and of the default features.
 RATE = 22050
-#: Tracks are cut to this length, that of GTZAN's.
+#: Seconds; longer tracks are cut to this length, that of GTZAN's tracks.
 TRACK_SECONDS = 30.0
-#: Different tracks in a folder at most; the others are hard links to them.
-SOURCES = 40
+#: The largest number of distinct tracks in a folder; the others are hard links to them.
+MAX_DISTINCT = 40
 
 
-def files(setup: Setup) -> Iterator[Path]:
-    """Audio files: those of ``--data``, sorted by name, whatever of it can be decoded; or made-up ones."""
+def audio_files(setup: Setup) -> Iterator[Path]:
+    """Yield all files of the user's folder, which may not all be audio, or synthetic audio files."""
     if setup.data is None:
-        # Lengths vary by a quarter; none is shorter than a whole track.
+        # Lengths vary by a quarter; this makes the shortest at least `TRACK_SECONDS` long.
         manifest = Demo(setup.folder / "made-up", seconds=TRACK_SECONDS / 0.74, tracks=4).manifest()
         yield from (manifest.file(track) for track in manifest)
         return
-    # The same number of every folder before the next of any: ten files are then ten genres.
-    found = sorted(path for path in setup.data.rglob("*") if path.is_file())
-    places: dict[Path, int] = {}
+    # Take the first file of every folder, then the second: ten files are then of ten genres.
+    paths = sorted(path for path in setup.data.rglob("*") if path.is_file())
+    counts: dict[Path, int] = {}
     order = []
-    for path in found:
-        places[path.parent] = places.get(path.parent, 0) + 1
-        order.append((places[path.parent], path))
+    for path in paths:
+        counts[path.parent] = counts.get(path.parent, 0) + 1
+        order.append((counts[path.parent], path))
     yield from (path for _, path in sorted(order))
 
 
-def waves(setup: Setup, count: int, seconds: float) -> list[Wave]:
-    """Different chunks of real length, mono at `RATE`, float32 (samples,); as many tracks as there are.
+def load_waves(setup: Setup, count: int, seconds: float) -> list[Wave]:
+    """Load the first seconds of up to `count` tracks, fewer if there are not enough.
+
+    Parameters
+    ----------
+    setup : Setup
+    count : int
+    seconds : float
+        Length of each wave; shorter tracks are skipped.
+
+    Returns
+    -------
+    list of array, float32, shape (samples,)
+        Mono, at `RATE` Hz.
 
     Raises
     ------
     BenchmarkError
-        Not one file is long enough.
+        No file is long enough.
     """
     samples = round(seconds * RATE)
-    found: list[Wave] = []
-    for file in files(setup):
-        if len(found) == count:
+    waves: list[Wave] = []
+    for file in audio_files(setup):
+        if len(waves) == count:
             break
         try:
             wave = load(file, RATE)
         except AudioError:
             continue
         if len(wave) >= samples:
-            found.append(np.ascontiguousarray(wave[:samples]))
-    if not found:
-        raise BenchmarkError(f"{setup.data} has no audio file of {seconds:g} s that can be decoded")
-    return found
+            waves.append(np.ascontiguousarray(wave[:samples]))
+    if not waves:
+        raise BenchmarkError(
+            f"expected audio of {seconds:g} s or more in {setup.data}, found none that can be decoded",
+            "choose another `data`",
+        )
+    return waves
 
 
-def folder(
+def make_folder(
     setup: Setup, to: Path, count: int, kind: str = "wav", rate: int = RATE, channels: int = 1
 ) -> Path:
-    """Fill the folder `to` with so many tracks of 30 s at most; beyond `SOURCES` they are hard links.
+    """Fill a new folder with tracks of at most 30 s; those beyond `MAX_DISTINCT` are hard links.
 
     Parameters
     ----------
+    setup : Setup
+    to : Path
+        The folder; it must not exist.
+    count : int
+        Number of tracks.
     kind : str
         ``"wav"`` (16 bit), ``"flac"``, ``"ogg"`` (Vorbis) or ``"mp3"``.
     rate : int
         Hz.
     channels : int
-        With two, the right one is softer and a millisecond late, so that they do not compress as one.
+        1 or 2. The right channel of two is quieter and delayed by 1 ms, so that the two do not compress
+        as one.
+
+    Returns
+    -------
+    Path
+        The folder `to`.
+
+    Raises
+    ------
+    BenchmarkError
+        No file can be decoded.
     """
     to.mkdir(parents=True)
     sources: list[Path] = []
-    for file in files(setup):
-        if len(sources) == min(count, SOURCES):
+    for file in audio_files(setup):
+        if len(sources) == min(count, MAX_DISTINCT):
             break
         try:
             wave = load(file, rate)[: round(TRACK_SECONDS * rate)]
@@ -93,7 +124,9 @@ def folder(
             wave = np.stack([wave, 0.8 * np.roll(wave, rate // 1000)], axis=1)
         soundfile.write(sources[-1], wave, rate, subtype=subtype, format=kind.upper())
     if not sources:
-        raise BenchmarkError(f"{setup.data} has no audio file that can be decoded")
+        raise BenchmarkError(
+            f"expected audio files in {setup.data}, found none that can be decoded", "choose another `data`"
+        )
     for number in range(len(sources), count):
         os.link(sources[number % len(sources)], to / f"{number:05d}.{kind}")
     return to

@@ -1,4 +1,4 @@
-"""Suites, cases, contenders and what they are held to; the registry of suites."""
+"""Suites, cases, contenders and targets; the registry of suites."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ class Contender:
     name : str
         Such as ``"librosa"``.
     call : callable
-        Number of the round → the result. It is timed.
+        Called with the number of the round; returns the result. This call is timed.
     has_own_clock : bool
-        Whether `call` returns (seconds, result) and its own seconds count: to leave start-up aside.
+        Whether `call` returns (seconds, result) and those seconds are used, for example to exclude start-up.
     result : callable or None
-        Called once, untimed, for the result that is compared, where it costs less than a round. None: `call`.
+        Called once, untimed, to get the result to compare, if that is cheaper than a round. None: use `call`.
     role : str
-        ``"ours"``; ``"peer"``; or ``"floor"``: the unavoidable part alone, whose result is not compared.
+        ``"ours"``; ``"peer"``; or ``"floor"``: only the unavoidable part of the work. A floor's result is
+        not compared.
     tolerance : float or None
-        The most that its result may differ from ours. None: the case's.
+        The largest allowed difference from our result. None: the tolerance of the case.
     before : callable or None
         Called before each round, untimed.
     note : str
-        In what its work is not quite ours, if it is not.
+        How its work differs from ours, if it does.
     """
 
     name: str
@@ -52,54 +53,54 @@ class Contender:
 
 @dataclass(frozen=True)
 class Target:
-    """Ours is to be at least so many times as fast as a contender; of a floor, a share of its speed."""
+    """The smallest acceptable ratio of our speed to that of a contender; below 1 for a floor."""
 
-    than: str
+    contender: str
     at_least: float
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Ours is to stay below: ``"seconds"`` of a call, or ``"memory_bytes"``."""
+    """The largest acceptable ``"seconds"`` or ``"memory_bytes"`` of one of our calls."""
 
-    of: Literal["seconds", "memory_bytes"]
+    quantity: Literal["seconds", "memory_bytes"]
     at_most: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Equal work, done by several contenders.
+    """The same work, done by several contenders.
 
     Attributes
     ----------
     name : str
         Such as ``"log-mel, chunks of 10 s"``.
     amount, unit : float, str
-        The work of one call, such as 10 ``"s of audio"``, 32 ``"rows"``.
+        The work of one call, such as 10 ``"s of audio"`` or 32 ``"rows"``.
     contenders : sequence of Contender
-        Exactly one is ours, and stands first.
+        The first one is ours; no other is.
     difference : callable or None
-        (Our result, theirs) → how far they are apart. None: nothing to compare.
+        Called with our result and theirs; returns how much they differ. None: results are not compared.
     tolerance : float
-        The most that they may be, in `difference_unit`.
+        The largest allowed difference, in `difference_unit`.
     targets : sequence of Target or Limit
     seconds : float
-        Time for all rounds; a contender that has had its share of it is left out of the next.
-    least : int
-        Rounds of every contender at least, however slow it is.
+        Time for all rounds. A contender that has used its share is left out of further rounds.
+    min_rounds : int
+        Every contender takes part in at least this many rounds, however slow it is.
     warm : bool
-        Whether each timed call follows one of the same contender's, untimed, as in a run of many: else a
-        short call pays for the caches that another contender has filled.
+        Whether an untimed call of the same contender precedes each timed one, as in a long run. Without it,
+        a short call pays for caches that another contender has filled.
     sync : callable or None
         Waits for the device; called inside the timed part.
     memory : str
-        ``"process"``: what a call adds to this process's peak; ``"children"``: the most that the processes
-        it starts hold at a time (proportional set size), while it makes the result that is compared;
-        ``"device"``: the peak of a CUDA device's memory; ``""``: not measured.
+        ``"process"``: what a call adds to the peak memory of this process; ``"children"``: the peak memory
+        of all processes that the call starts (proportional set size), measured while it makes the result
+        that is compared; ``"device"``: the peak memory of a CUDA device; ``""``: not measured.
     missing : mapping
-        Peer → why it does not take part.
+        Peers that do not take part, and why.
     note : str
-        What a reader should know.
+        Anything else that a reader should know.
     """
 
     name: str
@@ -111,7 +112,7 @@ class Case:
     difference_unit: str = ""
     targets: Sequence[Target | Limit] = ()
     seconds: float = 4.0
-    least: int = 5
+    min_rounds: int = 5
     warm: bool = False
     sync: Callable[[], object] | None = None
     memory: Literal["process", "children", "device", ""] = "process"
@@ -121,7 +122,7 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Figures of a suite that are no times in turns: sizes, errors, growth.
+    """Results of a suite that are not timed contenders: sizes, errors, growth.
 
     Attributes
     ----------
@@ -129,7 +130,7 @@ class Table:
     head : sequence of str
     rows : sequence of rows of str or numbers
     targets : sequence of mappings
-        As a result has them: ``what``, ``found``, ``met``.
+        Results as `target_result` returns them.
     note : str
     """
 
@@ -150,18 +151,18 @@ class NotRun:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the user asked for.
+    """The options that a suite is run with.
 
     Attributes
     ----------
     device : str
         A torch device.
     full : bool
-        Whether to take the time for all sizes.
+        Whether to measure all sizes, which takes longer.
     data : Path or None
-        A folder of audio. None: audio is made up.
+        A folder of audio. None: use synthetic audio.
     folder : Path
-        An empty folder for what a suite writes; removed afterwards.
+        An empty folder for the suite's files; it is removed afterwards.
     """
 
     device: str
@@ -171,36 +172,45 @@ class Setup:
 
 
 class Suite(ABC):
-    """Cases of one subject. A subclass is one file of `audiospec.benchmarks.suites`."""
+    """The cases of one subject. Each subclass is one file in `audiospec.benchmarks.suites`."""
 
     @abstractmethod
     def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
-        """Prepare the cases, one after another; each is measured before the next is prepared."""
+        """Yield the cases one at a time; each is measured before the next is prepared."""
 
 
 suites: Registry[type[Suite]] = Registry("suite", "audiospec.benchmarks.suites", "audiospec.benchmarks")
 
 
-def held(what: str, found: float, at_most: float, unit: str = "") -> dict[str, Any]:
-    """A target of a `Table`: what is held to be at most so much; `unit` is ``"s"``, ``"bytes"`` or none."""
-    return {"what": what, "unit": unit, "at_most": at_most, "found": found, "met": found <= at_most}
+def target_result(what: str, measured: float, at_most: float, unit: str = "") -> dict[str, Any]:
+    """Return a target of a `Table`: its limit, the measured value, and whether it is met.
+
+    Parameters
+    ----------
+    what : str
+        The quantity.
+    measured, at_most : float
+    unit : str
+        ``"s"``, ``"bytes"``, or ``""`` for a plain number.
+    """
+    return {"what": what, "unit": unit, "at_most": at_most, "found": measured, "met": measured <= at_most}
 
 
-def as_a_user() -> dict[str, str]:
-    """The environment of a command that a user starts: without what workers, and suites, are given."""
+def user_environment() -> dict[str, str]:
+    """Return the environment of a command that a user starts: without the settings of workers and suites."""
     return {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
 
 
 def absent(*packages: str) -> dict[str, str]:
-    """Those of some packages that cannot be imported, each with the reason and how to get it."""
-    found = {}
+    """Return the packages that cannot be imported, each with the reason and what to do."""
+    absent_packages = {}
     for name in packages:
         try:
             import_module(name)
         except (ImportError, OSError, RuntimeError) as error:
-            found[name] = "not installed: pip install 'audiospec[peers]'"
-            # A package that is there may still fail: its libraries are for another torch, or missing.
+            absent_packages[name] = "not installed: pip install 'audiospec[peers]'"
+            # An installed package may still fail: its libraries are missing, or built for another torch.
             if not isinstance(error, ModuleNotFoundError) or error.name != name:
-                why = (str(error).splitlines() or [type(error).__name__])[0]
-                found[name] = f"installed, but it does not load ({why}): install it again"
-    return found
+                cause = (str(error).splitlines() or [type(error).__name__])[0]
+                absent_packages[name] = f"installed, but it does not load ({cause}): install it again"
+    return absent_packages

@@ -1,4 +1,4 @@
-"""The benchmark's page: targets, tables and plots of all suites, in one file that needs no network."""
+"""The benchmark's page: targets, tables and charts of all suites, in one file that needs no network."""
 
 from __future__ import annotations
 
@@ -6,38 +6,45 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from audiospec.benchmarks import _bars, words
+from audiospec.benchmarks.bars import STYLE as BAR_STYLE
+from audiospec.benchmarks.bars import draw_bars
+from audiospec.benchmarks.formatting import case_table, describe_target, format_number
 from audiospec.errors import BenchmarkError
 from audiospec.render.html import count, facts, kind_attribute, page, save, scrolled, text
 
-#: What `audiospec.benchmarks.base.Case.memory` means.
+#: The values of `audiospec.benchmarks.base.Case.memory`, for readers of the page.
 _MEMORY = {
-    "process": "what a call adds to the peak of its process",
-    "children": "the most that the processes of a call hold at a time, shared memory counted once",
-    "device": "the peak of the device's memory during a call",
+    "process": "what a call adds to the peak memory of its process",
+    "children": "the peak of all processes of a call together; shared memory counts once",
+    "device": "the peak memory of the device during a call",
 }
 _MARKS = {"met": "✓", "missed": "✗", "not measured": "–"}
 _STYLE = f"""
 .measured tbody th {{ position: sticky; left: 0; background: var(--back); max-width: min(20rem, 40vw) }}
 .missed {{ font-weight: 700; border-width: 2px }}
-.told {{ list-style: none; padding: 0 }}
+.targets {{ list-style: none; padding: 0 }}
 @media print {{
   .measured {{ font-size: 8.5pt }}
   .measured tbody th {{ position: static }}
   .measured td.n {{ white-space: normal }}
 }}
-{_bars.STYLE}"""
+{BAR_STYLE}"""
 
 
 def write_page(result: Mapping[str, Any], path: Path | str) -> Path:
-    """Write the page; a file that is there is replaced.
+    """Write the page; an existing file is replaced.
 
     Parameters
     ----------
     result : mapping
-        As `audiospec.benchmarks.run.benchmark` returns it, and ``command``, if it is known.
+        As `audiospec.benchmarks.run.benchmark` returns it; optionally with the ``command`` that was run.
     path : path
-        Of the HTML file.
+        The HTML file to write.
+
+    Returns
+    -------
+    Path
+        The same `path`.
 
     Raises
     ------
@@ -48,36 +55,36 @@ def write_page(result: Mapping[str, Any], path: Path | str) -> Path:
     numbered = list(enumerate(suites.items(), 1))
     parts = [
         _intro(result, suites),
-        _targets(_judged(suites)),
+        _targets(_all_targets(suites)),
         *(_suite(f"suite-{number}", name, findings) for number, (name, findings) in numbered),
     ]
     body = "\n".join(filter(None, parts))
-    return save(page("audiospec: benchmark", body, _STYLE), path, BenchmarkError, "--html")
+    return save(page("audiospec: benchmark", body, _STYLE), path, BenchmarkError, "`path`")
 
 
-# --- what is at the top ------------------------------------------------------------------------------------
+# --- the top of the page -----------------------------------------------------------------------------------
 
 
 def _intro(result: Mapping[str, Any], suites: Mapping[str, Any]) -> str:
-    findings = [finding for found in suites.values() for finding in found]
+    findings = [finding for of_suite in suites.values() for finding in of_suite]
     kinds = [finding["kind"] for finding in findings]
     lines = ["<h1>Benchmark of audiospec</h1>"]
-    done = ((kinds.count("case"), "case"), (kinds.count("table"), "table"))
-    said = " and ".join(count(number, noun) for number, noun in done if number)
-    if said:
-        lines.append(f"<p>{said} in {count(len(suites), 'suite')}.</p>")
+    measured = ((kinds.count("case"), "case"), (kinds.count("table"), "table"))
+    counts = " and ".join(count(number, noun) for number, noun in measured if number)
+    if counts:
+        lines.append(f"<p>{counts} in {count(len(suites), 'suite')}.</p>")
     else:
         lines.append(f'<p class="warn">Nothing was measured{"" if suites else ": no suite was run"}.</p>')
-    absent = len(kinds) - sum(number for number, _ in done)
-    if absent:
-        lines.append(f'<p class="warn">{absent} not run; why is told below.</p>')
+    not_run = len(kinds) - sum(number for number, _ in measured)
+    if not_run:
+        lines.append(f'<p class="warn">{not_run} not run; the reasons are below.</p>')
     if suites:
         links = (f'<a href="#suite-{number}">{text(name)}</a>' for number, name in enumerate(suites, 1))
         lines.append(f"<p>Suites: {', '.join(links)}</p>")
     lines.append(
-        '<p class="quiet">Ratios are medians over rounds in which both took part, in turns, and hold from '
-        "run to run better than times do. Peers’ results were compared with ours before anything was timed. "
-        "A floor is what the unavoidable part of the work takes alone.</p>"
+        '<p class="quiet">Contenders take turns. A ratio is the median over the rounds in which both took '
+        "part; it varies less from run to run than the times do. The results of peers were compared with "
+        "ours before anything was timed. A floor is the time of the unavoidable part of the work alone.</p>"
     )
     missing: dict[str, list[str]] = {}
     for finding in findings:
@@ -88,56 +95,58 @@ def _intro(result: Mapping[str, Any], suites: Mapping[str, Any]) -> str:
     about = {
         "command": result.get("command", "not known"),
         "date": result.get("date", "not known"),
-        "machine": _listed(machine),
+        "machine": _join(machine),
         "device": result.get("device", "not known"),
-        "sizes": "all (--full)" if result.get("full") else "the usual ones",
-        "versions": _listed(result.get("versions", {})),
+        "sizes": "all" if result.get("full") else "default",
+        "versions": _join(result.get("versions", {})),
         "peers not measured": "; ".join(f"{peer}: {' / '.join(reasons)}" for peer, reasons in missing.items())
         or "none",
     }
     return "\n".join([*lines, "<h2>Measured with</h2>", facts(about)])
 
 
-def _listed(pairs: Mapping[str, object]) -> str:
-    """Names and values in a line."""
-    said = (f"{name} {'not known' if value is None else value}" for name, value in pairs.items())
-    return ", ".join(said) or "not known"
+def _join(pairs: Mapping[str, object]) -> str:
+    """Return names and values in one line."""
+    parts = (f"{name} {'not known' if value is None else value}" for name, value in pairs.items())
+    return ", ".join(parts) or "not known"
 
 
-def _judged(suites: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """All targets: the finding's id, where it is, and the target."""
+def _all_targets(suites: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield the id and the title of a finding, and a target of it."""
     for number, (suite, findings) in enumerate(suites.items(), 1):
-        for place, finding in enumerate(findings, 1):
+        for position, finding in enumerate(findings, 1):
             for target in finding.get("targets", ()):
-                yield f"suite-{number}-{place}", f"{suite}: {_name(finding)}", target
+                yield f"suite-{number}-{position}", f"{suite}: {_title(finding)}", target
 
 
-def _targets(judged: Iterable[tuple[str, str, Mapping[str, Any]]]) -> str:
-    """All targets in one table."""
+def _targets(targets: Iterable[tuple[str, str, Mapping[str, Any]]]) -> str:
+    """Return one table of all targets."""
     rows, verdicts = [], []
-    for id, where, target in judged:
-        told = words.told(target)
-        verdicts.append(told.verdict)
+    for id, title, target in targets:
+        parts = describe_target(target)
+        verdicts.append(parts.verdict)
         rows.append(
-            f'<tr><td>{_mark(told.verdict)}<th scope="row" class="own">{text(told.what, None)}'
-            f'<small><a href="#{id}">{text(where, None)}</a></small>'
-            f'<td class="n">{text(told.found or "–", None)}<td class="n">{text(told.wanted, None)}'
+            f'<tr><td>{_mark(parts.verdict)}<th scope="row" class="own">{text(parts.what, None)}'
+            f'<small><a href="#{id}">{text(title, None)}</a></small>'
+            f'<td class="n">{text(parts.measured or "–", None)}<td class="n">{text(parts.bound, None)}'
         )
     if not rows:
-        return '<h2>Targets</h2>\n<p class="quiet">No targets were set for what was measured.</p>'
+        return '<h2>Targets</h2>\n<p class="quiet">None of the results has a target.</p>'
     counts = ", ".join(f"{verdicts.count(kind)} {kind}" for kind in _MARKS if kind in verdicts)
-    said = f"{count(len(rows), 'target')}: {counts}."
-    head = '<th scope="col">verdict<th scope="col">what<th scope="col" class="n">found'
+    summary = f"{count(len(rows), 'target')}: {counts}."
+    head = '<th scope="col">verdict<th scope="col">quantity<th scope="col" class="n">measured'
     table = scrolled(
-        "A ratio is the other’s time over ours",
-        f'<thead><tr>{head}<th scope="col" class="n">wanted</thead><tbody>{"".join(rows)}</tbody>',
+        "A speed is the contender’s time divided by ours",
+        f'<thead><tr>{head}<th scope="col" class="n">target</thead><tbody>{"".join(rows)}</tbody>',
         label="Targets",
     )
-    return f"<h2>Targets</h2>\n<p{kind_attribute('warn' if 'missed' in verdicts else '')}>{said}</p>\n{table}"
+    return (
+        f"<h2>Targets</h2>\n<p{kind_attribute('warn' if 'missed' in verdicts else '')}>{summary}</p>\n{table}"
+    )
 
 
 def _mark(verdict: str) -> str:
-    """A verdict in words, with a sign."""
+    """Return a verdict with its sign."""
     kind = "mark missed" if verdict == "missed" else "mark"
     return f'<span class="{kind}">{_MARKS[verdict]} {verdict}</span>'
 
@@ -146,65 +155,68 @@ def _mark(verdict: str) -> str:
 
 
 def _suite(id: str, name: str, findings: Iterable[Mapping[str, Any]]) -> str:
-    parts = [_finding(f"{id}-{place}", finding) for place, finding in enumerate(findings, 1)]
-    nothing = '<p class="warn">This suite has no result.</p>'
-    return "\n".join([f'<h2 id="{id}">{text(name)}</h2>', *(parts or [nothing])])
+    parts = [_finding(f"{id}-{position}", finding) for position, finding in enumerate(findings, 1)]
+    no_result = '<p class="warn">This suite has no result.</p>'
+    return "\n".join([f'<h2 id="{id}">{text(name)}</h2>', *(parts or [no_result])])
 
 
 def _finding(id: str, finding: Mapping[str, Any]) -> str:
-    """A case, a table, or what was not run and why."""
-    lines = [f'<h3 id="{id}">{text(_name(finding), None)}</h3>']
+    """Return the section of a case, of a table, or of a case that did not run, with the reason."""
+    lines = [f'<h3 id="{id}">{text(_title(finding), None)}</h3>']
     if finding["kind"] == "case":
         lines.append(_case(finding))
     elif finding["kind"] == "table":
         lines.append(_table(finding))
     else:
-        why = finding.get("why", "the reason is not known")
+        why = finding.get("why", "unknown reason")
         lines.append(f'<p class="warn">{text(finding["kind"].capitalize())}: {text(why, None)}</p>')
-    told = (words.told(target) for target in finding.get("targets", ()))
     targets = [
-        f"<li>{_mark(one.verdict)} {text(one.what, None)}{one.found and f': {text(one.found)}'} "
-        f"({text(one.wanted)})"
-        for one in told
+        f"<li>{_mark(parts.verdict)} {text(parts.what, None)}"
+        f"{parts.measured and f': {text(parts.measured)}'} ({text(parts.bound)})"
+        for parts in map(describe_target, finding.get("targets", ()))
     ]
-    lines += [f'<ul class="told">{"".join(targets)}</ul>'] if targets else []
-    notes = [f"<li>{text(peer)}: {text(why, None)}" for peer, why in finding.get("missing", {}).items()]
-    lines += [f"<p>Did not take part:</p><ul>{''.join(notes)}</ul>"] if notes else []
+    lines += [f'<ul class="targets">{"".join(targets)}</ul>'] if targets else []
+    missing = [f"<li>{text(peer)}: {text(why, None)}" for peer, why in finding.get("missing", {}).items()]
+    lines += [f"<p>Did not take part:</p><ul>{''.join(missing)}</ul>"] if missing else []
     lines += [f'<p class="quiet">{text(finding["note"], None)}</p>'] if finding.get("note") else []
     return "\n".join(lines)
 
 
 def _case(case: Mapping[str, Any]) -> str:
-    """A table of the contenders and, if there are several, bars."""
+    """Return a table of the contenders and, if there are several, a bar chart."""
     contenders = case["contenders"]
-    head, rows = words.rows(case)
-    rounds = ", ".join(f"{text(one['name'])} {one['repeats']:,d}" for one in contenders)
-    caption = f"A call: {text(words.number(case['amount']) + ' ' + case['unit'])}. Rounds: {rounds}."
+    head, rows = case_table(case)
+    rounds = ", ".join(f"{text(contender['name'])} {contender['repeats']:,d}" for contender in contenders)
+    caption = f"One call: {text(format_number(case['amount']) + ' ' + case['unit'])}. Rounds: {rounds}."
     if "memory" in head and case["memory"] in _MEMORY:
         caption += f" Memory: {_MEMORY[case['memory']]}."
     kinds = ["own", *("n" for _ in head[1:])]
-    drawn = f'<div class="charts">{_bars.bars(contenders)}</div>' if len(contenders) > 1 else ""
-    notes = [f"<li>{text(one['name'])}: {text(one['note'], None)}" for one in contenders if one.get("note")]
-    listed = f'<ul class="quiet">{"".join(notes)}</ul>' if notes else ""
-    return _rows(caption, f"{case['case']}: contenders", head, rows, kinds) + drawn + listed
+    chart = f'<div class="charts">{draw_bars(contenders)}</div>' if len(contenders) > 1 else ""
+    notes = [
+        f"<li>{text(contender['name'])}: {text(contender['note'], None)}"
+        for contender in contenders
+        if contender.get("note")
+    ]
+    note_list = f'<ul class="quiet">{"".join(notes)}</ul>' if notes else ""
+    return _html_table(caption, f"{case['case']}: contenders", head, rows, kinds) + chart + note_list
 
 
 def _table(table: Mapping[str, Any]) -> str:
-    """Figures that are no times in turns."""
+    """Return a table of results that are not timed contenders."""
     columns = list(zip(*table["rows"], strict=False))
     kinds = [
-        "n" if place and all(isinstance(cell, int | float) for cell in column) else "own"
-        for place, column in enumerate(columns)
+        "n" if number and all(isinstance(cell, int | float) for cell in column) else "own"
+        for number, column in enumerate(columns)
     ]
     kinds += ["own"] * (len(table["head"]) - len(kinds))
     rows = [[str(cell) for cell in row] for row in table["rows"]]
-    return _rows(count(len(rows), "row"), table["name"], table["head"], rows, kinds)
+    return _html_table(count(len(rows), "row"), table["name"], table["head"], rows, kinds)
 
 
-def _rows(
+def _html_table(
     caption: str, label: str, head: Iterable[str], rows: Iterable[Iterable[str]], kinds: list[str]
 ) -> str:
-    """A table whose first column names the rows."""
+    """Return a table whose first column has the names of the rows."""
     titles = "".join(
         f'<th scope="col"{kind_attribute(kind)}>{text(title)}'
         for title, kind in zip(head, kinds, strict=True)
@@ -217,5 +229,5 @@ def _rows(
     return scrolled(caption, f"<thead><tr>{titles}</thead><tbody>{''.join(lines)}</tbody>", "measured", label)
 
 
-def _name(finding: Mapping[str, Any]) -> str:
+def _title(finding: Mapping[str, Any]) -> str:
     return str(finding.get("case") or finding["name"])

@@ -1,4 +1,4 @@
-"""The parts of the pipeline, timed one by one."""
+"""The parts of the pipeline, each timed alone."""
 
 from __future__ import annotations
 
@@ -22,69 +22,69 @@ from numpy.typing import NDArray
 
 from audiospec.benchmarks.audio import RATE, TRACK_SECONDS
 from audiospec.benchmarks.base import Contender
-from audiospec.benchmarks.commands import CHUNK, WORKERS, TracksByName
+from audiospec.benchmarks.commands import CHUNK, WORKERS, TrackFolder
 from audiospec.digests import checksum
 from audiospec.features.base import frontend
 from audiospec.specs.mel import MelSpec
 
 
-class PartAndFloor:
-    """Two processes with the settings of a worker, each of which takes every other track.
+class PartTimer:
+    """Run steps of the pipeline in two processes with the settings of a worker; each takes half the tracks.
 
-    Their time is from the first that begins to the last that ends; start-up is no part of it.
+    The time is from the start of the first process to the end of the last; it excludes their start-up.
 
     Parameters
     ----------
     out : Path
-        A folder for what they write.
+        A folder for the files that the steps write; it must not exist.
     """
 
-    #: Tracks that the two go through: no start-up has to be told from noise, so few are enough.
+    #: Tracks to process. Start-up is excluded, so a few are enough.
     TRACKS = 120
 
     def __init__(self, out: Path) -> None:
         out.mkdir()
         self.out = out
-        # Not forked: a process that has used torch is no clean start.
+        # Spawned, not forked: a fork would inherit the state of torch.
         self._processes = [ProcessPoolExecutor(1, get_context("spawn")) for _ in range(WORKERS)]
 
-    def __enter__(self) -> PartAndFloor:
-        # Now, so that their memory is not taken for that of a contender.
-        for ready in [process.submit(_ready) for process in self._processes]:
-            ready.result()
+    def __enter__(self) -> PartTimer:
+        # Start the processes now, so that their memory is not counted as that of a contender.
+        for job in [process.submit(_warm_up) for process in self._processes]:
+            job.result()
         return self
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes:
             process.shutdown()
 
-    def contender(self, name: str, tracks: TracksByName, amount: float, steps: Sequence[str]) -> Contender:
-        """A floor: these steps for each track, one after another."""
+    def contender(self, name: str, tracks: TrackFolder, amount: float, steps: Sequence[str]) -> Contender:
+        """Return a floor that runs these steps for each track, one after another."""
 
         def call(number: int) -> tuple[float, None]:
-            ran = self._run(tracks, steps)
-            took = max(end for _, end, _ in ran) - min(begin for begin, _, _ in ran)
-            return took * amount / (TRACK_SECONDS * self.TRACKS), None
+            runs = self._run(tracks, steps)
+            seconds = max(end for _, end, _ in runs) - min(start for start, _, _ in runs)
+            return seconds * amount / (TRACK_SECONDS * self.TRACKS), None
 
         return Contender(name=name, role="floor", call=call, has_own_clock=True)
 
-    def parts(self, tracks: TracksByName, steps: Sequence[str]) -> dict[str, float]:
-        """Seconds of a processor for each step of a track."""
-        ran = self._run(tracks, steps)
-        return {step: sum(each[step] for _, _, each in ran) / self.TRACKS for step in steps}
+    def parts(self, tracks: TrackFolder, steps: Sequence[str]) -> dict[str, float]:
+        """Return the processor time of each step in seconds per track."""
+        runs = self._run(tracks, steps)
+        return {step: sum(times[step] for _, _, times in runs) / self.TRACKS for step in steps}
 
-    def _run(self, tracks: TracksByName, steps: Sequence[str]) -> list[tuple[float, float, dict[str, float]]]:
+    def _run(self, tracks: TrackFolder, steps: Sequence[str]) -> list[tuple[float, float, dict[str, float]]]:
         files = [str(file) for file in sorted(tracks.first(self.TRACKS).iterdir())]
         jobs = [
-            process.submit(_go_through, files[number::WORKERS], str(self.out / str(number)), tuple(steps))
+            process.submit(_run_steps, files[number::WORKERS], str(self.out / str(number)), tuple(steps))
             for number, process in enumerate(self._processes)
         ]
         return [job.result() for job in jobs]
 
 
 @dataclass
-class _Work:
-    """One track on its way through the steps; one that is left out leaves what it makes as it was."""
+class _TrackSteps:
+    """The steps for one track; a step that is skipped leaves its output as it was."""
 
     path: Path
     out: Path
@@ -97,13 +97,13 @@ class _Work:
     rate: int = RATE
 
     @classmethod
-    def blank(cls, out: Path) -> _Work:
-        """Noise in all places."""
+    def blank(cls, out: Path) -> _TrackSteps:
+        """Return steps whose data is noise."""
         chunks = round(TRACK_SECONDS * RATE / CHUNK)
         shape = MelSpec().row_shape(CHUNK)
         wave = np.random.default_rng(0).normal(0, 0.1, (chunks, CHUNK)).astype(np.float32)
         rows = np.full((chunks, *shape), -20, np.float16)
-        windows = torch.randn(_fft_block(), MelSpec().n_fft)
+        windows = torch.randn(_fastest_fft_block(), MelSpec().n_fft)
         return cls(out, out, b"", wave, wave, [torch.zeros(shape)] * chunks, rows, windows)
 
     def read(self) -> None:
@@ -113,13 +113,13 @@ class _Work:
         xxhash.xxh3_128_hexdigest(self.content)
 
     def decode(self) -> None:
-        """Soundfile alone, to whichever type it is quickest at."""
+        """Decode with soundfile to the type that it decodes to fastest."""
         with soundfile.SoundFile(self.path) as file:
             self.rate = file.samplerate
             self.samples = file.read(dtype="int16" if file.subtype == "PCM_16" else "float32")
 
     def to_wave(self) -> None:
-        """Samples from -1 to 1, mono, at the features' rate, in chunks."""
+        """Convert to chunks of mono samples from -1 to 1, at the sample rate of the features."""
         scale = np.float32(1 / 32768 if self.samples.dtype == np.int16 else 1)
         wave = self.wave.reshape(-1)
         if self.rate == RATE:
@@ -133,11 +133,11 @@ class _Work:
             wave[: len(resampled)] = resampled
 
     def log_mel(self) -> None:
-        """As a worker does it, chunk by chunk."""
+        """Compute log-mel chunk by chunk, as a worker does."""
         self.mel = [_frontend()(torch.from_numpy(chunk[None]))[0] for chunk in self.wave]
 
     def fft(self) -> None:
-        """The transforms of all frames, with nothing before or after, in the best of blocks."""
+        """Transform all frames in blocks of the fastest size, with no other work."""
         frames = self.rows.shape[-1]
         for _ in self.rows:
             for first in range(0, frames, len(self.windows)):
@@ -152,35 +152,33 @@ class _Work:
             checksum(row)
 
     def write(self) -> None:
-        """Nothing is forced onto the disk, as in ours and in every peer."""
+        """Write the rows without forcing them to disk, as audiospec and every peer do."""
         with (self.out / self.path.stem).open("wb") as file:
             file.write(self.rows.data)
 
 
 @torch.inference_mode()
-def _go_through(
-    files: Sequence[str], out: str, steps: Sequence[str]
-) -> tuple[float, float, dict[str, float]]:
-    """Put tracks through some steps; when it began and ended, and seconds of the processor for each step."""
+def _run_steps(files: Sequence[str], out: str, steps: Sequence[str]) -> tuple[float, float, dict[str, float]]:
+    """Run steps for some tracks; return start and end, and the processor time of each step in seconds."""
     shutil.rmtree(out, ignore_errors=True)
     Path(out).mkdir()
-    work = _Work.blank(Path(out))
-    took = dict.fromkeys(steps, 0.0)
+    work = _TrackSteps.blank(Path(out))
+    times = dict.fromkeys(steps, 0.0)
     calls: dict[str, Callable[[], None]] = {step: getattr(work, step) for step in steps}
-    began = time.monotonic()
+    start = time.monotonic()
     for file in files:
         work.path = Path(file)
         for step, call in calls.items():
             before = time.thread_time()
             call()
-            took[step] += time.thread_time() - before
-    return began, time.monotonic(), took
+            times[step] += time.thread_time() - before
+    return start, time.monotonic(), times
 
 
-def _ready() -> None:
-    """Load and make what a process needs, before any clock runs."""
+def _warm_up() -> None:
+    """Load and create all that a process needs, before anything is timed."""
     torch.set_num_threads(1)
-    _fft_block()
+    _fastest_fft_block()
     with torch.inference_mode():
         _frontend()(torch.zeros(1, CHUNK))
 
@@ -191,9 +189,9 @@ def _frontend() -> torch.nn.Module:
 
 
 @cache
-def _fft_block() -> int:
-    """Frames that the FFT takes fastest at a time."""
-    best: dict[int, float] = {}
+def _fastest_fft_block() -> int:
+    """Return the number of frames at a time for which the FFT is fastest."""
+    seconds_per_frame: dict[int, float] = {}
     for block in (16, 32, 64, 128, 256, 862):
         windows = torch.randn(block, MelSpec().n_fft)
         times = []
@@ -201,5 +199,5 @@ def _fft_block() -> int:
             before = time.perf_counter()
             torch.fft.rfft(windows)
             times.append(time.perf_counter() - before)
-        best[block] = statistics.median(times) / block
-    return min(best, key=best.__getitem__)
+        seconds_per_frame[block] = statistics.median(times) / block
+    return min(seconds_per_frame, key=seconds_per_frame.__getitem__)

@@ -1,4 +1,4 @@
-"""Runs suites, each in a process of its own, and gathers what they found."""
+"""Run suites, each in its own process, and collect their findings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiospec.engines.local import ENVIRONMENT
 from audiospec.errors import AudiospecError
 from audiospec.machine import machine, versions
 
-#: Packages whose versions bear on the figures.
+#: Packages whose versions affect the results.
 PACKAGES = (
     *("audiospec", "torch", "torchaudio", "nnaudio2", "numpy", "scipy", "librosa", "numba", "soundfile"),
     *("soxr", "av", "zarr", "numcodecs", "h5py", "tensorstore", "lhotse", "lilcom", "kaldifeat", "essentia"),
@@ -32,35 +32,35 @@ def benchmark(
     device: str = "cpu",
     full: bool = False,
     data: Path | str | None = None,
-    found: Callable[[str, dict[str, Any]], object] | None = None,
+    on_finding: Callable[[str, dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
-    """Measure this project and its peers side by side on this machine.
+    """Measure audiospec and its peers side by side on this machine.
 
     Parameters
     ----------
     names : sequence of str
-        Suites; none for all.
+        Names of suites; empty: all.
     device : str
-        A torch device, such as ``"cuda"``, for the suites that have a part for it.
+        A torch device, such as ``"cuda"``, for suites with cases that run on one.
     full : bool
-        Whether to measure all sizes, for longer.
+        Whether to measure all sizes, which takes longer.
     data : path or None
-        A folder of audio files. None: audio is made up.
-    found : callable or None
-        Called with a suite's name and each finding as it comes.
+        A folder of audio files. None: use synthetic audio.
+    on_finding : callable or None
+        Called with the suite's name and a finding as soon as it is available.
 
     Returns
     -------
     dict
-        ``date``, ``machine``, ``versions``, ``device``, ``full``, and ``suites``: name → list of findings,
-        each with a ``kind`` of ``"case"`` (see `audiospec.benchmarks.measure.measure`), ``"table"``,
-        ``"not run"``, or ``"failed"``: a suite that ended so, ``why``, and all that it ``said``. The others
-        are run all the same.
+        ``date``, ``machine``, ``versions``, ``device``, ``full``, and ``suites``: the findings of each suite,
+        by its name. The ``kind`` of a finding is ``"case"`` (see `audiospec.benchmarks.measure.measure`),
+        ``"table"``, ``"not run"`` or ``"failed"``. After a failure, ``why`` has the reason and ``said`` the
+        suite's output; the remaining suites still run.
 
     Raises
     ------
     RegistryError
-        No such suite.
+        There is no suite of that name.
     """
     names = list(dict.fromkeys(names)) or suites.names()
     for name in names:
@@ -75,24 +75,24 @@ def benchmark(
     }
     for name in names:
         findings = result["suites"].setdefault(name, [])
-        for finding in _in_child(name, device, full, None if data is None else Path(data)):
+        for finding in _run_suite(name, device, full, None if data is None else Path(data)):
             findings.append(finding)
-            if found is not None:
-                found(name, finding)
+            if on_finding is not None:
+                on_finding(name, finding)
     return result
 
 
-def _in_child(name: str, device: str, full: bool, data: Path | None) -> Iterator[dict[str, Any]]:
-    """What a suite finds, run in a process that has the settings of a worker."""
+def _run_suite(name: str, device: str, full: bool, data: Path | None) -> Iterator[dict[str, Any]]:
+    """Run a suite in a child process that has the settings of a worker; yield its findings."""
     readable, writable = os.pipe()
-    asked = {"name": name, "device": device, "full": full, "data": data and str(data.absolute())}
-    with tempfile.TemporaryFile() as said:
+    request = {"name": name, "device": device, "full": full, "data": data and str(data.absolute())}
+    with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
-            [sys.executable, "-c", _START, json.dumps(sys.path), json.dumps(asked), str(writable)],
+            [sys.executable, "-c", _START, json.dumps(sys.path), json.dumps(request), str(writable)],
             pass_fds=[writable],
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             env={**os.environ, **ENVIRONMENT, "NUMBA_NUM_THREADS": "1"},
         )
         os.close(writable)
@@ -110,13 +110,13 @@ def _in_child(name: str, device: str, full: bool, data: Path | None) -> Iterator
             child.kill()
             child.wait()
         if status:
-            said.seek(0)
-            last = said.read().decode(errors="replace").strip()
-            why = error or last.rpartition("\n")[2] or f"status {status}"
-            yield {"kind": "failed", "name": name, "why": why, "said": last}
+            output.seek(0)
+            printed = output.read().decode(errors="replace").strip()
+            why = error or printed.rpartition("\n")[2] or f"status {status}"
+            yield {"kind": "failed", "name": name, "why": why, "said": printed}
 
 
-#: A worker's own start: what is imported must not find other threads than it has.
+#: Run as a new program, so that the number of threads is set before any library is imported.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from audiospec.benchmarks.run import main; main()"
@@ -124,15 +124,15 @@ _START = (
 
 
 def main() -> None:
-    """Run one suite, and write its findings to a pipe, a line each."""
+    """Run one suite and write its findings to a pipe, one line of JSON each."""
     from audiospec.benchmarks.measure import measure
 
-    asked = json.loads(sys.argv[2])
+    request = json.loads(sys.argv[2])
     with open(int(sys.argv[3]), "w", encoding="utf-8") as out, tempfile.TemporaryDirectory() as folder:
-        data = Path(asked["data"]) if asked["data"] else None
-        setup = Setup(device=asked["device"], full=asked["full"], data=data, folder=Path(folder))
+        data = Path(request["data"]) if request["data"] else None
+        setup = Setup(device=request["device"], full=request["full"], data=data, folder=Path(folder))
         try:
-            for item in suites[asked["name"]]().cases(setup):
+            for item in suites[request["name"]]().cases(setup):
                 print(json.dumps(_finding(item, measure)), file=out, flush=True)
         except AudiospecError as error:
             print(json.dumps({"error": str(error)}), file=out, flush=True)

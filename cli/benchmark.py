@@ -57,7 +57,7 @@ def command(
 
     for file in filter(None, (json, html)):
         file.touch()  # what cannot be written is better known now than in the end
-    result = benchmark(suites or (), device=device, full=full, data=data, found=_show)
+    result = benchmark(suites or (), device=device, full=full, data=data, on_finding=_show)
     result["command"] = " ".join(["audiospec", *sys.argv[1:]])
     if json is not None:
         save(to_json.dumps(result, indent=2) + "\n", json, BenchmarkError, "--json")
@@ -75,7 +75,7 @@ def command(
 
 def _show(suite: str, finding: dict[str, Any]) -> None:
     """Print a finding as it comes."""
-    from audiospec.benchmarks import words
+    from audiospec.benchmarks.formatting import case_table, target_line
 
     name = finding.get("case") or finding["name"]
     if finding["kind"] in ("not run", "failed"):
@@ -86,7 +86,7 @@ def _show(suite: str, finding: dict[str, Any]) -> None:
         return
     say(f"{suite}: {name}", "bold")
     if finding["kind"] == "case":
-        head, rows = words.rows(finding)
+        head, rows = case_table(finding)
     else:
         head, rows = finding["head"], [[str(cell) for cell in row] for row in finding["rows"]]
     table(rows, head, indent=2)
@@ -96,7 +96,7 @@ def _show(suite: str, finding: dict[str, Any]) -> None:
     for peer, why in finding.get("missing", {}).items():
         say(f"  {peer}: {why}", "dim")
     for target in finding["targets"]:
-        say(f"  {words.target(target)}", {True: "green", False: "red", None: "yellow"}[target["met"]])
+        say(f"  {target_line(target)}", {True: "green", False: "red", None: "yellow"}[target["met"]])
     if finding["note"]:
         say(f"  {finding['note']}", "dim")
     say()

@@ -20,7 +20,7 @@ from typing import Any
 
 import audiospec
 from audiospec import errors
-from audiospec.benchmarks.words import number, told
+from audiospec.benchmarks.formatting import describe_target, format_number
 from audiospec.datasets.base import datasets
 from audiospec.registry import Registry
 from audiospec.specs.base import features
@@ -123,8 +123,8 @@ def speed_table(name: str) -> str:
     for suite, findings in result["suites"].items():
         for finding in findings:
             case = finding.get("case") or finding["name"]
-            for one in map(told, finding.get("targets", ())):
-                rows.append((f"{suite}: {case}", one.what, one.wanted, one.found, one.verdict))
+            for one in map(describe_target, finding.get("targets", ())):
+                rows.append((f"{suite}: {case}", one.what, one.bound, one.measured, one.verdict))
     return f"{origin(result)}\n\n" + table(("case", "measure", "target", "measured", ""), rows)
 
 
@@ -158,8 +158,8 @@ def short_speed_table() -> str:
             if one["what"] == f"speed of audiospec over that of {peer}"
         ]
         assert len(found) == 1, (words, peer, found)
-        bound, measured = number(found[0]["at_least"]), number(found[0]["found"])
-        rows.append((words, peer, f"{measured}×", f"{bound}×, {told(found[0]).verdict}"))
+        bound, measured = format_number(found[0]["at_least"]), format_number(found[0]["found"])
+        rows.append((words, peer, f"{measured}×", f"{bound}×, {describe_target(found[0]).verdict}"))
     return table(("work", "beside", "speed", "target"), rows)
 
 

@@ -1,1 +1,1 @@
-"""The peers: the same work, done as people do it without audiospec."""
+"""The peers: the same work with other libraries, as it is commonly written."""

@@ -18,30 +18,42 @@ from audiospec.testing.tabular import librosa_columns
 
 SPEC = MelSpec()
 COLUMNS = TabularSpec()
-#: dB that float32 may make of a log-mel bin within 80 dB of its chunk's peak; of a column, relative.
-CLOSE, CLOSE_COLUMN = 0.01, 1e-3
-#: dB for peers that make the filters themselves in float32. A pure tone at the foot of a filter, where its
-#: weight is next to nothing and has few digits left, makes 0.05 dB of it.
-CLOSE_FLOAT32_FILTERS = 0.2
-FLOAT32_FILTERS = "computes its filters in float32"
+#: dB; rounding error of float32 in a log-mel bin within 80 dB of the peak of its chunk.
+MEL_TOLERANCE = 0.01
+#: Relative rounding error of float32 in a tabular column.
+COLUMN_TOLERANCE = 1e-3
+#: dB; for peers that compute the filters in float32. Near the foot of a filter the weights are tiny and lose
+#: digits: a pure tone there differs by 0.05 dB.
+FLOAT32_FILTER_TOLERANCE = 0.2
+FLOAT32_FILTER_NOTE = "computes its filters in float32"
 
 
-def over(inputs: Sequence[Any], work: Callable[[Any], Any], **named: Any) -> Contender:
-    """A contender that takes inputs in turn; its results of all of them are compared."""
+def make_contender(inputs: Sequence[Any], work: Callable[[Any], Any], **attributes: Any) -> Contender:
+    """Return a contender that processes one input per round, in turn.
+
+    Parameters
+    ----------
+    inputs : sequence
+        The results for all of them are compared.
+    work : callable
+        Called with one input; returns its result.
+    **attributes
+        Other attributes of the `Contender`.
+    """
 
     @torch.inference_mode()
-    def quietly(each: Any) -> Any:
+    def infer(each: Any) -> Any:
         return work(each)
 
     return Contender(
-        call=lambda number: quietly(inputs[number % len(inputs)]),
-        result=lambda: [quietly(each) for each in inputs],
-        **named,
+        call=lambda number: infer(inputs[number % len(inputs)]),
+        result=lambda: [infer(each) for each in inputs],
+        **attributes,
     )
 
 
 def librosa_log_mel() -> dict[str, Any]:
-    """Log-mel by librosa."""
+    """Return the attributes of a contender that computes log-mel with librosa."""
     import librosa
 
     def work(wave: Wave) -> Wave:
@@ -55,14 +67,14 @@ def librosa_log_mel() -> dict[str, Any]:
             htk=True,
             pad_mode="reflect",
         )
-        found: Wave = librosa.power_to_db(mel, top_db=None)
-        return found
+        decibels: Wave = librosa.power_to_db(mel, top_db=None)
+        return decibels
 
     return {"name": "librosa", "work": work}
 
 
 def torchaudio_log_mel(device: torch.device) -> dict[str, Any]:
-    """Log-mel by torchaudio."""
+    """Return the attributes of a contender that computes log-mel with torchaudio."""
     from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
 
     mel = MelSpectrogram(
@@ -80,13 +92,13 @@ def torchaudio_log_mel(device: torch.device) -> dict[str, Any]:
     return {
         "name": "torchaudio",
         "work": work,
-        "tolerance": CLOSE_FLOAT32_FILTERS,
-        "note": FLOAT32_FILTERS,
+        "tolerance": FLOAT32_FILTER_TOLERANCE,
+        "note": FLOAT32_FILTER_NOTE,
     }
 
 
 def nnaudio_log_mel(device: torch.device) -> dict[str, Any]:
-    """Log-mel by nnAudio."""
+    """Return the attributes of a contender that computes log-mel with nnAudio."""
     from nnAudio2.features.mel import MelSpectrogram
 
     mel = MelSpectrogram(
@@ -109,10 +121,10 @@ def nnaudio_log_mel(device: torch.device) -> dict[str, Any]:
 
 
 def essentia_log_mel() -> dict[str, Any]:
-    """Log-mel by Essentia."""
+    """Return the attributes of a contender that computes log-mel with Essentia."""
     import essentia.standard
 
-    # MelBands computes the same edges in float32, by which a tone is off by up to 1 dB; the cost is equal.
+    # MelBands computes the same edges in float32, which changes a tone by up to 1 dB; the cost is equal.
     mels = np.linspace(0, 2595 * np.log10(1 + SPEC.fmax / 700), SPEC.n_mels + 2)
     edges = 700 * (10 ** (mels / 2595) - 1)
     size, hop = SPEC.n_fft, SPEC.hop_length
@@ -138,13 +150,13 @@ def essentia_log_mel() -> dict[str, Any]:
     return {
         "name": "essentia",
         "work": work,
-        "tolerance": CLOSE_FLOAT32_FILTERS,
-        "note": f"frame by frame from Python; {FLOAT32_FILTERS}",
+        "tolerance": FLOAT32_FILTER_TOLERANCE,
+        "note": f"frame by frame from Python; {FLOAT32_FILTER_NOTE}",
     }
 
 
 def audioflux_log_mel() -> dict[str, Any]:
-    """Log-mel by audioFlux."""
+    """Return the attributes of a contender that computes log-mel with audioFlux."""
     import audioflux
     from audioflux.type import (
         SpectralDataType,
@@ -167,29 +179,29 @@ def audioflux_log_mel() -> dict[str, Any]:
     )
 
     def work(wave: Wave) -> Wave:
-        # It centres no frame by itself; its own decibels are over the peak and cut off 80 dB below.
+        # audioFlux does not centre frames; its own decibels are relative to the peak and cut off at -80 dB.
         return _decibels(mel.bft(np.pad(wave, SPEC.n_fft // 2, mode="reflect"), result_type=1))
 
     return {
         "name": "audioflux",
         "work": work,
-        "tolerance": CLOSE_FLOAT32_FILTERS,
-        "note": FLOAT32_FILTERS,
+        "tolerance": FLOAT32_FILTER_TOLERANCE,
+        "note": FLOAT32_FILTER_NOTE,
     }
 
 
 def _decibels(power: Wave) -> Wave:
-    found: Wave = 10 * np.log10(np.maximum(power, SPEC.amin))
-    return found
+    decibels: Wave = 10 * np.log10(np.maximum(power, SPEC.amin))
+    return decibels
 
 
 def librosa_row(chunk: Wave) -> Tensor:
-    """The tabular columns of one chunk by librosa."""
+    """Return the tabular columns of one chunk, computed with librosa: float64, shape (columns,)."""
     return torch.tensor(list(librosa_columns(chunk, COLUMNS).values()), dtype=torch.float64)
 
 
-def floors(tensors: Sequence[Tensor]) -> list[Contender]:
-    """What log-mel cannot do without: the Fourier transforms; reading samples and writing values."""
+def log_mel_floors(tensors: Sequence[Tensor]) -> list[Contender]:
+    """Return the floors of log-mel: only the Fourier transforms, and only reading and writing memory."""
     shape = SPEC.row_shape(tensors[0].shape[-1])
     chunks = tensors[0].numel() // tensors[0].shape[-1]
     values = tensors[0].new_empty(chunks, *shape)
@@ -200,42 +212,42 @@ def floors(tensors: Sequence[Tensor]) -> list[Contender]:
 
     return [
         _transforms(chunks * shape[1], tensors[0].device),
-        over(tensors, traffic, name="memory traffic", role="floor"),
+        make_contender(tensors, traffic, name="memory traffic", role="floor"),
     ]
 
 
 def _transforms(count: int, device: torch.device) -> Contender:
-    """So many real FFTs of windowed frames, one after another, in blocks of the size that is fastest here."""
+    """Return a floor of `count` real FFTs of windowed frames, in blocks of the fastest size here."""
     on_cpu = device.type == "cpu"
     sizes = [size for size in (16, 64, 128, 256, 512) if on_cpu] or [1 << 12, 1 << 14, 1 << 16]
     window = torch.hann_window(SPEC.n_fft, device=device)
     frames = torch.randn(min(count, sizes[-1]), SPEC.n_fft, device=device) * window
 
-    def by_blocks(size: int) -> None:
+    def transform_in_blocks(size: int) -> None:
         for first in range(0, count, size):
             torch.fft.rfft(frames[: min(size, count - first)])
 
     def seconds(size: int) -> float:
         times = []
         for _ in range(4):
-            began = time.perf_counter()
-            by_blocks(size)
+            start = time.perf_counter()
+            transform_in_blocks(size)
             if not on_cpu:
                 torch.cuda.synchronize(device)
-            times.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - start)
         return min(times)
 
-    best = min(sizes, key=seconds)
+    fastest = min(sizes, key=seconds)
     return Contender(
         name="FFT alone",
         role="floor",
-        call=lambda _: by_blocks(best),
-        note=f"{count} windows of {SPEC.n_fft} samples, {best} at a time",
+        call=lambda _: transform_in_blocks(fastest),
+        note=f"{count} windows of {SPEC.n_fft} samples, {fastest} at a time",
     )
 
 
 def column_transforms(samples: int) -> Contender:
-    """What the columns cannot do without: of each frame a transform forth, in float64, and one back."""
+    """Return a floor of the tabular columns: for each frame a transform in float64 and an inverse one."""
     frames, block = 1 + samples // COLUMNS.hop_length, 128
     windows = torch.randn(block, COLUMNS.n_fft, dtype=torch.float64)
     spectra = torch.fft.rfft(windows.float())

@@ -1,8 +1,8 @@
-"""The script that people write with lhotse: cuts of 10 s, features computed and stored by two jobs.
+"""A script with lhotse, as it is commonly written: cuts of 10 s, features computed and stored by two jobs.
 
-Lhotse has no extractor of these features, so the script brings its own, by torchaudio; the rest is
-lhotse's: reading each cut from its file, storing, and the manifest that says where all of it lies. Its
-frames must be the samples over the hop, rounded, so a chunk has 861 and not 862: the last is left out.
+Lhotse has no extractor for these features, so the script defines one with torchaudio. The rest is lhotse:
+reading each cut from its file, storing it, and the manifest that has the location of each array. Lhotse
+requires samples / hop_length frames, rounded: 861 per chunk instead of 862, so the last one is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from audiospec.benchmarks.peers.torchaudio_script import RATE, log_mel
 
-# Also in the jobs, which import this file again: one thread each, or they fight for the cores.
+# The jobs import this file again: one thread each; otherwise they compete for the cores.
 torch.set_num_threads(1)
 
 SECONDS = 10.0
@@ -29,12 +29,12 @@ MANIFEST = "cuts.jsonl"
 
 @dataclass
 class LogMelConfig:
-    """How features are stored: ``"float16"``, or ``"float32"``, which lilcom wants."""
+    """The dtype of stored features: ``"float16"``, or ``"float32"``, which lilcom requires."""
 
     dtype: str = "float16"
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings as plain values."""
+        """Return the settings as plain values."""
         return asdict(self)
 
 
@@ -46,7 +46,7 @@ class LogMel(FeatureExtractor):  # type: ignore[misc, unused-ignore]
     frame_shift = 256 / RATE
 
     def extract(self, samples: NDArray[np.float32], sampling_rate: int) -> NDArray[Any]:
-        """Features of a cut, samples (1, n)."""
+        """Compute the features of a cut from its samples (1, n): decibels (frames, mel bins)."""
         frames = compute_num_frames_from_samples(samples.shape[1], self.frame_shift, sampling_rate)
         with torch.inference_mode():
             decibels = log_mel()(torch.from_numpy(samples[0]))[:, :frames].T
@@ -54,7 +54,7 @@ class LogMel(FeatureExtractor):  # type: ignore[misc, unused-ignore]
             return rows
 
     def feature_dim(self, sampling_rate: int) -> int:
-        """Mel bins."""
+        """Return the number of mel bins."""
         return 192
 
 
@@ -64,29 +64,29 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--lilcom", action="store_true", help="compressed, with loss; else plain float16")
+    parser.add_argument("--lilcom", action="store_true", help="lossy compression; default: plain float16")
     options = parser.parse_args()
     recordings = RecordingSet.from_dir(options.data, "*.wav")
     cuts = CutSet.from_manifests(recordings=recordings).cut_into_windows(SECONDS).to_eager()
     cuts = cuts.filter(lambda cut: cut.duration >= SECONDS / 2).pad(SECONDS, preserve_id=True).to_eager()
-    # The store writes float32 if it compresses: lilcom has no other.
-    found = cuts.compute_and_store_features(
+    # Lilcom compresses float32 only.
+    stored = cuts.compute_and_store_features(
         LogMel(LogMelConfig("float32" if options.lilcom else "float16")),
         storage_path=options.out,
         num_jobs=options.workers,
         storage_type=LilcomChunkyWriter if options.lilcom else NumpyFilesWriter,
     )
-    found.to_file(options.out / MANIFEST)
+    stored.to_file(options.out / MANIFEST)
 
 
 def read(out: Path) -> dict[str, NDArray[Any]]:
-    """What was stored: recording → (chunks, mel bins, frames)."""
-    found: dict[str, dict[int, NDArray[Any]]] = {}
+    """Read the stored features: recording → (chunks, mel bins, frames)."""
+    chunks: dict[str, dict[int, NDArray[Any]]] = {}
     for cut in CutSet.from_file(out / MANIFEST):
-        # A cut's name is its recording's, a number of no use, and its own; one that was padded has no other.
+        # The id of a cut is RECORDING-OTHER-NUMBER, where NUMBER is that of the chunk; padding keeps the id.
         track, _, number = cut.id.rsplit("-", 2)
-        found.setdefault(track, {})[int(number)] = cut.load_features().T
-    return {track: np.stack([rows[number] for number in sorted(rows)]) for track, rows in found.items()}
+        chunks.setdefault(track, {})[int(number)] = cut.load_features().T
+    return {track: np.stack([rows[number] for number in sorted(rows)]) for track, rows in chunks.items()}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The script that people write: two processes, librosa, one .npy a track.
+"""A script as it is commonly written: two processes, librosa, one .npy file per track.
 
-Does just what ``audiospec featurize folder --chunk 10`` does to audio at 22050 Hz: 10 s chunks (the last
+It does the same as ``audiospec featurize folder --chunk 10`` does to audio at 22050 Hz: 10 s chunks (the last
 kept if half of it is audio), 192 mel bins to 8000 Hz, decibels, float16.
 """
 
@@ -18,7 +18,7 @@ CHUNK = 220500
 
 
 def featurize(path: Path, out: Path) -> None:
-    """One track: load, cut, log-mel, save."""
+    """Load a track, cut it, compute log-mel and save it."""
     wave, rate = librosa.load(path, sr=22050)
     rows = []
     for start in range(0, len(wave), CHUNK):

@@ -1,8 +1,8 @@
-"""The script that people write with torchaudio: two processes, soundfile for decoding, one .npy a track.
+"""A script with torchaudio, as it is commonly written: two processes, soundfile, one .npy file per track.
 
-Does just what ``audiospec featurize folder --chunk 10`` does to audio at 22050 Hz: 10 s chunks (the last
-kept if half of it is audio), 192 mel bins to 8000 Hz, decibels, float16. `torchaudio.load` needs FFmpeg's
-libraries since 2.9; soundfile needs nothing, and is no slower.
+It does the same as ``audiospec featurize folder --chunk 10`` does to audio at 22050 Hz: 10 s chunks (the last
+kept if half of it is audio), 192 mel bins to 8000 Hz, decibels, float16. Since 2.9
+`torchaudio.load` needs the FFmpeg libraries; soundfile needs no other library and is no slower.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHUNK = 10 * RATE
 
 @cache
 def log_mel() -> torch.nn.Module:
-    """Waves to decibels of mel bins; its window and filters are made once a process."""
+    """Return a module from waves to decibels of mel bins; each process makes it once."""
     mel = MelSpectrogram(
         sample_rate=RATE, n_fft=2048, hop_length=256, n_mels=192, f_max=8000.0, norm="slaney", mel_scale="htk"
     )
@@ -32,10 +32,10 @@ def log_mel() -> torch.nn.Module:
 
 @torch.inference_mode()
 def featurize(path: Path, out: Path) -> None:
-    """One track: load, cut, log-mel, save."""
+    """Load a track, cut it, compute log-mel and save it."""
     wave, rate = soundfile.read(path, dtype="float32")
     if rate != RATE:
-        raise ValueError(f"{path} has {rate} Hz")
+        raise ValueError(f"expected {RATE} Hz, got {rate} Hz in {path}")
     rows = []
     for start in range(0, len(wave), CHUNK):
         chunk = torch.from_numpy(wave[start : start + CHUNK])
@@ -55,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True)
     files = sorted(options.data.rglob("*.wav"))
-    # One thread each, or the processes fight for the cores.
+    # One thread each; otherwise the processes compete for the cores.
     with multiprocessing.Pool(options.workers, torch.set_num_threads, (1,)) as pool:
         for _ in pool.imap_unordered(partial(featurize, out=options.out), files, chunksize=4):
             pass

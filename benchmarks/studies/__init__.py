@@ -1,1 +1,1 @@
-"""Studies of scores on real audio; they take longer than the suites."""
+"""Studies of scores and of agreement on real audio; they take longer than the suites."""

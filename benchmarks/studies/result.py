@@ -1,4 +1,4 @@
-"""A committed result: what was measured, by which command, when, on what."""
+"""Save a result with the command, date, machine and versions that it was made with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from audiospec.machine import machine, versions
 
-#: Packages whose versions bear on the figures.
+#: Packages whose versions affect the results.
 _PACKAGES = (
     "audiospec",
     "torch",
@@ -30,7 +30,23 @@ _PACKAGES = (
 
 
 def save(name: str, figures: dict[str, Any], folder: Path, file: str = "") -> Path:
-    """Write figures, with the command and all that bears on them, to ``FOLDER/FILE.json`` (or NAME.json)."""
+    """Write figures, with the command, date, machine and versions, to a JSON file.
+
+    Parameters
+    ----------
+    name : str
+        The study, as in ``python -m benchmarks.studies.NAME``.
+    figures : dict
+        The results; JSON values.
+    folder : Path
+    file : str
+        Name of the file without its suffix; empty: `name`.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     result = {
         "command": "python -m benchmarks.studies." + " ".join([name, *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),

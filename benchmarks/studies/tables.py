@@ -1,9 +1,9 @@
-"""How the columns agree with the published GTZAN tables, and which change of librosa explains the rest.
+"""Compare the tabular columns with the published GTZAN tables, and explain the differences.
 
-Each track's, or piece's, columns are computed twice: with zeros beyond the ends of a chunk, as librosa does
-since 0.9 and audiospec by default, and with the chunk mirrored there (``pad_mode="reflect"``), as librosa did
-when the tables were made. Its harmonic and percussive waves then ended at the last whole hop, and zeros
-followed: "as then" does that, too.
+The columns of each track or piece are computed in three ways. "zeros" pads a chunk with zeros, the default of
+audiospec and of librosa since 0.9. "mirrored" pads it by reflection (``pad_mode="reflect"``), as librosa did
+when the tables were made. "as then" also sets the harmonic and the percussive wave to zero after the last
+whole hop, as librosa did at that time.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from audiospec.features.tabular import TabularFrontend
 from audiospec.specs.tabular import TabularSpec
 
 RATE = 22050
-#: Table, and where the piece of a number begins; a piece's file is a sample shorter than three seconds.
+#: Table → samples from one piece of a track to the next.
 TABLES = {"features_30_sec.csv": 0, "features_3_sec_classical_jazz_rock.csv": 3 * RATE}
 
 
 def main() -> None:
-    """Compare both tables, print and save how far each column is."""
+    """Compare both tables; print and save the error of each column."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="gtzan-part, gtzan-tables")
     parser.add_argument("--save", type=Path, help="folder for tables.json and tables.md")
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _compare(table: Path, step: int, files: dict[str, Path]) -> dict[str, Any]:
-    """Median and worst relative error of each column of a table."""
+    """Return the median and the largest relative error of each column of a table."""
     zeros, mirrored = TabularSpec(), TabularSpec(pad_mode="reflect")
     frontends = [TabularFrontend(spec) for spec in (zeros, mirrored)]
     errors: list[list[list[float]]] = []
@@ -60,39 +60,40 @@ def _compare(table: Path, step: int, files: dict[str, Path]) -> dict[str, Any]:
             if id not in files:
                 continue
             if id not in waves:
-                waves = {id: load(files[id], RATE)}  # rows of a track stand together
+                waves = {id: load(files[id], RATE)}  # the rows of a track are adjacent
             start = int(piece or 0) * step
             wave = waves[id][start : start + int(row["length"])]
             published = np.array([float(row[column]) for column in zeros.columns])
-            found = [frontend(torch.from_numpy(wave.copy())).double().numpy() for frontend in frontends]
-            found.append(_as_then(found[1], wave, frontends[1]))
-            errors.append([(np.abs(values - published) / np.abs(published)).tolist() for values in found])
+            computed = [frontend(torch.from_numpy(wave.copy())).double().numpy() for frontend in frontends]
+            computed.append(_zero_last_hop(computed[1], wave, frontends[1]))
+            errors.append([(np.abs(values - published) / np.abs(published)).tolist() for values in computed])
             tracks.add(id)
-    every = np.array(errors)
+    all_errors = np.array(errors)
     columns = {
         column: {
-            way: {"median": _short(np.median(far)), "worst": _short(far.max())}
-            for way, far in zip(("zeros", "mirrored", "as then"), every[:, :, place].T, strict=True)
+            way: {"median": _round(np.median(values)), "worst": _round(values.max())}
+            for way, values in zip(("zeros", "mirrored", "as then"), all_errors[:, :, index].T, strict=True)
         }
-        for place, column in enumerate(zeros.columns)
+        for index, column in enumerate(zeros.columns)
     }
     return {"rows": len(errors), "tracks": len(tracks), "columns": columns}
 
 
-def _as_then(found: np.ndarray, wave: np.ndarray, frontend: TabularFrontend) -> np.ndarray:
-    """Columns with harmonic and percussive waves that are 0 after the last whole hop."""
+def _zero_last_hop(columns: np.ndarray, wave: np.ndarray, frontend: TabularFrontend) -> np.ndarray:
+    """Return columns for harmonic and percussive waves that are zero after the last whole hop."""
     spec = frontend.spec
     harmonic = frontend.harmonic(torch.from_numpy(wave.copy())[None])[0].double().numpy()
-    whole = len(wave) // spec.hop_length * spec.hop_length
-    found = found.copy()
+    end = len(wave) // spec.hop_length * spec.hop_length
+    columns = columns.copy()
     for family, part in (("harmony", harmonic), ("perceptr", wave - harmonic)):
-        part = np.concatenate([part[:whole], np.zeros(len(wave) - whole)])
-        place = spec.columns.index(f"{family}_mean")
-        found[place : place + 2] = part.mean(), part.var()
-    return found
+        part = np.concatenate([part[:end], np.zeros(len(wave) - end)])
+        index = spec.columns.index(f"{family}_mean")
+        columns[index : index + 2] = part.mean(), part.var()
+    return columns
 
 
-def _short(value: float) -> float:
+def _round(value: float) -> float:
+    """Round to two significant digits."""
     return float(f"{value:.1e}")
 
 
@@ -100,16 +101,16 @@ def _markdown(figures: dict[str, Any]) -> str:
     lines = [
         "# Columns against the published GTZAN tables",
         "",
-        "Relative error, median and worst, of every row whose audio is there. Made by",
+        "Relative error, median and worst, over all rows whose audio is available. Made by",
         "`python -m benchmarks.studies.tables --save benchmarks/results`; "
         "date, machine, versions: `tables.json`.",
         "",
-        "- *zeros*: the default, zeros beyond a chunk's ends, as librosa does since 0.9.",
-        '- *mirrored*: `pad_mode="reflect"`, as librosa did when the tables were made.',
-        "- *as then*: mirrored, and the harmonic and the percussive wave end at the last whole hop, with",
-        "  zeros behind, as they did in librosa then.",
+        "- *zeros*: the default; chunks are padded with zeros, as in librosa since 0.9.",
+        '- *mirrored*: `pad_mode="reflect"`, as in librosa when the tables were made.',
+        "- *as then*: mirrored, and the harmonic and the percussive wave are zero after the last whole hop,",
+        "  as in librosa at that time.",
         "",
-        "So two changes of librosa explain how the columns differ; what is left is the rounding of float32.",
+        "Two changes in librosa explain the differences; what remains is the rounding of float32.",
     ]
     for name, table in figures.items():
         lines += ["", f"## {name}: {table['rows']} rows of {table['tracks']} tracks", ""]

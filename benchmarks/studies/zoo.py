@@ -1,13 +1,13 @@
-"""What the zoo scores on real audio, by splits that do not leak and by the one that does.
+"""Scores of the zoo's models on real audio, with splits that do not leak and with one that does.
 
-    fsdd         spoken digits: the official test part, and speakers held out
+    fsdd         spoken digits: the official test part, and held-out speakers
     esc10        environmental sounds: the five official folds
     gtzan-clips  ten genres, 499 clips of 2 to 3 s: track and random
     gtzan-part   the three genres that have 20 tracks of 30 s: track and random
 
-By default networks hear spectrograms of 64 mel bins and 21.5 frames a second (spoken digits: 48 and 50), for
-a few epochs, so that a suite ends in minutes on two cores; ``--full`` takes the study's 192 bins, 86 frames a
-second and 100 epochs. A suite that was stopped goes on where it was.
+By default networks are trained on spectrograms of 64 mel bins and 21.5 frames per second (spoken digits: 48
+and 50), for a few epochs, so that a suite takes minutes on two cores. ``--full`` uses the 192 bins, 86 frames
+per second and 100 epochs of the study. A suite that was stopped is resumed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Cell:
-    """A model, and the splits that it is trained and scored on."""
+    """A model, and the splits on which it is trained and scored."""
 
     model: str
     strategies: tuple[str, ...]
@@ -59,7 +59,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Suite:
-    """A data set, how it is cut, and what is trained on it."""
+    """A dataset, its chunking, and the models that are trained on it."""
 
     dataset: str
     folder: str
@@ -70,7 +70,7 @@ class Suite:
 
 
 def suites(full: bool) -> dict[str, Suite]:
-    """All suites; `full` has the study's settings."""
+    """Return all suites; `full` selects the settings of the study."""
     epochs = {} if full else {"epochs": 8}
     transfer = {} if full else {"weights": "none"}
     both = ("track", "random")
@@ -114,7 +114,7 @@ def suites(full: bool) -> dict[str, Suite]:
 
 
 def main() -> None:
-    """Run suites, print their tables, save their figures."""
+    """Run suites, print their tables and save the scores."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -122,34 +122,34 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("zoo-runs"), help="folder for stores and runs")
     parser.add_argument("--save", type=Path, help="folder for zoo-SUITE.json and zoo-SUITE.md")
-    parser.add_argument("--full", action="store_true", help="the study's spectrograms and epochs")
-    parser.add_argument("--models", help="only these, with commas")
+    parser.add_argument("--full", action="store_true", help="use the spectrograms and epochs of the study")
+    parser.add_argument("--models", help="only these models, separated by commas")
     options = parser.parse_args()
-    wanted = options.models.split(",") if options.models else models.names()
+    selected = options.models.split(",") if options.models else models.names()
     for name in options.suite:
         suite = suites(options.full)[name]
         views = _views(suite, options)
-        found = [
+        results = [
             _figures(cell, strategy, runs)
             for cell in suite.cells
-            if cell.model in wanted
+            if cell.model in selected
             for strategy, runs in _trained(cell, suite, views, options.out / name / "runs")
         ]
-        text = _markdown(name, suite, views, found, options.full)
+        text = _markdown(name, suite, views, results, options.full)
         print(text)
         if options.save:
             figures = {
                 "views": {kind: view.spec.to_dict() for kind, view in views.items()},
                 "chunking": suite.chunk.to_dict(),
                 "rows": {kind: len(view) for kind, view in views.items()},
-                "scores": found,
+                "scores": results,
             }
             print(f"saved to {save('zoo', figures, options.save, f'zoo-{name}')}")
             (options.save / f"zoo-{name}.md").write_text(text)
 
 
 def _views(suite: Suite, options: argparse.Namespace) -> dict[str, View]:
-    """The views of a suite's store, by what reads them."""
+    """Return the views of a suite's store, by the kind of input of the models that read them."""
     kinds = {models[cell.model].input for cell in suite.cells}
     coarse = {} if options.full else {"n_mels": 64, "hop_length": 1024}
     specs = {"spectrogram": audiospec.MelSpec(**{**coarse, **suite.spec}), "tabular": audiospec.TabularSpec()}
@@ -166,7 +166,7 @@ def _views(suite: Suite, options: argparse.Namespace) -> dict[str, View]:
 
 
 def _trained(cell: Cell, suite: Suite, views: dict[str, View], out: Path) -> Iterator[tuple[str, list[Run]]]:
-    """The runs of a cell, by strategy; those of folds are together."""
+    """Train a cell; yield its runs by strategy, with the folds together."""
     view = views[models[cell.model].input]
     runs: dict[str, list[Run]] = {}
     for strategy in cell.strategies:
@@ -188,9 +188,9 @@ def _trained(cell: Cell, suite: Suite, views: dict[str, View], out: Path) -> Ite
 
 
 def _figures(cell: Cell, strategy: str, runs: list[Run]) -> dict[str, Any]:
-    """What a table and a file say of the runs of one kind of split."""
+    """Return the results of the runs of one strategy, for the table and the JSON file."""
 
-    def over(side: str, level: str, measure: str) -> list[float]:
+    def values(side: str, level: str, measure: str) -> list[float]:
         return [run.metrics[side][level][measure] for run in runs if side in run.metrics]
 
     return {
@@ -204,7 +204,7 @@ def _figures(cell: Cell, strategy: str, runs: list[Run]) -> dict[str, Any]:
         "parameters": runs[0].info.parameters,
         "sides": [run.info.split["sides"] for run in runs],
         "scores": {
-            f"{side}_{level}_{measure}": over(side, level, measure)
+            f"{side}_{level}_{measure}": values(side, level, measure)
             for side in ("train", "valid", "test")
             for level in ("chunk", "track")
             for measure in (F1, ACCURACY)
@@ -214,24 +214,24 @@ def _figures(cell: Cell, strategy: str, runs: list[Run]) -> dict[str, Any]:
 
 
 def _markdown(
-    name: str, suite: Suite, views: dict[str, View], found: Iterable[dict[str, Any]], full: bool
+    name: str, suite: Suite, views: dict[str, View], results: Iterable[dict[str, Any]], full: bool
 ) -> str:
-    """The table of a suite."""
-    heard = views["spectrogram"].spec
+    """Return the report of a suite."""
+    spec = views["spectrogram"].spec
     bins, frames = views["spectrogram"].info.row_shape
     lines = [
         f"# {name}",
         "",
         f"`python -m benchmarks.studies.zoo {name}{' --full' if full else ''}`; "
         f"chunks of {suite.chunk.seconds:g} s; "
-        f"networks hear {bins} mel bins × {frames} frames at {heard.sample_rate} Hz.",
-        "F1 is macro F1. All in %, mean ± deviation where there are several runs; of one run the 95 % "
-        "interval over tracks. *Leaky*: chunks of one track are trained and tested on.",
+        f"input of networks: {bins} mel bins × {frames} frames at {spec.sample_rate} Hz.",
+        "F1 is macro F1. Scores are in %: mean ± standard deviation of several runs, or the 95 % interval "
+        "over tracks of a single run. *Leaky*: chunks of one track are in both training and test set.",
         "",
         f"| {' | '.join(HEAD)} |",
         f"| {' | '.join('---' for _ in HEAD)} |",
     ]
-    for row in found:
+    for row in results:
         scores = row["scores"]
         track = _spread(scores[f"test_track_{F1}"])
         if len(row["splits"]) == 1:
@@ -253,7 +253,7 @@ def _markdown(
     if name == "esc10":
         lines += [
             "",
-            "Piczak 2015, same folds, means of MFCC and zero crossings, accuracy in %: "
+            "Piczak 2015, same folds, MFCC and zero-crossing statistics, accuracy in %: "
             + ", ".join(f"{theirs} {figure} (here {ours})" for ours, (theirs, figure) in PICZAK.items())
             + ", people 95.7.",
         ]
@@ -261,6 +261,7 @@ def _markdown(
 
 
 def _spread(values: list[float]) -> str:
+    """Return the mean of scores in %, with the standard deviation if there are several."""
     if not values:
         return ""
     return f"{100 * mean(values):.1f}" + (f" ± {100 * pstdev(values):.1f}" if len(values) > 1 else "")

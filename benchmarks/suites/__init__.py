@@ -1,1 +1,1 @@
-"""The suites of `audiospec benchmark`: one file each."""
+"""The suites of `audiospec benchmark`, one per file."""

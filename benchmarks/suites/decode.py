@@ -1,4 +1,4 @@
-"""decode: files to samples, by format and library."""
+"""decode: audio files to samples, by format and library."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ import soundfile
 
 from audiospec.audio.recording import load
 from audiospec.audio.waves import Wave
-from audiospec.benchmarks.audio import RATE, folder
+from audiospec.benchmarks.audio import RATE, make_folder
 from audiospec.benchmarks.base import Case, Contender, NotRun, Setup, Suite, Table, absent, suites
 
-#: What torchaudio says of itself since 2.9.
-_RETIRED = "torchaudio.load hands over to TorchCodec, which needs FFmpeg's libraries on the machine"
+#: Why torchaudio does not take part since its version 2.9.
+_NEEDS_FFMPEG = "torchaudio.load uses TorchCodec, which needs the FFmpeg libraries on the machine"
 
 
 @suites.register
 class Decode(Suite):
-    """Mono samples at 22050 Hz, as features need them, from files of each format."""
+    """Mono samples at 22050 Hz, the input of features, from files of each format."""
 
     def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
-        """One case a format; then two as music files are, whose rate has to be changed."""
+        """Yield a case per format, then two with stereo files at 44100 Hz, which have to be resampled."""
         for kind in ("wav", "flac", "ogg", "mp3"):
-            files = sorted(folder(setup, setup.folder / kind, 40 if setup.full else 8, kind).iterdir())
+            files = sorted(make_folder(setup, setup.folder / kind, 40 if setup.full else 8, kind).iterdir())
             yield _case(f"{kind}, mono, 22050 Hz", files, setup)
         for kind in ("flac", "mp3"):
-            files = sorted(folder(setup, setup.folder / f"{kind}-cd", 8, kind, 44100, channels=2).iterdir())
+            files = sorted(
+                make_folder(setup, setup.folder / f"{kind}-cd", 8, kind, 44100, channels=2).iterdir()
+            )
             yield _case(f"{kind}, stereo, 44100 Hz, to mono, 22050 Hz", files, setup)
 
 
 def _case(name: str, files: list[Path], setup: Setup) -> Case:
-    """All libraries over the same files, one file a round."""
-    missing = {"torchaudio": _RETIRED}
+    """Return a case in which all libraries decode the same files, one file per round."""
+    missing = {"torchaudio": _NEEDS_FFMPEG}
     libraries: dict[str, Callable[[Path], Wave]] = {"audiospec": lambda file: load(file, RATE)}
     if "librosa" in absent("librosa"):
         missing.update(absent("librosa"))
     else:
-        libraries["librosa"] = _by_librosa
+        libraries["librosa"] = _decode_with_librosa
     if "av" in absent("av"):
         missing.update(absent("av"))
-    elif soundfile.info(files[0]).samplerate == RATE:  # it would resample by another filter
-        libraries["PyAV"] = _by_pyav
+    elif soundfile.info(files[0]).samplerate == RATE:  # PyAV would resample with another filter
+        libraries["PyAV"] = _decode_with_pyav
     contenders = [
         Contender(
             name=library,
@@ -72,18 +74,18 @@ def _case(name: str, files: list[Path], setup: Setup) -> Case:
         tolerance=1e-4,
         missing=missing,
         seconds=20 if setup.full else 4,
-        note="audiospec hashes the file, too, and looks for damage and for samples that are no sound",
+        note="audiospec also hashes the file and checks it for damage and for invalid samples",
     )
 
 
-def _by_librosa(file: Path) -> Wave:
+def _decode_with_librosa(file: Path) -> Wave:
     import librosa
 
     wave: Wave = librosa.load(file, sr=RATE)[0]
     return wave
 
 
-def _by_pyav(file: Path) -> Wave:
+def _decode_with_pyav(file: Path) -> Wave:
     import av
 
     with av.open(str(file)) as container:
@@ -95,5 +97,5 @@ def _by_pyav(file: Path) -> Wave:
 
 
 def _difference(ours: Any, theirs: Any) -> float:
-    """Largest difference of two waves; infinite if their lengths differ."""
+    """Return the largest difference of two waves; infinite if their lengths differ."""
     return float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else np.inf

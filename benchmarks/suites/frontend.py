@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.audio.waves import Wave
-from audiospec.benchmarks.audio import RATE, waves
+from audiospec.benchmarks.audio import RATE, load_waves
 from audiospec.benchmarks.base import (
     Case,
     Contender,
@@ -24,22 +24,22 @@ from audiospec.benchmarks.base import (
     Table,
     Target,
     absent,
-    held,
     suites,
+    target_result,
 )
 from audiospec.benchmarks.peers.frontends import (
-    CLOSE,
-    CLOSE_COLUMN,
+    COLUMN_TOLERANCE,
     COLUMNS,
+    MEL_TOLERANCE,
     SPEC,
     audioflux_log_mel,
     column_transforms,
     essentia_log_mel,
-    floors,
     librosa_log_mel,
     librosa_row,
+    log_mel_floors,
+    make_contender,
     nnaudio_log_mel,
-    over,
     torchaudio_log_mel,
 )
 from audiospec.errors import SpecError
@@ -48,56 +48,56 @@ from audiospec.features.kernels.families import Chunks
 from audiospec.features.kernels.median import running_median
 from audiospec.features.tabular import TabularFrontend, deviation
 
-#: Different chunks, one after another; whoever takes part in a round gets the same.
+#: Distinct chunks, used in turn; all contenders of a round get the same one.
 CHUNKS = 8
-#: Device memory that spectra of 30 s take on their way, in whoever takes most.
+#: Device memory for the intermediate spectra of a chunk of 30 s, in the contender that needs most.
 CHUNK_BYTES = 1e8
-#: What families of columns share, in the order in which one asks for it.
+#: Attributes of `Chunks` that families of columns share, in the order in which they are computed.
 SHARED = ("spectrum", "power", "magnitude", "total", "centroids", "mel", "chroma", "mfccs", "harmonic")
-#: Tracks whose every column is compared by ``--full``.
+#: Tracks whose columns are all compared with librosa's, with `full`.
 TRACKS = 40
 
 
 @suites.register
 class Frontend(Suite):
-    """Chunks that are in memory already: decoding is of another suite."""
+    """Features of chunks in memory; decoding has its own suite."""
 
     def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
-        """Log-mel chunk by chunk and in batches, tabular, the same on a GPU; where the time goes."""
+        """Yield log-mel by chunk and by batch, tabular, both on a GPU, then tables of where time goes."""
         torch.set_num_threads(1)
-        long = waves(setup, CHUNKS, 30.0)
+        long = load_waves(setup, CHUNKS, 30.0)
         short = [wave[: 10 * RATE].copy() for wave in long]
-        yield _log_mel(short)
+        yield _log_mel_case(short)
         for size in (1, 8, 32) if setup.full else (1, 8):
-            yield _batch(short, size, torch.device("cpu"))
-        yield _tabular(long)
-        yield from _on_device(setup, long)
+            yield _batch_case(short, size, torch.device("cpu"))
+        yield _tabular_case(long)
+        yield from _device_cases(setup, long)
         if setup.full:
-            yield _mel_operations(short)
-            yield _medians(long[0])
-            yield _tabular_stages(long)
-            yield _agreement(waves(setup, TRACKS, 30.0))
+            yield _mel_table(short)
+            yield _median_case(long[0])
+            yield _tabular_table(long)
+            yield _agreement_table(load_waves(setup, TRACKS, 30.0))
 
 
-def _log_mel(chunks: Sequence[Wave]) -> Case:
+def _log_mel_case(chunks: Sequence[Wave]) -> Case:
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
     samples = len(chunks[0])
     missing = absent("librosa", "essentia", "audioflux", "torchaudio")
-    by_numpy = {"librosa": librosa_log_mel, "essentia": essentia_log_mel, "audioflux": audioflux_log_mel}
+    numpy_peers = {"librosa": librosa_log_mel, "essentia": essentia_log_mel, "audioflux": audioflux_log_mel}
     cpu = torch.device("cpu")
     return Case(
         name="log-mel, one thread, chunks of 10 s",
         amount=samples / RATE,
         unit="s of audio",
         contenders=[
-            over(tensors, frontend(SPEC), name="audiospec", role="ours"),
-            *(over(chunks, **make()) for name, make in by_numpy.items() if name not in missing),
-            *([] if "torchaudio" in missing else [over(tensors, **torchaudio_log_mel(cpu))]),
-            over(tensors, **nnaudio_log_mel(cpu)),
-            *floors(tensors),
+            make_contender(tensors, frontend(SPEC), name="audiospec", role="ours"),
+            *(make_contender(chunks, **make()) for name, make in numpy_peers.items() if name not in missing),
+            *([] if "torchaudio" in missing else [make_contender(tensors, **torchaudio_log_mel(cpu))]),
+            make_contender(tensors, **nnaudio_log_mel(cpu)),
+            *log_mel_floors(tensors),
         ],
-        difference=_decibels_apart,
-        tolerance=CLOSE,
+        difference=_mel_difference,
+        tolerance=MEL_TOLERANCE,
         difference_unit="dB",
         targets=[
             Target("librosa", 2.8),
@@ -109,15 +109,15 @@ def _log_mel(chunks: Sequence[Wave]) -> Case:
         seconds=16,
         missing={
             **missing,
-            "kaldifeat": "other work: Kaldi's filters are triangles over mel, not over Hz, of height 1",
+            "kaldifeat": "different features: Kaldi's filters are triangles of height 1 over mel, not Hz",
         },
-        note=f"{len(chunks)} chunks in turn, each compared, within 80 dB of its peak",
+        note=f"{len(chunks)} chunks in turn; all are compared, within 80 dB of their peak",
     )
 
 
-def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
+def _batch_case(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
     on_cuda = device.type == "cuda"
-    # Small batches take turns; a large one has all chunks in it, again and again.
+    # Small batches share the chunks and are used in turn; a large batch repeats all chunks.
     order = torch.arange(size * max(1, CHUNKS // size), device=device) % len(chunks)
     tensors = list(torch.from_numpy(np.stack(chunks)).to(device)[order].reshape(-1, size, len(chunks[0])))
     modules: dict[str, nn.Module] = {
@@ -125,15 +125,15 @@ def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
     }
     missing = absent("torchaudio")
     if on_cuda:
-        # What is on no CPU comes first, if it is to be had here.
+        # The fused backend, which runs on a GPU only, comes first if it is available.
         try:
             modules = {"audiospec fused": frontend(SPEC, backend="fused", device=device), **modules}
         except SpecError as error:
             missing["audiospec fused"] = str(error)
-    ours, *others = modules.items()
+    ours, *other_backends = modules.items()
     seconds = len(chunks[0]) / RATE
     targets: list[Target | Limit] = []
-    if on_cuda and size >= 32:  # fewer do not fill a GPU
+    if on_cuda and size >= 32:  # smaller batches do not fill a GPU
         targets = [Target("torchaudio", 4), Target("nnAudio conv", 8)]
     if on_cuda and size >= 512:
         targets.append(Limit("seconds", size * seconds / 1.5e6))
@@ -142,60 +142,60 @@ def _batch(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
         amount=size * seconds,
         unit="s of audio",
         contenders=[
-            over(tensors, ours[1], name=ours[0], role="ours"),
-            *(over(tensors, module, name=name) for name, module in others),
-            *([] if "torchaudio" in missing else [over(tensors, **torchaudio_log_mel(device))]),
-            over(tensors, **nnaudio_log_mel(device)),
-            *floors(tensors),
+            make_contender(tensors, ours[1], name=ours[0], role="ours"),
+            *(make_contender(tensors, module, name=name) for name, module in other_backends),
+            *([] if "torchaudio" in missing else [make_contender(tensors, **torchaudio_log_mel(device))]),
+            make_contender(tensors, **nnaudio_log_mel(device)),
+            *log_mel_floors(tensors),
         ],
-        difference=_decibels_apart,
-        tolerance=CLOSE,
+        difference=_mel_difference,
+        tolerance=MEL_TOLERANCE,
         difference_unit="dB",
         targets=targets,
         warm=True,
         seconds=10,
-        least=5 if on_cuda or size < 32 else 3,
+        min_rounds=5 if on_cuda or size < 32 else 3,
         sync=torch.cuda.synchronize if on_cuda else None,
         memory="device" if on_cuda else "process",
         missing=missing,
-        note="from device memory to device memory; TensorFloat-32 is off for all" if on_cuda else "",
+        note="input and output in device memory; TensorFloat-32 is disabled for all" if on_cuda else "",
     )
 
 
-def _tabular(chunks: Sequence[Wave]) -> Case:
+def _tabular_case(chunks: Sequence[Wave]) -> Case:
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
     missing = absent("librosa")
-    peers = [] if missing else [over(chunks[:2], librosa_row, name="librosa")]
+    peers = [] if missing else [make_contender(chunks[:2], librosa_row, name="librosa")]
     return Case(
         name="tabular, one thread, chunks of 30 s",
         amount=len(chunks[0]) / RATE,
         unit="s of audio",
         contenders=[
-            # Two chunks of librosa's say enough: each is compared, and takes seconds.
-            over(tensors[:2], TabularFrontend(COLUMNS), name="audiospec", role="ours"),
+            # Two chunks are enough: each is compared, and librosa takes seconds for one.
+            make_contender(tensors[:2], TabularFrontend(COLUMNS), name="audiospec", role="ours"),
             *peers,
             column_transforms(len(chunks[0])),
         ],
-        difference=_columns_apart,
-        tolerance=CLOSE_COLUMN,
+        difference=_column_difference,
+        tolerance=COLUMN_TOLERANCE,
         targets=[Target("librosa", 6)],
         seconds=20,
         missing=missing,
-        note=f"{len(COLUMNS.columns)} columns; they differ by |ours - theirs| / |theirs|, but for means and "
-        "variances of next to nothing (see `deviation`); the transforms are one forth in float64, one back",
+        note=f"{len(COLUMNS.columns)} columns; the difference is |ours - theirs| / |theirs|, except for "
+        "means and variances near zero (see `deviation`); the floor: a transform in float64, an inverse one",
     )
 
 
-def _on_device(setup: Setup, chunks: Sequence[Wave]) -> Iterator[Case | NotRun]:
-    """Log-mel and tabular on a CUDA device."""
+def _device_cases(setup: Setup, chunks: Sequence[Wave]) -> Iterator[Case | NotRun]:
+    """Yield the cases of log-mel and tabular on a CUDA device."""
     name, device = "log-mel (backend fused) and tabular, GPU", torch.device(setup.device)
     if device.type == "cpu":
-        yield NotRun(name, "no CUDA device was asked for: --device cuda")
+        yield NotRun(name, f"needs a CUDA device: `device` is {setup.device!r}")
         return
     if device.type != "cuda" or not torch.cuda.is_available():
-        yield NotRun(name, f"device {setup.device!r} is no CUDA device that is to be had here")
+        yield NotRun(name, f"device {setup.device!r} is not an available CUDA device")
         return
-    torch.backends.cudnn.allow_tf32 = False  # nnAudio's convolution would lose three decimal digits
+    torch.backends.cudnn.allow_tf32 = False  # else nnAudio's convolution loses three digits
     with torch.cuda.device(device):
         for size in (1, 32, 1024 if setup.full else 512):
             free, _ = torch.cuda.mem_get_info()
@@ -204,27 +204,27 @@ def _on_device(setup: Setup, chunks: Sequence[Wave]) -> Iterator[Case | NotRun]:
                     f"log-mel, GPU, batch of {size} × 30 s", f"peers need {size * CHUNK_BYTES:.2g} bytes"
                 )
                 continue
-            yield _batch(chunks, size, device)
+            yield _batch_case(chunks, size, device)
             torch.cuda.empty_cache()
-        yield _tabular_on_device(chunks, 64, device)
+        yield _tabular_device_case(chunks, 64, device)
 
 
-def _tabular_on_device(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
+def _tabular_device_case(chunks: Sequence[Wave], size: int, device: torch.device) -> Case:
     batch = torch.from_numpy(np.stack(chunks))[torch.arange(size) % len(chunks)].to(device)
     module = TabularFrontend(COLUMNS).to(device)
     missing = absent("librosa")
 
     def librosa(number: int) -> tuple[float, Tensor]:
-        began = time.perf_counter()
+        start = time.perf_counter()
         row = librosa_row(chunks[number % len(chunks)])
-        return size * (time.perf_counter() - began), row
+        return size * (time.perf_counter() - start), row
 
     peer = Contender(
         name="librosa",
         call=librosa,
         has_own_clock=True,
         result=lambda: [librosa_row(chunk) for chunk in chunks[:2]],
-        note=f"one thread of this machine; one chunk is timed, times {size}",
+        note=f"one CPU thread; one chunk is timed, multiplied by {size}",
     )
     return Case(
         name=f"tabular, GPU, batch of {size} × 30 s",
@@ -235,13 +235,13 @@ def _tabular_on_device(chunks: Sequence[Wave], size: int, device: torch.device) 
                 name="audiospec",
                 role="ours",
                 call=lambda _: module(batch),
-                # By the batch, and the rows of those chunks that librosa computes, too.
+                # A whole batch, of which only the rows that librosa computes are compared.
                 result=lambda: list(module(batch)[: len(chunks[:2])].cpu()),
             ),
             *([] if missing else [peer]),
         ],
-        difference=_columns_apart,
-        tolerance=CLOSE_COLUMN,
+        difference=_column_difference,
+        tolerance=COLUMN_TOLERANCE,
         targets=[Target("librosa", 100)],
         sync=torch.cuda.synchronize if device.type == "cuda" else None,
         memory="device" if device.type == "cuda" else "process",
@@ -250,22 +250,22 @@ def _tabular_on_device(chunks: Sequence[Wave], size: int, device: torch.device) 
     )
 
 
-# --- tables: where the time goes, and how far all columns are apart ----------------------------------------
+# --- tables: the time of each part, and the agreement of all columns ---------------------------------------
 
 
-def _mel_operations(chunks: Sequence[Wave]) -> Table:
-    """Torch's own count, so that nothing of the frontend is written here a second time."""
+def _mel_table(chunks: Sequence[Wave]) -> Table:
+    """Return the time of each torch operation, by its profiler, so that no frontend code is repeated here."""
     tensors, module = [torch.from_numpy(chunk) for chunk in chunks], frontend(SPEC)
     repeats = 5
     with torch.inference_mode():
         module(tensors[0])
         with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-            began = time.perf_counter()
+            start = time.perf_counter()
             for _ in range(repeats):
                 for tensor in tensors:
                     module(tensor)
-            whole = time.perf_counter() - began
-    chunk = whole / (repeats * len(tensors))
+            total = time.perf_counter() - start
+    per_chunk = total / (repeats * len(tensors))
     times = {
         event.key: event.self_cpu_time_total / 1e6 / (repeats * len(tensors))
         for event in profiler.key_averages()
@@ -273,59 +273,59 @@ def _mel_operations(chunks: Sequence[Wave]) -> Table:
     rows = {
         name.removeprefix("aten::"): value
         for name, value in sorted(times.items(), key=lambda item: -item[1])
-        if value >= 0.01 * chunk
+        if value >= 0.01 * per_chunk
     }
-    rows["the rest, and Python between"] = chunk - sum(rows.values())
-    return _shares(
-        "where the time of a log-mel chunk of 10 s goes", rows, "torch's operations, by its profiler"
+    rows["the rest, and Python"] = per_chunk - sum(rows.values())
+    return _share_table(
+        "where the time of a log-mel chunk of 10 s goes", rows, "operations of torch, by its profiler"
     )
 
 
-def _tabular_stages(chunks: Sequence[Wave]) -> Table:
-    """What families share, each when it is first asked for, then what each family adds."""
+def _tabular_table(chunks: Sequence[Wave]) -> Table:
+    """Return the time of what families share, each when first computed, then that of each family."""
     module = TabularFrontend(COLUMNS)
-    took: dict[str, list[float]] = {}
+    times: dict[str, list[float]] = {}
     with torch.inference_mode():
         for chunk in chunks:
-            together = _chunks(module, chunk)
+            prepared = _prepare(module, chunk)
             for name in (*SHARED, *COLUMNS.families):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 if name in SHARED:
-                    getattr(together, name)
+                    getattr(prepared, name)
                 else:
-                    together.columns(name)
-                took.setdefault(f"{name} (shared)" if name in SHARED else name, []).append(
-                    time.perf_counter() - began
+                    prepared.columns(name)
+                times.setdefault(f"{name} (shared)" if name in SHARED else name, []).append(
+                    time.perf_counter() - start
                 )
-    rows = {name: statistics.median(times) for name, times in took.items()}
-    return _shares(
-        "where the time of a tabular chunk of 30 s goes", rows, "first what families share, then each of them"
+    rows = {name: statistics.median(seconds) for name, seconds in times.items()}
+    return _share_table(
+        "where the time of a tabular chunk of 30 s goes", rows, "first what families share, then each family"
     )
 
 
-def _shares(name: str, rows: dict[str, float], note: str) -> Table:
-    whole = sum(rows.values())
+def _share_table(name: str, rows: dict[str, float], note: str) -> Table:
+    total = sum(rows.values())
     return Table(
         name=name,
         head=("part", "ms", "share"),
-        rows=[(part, f"{1e3 * value:.2f}", f"{value / whole:.0%}") for part, value in rows.items()],
+        rows=[(part, f"{1e3 * value:.2f}", f"{value / total:.0%}") for part, value in rows.items()],
         note=note,
     )
 
 
-def _medians(chunk: Wave) -> Case:
-    """The largest part of a tabular chunk: running medians over the time of a spectrogram."""
+def _median_case(chunk: Wave) -> Case:
+    """Return a case of the most expensive part of a tabular chunk: running medians over time."""
     import scipy.ndimage
 
     size = COLUMNS.kernel_size
-    magnitude = _chunks(TabularFrontend(COLUMNS), chunk).magnitude
+    magnitude = _prepare(TabularFrontend(COLUMNS), chunk).magnitude
     half, (frames, bins) = size // 2, magnitude.shape[1:]
-    # One long line, bin after bin, each with its mirrored ends: the filter of one dimension is quicker.
+    # One long line of all bins, each with mirrored ends: scipy's filter is faster in one dimension.
     line = np.pad(magnitude[0].numpy().T, ((0, 0), (half, half)), mode="symmetric").ravel()
 
-    def by_scipy(_: int) -> Tensor:
-        found = scipy.ndimage.median_filter(line, size, mode="reflect")
-        return torch.from_numpy(found.reshape(bins, frames + 2 * half)[:, half:-half].T)
+    def scipy_medians(_: int) -> Tensor:
+        medians = scipy.ndimage.median_filter(line, size, mode="reflect")
+        return torch.from_numpy(medians.reshape(bins, frames + 2 * half)[:, half:-half].T)
 
     return Case(
         name=f"running medians of {size} frames, one thread, spectrogram of 30 s",
@@ -333,60 +333,58 @@ def _medians(chunk: Wave) -> Case:
         unit="medians",
         contenders=[
             Contender(name="audiospec", role="ours", call=lambda _: running_median(magnitude, size)[0]),
-            Contender(name="scipy", call=by_scipy),
+            Contender(name="scipy", call=scipy_medians),
         ],
         difference=lambda ours, theirs: float((ours - theirs).abs().max()),
     )
 
 
-def _agreement(tracks: Sequence[Wave]) -> Table | NotRun:
-    """Every column of every track against librosa's, by the track and by its first 3 s."""
-    name, module = "tabular columns beside librosa's", TabularFrontend(COLUMNS)
+def _agreement_table(tracks: Sequence[Wave]) -> Table | NotRun:
+    """Compare every column of every track with librosa's, for 30 s and for the first 3 s."""
+    name, module = "tabular columns compared with librosa's", TabularFrontend(COLUMNS)
     if absent("librosa"):
         return NotRun(name, absent("librosa")["librosa"])
     rows: list[tuple[str | int, ...]] = []
-    worst = 0.0
+    largest = 0.0
     for seconds in (30, 3):
         chunks = [track[: seconds * RATE].copy() for track in tracks]
         exact = torch.stack([librosa_row(chunk) for chunk in chunks])
-        found = module(torch.from_numpy(np.stack(chunks))).double()
-        apart = deviation(COLUMNS, found, exact)
-        worst = max(worst, float(apart.max().nan_to_num(torch.inf)))
-        column = COLUMNS.columns[int(apart.amax(0).argmax())]
+        actual = module(torch.from_numpy(np.stack(chunks))).double()
+        deviations = deviation(COLUMNS, actual, exact)
+        largest = max(largest, float(deviations.max().nan_to_num(torch.inf)))
+        column = COLUMNS.columns[int(deviations.amax(0).argmax())]
         tempo = COLUMNS.columns.index("tempo")
-        tempi = int((found[:, tempo] == exact[:, tempo].float().double()).sum())
-        rows.append((f"{seconds} s", len(chunks), exact.numel(), f"{apart.max():.1g}", column, tempi))
+        equal = int((actual[:, tempo] == exact[:, tempo].float().double()).sum())
+        rows.append((f"{seconds} s", len(chunks), exact.numel(), f"{deviations.max():.1g}", column, equal))
     return Table(
         name=name,
-        head=("chunks of", "chunks", "numbers", "furthest", "that is", "tempi equal"),
+        head=("chunks of", "chunks", "values", "largest difference", "in column", "equal tempi"),
         rows=rows,
-        targets=[held("furthest of all columns, relative", worst, CLOSE_COLUMN)],
-        note="relative; means and variances of next to nothing by another measure (see `deviation`)",
+        targets=[target_result("largest relative difference of all columns", largest, COLUMN_TOLERANCE)],
+        note="relative differences, except for means and variances near zero (see `deviation`)",
     )
-
-
-# --- contenders --------------------------------------------------------------------------------------------
 
 
 # --- comparisons -------------------------------------------------------------------------------------------
 
 
-def _decibels_apart(ours: Sequence[Tensor], theirs: Sequence[Any]) -> float:
-    """Largest difference of log-mel bins that are within 80 dB of their chunk's peak."""
-    worst = []
-    for exact, found in zip(ours, theirs, strict=True):
-        found = torch.as_tensor(found)
-        assert found.shape == exact.shape, f"{tuple(found.shape)} beside {tuple(exact.shape)}"
-        near = exact >= exact.amax((-2, -1), keepdim=True) - 80
-        worst.append(torch.where(near, (found - exact).abs(), 0).max())
-    return float(torch.stack(worst).max())
+def _mel_difference(ours: Sequence[Tensor], theirs: Sequence[Any]) -> float:
+    """Return the largest difference in dB of log-mel bins within 80 dB of the peak of their chunk."""
+    largest = []
+    for our_mel, result in zip(ours, theirs, strict=True):
+        their_mel = torch.as_tensor(result)
+        shapes = f"expected shape {tuple(our_mel.shape)}, got {tuple(their_mel.shape)}"
+        assert their_mel.shape == our_mel.shape, shapes
+        compared = our_mel >= our_mel.amax((-2, -1), keepdim=True) - 80
+        largest.append(torch.where(compared, (their_mel - our_mel).abs(), 0).max())
+    return float(torch.stack(largest).max())
 
 
-def _columns_apart(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
-    """Largest deviation of columns."""
+def _column_difference(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
+    """Return the largest deviation of a column."""
     return float(deviation(COLUMNS, torch.stack([*ours]).double(), torch.stack([*theirs])).max())
 
 
-def _chunks(module: TabularFrontend, chunk: NDArray[np.float32]) -> Chunks:
-    """One chunk, as the frontend hands it to its families."""
+def _prepare(module: TabularFrontend, chunk: NDArray[np.float32]) -> Chunks:
+    """Return one chunk in the form that the frontend passes to its families."""
     return Chunks(module.spec, torch.from_numpy(chunk)[None], module.mel, module.chroma)

@@ -1,4 +1,4 @@
-"""pipeline: from a folder of audio to features on disk, by two processes."""
+"""pipeline: a folder of audio to features on disk, with two worker processes."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from audiospec.benchmarks.base import (
     Table,
     Target,
     absent,
-    held,
     suites,
+    target_result,
 )
 from audiospec.benchmarks.commands import (
     WORKERS,
-    MakeStore,
+    FeaturizeCommand,
     RowsByTrack,
-    TracksByName,
+    TrackFolder,
     audiospec_command,
     largest_difference,
     read_arrays,
     read_lhotse,
 )
-from audiospec.benchmarks.measure import can_watch, watching_children
-from audiospec.benchmarks.parts import PartAndFloor
-from audiospec.benchmarks.words import size
+from audiospec.benchmarks.formatting import format_size
+from audiospec.benchmarks.measure import can_watch_children, watch_children
+from audiospec.benchmarks.parts import PartTimer
 
-#: All that these processes may hold together, whatever the number of tracks.
-MOST_MEMORY = 1.5e9
-#: … compared at these. Shards, which workers hold, grow with a view until it has so many tracks as the first.
+#: The largest acceptable peak memory of all processes together in bytes, for any number of tracks.
+MAX_MEMORY = 1.5e9
+#: Numbers of tracks at which memory is compared. Shards, which workers hold, reach full size at the first.
 MEMORY_TRACKS = (400, 1000)
-#: Formats that take some time to decode.
+#: Formats whose decoding takes a noticeable part of the time.
 COMPRESSED = ("flac", "ogg", "mp3")
-#: dB; one step of float16 between 64 and 128 dB is 0.0625.
+#: dB; float16 has steps of 0.0625 between 64 and 128 dB.
 TOLERANCE = 0.07
-#: What keeps libraries to one thread.
+#: Environment variables that limit libraries to one thread.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
@@ -51,40 +51,40 @@ ONE_THREAD = dict.fromkeys(
 
 @suites.register
 class Pipeline(Suite):
-    """Ours, the scripts that people write instead, and what the parts of the work take alone."""
+    """Our command, scripts with other libraries, and the parts of the work timed alone."""
 
     def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
-        """WAV to a store; where its time goes; its memory; other formats; a device."""
+        """Yield WAV to a store, the time of its parts, its memory, other formats, and a device."""
         sizes = (85, 765) if setup.full else (40, 440)
-        tracks = TracksByName(setup, "wav", max(*sizes, *MEMORY_TRACKS))
+        tracks = TrackFolder(setup, "wav", max(*sizes, *MEMORY_TRACKS))
         ours = audiospec_command(setup, tracks, sizes)
-        with PartAndFloor(setup.folder / "floor") as pair:
+        with PartTimer(setup.folder / "floor") as timer:
             peers, missing = _peers(setup, tracks)
-            yield _wav(tracks, ours, peers, missing, pair)
-            yield _by_processor(ours, peers)
-            yield _where_time_goes(tracks, ours, pair)
-            yield _memory(ours)
-            shares = []
+            yield _wav_case(tracks, ours, peers, missing, timer)
+            yield _cpu_time_table(ours, peers)
+            yield _parts_table(tracks, ours, timer)
+            yield _memory_table(ours)
+            rows = []
             for kind in COMPRESSED:
                 few, many = (24, 240) if setup.full else (24, 144)
-                # As music files are.
-                tracks_of_kind = TracksByName(setup, kind, many, 44100, channels=2)
+                # Stereo at 44.1 kHz, as music files usually are.
+                tracks_of_kind = TrackFolder(setup, kind, many, 44100, channels=2)
                 ours_of_kind = audiospec_command(setup, tracks_of_kind, (few, many))
-                yield _format(tracks_of_kind, ours_of_kind, pair)
-                shares.append(_shares(tracks_of_kind, ours_of_kind, pair))
-            yield _formats(shares)
+                yield _format_case(tracks_of_kind, ours_of_kind, timer)
+                rows.append(_format_row(tracks_of_kind, ours_of_kind, timer))
+            yield _format_table(rows)
             if setup.device != "cpu":
-                yield _on_device(setup, tracks, sizes, pair)
+                yield _device_case(setup, tracks, sizes, timer)
 
 
-def _wav(
-    tracks: TracksByName,
-    ours: MakeStore,
-    peers: Mapping[str, MakeStore],
+def _wav_case(
+    tracks: TrackFolder,
+    ours: FeaturizeCommand,
+    peers: Mapping[str, FeaturizeCommand],
     missing: Mapping[str, str],
-    pair: PartAndFloor,
+    timer: PartTimer,
 ) -> Case:
-    """Every contender over WAV files at the features' own rate."""
+    """Return a case with all contenders, for WAV files at the sample rate of the features."""
     amount = ours.tracks * TRACK_SECONDS
     return Case(
         name="30 s WAV → 10 s float16 Zarr on disk, 2 workers, start-up aside",
@@ -93,8 +93,8 @@ def _wav(
         contenders=[
             ours.contender("audiospec", amount, role="ours"),
             *(peer.contender(name, amount, note=peer.note) for name, peer in peers.items()),
-            pair.contender("its parts' floors", tracks, amount, ("decode", "fft", "write")),
-            pair.contender("its parts alone", tracks, amount, ("decode", "to_wave", "log_mel", "write")),
+            timer.contender("its parts' floors", tracks, amount, ("decode", "fft", "write")),
+            timer.contender("its parts alone", tracks, amount, ("decode", "to_wave", "log_mel", "write")),
         ],
         difference=largest_difference,
         difference_unit="dB",
@@ -106,42 +106,44 @@ def _wav(
             Target("lhotse, lilcom", 5),
             Target("lhotse, plain files", 3.5),
             Target("its parts' floors", 0.70),
-            Limit("memory_bytes", MOST_MEMORY),
+            Limit("memory_bytes", MAX_MEMORY),
         ],
-        # Just the least, for rounds are dear: each runs every command twice.
+        # Only the minimum of rounds: they are expensive, because each runs every command twice.
         seconds=0,
-        least=ours.rounds,
+        min_rounds=ours.rounds,
         memory="children",
         missing=missing,
         note=(
-            "a time is that of a large folder less that of a small one, brought to equal audio; memory is "
-            "that of the small one. Its parts' floors: soundfile alone, the FFT alone, a plain write; its "
-            "parts alone: soundfile, the frontend and a plain write. Lhotse leaves out the last frame of "
-            "862; lilcom is lossy, to 1/64 dB"
+            "times are those of a large folder minus those of a small one, scaled to the same amount of "
+            "audio; memory is that of the small one. Its parts' floors: soundfile, the FFT, a plain write; "
+            "its parts alone: soundfile, the frontend and a plain write. Lhotse leaves out the last frame of "
+            "862; lilcom rounds to 1/64 dB"
         ),
     )
 
 
-def _peers(setup: Setup, tracks: TracksByName) -> tuple[dict[str, MakeStore], dict[str, str]]:
-    """The scripts that people write, by name, and those that cannot run here."""
-    # They are slower than ours. Pools hand out four tracks at a time: at the end, no process is idle.
+def _peers(setup: Setup, tracks: TrackFolder) -> tuple[dict[str, FeaturizeCommand], dict[str, str]]:
+    """Return the peers' scripts by name, and the reasons why others cannot run here."""
+    # Fewer tracks than ours: the scripts are slower. Pools assign four tracks at a time, so the sizes are
+    # multiples of eight and neither process is idle at the end.
     sizes = (40, 200) if setup.full else (24, 144)
 
     def script(
         name: str,
         read: Callable[[Path], RowsByTrack],
-        *more: str,
+        *arguments: str,
         sizes: tuple[int, int] = sizes,
         **options: Any,
-    ) -> MakeStore:
+    ) -> FeaturizeCommand:
         out = setup.folder / "peer"
-        command = ["audiospec.benchmarks.peers." + name, "{data}", str(out), "--workers", str(WORKERS), *more]
-        return MakeStore(command, out, read, tracks, sizes, **options)
+        command = ["audiospec.benchmarks.peers." + name, "{data}", str(out), "--workers", str(WORKERS)]
+        command += arguments
+        return FeaturizeCommand(command, out, read, tracks, sizes, **options)
 
-    found = {
-        # Twice as slow as the next: fewer tracks say as much.
+    scripts = {
+        # Half as fast as the next one, so it gets fewer tracks.
         "librosa script": script(
-            "librosa_script", read_arrays, sizes=(24, 72), note="its processes fight for the cores"
+            "librosa_script", read_arrays, sizes=(24, 72), note="its processes compete for the cores"
         ),
         "librosa script, one thread each": script("librosa_script", read_arrays, environment=ONE_THREAD),
         "torchaudio script": script("torchaudio_script", read_arrays),
@@ -150,16 +152,16 @@ def _peers(setup: Setup, tracks: TracksByName) -> tuple[dict[str, MakeStore], di
     }
     missing = {}
     for package, why in absent("librosa", "torchaudio", "lhotse", "lilcom").items():
-        # Lhotse's scripts compute their features by torchaudio.
-        needing = ("torchaudio", "lhotse") if package == "torchaudio" else (package,)
-        for name in [name for name in found if any(each in name for each in needing)]:
+        # Lhotse's scripts compute their features with torchaudio.
+        dependents = ("torchaudio", "lhotse") if package == "torchaudio" else (package,)
+        for name in [name for name in scripts if any(dependent in name for dependent in dependents)]:
             missing[name] = f"{package} is {why}"
-            del found[name]
-    return found, missing
+            del scripts[name]
+    return scripts, missing
 
 
-def _format(tracks: TracksByName, ours: MakeStore, pair: PartAndFloor) -> Case:
-    """Ours over another format, beside its decoding alone."""
+def _format_case(tracks: TrackFolder, ours: FeaturizeCommand, timer: PartTimer) -> Case:
+    """Return a case of our command for another format, compared with decoding alone."""
     amount = ours.tracks * TRACK_SECONDS
     return Case(
         name=f"30 s {tracks.kind} → 10 s float16 Zarr on disk, 2 workers, start-up aside",
@@ -167,43 +169,50 @@ def _format(tracks: TracksByName, ours: MakeStore, pair: PartAndFloor) -> Case:
         unit="s of audio",
         contenders=[
             ours.contender("audiospec", amount, role="ours", result=lambda: None),
-            pair.contender("decoding alone", tracks, amount, ("decode", "to_wave")),
-            pair.contender("decoding and log-mel alone", tracks, amount, ("decode", "to_wave", "log_mel")),
+            timer.contender("decoding alone", tracks, amount, ("decode", "to_wave")),
+            timer.contender("decoding and log-mel alone", tracks, amount, ("decode", "to_wave", "log_mel")),
         ],
         targets=[Target("decoding alone", 0.80)],
         seconds=0,
-        least=ours.rounds,
+        min_rounds=ours.rounds,
         memory="",
-        note="decoding: to mono samples at the features' rate, by soundfile and soxr; the second floor is "
-        "what can be had at most while features are computed by the same processes",
+        note="decoding is to mono samples at the rate of the features, by soundfile and soxr; the second "
+        "floor is the limit while the same processes also compute the features",
     )
 
 
-def _shares(tracks: TracksByName, ours: MakeStore, pair: PartAndFloor) -> list[str]:
-    """Of a format whose case has been measured: its parts and the whole by processor time, and shares."""
-    alone = pair.parts(tracks, ("decode", "to_wave", "log_mel"))
-    decoding, whole = alone["decode"] + alone["to_wave"], ours.per_track
-    both = decoding + alone["log_mel"]
-    times = [f"{1e3 * seconds:.1f}" for seconds in (decoding, alone["log_mel"], whole)]
-    return [tracks.kind, *times, f"{decoding / whole:.0%}", f"{both / whole:.0%}"]
+def _format_row(tracks: TrackFolder, ours: FeaturizeCommand, timer: PartTimer) -> list[str]:
+    """Return the processor times of the parts and of the command, and their shares, for a measured format."""
+    parts = timer.parts(tracks, ("decode", "to_wave", "log_mel"))
+    decoding, total = parts["decode"] + parts["to_wave"], ours.cpu_per_track
+    both = decoding + parts["log_mel"]
+    times = [f"{1e3 * seconds:.1f}" for seconds in (decoding, parts["log_mel"], total)]
+    return [tracks.kind, *times, f"{decoding / total:.0%}", f"{both / total:.0%}"]
 
 
-def _formats(rows: Sequence[Sequence[str]]) -> Table:
+def _format_table(rows: Sequence[Sequence[str]]) -> Table:
     return Table(
         name="30 s tracks of other formats, by processor time, start-up aside",
-        head=["format", "decoding, ms a track", "log-mel", "audiospec", "share of decoding", "share of both"],
+        head=[
+            "format",
+            "decoding, ms per track",
+            "log-mel",
+            "audiospec",
+            "share of decoding",
+            "share of both",
+        ],
         rows=rows,
-        note="of the runs above: what decoding and log-mel leave is all that the rest of the pipeline takes",
+        note="from the runs above; the rest of the pipeline takes what decoding and log-mel do not",
     )
 
 
-def _on_device(
-    setup: Setup, tracks: TracksByName, sizes: tuple[int, int], pair: PartAndFloor
+def _device_case(
+    setup: Setup, tracks: TrackFolder, sizes: tuple[int, int], timer: PartTimer
 ) -> Case | NotRun:
-    """Ours with its features on a device: what is left to the processors is decoding."""
+    """Return a case of our command with features on a device, so that the processors only decode."""
     name = f"30 s WAV → 10 s float16 Zarr on disk, 2 workers, features on {setup.device}"
     if not setup.device.startswith("cuda") or not torch.cuda.is_available():
-        return NotRun(name, f"no CUDA device {setup.device!r} is here")
+        return NotRun(name, f"there is no CUDA device {setup.device!r}")
     ours = audiospec_command(setup, tracks, sizes, "--device", setup.device)
     amount = ours.tracks * TRACK_SECONDS
     return Case(
@@ -212,85 +221,78 @@ def _on_device(
         unit="s of audio",
         contenders=[
             ours.contender("audiospec", amount, role="ours", result=lambda: None),
-            pair.contender("decoding alone", tracks, amount, ("decode", "to_wave")),
+            timer.contender("decoding alone", tracks, amount, ("decode", "to_wave")),
         ],
         targets=[Target("decoding alone", 0.80)],
         seconds=0,
-        least=ours.rounds,
+        min_rounds=ours.rounds,
         memory="",
     )
 
 
-def _by_processor(ours: MakeStore, peers: Mapping[str, MakeStore]) -> Table:
-    """The case's runs once more, by processor time."""
-    least = ours.per_track
+def _cpu_time_table(ours: FeaturizeCommand, peers: Mapping[str, FeaturizeCommand]) -> Table:
+    """Return the processor times of the runs of the WAV case."""
     rows = [
-        [name, f"{1e3 * command.per_track:.1f}", f"{command.per_track / least:.3g}×"]
+        [name, f"{1e3 * command.cpu_per_track:.1f}", f"{command.cpu_per_track / ours.cpu_per_track:.3g}×"]
         for name, command in {"audiospec": ours, **peers}.items()
     ]
     return Table(
         name="30 s WAV → 10 s float16 Zarr on disk, by processor time, start-up aside",
-        head=["contender", "ms of a core, a track", "over ours"],
+        head=["contender", "core ms per track", "over ours"],
         rows=rows,
-        note="of the runs above; on a machine that has other work to do, it tells more than the clock",
+        note="from the runs above; on a busy machine processor time is more reliable than wall-clock time",
     )
 
 
-def _where_time_goes(tracks: TracksByName, ours: MakeStore, pair: PartAndFloor) -> Table:
-    """Where the time of the processors goes: each part alone, and what our own runs took beside them."""
-    chain = ("read", "hash", "decode", "to_wave", "log_mel", "to_float16", "checksum", "write")
-    alone = pair.parts(tracks, (*chain, "fft"))
-    whole, together = ours.per_track, sum(alone[part] for part in chain)
-    floor = sum(alone[part] for part in ("decode", "fft", "write"))
+def _parts_table(tracks: TrackFolder, ours: FeaturizeCommand, timer: PartTimer) -> Table:
+    """Return the processor time of each part alone, and that of our own runs."""
+    steps = ("read", "hash", "decode", "to_wave", "log_mel", "to_float16", "checksum", "write")
+    parts = timer.parts(tracks, (*steps, "fft"))
+    total, parts_sum = ours.cpu_per_track, sum(parts[step] for step in steps)
+    floor = sum(parts[step] for step in ("decode", "fft", "write"))
     rows = {
-        "raw read of the file": alone["read"],
-        "hash of its bytes": alone["hash"],
-        "soundfile alone, to 16-bit integers": alone["decode"],
-        "to float32": alone["to_wave"],
-        "log-mel: the frontend": alone["log_mel"],
-        "… of it, the FFT alone": alone["fft"],
-        "to float16": alone["to_float16"],
-        "checksum": alone["checksum"],
-        "plain write": alone["write"],
-        "sum, in which the FFT counts once": together,
-        "audiospec, all its processes, start-up aside": whole,
-        "… beyond the sum": whole - together,
-        "soundfile, the FFT and the write: the floor": floor,
+        "raw read of the file": parts["read"],
+        "hash of its bytes": parts["hash"],
+        "soundfile alone, to 16-bit integers": parts["decode"],
+        "to float32": parts["to_wave"],
+        "log-mel: the frontend": parts["log_mel"],
+        "… of it, the FFT alone": parts["fft"],
+        "to float16": parts["to_float16"],
+        "checksum": parts["checksum"],
+        "plain write": parts["write"],
+        "sum, with the FFT counted once": parts_sum,
+        "audiospec, all its processes, without start-up": total,
+        "… more than the sum": total - parts_sum,
+        "floor: soundfile, the FFT and the write": floor,
     }
     return Table(
         name="where the time of a 30 s WAV track goes",
-        head=["part", "ms of a core, a track"],
+        head=["part", "core ms per track"],
         rows=[[name, f"{1e3 * seconds:.2f}"] for name, seconds in rows.items()],
         note=(
-            f"processor time, in two processes at once; of audiospec's, the floor is {floor / whole:.0%}, "
-            f"the sum of its parts {together / whole:.0%}"
+            f"processor time with two processes at once; the floor is {floor / total:.0%} of that of "
+            f"audiospec, the sum of its parts {parts_sum / total:.0%}"
         ),
     )
 
 
-def _memory(ours: MakeStore) -> Table | NotRun:
-    """Peak memory of a small and of a large folder."""
+def _memory_table(ours: FeaturizeCommand) -> Table | NotRun:
+    """Return the peak memory for a small and for a large folder."""
     name = "memory of audiospec featurize, 2 workers"
-    if not can_watch():
-        return NotRun(name, "memory of processes cannot be had: Linux and psutil are needed")
+    if not can_watch_children():
+        return NotRun(name, "the memory of processes cannot be measured: needs Linux and psutil")
     peaks = []
     for count in MEMORY_TRACKS:
-        with watching_children() as peak:
+        with watch_children() as peak:
             ours.run(count)
-        peaks.append(peak.together)
+        peaks.append(peak.total_bytes)
     return Table(
         name=name,
         head=["tracks", "peak"],
-        rows=[[count, size(peak)] for count, peak in zip(MEMORY_TRACKS, peaks, strict=True)],
+        rows=[[count, format_size(peak)] for count, peak in zip(MEMORY_TRACKS, peaks, strict=True)],
         targets=[
-            held("peak of the large folder", peaks[-1], MOST_MEMORY, "bytes"),
-            held("peak of the large folder over that of the small one", peaks[-1] / peaks[0], 1.1),
+            target_result("peak of the large folder", peaks[-1], MAX_MEMORY, "bytes"),
+            target_result("peak of the large folder over that of the small one", peaks[-1] / peaks[0], 1.1),
         ],
-        note="of all its processes: what they share counts once",
+        note="of all its processes; shared memory counts once",
     )
-
-
-# --- commands, start-up aside ---
-
-
-# --- floors: parts of the work, alone, in two processes at once ---

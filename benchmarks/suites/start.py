@@ -1,4 +1,4 @@
-"""start: how long a command takes that does next to nothing."""
+"""start: the time of commands that do little work."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from audiospec.benchmarks.audio import folder
-from audiospec.benchmarks.base import Case, Contender, Limit, NotRun, Setup, Suite, Table, as_a_user, suites
+from audiospec.benchmarks.audio import make_folder
+from audiospec.benchmarks.base import (
+    Case,
+    Contender,
+    Limit,
+    NotRun,
+    Setup,
+    Suite,
+    Table,
+    suites,
+    user_environment,
+)
 
-#: Modules that help has no use for.
+#: Modules that ``--help`` must not load.
 HEAVY = ("torch", "zarr", "h5py", "sklearn", "matplotlib", "numpy")
 
 
 @suites.register
 class Start(Suite):
-    """`audiospec --help`, and `audiospec featurize` of ten tracks, everything included."""
+    """`audiospec --help`, and `audiospec featurize` for ten tracks, start-up included."""
 
     def cases(self, setup: Setup) -> Iterator[Case | Table | NotRun]:
-        """Help, then ten tracks."""
+        """Yield a case for help, then one for ten tracks."""
         yield Case(
             name="audiospec --help",
             amount=1,
             unit="commands",
             contenders=[
-                Contender(name="audiospec --help", role="ours", call=lambda _: _help()),
+                Contender(name="audiospec --help", role="ours", call=lambda _: _run_help()),
                 Contender(name="python -c pass", role="floor", call=lambda _: _run("-c", "pass")),
             ],
             targets=[Limit("seconds", 0.3)],
             memory="children",
-            note="that nothing heavy is loaded was checked: " + ", ".join(HEAVY),
+            note="checked: help loads none of " + ", ".join(HEAVY),
         )
-        data = folder(setup, setup.folder / "ten", count=10)
+        data = make_folder(setup, setup.folder / "ten", count=10)
         store = setup.folder / "ten.zarr"
         command = ("-m", "audiospec", "featurize", "folder", "--data", str(data), "--store", str(store))
         yield Case(
@@ -57,12 +67,14 @@ class Start(Suite):
 
 
 def _run(*arguments: str) -> None:
-    """Run Python as a user starts it."""
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=as_a_user())
+    """Run Python in a user's environment."""
+    subprocess.run(
+        [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=user_environment()
+    )
 
 
-def _help() -> None:
-    """Help, and whether it stays light."""
+def _run_help() -> None:
+    """Run ``audiospec --help``; fail if it loads a heavy module."""
     code = (
         "import sys; sys.argv = ['audiospec', '--help']; from audiospec import cli; cli.main(); "
         f"sys.exit(any(name in sys.modules for name in {HEAVY}))"

@@ -1,4 +1,4 @@
-"""Measuring: turns, ratios, comparison, targets; and findings in words. No real time is looked at."""
+"""Measuring: turns, ratios, comparison, targets; and findings as text. No test depends on real time."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ from typing import Any
 import pytest
 
 from audiospec.benchmarks import measure as measuring
-from audiospec.benchmarks import words
 from audiospec.benchmarks.base import Case, Contender, Limit, Target
-from audiospec.benchmarks.measure import MOST, measure
+from audiospec.benchmarks.formatting import (
+    case_table,
+    describe_target,
+    format_number,
+    format_rate,
+    format_seconds,
+    format_size,
+    target_line,
+)
+from audiospec.benchmarks.measure import MAX_ROUNDS, measure
 from audiospec.errors import BenchmarkError
 
 
 class Log:
-    """Makes contenders that say how long they took, and writes down who was called in which round."""
+    """Makes contenders that return a given time, and records the calls: name and round."""
 
     def __init__(self) -> None:
-        self.called: list[tuple[str, int]] = []
+        self.calls: list[tuple[str, int]] = []
 
     def contender(
         self, name: str, seconds: float | Callable[[int], float] = 1.0, result: object = 0.0, **more: Any
     ) -> Contender:
         def call(number: int) -> tuple[float, object]:
-            self.called.append((name, number))
+            self.calls.append((name, number))
             return (seconds(number) if callable(seconds) else seconds), result
 
         return Contender(name=name, call=call, has_own_clock=True, **more)
@@ -38,80 +46,81 @@ def log() -> Log:
 
 
 def case(*contenders: Contender, **more: Any) -> Case:
-    settings = {"name": "sums", "amount": 10, "unit": "rows", "memory": "", "least": 5, "seconds": 0.0}
+    settings = {"name": "sums", "amount": 10, "unit": "rows", "memory": "", "min_rounds": 5, "seconds": 0.0}
     return Case(contenders=contenders, **{**settings, **more})
 
 
-def apart(ours: float, theirs: float) -> float:
+def difference(ours: float, theirs: float) -> float:
     return abs(ours - theirs)
 
 
 # --- rounds ------------------------------------------------------------------------------------------------
 
 
-def test_contenders_take_turns_and_the_order_turns(log: Log) -> None:
+def test_contenders_take_turns_and_the_order_rotates(log: Log) -> None:
     names = ("ours", "a", "b")
-    found = measure(case(*(log.contender(name, role="ours" if name == "ours" else "peer") for name in names)))
-    assert [each["repeats"] for each in found["contenders"]] == [5, 5, 5]
-    rounds = [[name for name, round in log.called[3:] if round == number] for number in range(5)]
+    contenders = [log.contender(name, role="ours" if name == "ours" else "peer") for name in names]
+    result = measure(case(*contenders))
+    assert [each["repeats"] for each in result["contenders"]] == [5, 5, 5]
+    rounds = [[name for name, round in log.calls[3:] if round == number] for number in range(5)]
     assert rounds[:3] == [["ours", "a", "b"], ["a", "b", "ours"], ["b", "ours", "a"]]
-    assert log.called[:3] == [(name, 0) for name in names]  # warm, and compared, before anything is timed
-    assert len(log.called) == 3 + 15
+    assert log.calls[:3] == [(name, 0) for name in names]  # warm, and compared, before anything is timed
+    assert len(log.calls) == 3 + 15
 
 
-def test_each_has_its_least_rounds_however_slow_it_is(log: Log) -> None:
+def test_each_has_its_minimum_of_rounds_however_slow_it_is(log: Log) -> None:
     contenders = [
         log.contender("ours", role="ours"),
         log.contender("slow", 100.0),
         log.contender("quick", 0.5),
     ]
-    found = measure(case(*contenders, seconds=12, least=3))["contenders"]
-    assert min(each["repeats"] for each in found) == 3
+    results = measure(case(*contenders, seconds=12, min_rounds=3))["contenders"]
+    assert min(each["repeats"] for each in results) == 3
 
 
-def test_one_that_has_had_its_share_of_the_time_is_left_out(log: Log) -> None:
+def test_a_contender_that_has_used_its_share_of_the_time_is_left_out(log: Log) -> None:
     slow, quick = log.contender("slow", 4.0), log.contender("quick", 0.5)
-    found = measure(case(log.contender("ours", 1.0, role="ours"), slow, quick, seconds=30, least=2))
-    ours, slow_one, quick_one = (each["repeats"] for each in found["contenders"])
-    assert slow_one == 3
-    assert ours == quick_one > 10  # ours goes on as long as another does
+    result = measure(case(log.contender("ours", 1.0, role="ours"), slow, quick, seconds=30, min_rounds=2))
+    ours_rounds, slow_rounds, quick_rounds = (each["repeats"] for each in result["contenders"])
+    assert slow_rounds == 3
+    assert ours_rounds == quick_rounds > 10  # ours runs as long as any other does
 
 
-def test_rounds_have_an_end_however_quick_they_are(log: Log) -> None:
-    found = measure(case(log.contender("ours", 1e-9, role="ours"), seconds=4))
-    assert found["contenders"][0]["repeats"] == MOST
+def test_the_number_of_rounds_is_limited_however_fast_they_are(log: Log) -> None:
+    result = measure(case(log.contender("ours", 1e-9, role="ours"), seconds=4))
+    assert result["contenders"][0]["repeats"] == MAX_ROUNDS
 
 
-def test_a_ratio_is_the_median_over_the_rounds_that_both_had(log: Log) -> None:
-    """The machine is ten times as slow from the third round on; the peer stops after three."""
+def test_a_ratio_is_the_median_over_the_rounds_in_which_both_took_part(log: Log) -> None:
+    """The machine is ten times slower from the third round on; the peer stops after three."""
     ours = log.contender("ours", lambda number: 1.0 if number < 2 else 10.0, role="ours")
     peer = log.contender("peer", lambda number: [2.0, 3.0, 40.0][number])
     other = log.contender("other", lambda number: 0.5 if number < 2 else 5.0)
-    found = measure(case(ours, peer, other, seconds=120, least=3))["contenders"]
-    assert found[1]["repeats"] == 3
-    assert found[0]["repeats"] == found[2]["repeats"] > 5
-    assert [each["ratio"] for each in found] == [1.0, 3.0, 0.5]
-    assert found[1]["ratio_quartiles"] == [2.5, 3.5]
-    assert (found[0]["seconds"], found[1]["seconds"]) == (10.0, 3.0)
-    assert found[1]["per_second"] == pytest.approx(10 / 3)
-    assert found[1]["quartiles"] == [2.5, 21.5]
+    results = measure(case(ours, peer, other, seconds=120, min_rounds=3))["contenders"]
+    assert results[1]["repeats"] == 3
+    assert results[0]["repeats"] == results[2]["repeats"] > 5
+    assert [each["ratio"] for each in results] == [1.0, 3.0, 0.5]
+    assert results[1]["ratio_quartiles"] == [2.5, 3.5]
+    assert (results[0]["seconds"], results[1]["seconds"]) == (10.0, 3.0)
+    assert results[1]["per_second"] == pytest.approx(10 / 3)
+    assert results[1]["quartiles"] == [2.5, 21.5]
 
 
-def test_what_is_timed_is_the_call_and_waiting_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_that_of_the_call_and_of_waiting_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
 
-    def passing(seconds: float) -> Callable[..., float]:
-        def pass_(*_: object) -> float:
+    def taking(seconds: float) -> Callable[..., float]:
+        def advance(*_: object) -> float:
             now[0] += seconds
             return 0.0
 
-        return pass_
+        return advance
 
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: now[0])
-    ours = Contender(name="ours", role="ours", call=passing(1.0), before=passing(100.0))
-    found = measure(case(ours, Contender(name="peer", call=passing(3.0)), sync=passing(0.5)))["contenders"]
-    assert [each["seconds"] for each in found] == [1.5, 3.5]
-    assert found[1]["ratio"] == pytest.approx(3.5 / 1.5)
+    ours = Contender(name="ours", role="ours", call=taking(1.0), before=taking(100.0))
+    results = measure(case(ours, Contender(name="peer", call=taking(3.0)), sync=taking(0.5)))["contenders"]
+    assert [each["seconds"] for each in results] == [1.5, 3.5]
+    assert results[1]["ratio"] == pytest.approx(3.5 / 1.5)
 
 
 # --- comparison --------------------------------------------------------------------------------------------
@@ -120,27 +129,27 @@ def test_what_is_timed_is_the_call_and_waiting_for_the_device(monkeypatch: pytes
 def test_unequal_results_are_refused_before_anything_is_timed(log: Log) -> None:
     contenders = [log.contender("ours", role="ours"), log.contender("theirs", result=0.25)]
     with pytest.raises(
-        BenchmarkError, match=r"'sums': theirs differs by 0\.25 dB from ours, allowed are 0\.1"
+        BenchmarkError, match=r"'sums': theirs differs from ours by 0\.25 dB, the tolerance is 0\.1$"
     ):
-        measure(case(*contenders, difference=apart, tolerance=0.1, difference_unit="dB"))
-    assert len(log.called) == 2
+        measure(case(*contenders, difference=difference, tolerance=0.1, difference_unit="dB"))
+    assert len(log.calls) == 2
 
 
-def test_a_difference_that_is_no_number_is_refused(log: Log) -> None:
+def test_a_difference_of_nan_is_refused(log: Log) -> None:
     contenders = [log.contender("ours", role="ours"), log.contender("theirs", result=math.nan)]
-    with pytest.raises(BenchmarkError, match="theirs differs by nan"):
-        measure(case(*contenders, difference=apart, tolerance=math.inf))
+    with pytest.raises(BenchmarkError, match=r"theirs differs from ours by nan, the tolerance is inf$"):
+        measure(case(*contenders, difference=difference, tolerance=math.inf))
 
 
-def test_a_contender_may_have_a_tolerance_of_its_own_and_a_floor_is_not_compared(log: Log) -> None:
+def test_a_contender_may_have_its_own_tolerance_and_a_floor_is_not_compared(log: Log) -> None:
     contenders = [
         log.contender("ours", role="ours"),
         log.contender("close", result=0.05),
         log.contender("rough", result=5.0, tolerance=9.0),
         log.contender("floor", result="nothing", role="floor"),
     ]
-    found = measure(case(*contenders, difference=apart, tolerance=0.1))["contenders"]
-    assert [each["difference"] for each in found] == [None, 0.05, 5.0, None]
+    results = measure(case(*contenders, difference=difference, tolerance=0.1))["contenders"]
+    assert [each["difference"] for each in results] == [None, 0.05, 5.0, None]
 
 
 # --- targets and memory ------------------------------------------------------------------------------------
@@ -160,15 +169,15 @@ def test_a_contender_may_have_a_tolerance_of_its_own_and_a_floor_is_not_compared
 )
 def test_targets_are_met_missed_or_not_measured(log: Log, target: Target | Limit, met: bool | None) -> None:
     contenders = [log.contender("ours", 1.0, role="ours"), log.contender("peer", 3.0)]
-    (found,) = measure(case(*contenders, targets=[target], missing={"absent": "no"}))["targets"]
-    assert found["met"] is met
-    assert (found["found"] is None) == (met is None)
+    (result,) = measure(case(*contenders, targets=[target], missing={"absent": "no"}))["targets"]
+    assert result["met"] is met
+    assert (result["found"] is None) == (met is None)
     verdict = {True: "met", False: "missed", None: "not measured"}[met]
-    assert words.target(found).startswith(f"{verdict}: {found['what']}")
-    assert words.told(found).verdict == verdict
+    assert target_line(result).startswith(f"{verdict}: {result['what']}")
+    assert describe_target(result).verdict == verdict
 
 
-def test_memory_is_none_where_it_is_not_asked_for_or_the_system_does_not_tell(
+def test_memory_is_none_if_it_is_not_requested_or_cannot_be_measured(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def memory(kind: str) -> Any:
@@ -187,38 +196,38 @@ def test_memory_of_the_process_is_what_a_call_adds() -> None:
         return 1.0, len(bytearray(64_000_000))
 
     ours = Contender(name="ours", role="ours", call=hold, has_own_clock=True)
-    found = measure(case(ours, memory="process"))["contenders"][0]["memory_bytes"]
-    if found is None:
+    memory = measure(case(ours, memory="process"))["contenders"][0]["memory_bytes"]
+    if memory is None:
         pytest.skip("this system does not let a process reset its peak")
-    assert found > 30_000_000
+    assert memory > 30_000_000
 
 
-# --- words -------------------------------------------------------------------------------------------------
+# --- text --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [
-        (words.seconds(2.5), "2.5 s"),
-        (words.seconds(0.99996), "1,000 ms"),
-        (words.seconds(1234.5), "1,234 s"),
-        (words.seconds(3.21e-3), "3.21 ms"),
-        (words.seconds(4.2e-6), "4.2 µs"),
-        (words.seconds(7e-10), "0.7 ns"),
-        (words.size(84.4e6), "84.4 MB"),
-        (words.size(999.9e6), "1,000 MB"),
-        (words.size(5e12), "5 TB"),
-        (words.size(12), "12 B"),
-        (words.rate(3120.4, "s of audio"), "3,120 × real time"),
-        (words.rate(2.5, "rows"), "2.5 rows/s"),
-        (words.rate(2.5e6, "bytes"), "2.5 MB/s"),
-        (words.number(1234.5), "1,234"),
-        (words.number(0.01234), "0.0123"),
-        (words.number(math.nan), "nan"),
+        (format_seconds(2.5), "2.5 s"),
+        (format_seconds(0.99996), "1,000 ms"),
+        (format_seconds(1234.5), "1,234 s"),
+        (format_seconds(3.21e-3), "3.21 ms"),
+        (format_seconds(4.2e-6), "4.2 µs"),
+        (format_seconds(7e-10), "0.7 ns"),
+        (format_size(84.4e6), "84.4 MB"),
+        (format_size(999.9e6), "1,000 MB"),
+        (format_size(5e12), "5 TB"),
+        (format_size(12), "12 B"),
+        (format_rate(3120.4, "s of audio"), "3,120 × real time"),
+        (format_rate(2.5, "rows"), "2.5 rows/s"),
+        (format_rate(2.5e6, "bytes"), "2.5 MB/s"),
+        (format_number(1234.5), "1,234"),
+        (format_number(0.01234), "0.0123"),
+        (format_number(math.nan), "nan"),
     ],
 )
-def test_numbers_are_said_with_units_and_without_exponents(said: str, expected: str) -> None:
-    assert said == expected
+def test_numbers_have_units_and_no_exponents(text: str, expected: str) -> None:
+    assert text == expected
 
 
 @pytest.mark.parametrize(
@@ -247,18 +256,18 @@ def test_numbers_are_said_with_units_and_without_exponents(said: str, expected: 
     ],
     ids=lambda value: value["what"] if isinstance(value, dict) else "",
 )
-def test_a_target_is_said_with_its_unit(target: dict[str, Any], expected: str) -> None:
-    assert words.target(target) == expected
+def test_the_text_of_a_target_has_its_unit(target: dict[str, Any], expected: str) -> None:
+    assert target_line(target) == expected
 
 
-def test_columns_that_are_empty_are_left_out(log: Log) -> None:
+def test_empty_columns_are_left_out(log: Log) -> None:
     def head(*contenders: Contender, **more: Any) -> Sequence[str]:
-        titles, rows = words.rows(measure(case(*contenders, **more)))
+        titles, rows = case_table(measure(case(*contenders, **more)))
         assert {len(row) for row in rows} == {len(titles)}
-        assert [row[0].removesuffix(" (floor)") for row in rows] == [one.name for one in contenders]
+        assert [row[0].removesuffix(" (floor)") for row in rows] == [each.name for each in contenders]
         return titles
 
     ours, floor = log.contender("ours", role="ours"), log.contender("least", role="floor")
     assert head(ours) == ["contender", "time", "quartiles", "rate"]
-    assert head(ours, floor, difference=apart)[-1] == "quartiles of it"
-    assert head(ours, log.contender("peer"), difference=apart)[-1] == "differs by"
+    assert head(ours, floor, difference=difference)[-1] == "ratio quartiles"
+    assert head(ours, log.contender("peer"), difference=difference)[-1] == "difference"

@@ -1,4 +1,4 @@
-"""The benchmark's page: nothing is lost, what is hostile is text; a browser shows it at all widths."""
+"""The benchmark's page: it is complete, hostile names are shown as text, and it fits any width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audiospec.benchmarks import words
+from audiospec.benchmarks.formatting import case_table, describe_target
 from audiospec.benchmarks.page import write_page
 from audiospec.errors import BenchmarkError
 from audiospec.testing.pages import Page
@@ -62,9 +62,9 @@ def case(*contenders: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def whole(say: list[str]) -> dict[str, Any]:
-    """A result that has everything; names are those of `say`, which may be hostile."""
-    a, b, c, d, e, long, g, h = say
+def full_result(names: list[str]) -> dict[str, Any]:
+    """Return a result with every kind of finding; `names` may be hostile."""
+    a, b, c, d, e, long, g, h = names
     frontend = case(
         contender(a, "ours", memory_bytes=10**7),
         contender(b, ratio=4.4, difference=0.01, memory_bytes=10**8, note=c),
@@ -100,7 +100,9 @@ def whole(say: list[str]) -> dict[str, Any]:
     }
 
 
-PLAIN = whole(["audiospec", "librosa", "no resampling", "kaldifeat", "not installed", "long", "FFT", "case"])
+PLAIN = full_result(
+    ["audiospec", "librosa", "no resampling", "kaldifeat", "not installed", "long", "FFT", "case"]
+)
 
 
 def written(result: dict[str, Any], folder: Path) -> str:
@@ -110,28 +112,27 @@ def written(result: dict[str, Any], folder: Path) -> str:
 # --- the text ----------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_lost(tmp_path: Path) -> None:
+def test_the_page_has_everything_in_the_result(tmp_path: Path) -> None:
     page = Page(written(PLAIN, tmp_path))
     text = "".join(page.texts)
     for suite, findings in PLAIN["suites"].items():
         assert suite in page.texts
         for finding in findings:
             assert (finding.get("case") or finding["name"]) in page.texts
-            told = [finding.get("note", ""), finding.get("why", "")]
-            told += [f"{peer}: {why}" for peer, why in finding.get("missing", {}).items()]
-            told += [each["note"] for each in finding.get("contenders", ())]
-            assert all(one in text for one in told)
-            for target in finding.get("targets", ()):
-                one = words.told(target)
-                # In the table of all targets, and beside the figures that it is about.
-                assert text.count(one.wanted) >= 2
-                assert text.count(one.what) >= 2
-                assert one.found in page.texts or not one.found
-            cells = words.rows(finding) if finding["kind"] == "case" else ([], finding.get("rows", []))
+            notes = [finding.get("note", ""), finding.get("why", "")]
+            notes += [f"{peer}: {why}" for peer, why in finding.get("missing", {}).items()]
+            notes += [each["note"] for each in finding.get("contenders", ())]
+            assert all(note in text for note in notes)
+            for target in map(describe_target, finding.get("targets", ())):
+                # In the table of all targets, and in the section of the finding.
+                assert text.count(target.bound) >= 2
+                assert text.count(target.what) >= 2
+                assert target.measured in page.texts or not target.measured
+            cells = case_table(finding) if finding["kind"] == "case" else ([], finding.get("rows", []))
             assert {str(cell) for row in [cells[0], *cells[1]] for cell in row if cell != ""} <= set(
                 page.texts
             )
-    for value in ("audiospec benchmark kaldifeat", "no resampling", "not installed", "all (--full)"):
+    for value in ("audiospec benchmark kaldifeat", "no resampling", "not installed", "all"):
         assert value in page.texts
     assert "audiospec no resampling, torch 2.6.0" in page.texts
     assert "processor librosa, cores 2, memory (GiB) not known" in page.texts
@@ -140,10 +141,10 @@ def test_nothing_is_lost(tmp_path: Path) -> None:
     for verdict in ("✓ met", "✗ missed", "– not measured"):
         assert page.texts.count(verdict) >= 2
     assert "This suite has no result." in page.texts
-    assert "1 not run; why is told below." in page.texts
+    assert "1 not run; the reasons are below." in page.texts
 
 
-def test_plots_say_their_numbers(tmp_path: Path) -> None:
+def test_the_labels_of_charts_have_their_numbers(tmp_path: Path) -> None:
     first, second = Page(written(PLAIN, tmp_path)).labels
     assert first == (
         "time over ours: audiospec (ours) 2 ms; librosa (peer) 4.4×, quartiles 3.96 to 5.28; "
@@ -155,8 +156,8 @@ def test_plots_say_their_numbers(tmp_path: Path) -> None:
     )
 
 
-def drawn(folder: Path, *ratios: float) -> list[tuple[str, float]]:
-    """The bars of a plot of so many peers: class and width."""
+def drawn_bars(folder: Path, *ratios: float) -> list[tuple[str, float]]:
+    """Return class and width of the bars in a chart of ours and of peers with these ratios."""
     contenders = [contender("ours", "ours"), *(contender(f"{ratio}", ratio=ratio) for ratio in ratios)]
     page = Page(written({"suites": {"a": [case(*contenders)]}}, folder))
     assert not [value for _, tag in page.tags for value in tag.values() if "nan" in str(value)[:20]]
@@ -164,41 +165,39 @@ def drawn(folder: Path, *ratios: float) -> list[tuple[str, float]]:
 
 
 def test_bars_are_as_long_as_the_ratio_or_its_logarithm(tmp_path: Path) -> None:
-    (kind, ours), (other, twice), (_, half) = drawn(tmp_path, 2.0, 0.5)
+    (kind, ours), (other, twice), (_, half) = drawn_bars(tmp_path, 2.0, 0.5)
     assert (kind, other) == ("ours", "peer")
     assert twice == pytest.approx(2 * ours, abs=0.2)
     assert half == pytest.approx(ours / 2, abs=0.2)
-    (_, ours), (_, hundred), (_, tenthousand) = drawn(tmp_path, 100.0, 10_000.0)
+    (_, ours), (_, hundred), (_, tenthousand) = drawn_bars(tmp_path, 100.0, 10_000.0)
     assert ours >= 5
     assert hundred - ours == pytest.approx(tenthousand - hundred, abs=0.2)
 
 
 @pytest.mark.parametrize("ratio", [math.nan, math.inf, 0.0, -1.0, 1e-12, 1e12])
 def test_odd_ratios_do_not_stop_the_page(tmp_path: Path, ratio: float) -> None:
-    bars = drawn(tmp_path, ratio, 2.0)
+    bars = drawn_bars(tmp_path, ratio, 2.0)
     assert len(bars) == (3 if 0 < ratio < math.inf else 2)
     assert all(0 < width <= 340 for _, width in bars)
 
 
-def test_one_contender_alone_is_not_plotted(tmp_path: Path) -> None:
-    assert drawn(tmp_path) == []
+def test_a_single_contender_has_no_chart(tmp_path: Path) -> None:
+    assert drawn_bars(tmp_path) == []
 
 
-def test_what_is_hostile_is_text(tmp_path: Path) -> None:
-    page = Page(written(whole(HOSTILE), tmp_path))
+def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
+    page = Page(written(full_result(HOSTILE), tmp_path))
     assert not {tag for tag, _ in page.tags} & {"script", "img", "b", "iframe"}
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in ("style", "src")], tag
-    for said in HOSTILE[:5]:
-        assert said in page.texts
+    for name in HOSTILE[:5]:
+        assert name in page.texts
     assert "two\\nlines\\r\\x00\\x1b[31m\\udcff\\u2028" in page.texts
-    assert page.texts.count(HOSTILE[5]) > 2  # in tables all of it, in a plot its beginning
+    assert page.texts.count(HOSTILE[5]) > 2  # complete in tables, shortened in a chart
 
 
-@pytest.mark.parametrize("result", [PLAIN, whole(HOSTILE), {}], ids=["plain", "hostile", "empty"])
-def test_the_page_can_load_nothing_and_its_links_lead_somewhere(
-    tmp_path: Path, result: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("result", [PLAIN, full_result(HOSTILE), {}], ids=["plain", "hostile", "empty"])
+def test_the_page_loads_nothing_and_its_links_have_targets(tmp_path: Path, result: dict[str, Any]) -> None:
     text = written(result, tmp_path)
     page = Page(text)
     (policy,) = (str(tag["content"]) for name, tag in page.tags if "http-equiv" in tag and name == "meta")
@@ -214,7 +213,7 @@ def test_an_empty_result_says_so(tmp_path: Path) -> None:
     for result in ({}, {"suites": {}}):
         page = Page(written(result, tmp_path))
         assert "Nothing was measured: no suite was run." in page.texts
-        assert "No targets were set for what was measured." in page.texts
+        assert "None of the results has a target." in page.texts
     only = {"suites": {"start": [{"kind": "not run", "name": "help", "why": "no Python"}], "store": []}}
     page = Page(written(only, tmp_path))
     assert "Nothing was measured." in page.texts
@@ -222,13 +221,13 @@ def test_an_empty_result_says_so(tmp_path: Path) -> None:
     assert "This suite has no result." in page.texts
 
 
-def test_a_page_replaces_the_last_one_or_is_refused(tmp_path: Path) -> None:
+def test_an_existing_page_is_replaced_and_a_failure_is_an_error(tmp_path: Path) -> None:
     path = write_page(PLAIN, tmp_path / "new" / "folder" / "speed.html")
     before = path.read_bytes()
     write_page({}, path)
     assert path.read_bytes() != before
-    assert [one.name for one in path.parent.iterdir()] == ["speed.html"]
-    with pytest.raises(BenchmarkError, match=r"cannot write .*choose another --html"):
+    assert [file.name for file in path.parent.iterdir()] == ["speed.html"]
+    with pytest.raises(BenchmarkError, match=r"cannot write .*choose another `path`$"):
         write_page(PLAIN, tmp_path)
 
 
@@ -237,7 +236,7 @@ def test_a_page_replaces_the_last_one_or_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module", params=["plain", "hostile"])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    result = PLAIN if request.param == "plain" else whole(HOSTILE)
+    result = PLAIN if request.param == "plain" else full_result(HOSTILE)
     return write_page(result, tmp_path_factory.mktemp("page") / "speed.html")
 
 
@@ -258,7 +257,7 @@ def test_the_page_does_not_scroll_sideways(browser: Chrome, page: Path, width: i
     opened(browser, page, width)
     scrolls = "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not browser.execute_script(scrolls)
-    # What is wider scrolls inside its own box; nothing else sticks out, nor text out of a plot.
+    # Wide tables scroll inside their box; nothing else is wider than the page, and no text leaves a chart.
     outside = """return [...document.querySelectorAll('body *')].filter(one => {
         const box = one.getBoundingClientRect(), plot = one.closest('svg');
         const edges = (plot ?? document.body).getBoundingClientRect();
@@ -270,16 +269,16 @@ def test_the_page_does_not_scroll_sideways(browser: Chrome, page: Path, width: i
     assert max(browser.execute_script(boxes)) <= width
 
 
-def test_it_says_nothing_and_asks_for_nothing(browser: Chrome, page: Path) -> None:
+def test_the_page_logs_nothing_and_requests_nothing(browser: Chrome, page: Path) -> None:
     opened(browser, page, 1200)
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = {
+    requested = {
         event["params"]["request"]["url"]
         for event in events
         if event["method"] == "Network.requestWillBeSent"
     }
-    assert {url for url in asked if not url.startswith("data:")} == {page.as_uri()}
+    assert {url for url in requested if not url.startswith("data:")} == {page.as_uri()}
     assert browser.execute_script("return document.querySelectorAll('script, img, iframe').length") == 0
     assert (
         browser.execute_script("return getComputedStyle(document.querySelector('.ours')).fill")
@@ -287,13 +286,13 @@ def test_it_says_nothing_and_asks_for_nothing(browser: Chrome, page: Path) -> No
     )
 
 
-def test_on_paper_no_table_is_cut_off(browser: Chrome, tmp_path: Path) -> None:
+def test_no_table_is_cut_off_in_print(browser: Chrome, tmp_path: Path) -> None:
     opened(browser, write_page(PLAIN, tmp_path / "speed.html"), 718)  # A4 within the browser's margins
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     rights = "return [...document.querySelectorAll('table')].map(one => one.getBoundingClientRect().right)"
-    wide = max(browser.execute_script(rights))
+    widest = max(browser.execute_script(rights))
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-    assert wide <= 718
+    assert widest <= 718
 
 
 CONTRAST = """
@@ -318,7 +317,7 @@ return [...document.querySelectorAll('body *')].map(one => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_and_bars_have_the_contrast_of_aa(browser: Chrome, page: Path, scheme: str) -> None:
+def test_text_and_bars_meet_the_aa_contrast(browser: Chrome, page: Path, scheme: str) -> None:
     opened(browser, page, 1200, prefers_color_scheme=scheme)
     assert browser.execute_script(CONTRAST) == []
     dark = (
@@ -327,7 +326,7 @@ def test_text_and_bars_have_the_contrast_of_aa(browser: Chrome, page: Path, sche
     assert dark == (scheme == "dark")
 
 
-def test_tables_and_plots_are_named_to_a_screen_reader(browser: Chrome, page: Path) -> None:
+def test_tables_and_charts_have_names_for_screen_readers(browser: Chrome, page: Path) -> None:
     opened(browser, page, 375)
     tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     roles = [node.get("role", {}).get("value") for node in tree]

@@ -1,4 +1,4 @@
-"""Suites in processes of their own: what they find, how they fail; and the command line."""
+"""Suites in separate processes: their findings, their failures; and the command line."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from audiospec.benchmarks.base import Case, Contender, Limit, NotRun, Suite, Tab
 class {name}(Suite):
     def cases(self, setup):
 """
-TABLE = 'yield Table(name="sizes", head=["store", "bytes"], rows=[["zarr", 12]], note="made up")'
+TABLE = 'yield Table(name="sizes", head=["store", "bytes"], rows=[["zarr", 12]], note="invented")'
 CASE = """
 yield Case(
-    name="nothing", amount=1, unit="calls", memory="", least=2, seconds=0.0,
+    name="nothing", amount=1, unit="calls", memory="", min_rounds=2, seconds=0.0,
     contenders=[
         Contender(name="ours", role="ours", call=lambda _: (1.0, 0), has_own_clock=True),
         Contender(name="peer", call=lambda _: (3.0, PEER), has_own_clock=True),
@@ -45,7 +45,7 @@ yield Case(
 
 @pytest.fixture
 def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Add:
-    """Add a suite as another package does, by an entry point: add("name", "body of cases")."""
+    """Add a suite through an entry point, as another package does: add("name", "body of cases")."""
     folder = tmp_path / "package"
     metadata = folder / "made_up-1.0.dist-info"
     metadata.mkdir(parents=True)
@@ -68,21 +68,23 @@ def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Add:
     return add
 
 
-def fine(peer: float = 0, times: float = 2.5) -> str:
+def equal_case(peer: float = 0, times: float = 2.5) -> str:
     return CASE.replace("PEER", str(peer)).replace("TIMES", str(times))
 
 
-# --- what suites find --------------------------------------------------------------------------------------
+# --- findings ----------------------------------------------------------------------------------------------
 
 
-def test_findings_come_one_by_one_and_all_are_in_the_result(add: Add) -> None:
-    add("tiny", TABLE, 'yield NotRun("on CUDA", "no such device")', fine())
+def test_findings_are_passed_on_one_by_one_and_are_all_in_the_result(add: Add) -> None:
+    add("tiny", TABLE, 'yield NotRun("on CUDA", "no such device")', equal_case())
     add("empty", "return iter(())")
-    told: list[tuple[str, dict[str, Any]]] = []
-    result = benchmark(["tiny", "empty", "tiny"], found=lambda suite, finding: told.append((suite, finding)))
+    passed: list[tuple[str, dict[str, Any]]] = []
+    result = benchmark(
+        ["tiny", "empty", "tiny"], on_finding=lambda suite, finding: passed.append((suite, finding))
+    )
     assert list(result["suites"]) == ["tiny", "empty"]
     assert result["suites"]["empty"] == []
-    assert told == [("tiny", finding) for finding in result["suites"]["tiny"]]
+    assert passed == [("tiny", finding) for finding in result["suites"]["tiny"]]
     table, not_run, case = result["suites"]["tiny"]
     assert (table["kind"], table["rows"], table["targets"]) == ("table", [["zarr", 12]], [])
     assert not_run == {"kind": "not run", "name": "on CUDA", "why": "no such device"}
@@ -93,24 +95,24 @@ def test_findings_come_one_by_one_and_all_are_in_the_result(add: Add) -> None:
     assert result == json.loads(json.dumps(result))
 
 
-def test_a_suite_has_what_the_user_asked_for_and_one_thread(add: Add, tmp_path: Path) -> None:
+def test_a_suite_gets_the_options_and_one_thread(add: Add, tmp_path: Path) -> None:
     add(
-        "asks",
+        "options",
         "(setup.folder / 'file').touch()",
         "row = [setup.device, setup.full, str(setup.data), str(setup.folder), os.environ['OMP_NUM_THREADS']]",
-        "yield Table(name='asked', head=['a'] * 5, rows=[row])",
+        "yield Table(name='options', head=['a'] * 5, rows=[row])",
     )
-    result = benchmark(["asks"], full=True, data=tmp_path)
-    ((device, full, data, folder, threads),) = result["suites"]["asks"][0]["rows"]
+    result = benchmark(["options"], full=True, data=tmp_path)
+    ((device, full, data, folder, threads),) = result["suites"]["options"][0]["rows"]
     assert (device, full, data, threads) == ("cpu", True, str(tmp_path), "1")
     assert not Path(folder).exists()
 
 
-# --- how they fail -----------------------------------------------------------------------------------------
+# --- failures ----------------------------------------------------------------------------------------------
 
 
 def failure(name: str) -> tuple[str, str]:
-    """Why a suite failed, and all that it said; what it found before is there, and so is the next suite."""
+    """Return why a suite failed, and its output; check that its earlier findings are kept."""
     *before, last = benchmark([name])["suites"][name]
     assert all(finding["kind"] == "table" for finding in before)
     assert (last["kind"], last["name"]) == ("failed", name)
@@ -119,16 +121,16 @@ def failure(name: str) -> tuple[str, str]:
 
 def test_a_suite_that_raises_is_quoted(add: Add) -> None:
     add("broken", TABLE, "print('so far so good')", "{}['nowhere']")
-    add("fine", TABLE)
-    result = benchmark(["broken", "fine"])["suites"]
-    assert [[finding["kind"] for finding in found] for found in result.values()] == [
+    add("working", TABLE)
+    result = benchmark(["broken", "working"])["suites"]
+    assert [[finding["kind"] for finding in findings] for findings in result.values()] == [
         ["table", "failed"],
         ["table"],
     ]
-    why, said = failure("broken")
+    why, output = failure("broken")
     assert why == "KeyError: 'nowhere'"
-    assert "Traceback" in said
-    assert "so far so good" in said
+    assert "Traceback" in output
+    assert "so far so good" in output
 
 
 def test_a_suite_that_dies_is_quoted(add: Add) -> None:
@@ -138,11 +140,11 @@ def test_a_suite_that_dies_is_quoted(add: Add) -> None:
     assert failure("silent")[0] == "status -9"
 
 
-def test_unequal_work_is_told_without_a_traceback(add: Add) -> None:
-    add("unequal", fine(peer=7))
-    why, said = failure("unequal")
-    assert why.startswith("unequal work in 'nothing': peer differs by 7 ")
-    assert "Traceback" not in said
+def test_unequal_work_is_reported_without_a_traceback(add: Add) -> None:
+    add("unequal", equal_case(peer=7))
+    why, output = failure("unequal")
+    assert why == "unequal work in 'nothing': peer differs from ours by 7, the tolerance is 0"
+    assert "Traceback" not in output
 
 
 def test_an_unknown_suite_is_refused_before_any_is_run(add: Add, tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_an_unknown_suite_is_refused_before_any_is_run(add: Add, tmp_path: Path)
 # --- the command line --------------------------------------------------------------------------------------
 
 
-def test_help_lists_exactly_the_suites_there_are() -> None:
+def test_help_lists_exactly_the_registered_suites() -> None:
     command = typer.main.get_command(cli.app).commands["benchmark"]  # type: ignore[attr-defined]
     (argument,) = (parameter for parameter in command.params if parameter.param_type_name == "argument")
     listed = re.fullmatch(r"(.+) \(all\)\.?", argument.help)
@@ -175,7 +177,7 @@ def command(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str
 
 
 def test_the_command_writes_json_and_a_page(add: Add, tmp_path: Path) -> None:
-    folder = add("tiny", TABLE, fine())
+    folder = add("tiny", TABLE, equal_case())
     json_file, page = tmp_path / "speed.json", tmp_path / "speed.html"
     done = command(folder, "tiny", "--json", json_file, "--html", page)
     assert (done.returncode, done.stderr) == (0, "")
@@ -186,25 +188,25 @@ def test_the_command_writes_json_and_a_page(add: Add, tmp_path: Path) -> None:
     assert result["machine"]["cores"] >= 1
     assert result["versions"]["audiospec"] == audiospec.__version__
     assert [finding["kind"] for finding in result["suites"]["tiny"]] == ["table", "case"]
-    shown = page.read_text(encoding="utf-8")
-    assert "1 target: 1 met." in shown
-    assert f"<dd><bdi>{result['command']}</bdi>" in shown
+    html = page.read_text(encoding="utf-8")
+    assert "1 target: 1 met." in html
+    assert f"<dd><bdi>{result['command']}</bdi>" in html
 
 
-def test_a_missed_target_is_status_1_and_a_failed_suite_a_message(add: Add, tmp_path: Path) -> None:
-    folder = add("slow", fine(times=9))
+def test_a_missed_target_or_a_failed_suite_is_status_1(add: Add, tmp_path: Path) -> None:
+    folder = add("slow", equal_case(times=9))
     done = command(folder, "slow", "--html", tmp_path / "speed.html")
     assert done.returncode == 1
     assert "missed: speed of ours over that of peer: 3 (at least 9)" in done.stdout
     assert "1 target: 1 missed." in (tmp_path / "speed.html").read_text(encoding="utf-8")
-    add("unequal", fine(peer=7))
+    add("unequal", equal_case(peer=7))
     done = command(folder, "unequal")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "unequal: failed: unequal work in 'nothing': peer differs by 7" in done.stdout
+    assert "unequal: failed: unequal work in 'nothing': peer differs from ours by 7" in done.stdout
     assert "Traceback" not in done.stdout
 
 
-def test_a_file_that_cannot_be_written_is_told_before_anything_is_run(add: Add, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported_before_any_suite_runs(add: Add, tmp_path: Path) -> None:
     folder = add("touches", f"open({str(tmp_path / 'ran')!r}, 'w')", TABLE)
     done = command(folder, "touches", "--json", tmp_path / "missing" / "speed.json")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Stores of so many rows of real features, for suites that read, write and train."""
+"""Stores of any number of rows of real features, for suites that read, write and train."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiospec.audio.chunking import Chunking
-from audiospec.benchmarks.audio import RATE, waves
+from audiospec.benchmarks.audio import RATE, load_waves
 from audiospec.benchmarks.base import Setup
 from audiospec.digests import checksum
 from audiospec.features.base import frontend, store_row
@@ -27,29 +27,52 @@ Dtype = Literal["float16", "float32", "uint8"]
 
 #: Seconds of a chunk.
 CHUNK = 10.0
-#: Different rows at most; a view repeats them.
-DIFFERENT = 120
+#: The largest number of distinct rows; a view repeats them.
+MAX_DISTINCT = 120
 
 
-def features(setup: Setup, dtype: Dtype = "float16") -> NDArray[Any]:
-    """Rows (n, 192, 862) of log-mel spectrograms as a store of that dtype holds them, `DIFFERENT` at most."""
+def compute_rows(setup: Setup, dtype: Dtype = "float16") -> NDArray[Any]:
+    """Return rows of log-mel spectrograms as a store of that dtype has them.
+
+    Returns
+    -------
+    array, shape (n, 192, 862)
+        With n up to `MAX_DISTINCT`; dB, or for uint8 the code of the spec.
+    """
     spec = MelSpec(dtype=dtype)
     module = frontend(spec)
     length = round(CHUNK * RATE)
-    found = []
+    rows = []
     with torch.inference_mode():
-        for wave in waves(setup, DIFFERENT // 3, 30.0):
+        for wave in load_waves(setup, MAX_DISTINCT // 3, 30.0):
             for first in range(0, len(wave) - length + 1, length):
                 feature = module(torch.from_numpy(wave[first : first + length].copy()))
-                found.append(np.empty(feature.shape, spec.dtype))
-                store_row(spec, feature, found[-1])
-    return np.stack(found)
+                rows.append(np.empty(feature.shape, spec.dtype))
+                store_row(spec, feature, rows[-1])
+    return np.stack(rows)
 
 
-def write(
+def write_store(
     path: Path, rows: NDArray[Any], count: int, dtype: Dtype = "float16", shard_bytes: int = SHARD_BYTES
 ) -> View:
-    """Write a store of one view with `count` rows, a track each, of four labels; `rows` again and again."""
+    """Write a store with one view that repeats some rows; each row is a track, with one of four labels.
+
+    Parameters
+    ----------
+    path : Path
+        The store; its suffix selects the format.
+    rows : array, shape (n, mel bins, frames)
+    count : int
+        Rows of the view.
+    dtype : str
+        Of the spec.
+    shard_bytes : int
+        Bytes of a full shard.
+
+    Returns
+    -------
+    View
+    """
     spec = MelSpec(dtype=dtype)
     info = ViewInfo(spec=spec, chunking=Chunking(seconds=CHUNK), shard_rows=shard_bytes // rows[0].nbytes)
     table = np.zeros(count, ROW_DTYPE)
