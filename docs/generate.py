@@ -22,11 +22,13 @@ import audiospec
 from audiospec import errors
 from audiospec.benchmarks.formatting import describe_target, format_number
 from audiospec.datasets.base import datasets
-from audiospec.registry import Registry
+from audiospec.engines.base import engines
 from audiospec.specs.base import features
 from audiospec.specs.tabular import FAMILIES, PUBLISHED
 from audiospec.stores.base import stores
 from audiospec.zoo.base import models
+from audiospec.zoo.losses.base import losses
+from audiospec.zoo.scores.base import scores
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -99,10 +101,19 @@ def model_table() -> str:
 
 def engine_table() -> str:
     """Every engine."""
-    engines: Registry[Any] = Registry("engine", "audiospec.engines", "audiospec.engines")
     return table(
         ("engine", "what it does"), [(f"`{name}`", sentence(engines.summary(name))) for name in engines]
     )
+
+
+def score_kinds() -> str:
+    """Every score that is stored and shown."""
+    return table(("score", "what it is"), [(f"`{name}`", sentence(scores.summary(name))) for name in scores])
+
+
+def loss_table() -> str:
+    """Every loss."""
+    return table(("loss", "what it is"), [(f"`{name}`", sentence(losses.summary(name))) for name in losses])
 
 
 # --- figures ---------------------------------------------------------------------------------------------
@@ -234,6 +245,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "stores": store_table,
     "models": model_table,
     "engines": engine_table,
+    "scores": score_kinds,
+    "losses": loss_table,
     "speed": partial(speed_table, "speed"),
     "speed-pipeline": partial(speed_table, "pipeline"),
     "speed-short": short_speed_table,

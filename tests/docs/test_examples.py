@@ -18,7 +18,7 @@ EXAMPLES = [page for page, blocks in PAGES.items() if blocks]
 
 
 def test_the_examples_are_found() -> None:
-    assert {"dataset", "feature", "store", "model"} <= set(EXAMPLES)
+    assert set(EXAMPLES) == {"dataset", "feature", "store", "model", "engine", "score", "loss"}
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
