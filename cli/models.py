@@ -47,7 +47,7 @@ def command(
     cls = models[name]
     shape, layers = _layers(cls, Chunking(seconds=chunk), classes)
     say(f"{name}: {models.summary(name)}", "bold")
-    body(cls)
+    body(cls, models.summary(name))
     train, valid, test = cls.shares
     facts({"reads": cls.input, "split": f"{train:g} to train, {valid:g} to validate, {test:g} to test"})
     docs = field_docs(cls.Settings)

@@ -32,8 +32,7 @@ from audiospec.zoo.fitting import augment, devices
 from audiospec.zoo.fitting import batches as batches_module
 from audiospec.zoo.fitting import loss as loss_module
 from audiospec.zoo.fitting.settings import NetworkSettings
-from audiospec.zoo.models._crnn import Crnn
-from audiospec.zoo.models.crnn_base import CrnnBase
+from audiospec.zoo.models.crnn import Crnn, CrnnBase
 from audiospec.zoo.runs.run import Run
 
 NETWORKS = ("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru")
