@@ -18,7 +18,7 @@ FILE = "model.skops"
 class SklearnModel(Model):
     """A scikit-learn classifier on columns of mean 0 and variance 1, taken from the training rows."""
 
-    input = "tabular"
+    input = "table"
     shares = (0.8, 0.0, 0.2)
 
     #: Types of the classifier's file that skops does not trust by itself; `is_sound` has to look into them.

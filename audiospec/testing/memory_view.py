@@ -21,7 +21,7 @@ from audiospec.stores.layout.view import View
 
 #: Shapes of rows that a model has to take, where a contract says no others.
 SHAPES: Mapping[str, tuple[tuple[int, ...], ...]] = {
-    "tabular": ((1,), (2,), (57,)),
+    "table": ((1,), (2,), (57,)),
     "spectrogram": ((64, 87), (24, 33)),
 }
 _RATE, _HOP = 22050, 256
@@ -30,7 +30,9 @@ _RATE, _HOP = 22050, 256
 class MemoryView(View):
     """A view of rows in memory; it can be pickled, so loader workers can have it."""
 
-    def __init__(self, values: NDArray[np.float32], labels: Sequence[str]) -> None:
+    def __init__(
+        self, values: NDArray[np.float32], labels: Sequence[str], spec: FeatureSpec, seconds: float
+    ) -> None:
         records: list[dict[str, Any]] = []
         for number, label in enumerate(labels):
             columns = {name: "" if kind is str else 0 for name, kind in TRACK_COLUMNS.items()}
@@ -40,7 +42,6 @@ class MemoryView(View):
         )
         rows = np.zeros(len(values), ROW_DTYPE)
         rows["track"] = np.arange(len(values))
-        spec, seconds = spec_of(values.shape[1:])
         super().__init__(
             store, ViewInfo(spec=spec, chunking=Chunking(seconds=seconds), shard_rows=max(1, len(rows))), rows
         )

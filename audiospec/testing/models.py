@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
 from audiospec.features.base import one_thread
+from audiospec.specs.base import FeatureSpec
 from audiospec.testing.memory_view import SHAPES, MemoryView, spec_of
 from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
-from audiospec.zoo.base import INPUTS, Model, Rows, input_of, models
+from audiospec.zoo.base import Model, Rows, models
 
 _TRAINED: dict[type[ModelContract], Model] = {}
 
@@ -49,7 +50,8 @@ class ModelContract:
     learning : mapping
         Parameters, besides those, that make it learn an easy task.
     shapes : tuple of tuple of int, or None
-        Shapes of rows to train on; the last one is that of most tests. None: `SHAPES` of its input.
+        Shapes of rows to train on; the last one is that of most tests. None: `SHAPES` of its input. A model
+        that reads one feature gives them, and a `spec_of` them.
     few, many : int
         Rows of a class that it has to make do with, and rows of a class to learn an easy task from.
     close : float
@@ -74,7 +76,13 @@ class ModelContract:
 
     def all_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return the shapes to train on."""
-        return self.shapes or SHAPES[models[self.name].input]
+        reads = models[self.name].input
+        assert self.shapes or reads in SHAPES, f"it reads {reads}: give `shapes`, and a `spec_of` them"
+        return self.shapes or SHAPES[reads]
+
+    def spec_of(self, shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:
+        """Return a spec that has rows of a shape, and the seconds of its chunks; of mel or a table here."""
+        return spec_of(shape)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run what asks for a shape with each."""
@@ -115,7 +123,7 @@ class ModelContract:
 
     def rows(self, values: NDArray[np.float32], labels: Sequence[str]) -> Rows:
         """Return rows in memory, each of a track of its own, with those labels."""
-        view = MemoryView(values, labels)
+        view = MemoryView(values, labels, *self.spec_of(values.shape[1:]))
         return Rows(view, np.arange(len(view)), sorted(set(labels)))
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
@@ -158,11 +166,10 @@ class ModelContract:
         cls = models[self.name]
         assert self.name in models.names()
         assert issubclass(cls, Model)
-        assert cls.input in INPUTS
         assert len(cls.shares) == 3
         assert sum(cls.shares) == pytest.approx(1)
         for shape in self.all_shapes():
-            assert input_of(spec_of(shape)[0]) == cls.input
+            assert cls.reads(self.spec_of(shape)[0])
 
     def test_has_a_summary(self) -> None:
         """Its module, or its class if it is a plug-in's, begins with one line about it."""
@@ -235,8 +242,8 @@ class ModelContract:
     def test_rows_that_tell_nothing(self) -> None:
         """Numbers that never vary are no error."""
         train = self.task(2, per_class=6)
-        view = MemoryView(np.ones_like(train.read()), train.view.labels.tolist())
-        self.check(self.fitted(Rows(view, train.numbers, train.classes)), view.read().astype(np.float32))
+        rows = self.rows(np.ones_like(train.read()), train.view.labels.tolist())
+        self.check(self.fitted(rows), rows.read())
 
     def test_probabilities_of_no_rows(self, trained: Model) -> None:
         """None."""
@@ -353,6 +360,6 @@ class ModelContract:
         """What was learnt of three classes does not tell four."""
         with pytest.raises(ModelError):
             self.make(trained.row_shape, [*trained.classes, "class 3"]).load(saved)
-        if models[self.name].input == "tabular":
+        if models[self.name].input == "table":
             with pytest.raises(ModelError):
                 self.make((trained.row_shape[0] + 1,), trained.classes).load(saved)
