@@ -26,6 +26,10 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> Scores:
         Another store with a view of the run's features: all its rows of the run's classes are scored.
         None: the test rows of the store that it was trained on.
 
+    Returns
+    -------
+    Scores
+
     Raises
     ------
     RunError

@@ -56,7 +56,15 @@ class Score:
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of chunks and of tracks."""
+    """Scores of chunks and of tracks.
+
+    Attributes
+    ----------
+    chunk : Score
+        Each chunk counts.
+    track : Score
+        Each track counts: its chunks' probabilities are put together.
+    """
 
     chunk: Score
     track: Score
