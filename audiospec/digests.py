@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 import xxhash
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:  # numpy would be the heaviest thing that --help loads
+    from numpy.typing import NDArray
 
 
 def content_hash(path: Path) -> str:

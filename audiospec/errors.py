@@ -1,7 +1,8 @@
 """The errors of audiospec: one root, one child for each part, each also a built-in error.
 
-A message is one line that says what was expected, what came, and what to do. The command line prints
-it as it stands and ends with status 2.
+A message is one line: what was expected, what was found, and what to do. It names the parameters of the
+library in backticks, such as `store` or `workers=0`; the command line prints its own options in their place
+and ends with status 2.
 """
 
 from __future__ import annotations
@@ -11,7 +12,31 @@ from collections.abc import Iterable
 
 
 class AudiospecError(Exception):
-    """Root of every error that audiospec raises on purpose."""
+    """Root of every error that audiospec raises on purpose.
+
+    Parameters
+    ----------
+    reason : str
+        What was expected and what was found, in one line without a full stop.
+    hint : str
+        What to do about it, in lower case; ``""`` if there is nothing to be done.
+
+    Attributes
+    ----------
+    reason, hint : str
+        As given. The error's text is both, with a colon between them.
+    """
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(f"{reason}: {hint}" if hint else reason)
+        self.reason = reason
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.hint}" if self.hint else self.reason
+
+    def __reduce__(self) -> tuple[type[AudiospecError], tuple[str, str]]:
+        return type(self), (self.reason, self.hint)
 
 
 class SpecError(AudiospecError, ValueError):

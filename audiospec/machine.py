@@ -1,4 +1,7 @@
-"""The machine that a result was measured on, and the versions that bear on it."""
+"""The machine that a result was measured on, and the versions that bear on it.
+
+Cores are counted and versions are read here alone.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from audiospec.version import __version__
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:
@@ -41,11 +46,11 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of those packages that are installed."""
+    """Versions of those packages that are installed; audiospec's own is that of the code that runs."""
     found = {}
     for name in packages:
         try:
-            found[name] = version(name)
+            found[name] = __version__ if name == "audiospec" else version(name)
         except PackageNotFoundError:
             continue
     return found

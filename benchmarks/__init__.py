@@ -3,5 +3,6 @@
     suite → cases → contenders: prepared, compared, timed in turns → ratios → a table, JSON, a page
 
 A suite is one file in `suites`. It runs in a process of its own, with one thread as the workers have it.
-Studies of scores, which take longer and need data, are beside it: ``python -m benchmarks.zoo``, ``tables``.
+Studies of scores, which take longer and need data, are beside it:
+``python -m benchmarks.studies.zoo`` and ``tables``.
 """

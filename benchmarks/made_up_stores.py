@@ -19,7 +19,7 @@ from audiospec.stores.base import open_store, store_class
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import SHARD_BYTES, ViewInfo
 from audiospec.stores.layout.lock import work_folder
-from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, store_attributes
+from audiospec.stores.layout.schema import ROW_DTYPE, TrackRecord, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
@@ -64,8 +64,7 @@ def write(
 
     work = work_folder(path)
     work.mkdir(parents=True)
-    empty = {name: "" if kind is str else 0 for name, kind in TRACK_COLUMNS.items()}
-    records = [{**empty, "id": f"{n:06d}", "label": f"label {n % 4}", "seconds": CHUNK} for n in range(count)]
+    records = [TrackRecord(f"{n:06d}", label=f"label {n % 4}", seconds=CHUNK) for n in range(count)]
     kind = store_class(path)
     new = NewView(info, table, shard)
     kind.publish(path, work, store_attributes("benchmark", path), Tracks.from_records(records), new)

@@ -10,20 +10,23 @@ import os
 import signal
 import sys
 import traceback
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from audiospec.cli import (
     benchmark,
     datasets,
+    engines,
     evaluate,
     features,
     featurize,
+    losses,
     models,
     predict,
     report,
     reproduce,
+    scores,
     show,
     store_export,
     store_info,
@@ -34,6 +37,7 @@ from audiospec.cli import (
     train,
 )
 from audiospec.cli._help import Command, Help, help_if_asked
+from audiospec.cli._options import options_of, with_options
 from audiospec.cli._text import emit, encode_plainly
 from audiospec.errors import AudiospecError
 from audiospec.text import printable
@@ -86,8 +90,11 @@ for _group, _name, _module in (
     (app, "datasets", datasets),
     (app, "features", features),
     (app, "stores", stores),
+    (app, "engines", engines),
     (app, "show", show),
     (app, "models", models),
+    (app, "losses", losses),
+    (app, "scores", scores),
     (app, "train", train),
     (app, "evaluate", evaluate),
     (app, "predict", predict),
@@ -161,6 +168,8 @@ def _explain(error: BaseException) -> int:
     """Print an error as one line, or as one event of ``--json``; return the exit status."""
     debug = os.environ.get("AUDIOSPEC_DEBUG", "0") not in ("", "0")
     status, message = _meaning(error, debug)
+    if isinstance(error, AudiospecError):
+        message = with_options(message, options_of(_asked_for()))
     # A usage error comes before options are parsed, so the arguments themselves are asked.
     if "--json" in sys.argv and _command() != "benchmark":  # which takes a file
         emit("error", type=type(error).__name__, message=message)
@@ -176,6 +185,16 @@ def _explain(error: BaseException) -> int:
 def _command() -> str:
     """Name of the command that was asked for; empty if there is none."""
     return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+
+
+def _asked_for() -> Any:
+    """The command that was asked for; the whole program if there is none."""
+    command = typer.main.get_command(app)
+    for word in sys.argv[1:]:
+        subcommands = getattr(command, "commands", {})
+        if word in subcommands:
+            command = subcommands[word]
+    return command
 
 
 def _meaning(error: BaseException, debug: bool) -> tuple[int, str]:

@@ -75,6 +75,7 @@ def table(
         Spaces before the first column.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
+    head = [printable(cell) for cell in head]  # names of scores may come from a run
     lines = [head, *rows] if head else rows
     columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]
@@ -151,11 +152,6 @@ def size(count: float) -> str:
 def percent(share: float) -> str:
     """Put a share in words, such as ``"91.6"`` of 100."""
     return f"{100 * share:.1f}"
-
-
-def scored(value: float, interval: Sequence[float]) -> str:
-    """Put a score and its interval in words, such as ``"91.6 (88.0 to 94.5)"``."""
-    return f"{percent(value)} ({percent(interval[0])} to {percent(interval[1])})"
 
 
 def numbers(text: str, flag: str, expected: str) -> list[float]:

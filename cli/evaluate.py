@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import emit, percent, say, scored, table
+from audiospec.cli._text import emit, percent, say, table
 
 EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-track-0 --store other.zarr"
 
@@ -27,6 +27,7 @@ def command(
     from audiospec.stores.base import open_store
     from audiospec.zoo.evaluation import evaluate
     from audiospec.zoo.runs.run import Run
+    from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
 
     opened = Run(run)
     scores = evaluate(opened, open_store(store) if store is not None else None)
@@ -36,17 +37,17 @@ def command(
     where = str(store) if store is not None else f"the test rows of {opened.info.store}"
     leaky = " (leaky)" if store is None and opened.info.split["leaky"] else ""
     say(f"{opened.info.model} on {where}{leaky}", "bold")
-    rows = []
-    for level, score in (("chunk", scores.chunk), ("track", scores.track)):
-        rows.append(
-            (
-                f"by {level}",
-                str(score.count),
-                scored(score.accuracy, score.accuracy_interval),
-                scored(score.macro_f1, score.macro_f1_interval),
-            )
+    tables = {level: found.to_dict() for level, found in (("chunk", scores.chunk), ("track", scores.track))}
+    shown = stored_scores(tables.values())
+    rows = [
+        (
+            f"by {level}",
+            str(values["count"]),
+            *(show_stored(values, key, score) for key, score in shown.items()),
         )
-    table(rows, ("", "count", "accuracy", "macro F1"), indent=2)
+        for level, values in tables.items()
+    ]
+    table(rows, ("", "count", *(score.title for score in shown.values())), indent=2)
     say()
     head = ("class", "tracks", "precision", "recall", "F1", "taken most for")
     table(

@@ -155,6 +155,14 @@ def command(
             help="Processes (one for each core); 0 for none but this one.",
         ),
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=_RUN,
+            help="Where tasks run (local, or serial with --workers 0); `audiospec engines` lists them.",
+        ),
+    ] = None,
     device: Annotated[
         str,
         typer.Option(
@@ -210,6 +218,7 @@ def command(
             views=list(dict.fromkeys((spec, chunking) for spec in specs for chunking in chunkings)),
             store=store,
             workers=workers,
+            engine=engine,
             device=device,
             backend=backend,
             strict=strict,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._text import count, emit, say, scored, table
+from audiospec.cli._text import count, emit, say, table
 
 if TYPE_CHECKING:
     from audiospec.zoo.prediction import Prediction
-    from audiospec.zoo.scores import Score
+    from audiospec.zoo.scores.measuring.tables import ScoreTable
 
 EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-track-0 song1.mp3 song2.wav --top 3"
 
@@ -80,19 +80,21 @@ def command(
         raise typer.Exit(1)
 
 
-def _score(score: Score, files: int, json: bool) -> None:
+def _score(found: ScoreTable, files: int, json: bool) -> None:
     """Say how right the predictions of the files with a known label are."""
+    from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
+
+    values = found.to_dict()
     if json:
-        emit("score", **score.to_dict())
+        emit("score", **values)
         return
     counted = (
-        count(score.count, "file") if score.count == files else f"{score.count} of {count(files, 'file')}"
+        count(found.count, "file") if found.count == files else f"{found.count} of {count(files, 'file')}"
     )
-    say(
-        f"{counted} with a label of the run: accuracy {scored(score.accuracy, score.accuracy_interval)}, "
-        f"macro F1 {scored(score.macro_f1, score.macro_f1_interval)}",
-        "bold",
+    shown = (
+        f"{score.title} {show_stored(values, key, score)}" for key, score in stored_scores([values]).items()
     )
+    say(f"{counted} with a label of the run: {', '.join(shown)}", "bold")
 
 
 def _row(prediction: Prediction, top: int, label: str | None) -> tuple[str, str, str, str]:

@@ -34,6 +34,10 @@ def command(
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Processes for --repair (one for each core).")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Engine for --repair; `audiospec engines` lists them (local)."),
+    ] = None,
 ) -> None:
     """Reread every row of a store and compare it with its checksum.
 
@@ -45,7 +49,7 @@ def command(
     damaged = _check(store.views())
     computed = {name: rows for name, rows in damaged.items() if not _is_table(store, name)}
     if repair and computed:
-        _repair(store, computed, workers)
+        _repair(store, computed, workers, engine)
         store = open_store(path)
         again = _check([store.view(name) for name in computed])
         damaged = {name: rows for name, rows in damaged.items() if name not in computed} | again
@@ -76,7 +80,9 @@ def _check(views: list[View]) -> dict[str, Sequence[int]]:
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int | None) -> None:
+def _repair(
+    store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int | None, engine: str | None
+) -> None:
     from audiospec.pipeline.repair import repair
 
     with progress(waiting="getting ready") as step:
@@ -85,7 +91,7 @@ def _repair(store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int
             text = f"{now.tracks}/{now.tracks_total} tracks"
             step(f"repairing {now.view}", now.audio_seconds, now.audio_seconds_total, text)
 
-        repair(store, damaged, workers=workers, progress=report)
+        repair(store, damaged, workers=workers, engine=engine, progress=report)
 
 
 def _is_table(store: FeatureStore, view: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._progress import progress
-from audiospec.cli._text import assignments, clock, emit, names, numbers, percent, say, scored, table
+from audiospec.cli._text import assignments, clock, emit, names, numbers, say, table
 from audiospec.specs.table import TableSpec
 
 if TYPE_CHECKING:
@@ -178,39 +178,44 @@ def command(
 
 
 def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
+    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
     from audiospec.zoo.splits import displayed_strategy
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
-    head = ("split", "seed", "macro F1 by chunk", "by track", "accuracy by track", "training", "run")
+    tested = [run.metrics["test"] for runs in done.values() for run in runs]
+    scores = main_first(stored_scores(levels["track"] for levels in tested))
+    main = scores[MAIN]
+    columns = [(f"{main.title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
+    columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
     rows = [
         (
             displayed_strategy(name),
             str(run.info.seed),
-            _interval(run, "chunk", "macro_f1"),
-            _interval(run, "track", "macro_f1"),
-            _interval(run, "track", "accuracy"),
+            *(show_stored(run.metrics["test"][level], key, scores[key]) for _, level, key in columns),
             clock(run.info.seconds),
             str(run.path),
         )
         for name, runs in done.items()
         for run in runs
     ]
-    table(rows, head, indent=2)
+    table(rows, ("split", "seed", *(title for title, _, _ in columns), "training", "run"), indent=2)
     for name, runs in done.items():
         if len(runs) > 1:
-            means = _summary(runs)
-            chunk, track = means["chunk"], means["track"]
-            say(
-                f"{displayed_strategy(name)}, mean ± deviation over {len(runs)} seeds: macro F1 by chunk "
-                f"{percent(chunk['mean'])} ± {percent(chunk['deviation'])}, by track "
-                f"{percent(track['mean'])} ± {percent(track['deviation'])}"
-            )
+            shown = [
+                f"{title} {scores[key].show(spread['mean'])} ± {scores[key].show(spread['deviation'])}"
+                for title, level, key in columns
+                if (spread := _spread(runs, level, key))
+            ]
+            say(f"{displayed_strategy(name)}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
     if len(done) > 1:
-        (honest, ours), (_, leaky) = ((name, _summary(runs)["chunk"]["mean"]) for name, runs in done.items())
+        (honest, ours), (_, leaky) = (
+            (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in done.items()
+        )
         gap = 100 * (leaky - ours)
         say(
-            f"leakage gap: random chunks (leaky) would have claimed {percent(leaky)}, {gap:+.1f} points on "
-            f"{honest}'s {percent(ours)}",
+            f"leakage gap: random chunks (leaky) would have claimed {main.show(leaky)}, {gap:+.1f} points on "
+            f"{honest}'s {main.show(ours)} ({columns[0][0]})",
             "yellow",
         )
     first = next(iter(done.values()))[0]
@@ -221,17 +226,25 @@ def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
         say(f"next: audiospec predict {path} SONG.wav", "dim")
 
 
-def _summary(runs: list[Run]) -> dict[str, dict[str, float]]:
-    """Mean and standard deviation of the macro F1 of some runs."""
-    from statistics import mean, pstdev
+def _summary(runs: list[Run]) -> dict[str, Any]:
+    """Mean and standard deviation over some runs, by level: of the main score, and of each score."""
+    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.measuring.stored import stored_scores
 
-    found = {}
+    found: dict[str, Any] = {}
     for level in ("chunk", "track"):
-        values = [run.metrics["test"][level]["macro_f1"] for run in runs]
-        found[level] = {"mean": mean(values), "deviation": pstdev(values)}
+        keys = stored_scores(run.metrics["test"][level] for run in runs)
+        spreads = {key: _spread(runs, level, key) for key in keys}
+        found[level] = {**spreads[MAIN], "scores": {key: spread for key, spread in spreads.items() if spread}}
     return found
 
 
-def _interval(run: Run, level: str, measure: str) -> str:
-    score = run.metrics["test"][level]
-    return scored(score[measure], score[f"{measure}_interval"])
+def _spread(runs: list[Run], level: str, key: str) -> dict[str, float]:
+    """Mean and standard deviation of a score over some runs; empty if one has no such score."""
+    from statistics import mean, pstdev
+
+    tables = [run.metrics["test"][level] for run in runs]
+    if not all(key in table for table in tables):
+        return {}
+    values = [table[key] for table in tables]
+    return {"mean": mean(values), "deviation": pstdev(values)}

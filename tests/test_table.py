@@ -23,7 +23,7 @@ from audiospec.specs.table import TableSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.contents import NewView, ShardSource
-from audiospec.stores.layout.schema import VIEW_COLUMNS
+from audiospec.stores.layout.schema import VIEW_COLUMNS, TrackRecord
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.tables.exporting import export_table
@@ -547,9 +547,9 @@ def make(
     return kind(path).view(info.name)
 
 
-def record(id: str, path: str) -> dict[str, object]:
-    text = {"id": id, "path": path, "label": "x", "group": "g", "fold": "1", "hash": "", "problem": ""}
-    return text | {"seconds": 3.0, "sample_rate": 22050, "channels": 1, "size": 1, "modified": 1}
+def record(id: str, path: str) -> TrackRecord:
+    known = {"seconds": 3.0, "sample_rate": 22050, "channels": 1, "size": 1, "modified": 1}
+    return TrackRecord(id, path, label="x", group="g", fold="1", **known)
 
 
 @pytest.mark.parametrize(
@@ -685,11 +685,11 @@ def test_audio_after_tables(tmp_path: Path, genres: Path, suffix: str) -> None:
     }
     mel = featurize(genres, store)
     tracks = list(mel.store.tracks.records())
-    assert [track["id"] for track in tracks] == ["jazz.00001", "blues.00000", "jazz.00000", "metal.00009"]
-    assert [track["path"] for track in tracks] == [
+    assert [track.id for track in tracks] == ["jazz.00001", "blues.00000", "jazz.00000", "metal.00009"]
+    assert [track.path for track in tracks] == [
         *("jazz/jazz.00001.wav", "blues/blues.00000.wav", "", "metal/metal.00009.wav")
     ]
-    assert [bool(track["hash"]) for track in tracks] == [True, True, False, True]
+    assert [bool(track.hash) for track in tracks] == [True, True, False, True]
     assert mel.store.root == genres
     assert mel.store.tracks.problems == {}
     assert set(mel.ids) == {"jazz.00001", "blues.00000", "metal.00009"}

@@ -12,11 +12,12 @@ from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Rows
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores import Scores, score
+from audiospec.zoo.scores.measuring.chunks import score_chunks
+from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.splits import SIDES, Split, split
 
 
-def evaluate(run: Run, store: FeatureStore | None = None) -> Scores:
+def evaluate(run: Run, store: FeatureStore | None = None) -> Evaluation:
     """Score a run.
 
     Parameters
@@ -86,7 +87,7 @@ def _matching(run: Run, store: FeatureStore) -> View:
 BATCH = 256 << 20
 
 
-def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Scores:
+def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Evaluation:
     """Score a model on rows, some of which are in memory at a time."""
     import numpy as np
 
@@ -95,7 +96,7 @@ def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Scores:
     for first in range(0, len(rows), step):
         part = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
         parts.append(model.predict_proba(part))
-    return score(np.concatenate(parts), rows.targets, rows.tracks, rows.classes, seed=seed)
+    return score_chunks(np.concatenate(parts), rows.targets, rows.tracks, rows.classes, seed=seed)
 
 
 def content_digest(view: View, made: Split) -> str:

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from audiospec.errors import ModelError
 from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows
 from audiospec.zoo.fitting.settings import NetworkSettings
+from audiospec.zoo.losses.base import losses
 
 FILE = "model.safetensors"
 
 
 class NetworkModel(Model):
-    """A network on rows of (mel, frame): Adam, cross-entropy, early stopping, the best epoch kept."""
+    """A network on rows of (mel, frame): Adam, a loss, early stopping, the best epoch kept."""
 
     input = "spectrogram"
     shares = (0.8, 0.1, 0.1)
@@ -69,14 +70,15 @@ class NetworkModel(Model):
         return history
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Softmax of the network's logits."""
+        """Probabilities that the network's logits stand for, by its loss."""
         found = [np.zeros((0, len(self.classes)))]
         device = self._device()
+        loss = losses[self.settings.loss]()
         with torch.inference_mode():
             for first in range(0, len(rows), self.settings.batch):
                 part = torch.from_numpy(rows[first : first + self.settings.batch].copy())
                 logits = self.net(part.to(device)).cpu()
-                found.append(logits.double().softmax(-1).numpy())
+                found.append(loss.probabilities(logits.double()).numpy())
         return np.concatenate(found)
 
     def save(self, folder: Path) -> None:

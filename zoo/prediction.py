@@ -18,7 +18,8 @@ from audiospec.specs.base import FeatureSpec
 from audiospec.specs.table import TableSpec
 from audiospec.zoo.base import Model
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores import Score, score, track_log_probabilities
+from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
+from audiospec.zoo.scores.measuring.tables import ScoreTable
 
 if TYPE_CHECKING:
     from audiospec.features.base import Frontend
@@ -87,7 +88,7 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
 
 def score_predictions(
     predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
-) -> Score:
+) -> ScoreTable:
     """Score predictions against the truth, by file.
 
     Parameters
@@ -119,7 +120,7 @@ def score_predictions(
     for row, (prediction, _) in zip(probabilities, counted, strict=True):
         row[[classes.index(name) for name in prediction.classes]] = prediction.probabilities
     targets = [classes.index(label) for _, label in counted]
-    return score(probabilities, targets, np.arange(len(counted)), classes).track
+    return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
 
 
 def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32]:
@@ -159,8 +160,7 @@ def _frontend(spec: FeatureSpec, device: str) -> Frontend:
 
 
 def _prediction(file: Path, model: Model, rows: NDArray[np.float32]) -> Prediction:
-    means = track_log_probabilities(model.predict_proba(rows), np.zeros(len(rows), np.int64), 1)[0]
-    shares = np.exp(means - means.max())
-    shares /= shares.sum()
+    means = track_log_probabilities(model.predict_proba(rows), np.zeros(len(rows), np.int64), 1)
+    shares = shares_of(means)[0]
     order = np.argsort(-shares, kind="stable")
     return Prediction(file, [model.classes[i] for i in order], shares[order].tolist(), len(rows))

@@ -20,6 +20,7 @@ from audiospec.zoo.runs.info import RUN, RunInfo
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import is_stopped, stopped_otherwise, training_folder
 from audiospec.zoo.runs.write import write_history, write_run
+from audiospec.zoo.scores.base import all_scores
 from audiospec.zoo.splits import SIDES, Split, split
 
 #: Packages whose versions bear on what a run is.
@@ -81,6 +82,7 @@ def train(
     cls = models[model]
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
+    all_scores()  # one of another package that cannot be imported is told before the training
     made = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
     names = sorted(set(view.labels[made.train].astype(str).tolist()))
     sides = {side: Rows(view, getattr(made, side), names) for side in SIDES}

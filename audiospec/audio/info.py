@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +24,6 @@ class AudioInfo:
     channels: int
     frames: int
     exact: bool = True
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> AudioInfo:
-        """What a record of a track table says; it keeps the length in seconds."""
-        frames = round(float(record["seconds"]) * int(record["sample_rate"]))
-        return cls(int(record["sample_rate"]), int(record["channels"]), frames)
 
     @property
     def seconds(self) -> float:

@@ -1,5 +1,5 @@
-"""Engines: where shard tasks run."""
+"""Engines: where tasks run. One module an engine; `engines` is their registry."""
 
-from audiospec.engines.base import Engine
+from audiospec.engines.base import Engine, engines
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "engines"]

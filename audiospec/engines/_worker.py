@@ -7,10 +7,9 @@ import os
 import queue
 import sys
 import threading
-import traceback
 from typing import Any, TextIO
 
-from audiospec.engines.base import resolve
+from audiospec.engines.base import describe_error, resolve
 
 
 def main() -> None:
@@ -26,12 +25,7 @@ def main() -> None:
             for result in function(task):
                 _say(out, {"result": result})
         except Exception as error:
-            message = {
-                "type": type(error).__name__,
-                "message": str(error),
-                "traceback": traceback.format_exc(),
-            }
-            _say(out, {"error": message})
+            _say(out, {"error": describe_error(error)})
         else:
             _say(out, {"done": True})
 

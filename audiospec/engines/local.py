@@ -19,8 +19,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from audiospec import errors
-from audiospec.errors import AudiospecError, EngineError
+from audiospec.engines.base import Engine, engines, restore_error
+from audiospec.errors import EngineError
+from audiospec.machine import usable_cores
 
 #: What a worker finds in its environment.
 ENVIRONMENT = {
@@ -39,17 +40,26 @@ _START = (
 )
 
 
-class LocalEngine:
-    """Runs tasks in so many processes.
+@engines.register
+class LocalEngine(Engine):
+    """Runs tasks in processes of this machine.
+
+    A worker that dies is replaced, and its task tried once more. Workers end when this process does.
 
     Parameters
     ----------
-    workers : int
-        At least 1.
+    workers : int or None
+        Processes; at least 1. None: one for each usable core.
     """
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    workers: int
+
+    def __init__(self, workers: int | None = None) -> None:
+        if workers is not None and workers < 1:
+            raise EngineError(
+                f"engine 'local' has at least 1 worker; got {workers}: engine 'serial' has none"
+            )
+        super().__init__(usable_cores() if workers is None else workers)
 
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield the results of all tasks as they come.
@@ -81,7 +91,7 @@ class LocalEngine:
                     workers.append(_Worker(function, events))
                     workers[-1].give(worker.task, deaths=1)
                 elif "error" in event:
-                    raise _error(event["error"])
+                    raise restore_error(event["error"])
                 elif "result" in event:
                     yield event["result"]
                 else:
@@ -140,10 +150,10 @@ class _Worker:
         how = f"killed by signal {-code}" if code < 0 else f"status {code}"
         if code == -9:
             how += "; was there too little memory?"
-        files = [track["file"] for track in (self.task or {}).get("tracks", {}).values()]
-        among = f" over {files[0]} to {files[-1]}" if files else ""
+        about = (self.task or {}).get("about")
+        over = f" over {about}" if about else ""
         return (
-            f"a worker died twice{among} ({how}{': ' + last if last else ''}): finished shards are kept; "
+            f"a worker died twice{over} ({how}{': ' + last if last else ''}): finished shards are kept; "
             "run the same command again with --workers 0 to see more, or leave that file out"
         )
 
@@ -155,11 +165,3 @@ class _Worker:
             except ValueError:  # cut off in the middle by its death
                 break
         self._events.put((self, None))
-
-
-def _error(error: dict[str, str]) -> AudiospecError:
-    """The error that a worker met, as its own type."""
-    kind = getattr(errors, error["type"], None)
-    if isinstance(kind, type) and issubclass(kind, AudiospecError):
-        return kind(error["message"])
-    return EngineError(f"a worker failed with {error['type']}: {error['message']}\n{error['traceback']}")

@@ -5,14 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from audiospec.engines.base import resolve
+from audiospec.engines.base import Engine, engines, resolve
+from audiospec.errors import EngineError
 
 
-class SerialEngine:
-    """Runs tasks in this process: for debugging, and where processes cannot be started."""
+@engines.register
+class SerialEngine(Engine):
+    """Runs tasks in this process: for debugging, and where processes cannot be started.
+
+    Parameters
+    ----------
+    workers : 0 or None
+        There are none.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        if workers:
+            raise EngineError(f"engine 'serial' has no workers: expected 0 or None; got {workers}")
+        super().__init__(0)
 
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the results of all tasks, in order."""
+        """Yield the results of all tasks, in order.
+
+        An error that is none of audiospec's comes as itself, for a debugger.
+        """
         call = resolve(function)
         for task in tasks:
             yield from call(task)

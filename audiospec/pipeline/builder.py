@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
 from audiospec.engines.base import Engine
 from audiospec.errors import EngineError, StoreError
+from audiospec.machine import versions
 from audiospec.pipeline.checks import require_rows
 from audiospec.pipeline.plan import Plan, Shard
 from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
 from audiospec.pipeline.schedule import Schedule
 from audiospec.pipeline.staging import DecodeResult, Staging
+from audiospec.pipeline.tasks import RunConstants, TaskResult
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
-from audiospec.version import __version__
 
+#: Packages whose versions are kept with a view.
+PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
 #: Plans in one run. The second is usually the last; more are needed only while files change.
 MOST_PASSES = 5
 
@@ -50,16 +52,15 @@ class ViewBuilder:
     ) -> None:
         self.target = target
         self.plans = plans
-        self.known = plans[0].known
+        self.tracks = plans[0].tracks
         self.engine = engine
-        self.device = device
-        self.backends = backends
+        self.constants = RunConstants(str(target.work), device, backends)
 
     def compute(self, progress: ProgressCallback | None) -> None:
         """Compute what is missing, until nothing is."""
         for plan in self.plans:
             self._staging(plan).drop_corrupt(plan.info.row_dtype)
-        by_id = {track.id: track for track in self.known}
+        by_id = {track.id: track for track in self.tracks}
         passes = 0
         while (schedule := Schedule(self.plans, self.target.work)).lead:
             passes += 1
@@ -72,21 +73,16 @@ class ViewBuilder:
             meter = ProgressCounter(schedule)
             if progress is not None:
                 progress(meter.now())
-            learnt: list[DecodeResult] = []
-            for result in self.engine.run("audiospec.pipeline.worker:compute", self._tasks(schedule)):
-                learnt += [DecodeResult(**fact) for fact in result["facts"]]
-                if progress is not None and meter.step(result["view"], result["digest"]):
+            decoded: list[DecodeResult] = []
+            tasks = (task.to_json() for task in schedule.tasks(self.constants))
+            for value in self.engine.run("audiospec.pipeline.worker:compute", tasks):
+                result = TaskResult.from_json(value)
+                decoded += result.decoded
+                if progress is not None and meter.step(result.view, result.digest):
                     progress(meter.now())
-            for fact in learnt:
-                by_id[fact.id].learn(fact)
+            for learnt in decoded:
+                by_id[learnt.id].learn(learnt)
             self.plans = [plan.replan() for plan in self.plans]
-
-    def _tasks(self, schedule: Schedule) -> Iterator[dict[str, Any]]:
-        features = {plan.info.name: plan.info.spec.feature for plan in self.plans}
-        for task in schedule.tasks():
-            for view in task["views"]:
-                view["backend"] = self.backends.get(features[view["view"]])
-            yield {**task, "work": str(self.target.work), "device": self.device}
 
     def _staging(self, plan: Plan) -> Staging:
         return Staging(self.target.work, plan.info.name)
@@ -97,31 +93,31 @@ class ViewBuilder:
         views: list[View] = []
         for plan in self.plans:
             if views:  # the store is another file by now, perhaps
-                old = finished_view(self.target.open(), plan.info.spec, plan.info.chunking)
-                plan = replace(plan, old=old)
+                finished = finished_view(self.target.open(), plan.info.spec, plan.info.chunking)
+                plan = replace(plan, finished=finished)
             views.append(self._publish(plan))
         return views
 
     def _publish(self, plan: Plan) -> View:
         target = self.target
-        records = [track.record for track in self.known]
+        records = [track.record for track in self.tracks]
         rows = plan.row_table(self._staging(plan))
         tracks = Tracks.from_records(records)
-        old = plan.old
-        fresh = [s for s in plan.shards if not plan.is_old(s)]
+        finished = plan.finished
+        fresh = [s for s in plan.shards if not plan.is_finished(s)]
         if (
-            old is not None
+            finished is not None
             and not fresh
-            and len(old) == len(plan.rows)
-            and list(old.store.tracks.records()) == records
-            and old.store.store_attributes() == target.attributes
+            and len(finished) == len(plan.rows)
+            and list(finished.store.tracks.records()) == records
+            and finished.store.store_attributes() == target.attributes
         ):
-            return old  # nothing has changed
+            return finished  # nothing has changed
         info = ViewInfo(
             spec=plan.info.spec,
             chunking=plan.info.chunking,
             shard_rows=plan.info.shard_rows,
-            made=self._made(plan, fresh) if fresh or old is None else old.info.made,
+            made=self._made(plan, fresh) if fresh or finished is None else finished.info.made,
         )
         new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number]))
         target.kind.publish(target.path, target.work, target.attributes, tracks, new)
@@ -131,22 +127,22 @@ class ViewBuilder:
         staging = self._staging(plan)
         commits = [commit for shard in fresh if (commit := staging.get(shard.digest))]
         return {
-            "versions": _versions(),
-            "device": self.device,
+            "versions": versions(PACKAGES),
+            "device": self.constants.device,
             "backend": commits[0].backend,
             "parity": max(commit.parity for commit in commits),
         }
 
     def _source(self, plan: Plan, shard: Shard) -> ShardSource:
         """Where a shard of a plan lies: staged, or in the finished view."""
-        if not plan.is_old(shard):
+        if not plan.is_finished(shard):
             staging = self._staging(plan)
             row, capacity = plan.info.row_dtype, plan.info.shard_rows
             count = shard.rows.stop - shard.rows.start
             file = staging.shard(shard.digest)
             return ShardSource(lambda: staging.read(shard.digest, row, capacity)[:count], file)
-        assert plan.old is not None
-        return plan.old.source(shard.number)
+        assert plan.finished is not None
+        return plan.finished.source(shard.number)
 
 
 def finished_view(store: FeatureStore | None, spec: FeatureSpec, chunking: Chunking) -> View | None:
@@ -160,8 +156,3 @@ def finished_view(store: FeatureStore | None, spec: FeatureSpec, chunking: Chunk
             f"view {name} of {store.path} has another spec under the same name: choose another --store"
         )
     return view
-
-
-def _versions() -> dict[str, str]:
-    names = ("torch", "numpy", "nnaudio2", "soundfile", "soxr")
-    return {"audiospec": __version__, **{name: version(name) for name in names}}

@@ -12,16 +12,15 @@ from audiospec.pipeline.survey import TrackState
 from audiospec.stores.base import FeatureStore
 
 
-def require_no_problems(known: list[TrackState], skipped: dict[str, dict[str, str]]) -> None:
+def require_no_problems(tracks: list[TrackState], skipped: dict[str, dict[str, str]]) -> None:
     """What --strict asks for."""
-    problems = {track.id: track.record["problem"] for track in known if not track.kept}
-    reasons = {id: problem for id, problem in problems.items() if problem}
+    reasons = {track.id: track.problem for track in tracks if track.problem and not track.kept}
     for view in skipped.values():
         reasons.update(view)
     if reasons:
         id, reason = next(iter(reasons.items()))
         raise DatasetError(
-            f"{len(reasons)} of {len(known)} tracks cannot be used, such as {id} ({reason}): mend or "
+            f"{len(reasons)} of {len(tracks)} tracks cannot be used, such as {id} ({reason}): mend or "
             "remove them, or run without --strict"
         )
 
@@ -31,8 +30,8 @@ def require_rows(plans: list[Plan]) -> None:
     for plan in plans:
         if not len(plan.rows):
             # Without those that came with a table: they have no audio.
-            reasons = {track.id: track.record["problem"] for track in plan.known if track.record["path"]}
-            reasons.update(skipped_tracks(plan, plan.known))
+            reasons = {track.id: track.problem for track in plan.tracks if track.record.path}
+            reasons.update(skipped_tracks(plan))
             id, reason = next(iter(reasons.items()))
             raise DatasetError(
                 f"none of the {len(reasons)} tracks gives a chunk of {plan.info.chunking.seconds:g} s, "

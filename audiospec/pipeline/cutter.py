@@ -8,14 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from audiospec.audio.waves import Wave, pad_or_trim
-from audiospec.digests import checksum
-from audiospec.pipeline.filling import PendingShard, ReadyChunk, TaskView, WantedRow
+from audiospec.pipeline.filling import PendingShard, ReadyChunk, ViewFiller, WantedRow
 
 
 class ChunkStream:
     """Cuts the wanted rows of one view and one track out of a stream, and has them computed."""
 
-    def __init__(self, view: TaskView, wanted: list[WantedRow]) -> None:
+    def __init__(self, view: ViewFiller, wanted: list[WantedRow]) -> None:
         self.view = view
         self.wanted = wanted
         self.closing = wanted[-1].shard
@@ -26,7 +25,7 @@ class ChunkStream:
     @property
     def wants_more(self) -> bool:
         """Whether the stream has to go on: for a row, or to learn the length of the track."""
-        return bool(self._queue) or self.wanted[-1].last
+        return bool(self._queue) or self.wanted[-1].row.last
 
     def feed(self, wave: Wave) -> None:
         """Take the next samples of the stream."""
@@ -35,15 +34,15 @@ class ChunkStream:
             return
         # A row that is planned to be short waits for the end, where the length is certain; it is the
         # track's last, and needs no more than its own length.
-        short = queue[0].samples < length
-        if short and self._position == queue[0].start and len(self._held) >= length:
+        short = queue[0].row.samples < length
+        if short and self._position == queue[0].row.start and len(self._held) >= length:
             return
         self._held = np.concatenate([self._held, wave]) if len(self._held) else wave
         while queue:
             want = queue[0]
-            skip = min(want.start - self._position, len(self._held))
+            skip = min(want.row.start - self._position, len(self._held))
             self._held, self._position = self._held[skip:], self._position + skip
-            if want.samples < length or self._position < want.start or len(self._held) < length:
+            if want.row.samples < length or self._position < want.row.start or len(self._held) < length:
                 return
             self._ready.append(ReadyChunk(queue.popleft(), self._held[:length], length))
         self._held = self._held[:0]
@@ -52,27 +51,26 @@ class ChunkStream:
         """Take note that the stream has ended after so many samples."""
         length = self.view.length
         for want in self._queue:
-            samples = min(length, total - want.start)
+            samples = min(length, total - want.row.start)
             if samples >= (1 if self.view.pads else self.view.least):
-                wave = self._held[max(0, want.start - self._position) :][:samples]
+                wave = self._held[max(0, want.row.start - self._position) :][:samples]
                 wave = pad_or_trim(wave, length if self.view.pads else samples)
                 self._ready.append(ReadyChunk(want, wave, samples))
 
-    def transform(self, track: int, source: int, last: bool = False) -> Iterator[PendingShard]:
+    def transform(self, source: int, last: bool = False) -> Iterator[PendingShard]:
         """Compute the rows that are ready, batch by batch; yields shards as they fill, but for the last."""
         while self._ready and (last or len(self._ready) >= self.view.batch):
             length = len(self._ready[0].wave)  # one that is not padded goes alone
             batch = [ready for ready in self._ready[: self.view.batch] if len(ready.wave) == length]
             self._ready = self._ready[len(batch) :]
-            self.view.compute(track, source, batch)
+            self.view.transform_batch(source, batch)
             for shard in dict.fromkeys(ready.want.shard for ready in batch):
                 if shard.is_full and shard is not self.closing:
                     yield shard
 
-    def fill_up(self, track: int) -> None:
+    def fill_up(self) -> None:
         """Fill the rows for which there was no audio; they are never put into a view."""
         for want in self.wanted:
             if want.shard.rows[want.index] is None:
-                array = want.shard.array[want.index]
-                array[...] = 0
-                want.shard.set(want.index, (track, want.start, 0, 0, checksum(array)))
+                want.array[...] = 0
+                self.view.fill(want, samples=0, source=0)

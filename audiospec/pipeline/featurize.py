@@ -15,7 +15,7 @@ from pathlib import Path
 
 from audiospec.audio.chunking import Chunking
 from audiospec.datasets.base import datasets
-from audiospec.engines._choice import engine_for
+from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
 from audiospec.manifest import Manifest
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
@@ -43,6 +43,7 @@ def featurize(
     chunk: float | Chunking = 10.0,
     store: Path | str | None = None,
     workers: int | None = None,
+    engine: Engine | str | None = None,
     device: str = "cpu",
     backend: str | None = None,
     strict: bool = False,
@@ -67,6 +68,9 @@ def featurize(
         Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.
+    engine : Engine, str or None
+        Where tasks run: an engine, or its name in the registry of engines. None: `local`, or `serial` if
+        there are to be no workers.
     device : str
         A torch device on which frontends compute, such as ``"cuda"``.
     backend : str or None
@@ -98,6 +102,7 @@ def featurize(
         views=[(spec or MelSpec(), chunking)],
         store=store,
         workers=workers,
+        engine=engine,
         device=device,
         backend=backend,
         strict=strict,
@@ -117,6 +122,7 @@ def run(
     views: Sequence[tuple[FeatureSpec, Chunking]],
     store: Path | str | None = None,
     workers: int | None = None,
+    engine: Engine | str | None = None,
     device: str = "cpu",
     backend: str | None = None,
     strict: bool = False,
@@ -176,7 +182,7 @@ def run(
     name = dataset if isinstance(dataset, str) else dataset.dataset
     path = Path(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
-    engine = engine_for(workers)
+    engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, dry_run)
     with _planning(path) if dry_run else locked(path) as work:
         if not dry_run:
@@ -186,28 +192,28 @@ def run(
             raise StoreError(
                 f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}: choose another --store"
             )
-        known = survey_store(manifest, existing, work, views)
+        tracks = survey_store(manifest, existing, work, views)
         attributes = store_attributes(manifest.dataset, manifest.root.absolute())
-        plans = [Plan.make(*view, known, finished_view(existing, *view)) for view in views]
+        plans = [Plan.make(*view, tracks, finished_view(existing, *view)) for view in views]
         planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
-        skipped = {plan.info.name: skipped_tracks(plan, known) for plan in plans}
+        skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
         finished: list[View] = []
         if not dry_run:
             if strict:
-                require_no_problems(known, skipped)
+                require_no_problems(tracks, skipped)
             require_rows(plans)
             require_disk_space(path, planned, kind)
             target = BuildTarget(kind, path, work, attributes)
             builder = ViewBuilder(target, plans, engine, device, backends)
             builder.compute(progress)
             if strict:
-                require_no_problems(known, {})
+                require_no_problems(tracks, {})
             finished = builder.publish()
             skipped = {view.name: view.skipped() for view in finished}
             for view in finished:
                 Staging(work, view.name).clear()
-    problems = {track.id: str(track.record["problem"]) for track in known if track.record["problem"]}
-    return Report(path, len(known), problems, skipped, planned, finished, time.monotonic() - began)
+    problems = {track.id: track.problem for track in tracks if track.problem}
+    return Report(path, len(tracks), problems, skipped, planned, finished, time.monotonic() - began)
 
 
 def _manifest(dataset: str | Manifest, data: Path | str | None, dry_run: bool) -> Manifest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from audiospec.digests import checksum
 from audiospec.errors import StoreError
 from audiospec.features.base import Frontend, frontend, store_row
 from audiospec.pipeline.staging import Commit, DecodeResult, StagedRow, Staging, is_fragment
+from audiospec.pipeline.tasks import ExistingRow, Task, TaskResult, TaskRow, TaskShard, TaskView
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.view import View
@@ -26,63 +27,64 @@ from audiospec.stores.shards.packed import PackedShard
 DEVICE_BATCH = 64
 
 
-class TaskView:
+class ViewFiller:
     """One view of a task: how its rows are computed, and the shards that are being filled."""
 
-    def __init__(self, view: dict[str, Any], task: dict[str, Any]) -> None:
-        spec = FeatureSpec.from_dict(view["spec"])
-        self.name: str = view["view"]
-        self.length: int = view["length"]
+    def __init__(self, view: TaskView, task: Task) -> None:
+        spec = view.spec
+        self.name = view.name
+        self.length = view.length
         self.rate = spec.sample_rate
         self.pads = spec.pads
         self.least = spec.least_samples
-        self.device: str = task["device"]
-        self.tracks: dict[str, dict[str, str]] = task["tracks"]
-        self.frontend, self.parity = _prepared(spec, view["backend"], self.device, self.length)
+        self.device = task.run.device
+        self.tracks = {track.number: track for track in task.tracks}
+        backend = task.run.backends.get(spec.feature)
+        self.frontend, self.parity = _prepared(spec, backend, self.device, self.length)
         self.row = np.dtype((spec.dtype, spec.row_shape(self.length)))
-        self.staging = Staging(Path(task["work"]), self.name)
-        self.shards = [PendingShard(shard, self.row) for shard in view["shards"]]
+        self.staging = Staging(Path(task.run.work), self.name)
+        self.shards = [PendingShard(shard, self.row) for shard in view.shards]
         self.batch = 1 if self.device == "cpu" else DEVICE_BATCH
         self._views: dict[str, View] = {}
         self._mapped: dict[str, NDArray[Any] | PackedShard] = {}
 
-    def copy_found(self, shard: PendingShard) -> None:
+    def copy_existing(self, shard: PendingShard) -> None:
         """Copy the rows that were computed before, but for those that turn out to be damaged."""
-        for index, (*_, place) in enumerate(shard.task["rows"]):
-            if isinstance(place, list):
-                self._copy(shard, index, place)
+        for index, row in enumerate(shard.task.rows):
+            if row.existing is not None:
+                self._copy(shard, index, row.existing)
         self._mapped.clear()
 
     def wanted(self) -> dict[int, list[WantedRow]]:
-        """The rows that are to be computed: track → rows in order of start."""
+        """The rows that are to be computed: track number → rows in order of start."""
         wanted: dict[int, list[WantedRow]] = defaultdict(list)
         for shard in self.shards:
             for index in shard.empty():
-                track, start, samples, last, _ = shard.task["rows"][index]
-                wanted[track].append(WantedRow(shard, index, start, samples, last))
+                row = shard.task.rows[index]
+                wanted[row.track].append(WantedRow(shard, index, row))
         return wanted
 
-    def _copy(self, shard: PendingShard, index: int, place: list[Any]) -> None:
+    def _copy(self, shard: PendingShard, index: int, existing: ExistingRow) -> None:
         """Copy a row from where it lies, if it is there and sound."""
-        store, name, number, capacity, expected, source = place
+        store, name = existing.store, existing.name
         try:
             if store:
                 if name not in self._views:
                     self._views[name] = open_store(store).view(name)
-                row = self._views[name].read_stored(int(number))
+                values = self._views[name].read_stored(existing.number)
             else:
                 if name not in self._mapped:
-                    self._mapped[name] = self.staging.read(name, self.row, capacity)
-                row = self._mapped[name][number]
+                    self._mapped[name] = self.staging.read(name, self.row, existing.capacity)
+                values = self._mapped[name][existing.number]
         except (StoreError, OSError):
             return
-        if checksum(row) != expected:
+        if checksum(values) != existing.checksum:
             return
-        track, start, samples, _, _ = shard.task["rows"][index]
-        shard.array[index] = row
-        shard.set(index, (track, start, samples, source, expected))
+        row = shard.task.rows[index]
+        shard.array[index] = values
+        shard.set(index, self._staged(row, row.samples, existing.source, existing.checksum))
         shard.copied.add(index)
-        if not store and is_fragment(name, shard.task["digest"]):
+        if not store and is_fragment(name, shard.task.digest):
             shard.spent.add(name)
 
     def _gather(self, shard: PendingShard) -> None:
@@ -91,71 +93,76 @@ class TaskView:
             commit = self.staging.get(name)
             if commit is None:  # then the others are of no use
                 break
-            places = {(row.track, row.start, row.samples): i for i, row in enumerate(commit.rows)}
+            numbers = {(row.track, row.start, row.samples): i for i, row in enumerate(commit.rows)}
             for index in indices:
-                track, start, samples, _, _ = shard.task["rows"][index]
-                number = places.get((self.tracks[str(track)]["id"], start, samples))
+                row = shard.task.rows[index]
+                number = numbers.get((self.tracks[row.track].id, row.start, row.samples))
                 if number is not None:
-                    row = commit.rows[number]
-                    self._copy(shard, index, ["", name, number, commit.capacity, row.checksum, row.source])
+                    staged = commit.rows[number]
+                    existing = ExistingRow("", name, number, commit.capacity, staged.checksum, staged.source)
+                    self._copy(shard, index, existing)
         self._mapped.clear()
 
-    def compute(self, track: int, source: int, rows: list[ReadyChunk]) -> None:
+    def transform_batch(self, source: int, rows: list[ReadyChunk]) -> None:
         """Features of a batch of chunks of one length, into their shards' arrays."""
         waves = rows[0].wave[None] if len(rows) == 1 else np.stack([row.wave for row in rows])
         if not waves.flags.writeable:
             waves = waves.copy()
         features = self.frontend(torch.from_numpy(waves).to(self.device)).cpu()
         for ready, feature in zip(rows, features, strict=True):
-            want = ready.want
-            array = want.shard.array[want.index]
+            array = ready.want.array
             store_row(self.frontend.spec, feature, array)
-            want.shard.set(want.index, (track, want.start, ready.samples, source, checksum(array)))
+            self.fill(ready.want, ready.samples, source)
 
-    def commit(self, shard: PendingShard) -> dict[str, Any]:
+    def fill(self, want: WantedRow, samples: int, source: int) -> None:
+        """Take note that a wanted row is in its shard's array, computed from so many samples."""
+        row = self._staged(want.row, samples, source, checksum(want.array))
+        want.shard.set(want.index, row)
+
+    def _staged(self, row: TaskRow, samples: int, source: int, checksum: int) -> StagedRow:
+        return StagedRow(self.tracks[row.track].id, row.start, samples, source, checksum)
+
+    def commit(self, shard: PendingShard) -> TaskResult:
         """Write a full shard and its commit.
 
         Where rows of other tasks are not there yet, those that were computed here are written as a fragment.
         """
         self._gather(shard)
-        digest, array, capacity = shard.task["digest"], shard.array, shard.task["capacity"]
+        digest, array, capacity = shard.task.digest, shard.array, shard.task.capacity
         filled = [(index, row) for index, row in enumerate(shard.rows) if row is not None]
         if len(filled) < len(shard.rows):
             filled = [(index, row) for index, row in filled if index not in shard.copied]
-            digest, array, capacity = shard.task["fragment"], array[[i for i, _ in filled]], len(filled)
+            digest, array, capacity = shard.task.fragment, array[[i for i, _ in filled]], len(filled)
             shard.spent.clear()
-        rows = [StagedRow(self.tracks[str(track)]["id"], *values) for _, (track, *values) in filled]
         # What fragments tell of their tracks must not go with them.
         spent = [commit for name in shard.spent if (commit := self.staging.get(name))]
-        facts = {fact.id: fact for commit in spent for fact in commit.facts}
-        facts.update({fact.id: fact for fact in shard.facts})
-        commit = Commit(rows, list(facts.values()), capacity, self.frontend.backend, self.parity)
+        decoded = {result.id: result for commit in spent for result in commit.decoded}
+        decoded.update({result.id: result for result in shard.decoded})
+        rows = [row for _, row in filled]
+        commit = Commit(rows, list(decoded.values()), capacity, self.frontend.backend, self.parity)
         self.staging.put(digest, array, commit)
         for name in shard.spent:
             self.staging.remove(name)
         shard.release()
-        return {
-            "view": self.name,
-            "digest": shard.task["digest"],
-            "facts": [asdict(fact) for fact in shard.facts],
-        }
+        return TaskResult(self.name, shard.task.digest, tuple(shard.decoded))
 
 
 class PendingShard:
     """A shard, or a fragment of one, that is being filled."""
 
-    def __init__(self, task: dict[str, Any], row: np.dtype[Any]) -> None:
+    def __init__(self, task: TaskShard, row: np.dtype[Any]) -> None:
         self.task = task
         self.row = row
-        self.rows: list[tuple[int, int, int, int, int] | None] = [None] * len(task["rows"])
-        self.facts: list[DecodeResult] = []
+        self.rows: list[StagedRow | None] = [None] * len(task.rows)
+        #: Of the tracks that ended in it.
+        self.decoded: list[DecodeResult] = []
         #: Rows that were copied; fragments of this shard that some came from; fragments of other tasks' rows.
         self.copied: set[int] = set()
         self.spent: set[str] = set()
         self.awaited: dict[str, list[int]] = defaultdict(list)
-        for index, (*_, place) in enumerate(task["rows"]):
-            if isinstance(place, str):
-                self.awaited[place].append(index)
+        for index, planned in enumerate(task.rows):
+            if planned.fragment:
+                self.awaited[planned.fragment].append(index)
         self.is_committed = False
         self._left = len(self.rows) - sum(map(len, self.awaited.values()))
         self._array: NDArray[Any] | None = None
@@ -167,19 +174,15 @@ class PendingShard:
             self._array = np.empty((len(self.rows), *self.row.shape), self.row.base)
         return self._array
 
-    def set(self, index: int, row: tuple[int, int, int, int, int]) -> None:
-        """Take note of a row that is in the array: track, start, samples, source, checksum."""
+    def set(self, index: int, row: StagedRow) -> None:
+        """Take note of a row that is in the array."""
         self.rows[index] = row
         self._left -= 1
 
     def empty(self) -> list[int]:
         """The rows that are not filled yet, but for those that other tasks stage."""
-        places = (place for *_, place in self.task["rows"])
-        return [
-            index
-            for index, (row, place) in enumerate(zip(self.rows, places, strict=True))
-            if row is None and not isinstance(place, str)
-        ]
+        rows = zip(self.rows, self.task.rows, strict=True)
+        return [index for index, (row, planned) in enumerate(rows) if row is None and not planned.fragment]
 
     def release(self) -> None:
         """Let the rows go, once they are written."""
@@ -194,13 +197,17 @@ class PendingShard:
 
 @dataclass(frozen=True, slots=True)
 class WantedRow:
-    """A row that is to be computed: its place, and its place in the track."""
+    """A row that is to be computed, and its place in a shard."""
 
     shard: PendingShard
     index: int
-    start: int
-    samples: int
-    last: bool
+    row: TaskRow
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """Where its features go."""
+        array: NDArray[Any] = self.shard.array[self.index]
+        return array
 
 
 @dataclass(frozen=True, slots=True)

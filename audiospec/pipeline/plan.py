@@ -48,18 +48,18 @@ class Plan:
     ----------
     info : ViewInfo
     rows : ndarray of PLAN_DTYPE
-    known : list of Known
+    tracks : list of TrackState
         The track table.
-    old : View or None
+    finished : View or None
         The finished view of the same name, whose rows need not be computed again.
     damaged_rows : frozenset of int
-        Rows of `old` that are damaged.
+        Rows of `finished` that are damaged.
     """
 
     info: ViewInfo
     rows: NDArray[Any]
-    known: list[TrackState]
-    old: View | None
+    tracks: list[TrackState]
+    finished: View | None
     damaged_rows: frozenset[int]
 
     @classmethod
@@ -67,16 +67,16 @@ class Plan:
         cls,
         spec: FeatureSpec,
         chunking: Chunking,
-        known: list[TrackState],
-        old: View | None = None,
+        tracks: list[TrackState],
+        finished: View | None = None,
         damaged_rows: frozenset[int] = frozenset(),
     ) -> Plan:
         """Lay out the rows of all tracks, in the order of the table."""
         rate = spec.sample_rate
         parts = []
-        for number, track in enumerate(known):
+        for number, track in enumerate(tracks):
             if track.kept:
-                part = _old_rows(old, number, rate)
+                part = _finished_rows(finished, number, rate)
             elif track.info is not None:
                 samples = track.info.samples(rate)
                 chunks = chunking.chunks(samples, rate, spec.least_samples)
@@ -86,7 +86,7 @@ class Plan:
                 part = np.zeros(len(chunks), PLAN_DTYPE)
                 if chunks:
                     part["start"], part["samples"] = np.array(chunks).T
-                part["source"] = source_bits(track.record["hash"])
+                part["source"] = source_bits(track.record.hash)
             else:
                 continue
             part["track"] = number
@@ -94,43 +94,43 @@ class Plan:
         rows = np.concatenate(parts) if parts else np.zeros(0, PLAN_DTYPE)
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1)
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=_shard_rows(rows, info))
-        return cls(info, rows, known, old, damaged_rows)
+        return cls(info, rows, tracks, finished, damaged_rows)
 
     def replan(self) -> Plan:
         """The same view, from what is known now."""
-        return Plan.make(self.info.spec, self.info.chunking, self.known, self.old, self.damaged_rows)
+        return Plan.make(self.info.spec, self.info.chunking, self.tracks, self.finished, self.damaged_rows)
 
     @cached_property
     def shards(self) -> list[Shard]:
         """All shards."""
         step = self.info.shard_rows
-        found = []
+        shards = []
         for number, first in enumerate(range(0, len(self.rows), step)):
             rows = slice(first, min(first + step, len(self.rows)))
-            found.append(Shard(number, rows, self._digest(rows)))
-        return found
+            shards.append(Shard(number, rows, self._digest(rows)))
+        return shards
 
     def _digest(self, rows: slice) -> str:
         """Digest of what a shard is to hold: files as they are now, and places in them."""
         part = self.rows[rows]
         tracks = []
         for number in np.unique(part["track"]):
-            record = self.known[number].record
+            record = self.tracks[number].record
             chunks = part[part["track"] == number][["start", "samples"]].tolist()
-            tracks.append([record["id"], record["size"], record["modified"], chunks])
+            tracks.append([record.id, record.size, record.modified, chunks])
         return digest([self.info.shard_rows, tracks])[:32]
 
-    def is_old(self, shard: Shard) -> bool:
+    def is_finished(self, shard: Shard) -> bool:
         """Whether the finished view holds this very shard."""
-        old, step = self.old, self.info.shard_rows
-        if old is None or old.info.shard_rows != step:
+        finished, step = self.finished, self.info.shard_rows
+        if finished is None or finished.info.shard_rows != step:
             return False
-        if min(shard.rows.start + step, len(old)) != shard.rows.stop:  # it holds other rows
+        if min(shard.rows.start + step, len(finished)) != shard.rows.stop:  # it holds other rows
             return False
         if not self.damaged_rows.isdisjoint(range(shard.rows.start, shard.rows.stop)):
             return False
         new, rate = self.rows[shard.rows], self.info.spec.sample_rate
-        rows = old.rows[shard.rows]
+        rows = finished.rows[shard.rows]
         return bool(
             (new["source"] != 0).all()
             and (new["track"] == rows["track"]).all()
@@ -141,7 +141,7 @@ class Plan:
 
     def missing(self, staging: Staging) -> list[Shard]:
         """The shards that neither the finished view nor the work folder holds."""
-        return [s for s in self.shards if not self.is_old(s) and staging.get(s.digest) is None]
+        return [s for s in self.shards if not self.is_finished(s) and staging.get(s.digest) is None]
 
     def row_table(self, staging: Staging) -> NDArray[Any]:
         """The finished row table; every shard is in the work folder or in the finished view."""
@@ -150,10 +150,10 @@ class Plan:
         table["start"] = self.rows["start"] / self.info.spec.sample_rate
         table["seconds"] = self.rows["samples"] / self.info.spec.sample_rate
         for shard in self.shards:
-            if self.is_old(shard):
-                assert self.old is not None
+            if self.is_finished(shard):
+                assert self.finished is not None
                 for column in ("checksum", "source"):
-                    table[column][shard.rows] = self.old.rows[column][shard.rows]
+                    table[column][shard.rows] = self.finished.rows[column][shard.rows]
             else:
                 commit = staging.get(shard.digest)
                 assert commit is not None
@@ -162,11 +162,11 @@ class Plan:
         return table
 
 
-def _old_rows(old: View | None, track: int, rate: int) -> NDArray[Any]:
+def _finished_rows(finished: View | None, track: int, rate: int) -> NDArray[Any]:
     """The rows that a removed track has in the finished view."""
-    if old is None:
+    if finished is None:
         return np.zeros(0, PLAN_DTYPE)
-    rows = old.rows[old.rows["track"] == track]
+    rows = finished.rows[finished.rows["track"] == track]
     part = np.zeros(len(rows), PLAN_DTYPE)
     part["start"] = to_samples(rows["start"], rate)
     part["samples"] = to_samples(rows["seconds"], rate)

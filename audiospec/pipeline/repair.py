@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from audiospec.digests import content_hash
-from audiospec.engines._choice import engine_for
+from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, StoreError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder
@@ -18,6 +18,7 @@ from audiospec.pipeline.survey import survey_store
 from audiospec.specs.table import TableSpec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked
+from audiospec.stores.layout.schema import TrackRecord
 
 
 def repair(
@@ -25,6 +26,7 @@ def repair(
     damaged: dict[str, Sequence[int]],
     *,
     workers: int | None = None,
+    engine: Engine | str | None = None,
     progress: ProgressCallback | None = None,
 ) -> None:
     """Compute damaged rows again, from the audio where it lay when the store was written.
@@ -37,6 +39,8 @@ def repair(
         View name → row numbers, from `View.damaged`.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.
+    engine : str, Engine or None
+        Where tasks run; see `featurize`.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
 
@@ -53,6 +57,7 @@ def repair(
     >>> damaged = {view.name: view.damaged().tolist() for view in store.views()}  # doctest: +SKIP
     >>> audiospec.repair(store, {name: rows for name, rows in damaged.items() if rows})  # doctest: +SKIP
     """
+    engine = make_engine(engine, workers)
     for name in damaged:
         view = store.view(name)
         if isinstance(view.spec, TableSpec):
@@ -67,20 +72,23 @@ def repair(
             records = list(store.tracks.records())
             needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
             _refuse_other_audio(store, needed)
-            fields = ("id", "path", "label", "group", "fold")
-            tracks = tuple(Track(**{field: records[number][field] for field in fields}) for number in needed)
-            manifest = Manifest(store.dataset, store.root, tracks)
-            known = survey_store(manifest, store, work, [(view.spec, view.chunking)])
-            for track, record in zip(known, records, strict=True):
+            manifest = Manifest(store.dataset, store.root, tuple(_track(records[n]) for n in needed))
+            tracks = survey_store(manifest, store, work, [(view.spec, view.chunking)])
+            for track, record in zip(tracks, records, strict=True):
                 if track.kept:  # nothing is said of other tracks: their files may be elsewhere for now
                     track.record = record
             target = BuildTarget(type(store), store.path, work, store.store_attributes())
-            plan = Plan.make(view.spec, view.chunking, known, view, frozenset(int(row) for row in rows))
+            plan = Plan.make(view.spec, view.chunking, tracks, view, frozenset(int(row) for row in rows))
             device, backend = view.info.made["device"], view.info.made["backend"]
-            builder = ViewBuilder(target, [plan], engine_for(workers), device, {view.spec.feature: backend})
+            builder = ViewBuilder(target, [plan], engine, device, {view.spec.feature: backend})
             builder.compute(progress)
             builder.publish()
             Staging(work, name).clear()
+
+
+def _track(record: TrackRecord) -> Track:
+    """The track of a record, as its dataset had it."""
+    return Track(id=record.id, path=record.path, label=record.label, group=record.group, fold=record.fold)
 
 
 def _refuse_other_audio(store: FeatureStore, needed: Sequence[int]) -> None:

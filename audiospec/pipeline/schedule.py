@@ -12,6 +12,15 @@ from numpy.typing import NDArray
 
 from audiospec.pipeline.plan import Plan, Shard, to_samples
 from audiospec.pipeline.staging import Staging, fragment
+from audiospec.pipeline.tasks import (
+    ExistingRow,
+    RunConstants,
+    Task,
+    TaskRow,
+    TaskShard,
+    TaskTrack,
+    TaskView,
+)
 
 
 class Schedule:
@@ -50,7 +59,7 @@ class Schedule:
         self.views = len(self._shares)
         #: Whose shards each task follows, and which; for each track, its task.
         self._groups: list[tuple[ViewSchedule, list[Shard]]] = []
-        self._owner = np.full(len(plans[0].known), -1)
+        self._owner = np.full(len(plans[0].tracks), -1)
         for share in self._shares:
             for group in share.groups():
                 tracks = np.concatenate([share.plan.rows["track"][shard.rows] for shard in group])
@@ -61,17 +70,19 @@ class Schedule:
         for share in self._shares:
             share.assign(self._owner)
 
-    def tasks(self) -> Iterator[dict[str, Any]]:
-        """Tasks for `compute.compute`, one by one: together they would be larger than the tables of rows."""
+    def tasks(self, run: RunConstants) -> Iterator[Task]:
+        """Tasks for `worker.compute`, one by one: together they would be larger than the tables of rows."""
+        states = self._shares[0].plan.tracks if self._shares else []
         for task, (lead, group) in enumerate(self._groups):
-            tracks: dict[int, dict[str, str]] = {}
-            views = [share.view(task, self._owner, tracks) for share in self._shares]
-            if tracks:  # else others compute what is missing of its shards
-                yield {
-                    "tracks": {str(number): tracks[number] for number in sorted(tracks)},
-                    "first": self._first(task, lead.plan, group[-1]),
-                    "views": [view for view in views if view["shards"]],
-                }
+            views = [share.view(task, self._owner) for share in self._shares]
+            numbers = {row.track for view in views for shard in view.shards for row in shard.rows}
+            if numbers:  # else others compute what is missing of its shards
+                yield Task(
+                    run,
+                    tuple(TaskTrack(n, states[n].id, str(states[n].file)) for n in sorted(numbers)),
+                    self._first(task, lead.plan, group[-1]),
+                    tuple(view for view in views if view.shards),
+                )
 
     def _first(self, task: int, plan: Plan, shard: Shard) -> int | None:
         """The track to begin with: one that goes on in the next task's shards, which wait for its rows."""
@@ -138,19 +149,13 @@ class ViewSchedule:
             for task in tasks.tolist():
                 self.shards[task].append(shard)
 
-    def view(self, task: int, owner: NDArray[Any], tracks: dict[int, dict[str, str]]) -> dict[str, Any]:
-        """This view's part of a task; adds the tracks of its rows to `tracks`."""
+    def view(self, task: int, owner: NDArray[Any]) -> TaskView:
+        """This view's part of a task."""
         info = self.plan.info
-        return {
-            "view": info.name,
-            "spec": info.spec.to_dict(),
-            "length": info.chunking.samples(info.spec.sample_rate),
-            "shards": [self._shard(shard, task, owner, tracks) for shard in self.shards.get(task, [])],
-        }
+        shards = tuple(self._shard(shard, task, owner) for shard in self.shards.get(task, []))
+        return TaskView(info.name, info.spec, info.chunking.samples(info.spec.sample_rate), shards)
 
-    def _shard(
-        self, shard: Shard, task: int, owner: NDArray[Any], tracks: dict[int, dict[str, str]]
-    ) -> dict[str, Any]:
+    def _shard(self, shard: Shard, task: int, owner: NDArray[Any]) -> TaskShard:
         numbers = self.plan.rows["track"]
         indices = np.arange(shard.rows.start, shard.rows.stop)
         needed = indices[self.needed[shard.rows]]
@@ -163,20 +168,17 @@ class ViewSchedule:
         rows = []
         for index in (indices if whole else needed[owners == task]).tolist():
             number, start, samples, _ = self.plan.rows[index].item()
-            if number not in tracks:
-                known = self.plan.known[number]
-                tracks[number] = {"id": known.id, "file": str(known.file)}
             last = index + 1 == len(numbers) or int(numbers[index + 1]) != number
-            place: list[Any] | str | None = self.finder.find(index)
-            if self.needed[index] and owner[number] != task:
-                place = fragments[int(owner[number])]
-            rows.append([number, start, samples, last, place])
-        return {
-            "digest": shard.digest if whole else fragments[task],
-            "fragment": fragments.get(task, ""),
-            "capacity": self.plan.info.shard_rows if whole else len(rows),
-            "rows": rows,
-        }
+            elsewhere = self.needed[index] and owner[number] != task
+            existing = None if elsewhere else self.finder.find(index)
+            staged_as = fragments[int(owner[number])] if elsewhere else ""
+            rows.append(TaskRow(number, start, samples, last, existing, staged_as))
+        return TaskShard(
+            digest=shard.digest if whole else fragments[task],
+            fragment=fragments.get(task, ""),
+            capacity=self.plan.info.shard_rows if whole else len(rows),
+            rows=tuple(rows),
+        )
 
 
 class ExistingRows:
@@ -185,14 +187,15 @@ class ExistingRows:
     def __init__(self, plan: Plan, missing: Sequence[Shard], staging: Staging) -> None:
         self.plan = plan
         rate = plan.info.spec.sample_rate
-        #: Of each row: store ("": staged), view or digest, number in it, capacity of the staged shard,
-        #: checksum, source.
-        self.places: dict[tuple[str, int, int, int], list[Any]] = {}
-        if plan.old is not None:
-            ids = [track.id for track in plan.known]
+        #: Track, start, samples and source of a row → where it lies.
+        self.places: dict[tuple[str, int, int, int], ExistingRow] = {}
+        finished = plan.finished
+        if finished is not None:
+            store = str(finished.store.path)
+            ids = [track.id for track in plan.tracks]
             tracks = np.unique(np.concatenate([plan.rows["track"][shard.rows] for shard in missing]))
-            for index in np.flatnonzero(np.isin(plan.old.rows["track"], tracks)).tolist():
-                row = plan.old.rows[index]
+            for index in np.flatnonzero(np.isin(finished.rows["track"], tracks)).tolist():
+                row = finished.rows[index]
                 if index not in plan.damaged_rows:
                     key = (
                         ids[row["track"]],
@@ -200,18 +203,20 @@ class ExistingRows:
                         int(to_samples(row["seconds"], rate)),
                         int(row["source"]),
                     )
-                    store = str(plan.old.store.path)
-                    self.places[key] = [store, plan.old.name, index, 0, int(row["checksum"]), key[3]]
-        for digest_, commit in staging.commits():
+                    self.places[key] = ExistingRow(
+                        store, finished.name, index, 0, int(row["checksum"]), int(row["source"])
+                    )
+        for digest, commit in staging.commits():
             for index, staged in enumerate(commit.rows):
                 if staged.samples:
                     key = (staged.track, staged.start, staged.samples, staged.source)
-                    place = ["", digest_, index, commit.capacity, staged.checksum, staged.source]
-                    self.places[key] = place
+                    self.places[key] = ExistingRow(
+                        "", digest, index, commit.capacity, staged.checksum, staged.source
+                    )
 
-    def find(self, index: int) -> list[Any] | None:
+    def find(self, index: int) -> ExistingRow | None:
         """Where a planned row lies; None if nowhere."""
         number, start, samples, source = self.plan.rows[index].item()
         if not source:
             return None
-        return self.places.get((self.plan.known[number].id, start, samples, source))
+        return self.places.get((self.plan.tracks[number].id, start, samples, source))

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from audiospec.stores.shards.packed import PackedShard
 
 @dataclass(frozen=True, slots=True)
 class DecodeResult:
-    """What decoding a track to its end has told.
+    """What was learnt by decoding a track to its end.
 
     Attributes
     ----------
@@ -53,6 +53,15 @@ class DecodeResult:
     problem: str
     size: int
     modified: int
+
+    def to_json(self) -> dict[str, Any]:
+        """An object with these fields."""
+        return _values(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> DecodeResult:
+        """What `to_json` returned."""
+        return cls(**value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +97,20 @@ class Commit:
     """
 
     rows: list[StagedRow]
-    facts: list[DecodeResult]
+    decoded: list[DecodeResult]
     capacity: int
     backend: str
     parity: float
 
     def to_json(self) -> str:
         """The commit as the text of its file."""
-        values = {name: getattr(self, name) for name in _names(Commit)}
-        values["rows"] = _listed(StagedRow, self.rows)
-        values["facts"] = _listed(DecodeResult, self.facts)
+        values = {
+            "rows": [_values(row) for row in self.rows],
+            "facts": [result.to_json() for result in self.decoded],  # the key that work folders have
+            "capacity": self.capacity,
+            "backend": self.backend,
+            "parity": self.parity,
+        }
         return json.dumps(values)
 
     @classmethod
@@ -106,21 +119,16 @@ class Commit:
         value = json.loads(text)
         return cls(
             [StagedRow(**row) for row in value["rows"]],
-            [DecodeResult(**fact) for fact in value["facts"]],
+            [DecodeResult.from_json(result) for result in value["facts"]],
             int(value["capacity"]),
             str(value["backend"]),
             float(value["parity"]),
         )
 
 
-def _names(kind: type[Any]) -> list[str]:
-    return [field.name for field in fields(kind)]
-
-
-def _listed(kind: type[Any], records: Sequence[Any]) -> list[dict[str, Any]]:
-    """Records as mappings; `asdict`, which copies their values, takes ten times as long."""
-    names = _names(kind)
-    return [{name: getattr(record, name) for name in names} for record in records]
+def _values(record: DecodeResult | StagedRow) -> dict[str, Any]:
+    """A record's fields; `asdict`, which copies their values, takes ten times as long."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 class Staging:

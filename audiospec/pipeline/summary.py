@@ -7,7 +7,6 @@ from pathlib import Path
 
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.staging import Staging
-from audiospec.pipeline.survey import TrackState
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import is_compressed
 
@@ -91,12 +90,12 @@ def planned_view(plan: Plan, staging: Staging) -> PlannedView:
     )
 
 
-def skipped_tracks(plan: Plan, known: list[TrackState]) -> dict[str, str]:
+def skipped_tracks(plan: Plan) -> dict[str, str]:
     """Track id → reason, for tracks too short to have a row in the view."""
     rate = plan.info.spec.sample_rate
     reasons = {}
-    for track in known:
-        if track.info is not None and not track.record["problem"] and not track.is_estimated:
+    for track in plan.tracks:
+        if track.info is not None and not track.problem and not track.is_estimated:
             least = plan.info.spec.least_samples
             reason = plan.info.chunking.reason_to_skip(track.info.samples(rate), rate, least)
             if reason:

@@ -1,6 +1,6 @@
 """Computing shards: what a worker does. Decode → resample → cut → frontend → write.
 
-A task and its results are plain JSON values, so that any engine can carry them.
+A task and its results are plain JSON values, so that any engine can carry them; `tasks` says what is in them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from audiospec.digests import source_bits
 from audiospec.errors import AudioError
 from audiospec.features.base import one_thread
 from audiospec.pipeline.cutter import ChunkStream
-from audiospec.pipeline.filling import PendingShard, TaskView
+from audiospec.pipeline.filling import PendingShard, ViewFiller
 from audiospec.pipeline.staging import DecodeResult
+from audiospec.pipeline.tasks import Task, TaskResult, TaskTrack
 
 
 def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -29,13 +30,12 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     task : dict
-        From `Schedule.tasks`, with ``work`` and ``device`` added, and ``backend`` to each view.
+        A `Task`, as JSON.
 
     Yields
     ------
     dict
-        For each shard or fragment once it is committed: ``view``, ``digest``, and ``facts`` of the tracks
-        that ended in it.
+        A `TaskResult`, as JSON, for each shard or fragment once it is committed.
 
     Raises
     ------
@@ -43,65 +43,69 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         What was committed stays.
     """
     with one_thread(), torch.inference_mode():
-        yield from _Worker(task).shards()
+        for result in _Worker(Task.from_json(task)).results():
+            yield result.to_json()
 
 
 class _Worker:
     """Goes through the tracks of a task."""
 
-    def __init__(self, task: dict[str, Any]) -> None:
+    def __init__(self, task: Task) -> None:
         self.task = task
-        self.views = [TaskView(view, task) for view in task["views"]]
+        self.views = [ViewFiller(view, task) for view in task.views]
 
-    def shards(self) -> Iterator[dict[str, Any]]:
+    def results(self) -> Iterator[TaskResult]:
         """The task's shards, each yielded once it is committed."""
+        tracks = {track.number: track for track in self.task.tracks}
         wanted: dict[int, list[ChunkStream]] = defaultdict(list)
         for view in self.views:
             for shard in view.shards:
-                view.copy_found(shard)
+                view.copy_existing(shard)
                 if shard.is_full:
                     yield view.commit(shard)
             for track, rows in view.wanted().items():
                 wanted[track].append(ChunkStream(view, rows))
-        first = self.task["first"]
+        first = self.task.first
         for track in sorted(wanted, key=lambda track: (track != first, track)):
-            for view, shard in self._decode(track, wanted[track]):
+            for view, shard in self._decode(tracks[track], wanted[track]):
                 yield view.commit(shard)
 
-    def _decode(self, track: int, cutters: list[ChunkStream]) -> Iterator[tuple[TaskView, PendingShard]]:
+    def _decode(
+        self, track: TaskTrack, streams: list[ChunkStream]
+    ) -> Iterator[tuple[ViewFiller, PendingShard]]:
         """Compute the wanted rows of one track, in one pass over its audio; yields shards as they fill.
 
         A long track fills several shards: each is written, and let go, when it is full. A view's last waits
         for what the end of the track tells.
         """
-        name, file = self.task["tracks"][str(track)]["id"], Path(self.task["tracks"][str(track)]["file"])
+        file = Path(track.file)
         hash, problem, size, modified = "", "", -1, -1
         info: AudioInfo | None = None
-        rates = sorted({cutter.view.rate for cutter in cutters})
+        rates = sorted({stream.view.rate for stream in streams})
         try:
             stat = file.stat()
             size, modified = stat.st_size, stat.st_mtime_ns
             recording = Recording(file)
             hash = recording.hash
             for waves in recording.streams(rates):
-                for cutter in cutters:
-                    cutter.feed(waves[rates.index(cutter.view.rate)])
-                    for shard in cutter.transform(track, source_bits(hash)):
-                        yield cutter.view, shard
-                if not any(cutter.wants_more for cutter in cutters):
+                for stream in streams:
+                    stream.feed(waves[rates.index(stream.view.rate)])
+                    for shard in stream.transform(source_bits(hash)):
+                        yield stream.view, shard
+                if not any(stream.wants_more for stream in streams):
                     break
             info = recording.info
-            for cutter in cutters:
+            for stream in streams:
                 if info is not None:
-                    cutter.end(info.samples(cutter.view.rate))
-                for shard in cutter.transform(track, source_bits(hash), last=True):
-                    yield cutter.view, shard
+                    stream.end(info.samples(stream.view.rate))
+                for shard in stream.transform(source_bits(hash), last=True):
+                    yield stream.view, shard
         except (AudioError, OSError) as error:
             problem = str(error) if isinstance(error, AudioError) else f"not readable: {error.strerror}"
             with suppress(AudioError):
                 info = probe(file)  # what its header says is still worth knowing
-        fact = DecodeResult(
-            id=name,
+        decoded = DecodeResult(
+            id=track.id,
             hash=hash,
             frames=info.frames if info else 0,
             sample_rate=info.sample_rate if info else 0,
@@ -110,10 +114,10 @@ class _Worker:
             size=size,
             modified=modified,
         )
-        for cutter in cutters:
-            cutter.fill_up(track)
+        for stream in streams:
+            stream.fill_up()
             if info is not None or problem:
-                cutter.closing.facts.append(fact)
-            for shard in dict.fromkeys(want.shard for want in cutter.wanted):
+                stream.closing.decoded.append(decoded)
+            for shard in dict.fromkeys(want.shard for want in stream.wanted):
                 if shard.is_full and not shard.is_committed:
-                    yield cutter.view, shard
+                    yield stream.view, shard

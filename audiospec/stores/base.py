@@ -21,7 +21,13 @@ from audiospec.registry import Registry
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
-from audiospec.stores.layout.schema import FORMAT_VERSION, ROW_DTYPE, TRACK_COLUMNS, store_attributes
+from audiospec.stores.layout.schema import (
+    FORMAT_VERSION,
+    ROW_DTYPE,
+    TRACK_COLUMNS,
+    TrackRecord,
+    store_attributes,
+)
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
@@ -31,6 +37,7 @@ __all__ = [
     "FeatureStore",
     "NewView",
     "ShardSource",
+    "TrackRecord",
     "Tracks",
     "View",
     "ViewInfo",

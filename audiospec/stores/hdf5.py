@@ -29,7 +29,8 @@ from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import REPAIR, is_compressed
 from audiospec.stores.shards.rows import OpenFile, read_rows
 
-#: Of the rows that are compressed (`is_compressed`). HDF5 itself has no better filter; see DECISIONS.md.
+#: Of the rows that are compressed (`is_compressed`). HDF5 itself has no better filter; see
+#: docs/background/decisions.md.
 GZIP_LEVEL = 1
 
 #: What JSON text begins with, and no other text among the attributes does.

@@ -18,18 +18,18 @@ from audiospec.audio.chunking import Chunking
 from audiospec.datasets.base import datasets
 from audiospec.digests import checksum
 from audiospec.errors import DatasetError, StoreError, nearest
+from audiospec.machine import versions
 from audiospec.specs.table import TableSpec
 from audiospec.stores.base import FeatureStore, store_class
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo, most_rows
 from audiospec.stores.layout.lock import locked
-from audiospec.stores.layout.schema import ROW_DTYPE, store_attributes
+from audiospec.stores.layout.schema import ROW_DTYPE, TrackRecord, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.tables.cells import quoted
 from audiospec.tables.names import FILENAME, LABEL, MOST_PIECES, PIECE, track_stem
 from audiospec.tables.reading import FeatureTable, read_table
-from audiospec.version import __version__
 
 
 def import_table(
@@ -104,7 +104,7 @@ def import_table(
         rows["start"] = pieces[order] * step / rate
         rows["seconds"] = seconds
         rows["checksum"] = [checksum(value) for value in values]
-        made = {"versions": {"audiospec": __version__}, "table": table.file.name}
+        made = {"versions": versions(["audiospec"]), "table": table.file.name}
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1, made=made)
         size = min(len(rows), most_rows(info))
         info = replace(info, shard_rows=size)
@@ -141,22 +141,22 @@ def _chunking(table: FeatureTable, rate: int, chunk: float | None, hop: float | 
     return chunking
 
 
-def _classes(dataset: str, records: Sequence[dict[str, Any]]) -> set[str]:
+def _classes(dataset: str, records: Sequence[TrackRecord]) -> set[str]:
     """The labels that there can be; empty if nobody knows."""
-    known = {str(record["label"]) for record in records if record["label"]}
+    known = {record.label for record in records if record.label}
     if dataset in datasets.names():
         known.update(datasets[dataset].expected)
     return known
 
 
 def _resolve(
-    table: FeatureTable, records: list[dict[str, Any]], classes: set[str]
+    table: FeatureTable, records: list[TrackRecord], classes: set[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Track and piece of each row; tracks that are new are added to `records`."""
     places = _places(table, _known(records))
     # What the beginning of a file's name is held to be a label by.
     labels = classes or set(table.labels or ())
-    index = {str(record["id"]): number for number, record in enumerate(records)}
+    index = {record.id: number for number, record in enumerate(records)}
     stored = len(records)
     rows: dict[tuple[str, int], int] = {}
     first: dict[str, int] = {}
@@ -169,14 +169,14 @@ def _resolve(
             if table.filenames[other] != table.filenames[row]:
                 same = f"{name} is piece {piece} of {id!r}, as is row {table.numbers[other]}"
             table.refuse(row, FILENAME, same)
-        known = records[index[id]]["label"] if id in index else ""
+        known = records[index[id]].label if id in index else ""
         label = _label(table, row, id, known, classes, labels)
         if known and label != known:
             held = "the store" if index[id] < stored else f"row {table.numbers[first[id]]}"
             table.refuse(row, LABEL, f"is {label!r}, but {held} has track {id!r} as {known!r}")
         if id not in index:
             index[id] = len(records)
-            records.append(_record(id, label))
+            records.append(TrackRecord(id, label=label))  # without audio
         first.setdefault(id, row)
         tracks.append(index[id])
     return np.array(tracks, np.int64), np.array([piece for _, piece in places], np.int64)
@@ -209,15 +209,15 @@ def _places(table: FeatureTable, known: dict[str, str]) -> list[tuple[str, int]]
     return places
 
 
-def _known(records: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _known(records: Sequence[TrackRecord]) -> dict[str, str]:
     """Name in a table → track id: by id, path or file name, without suffix, where just one has it."""
     names: dict[str, set[str]] = {}
     for record in records:
-        id, path = str(record["id"]), str(record["path"])
-        for name in {track_stem(id), track_stem(path), track_stem(PurePosixPath(path).name)} - {""}:
-            names.setdefault(name, set()).add(id)
+        stems = {track_stem(name) for name in (record.id, record.path, PurePosixPath(record.path).name)}
+        for name in stems - {""}:
+            names.setdefault(name, set()).add(record.id)
     known = {name: ids.pop() for name, ids in names.items() if len(ids) == 1}
-    return known | {str(record["id"]): str(record["id"]) for record in records}
+    return known | {record.id: record.id for record in records}
 
 
 def _label(table: FeatureTable, row: int, id: str, known: str, classes: set[str], labels: set[str]) -> str:
@@ -239,15 +239,7 @@ def _label(table: FeatureTable, row: int, id: str, known: str, classes: set[str]
     return label
 
 
-def _record(id: str, label: str) -> dict[str, Any]:
-    """A track without audio."""
-    text = {"id": id, "path": "", "label": label, "group": "", "fold": "", "hash": "", "problem": ""}
-    return text | {"seconds": 0.0, "sample_rate": 0, "channels": 0, "size": -1, "modified": -1}
-
-
-def _holds(
-    store: FeatureStore, info: ViewInfo, rows: NDArray[Any], records: Sequence[dict[str, Any]]
-) -> bool:
+def _holds(store: FeatureStore, info: ViewInfo, rows: NDArray[Any], records: Sequence[TrackRecord]) -> bool:
     """Whether a store holds this very view, undamaged."""
     if info.name not in store.view_names() or len(records) != len(store.tracks):
         return False

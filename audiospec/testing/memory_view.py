@@ -15,7 +15,7 @@ from audiospec.specs.base import FeatureSpec
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.table import TableSpec
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
+from audiospec.stores.layout.schema import ROW_DTYPE, TrackRecord
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
@@ -33,10 +33,7 @@ class MemoryView(View):
     def __init__(
         self, values: NDArray[np.float32], labels: Sequence[str], spec: FeatureSpec, seconds: float
     ) -> None:
-        records: list[dict[str, Any]] = []
-        for number, label in enumerate(labels):
-            columns = {name: "" if kind is str else 0 for name, kind in TRACK_COLUMNS.items()}
-            records.append({**columns, "id": f"track {number:05d}", "label": label})
+        records = [TrackRecord(f"track {n:05d}", label=label) for n, label in enumerate(labels)]
         store: Any = SimpleNamespace(
             tracks=Tracks.from_records(records), path=Path("contract"), dataset="contract"
         )

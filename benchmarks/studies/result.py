@@ -32,7 +32,7 @@ _PACKAGES = (
 def save(name: str, figures: dict[str, Any], folder: Path, file: str = "") -> Path:
     """Write figures, with the command and all that bears on them, to ``FOLDER/FILE.json`` (or NAME.json)."""
     result = {
-        "command": "python -m benchmarks." + " ".join([name, *sys.argv[1:]]),
+        "command": "python -m benchmarks.studies." + " ".join([name, *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": versions(_PACKAGES),

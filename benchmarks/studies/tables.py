@@ -101,7 +101,8 @@ def _markdown(figures: dict[str, Any]) -> str:
         "# Columns against the published GTZAN tables",
         "",
         "Relative error, median and worst, of every row whose audio is there. Made by",
-        "`python -m benchmarks.tables --save benchmarks/results`; date, machine, versions: `tables.json`.",
+        "`python -m benchmarks.studies.tables --save benchmarks/results`; "
+        "date, machine, versions: `tables.json`.",
         "",
         "- *zeros*: the default, zeros beyond a chunk's ends, as librosa does since 0.9.",
         '- *mirrored*: `pad_mode="reflect"`, as librosa did when the tables were made.',

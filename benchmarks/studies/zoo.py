@@ -29,6 +29,8 @@ from audiospec.zoo.splits import displayed_strategy
 from audiospec.zoo.training import train
 
 TABULAR = ("svm", "svm-c10", "knn-1", "knn-5", "rf", "lr")
+#: Keys of the scores that the tables are of.
+F1, ACCURACY = "macro_f1", "accuracy"
 THREE = ("classical", "jazz", "rock")
 #: Accuracy of K. J. Piczak, ESC: dataset for environmental sound classification, ACM Multimedia 2015, in %.
 PICZAK = {"knn-5": ("k-NN", 66.7), "svm": ("SVM", 67.5), "rf": ("random forest", 72.7)}
@@ -179,7 +181,7 @@ def _trained(cell: Cell, suite: Suite, views: dict[str, View], out: Path) -> Ite
                 runs=out,
                 resume=True,
             )
-            chunk = run.metrics["test"]["chunk"]["macro_f1"]
+            chunk = run.metrics["test"]["chunk"][F1]
             print(f"{cell.model} {strategy} {seed}: {chunk:.3f}, {run.info.seconds:.0f} s", flush=True)
             runs.setdefault("folds" if len(cell.strategies) == 5 else strategy, []).append(run)
     yield from runs.items()
@@ -205,9 +207,9 @@ def _figures(cell: Cell, strategy: str, runs: list[Run]) -> dict[str, Any]:
             f"{side}_{level}_{measure}": over(side, level, measure)
             for side in ("train", "valid", "test")
             for level in ("chunk", "track")
-            for measure in ("macro_f1", "accuracy")
+            for measure in (F1, ACCURACY)
         },
-        "test_track_macro_f1_interval": [run.metrics["test"]["track"]["macro_f1_interval"] for run in runs],
+        f"test_track_{F1}_interval": [run.metrics["test"]["track"][f"{F1}_interval"] for run in runs],
     }
 
 
@@ -220,7 +222,8 @@ def _markdown(
     lines = [
         f"# {name}",
         "",
-        f"`python -m benchmarks.zoo {name}{' --full' if full else ''}`; chunks of {suite.chunk.seconds:g} s; "
+        f"`python -m benchmarks.studies.zoo {name}{' --full' if full else ''}`; "
+        f"chunks of {suite.chunk.seconds:g} s; "
         f"networks hear {bins} mel bins × {frames} frames at {heard.sample_rate} Hz.",
         "F1 is macro F1. All in %, mean ± deviation where there are several runs; of one run the 95 % "
         "interval over tracks. *Leaky*: chunks of one track are trained and tested on.",
@@ -230,9 +233,9 @@ def _markdown(
     ]
     for row in found:
         scores = row["scores"]
-        track = _spread(scores["test_track_macro_f1"])
+        track = _spread(scores[f"test_track_{F1}"])
         if len(row["splits"]) == 1:
-            low, high = row["test_track_macro_f1_interval"][0]
+            low, high = row[f"test_track_{F1}_interval"][0]
             track += f" ({100 * low:.1f} to {100 * high:.1f})"
         label = row["model"] + (f" ({row['note']})" if row["note"] else "")
         epochs = "–".join(str(count) for count in sorted({min(row["epochs"]), max(row["epochs"])}) if count)
@@ -241,10 +244,10 @@ def _markdown(
             row["split"],
             str(len(row["splits"])),
             epochs,
-            _spread(scores["train_chunk_macro_f1"]),
-            _spread(scores["test_chunk_macro_f1"]),
+            _spread(scores[f"train_chunk_{F1}"]),
+            _spread(scores[f"test_chunk_{F1}"]),
             track,
-            _spread(scores["test_track_accuracy"]),
+            _spread(scores[f"test_track_{ACCURACY}"]),
         )
         lines.append(f"| {' | '.join(cells)} |")
     if name == "esc10":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Literal
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from audiospec.benchmarks.base import Case, Contender, NotRun, Setup, Suite, Table, Target, suites
 from audiospec.benchmarks.made_up_stores import features, write
+from audiospec.machine import usable_cores
 from audiospec.zoo.base import Rows, models
 from audiospec.zoo.fitting.batches import Batches
 from audiospec.zoo.network import NetworkModel
@@ -32,7 +32,7 @@ class Train(Suite):
         if cuda and not torch.cuda.is_available():
             yield NotRun(f"training on {setup.device}", "torch finds no CUDA device")
             return
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
+        torch.set_num_threads(usable_cores())
         batch = 32 if cuda else 4
         view = write(setup.folder / "train.zarr", features(setup), STEPS * batch * (20 if cuda else 1))
         rows = Rows(view, np.arange(len(view)), view.classes)

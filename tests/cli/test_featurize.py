@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from audiospec import open_store
+from audiospec.engines.base import engines
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -47,6 +48,31 @@ def test_both_formats_hold_the_same(store: Path, call, music: Path, tmp_path: Pa
     view = open_store(path).view()
     same = open_store(store).view(view.name)
     assert np.array_equal(view.read(), same.read())
+
+
+@pytest.mark.parametrize("engine", engines)
+def test_an_engine_is_chosen_by_its_name(store: Path, call, music: Path, tmp_path: Path, engine: str) -> None:
+    path = tmp_path / "good.zarr"
+    arguments = ("featurize", "folder", "--data", music, "--store", path, "--chunk", 2, "--hop", 1)
+    done = call(*arguments, "--engine", engine)
+    assert done.status == 0, done.err
+    view = open_store(path).view()
+    assert np.array_equal(view.read(), open_store(store).view(view.name).read())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--engine", "locl"), "no engine is called 'locl'; did you mean 'local'?"),
+        (("--engine", "serial", "--workers", 2), "engine 'serial' has no workers: expected 0 or None; got 2"),
+        (("--engine", "local", "--workers", 0), "engine 'local' has at least 1 worker; got 0"),
+    ],
+)
+def test_an_engine_that_cannot_be(call, music: Path, tmp_path: Path, options, message: str) -> None:
+    done = call("featurize", "folder", "--data", music, "--store", tmp_path / "x.zarr", *options)
+    assert done.status == 2
+    assert message in done.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_is_an_object_a_line(call, music: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from audiospec import MelSpec, cli
 from audiospec.datasets.base import datasets
+from audiospec.engines.base import engines
 from audiospec.specs.base import features
 from audiospec.stores.base import stores
 
@@ -19,7 +20,7 @@ HEAVY = (
     *("rich", "pydantic", "pooch", "requests", "pandas", "pyarrow"),
 )
 COMMANDS = [
-    *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["show"]),
+    *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
     *(["models"], ["train"], ["evaluate"], ["predict"], ["report"], ["reproduce"], ["benchmark"]),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
@@ -77,7 +78,8 @@ def test_version(call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "registry"), [("datasets", datasets), ("features", features), ("stores", stores)]
+    ("command", "registry"),
+    [("datasets", datasets), ("features", features), ("stores", stores), ("engines", engines)],
 )
 def test_lists_have_a_line_for_each_entry(call, command: str, registry) -> None:
     lines = call(command).out.splitlines()

@@ -88,7 +88,8 @@ def test_damage_is_found_and_repaired(call, copy: Path) -> None:
     lines = done.out.splitlines()
     assert f"{view.name}: 18 rows checked, 1 damaged, of 1 track: loud/song3.wav" in lines
     assert lines[-1] == f"repair it: audiospec store verify {copy} --repair"
-    repaired = call("store", "verify", copy, "--repair", "--workers", 0)
+    assert "no engine is called 'seral'" in call("store", "verify", copy, "--repair", "--engine", "seral").err
+    repaired = call("store", "verify", copy, "--repair", "--engine", "serial")
     assert (repaired.status, repaired.err) == (0, "")
     assert repaired.out.splitlines()[-1] == f"{view.name}: 18 rows checked, all as written"
     assert np.array_equal(open_store(copy).view(view.name).read(), before)

@@ -160,7 +160,7 @@ def test_a_task_whose_worker_dies_once_is_tried_again(tasks: str, tmp_path: Path
 
 
 def test_a_task_that_kills_two_workers_is_named(tasks: str) -> None:
-    work = [{"number": 0, "always": True, "tracks": {"7": {"file": "bad.mp3"}}}]
+    work = [{"number": 0, "always": True, "about": "bad.mp3"}]
     with pytest.raises(
         EngineError, match=r"died twice over bad\.mp3 .* \(killed by signal 11: the last words\)"
     ):
@@ -186,7 +186,7 @@ def test_closing_the_results_ends_the_workers(tasks: str) -> None:
 _MEMORY = """
 import json, resource, sys
 import audiospec
-from audiospec import pipeline
+from audiospec.pipeline.featurize import run
 specs = {"mel": audiospec.MelSpec(), "tabular": audiospec.TabularSpec()}
 pairs = [view.split("-") for view in sys.argv[3:]]
 views = [(specs[name], audiospec.Chunking(seconds=float(chunk))) for name, chunk in pairs]

@@ -30,12 +30,13 @@ from audiospec.stores.layout.lock import locked, work_folder
 def _run(kit: Any, data: Path, store: Path, **options: Any) -> Report:
     """One view, in this process; counts the shards that it computed."""
     done: list[Progress] = []
+    if "engine" not in options:
+        options.setdefault("workers", 0)
     report = run(
         "folder",
         data=data,
         views=[(options.pop("spec", kit.spec), options.pop("chunking", kit.chunking))],
         store=store,
-        workers=options.pop("workers", 0),
         progress=done.append,
         **options,
     )
@@ -336,17 +337,18 @@ def test_a_length_that_the_header_estimates_too_short_for_a_chunk(
     assert (report.views[0].read() == kit.truth(report.views[0], music)).all()
 
 
-class _Stopping:
+class _Stopping(SerialEngine):
     """An engine that gives up (as Ctrl-C does) after so many results, taking tasks in some order."""
 
     def __init__(self, order: list[int], results: int) -> None:
+        super().__init__()
         self.order = order
         self.results = results
 
     def run(self, function: str, tasks: Any) -> Iterator[dict[str, Any]]:
         tasks = list(tasks)
         order = sorted(range(len(tasks)), key=lambda i: self.order[i % len(self.order)])
-        for count, result in enumerate(SerialEngine().run(function, [tasks[i] for i in order])):
+        for count, result in enumerate(super().run(function, [tasks[i] for i in order])):
             if count == self.results:
                 raise KeyboardInterrupt
             yield result
@@ -374,18 +376,14 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
             _break(path, "damaged")
     store = folder / f"s{suffix}"
     finished: set[Path] = set()
-    with pytest.MonkeyPatch.context() as patch:
-        for count in results:
-            patch.setattr(
-                "audiospec.pipeline.featurize.engine_for", lambda _, count=count: _Stopping(order, count)
-            )
-            try:
-                _run(kit, folder / "music", store)
-            except KeyboardInterrupt:
-                files = work_folder(store).glob("*/*.shard")
-                staged = {file for file in files if "-" not in file.stem}  # fragments go into shards
-                assert finished <= staged  # nothing that was finished is lost
-                finished = staged
+    for count in results:
+        try:
+            _run(kit, folder / "music", store, engine=_Stopping(order, count))
+        except KeyboardInterrupt:
+            files = work_folder(store).glob("*/*.shard")
+            staged = {file for file in files if "-" not in file.stem}  # fragments go into shards
+            assert finished <= staged  # nothing that was finished is lost
+            finished = staged
     times = {file: file.stat().st_mtime_ns for file in finished}
     if not store.exists():
         with pytest.MonkeyPatch.context() as patch:
@@ -405,10 +403,8 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
 
 def _stop_after(kit: Any, music: Path, store: Path, results: int) -> list[Path]:
     """Start a run, stop it after so many shards; give their files."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Stopping([0], results))
-        with pytest.raises(KeyboardInterrupt):
-            _run(kit, music, store)
+    with pytest.raises(KeyboardInterrupt):
+        _run(kit, music, store, engine=_Stopping([0], results))
     return sorted(work_folder(store).glob("*/*.shard"))
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import audiospec
-from audiospec.audio.recording import Recording
+from audiospec.audio.recording import Recording, load
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
@@ -25,6 +25,7 @@ from audiospec.pipeline.builder import ViewBuilder
 from audiospec.pipeline.featurize import run
 from audiospec.pipeline.progress import Progress
 from audiospec.pipeline.summary import Report
+from audiospec.pipeline.tasks import RunConstants, Task
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.info import ViewInfo
@@ -62,8 +63,10 @@ def mixed(kit: Any, tmp_path: Path) -> Path:
     return folder
 
 
-def _run(data: Path, store: Path, views: Any = VIEWS, workers: int = 0, **options: Any) -> Report:
-    return run("folder", data=data, views=views, store=store, workers=workers, **options)
+def _run(data: Path, store: Path, views: Any = VIEWS, **options: Any) -> Report:
+    if "engine" not in options:
+        options.setdefault("workers", 0)
+    return run("folder", data=data, views=views, store=store, **options)
 
 
 def _one_by_one(data: Path, store: Path, views: Any = VIEWS) -> Path:
@@ -141,16 +144,16 @@ def test_two_workers_decode_each_track_once(
     owned: Counter[str] = Counter()
     tasks = schedule.Schedule.tasks
 
-    def spy(schedule: schedule.Schedule) -> Iterator[dict[str, Any]]:
-        for task in tasks(schedule):
+    def spy(schedule: schedule.Schedule, run: RunConstants) -> Iterator[Task]:
+        for task in tasks(schedule, run):
             needed = {
-                row[0]
-                for view in task["views"]
-                for shard in view["shards"]
-                for row in shard["rows"]
-                if row[4] is None
+                row.track
+                for view in task.views
+                for shard in view.shards
+                for row in shard.rows
+                if row.existing is None and not row.fragment
             }
-            owned.update(task["tracks"][str(number)]["id"] for number in needed)
+            owned.update(track.id for track in task.tracks if track.number in needed)
             yield task
 
     monkeypatch.setattr(schedule.Schedule, "tasks", spy)
@@ -159,17 +162,18 @@ def test_two_workers_decode_each_track_once(
     assert set(owned.values()) == {1}
 
 
-class _Engine:
+class _Engine(SerialEngine):
     """Runs tasks in some order, and gives up (as Ctrl-C does) after so many results."""
 
     def __init__(self, order: list[int], results: int | None = None) -> None:
+        super().__init__()
         self.order = order
         self.results = results
 
     def run(self, function: str, tasks: Any) -> Iterator[dict[str, Any]]:
         tasks = list(tasks)
         order = sorted(range(len(tasks)), key=lambda i: self.order[i % len(self.order)])
-        for count, result in enumerate(SerialEngine().run(function, [tasks[i] for i in order])):
+        for count, result in enumerate(super().run(function, [tasks[i] for i in order])):
             if count == self.results:
                 raise KeyboardInterrupt
             yield result
@@ -209,14 +213,10 @@ def test_a_run_that_was_stopped_anywhere_goes_on(
     with pytest.MonkeyPatch.context() as patch:
         _small_shards(patch, rows)
         for results in stops:
-            patch.setattr(
-                "audiospec.pipeline.featurize.engine_for", lambda _, results=results: _Engine(order, results)
-            )
             try:
-                _run(folder / "music", store)
+                _run(folder / "music", store, engine=_Engine(order, results))
             except KeyboardInterrupt:
                 continue
-        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Engine(order))
         decoded = _decoded(patch)
         left: list[Path] = []
         publish = ViewBuilder.publish
@@ -226,7 +226,7 @@ def test_a_run_that_was_stopped_anywhere_goes_on(
             return publish(builder)
 
         patch.setattr(ViewBuilder, "publish", spy)
-        _run(folder / "music", store)
+        _run(folder / "music", store, engine=_Engine(order))
         assert set(decoded.values()) <= {1}
         if not stops and bad >= len(lengths):
             assert left == []  # what was put together is removed
@@ -241,9 +241,8 @@ def test_fragments_that_come_too_late_are_put_together_by_the_next_plan(
     (mixed / "a" / "x.mp3").unlink()
     apart = _one_by_one(mixed, tmp_path / "apart.zarr")
     with monkeypatch.context() as patch:
-        patch.setattr("audiospec.pipeline.featurize.engine_for", lambda _: _Engine(list(range(99, 0, -1))))
         decoded = _decoded(patch)
-        _run(mixed, tmp_path / "s.zarr")
+        _run(mixed, tmp_path / "s.zarr", engine=_Engine(list(range(99, 0, -1))))
         assert set(decoded.values()) == {1}
     assert kit.contents(open_store(tmp_path / "s.zarr")) == kit.contents(open_store(apart))
 
@@ -253,12 +252,8 @@ def test_a_fragment_that_the_disk_lost_is_computed_again(
 ) -> None:
     _small_shards(monkeypatch, 3)
     store = tmp_path / "s.zarr"
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "audiospec.pipeline.featurize.engine_for", lambda _: _Engine(list(range(99, 0, -1)), 30)
-        )
-        with pytest.raises(KeyboardInterrupt):
-            _run(mixed, store)
+    with pytest.raises(KeyboardInterrupt):
+        _run(mixed, store, engine=_Engine(list(range(99, 0, -1)), 30))
     fragments = sorted(work_folder(store).glob("*/*-*.shard"))
     assert len(fragments) > 3
     for number, file in enumerate(fragments):
@@ -281,7 +276,7 @@ def test_a_finished_view_is_left_and_new_tracks_are_decoded_once(
     original = compute.compute
 
     def spy(task: dict[str, Any]) -> Any:
-        views.append({view["view"] for view in task["views"]})
+        views.append({view.name for view in Task.from_json(task).views})
         return original(task)
 
     with monkeypatch.context() as patch:
@@ -384,13 +379,13 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     batch: int,
 ) -> None:
     if batch > 1:  # as on a device that is not a CPU
-        made = filling.TaskView.__init__
+        made = filling.ViewFiller.__init__
 
         def batching(view: Any, *args: Any) -> None:
             made(view, *args)
             view.batch = batch
 
-        monkeypatch.setattr(filling.TaskView, "__init__", batching)
+        monkeypatch.setattr(filling.ViewFiller, "__init__", batching)
     decoded = _decoded(monkeypatch)
     (mixed / "a" / "x.mp3").unlink()
     chunking = audiospec.Chunking(seconds=0.5, min_fill=0)
@@ -402,7 +397,7 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     assert 0 < np.count_nonzero(seconds < 0.5) < len(view)
     held = view.read()
     assert (held[:, 1] == np.rint(seconds * 8000)).all()
-    wave = audiospec.audio.load(mixed / "a" / "008.flac", 8000)
+    wave = load(mixed / "a" / "008.flac", 8000)
     rows = view.rows_of("a/008.flac")
     powers = [np.square(wave[i * 4000 :][:4000]).mean() for i in range(4)]
     assert held[rows, 0] == pytest.approx(powers, rel=1e-6)

@@ -55,10 +55,10 @@ def test_shards_may_be_written_in_any_order(
 
 
 def test_a_commit_tells_what_a_shard_holds(tmp_path: Path) -> None:
-    fact = DecodeResult(
+    decoded = DecodeResult(
         id="ü\n", hash="0f", frames=2**60, sample_rate=1, channels=2, problem="", size=-1, modified=-(2**60)
     )
-    commit = Commit([StagedRow("ü", 0, 5, 2**64 - 1, 2**32 - 1)], [fact], 3, "conv", 0.1)
+    commit = Commit([StagedRow("ü", 0, 5, 2**64 - 1, 2**32 - 1)], [decoded], 3, "conv", 0.1)
     staging = Staging(tmp_path, "view")
     assert staging.get("ab") is None
     assert list(staging.commits()) == []
@@ -71,6 +71,21 @@ def test_a_commit_tells_what_a_shard_holds(tmp_path: Path) -> None:
     staging.clear()
     staging.clear()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_commit_is_read_as_it_has_always_been_written(tmp_path: Path) -> None:
+    """Shards that an older version staged are resumed."""
+    text = (
+        '{"rows": [{"track": "a", "start": 5, "samples": 4, "source": 3, "checksum": 2}], '
+        '"facts": [{"id": "a", "hash": "0f", "frames": 9, "sample_rate": 8, "channels": 1, '
+        '"problem": "", "size": 7, "modified": 6}], "capacity": 3, "backend": "conv", "parity": 0.25}'
+    )
+    decoded = DecodeResult(
+        id="a", hash="0f", frames=9, sample_rate=8, channels=1, problem="", size=7, modified=6
+    )
+    commit = Commit([StagedRow("a", 5, 4, 3, 2)], [decoded], 3, "conv", 0.25)
+    assert Commit.from_json(text) == commit
+    assert commit.to_json() == text
 
 
 def test_the_work_folder_goes_when_it_is_empty(tmp_path: Path) -> None:

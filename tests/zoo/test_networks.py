@@ -28,10 +28,10 @@ from audiospec.features.base import one_thread
 from audiospec.stores.layout.view import View
 from audiospec.testing.models import ModelContract
 from audiospec.zoo.base import Rows, models
-from audiospec.zoo.fitting import augment, devices
+from audiospec.zoo.fitting import augment, devices, totals
 from audiospec.zoo.fitting import batches as batches_module
-from audiospec.zoo.fitting import loss as loss_module
 from audiospec.zoo.fitting.settings import NetworkSettings
+from audiospec.zoo.losses.base import losses
 from audiospec.zoo.models.crnn import Crnn, CrnnBase
 from audiospec.zoo.runs.run import Run
 
@@ -363,7 +363,7 @@ def test_an_error_that_can_be_mended_costs_no_checkpoint(view: View, tmp_path: P
     left = killed(view, tmp_path / "run", 2)
     held = (left / "checkpoint").read_bytes()
     with monkey() as patch:
-        patch.setattr(loss_module.Loss, "__call__", lambda *_: raises(MemoryError()))
+        patch.setattr(totals.EpochTotals, "__call__", lambda *_: raises(MemoryError()))
         with pytest.raises(ModelError, match="out of memory"):
             trained(view, tmp_path / "run", resume=True)
     assert (left / "checkpoint").read_bytes() == held
@@ -384,7 +384,7 @@ def test_a_run_that_cannot_be_put_in_its_place_is_kept(
     with pytest.raises(RunError, match="Directory not empty; go on by --resume when that is mended"):
         trained(view, tmp_path / "run", epochs=1)
     monkeypatch.setattr(os, "rename", rename)
-    monkeypatch.setattr(loss_module.Loss, "__call__", lambda *_: raises(AssertionError("trained again")))
+    monkeypatch.setattr(totals.EpochTotals, "__call__", lambda *_: raises(AssertionError("trained again")))
     assert trained(view, tmp_path / "run", resume=True, epochs=1).metrics
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
@@ -539,8 +539,8 @@ def test_class_weights_make_classes_count_alike(view: View) -> None:
     numbers = np.flatnonzero(view.labels.astype(str) != "low")[5:]
     rows = Rows(view, numbers, ["high", "middle"])
     expected = compute_class_weight("balanced", classes=np.arange(2), y=rows.targets)
-    assert np.allclose(loss_module.class_weights(rows), expected)
-    loss = loss_module.Loss(torch.tensor([1.0, 3.0]))
+    assert np.allclose(totals.class_weights(rows), expected)
+    loss = totals.EpochTotals(losses["cross-entropy"](), torch.tensor([1.0, 3.0]))
     logits, targets = torch.randn(6, 2), torch.eye(2)[[0, 1, 1, 0, 0, 1]]
     theirs = torch.nn.functional.cross_entropy(logits, targets.argmax(1), weight=torch.tensor([1.0, 3.0]))
     assert torch.allclose(loss(logits, targets), theirs)
@@ -553,7 +553,7 @@ def test_out_of_memory_says_what_to_try(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(loss_module.Loss, "__call__", fail)
+    monkeypatch.setattr(totals.EpochTotals, "__call__", fail)
     with pytest.raises(ModelError, match=r"out of memory with 8 rows in a batch: try --set batch=4$"):
         trained(view, tmp_path / "run")
     with pytest.raises(ModelError, match="out of memory with one row in a batch: train on shorter chunks"):

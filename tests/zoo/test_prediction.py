@@ -15,7 +15,7 @@ from audiospec.testing.audio import FORMATS, noise, tone, write
 from audiospec.zoo.prediction import features_of, predict
 from audiospec.zoo.runs.info import RunInfo
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores import track_log_probabilities
+from audiospec.zoo.scores.measuring.chunks import track_log_probabilities
 from audiospec.zoo.training import train
 
 
@@ -28,7 +28,7 @@ def listener(heard: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def files_of(view: View) -> dict[str, Path]:
     """The file of each track."""
     records = view.store.tracks.records()
-    return {record["id"]: view.store.root / record["path"] for record in records}
+    return {record.id: view.store.root / record.path for record in records}
 
 
 def test_features_are_those_of_the_store_to_the_bit(listener: Run, heard: View) -> None:

@@ -22,7 +22,7 @@ from audiospec.zoo.base import Model, Rows, models
 from audiospec.zoo.evaluation import evaluate_rows
 from audiospec.zoo.models.lr import Lr
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores import score
+from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.splits import split
 from audiospec.zoo.training import train
 
@@ -69,7 +69,7 @@ def test_scores_are_those_of_the_saved_model(table: View, tmp_path: Path, model:
     for side, rows in (("test", made.test), ("train", made.train)):
         found = run.model().predict_proba(table.read(rows))
         targets = [run.info.classes.index(label) for label in table.labels[rows]]
-        expected = score(found, targets, table.ids[rows].astype(str), run.info.classes, seed=4)
+        expected = score_chunks(found, targets, table.ids[rows].astype(str), run.info.classes, seed=4)
         assert json.loads(json.dumps(expected.to_dict())) == run.metrics[side]
     assert run.metrics["test"]["track"]["accuracy"] > 0.5
 

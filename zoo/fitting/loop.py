@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessException
 
 from audiospec.errors import ModelError
+from audiospec.machine import usable_cores
 from audiospec.zoo.base import CHECKPOINT, Progress, Rows
 from audiospec.zoo.fitting.augment import augment
 from audiospec.zoo.fitting.batches import Batches
@@ -38,7 +39,8 @@ from audiospec.zoo.fitting.devices import (
     relayed,
     silence_lightning,
 )
-from audiospec.zoo.fitting.loss import Loss, class_weights
+from audiospec.zoo.fitting.totals import EpochTotals, class_weights
+from audiospec.zoo.losses.base import losses
 
 if TYPE_CHECKING:
     from audiospec.zoo.fitting.settings import NetworkSettings
@@ -149,10 +151,10 @@ def _train(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
         silence_lightning()
         torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // settings.devices))
+        torch.set_num_threads(max(1, usable_cores() // settings.devices))
     model, optimizer = fabric.setup(net, optimizer)
     weights = class_weights(train) if settings.class_weights else np.ones(len(train.classes))
-    loss = Loss(torch.from_numpy(weights).float().to(fabric.device))
+    totals = EpochTotals(losses[settings.loss](), torch.from_numpy(weights).float().to(fabric.device))
     sides = {
         "train": Batches(train, settings.batch, fabric, wrap=True),
         "valid": Batches(valid, settings.batch, fabric, wrap=False),
@@ -172,12 +174,12 @@ def _train(
                 for rows, targets in batches.inorder(order):
                     if learns:
                         rows, targets = augment(rows, targets, settings)
-                    value = loss(model(rows), targets)
+                    value = totals(model(rows), targets)
                     if learns:
                         optimizer.zero_grad(set_to_none=True)
                         fabric.backward(value)
                         optimizer.step()
-            found = loss.collect(fabric)
+            found = totals.collect(fabric)
             if not np.isfinite(found["loss"]):
                 return (
                     f"the {side} loss is not finite in epoch {number}: lower learning_rate, or look at the "

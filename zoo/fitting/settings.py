@@ -7,8 +7,9 @@ from typing import Literal
 
 import torch
 
-from audiospec.errors import ModelError
+from audiospec.errors import ModelError, nearest
 from audiospec.zoo.base import ModelSettings
+from audiospec.zoo.losses.base import losses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class NetworkSettings(ModelSettings):
         Rows in a step, of all devices together.
     learning_rate : float
         Of Adam; above 0.
+    loss : str
+        Name in the registry of losses; `audiospec losses` lists them.
     class_weights : bool
         Whether a class counts the more in the loss the fewer rows it has.
     mask_mel, mask_time : float
@@ -43,6 +46,7 @@ class NetworkSettings(ModelSettings):
     patience: int = 10
     batch: int = 16
     learning_rate: float = 1e-3
+    loss: str = "cross-entropy"
     class_weights: bool = False
     mask_mel: float = 0.0
     mask_time: float = 0.0
@@ -65,6 +69,13 @@ class NetworkSettings(ModelSettings):
         ):
             if not fine:
                 raise ModelError(f"parameter {name} must be {expected}; got {getattr(self, name)!r}")
+
+        names = losses.names()
+        if self.loss not in names:
+            raise ModelError(
+                f"parameter loss must be the name of a loss; got {self.loss!r}{nearest(self.loss, names)} "
+                f"(there are: {', '.join(names)})"
+            )
 
     def cuda(self) -> bool:
         """Whether to use a GPU."""

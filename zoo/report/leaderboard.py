@@ -11,10 +11,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from audiospec.digests import digest
+from audiospec.zoo.runs.info import comparable_settings
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.scores.base import MAIN
 from audiospec.zoo.splits import displayed_strategy, is_leaky
 
 #: What all folds of a dataset are called together.
@@ -59,17 +61,31 @@ class Entry:
         """Numbers of test tracks that its runs have, each once."""
         return sorted({run.metrics["test"]["track"]["count"] for run in self.runs})
 
-    def measure(self, level: str, name: str) -> Measure:
+    def tables(self, level: str) -> list[dict[str, Any]]:
+        """Each run's scores of the test rows, as they are stored."""
+        return [run.metrics["test"][level] for run in self.runs]
+
+    def has(self, level: str, key: str) -> bool:
+        """Whether all runs have a score."""
+        return all(key in table for table in self.tables(level))
+
+    def measure(self, level: str, key: str = MAIN) -> Measure:
         """A score of the test rows.
 
         Parameters
         ----------
         level : "chunk" or "track"
-        name : "macro_f1" or "accuracy"
+        key : str
+            Of the score.
+
+        Raises
+        ------
+        KeyError
+            A run has no such score.
         """
-        scores = [run.metrics["test"][level] for run in self.runs]
-        values = [score[name] for score in scores]
-        low, high = (fmean(score[f"{name}_interval"][end] for score in scores) for end in (0, 1))
+        tables = self.tables(level)
+        values = [table[key] for table in tables]
+        low, high = (fmean(table[f"{key}_interval"][end] for table in tables) for end in (0, 1))
         return Measure(fmean(values), pstdev(values), low, high)
 
 
@@ -83,7 +99,7 @@ class Board:
         As it is to be shown.
     leaky : bool
     entries : list of Entry
-        The highest macro F1 by track first.
+        The highest main score by track first.
     one_test : bool
         Whether all runs were tested on the same tracks, as far as their splits tell.
     """
@@ -102,7 +118,7 @@ class Board:
     @property
     def tied(self) -> list[bool]:
         """For each entry but the first: whether its interval overlaps with the first's."""
-        best, *others = (entry.measure("track", "macro_f1") for entry in self.entries)
+        best, *others = (entry.measure("track") for entry in self.entries)
         return [False, *(best.low <= other.high and other.low <= best.high for other in others)]
 
 
@@ -114,14 +130,14 @@ class Gap(NamedTuple):
 
     @property
     def points(self) -> float:
-        """Macro F1 by chunk that the leaky split claims more, in points of a hundred."""
-        claimed, worth = (entry.measure("chunk", "macro_f1").mean for entry in (self.leaky, self.honest))
+        """Main score by chunk that the leaky split claims more, in points of a hundred."""
+        claimed, worth = (entry.measure("chunk").mean for entry in (self.leaky, self.honest))
         return 100 * (claimed - worth)
 
     @property
     def clear(self) -> bool:
         """Whether the intervals of the two do not overlap."""
-        claimed, worth = (entry.measure("chunk", "macro_f1") for entry in (self.leaky, self.honest))
+        claimed, worth = (entry.measure("chunk") for entry in (self.leaky, self.honest))
         return claimed.low > worth.high or worth.low > claimed.high
 
     @property
@@ -195,7 +211,8 @@ def shown_split(run: Run) -> str:
 def _configuration(run: Run) -> str:
     """What runs have alike that differ in their split strategy and seed alone."""
     info = run.info
-    return digest([info.model, info.settings, info.view, info.spec, info.chunking, info.split["shares"]])
+    settings = comparable_settings(info.settings)
+    return digest([info.model, settings, info.view, info.spec, info.chunking, info.split["shares"]])
 
 
 def _folded(runs: Sequence[Run]) -> list[Entry]:
@@ -242,7 +259,7 @@ def _gaps(entries: Sequence[Entry]) -> list[Gap]:
 
 def _shown(entry: Entry, level: str = "track") -> float:
     """The score that ranks, without the last bits of a mean."""
-    return round(entry.measure(level, "macro_f1").mean, 9)
+    return round(entry.measure(level).mean, 9)
 
 
 def _order(entry: Entry) -> tuple[float, float, str, str, str]:

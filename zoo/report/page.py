@@ -7,12 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audiospec.errors import RunError
-from audiospec.render.html import count, kind_attribute, page, save, text
+from audiospec.render.html import attribute, count, kind_attribute, page, save, text
 from audiospec.zoo.report.chart import interval_bar
 from audiospec.zoo.report.leaderboard import Board, Entry, Gap, Task, strategy_of, tasks
 from audiospec.zoo.report.run_section import run_section
-from audiospec.zoo.report.style import STYLE, interval, marked, percent, span
+from audiospec.zoo.report.style import STYLE, marked, span
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.scores.base import MAIN, Score
+from audiospec.zoo.scores.measuring.stored import (
+    MISSING,
+    describe,
+    main_first,
+    main_score,
+    show_stored,
+    stored_scores,
+)
 
 
 def write_report(
@@ -76,12 +85,21 @@ def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, s
             f'<p class="warn">{count(len(problems), "run")} refused: '
             '<a href="#refused">which, and why</a>.</p>'
         )
+    tables = [run.metrics["test"][level] for run in runs for level in ("chunk", "track")]
+    scores = main_first(stored_scores(tables))
+    meanings = "; ".join(
+        f"{text(score.title)}: {text(_meaning(key, score), None)}" for key, score in scores.items()
+    )
     lines.append(
-        '<p class="quiet">Scores are of test rows, in percent. Macro F1 is the mean of the classes’ F1. A '
+        f'<p class="quiet">Scores are of test rows, in percent where nothing else is said ({meanings}). A '
         "track’s prediction is that of the highest mean log-probability of its chunks. Ranges are 95 % "
         "bootstrap intervals over tracks.</p>"
     )
     return "\n".join(lines)
+
+
+def _meaning(key: str, score: Score) -> str:
+    return describe(key).rstrip(".") + ("" if score.percent else ", a plain number")
 
 
 def _problems(problems: Mapping[str, str]) -> str:
@@ -107,12 +125,8 @@ def _task(task: Task, ids: Mapping[Path, str]) -> str:
     return "\n".join(lines)
 
 
+#: Columns of a board besides scores → the kind of their cells.
 _COLUMNS = {
-    "rank": "n rank",
-    "model": "",
-    "macro F1 by track": "",
-    "macro F1 by chunk": "n",
-    "accuracy by track": "n",
     "features": "own",
     "chunk (s)": "n",
     "split": "",
@@ -124,22 +138,25 @@ _COLUMNS = {
 
 
 def _board(board: Board, varying: Mapping[str, set[str]], ids: Mapping[Path, str]) -> str:
+    scores = main_first(stored_scores(table for entry in board.entries for table in entry.tables("track")))
+    main = scores[MAIN]
     tracks = span([number for entry in board.entries for number in entry.tested])
     ranked = (
         '<strong class="leaky">Leaky, so not ranked</strong>: chunks of one track may be on both sides, and '
         "a model can recognise a recording that it has learnt from."
         if board.leaky
-        else "Best macro F1 by track first."
+        else f"Best {main.title} by track first."
     )
     title = f"Split: {text(board.strategy)}, tested on {tracks} tracks"
-    start = min(entry.measure("track", "macro_f1").low for entry in board.entries)
+    start = min(entry.measure("track").low for entry in board.entries)
     start = max(0.0, math.floor(10 * start) / 10 - 0.1)
-    columns = {name: kind for name, kind in _COLUMNS.items() if name != "rank" or not board.leaky}
+    shown = [(f"{text(title)} by {level}", kind) for title, level, kind in _score_columns(scores)]
+    columns = [("rank", "n rank")] * (not board.leaky) + [("model", ""), *shown, *_COLUMNS.items()]
     head = "".join(
-        f'<th role="columnheader" scope="col"{kind_attribute(kind)}>{name}' for name, kind in columns.items()
+        f'<th role="columnheader" scope="col"{kind_attribute(kind)}>{name}' for name, kind in columns
     )
     rows = [
-        _entry(entry, None if board.leaky else rank, tied and not board.leaky, varying, start, ids)
+        _entry(entry, None if board.leaky else rank, tied and not board.leaky, varying, start, ids, scores)
         for entry, rank, tied in zip(board.entries, board.ranks, board.tied, strict=True)
     ]
     return (
@@ -148,6 +165,12 @@ def _board(board: Board, varying: Mapping[str, set[str]], ids: Mapping[Path, str
         f'<thead role="rowgroup"><tr role="row">{head}</thead>'
         f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>{_notes(board)}'
     )
+
+
+def _score_columns(scores: Mapping[str, Score]) -> list[tuple[str, str, str]]:
+    """Title, level and kind of the columns of scores: the main score by both levels, the others by track."""
+    main, *others = (score.title for score in scores.values())
+    return [(main, "track", ""), (main, "chunk", "n"), *((title, "track", "n") for title in others)]
 
 
 def _notes(board: Board) -> str:
@@ -175,19 +198,22 @@ def _entry(
     varying: Mapping[str, set[str]],
     start: float,
     ids: Mapping[Path, str],
+    scores: Mapping[str, Score],
 ) -> str:
     run, info = entry.first, entry.first.info
-    track = entry.measure("track", "macro_f1")
+    main, track = scores[MAIN], entry.measure("track")
     settings = _settings(run, varying)
     name = f'<a href="#{ids[run.path]}">{text(info.model)}</a>'
     name += ' <span class="mark">tied with the best</span>' if tied else ""
     name += f"<small>{text(settings)}</small>" if settings else ""
-    cells = {
-        "macro F1 by track": f'<span class="score">{_spread(entry, "track", "macro_f1")}</span>'
-        f"<small>{percent(track.low)} to {percent(track.high)}</small>"
+    shown = [
+        f'<span class="score">{_spread(entry, "track", MAIN, main)}</span>'
+        f"<small>{main.show(track.low)} to {main.show(track.high)}</small>"
         f"{interval_bar(track.low, track.mean, track.high, start)}",
-        "macro F1 by chunk": _with_interval(entry, "chunk", "macro_f1"),
-        "accuracy by track": _with_interval(entry, "track", "accuracy"),
+        _with_interval(entry, "chunk", MAIN, main),
+        *(_with_interval(entry, "track", key, score) for key, score in scores.items() if key != MAIN),
+    ]
+    facts = {
         "features": f"{text(_features(run))}<small>{text(info.view)}</small>",
         "chunk (s)": f"{info.chunking['seconds']:g}",
         "split": marked(strategy_of(run)),
@@ -196,10 +222,15 @@ def _entry(
         "parameters": f"{info.parameters:,}" if info.parameters else "–",
         "training (s)": f"{sum(one.info.seconds for one in entry.runs) / len(entry.runs):,.1f}",
     }
+    cells = [
+        (f"{title} by {level}", kind, cell)
+        for (title, level, kind), cell in zip(_score_columns(scores), shown, strict=True)
+    ]
+    cells += [(label, kind, facts[label]) for label, kind in _COLUMNS.items()]
     first = f'<td role="cell" class="n rank" data-label="rank">{rank}' if rank is not None else ""
     rest = "".join(
-        f'<td role="cell"{kind_attribute(_COLUMNS[label])} data-label="{label}">{cell}</td>'
-        for label, cell in cells.items()
+        f'<td role="cell"{kind_attribute(kind)} data-label="{attribute(label)}">{cell}</td>'
+        for label, kind, cell in cells
     )
     return f'<tr role="row">{first}<th role="rowheader" scope="row" class="own">{name}</th>{rest}</tr>\n'
 
@@ -208,9 +239,10 @@ def _repeats(entry: Entry, ids: Mapping[Path, str]) -> str:
     """Seeds or folds of an entry; of several, each with its own score."""
     if len(entry.runs) == 1:
         return text(entry.repeats[0])
+    main = main_score()
     runs = "".join(
         f'<li class="whole"><a href="#{ids[run.path]}">{text(name)}</a>: '
-        f"{interval(run.metrics['test']['track'], 'macro_f1')}"
+        f"{show_stored(run.metrics['test']['track'], MAIN, main)}"
         for name, run in zip(entry.repeats, entry.runs, strict=True)
     )
     names = text(", ".join(entry.repeats))
@@ -218,7 +250,7 @@ def _repeats(entry: Entry, ids: Mapping[Path, str]) -> str:
 
 
 def _gap(gap: Gap, varying: Mapping[str, set[str]]) -> str:
-    run = gap.honest.first
+    run, main = gap.honest.first, main_score()
     claimed, worth = (_chunk_score(entry) for entry in (gap.leaky, gap.honest))
     points = f"<strong>{gap.points:+.1f} points</strong>".replace("-", "−")
     if not gap.possible:
@@ -230,14 +262,14 @@ def _gap(gap: Gap, varying: Mapping[str, set[str]]) -> str:
     settings = _settings(run, varying)
     return (
         f"<li>{text(run.info.model)}{f' ({text(settings)})' if settings else ''} on {text(run.info.view)}: "
-        f"by {marked(strategy_of(gap.leaky.first))} chunks it would claim a macro F1 of {claimed} by chunk; "
-        f"split by {text(strategy_of(run))} it has {worth}: {verdict}."
+        f"by {marked(strategy_of(gap.leaky.first))} chunks it would claim a {main.title} of "
+        f"{claimed} by chunk; split by {text(strategy_of(run))} it has {worth}: {verdict}."
     )
 
 
 def _chunk_score(entry: Entry) -> str:
     of = f" (mean of {len(entry.runs)} runs)" if len(entry.runs) > 1 else ""
-    return f"{percent(entry.measure('chunk', 'macro_f1').mean)}{of}"
+    return f"{main_score().show(entry.measure('chunk').mean)}{of}"
 
 
 def _varying(task: Task) -> dict[str, set[str]]:
@@ -269,12 +301,14 @@ def _features(run: Run) -> str:
     return f"{spec['feature']}: {said or ' × '.join(map(str, shape))}"
 
 
-def _spread(entry: Entry, level: str, name: str) -> str:
-    measure = entry.measure(level, name)
-    return percent(measure.mean) + (f" ± {percent(measure.deviation)}" if len(entry.runs) > 1 else "")
+def _spread(entry: Entry, level: str, key: str, score: Score) -> str:
+    measure = entry.measure(level, key)
+    return score.show(measure.mean) + (f" ± {score.show(measure.deviation)}" if len(entry.runs) > 1 else "")
 
 
-def _with_interval(entry: Entry, level: str, name: str) -> str:
-    measure = entry.measure(level, name)
-    ends = f"{percent(measure.low)} to {percent(measure.high)}"
-    return f"{_spread(entry, level, name)}<small>{ends}</small>"
+def _with_interval(entry: Entry, level: str, key: str, score: Score) -> str:
+    if key != MAIN and not entry.has(level, key):
+        return MISSING
+    measure = entry.measure(level, key)
+    ends = f"{score.show(measure.low)} to {score.show(measure.high)}"
+    return f"{_spread(entry, level, key, score)}<small>{ends}</small>"

@@ -9,11 +9,16 @@ from collections.abc import Mapping, Sequence
 from audiospec.render.html import attribute, count, facts, kind_attribute, scrolled, text
 from audiospec.zoo.report.chart import chart
 from audiospec.zoo.report.leaderboard import leaky, shown_split
-from audiospec.zoo.report.style import SHADES, interval, marked, percent
+from audiospec.zoo.report.style import SHADES, marked
 from audiospec.zoo.runs.info import HISTORY
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, Score, share
+from audiospec.zoo.scores.base import scores as registered
+from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 
 _SIDES = {"test": "test", "valid": "validation", "train": "training"}
+#: Scores of each epoch, of which the first that a history has is drawn.
+_EPOCH_SCORES = ("f1", "accuracy")
 
 
 def run_section(run: Run, id: str, opened: bool) -> str:
@@ -29,7 +34,9 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     """
     info, split = run.info, run.info.split
     strategy = marked(shown_split(run))
-    score = interval(run.metrics["test"]["track"], "macro_f1")
+    tables = [table for levels in run.metrics.values() for table in levels.values()]
+    scores = main_first(stored_scores(tables))
+    score = show_stored(run.metrics["test"]["track"], MAIN, scores[MAIN])
     warning = (
         '<p class="warn">These scores are <strong class="leaky">leaky</strong>: chunks of one track may be '
         "on both sides of the split, and a model can recognise a recording that it has learnt from. Split by "
@@ -65,28 +72,33 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     return (
         f'<details class="run"{" open" if opened else ""}>'
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
-        f'<span class="quiet">macro F1 by track {score} · {text(run.path, None)}</span></summary>\n'
-        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run)}{_curves(run)}'
+        f'<span class="quiet">{scores[MAIN].title} by track {score} · {text(run.path, None)}</span>'
+        "</summary>\n"
+        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{_curves(run)}'
         f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
         f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>\n"
         f'<div class="facts">{listed}</div></div></details>'
     )
 
 
-def _scores(run: Run) -> str:
+def _scores(run: Run, scores: Mapping[str, Score]) -> str:
     """All scores of a run: a row for each side and level."""
     rows = []
     for side in (*_SIDES, *sorted(set(run.metrics) - set(_SIDES))):
-        for level, score in run.metrics.get(side, {}).items():
+        for level, table in run.metrics.get(side, {}).items():
+            cells = "".join(
+                f'<td class="n">{show_stored(table, key, score)}' for key, score in scores.items()
+            )
             rows.append(
                 f'<tr><th scope="row">{text(_SIDES.get(side, side))}, by {text(level)}<td class="n">'
-                f'{score["count"]:d}<td class="n">{interval(score, "macro_f1")}'
-                f'<td class="n">{interval(score, "accuracy")}'
+                f"{table['count']:d}{cells}"
             )
-    head = '<th scope="col">rows<th scope="col" class="n">count<th scope="col" class="n">macro F1'
+    titles = ("count", *(score.title for score in scores.values()))
+    head = "".join(f'<th scope="col" class="n">{text(title)}' for title in titles)
+    plain = ", ".join(text(score.title) for score in scores.values() if not score.percent)
     return scrolled(
-        "Scores in percent, with 95 % intervals",
-        f'<thead><tr>{head}<th scope="col" class="n">accuracy</thead><tbody>{"".join(rows)}</tbody>',
+        f"Scores in percent{f' ({plain}: plain numbers)' if plain else ''}, with 95 % intervals",
+        f'<thead><tr><th scope="col">rows{head}</thead><tbody>{"".join(rows)}</tbody>',
     )
 
 
@@ -98,21 +110,27 @@ def _curves(run: Run) -> str:
     epochs = _epochs(history)
     best, why = _best(history, epochs)
     charts = []
-    for measure, title, scale in (("loss", "loss", 1), ("f1", "macro F1, %", 100)):
+    loss = _lines(history, "loss")
+    if loss:
+        charts.append(chart("loss", epochs, loss, best))
+    for measure in _EPOCH_SCORES:
         lines = _lines(history, measure)
-        if not lines and measure == "f1":
-            lines, title = _lines(history, "accuracy"), "accuracy, %"
         if lines:
             scaled = {
-                side: [None if value is None else scale * value for value in line]
+                side: [None if value is None else 100 * value for value in line]
                 for side, line in lines.items()
             }
-            charts.append(chart(title, epochs, scaled, best))
+            charts.append(chart(f"{_title(measure)}, %", epochs, scaled, best))
+            break
     if not charts:
         names = text(", ".join(history))
         return f'<h4>Training</h4><p class="quiet">Its history has no loss, F1 or accuracy: {names}.</p>'
     note = f'<p class="quiet">Best epoch: {why}.</p>' if best is not None else ""
     return f'<h4>Training</h4><div class="charts">{"".join(charts)}</div>{note}'
+
+
+def _title(measure: str) -> str:
+    return registered[EPOCH_SCORES[measure]].title
 
 
 def _history(run: Run) -> dict[str, list[float | None]]:
@@ -151,8 +169,7 @@ def _best(history: Mapping[str, list[float | None]], epochs: Sequence[float]) ->
     """The epoch that was the best, and by what."""
     for name, sign, why in (
         ("valid_loss", 1, "the lowest validation loss"),
-        ("valid_f1", -1, "the highest validation F1"),
-        ("valid_accuracy", -1, "the highest validation accuracy"),
+        *((f"valid_{measure}", -1, f"the highest validation {_title(measure)}") for measure in _EPOCH_SCORES),
     ):
         values = [
             (sign * value, epoch)
@@ -198,7 +215,7 @@ def _classes(run: Run) -> str:
     worst = sorted(enumerate(score["per_class"].items()), key=lambda item: (item[1][1]["f1"], item[0]))
     rows = []
     for number, (name, values) in worst:
-        scores = "".join(f'<td class="n">{percent(values[key])}' for key in ("precision", "recall", "f1"))
+        scores = "".join(f'<td class="n">{share(values[key])}' for key in ("precision", "recall", "f1"))
         taken = _taken_for(score["confusion"][number], number, names)
         rows.append(
             f'<tr><th scope="row" class="own">{text(name)}<td class="n">{values["support"]:d}{scores}'

@@ -1,9 +1,8 @@
-"""What the report page has of its own: its style, and the words of scores."""
+"""What the report page has of its own: its style, and words that need one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from audiospec.render.html import text
 
@@ -71,25 +70,6 @@ STYLE += "".join(
     for kind, name in (("r", "right"), ("w", "wrong"))
     for shade in range(1, SHADES + 1)
 )
-
-
-def percent(value: float) -> str:
-    """Return a score of 0 to 1 in percent.
-
-    Raises
-    ------
-    ValueError
-        It is no such score.
-    """
-    if not 0 <= value <= 1:
-        raise ValueError(f"a score is {value}")
-    return f"{100 * value:.1f}"
-
-
-def interval(score: Mapping[str, Any], name: str) -> str:
-    """A score and its interval, such as ``"95.0 (88.6 to 100.0)"``."""
-    low, high = score[f"{name}_interval"]
-    return f"{percent(score[name])} ({percent(low)} to {percent(high)})"
 
 
 def span(numbers: Sequence[int]) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from audiospec.zoo.scores.measuring.stored import stored_scores
 from audiospec.zoo.splits import displayed_strategy
 
 if TYPE_CHECKING:
     from audiospec.zoo.runs.info import RunInfo
-
-MEASURES = ("accuracy", "macro_f1")
 
 
 def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
@@ -23,6 +22,8 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
     """
     split = info.split
     leaky = split["leaky"]
+    tables = {level: metrics["test"][level] for level in ("chunk", "track")}
+    scores = stored_scores(tables.values())
     lines = [
         f"# {info.model} on {_plain(info.view)}",
         "",
@@ -39,13 +40,12 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         "",
         f"## Scores on the test rows{' (leaky)' if leaky else ''}",
         "",
-        "| | count | accuracy | 95 % interval | macro F1 | 95 % interval |",
-        "| --- | --- | --- | --- | --- | --- |",
+        f"| | count | {' | '.join(f'{_plain(score.title)} | 95 % interval' for score in scores.values())} |",
+        f"| --- | --- |{' --- | --- |' * len(scores)}",
     ]
-    for level in ("chunk", "track"):
-        score = metrics["test"][level]
-        accuracy, f1 = (f"{score[name]:.3f} | {_interval(score[name + '_interval'])}" for name in MEASURES)
-        lines.append(f"| by {level} | {score['count']} | {accuracy} | {f1} |")
+    for level, table in tables.items():
+        cells = (f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}" for key in scores)
+        lines.append(f"| by {level} | {table['count']} | {' | '.join(cells)} |")
     if leaky:
         lines += [
             "",

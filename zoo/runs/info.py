@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ class RunInfo:
     seconds: float
     versions: dict[str, str]
     date: str
+
+
+def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's parameters, to compare: one that older runs did not store has the value that it had."""
+    return {"loss": "cross-entropy", **settings}
 
 
 def file_sha256(file: Path) -> str:

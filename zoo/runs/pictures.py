@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from audiospec.render.spectrogram import save
+from audiospec.zoo.scores.base import EPOCH_SCORES, scores
 
 _TEXT, _QUIET = "#222222", "#777777"
 #: What the history has of each side that is drawn.
@@ -20,7 +21,7 @@ _TRAIN, _VALID = "#4477aa", "#cc6644"
 
 
 def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
-    """Draw loss and macro F1 of training and validation over the epochs; the best epoch is marked.
+    """Draw loss and F1 of training and validation over the epochs; the best epoch is marked.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ def draw_curves(history: Sequence[Mapping[str, float]]) -> Figure:
         axes.axvline(epochs[best], color=_QUIET, linewidth=0.8, linestyle=":")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epoch", color=_QUIET)
-        axes.set_title({"f1": "macro F1"}.get(measure, measure), loc="left", color=_TEXT, fontsize=11)
+        title = scores[EPOCH_SCORES[measure]].title if measure in EPOCH_SCORES else measure
+        axes.set_title(title, loc="left", color=_TEXT, fontsize=11)
         _plain(axes)
     figure.axes[0].legend(frameon=False, labelcolor=_TEXT, fontsize=9)
     figure.axes[0].annotate(
@@ -62,7 +64,7 @@ def draw_confusion(score: Mapping[str, Any], title: str) -> Figure:
     Parameters
     ----------
     score : mapping
-        As `Score.to_dict`.
+        As `ScoreTable.to_dict`.
     title : str
 
     Returns

@@ -25,7 +25,15 @@ from audiospec.digests import digest
 from audiospec.errors import RunError
 from audiospec.specs.base import FeatureSpec
 from audiospec.zoo.base import Model, models
-from audiospec.zoo.runs.info import FORMAT_VERSION, HISTORY, METRICS, RUN, RunInfo, file_sha256
+from audiospec.zoo.runs.info import (
+    FORMAT_VERSION,
+    HISTORY,
+    METRICS,
+    RUN,
+    RunInfo,
+    comparable_settings,
+    file_sha256,
+)
 
 
 class Run:
@@ -40,7 +48,7 @@ class Run:
     path : Path
     info : RunInfo
     metrics : dict
-        Side (``"test"``, ``"train"``, ``"valid"`` if it has rows) → `Scores` as plain values.
+        Side (``"test"``, ``"train"``, ``"valid"`` if it has rows) → `Evaluation` as plain values.
 
     Raises
     ------
@@ -102,8 +110,11 @@ class Run:
 
     def says(self, said: Mapping[str, Any]) -> bool:
         """Whether the run has those values of `RunInfo`."""
-        here = asdict(self.info)
-        return all(here.get(name) == value for name, value in json.loads(json.dumps(said)).items())
+        here, asked = asdict(self.info), json.loads(json.dumps(said))
+        for values in (here, asked):
+            if "settings" in values:
+                values["settings"] = comparable_settings(values["settings"])
+        return all(here.get(name) == value for name, value in asked.items())
 
     def history(self) -> list[dict[str, float]]:
         """An entry an epoch; empty for a model without epochs."""

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from audiospec.errors import RunError
 from audiospec.zoo.base import CHECKPOINT
+from audiospec.zoo.runs.info import comparable_settings
 
 #: Of a run that is being trained: what it is called, what is trained, and who does it.
 SUFFIX, TRAINING, LOCK = ".training", "training.json", "lock"
@@ -95,6 +96,9 @@ def stopped_otherwise(path: Path, said: Mapping[str, Any]) -> str:
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"{file} is damaged: remove {file.parent} to begin anew") from error
     now = json.loads(json.dumps(said))
+    for values in (before, now):
+        if isinstance(values.get("settings"), dict):
+            values["settings"] = comparable_settings(values["settings"])
     for name, value in now.items():
         if before.get(name) != value:
             if name != "settings" or not isinstance(before.get(name), dict):

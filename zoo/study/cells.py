@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.splits import displayed_strategy
+from audiospec.zoo.study.figures import STUDY_SCORE
 
 Section = Literal["30 s table", "3 s table", "deep", "songs"]
 #: Ours and the measured figure agree if they are no more than so many of our standard deviations apart.
@@ -114,7 +115,7 @@ def cell_scores(runs: list[Run]) -> dict[str, dict[str, F1]]:
 
 def _f1(runs: list[Run], side: str, level: str) -> F1:
     scores = [run.metrics[side][level] for run in runs]
-    values = [100 * score["macro_f1"] for score in scores]
+    values = [100 * score[STUDY_SCORE] for score in scores]
     if len(runs) > 1:
         return F1(mean(values), deviation=pstdev(values))
-    return F1(values[0], interval=[100 * end for end in scores[0]["macro_f1_interval"]])
+    return F1(values[0], interval=[100 * end for end in scores[0][f"{STUDY_SCORE}_interval"]])

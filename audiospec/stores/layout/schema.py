@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.audio.info import AudioInfo
 from audiospec.errors import StoreError
 
 #: Version of the layout; a store of a newer one is refused.
 FORMAT_VERSION = 1
-#: Columns of the track table, and their types. ``str`` columns hold text of any length.
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """One row of the track table. The defaults are those of a track that nothing has decoded.
+
+    Attributes
+    ----------
+    id : str
+        Unique in the table.
+    path : str
+        The file, relative to the store's root; ``""`` if the track came with a table and has no audio.
+    label, group, fold : str
+        See `Track`.
+    hash : str
+        Content hash (XXH3-128) of the file; ``""`` until it is decoded.
+    seconds : float
+        Length of the audio.
+    sample_rate, channels : int
+        Of the file; Hz.
+    problem : str
+        Why the track has no rows, or that its file is gone; ``""`` if all is well.
+    size, modified : int
+        Bytes, and modification time in ns since 1970, of the file when its hash was taken; -1 if unknown.
+    """
+
+    id: str
+    path: str = ""
+    label: str = ""
+    group: str = ""
+    fold: str = ""
+    hash: str = ""
+    seconds: float = 0.0
+    sample_rate: int = 0
+    channels: int = 0
+    problem: str = ""
+    size: int = -1
+    modified: int = -1
+
+    @property
+    def info(self) -> AudioInfo:
+        """Length, sample rate and channels; all 0 if they are unknown."""
+        return AudioInfo(self.sample_rate, self.channels, round(self.seconds * self.sample_rate))
+
+
+_NUMBERS = {"seconds": "<f8", "sample_rate": "<i4", "channels": "<i4", "size": "<i8", "modified": "<i8"}
+#: Columns of the track table, the fields of `TrackRecord`. ``str`` columns hold text of any length.
 TRACK_COLUMNS: dict[str, type | str] = {
-    "id": str,
-    "path": str,  # "" if the track came with a table and has no audio
-    "label": str,
-    "group": str,
-    "fold": str,
-    "hash": str,  # XXH3-128 of the file
-    "seconds": "<f8",
-    "sample_rate": "<i4",  # Hz, of the file
-    "channels": "<i4",
-    "problem": str,  # why the track has no rows, or that its file is gone; "" if all is well
-    "size": "<i8",  # bytes of the file, when its hash was taken
-    "modified": "<i8",  # its modification time in ns since 1970, at the same moment
+    field.name: _NUMBERS.get(field.name, str) for field in fields(TrackRecord)
 }
 #: Columns of a view's row table.
 ROW_DTYPE = np.dtype(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError, nearest
-from audiospec.stores.layout.schema import TRACK_COLUMNS
+from audiospec.stores.layout.schema import TRACK_COLUMNS, TrackRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,26 +35,24 @@ class Tracks:
                 raise StoreError(f"column {name!r} of the track table has another length: it is damaged")
 
     @classmethod
-    def from_records(cls, records: Sequence[Mapping[str, Any]]) -> Tracks:
-        r"""A table of rows given as mappings.
+    def from_records(cls, records: Sequence[TrackRecord]) -> Tracks:
+        r"""A table of these rows.
 
         Text that no table can hold (half of a surrogate pair, NUL) is kept as its escape, such as
         ``\udc80`` or ``\x00``.
         """
         columns = {}
         for name, kind in TRACK_COLUMNS.items():
-            values = [record[name] for record in records]
+            values = [getattr(record, name) for record in records]
             if kind is str:
                 columns[name] = np.array([_storable(value) for value in values], dtype=object)
             else:
                 columns[name] = np.array(values, dtype=kind)
         return cls(columns)
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The rows as mappings of plain Python values."""
-        lists = [self.columns[name].tolist() for name in TRACK_COLUMNS]
-        for values in zip(*lists, strict=True):
-            yield dict(zip(TRACK_COLUMNS, values, strict=True))
+    def records(self) -> Iterator[TrackRecord]:
+        """The rows, of plain Python values."""
+        yield from map(TrackRecord, *(self.columns[name].tolist() for name in TRACK_COLUMNS))
 
     def __len__(self) -> int:
         return len(self.columns["id"])

@@ -168,23 +168,21 @@ class View(ABC):
 
     def skipped(self) -> dict[str, str]:
         """Track id → reason, for each track without a problem that has no rows: too short, or no audio."""
-        from audiospec.audio.info import AudioInfo
-
         tracks, rate = self.store.tracks, self.spec.sample_rate
         present = set(self.rows["track"].tolist())
         reasons = {}
         for i, record in enumerate(tracks.records()):
-            if i in present or record["problem"]:
+            if i in present or record.problem:
                 continue
             if isinstance(self.spec, TableSpec):
-                reasons[record["id"]] = "not in the table"
-            elif not record["path"]:
-                reasons[record["id"]] = "no audio: it came with a table, and the dataset has no such file"
+                reasons[record.id] = "not in the table"
+            elif not record.path:
+                reasons[record.id] = "no audio: it came with a table, and the dataset has no such file"
             else:
-                info = AudioInfo.of(record)
+                info = record.info
                 samples = info.samples(rate) if info.sample_rate else 0
                 reason = self.chunking.reason_to_skip(samples, rate, self.spec.least_samples)
-                reasons[record["id"]] = reason or "not computed yet: featurize again"
+                reasons[record.id] = reason or "not computed yet: featurize again"
         return reasons
 
     def stale(self) -> list[str]:

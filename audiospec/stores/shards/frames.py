@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Of Zstandard: higher ones take more time than they save bytes (see DECISIONS.md).
+#: Of Zstandard: higher ones take more time than they save bytes (see docs/background/decisions.md).
 LEVEL = 3
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
-from audiospec.stores.layout.schema import ROW_DTYPE, RowTable, store_attributes
+from audiospec.stores.layout.schema import ROW_DTYPE, RowTable, TrackRecord, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import write_shard
@@ -88,7 +88,7 @@ class Content:
         table["start"] = np.arange(rows) * seconds
         table["seconds"] = seconds
         table["checksum"] = [checksum(row) for row in data]
-        table["source"] = [source_bits(records[number]["hash"]) for number in table["track"]]
+        table["source"] = [source_bits(records[number].hash) for number in table["track"]]
         return cls(Tracks.from_records(records), info, table, data)
 
     def view(self, staged: Path | None = None) -> NewView:
@@ -105,23 +105,22 @@ class Content:
         return NewView(self.info, self.rows, shard)
 
 
-def record(number: int, seed: int = 0, **changes: Any) -> dict[str, Any]:
+def record(number: int, seed: int = 0, **changes: Any) -> TrackRecord:
     """One made-up record of a track table, with the given values changed."""
-    values = {
-        "id": f"track.{number:05d}",
-        "path": f"büro/{number}/track.{number:05d}.wav",
-        "label": LABELS[(number + seed) % len(LABELS)],
-        "group": f"artist {number // 2}" if number else "",
-        "fold": str(number % 3),
-        "hash": hashlib.sha256(f"{number} {seed}".encode()).hexdigest()[:32],
-        "seconds": 0.2 + number / 3,
-        "sample_rate": 44100,
-        "channels": 2,
-        "problem": "",
-        "size": 2**62 + number,
-        "modified": -(2**62) + number,
-    }
-    return {**values, **changes}
+    made = TrackRecord(
+        id=f"track.{number:05d}",
+        path=f"büro/{number}/track.{number:05d}.wav",
+        label=LABELS[(number + seed) % len(LABELS)],
+        group=f"artist {number // 2}" if number else "",
+        fold=str(number % 3),
+        hash=hashlib.sha256(f"{number} {seed}".encode()).hexdigest()[:32],
+        seconds=0.2 + number / 3,
+        sample_rate=44100,
+        channels=2,
+        size=2**62 + number,
+        modified=-(2**62) + number,
+    )
+    return replace(made, **changes)
 
 
 def publish(

@@ -1,4 +1,4 @@
-"""The loss, with class weights and label smoothing."""
+"""What an epoch adds up to: the mean loss and scores; and how much each class counts."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.zoo.base import Rows
-from audiospec.zoo.scores import accuracy, macro_f1
+from audiospec.zoo.losses.base import Loss
+from audiospec.zoo.scores.base import EPOCH_SCORES, ConfusionScore, scores
 
 
-class Loss:
-    """Cross-entropy on logits, and what an epoch adds up to.
+class EpochTotals:
+    """Mean losses of batches, and the loss and the scores of all batches of an epoch.
 
-    Targets are shares of the classes (B, classes): one-hot, mixed, or all zero for a row that does not count.
+    Parameters
+    ----------
+    loss : Loss
+    weights : Tensor of float32, shape (classes,)
+        What each class counts in the loss.
     """
 
-    def __init__(self, weights: Tensor) -> None:
+    def __init__(self, loss: Loss, weights: Tensor) -> None:
+        self.loss = loss
         self.weights = weights
         count = len(weights)
         self.sums = weights.new_zeros(2, dtype=torch.float64)  # of losses, of weights
         self.confusion = weights.new_zeros(count, count, dtype=torch.float64)
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Mean loss of a batch, each row weighted as its classes are."""
-        losses = -(self.weights * targets * logits.float().log_softmax(-1)).sum()
-        weights = (self.weights * targets).sum()
+        """Mean loss of a batch; targets are shares of the classes, see `Loss.sums`."""
+        losses, weights = self.loss.sums(logits, targets, self.weights)
         with torch.no_grad():
             self.sums += torch.stack([losses, weights])
             said = nn.functional.one_hot(logits.argmax(-1), logits.shape[-1])
@@ -35,7 +40,7 @@ class Loss:
         return losses / weights.clamp_min(1e-12)
 
     def collect(self, fabric: Fabric) -> dict[str, float]:
-        """Loss, accuracy and macro F1 since the last time, over all devices."""
+        """Loss and `EPOCH_SCORES` since the last time, over all devices."""
         parts = torch.cat([self.sums, self.confusion.flatten()])
         reduced = fabric.all_reduce(parts, reduce_op="sum")
         assert isinstance(reduced, Tensor)
@@ -43,11 +48,12 @@ class Loss:
         self.sums.zero_()
         self.confusion.zero_()
         matrix = total[2:].reshape(1, *self.confusion.shape)
-        return {
-            "loss": float(total[0] / total[1]),
-            "accuracy": float(accuracy(matrix)[0]),
-            "f1": float(macro_f1(matrix)[0]),
-        }
+        found = {"loss": float(total[0] / total[1])}
+        for column, name in EPOCH_SCORES.items():
+            score = scores[name]()
+            assert isinstance(score, ConfusionScore), "an epoch keeps a confusion matrix alone"
+            found[column] = float(score.of_confusion(matrix)[0])
+        return found
 
 
 def class_weights(rows: Rows) -> NDArray[np.float64]:

@@ -1,0 +1,242 @@
+"""EngineContract: what every engine must do, as tests to inherit.
+
+An engine proves itself with one class::
+
+    class TestMine(EngineContract):
+        name = "mine"
+
+        @pytest.fixture
+        def engine(self):
+            ...  # only if it needs more than a number of workers
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from audiospec import errors
+from audiospec.engines.base import Engine, engines
+from audiospec.errors import EngineError
+
+WORK = "audiospec.testing.engines:work"
+#: Tasks that nobody should take all of.
+MANY = 10_000
+#: Tasks that an engine of two workers may take ahead of what it has given back.
+AHEAD = 200
+
+
+def work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A task function that does what its task says, and takes note of itself in a folder if there is one."""
+    if task.get("folder"):
+        (Path(task["folder"]) / str(task["number"])).touch()
+        time.sleep(0.01)
+    for part in range(task.get("results", 1)):
+        yield {"number": task.get("number"), "part": part, "value": task.get("value")}
+    if task.get("raise"):
+        raise getattr(errors, task["raise"])(task["message"])
+    if task.get("bug"):
+        raise ZeroDivisionError("a bug")
+    if task.get("die") and not Path(task["die"]).exists():
+        if task.get("once"):
+            Path(task["die"]).touch()
+        os._exit(3)
+
+
+class EngineContract:
+    """Tests that every engine passes.
+
+    Attributes
+    ----------
+    name : str
+        The engine's name in the registry.
+    has_workers : bool
+        Whether tasks run in other processes, which may die.
+    """
+
+    name: ClassVar[str]
+    has_workers: ClassVar[bool] = True
+
+    @pytest.fixture
+    def engine(self) -> Engine:
+        """Return an engine of two workers, if it has workers."""
+        return engines[self.name](workers=2 if self.has_workers else None)
+
+    def test_is_registered(self, engine: Engine) -> None:
+        """The registry knows it by its name, which is its module's if it is one of ours."""
+        assert engines[self.name] is type(engine)
+        assert isinstance(engine, Engine)
+        assert engines.summary(self.name)
+        package, _, module = type(engine).__module__.rpartition(".")
+        if package == engines.package:
+            assert module.replace("_", "-") == self.name
+
+    def test_is_made_from_a_number_of_workers_alone(self, engine: Engine) -> None:
+        """Whatever else its constructor takes has a default, and is named."""
+        parameters = inspect.signature(type(engine)).parameters
+        assert list(parameters)[:1] == ["workers"]
+        assert all(p.default is not p.empty for p in parameters.values() if p.kind is not p.VAR_KEYWORD)
+
+    def test_an_impossible_number_of_workers(self) -> None:
+        """Is refused when the engine is made."""
+        with pytest.raises(EngineError, match="got -1"):
+            engines[self.name](workers=-1)
+
+    def test_every_result_comes(self, engine: Engine) -> None:
+        """In any order; a task may have none, or several."""
+        tasks = [{"number": number, "results": number % 4} for number in range(25)]
+        found = Counter((r["number"], r["part"]) for r in engine.run(WORK, iter(tasks)))
+        assert found == Counter((task["number"], part) for task in tasks for part in range(task["results"]))
+
+    def test_no_tasks(self, engine: Engine) -> None:
+        """No results."""
+        assert list(engine.run(WORK, [])) == []
+        assert list(engine.run(WORK, iter(()))) == []
+
+    def test_it_can_run_again(self, engine: Engine) -> None:
+        """One engine serves several runs, one after another, of several functions."""
+        for function in (WORK, "audiospec.testing.engines:other_work", WORK):
+            found = [result["number"] for result in engine.run(function, [{"number": 1}])]
+            assert found == [-1 if "other" in function else 1]
+
+    def test_values_arrive_as_they_were(self, engine: Engine) -> None:
+        """All that JSON can say, and names of files that are no UTF-8."""
+        value = {
+            "text": 'ü ☃ 🎵 \udc80 "\n\\',
+            "numbers": [2**64 - 1, -(2**63), 0.1 + 0.2, 1e300, True, False, None],
+            "nested": [[], {}, [{"": [1]}]],
+            "long": "x" * 200_000,
+        }
+        (result,) = engine.run(WORK, [{"number": 0, "value": value}])
+        assert result["value"] == value
+        assert [type(n) for n in result["value"]["numbers"]] == [type(n) for n in value["numbers"]]
+
+    def test_tasks_are_taken_as_they_are_needed(self, engine: Engine) -> None:
+        """There may be more than memory has room for."""
+        taken = itertools.count()
+        results = engine.run(WORK, ({"number": next(taken)} for _ in range(MANY)))
+        for _ in range(3):
+            next(results)
+        _close(results)
+        assert next(taken) < AHEAD
+
+    @pytest.mark.parametrize("kind", ["SpecError", "AudioError", "DiskFullError", "AudiospecError"])
+    def test_errors_arrive_under_their_own_type(self, engine: Engine, kind: str) -> None:
+        """With their message, be it several lines."""
+        message = "expected ü, got \udc80:\ndo that"
+        with pytest.raises(getattr(errors, kind)) as caught:
+            list(engine.run(WORK, [{"number": 0, "raise": kind, "message": message}]))
+        assert type(caught.value) is getattr(errors, kind)
+        assert str(caught.value) == message
+
+    def test_a_bug_is_named(self, engine: Engine) -> None:
+        """An error that is none of audiospec's comes as itself, or as an `EngineError` that tells of it."""
+        with pytest.raises((EngineError, ZeroDivisionError)) as caught:
+            list(engine.run(WORK, [{"number": 0, "bug": True}]))
+        said = f"{type(caught.value).__name__}: {caught.value}"
+        assert "ZeroDivisionError: a bug" in said
+        if isinstance(caught.value, EngineError):
+            assert "Traceback" in said
+            assert "in work" in said
+
+    def test_a_task_that_raises_ends_the_work(self, engine: Engine, tmp_path: Path) -> None:
+        """Its results come first; then no other task is begun."""
+        taken = itertools.count()
+        bad = {"number": MANY, "raise": "SpecError", "message": "no", "results": 2}
+        good = ({"number": next(taken), "folder": str(tmp_path)} for _ in range(MANY))
+        results = engine.run(WORK, itertools.chain([bad], good))
+        found: Counter[int] = Counter()
+        with pytest.raises(errors.SpecError, match=r"^no$"):
+            found.update(result["number"] for result in results)
+        assert found[MANY] == 2
+        assert list(results) == []
+        self._assert_at_rest(tmp_path)
+        assert next(taken) < AHEAD
+
+    def test_closing_the_results_ends_the_work(self, engine: Engine, tmp_path: Path) -> None:
+        """What a task has written by then stays."""
+        taken = itertools.count()
+        results = engine.run(WORK, ({"number": next(taken), "folder": str(tmp_path)} for _ in range(MANY)))
+        first = next(results)["number"]
+        _close(results)
+        assert (tmp_path / str(first)).exists()
+        self._assert_at_rest(tmp_path)
+        assert next(taken) < AHEAD
+
+    def _assert_at_rest(self, folder: Path) -> None:
+        before = len(list(folder.iterdir()))
+        time.sleep(0.3)
+        assert len(list(folder.iterdir())) == before
+
+    def test_a_worker_that_dies_is_replaced(self, engine: Engine, tmp_path: Path) -> None:
+        """Its task is tried again; the results of the others come once."""
+        if not self.has_workers:
+            pytest.skip(f"engine {self.name} has no workers")
+        tasks: list[dict[str, Any]] = [{"number": number} for number in range(8)]
+        tasks[3].update(die=str(tmp_path / "died"), once=True)
+        found = Counter(result["number"] for result in engine.run(WORK, tasks))
+        assert (tmp_path / "died").exists()
+        assert set(found) == set(range(8))
+        assert all(count == 1 for number, count in found.items() if number != 3)
+
+    def test_a_task_that_kills_its_workers_is_named(self, engine: Engine, tmp_path: Path) -> None:
+        """By what it says that it is about."""
+        if not self.has_workers:
+            pytest.skip(f"engine {self.name} has no workers")
+        tasks: list[dict[str, Any]] = [
+            {"number": 0, "die": str(tmp_path / "never"), "about": "bad ü.mp3"},
+            {"number": 1},
+        ]
+        with pytest.raises(EngineError, match=r"bad ü\.mp3"):
+            list(engine.run(WORK, tasks))
+
+    def test_stores_are_equal_to_the_byte(self, engine: Engine, tmp_path: Path) -> None:
+        """A run on this engine writes what a run on `serial` does, a damaged file among its audio or not."""
+        from audiospec.audio.chunking import Chunking
+        from audiospec.manifest import Manifest, Track
+        from audiospec.pipeline.featurize import run
+        from audiospec.specs.mel import MelSpec
+
+        tracks = _write_tracks(tmp_path / "audio", Track)
+        manifest = Manifest("contract", tmp_path / "audio", tracks)
+        spec = MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
+        views = [(spec, Chunking(seconds=0.5)), (spec, Chunking(seconds=0.7, hop=0.3))]
+        held = []
+        for name, runs_on in (("serial", engines["serial"]()), ("mine", engine)):
+            report = run(manifest, views=views, store=tmp_path / name / "s.zarr", engine=runs_on)
+            assert list(report.problems) == ["4"]
+            files = sorted(file for file in report.store.rglob("*") if file.is_file())
+            held.append({file.relative_to(report.store): file.read_bytes() for file in files})
+        assert len(held[0]) > 20
+        assert held[0] == held[1]
+
+
+def other_work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Another task function."""
+    yield {"number": -task["number"]}
+
+
+def _close(results: Iterator[dict[str, Any]]) -> None:
+    results.close()  # type: ignore[attr-defined]
+
+
+def _write_tracks(folder: Path, track: type[Any]) -> tuple[Any, ...]:
+    """Ten tracks of noise of several lengths; the fifth is none that can be decoded."""
+    import soundfile
+
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(10):
+        noise = 0.1 * random.standard_normal(8000 + 3000 * (number % 4))
+        soundfile.write(folder / f"{number}.wav", noise, 8000)
+    (folder / "4.wav").write_bytes(b"no audio at all")
+    return tuple(track(id=str(n), path=f"{n}.wav", label="ab"[n % 2]) for n in range(10))

@@ -1,0 +1,278 @@
+"""Write the generated parts of the documentation: tables of entries, figures, help texts.
+
+    make generated                  # or: python docs/generate.py
+    python docs/generate.py --check # exit status 1, and the names, if a page is stale
+
+A part stands in a page between ``<!-- generated: NAME -->`` and ``<!-- end -->``; `PARTS` has a function for
+each name. The functions read the program and ``benchmarks/results``, so no figure is typed by hand.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import audiospec
+from audiospec import errors
+from audiospec.benchmarks.words import number, told
+from audiospec.datasets.base import datasets
+from audiospec.registry import Registry
+from audiospec.specs.base import features
+from audiospec.specs.tabular import FAMILIES, PUBLISHED
+from audiospec.stores.base import stores
+from audiospec.zoo.base import models
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; bars in cells are escaped."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", r"\|") for cell in line) + " |" for line in lines
+    )
+
+
+def sentence(text: str) -> str:
+    """Return a summary with a capital letter, unless it begins with a name that has its own."""
+    return text[:1].upper() + text[1:]
+
+
+# --- entries of the registries ---------------------------------------------------------------------------
+
+
+def dataset_table() -> str:
+    """Every dataset, with the size of the full set, its licence and whether it can be downloaded."""
+    rows = []
+    for name in datasets:
+        cls = datasets[name]
+        full = f"{sum(cls.expected.values()):,}" if cls.expected else ""
+        rows.append(
+            (f"`{name}`", sentence(datasets.summary(name)), full, cls.licence, "yes" if cls.remotes else "")
+        )
+    return table(("dataset", "what it is", "tracks", "licence", "can be downloaded"), rows)
+
+
+def feature_table() -> str:
+    """Every feature, with its axes and backends."""
+    rows = []
+    for name in features:
+        spec = features[name].spec_class()
+        backends = ", ".join(f"`{backend}`" for backend in features[name].backends)
+        rows.append(
+            (f"`{name}`", ", ".join(spec.dims), spec.unit, backends, sentence(features.summary(name)))
+        )
+    return table(("feature", "axes of a row", "unit", "backends", "what it is"), rows)
+
+
+def family_table() -> str:
+    """Every family of columns of the tabular feature."""
+    rows = []
+    for name, family in FAMILIES.items():
+        mark = "yes" if name in PUBLISHED else ""
+        rows.append((f"`{name}`", mark, family.unit or "1", family.formula))
+    return table(("family", "published", "unit", "value"), rows)
+
+
+def store_table() -> str:
+    """Every format of stores, with its suffixes."""
+    rows = []
+    for name in stores:
+        suffixes = ", ".join(f"`{suffix}`" for suffix in stores[name].suffixes)
+        rows.append((f"`{name}`", suffixes, sentence(stores.summary(name))))
+    return table(("store", "suffixes", "what it is"), rows)
+
+
+def model_table() -> str:
+    """Every model, with what it reads."""
+    rows = [(f"`{name}`", models[name].input, sentence(models.summary(name))) for name in models]
+    return table(("model", "reads", "what it is"), rows)
+
+
+def engine_table() -> str:
+    """Every engine."""
+    engines: Registry[Any] = Registry("engine", "audiospec.engines", "audiospec.engines")
+    return table(
+        ("engine", "what it does"), [(f"`{name}`", sentence(engines.summary(name))) for name in engines]
+    )
+
+
+# --- figures ---------------------------------------------------------------------------------------------
+
+
+def origin(result: dict[str, Any]) -> str:
+    """Command, machine and date of a result."""
+    machine = result["machine"]
+    cores = f"{machine['cores']} cores of an {machine['processor']}"
+    where = f"{cores}, {machine['memory_gib']} GiB, {machine['system']}"
+    return f"Made on {result['date']} on {where}, by\n`{result['command']}`."
+
+
+def speed_table(name: str) -> str:
+    """Every target of a result of `audiospec benchmark`."""
+    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    rows = []
+    for suite, findings in result["suites"].items():
+        for finding in findings:
+            case = finding.get("case") or finding["name"]
+            for one in map(told, finding.get("targets", ())):
+                rows.append((f"{suite}: {case}", one.what, one.wanted, one.found, one.verdict))
+    return f"{origin(result)}\n\n" + table(("case", "measure", "target", "measured", ""), rows)
+
+
+#: Rows of the README's table: words, the result's file, its suite, how its case begins, and the peer.
+SHORT = (
+    ("log-mel of 10 s chunks, one thread", "speed", "frontend", "log-mel", "librosa"),
+    ("log-mel of 10 s chunks, one thread", "speed", "frontend", "log-mel", "torchaudio"),
+    ("57 tabular columns of 30 s, one thread", "speed", "frontend", "tabular", "librosa"),
+    (
+        "folder of WAV to Zarr, 2 workers",
+        "pipeline",
+        "pipeline",
+        "30 s WAV",
+        "librosa script, one thread each",
+    ),
+    ("folder of WAV to Zarr, 2 workers", "pipeline", "pipeline", "30 s WAV", "lhotse, lilcom"),
+    ("32 random rows of a Zarr store", "speed", "store", "zarr", "zarr-python"),
+)
+
+
+def short_speed_table() -> str:
+    """The README's six rows, those with a missed target among them."""
+    rows = []
+    for words, name, suite, begins, peer in SHORT:
+        suites = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["suites"]
+        found = [
+            one
+            for finding in suites[suite]
+            if (finding.get("case") or finding["name"]).startswith(begins)
+            for one in finding.get("targets", ())
+            if one["what"] == f"speed of audiospec over that of {peer}"
+        ]
+        assert len(found) == 1, (words, peer, found)
+        bound, measured = number(found[0]["at_least"]), number(found[0]["found"])
+        rows.append((words, peer, f"{measured}×", f"{bound}×, {told(found[0]).verdict}"))
+    return table(("work", "beside", "speed", "target"), rows)
+
+
+def score_table(name: str) -> str:
+    """Scores of a suite of models, as the study wrote them down."""
+    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    lines = (RESULTS / f"{name}.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    return f"{origin(result)}\n\n" + "\n".join(rows)
+
+
+def study_report() -> str:
+    """All sections of the reproduction's report, one level deeper."""
+    text = (RESULTS / "reproduce-gtzan.md").read_text(encoding="utf-8")
+    return text.partition("\n")[2].strip().replace("\n## ", "\n### ")
+
+
+# --- reference -------------------------------------------------------------------------------------------
+
+
+def command_line() -> str:
+    """The help of every command."""
+    import typer
+
+    from audiospec.cli import app
+
+    def sections(command: Any, path: str) -> list[str]:
+        context = command.make_context(path, [], resilient_parsing=True, terminal_width=88)
+        text = "\n".join(line.rstrip() for line in command.get_help(context).strip().splitlines())
+        found = [f"## {path}\n\n```text\n{text}\n```"]
+        for name, child in getattr(command, "commands", {}).items():
+            found += sections(child, f"{path} {name}")
+        return found
+
+    return "\n\n".join(sections(typer.main.get_command(app), "audiospec"))
+
+
+def error_table() -> str:
+    """Every error, what it is besides, and the modules that raise it."""
+    raised: dict[str, set[str]] = {}
+    for package, folder in (("audiospec", "audiospec"), ("audiospec.zoo", "zoo"), ("audiospec.cli", "cli"),
+                            ("audiospec.benchmarks", "benchmarks")):  # fmt: skip
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            parts = file.relative_to(ROOT / folder).parts
+            if folder == "audiospec" and parts[0] in ("zoo", "cli", "benchmarks", "testing"):
+                continue
+            part = ".".join([package, *parts]).removeprefix("audiospec.").removesuffix(".py").split(".")
+            home = ".".join(part[:-1] if len(part) > 1 else part)
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                    name = getattr(node.exc.func, "id", getattr(node.exc.func, "attr", ""))
+                    raised.setdefault(name, set()).add(home)
+    rows = []
+    for name, cls in vars(errors).items():
+        if isinstance(cls, type) and issubclass(cls, errors.AudiospecError):
+            bases = ", ".join(f"`{base.__name__}`" for base in cls.__bases__)
+            doc = (cls.__doc__ or "").strip().partition("\n")[0]
+            where = ", ".join(f"`{home}`" for home in sorted(raised.get(name, ())))
+            rows.append((f"`{name}`", bases, doc, where))
+    return table(("error", "is also", "meaning", "raised in"), rows)
+
+
+def public_names() -> str:
+    """A directive of the API reference for each public name."""
+    return "\n\n".join(f"::: audiospec.{name}" for name in audiospec.__all__)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "datasets": dataset_table,
+    "features": feature_table,
+    "families": family_table,
+    "stores": store_table,
+    "models": model_table,
+    "engines": engine_table,
+    "speed": partial(speed_table, "speed"),
+    "speed-pipeline": partial(speed_table, "pipeline"),
+    "speed-short": short_speed_table,
+    **{
+        f"scores-{suite}": partial(score_table, f"zoo-{suite}")
+        for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")
+    },
+    "study": study_report,
+    "cli": command_line,
+    "errors": error_table,
+    "api": public_names,
+}
+
+
+def pages() -> list[Path]:
+    """Every page that may have a generated part."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def generated(text: str) -> str:
+    """Return a page's text with each generated part made anew."""
+    return PART.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[3]}", text)
+
+
+def main() -> int:
+    """Write what is stale, or with ``--check`` only name it."""
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for page in pages():
+        old = page.read_text(encoding="utf-8")
+        new = generated(old)
+        if new != old:
+            stale.append(page.relative_to(ROOT))
+            if not check:
+                page.write_text(new, encoding="utf-8")
+    for page in stale:
+        print(f"{page} {'is stale: run `make generated`' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The library names its parameters; the command line names its options."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from audiospec import cli
+from audiospec.cli._options import options_of, with_options
+
+SOURCES = Path(cli.__file__).resolve().parents[1]
+
+
+def options(*words: str) -> dict[str, str]:
+    command = typer.main.get_command(cli.app)
+    for word in words:
+        command = command.commands[word]  # type: ignore[attr-defined]
+    return options_of(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "expected"),
+    [
+        ("featurize", "choose another `store`", "choose another --store"),
+        ("featurize", "`workers` must be at least 0; got -1", "--workers must be at least 0; got -1"),
+        ("featurize", "run again with `workers=0`", "run again with --workers 0"),
+        ("featurize", "give `min_fill=0.1`", "give --min-fill 0.1"),
+        ("featurize", 'use `dtype="float16"`', "use --dtype float16"),
+        ("featurize", "try `n_bands=4`", "try --set n_bands=4"),
+        ("featurize", "run `audiospec store verify x --repair`", "run `audiospec store verify x --repair`"),
+        ("train", "use `strategy='track'`", "use --split track"),
+        ("train", "go on with `resume=True`", "go on with --resume"),
+        ("train", "try `batch=8`", "try --set batch=8"),
+        ("train", "start with `weights=None`", "start with --weights none"),
+        ("evaluate", "choose another `shares`", "choose another shares"),
+        ("evaluate", "a mark ` alone", "a mark ` alone"),
+    ],
+)
+def test_parameters_become_options(command: str, message: str, expected: str) -> None:
+    assert with_options(message, options(command)) == expected
+
+
+def test_an_error_of_a_command_names_its_options(tmp_path: Path) -> None:
+    """In the line, and in the event of ``--json``."""
+    command = [sys.executable, "-m", "audiospec", "featurize", "demo", "--workers", "-1"]
+    line = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (line.returncode, line.stdout) == (2, "")
+    assert line.stderr == "error: --workers must be at least 0; got -1\n"
+    event = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert json.loads(event.stdout)["message"] == "--workers must be at least 0; got -1"
+
+
+def _texts(file: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of every string in a file; what an f-string puts in is ``{}``."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield node.lineno, "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def test_only_the_command_line_speaks_of_options() -> None:
+    """No text of the library has an option of ours, but inside a whole command or a style sheet."""
+    found = []
+    for folder in ("audiospec", "zoo"):
+        for file in sorted((SOURCES / folder).rglob("*.py")):
+            name = file.relative_to(SOURCES).as_posix()
+            if name.startswith(("audiospec/cli", "audiospec/zoo", "audiospec/benchmarks")):  # links
+                continue
+            for line, text in _texts(file):
+                plain = re.sub(r"`audiospec [^`]*`|var\(--[a-z]+\)|--[a-z]+: #|``--help``", "", text)
+                if re.search(r"(?<!-)--[a-z]", plain):
+                    found.append(f"{name}:{line}: {' '.join(text.split())[:120]}")
+    assert found == []

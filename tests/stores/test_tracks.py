@@ -1,0 +1,51 @@
+"""The track table and its records are one thing in two forms."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+
+from audiospec.stores.base import TRACK_COLUMNS, TrackRecord, Tracks
+
+#: What stores hold since their first version; readers without audiospec rely on it.
+COLUMNS = {
+    "id": str,
+    "path": str,
+    "label": str,
+    "group": str,
+    "fold": str,
+    "hash": str,
+    "seconds": "<f8",
+    "sample_rate": "<i4",
+    "channels": "<i4",
+    "problem": str,
+    "size": "<i8",
+    "modified": "<i8",
+}
+
+
+def test_columns_are_the_fields_of_a_record_in_order() -> None:
+    assert list(TRACK_COLUMNS.items()) == list(COLUMNS.items())
+    for field in fields(TrackRecord):
+        kind = {str: "str", "<f8": "float"}.get(COLUMNS[field.name], "int")
+        assert field.type == kind, field.name
+
+
+def test_a_table_gives_back_its_records() -> None:
+    records = [
+        TrackRecord("new"),
+        TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62)),
+    ]
+    tracks = Tracks.from_records(records)
+    back = list(tracks.records())
+    assert back == records
+    assert [type(getattr(back[1], name)) for name in COLUMNS] == [*[str] * 6, float, int, int, str, int, int]
+    for name, kind in COLUMNS.items():
+        assert tracks[name].dtype == (object if kind is str else np.dtype(kind))
+    assert list(Tracks.from_records([]).records()) == []
+
+
+def test_a_new_record_is_of_a_track_that_nothing_has_decoded() -> None:
+    info = TrackRecord("new").info
+    assert (info.frames, info.sample_rate, info.channels) == (0, 0, 0)

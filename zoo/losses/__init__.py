@@ -1,0 +1,1 @@
+"""The losses that networks learn by: a file each."""

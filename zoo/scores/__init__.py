@@ -1,0 +1,1 @@
+"""The scores of predictions: a file each."""

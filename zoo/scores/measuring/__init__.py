@@ -1,0 +1,1 @@
+"""How scores are measured, kept and shown."""
