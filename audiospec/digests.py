@@ -1,4 +1,4 @@
-"""Checksums and digests: of rows, of audio files, of JSON values."""
+"""Checksums and digests of rows, audio files and JSON values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import xxhash
 
-if TYPE_CHECKING:  # numpy would be the heaviest thing that --help loads
+if TYPE_CHECKING:  # else ``audiospec --help`` would load numpy
     from numpy.typing import NDArray
 
 
 def content_hash(path: Path) -> str:
-    """XXH3-128 of a file's bytes (32 hexadecimal digits), read as a stream.
+    """Return the XXH3-128 of a file's bytes (32 hexadecimal digits); the file is read as a stream.
 
     Raises
     ------
@@ -23,21 +23,27 @@ def content_hash(path: Path) -> str:
         The file cannot be read.
     """
     with path.open("rb") as file:
-        # file_digest accepts any object with update(); xxhash's has one.
+        # file_digest accepts any object with the methods of a hash, such as xxhash's.
         return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def digest(value: object) -> str:
-    """SHA-256 (64 hexadecimal digits) of a value's canonical JSON: sorted keys, no spaces, no NaN."""
+    """Return the SHA-256 (64 hexadecimal digits) of a value's canonical JSON: sorted keys, no spaces.
+
+    Raises
+    ------
+    ValueError
+        A number is NaN or infinite.
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def checksum(row: NDArray[Any]) -> int:
-    """CRC-32C of an array's bytes."""
+    """Return the CRC-32C of an array's bytes in C order."""
     return int(google_crc32c.value(row.tobytes()))
 
 
 def source_bits(hash: str) -> int:
-    """The first 64 bits of a content hash, as row tables keep it; 0 if there is none."""
+    """Return the first 64 bits of a content hash, as row tables store them; 0 for ``""``."""
     return int(hash[:16] or "0", 16)

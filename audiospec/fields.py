@@ -1,4 +1,4 @@
-"""Fields: frozen dataclasses that coerce their values, from text too, and refuse with the field's name."""
+"""Fields: frozen dataclasses that convert values, also from text, and name the field in their errors."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from audiospec.errors import AudiospecError, SpecError, nearest
 
 
 class Fields:
-    """Base of frozen dataclasses such as specs: values become what the fields' types say.
+    """Base of frozen dataclasses such as specs: values are converted to the types of their fields.
 
-    ``fmin=0`` and ``fmin=0.0`` are one value, and so is ``fmin="0"``: a command line needs no parser.
+    ``fmin=0``, ``fmin=0.0`` and ``fmin="0"`` are equal, so the command line needs no parser.
 
     Raises
     ------
     AudiospecError
-        `error`: a value of the wrong type.
+        A value of the wrong type; the class is `error`.
     """
 
+    #: Class of the errors.
     error: ClassVar[type[AudiospecError]] = SpecError
-    #: Whose fields these are, for messages.
+    #: Owner of the fields in messages, such as ``"feature 'mel'"``.
     whose: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -38,33 +39,35 @@ class Fields:
 
     @classmethod
     def replace_in(cls, values: Mapping[str, Any], whose: str = "") -> Self:
-        """One of this class with the given fields, the others at their defaults.
+        """Make an instance with the given fields, and the others at their defaults.
 
         Parameters
         ----------
-        values : mapping
+        values : mapping of str to object
+            Field → value.
         whose : str
-            For messages, if it is not `whose` of the class.
+            Owner of the fields in messages; ``""``: `whose` of the class.
 
         Raises
         ------
         AudiospecError
-            `error`: a field that there is not (with the nearest one), or an impossible value.
+            An unknown field (the message names the nearest one) or an impossible value; the class is
+            `error`.
         """
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in values:
             if name not in names:
-                there = f"it has: {', '.join(names)}" if names else "it has none"
+                known = f"it has: {', '.join(names)}" if names else "it has none"
                 raise cls.error(
-                    f"{whose or cls.whose} has no parameter {name!r}{nearest(name, names)} ({there})"
+                    f"{whose or cls.whose} has no parameter {name!r}{nearest(name, names)} ({known})"
                 )
         return cls(**values)
 
 
 def _coerce(name: str, hint: Any, value: Any) -> Any:
-    """Return `value` as the type that `hint` names, or raise SpecError.
+    """Convert `value` to the type `hint`, or raise SpecError.
 
-    Text counts as the value it spells, so that the command line needs no parser of its own.
+    Text is read as the value that it spells, so that the command line needs no parser.
     """
     text = value if isinstance(value, str) else None
     for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
@@ -93,7 +96,7 @@ def _coerce(name: str, hint: Any, value: Any) -> Any:
 
 
 def _number(value: Any) -> float | None:
-    """`value` as a finite float, or None if it is none."""
+    """Return `value` as a finite float, or None if that is impossible."""
     if isinstance(value, bool):
         return None
     try:
@@ -116,7 +119,7 @@ def _is_union(hint: Any) -> bool:
 
 
 def _expected(hint: Any) -> str:
-    """A type hint in words."""
+    """Return a type hint in words, such as ``"a whole number or none"``."""
     words = []
     for choice in typing.get_args(hint) if _is_union(hint) else (hint,):
         if choice is type(None):

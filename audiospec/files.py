@@ -1,4 +1,4 @@
-"""Atomic writes, full disks and unreadable files."""
+"""Atomic writes, and errors for full disks and unreadable files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from audiospec.errors import AudiospecError, DatasetError, DiskFullError, StoreE
 
 
 def filled(folder: Path) -> bool:
-    """Whether a folder is there with anything in it.
+    """Whether a folder exists and is not empty.
 
     Raises
     ------
     DatasetError
-        It is there and cannot be read.
+        The folder exists and cannot be read.
     """
     try:
         with os.scandir(folder) as entries:
@@ -30,12 +30,12 @@ def filled(folder: Path) -> bool:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`; renamed to it when the block ends, removed when it fails.
+    """Provide a temporary name beside `path`; rename it to `path` after the block, remove it on error.
 
     Raises
     ------
     DiskFullError
-        No space left; what was there before is as it was.
+        No space is left; `path` is as it was before.
     """
     temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
@@ -48,7 +48,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_full_errors(path: Path) -> Iterator[None]:
-    """A block that writes `path`: an error of the system that says "no space left" is a DiskFullError."""
+    """Turn the system's errors for a full disk into a DiskFullError while a block writes `path`."""
     try:
         yield
     except OSError as error:
@@ -59,12 +59,12 @@ def disk_full_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def damage_errors(path: Path) -> Iterator[None]:
-    """A block that reads what may be damaged: whatever a library raises over it is a StoreError.
+    """Turn any error of a library into a StoreError while a block reads `path`, which may be damaged.
 
     Raises
     ------
     StoreError
-        In one line; an AudiospecError passes as it is.
+        Any other error than an AudiospecError, in one line.
     """
     try:
         yield
@@ -75,24 +75,24 @@ def damage_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(
-            f"{path} cannot be read ({cause}): it is damaged; bring back a whole copy, or remove the store "
-            "and featurize again"
+            f"{path} cannot be read ({cause}): it is damaged",
+            "restore a complete copy, or remove the store and featurize again",
         ) from error
 
 
 def disk_full(path: Path) -> DiskFullError:
-    """The error for a disk that filled up while `path` was written."""
+    """Return the error for a disk that became full while `path` was written."""
     return DiskFullError(
-        f"the disk is full: writing {path} failed. Free some space and run the same command again; "
-        "everything that was finished is kept"
+        f"the disk is full: writing {path} failed",
+        "free some space and run again; everything that was finished is kept",
     )
 
 
 def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file atomically: whatever becomes of this process, it is whole or as it was.
+    """Write a file atomically: even if this process dies, the file is complete or as it was before.
 
-    It is not forced onto the disk: that would halve the speed of a run, and guards only against the loss of
-    power, after which checksums tell what is missing.
+    The file is not synced to disk. That would halve the speed of a run, and it only protects against a loss
+    of power, after which checksums show what is missing.
     """
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         for part in parts:

@@ -1,4 +1,4 @@
-"""Track and Manifest: what a dataset holds, in a fixed order."""
+"""Track and Manifest: the audio files of a dataset in a fixed order."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Track:
     id : str
         Unique in its dataset, such as ``"rock.00000"``.
     path : str
-        The file, relative to the manifest's root, with forward slashes, as the system has it: bytes that
-        are no UTF-8 are surrogates in it, while `id` and `label` can always be printed.
+        The file, relative to the manifest's root, with forward slashes. Bytes that are not UTF-8 are
+        surrogates in it, while `id` and `label` are always printable.
     label : str
-        The class that it belongs to.
+        The class of the track.
     group : str
-        Artist, speaker or original recording: what a careful split keeps on one side. ``""`` if unknown.
+        Artist, speaker or original recording, which a careful split does not divide. ``""`` if unknown.
     fold : str
-        The dataset's own fold or part, such as ``"3"`` or ``"test"``. ``""`` if it has none.
+        Fold or part that the dataset defines, such as ``"3"`` or ``"test"``. ``""`` if it defines none.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Manifest:
     Raises
     ------
     DatasetError
-        No track, or an id that is there twice.
+        There is no track, or two tracks have one id.
     """
 
     dataset: str
@@ -65,12 +65,13 @@ class Manifest:
                 f"dataset {self.dataset!r} has no audio file under {self.root}: expected at least one"
             )
         counts = Counter(track.id for track in self.tracks)
-        doubles = [id for id, count in counts.items() if count > 1]
-        if doubles:
-            files = [track.path for track in self.tracks if track.id == doubles[0]]
+        duplicates = [id for id, count in counts.items() if count > 1]
+        if duplicates:
+            files = [track.path for track in self.tracks if track.id == duplicates[0]]
             raise DatasetError(
-                f"{len(doubles)} track id(s) of dataset {self.dataset!r} stand for several files, such as "
-                f"{doubles[0]!r} for {' and '.join(files[:3])}: keep one file for each id"
+                f"{len(duplicates)} track id(s) of dataset {self.dataset!r} stand for several files, such as "
+                f"{duplicates[0]!r} for {' and '.join(files[:3])}",
+                "keep one file for each id",
             )
 
     def __len__(self) -> int:
@@ -81,9 +82,9 @@ class Manifest:
 
     @property
     def labels(self) -> list[str]:
-        """The classes, sorted."""
+        """The classes, sorted, each once."""
         return sorted({track.label for track in self.tracks})
 
     def file(self, track: Track) -> Path:
-        """Return the track's audio file."""
+        """Return the path of a track's audio file."""
         return self.root / track.path

@@ -1,4 +1,4 @@
-"""Text from files, made printable."""
+"""Printable text from file names and other foreign text."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import unicodedata
 
 
 def printable(text: str) -> str:
-    """Text from a file name as printable, valid UTF-8.
+    """Return text from a file name as printable, valid UTF-8.
 
-    Bytes that are no UTF-8 (surrogates, to Python), control characters and line separators are
-    escaped with a backslash; all else stays.
+    Bytes that are not UTF-8 (which Python represents as surrogates), control characters and line
+    separators are escaped with a backslash. Other characters stay as they are.
     """
     if text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Audio in: every promised format comes out right, and no hostile file goes through or breaks anything."""
+"""Decoding: every promised format is decoded correctly, and hostile files are refused and do no harm."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ CASES = [
     for how in FORMATS
     for rate in RATES
     for channels in (1, 2, 6)
-    # Every rate for 16 bit and for what is lossy, every count of channels at 44.1 kHz or near it.
+    # Every rate for 16 bits and for lossy formats; every number of channels at 44.1 or 48 kHz.
     if (not how.rates or rate in how.rates)
     and channels <= how.channels
     and (
@@ -87,30 +87,30 @@ CASES = [
 
 
 @pytest.mark.parametrize(("how", "rate", "channels"), CASES)
-def test_every_format_comes_out_right(how: Format, rate: int, channels: int, tmp_path: Path) -> None:
-    # Loudest channel: 2 * 6 / 7 of the mean, within full scale.
+def test_every_format_is_decoded_correctly(how: Format, rate: int, channels: int, tmp_path: Path) -> None:
+    # The loudest channel has 2 * 6 / 7 of the mean's level, which is within full scale.
     sound = tone(0.8, rate, hertz=1000, level=0.4, channels=channels)
     path = write(tmp_path / f"tone{how.suffix}", sound, rate, how)
     info = probe(path)
     assert info == AudioInfo(rate, channels, len(sound))
     assert info.seconds == pytest.approx(0.8)
 
-    at_its_own_rate = stream(path, rate)
-    assert at_its_own_rate.dtype == np.float32
-    assert len(at_its_own_rate) == len(sound)
+    decoded = stream(path, rate)
+    assert decoded.dtype == np.float32
+    assert len(decoded) == len(sound)
     if how.lossless:
         exact = soundfile.read(path, dtype="float32", always_2d=True)[0]
         if channels == 1:
-            np.testing.assert_array_equal(at_its_own_rate, exact[:, 0])
-        np.testing.assert_allclose(at_its_own_rate, exact.mean(axis=1), rtol=0, atol=1e-7)
+            np.testing.assert_array_equal(decoded, exact[:, 0])
+        np.testing.assert_allclose(decoded, exact.mean(axis=1), rtol=0, atol=1e-7)
         mean = sound if channels == 1 else sound.mean(axis=1)
-        np.testing.assert_allclose(at_its_own_rate, mean, rtol=0, atol=1.01 * resolution(how))
+        np.testing.assert_allclose(decoded, mean, rtol=0, atol=1.01 * resolution(how))
 
     wave = load(path, 22050)
     assert len(wave) == info.samples(22050) == pytest.approx(0.8 * 22050, abs=1)
     hertz, level = sine_in(wave, 22050)
     assert hertz == pytest.approx(1000, abs=1)
-    # Codecs of six channels take one for the bass, and let nothing else through it.
+    # Codecs of six channels use one for the bass alone, which loses the tone in it.
     tolerance = 0.005 if how.lossless else 0.1 if channels < 6 else 0.3
     assert level == pytest.approx(0.4, rel=tolerance)
 
@@ -124,9 +124,9 @@ def test_channels_are_averaged(channels: int, tmp_path: Path) -> None:
 
 
 def test_16_bits_are_exact() -> None:
-    every = np.arange(-32768, 32768, dtype=np.int16)
-    block = np.stack([every, every[::-1]], axis=1)
-    np.testing.assert_array_equal(waves.mix_to_mono(every[:, None]), every / np.float32(32768))
+    values = np.arange(-32768, 32768, dtype=np.int16)
+    block = np.stack([values, values[::-1]], axis=1)
+    np.testing.assert_array_equal(waves.mix_to_mono(values[:, None]), values / np.float32(32768))
     np.testing.assert_array_equal(waves.mix_to_mono(block), block.mean(axis=1) / 32768)
 
 
@@ -141,7 +141,7 @@ def test_nothing_is_clipped_or_scaled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [*RATES, 11025, 22051, 44099, 192000])
-def test_resampling_is_soxr_in_one_piece_to_the_bit(
+def test_resampling_in_blocks_is_that_of_soxr_in_one_piece_to_the_bit(
     rate: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sound = noise(1.3, rate)
@@ -156,17 +156,19 @@ def test_resampling_is_soxr_in_one_piece_to_the_bit(
 @pytest.mark.parametrize(
     "how", [how for how in FORMATS if how.subtype in ("PCM_16", "PCM_24") or not how.lossless], ids=str
 )
-def test_blocks_do_not_show(how: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_blocks_changes_nothing(
+    how: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rate = 48000 if how.subtype == "OPUS" else 44100
     path = write(tmp_path / f"a{how.suffix}", noise(0.5, rate, channels=2), rate, how)
-    whole = stream(path)
+    expected = stream(path)
     monkeypatch.setattr(audio, "BLOCK_FRAMES", 1000)
     assert len(list(Recording(path).waves(22050))) > 20
-    np.testing.assert_array_equal(stream(path), whole)
+    np.testing.assert_array_equal(stream(path), expected)
 
 
 @given(st.integers(1, 3000), st.sampled_from(RATES), st.sampled_from([8000, 22050, 44100]))
-def test_lengths_are_foretold(samples: int, rate: int, target: int) -> None:
+def test_lengths_are_predicted(samples: int, rate: int, target: int) -> None:
     info = AudioInfo(rate, 1, samples)
     resampled = soxr.resample(np.ones(samples, np.float32), rate, target, quality="HQ")
     assert abs(info.samples(target) - len(resampled)) <= 1
@@ -174,7 +176,7 @@ def test_lengths_are_foretold(samples: int, rate: int, target: int) -> None:
 
 
 @pytest.mark.parametrize("samples", [0, 1, 5, 9])
-def test_fit_cuts_or_pads(samples: int) -> None:
+def test_pad_or_trim(samples: int) -> None:
     wave = np.arange(1, 6, dtype=np.float32)
     fitted = pad_or_trim(wave, samples)
     assert len(fitted) == samples
@@ -183,7 +185,7 @@ def test_fit_cuts_or_pads(samples: int) -> None:
 
 
 def test_a_long_file_is_streamed(tmp_path: Path) -> None:
-    # 40 minutes of stereo, 423 MB; the file has holes, so that it costs no disk.
+    # 40 minutes of stereo, 423 MB, as a sparse file that takes no room on the disk.
     path, seconds, rate = tmp_path / "long.wav", 2400, 44100
     header = wav(b"", rate, channels=2, announced=seconds * rate * 4)
     with path.open("wb") as file:
@@ -202,7 +204,7 @@ def test_a_long_file_is_streamed(tmp_path: Path) -> None:
 
 
 def test_a_low_rate_or_many_channels_do_not_make_a_block_large(tmp_path: Path) -> None:
-    # A header can say 1 Hz: each sample becomes 22050. Or 1024 channels: each frame has 4 KiB.
+    # A header can state 1 Hz, so that each sample becomes 22050, or 1024 channels, so that a frame has 4 KiB.
     slow, wide = tmp_path / "slow.wav", tmp_path / "wide.wav"
     slow.write_bytes(wav(np.ones(2000, "<i2").tobytes(), 1))
     with wide.open("wb") as file:
@@ -221,7 +223,7 @@ def test_a_low_rate_or_many_channels_do_not_make_a_block_large(tmp_path: Path) -
         assert peak < 120 << 20, path
 
 
-# --- what a recording tells -------------------------------------------------------------------------
+# --- hash and info ----------------------------------------------------------------------------------
 
 
 def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
@@ -236,7 +238,7 @@ def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
     assert Recording(copied).hash != small
 
 
-def test_the_count_stands_once_all_is_decoded(tmp_path: Path) -> None:
+def test_the_info_is_exact_once_the_file_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(without_xing(encode(noise(2, 44100), 44100, MP3)))
     recording = Recording(path)
@@ -260,12 +262,12 @@ def test_streams_at_several_rates_are_those_of_each_rate(
     parts = list(zip(*recording.streams(rates), strict=True))
     assert len(opened) == 1
     assert len(parts[0]) > 10
-    for part, whole in zip(parts, alone, strict=True):
-        assert (np.concatenate(part) == whole).all()
+    for part, wave in zip(parts, alone, strict=True):
+        assert (np.concatenate(part) == wave).all()
     assert recording.info == probe(path)
 
 
-def test_a_record_of_the_track_table_tells_the_length() -> None:
+def test_the_length_is_restored_from_a_record_of_the_track_table() -> None:
     info = AudioInfo(44100, 2, 1234567)
     record = TrackRecord("a", seconds=info.seconds, sample_rate=44100, channels=2)
     assert record.info == info
@@ -283,8 +285,10 @@ def test_seconds_and_samples() -> None:
 
 
 @pytest.mark.parametrize("id3", [b"", b"ID3\x04\0\0\0\0\x07\x68" + bytes(1000)], ids=["bare", "id3"])
-def test_an_mp3_of_changing_bitrate_that_counts_no_frames_is_read_whole(id3: bytes, tmp_path: Path) -> None:
-    # The first frames, of noise, are large, the others are not: the guess of the length is too short.
+def test_an_mp3_of_variable_bitrate_without_a_frame_count_is_read_to_its_end(
+    id3: bytes, tmp_path: Path
+) -> None:
+    # The first frames hold noise and are large, the others are not, so the estimated length is too short.
     sound = noise(4, 44100)
     sound[44100 // 2 :] = tone(3.5, 44100)
     counted = encode(sound, 44100, MP3)
@@ -293,17 +297,17 @@ def test_an_mp3_of_changing_bitrate_that_counts_no_frames_is_read_whole(id3: byt
     expected = stream(path, 44100)
     assert len(expected) == len(sound)
     path.write_bytes(id3 + without_xing(counted))
-    assert probe(path).frames < len(sound) / 2, "or else this tests nothing"
+    assert probe(path).frames < len(sound) / 2, "or else the test proves nothing"
     wave = stream(path, 44100)
-    # The encoder's delay of 576 samples is told by the same tag.
+    # The tag that was removed also states the encoder's delay of 576 samples.
     np.testing.assert_array_equal(wave[576 : 576 + len(sound)], expected)
     assert len(wave) - len(sound) < 3 * 1152
 
 
 @pytest.mark.parametrize("rate", MP3.rates)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_counting_frame_suits_every_kind_of_mp3(rate: int, channels: int) -> None:
-    # Sines at both ends: nothing is missing, and the frame in front gives no sound of its own.
+def test_the_added_frame_suits_every_kind_of_mp3(rate: int, channels: int) -> None:
+    # A sine to both ends: nothing is missing, and the added frame is silent.
     sound = tone(1, rate, hertz=rate / 20, level=0.5, channels=channels)
     raw = io.BytesIO(encode(sound, rate, MP3))
     counted = mp3.CountedMp3.of(raw)
@@ -311,7 +315,7 @@ def test_the_counting_frame_suits_every_kind_of_mp3(rate: int, channels: int) ->
     with soundfile.SoundFile(counted) as file:
         assert file.frames > 2 * rate
         wave = file.read(3 * rate, dtype="float32", always_2d=True).mean(axis=1)
-    # In front of a frame that counts the counted one is decoded too: one frame of silence more.
+    # This file has its own frame count, and that frame is decoded as well: one more frame of silence.
     assert rate <= len(wave) < rate + 5 * 1152
     hertz, level = sine_in(wave, rate)
     assert hertz == pytest.approx(rate / 20, rel=0.01)
@@ -321,14 +325,14 @@ def test_the_counting_frame_suits_every_kind_of_mp3(rate: int, channels: int) ->
 @pytest.mark.parametrize(
     "content", [b"", b"\xff", b"\xff\xfb", b"ID3", b"ID3\x04\0\0\0\0\x07\x68", b"RIFF" * 9]
 )
-def test_what_is_no_mp3_gets_no_counting_frame(content: bytes) -> None:
+def test_other_content_than_mp3_gets_no_added_frame(content: bytes) -> None:
     assert mp3.CountedMp3.of(io.BytesIO(content)) is None
 
 
 # --- PyAV -------------------------------------------------------------------------------------------
 
 
-def test_m4a_goes_through_pyav(tmp_path: Path) -> None:
+def test_m4a_is_decoded_with_pyav(tmp_path: Path) -> None:
     pytest.importorskip("av", reason="needs PyAV, the extra `av`")
     path = write_m4a(tmp_path / "a.m4a", tone(1, 44100, hertz=1000, level=0.4))
     info = probe(path)
@@ -346,8 +350,8 @@ def test_m4a_goes_through_pyav(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_more_channels_than_eight_through_pyav(tmp_path: Path) -> None:
-    # PyAV reads beyond its planes, and the process dies, if it is asked for them one by one.
+def test_more_than_eight_channels_are_decoded_with_pyav(tmp_path: Path) -> None:
+    # If the channels are read one by one, PyAV reads beyond its planes and the process dies.
     av = pytest.importorskip("av", reason="needs PyAV, the extra `av`")
     path = tmp_path / "wide.mka"
     sound = np.tile(tone(0.2, 8000, level=0.5), (16, 1))
@@ -377,7 +381,7 @@ def test_a_container_that_ends_early_is_truncated(tmp_path: Path) -> None:
         container.mux(media.encode(None))
     assert len(stream(path, 8000)) == 16000
     path.write_bytes(path.read_bytes()[:20000])
-    with pytest.raises(AudioError, match=r"^truncated: its header announces 2\.000 s"):
+    with pytest.raises(AudioError, match=r"^truncated: the header announces 2\.000 s"):
         stream(path, 8000)
 
 
@@ -389,7 +393,7 @@ def test_without_pyav_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(AudioError) as caught:
             use()
         assert str(caught.value) == (
-            "not decodable: Format not recognised; if it is m4a, wma or video: pip install 'audiospec[av]'"
+            "not decodable: Format not recognised: for m4a, wma or video, run `pip install 'audiospec[av]'`"
         )
 
 
@@ -411,27 +415,27 @@ def test_hostile_files(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     path = hostile_folder / name
-    told: list[str] = []
+    messages: list[str] = []
     for use in (lambda: probe(path), lambda: stream(path), lambda: load(path)):
         try:
-            found = use()
+            result = use()
         except AudioError as error:
-            told.append(str(error))
+            messages.append(str(error))
         else:
-            if not isinstance(found, AudioInfo):
-                told.append("")
-                assert np.isfinite(found).all()
-                assert found.any()
-    # Decoding says what is wrong, whether or not the header looked well.
-    assert len(told) >= 2
-    for text in told:
+            if not isinstance(result, AudioInfo):
+                messages.append("")
+                assert np.isfinite(result).all()
+                assert result.any()
+    # Decoding finds the fault, even if the header looks sound.
+    assert len(messages) >= 2
+    for text in messages:
         assert text.startswith(tuple(words.split("|"))) if words else not text, text
         assert "\n" not in text
         assert str(hostile_folder) not in text, "the file is named beside it"
-    assert capfd.readouterr() == ("", ""), "decoders keep their notes to themselves"
+    assert capfd.readouterr() == ("", ""), "decoders print nothing"
 
 
-def test_what_decodes_after_all_has_all_its_sound(hostile_folder: Path) -> None:
+def test_odd_files_that_decode_lose_no_audio(hostile_folder: Path) -> None:
     for name, seconds in {
         "piped.wav": 0.1,
         "piped-sox.wav": 0.1,
@@ -479,7 +483,7 @@ def test_a_pipe_without_a_writer_does_not_wait(tmp_path: Path) -> None:
         probe(path)
 
 
-def test_a_file_that_vanishes_in_between(tmp_path: Path) -> None:
+def test_a_file_that_is_removed_after_it_was_hashed(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ogg", noise(0.3, 44100), 44100, next(h for h in FORMATS if h.suffix == ".ogg"))
     recording = Recording(path)
     path.unlink()
@@ -488,7 +492,7 @@ def test_a_file_that_vanishes_in_between(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["written to", "replaced"])
-def test_a_file_that_changes_in_between(tmp_path: Path, how: str) -> None:
+def test_a_file_that_changes_after_it_was_hashed(tmp_path: Path, how: str) -> None:
     path = write(tmp_path / "a.wav", noise(0.3))
     recording = Recording(path)
     if how == "replaced":
@@ -497,7 +501,9 @@ def test_a_file_that_changes_in_between(tmp_path: Path, how: str) -> None:
         other.rename(path)
     else:
         os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
-    with pytest.raises(AudioError, match=r"^changed while it was read"):
+    with pytest.raises(
+        AudioError, match=r"^changed while it was read: featurize again once nothing is writing to it$"
+    ):
         list(recording.waves(22050))
 
 
@@ -510,14 +516,14 @@ def test_names_of_any_kind(name: str, tmp_path: Path) -> None:
     assert len(stream(path)) == 2205
 
 
-def test_the_suffix_means_nothing(tmp_path: Path) -> None:
+def test_the_suffix_does_not_matter(tmp_path: Path) -> None:
     for suffix in (".mp3", ".au", ".raw", ".txt", ".flac", "", ".wav.part", ".m4a", ".vox"):
         path = write(tmp_path / f"a{suffix}", noise(0.1))
         assert probe(path) == AudioInfo(22050, 1, 2205)
         assert len(stream(path)) == 2205
 
 
-def test_where_a_sample_is_not_finite_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_says_where_a_sample_is_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = noise(2, 8000)
     sound[12000] = np.nan
     path = tmp_path / "a.wav"
@@ -552,7 +558,7 @@ os.write(2, b"still here")
     assert python(script, path).stderr == "still here"
 
 
-def test_closed_standard_error_is_no_matter(tmp_path: Path) -> None:
+def test_standard_error_may_be_closed(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp3", noise(0.3, 44100), 44100, MP3)
     script = (
         "import sys; from audiospec.audio.recording import load; print(sys.stderr, len(load(sys.argv[1])))"
@@ -612,7 +618,7 @@ def test_mangled_files_decode_or_are_refused(
     info = None
     with contextlib.suppress(AudioError):
         info = probe(path)
-    # A header that claims a rate of a few Hz is honest work, but not for a test.
+    # A header may state a rate of a few Hz, which takes too long to resample in a test.
     if info is None or info.samples(22050) < 1e7:
         with contextlib.suppress(AudioError):
             for wave in Recording(path).waves(22050):
@@ -623,7 +629,7 @@ def test_mangled_files_decode_or_are_refused(
 
 
 @pytest.mark.realdata
-def test_gtzan_decodes_but_for_the_one_bad_file(shared_data: Path) -> None:
+def test_all_of_gtzan_decodes_except_for_one_bad_file(shared_data: Path) -> None:
     files = sorted(path for path in (shared_data / "gtzan-part" / "genres").rglob("*.*") if path.is_file())
     assert len(files) == 86
     lengths: dict[int, int] = {}
@@ -659,16 +665,18 @@ def test_gtzan_decodes_but_for_the_one_bad_file(shared_data: Path) -> None:
 def test_real_files_of_each_kind(shared_data: Path, path: str, expected: AudioInfo) -> None:
     info = probe(shared_data / path)
     assert info == expected
-    own, rate = soundfile.read(shared_data / path, dtype="float32", always_2d=True)
-    assert (rate, len(own)) == (info.sample_rate, info.frames)
-    np.testing.assert_allclose(stream(shared_data / path, rate), own.mean(axis=1), rtol=0, atol=1e-7)
+    expected_wave, rate = soundfile.read(shared_data / path, dtype="float32", always_2d=True)
+    assert (rate, len(expected_wave)) == (info.sample_rate, info.frames)
+    np.testing.assert_allclose(
+        stream(shared_data / path, rate), expected_wave.mean(axis=1), rtol=0, atol=1e-7
+    )
     assert len(load(shared_data / path, 22050)) == info.samples(22050)
 
 
 @pytest.mark.realdata
 def test_a_damaged_copy_of_a_real_file_is_found(shared_data: Path, tmp_path: Path) -> None:
-    whole = (shared_data / "gtzan-part/genres/rock/rock.00000.flac").read_bytes()
-    for name, content in {"cut": whole[:-5000], "hole": damage(whole, at=0.9)}.items():
+    intact = (shared_data / "gtzan-part/genres/rock/rock.00000.flac").read_bytes()
+    for name, content in {"cut": intact[:-5000], "hole": damage(intact, at=0.9)}.items():
         path = tmp_path / f"{name}.flac"
         path.write_bytes(content)
         with pytest.raises(AudioError, match=r"^(damaged|truncated): "):

@@ -1,4 +1,4 @@
-"""Cutting tracks: everything is covered, nothing is dropped silently."""
+"""Cutting tracks into chunks: all audio is covered, and nothing is dropped without a reason."""
 
 from __future__ import annotations
 
@@ -51,31 +51,31 @@ def test_starts_are_multiples_of_the_hop_and_samples_are_within_the_chunk(
 
 
 @given(cuts())
-def test_every_whole_chunk_is_kept(cut: tuple[Chunking, int, int, int, int]) -> None:
+def test_every_full_chunk_is_kept(cut: tuple[Chunking, int, int, int, int]) -> None:
     chunking, samples, rate, length, hop = cut
-    whole = [start for start in range(0, samples, hop) if start + length <= samples]
-    found = [chunk.start for chunk in chunking.chunks(samples, rate) if chunk.samples == length]
-    assert found == whole
+    expected = [start for start in range(0, samples, hop) if start + length <= samples]
+    starts = [chunk.start for chunk in chunking.chunks(samples, rate) if chunk.samples == length]
+    assert starts == expected
 
 
 @given(cuts())
-def test_no_audio_is_lost_but_a_tail_that_fills_too_little(
+def test_no_audio_is_lost_except_for_a_tail_that_is_too_short(
     cut: tuple[Chunking, int, int, int, int],
 ) -> None:
     chunking, samples, rate, length, hop = cut
     chunks = chunking.chunks(samples, rate)
-    heard = 0
+    covered = 0
     for chunk in chunks:
-        assert chunk.start <= heard, "a gap between chunks"
-        heard = chunk.start + chunk.samples
-    if heard < samples:  # what is lost would have begun the next chunk
+        assert chunk.start <= covered, "a gap between chunks"
+        covered = chunk.start + chunk.samples
+    if covered < samples:  # the lost samples would have been in the next chunk
         tail = samples - len(chunks) * hop
         assert tail < chunking.min_fill * length
     if chunks and chunks[-1].samples < length:
         assert chunks[-1].samples >= chunking.min_fill * length
-        assert heard == samples
+        assert covered == samples
         if len(chunks) > 1:
-            assert chunks[-2].start + length < samples, "the tail has only what was heard already"
+            assert chunks[-2].start + length < samples, "the tail adds no audio"
 
 
 @given(cuts())
@@ -86,6 +86,7 @@ def test_a_track_has_chunks_or_a_reason(cut: tuple[Chunking, int, int, int, int]
     assert "\n" not in reason
     if reason:
         assert f"{samples} samples" in reason
+        assert f"(min_fill={chunking.min_fill:g})" in reason
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
@@ -96,7 +97,7 @@ def test_min_fill_0_keeps_any_tail_and_1_keeps_none(samples: int, length: int) -
 
 
 @given(chunkings())
-def test_no_samples_have_no_chunks(chunking: Chunking) -> None:
+def test_an_empty_track_has_no_chunks(chunking: Chunking) -> None:
     assert chunking.chunks(0, 22050) == []
     assert "0 samples" in chunking.reason_to_skip(0, 22050)
 
@@ -106,10 +107,10 @@ def test_no_samples_have_no_chunks(chunking: Chunking) -> None:
     [
         (660000, [(0, 220500), (220500, 220500), (441000, 219000)]),  # the shortest GTZAN track
         (661500, [(0, 220500), (220500, 220500), (441000, 220500)]),
-        (661794, [(0, 220500), (220500, 220500), (441000, 220500)]),  # the usual one: 294 samples over
+        (661794, [(0, 220500), (220500, 220500), (441000, 220500)]),  # the usual length: 294 samples more
         (220500, [(0, 220500)]),
         (220499, [(0, 220499)]),
-        (110250, [(0, 110250)]),  # just half
+        (110250, [(0, 110250)]),  # exactly half
         (110249, []),
         (330750, [(0, 220500), (220500, 110250)]),
         (330749, [(0, 220500)]),
@@ -123,7 +124,7 @@ def test_ten_seconds_at_22050_hz(samples: int, expected: list[tuple[int, int]]) 
 def test_chunks_overlap_where_the_hop_is_shorter() -> None:
     chunks = Chunking(seconds=4, hop=1).chunks(10, 1)
     assert chunks == [(start, 4) for start in range(7)]
-    # Seven whole chunks end at sample 10; sample 11 is in the eighth, of which three quarters are audio.
+    # Seven full chunks end at sample 10; sample 11 is in the eighth, of which three quarters are audio.
     assert Chunking(seconds=4, hop=1).chunks(11, 1)[-1] == (7, 4)
     assert Chunking(seconds=4, hop=3, min_fill=0.5).chunks(9, 1) == [(0, 4), (3, 4), (6, 3)]
     assert Chunking(seconds=4, hop=3, min_fill=0.8).chunks(9, 1) == [(0, 4), (3, 4)]
@@ -149,7 +150,7 @@ def test_round_trip(chunking: Chunking) -> None:
     assert pickle.loads(pickle.dumps(chunking)) == chunking
 
 
-def test_whole_and_broken_numbers_are_one_chunking() -> None:
+def test_integers_and_floats_give_the_same_chunking() -> None:
     one, other = Chunking(seconds=10, min_fill=1), Chunking(seconds=10.0, hop=10, min_fill=1.0)
     assert one == other
     assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
@@ -190,7 +191,7 @@ def test_impossible_values_are_refused(values: dict[str, object], message: str) 
         Chunking(**values)
 
 
-def test_names_tell_chunkings_apart() -> None:
+def test_names() -> None:
     assert Chunking(seconds=10).name() == "10s"
     assert Chunking(seconds=10, hop=10).name() == "10s"
     assert Chunking(seconds=10, hop=2.5).name() == "10s-hop2.5s"

@@ -1,1 +1,1 @@
-"""From audio files to samples, and from samples to chunks."""
+"""Decode audio files to samples, and cut tracks into chunks."""

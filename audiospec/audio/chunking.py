@@ -1,4 +1,4 @@
-"""Chunking: how a track is cut into rows of equal length, before any transform."""
+"""Chunking: how a track is cut into chunks of equal length, before any transform."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from audiospec.errors import SpecError
 
 
 class Chunk(NamedTuple):
-    """Where one chunk lies in its track, in samples at the spec's rate.
+    """The place of one chunk in its track, in samples at the spec's rate.
 
     Attributes
     ----------
     start : int
-        First sample.
+        Index of its first sample.
     samples : int
-        Samples of audio in it; fewer than the chunk's length if its end is padded with zeros.
+        Samples of audio in it; fewer than the chunk's length if the end is padded with zeros.
     """
 
     start: int
@@ -30,8 +30,8 @@ class Chunk(NamedTuple):
 class Chunking:
     """How tracks are cut: chunks of `seconds`, one every `hop` seconds, and a rule for the tail.
 
-    Every chunk that is whole is kept. If audio is left behind the last whole one, one more chunk, the
-    tail, starts a hop later and is padded with zeros; it is kept if at least `min_fill` of it is audio.
+    Every full chunk is kept. If audio remains after the last full chunk, one more chunk, the tail, starts
+    one hop later and is padded with zeros. The tail is kept if at least `min_fill` of it is audio.
 
     Parameters
     ----------
@@ -40,13 +40,14 @@ class Chunking:
     hop : float or None
         Seconds from one chunk's start to the next; above 0, at most `seconds`. None: `seconds`.
     min_fill : float
-        Share of the tail that must be audio, 0 to 1. With 0 any tail of at least one sample is kept, so a
-        track shorter than a chunk has one; otherwise it may have none and is listed as skipped.
+        Share of the tail that must be audio, 0 to 1. With 0, any tail of at least one sample is kept, so
+        every track has a chunk; otherwise a track shorter than a chunk may have none and is then listed
+        as skipped.
 
     Raises
     ------
     SpecError
-        A value outside its range.
+        A value is not a number or is outside its range.
     """
 
     seconds: float
@@ -75,21 +76,21 @@ class Chunking:
         object.__setattr__(self, "min_fill", float(self.min_fill))
 
     def to_dict(self) -> dict[str, Any]:
-        """The chunking as plain JSON values."""
+        """Return the chunking as plain JSON values."""
         return {"seconds": self.seconds, "hop": self.hop, "min_fill": self.min_fill}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Chunking:
-        """The chunking that `to_dict` described."""
+        """Return the chunking that `to_dict` described."""
         return cls(**values)
 
     def samples(self, sample_rate: int) -> int:
-        """Length of a chunk in samples.
+        """Return the length of a chunk in samples at `sample_rate` (Hz).
 
         Raises
         ------
         SpecError
-            Less than one sample.
+            It is less than one sample.
         """
         length = round(self.seconds * sample_rate)
         if length < 1:
@@ -106,7 +107,7 @@ class Chunking:
         sample_rate : int
             Hz.
         least : int
-            A tail of fewer samples is left out, whatever `min_fill` says.
+            A tail of fewer samples is dropped, regardless of `min_fill`.
 
         Returns
         -------
@@ -116,25 +117,25 @@ class Chunking:
         length = self.samples(sample_rate)
         assert self.hop is not None
         hop = max(1, round(self.hop * sample_rate))
-        whole = 0 if samples < length else 1 + (samples - length) // hop
-        found = [Chunk(i * hop, length) for i in range(whole)]
-        heard = found[-1].start + length if found else 0
-        left = samples - whole * hop
-        if samples > heard and left >= max(1, least) and left >= self.min_fill * length:
-            found.append(Chunk(whole * hop, left))
-        return found
+        full = 0 if samples < length else 1 + (samples - length) // hop
+        chunks = [Chunk(i * hop, length) for i in range(full)]
+        covered = chunks[-1].start + length if chunks else 0
+        tail = samples - full * hop
+        if samples > covered and tail >= max(1, least) and tail >= self.min_fill * length:
+            chunks.append(Chunk(full * hop, tail))
+        return chunks
 
     def reason_to_skip(self, samples: int, sample_rate: int, least: int = 1) -> str:
-        """Why a track has no chunk; ``""`` if it has one."""
+        """Return why a track has no chunk, in one line; ``""`` if it has one."""
         if self.chunks(samples, sample_rate, least):
             return ""
         needed = max(1, least, math.ceil(self.min_fill * self.samples(sample_rate)))
         return (
             f"too short: {samples} samples ({samples / sample_rate:.3g} s), a chunk of {self.seconds:g} s "
-            f"needs {needed} (--min-fill {self.min_fill:g})"
+            f"needs {needed} (min_fill={self.min_fill:g})"
         )
 
     def name(self) -> str:
-        """``"10s"``, or ``"10s-hop5s"`` where chunks overlap."""
+        """Return the name, such as ``"10s"``, or ``"10s-hop5s"`` if chunks overlap."""
         overlap = "" if self.hop == self.seconds else f"-hop{self.hop:g}s"
         return f"{self.seconds:g}s{overlap}"

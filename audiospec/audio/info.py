@@ -1,4 +1,4 @@
-"""What is known of an audio file: length, sample rate and channels."""
+"""AudioInfo: the length, sample rate and channels of an audio file."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """What a file's header says.
+    """Length, sample rate and channels of an audio file.
 
     Attributes
     ----------
     sample_rate : int
         Hz.
     channels : int
+        Number of channels.
     frames : int
         Samples in each channel.
     exact : bool
-        Whether `frames` is a count; else it is an estimate, and only decoding tells.
+        Whether `frames` is a count. If not, it is an estimate, and only decoding gives the count.
     """
 
     sample_rate: int
@@ -31,5 +32,5 @@ class AudioInfo:
         return self.frames / self.sample_rate
 
     def samples(self, sample_rate: int) -> int:
-        """Length in samples once it is resampled to `sample_rate` (Hz), to the nearest sample."""
+        """Return the length after resampling to `sample_rate` (Hz), rounded to the nearest sample."""
         return (self.frames * sample_rate + self.sample_rate // 2) // self.sample_rate

@@ -1,7 +1,7 @@
-"""Audio in: probe, decode, mix to mono, resample; as a stream, so that memory never grows with a file.
+"""Probe, decode, mix to mono and resample audio files, as a stream: memory does not grow with the file.
 
-libsndfile (through soundfile) reads WAV, AU, AIFF, FLAC, Ogg Vorbis, Opus and MP3. PyAV, an extra, reads
-the rest (m4a, wma, video). soxr resamples at its high quality.
+libsndfile (through soundfile) reads WAV, AU, AIFF, FLAC, Ogg Vorbis, Opus and MP3. PyAV, an optional
+dependency, reads m4a, wma and video. soxr resamples at its high quality setting.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from audiospec.audio.waves import Wave, mix_to_mono, pad_or_trim
 from audiospec.digests import content_hash
 from audiospec.errors import AudioError
 
-#: Frames decoded at a time, at most: 24 s at 44.1 kHz, 4 MiB a channel.
+#: Most frames decoded at a time: 24 s at 44.1 kHz, 4 MiB a channel.
 BLOCK_FRAMES = 1 << 20
-#: Samples beyond this are no sound; spectra of them would exceed what float32 can hold.
-LOUDEST = 1e9
+#: Samples beyond this are not audio, and float32 could not hold their spectra.
+MAX_AMPLITUDE = 1e9
 
 
 def probe(path: Path) -> AudioInfo:
@@ -42,12 +42,13 @@ def probe(path: Path) -> AudioInfo:
     Raises
     ------
     AudioError
-        The reason why there is nothing to decode: missing, empty, no samples, not audio.
+        The file cannot be decoded: it is missing, empty, without samples or not audio.
     """
     try:
         if path.stat().st_size == 0:
             raise AudioError("empty: the file has 0 bytes")
-        # By number: a name's suffix tells libsndfile that any bytes are sound (.au, .snd, .gsm, .vox).
+        # By file descriptor: given a name ending in .au, .snd, .gsm or .vox, libsndfile takes any bytes
+        # for audio.
         with path.open("rb") as raw, open_sound_file(raw.fileno()) as file:
             info = read_header(file, path)
     except OSError as error:
@@ -60,7 +61,7 @@ def probe(path: Path) -> AudioInfo:
 
 
 class Recording:
-    """One audio file, opened for a single pass: its content hash, and its samples as a stream.
+    """One audio file, to be read in a single pass: its content hash, and its samples as a stream.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ class Recording:
     hash : str
         XXH3-128 of the file's bytes, 32 hexadecimal digits.
     info : AudioInfo or None
-        What was decoded; None until the last block is.
+        What was decoded; None until the last block has been.
 
     Raises
     ------
@@ -86,7 +87,7 @@ class Recording:
         try:
             status = os.stat(path)
             self._hashed = _version(status)
-            # Nothing that is empty is opened: a pipe would wait for somebody to write.
+            # An empty file is not opened: it may be a pipe, which would wait for a writer.
             self.hash = content_hash(path) if status.st_size else xxhash.xxh3_128_hexdigest(b"")
         except OSError as error:
             raise AudioError(f"not readable: {error.strerror}") from error
@@ -97,7 +98,7 @@ class Recording:
         Parameters
         ----------
         sample_rate : int
-            Hz of what is yielded.
+            Rate of the blocks in Hz.
 
         Yields
         ------
@@ -107,14 +108,14 @@ class Recording:
         Raises
         ------
         AudioError
-            The reason why the file is no sound: damaged, truncated, not finite, out of range, silent, no
+            The file cannot be used: it is damaged, truncated, not finite, out of range, silent or without
             samples.
         """
         for (wave,) in self.streams([sample_rate]):
             yield wave
 
     def streams(self, sample_rates: Sequence[int]) -> Iterator[tuple[Wave, ...]]:
-        """As `waves`, but at several rates at once: the file is decoded once for all of them.
+        """Do the same as `waves` at several rates at once: the file is decoded once for all of them.
 
         Parameters
         ----------
@@ -124,7 +125,7 @@ class Recording:
         Yields
         ------
         tuple of ndarray, each of shape (n,), float32
-            For each rate its next block; their lengths differ, and may be 0.
+            The next block at each rate; their lengths differ, and may be 0.
         """
         blocks = self._blocks(max(sample_rates))
         info = next(blocks)
@@ -139,14 +140,15 @@ class Recording:
         for block in blocks:
             assert not isinstance(block, AudioInfo)
             with np.errstate(over="ignore", invalid="ignore"):
-                fine = block.dot(block) <= LOUDEST**2  # one pass; which sample it is only if it fails
-            if not fine:
+                # One pass over the samples. The offending sample is only looked for if this fails.
+                within_range = block.dot(block) <= MAX_AMPLITUDE**2
+            if not within_range:
                 finite = np.isfinite(block)
                 if not finite.all():
                     at = (frames + int(np.flatnonzero(~finite)[0])) / info.sample_rate
                     raise AudioError(f"not finite: NaN or infinity at {at:.3f} s")
                 peak = np.abs(block).max()
-                if peak > LOUDEST:
+                if peak > MAX_AMPLITUDE:
                     raise AudioError(f"out of range: samples reach {peak:.1g}, full scale is 1")
             silent = silent and not block.any()
             frames += len(block)
@@ -155,7 +157,7 @@ class Recording:
             raise AudioError("no audio: the file has 0 samples")
         if info.exact and frames < info.frames:
             raise AudioError(
-                f"truncated: its header announces {info.seconds:.3f} s, "
+                f"truncated: the header announces {info.seconds:.3f} s, "
                 f"{frames / info.sample_rate:.3f} s could be decoded"
             )
         if silent:
@@ -165,15 +167,18 @@ class Recording:
         yield tuple(end if r is None else r.resample_chunk(end, last=True) for r in resamplers)
 
     def _blocks(self, sample_rate: int) -> Iterator[AudioInfo | Wave]:
-        """First what the header says, then mono float32 blocks at the file's own rate."""
+        """Yield the info in the header, then mono blocks (n,) float32 at the file's rate."""
         if self._hashed.size == 0:
             raise AudioError("empty: the file has 0 bytes")
         with ExitStack() as stack:
             try:
-                # By its number: libsndfile reads small pieces, each of which a Python object would answer.
+                # By file descriptor: libsndfile reads in small pieces, and a Python file object would be
+                # called for each.
                 raw = stack.enter_context(self.path.open("rb"))
                 if _version(os.fstat(raw.fileno())) != self._hashed:
-                    raise AudioError("changed while it was read: featurize again when it is at rest")
+                    raise AudioError(
+                        "changed while it was read", "featurize again once nothing is writing to it"
+                    )
                 file = stack.enter_context(open_sound_file(raw.fileno()))
                 info = read_header(file, self.path)
                 if file.subtype == "MPEG_LAYER_III" and not info.exact:
@@ -185,15 +190,15 @@ class Recording:
                 yield from blocks_with_pyav(self.path, error)
                 return
             yield info
-            # Many channels, or a low rate that is to be raised, must not make a block large.
+            # Keep blocks small if there are many channels or if a low rate is raised.
             count = max(1, BLOCK_FRAMES // max(1, file.channels // 8, sample_rate // file.samplerate))
-            # libsndfile takes eight times as long to convert 16-bit samples to float.
+            # 16-bit samples are converted to float here: libsndfile takes eight times as long for it.
             dtype = "int16" if file.subtype == "PCM_16" else "float32"
-            chatty = file.format in ESTIMATED_LENGTHS
+            prints_notes = file.format in ESTIMATED_LENGTHS
             frames = 0
             try:
                 while True:
-                    with silenced_stderr() if chatty else nullcontext():
+                    with silenced_stderr() if prints_notes else nullcontext():
                         block = file.read(count, dtype=dtype, always_2d=True)
                     if not len(block):
                         break
@@ -206,7 +211,7 @@ class Recording:
 
 
 class _Version(NamedTuple):
-    """What tells a file from another that takes its name, and from what it is once it is written to."""
+    """Properties of a file that change if it is replaced or written to."""
 
     device: int
     inode: int

@@ -11,7 +11,7 @@ Wave = NDArray[np.float32]
 
 
 def pad_or_trim(wave: Wave, samples: int) -> Wave:
-    """Cut `wave` (n,), or pad its end with zeros, to exactly `samples` samples."""
+    """Cut `wave` (n,) or pad its end with zeros, to a shape of (samples,)."""
     if len(wave) >= samples:
         return wave[:samples]
     return np.concatenate([wave, np.zeros(samples - len(wave), np.float32)])
@@ -20,10 +20,10 @@ def pad_or_trim(wave: Wave, samples: int) -> Wave:
 def mix_to_mono(block: NDArray[Any]) -> Wave:
     """Take the mean of a block's channels: (n, channels) int16 or float32 → (n,) float32.
 
-    Channel by channel: numpy takes ten times as long for a mean over so short an axis.
+    Channels are added one by one, because numpy's mean takes ten times as long over so short an axis.
     """
     wave: Wave = block[:, 0].astype(np.float32, copy=block.shape[1] > 1)
-    with np.errstate(over="ignore", invalid="ignore"):  # the sum may be infinite: the caller looks
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller checks for an infinite sum
         for channel in range(1, block.shape[1]):
             wave += block[:, channel]
     if block.shape[1] > 1:

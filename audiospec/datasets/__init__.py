@@ -1,4 +1,4 @@
-"""Datasets: one module each. `datasets` is their registry."""
+"""Datasets, one module each, and their registry `datasets`."""
 
 from audiospec.datasets.base import Dataset, PublishedDataset, datasets
 from audiospec.datasets.download.remote import Remote

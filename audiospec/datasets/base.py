@@ -1,8 +1,8 @@
 """Dataset: a named source of labelled tracks; the registry of datasets.
 
-A dataset that somebody published is a `PublishedDataset`: it gives a rule from a file's path to a
-track, what the whole set counts, and where to download it. Anything else is a `Dataset` with a
-manifest of its own.
+A published dataset is a `PublishedDataset`: it defines how a file's path maps to a track, how many
+tracks the full set has, and where to download it. Any other dataset is a `Dataset` that makes its
+manifest itself.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ AUDIO_SUFFIXES = frozenset(
         *("wma", "wv", "ape", "amr", "3gp", "webm", "mka", "mkv", "mov", "avi"),
     )
 )
-"""Suffixes, in lower case, of the files that count as audio."""
+"""Suffixes of audio files, in lower case."""
 
 
 class Dataset(ABC):
-    """A source of labelled tracks. A subclass is one file of this package with one decorator.
+    """A source of labelled tracks. A subclass is one file with one decorator, ``@datasets.register``.
 
     Parameters
     ----------
     data : path or None
-        Where the audio lies; nothing is ever downloaded for it. None looks in the data folder of
-        the machine, and downloads or makes what is missing if the dataset can.
+        Folder or file of the audio; nothing is downloaded if it is given. None: the data folder of
+        the machine, where the dataset downloads or makes missing audio if it can.
 
     Attributes
     ----------
     name : str
-        The module's name with dashes, as in the registry, unless the class sets it.
+        Name in the registry: the module's name with dashes, unless the class sets it.
     citation, licence, homepage : str
-        Where it comes from and what may be done with it.
+        Source of the dataset and terms of use.
     layout : str
-        What is expected under `data`, in a few words; messages use it.
+        Files that are expected under `data`, in a few words, for messages.
     remotes : tuple of Remote
-        Where to download it from, in the order to try. Empty if it cannot be downloaded.
+        Places to download it from, in the order to try. Empty if it cannot be downloaded.
     expected : mapping of str to int
-        Label → number of tracks in the full set. Empty if there is no such thing.
+        Label → number of tracks in the full set. Empty if no full set is defined.
 
     Raises
     ------
@@ -77,13 +77,13 @@ class Dataset(ABC):
 
     def __init__(self, data: Path | str | None = None) -> None:
         try:
-            # Absolute, because workers may run in another folder; links are left as they are.
+            # Absolute, because workers may run in another folder; links are not resolved.
             self.data = None if data is None else Path(data).expanduser().absolute()
         except RuntimeError as error:
             raise DatasetError(f"data folder {str(data)!r}: {error}") from error
 
     def is_here(self) -> bool:
-        """Whether `manifest` finds the audio as it is, without downloading or making any."""
+        """Whether the audio is present, so that `manifest` downloads and makes nothing."""
         return True
 
     @abstractmethod
@@ -93,8 +93,8 @@ class Dataset(ABC):
         Raises
         ------
         DatasetError
-            Nothing there, or not what was expected; says where it was looked for and how to bring
-            it.
+            There is no audio, or not the expected files; the message says where audio was searched
+            for and how to provide it.
         """
 
     def validate(self, manifest: Manifest) -> list[str]:
@@ -103,56 +103,56 @@ class Dataset(ABC):
         Returns
         -------
         list of str
-            One line for each label with tracks missing or too many; empty if all is there, or if
-            the dataset has no full set.
+            One line for each label with too few or too many tracks; empty if there are none, or if
+            the dataset defines no full set.
         """
         if not self.expected:
             return []
         counts = Counter(track.label for track in manifest)
         lines = []
         for label in sorted({*self.expected, *counts}):
-            have, want = counts[label], self.expected.get(label, 0)
-            if have < want:
-                lines.append(f"{label}: {have} of {want} tracks, {want - have} missing")
-            elif have > want:
-                lines.append(f"{label}: {have} tracks where the full set has {want}")
+            count, expected = counts[label], self.expected.get(label, 0)
+            if count < expected:
+                lines.append(f"{label}: {count} of {expected} tracks, {expected - count} missing")
+            elif count > expected:
+                lines.append(f"{label}: {count} tracks, the full set has {expected}")
         return lines
 
     def audio_files(self, root: Path) -> list[str]:
-        """Paths of all audio files under `root`, relative to it, with forward slashes, sorted.
+        """Return the paths of all audio files under `root`, relative to it, with forward slashes, sorted.
 
         Raises
         ------
         DatasetError
-            `root` is not there, is a file or cannot be read, or no file in it is audio; says what
-            is there.
+            `root` does not exist, is a file or cannot be read, or no file in it is audio; the message
+            says what exists.
         """
         if not os.path.isdir(root):
             raise DatasetError(f"dataset {self.name!r} expects {self.layout} in a folder: {not_found(root)}")
         files = files_under(root)
         audio = [file for file in files if suffix(file) in AUDIO_SUFFIXES]
         if not audio:
-            there = f"{len(files)} other file(s) such as {printable(files[0])!r}" if files else "no file"
+            others = f"{len(files)} other file(s) such as {printable(files[0])!r}" if files else "no file"
             raise DatasetError(
-                f"dataset {self.name!r} expects {self.layout} under {root}: found no audio, {there}"
+                f"dataset {self.name!r} expects {self.layout} under {root}: found no audio, {others}"
             )
         return audio
 
     def ordered(self, root: Path, tracks: Iterable[Track]) -> Manifest:
-        """Manifest of the tracks, sorted by id: the same on every machine."""
+        """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
         return Manifest(self.name, root, tuple(sorted(tracks, key=lambda track: track.id)))
 
 
 class PublishedDataset(Dataset):
-    """A dataset that was published as a whole: under `data`, in the data folder, or downloaded.
+    """A published dataset: read from `data` or from the data folder, or downloaded into that.
 
-    A subclass sets `remotes`, `expected` and `layout`, and says with `track` which file is which
-    track. A part of the full set is as good as all of it, unless it was downloaded.
+    A subclass sets `remotes`, `expected` and `layout`, and maps a file to its track with `track`. A
+    part of the full set is accepted, unless it was downloaded.
     """
 
     @abstractmethod
     def track(self, path: PurePosixPath) -> Track | None:
-        """Return the track that an audio file is, or None if its name is not one of this dataset.
+        """Return the track of an audio file, or None if its name is not of this dataset.
 
         Parameters
         ----------
@@ -161,7 +161,7 @@ class PublishedDataset(Dataset):
         """
 
     def manifest(self) -> Manifest:
-        """Find, or download, the tracks and return them sorted by id."""
+        """Find the tracks, or download them, and return them sorted by id."""
         return self.scan(self.download() if self.data is None else self.data)
 
     def is_here(self) -> bool:
@@ -169,22 +169,22 @@ class PublishedDataset(Dataset):
         return self.data is not None or filled(self.folder())
 
     def folder(self) -> Path:
-        """Where the dataset lies, or will lie, if no `data` is given."""
+        """Return the dataset's folder in the data folder, which is used if no `data` is given."""
         return data_folder() / self.name
 
     def download(self, progress: Progress | None = None) -> Path:
-        """Bring the dataset into the data folder, unless it is there, and return where it lies.
+        """Download the dataset into the data folder, unless it is there, and return its folder.
 
         Parameters
         ----------
         progress : callable or None
-            Called with the bytes so far and in all. None shows a bar, or a line now and then, on
-            stderr.
+            Called with the bytes so far and the total. None shows a bar on stderr, or a line every
+            ten seconds if stderr is not a terminal.
 
         Raises
         ------
         DatasetError
-            It could not be downloaded, or what came is not the full set.
+            It cannot be downloaded, or the download is not the full set.
         """
         folder = self.folder()
         if not filled(folder):
@@ -197,12 +197,12 @@ class PublishedDataset(Dataset):
         return folder
 
     def scan(self, root: Path) -> Manifest:
-        """Tracks of all audio files under a folder.
+        """Return the tracks of all audio files under a folder.
 
         Raises
         ------
         DatasetError
-            No audio, an audio file that is none of the dataset's, or two files for one id.
+            There is no audio, a file is not of the dataset, or two files have one id.
         """
         tracks, foreign = [], []
         for path in self.audio_files(root):
@@ -214,8 +214,8 @@ class PublishedDataset(Dataset):
         if foreign:
             raise DatasetError(
                 f"dataset {self.name!r} expects {self.layout} under {root}: {len(foreign)} audio "
-                f"file(s) have other names, such as {printable(foreign[0])!r}; take them out, or use "
-                "the dataset 'folder'"
+                f"file(s) have other names, such as {printable(foreign[0])!r}",
+                "remove them, or use the dataset 'folder'",
             )
         return self.ordered(root, tracks)
 
@@ -230,18 +230,18 @@ def data_folder() -> Path:
 
 
 def files_under(root: Path) -> list[str]:
-    """Paths of all files under a folder, relative to it, with forward slashes, sorted.
+    """Return the paths of all files under a folder, relative to it, with forward slashes, sorted.
 
-    Hidden names and ``__MACOSX`` are left out. Links to folders are followed, after all real
-    folders, and no folder is read twice: so a link can neither loop nor list a file a second time.
-    A link to a file that is gone is listed: whoever reads it will find out, and name it.
+    Hidden names and ``__MACOSX`` are left out. Links to folders are followed after all real folders,
+    and no folder is read twice, so links cannot loop or list a file twice. A broken link is listed,
+    so that reading it reports it.
 
     Raises
     ------
     DatasetError
         A folder cannot be read.
     """
-    found: list[str] = []
+    paths: list[str] = []
     seen: set[tuple[int, int]] = set()
     folders, links = deque([""]), deque[str]()
     while folders or links:
@@ -264,16 +264,16 @@ def files_under(root: Path) -> list[str]:
             try:
                 mode = entry.stat().st_mode
             except OSError:
-                mode = stat.S_IFREG  # a link to nothing
+                mode = stat.S_IFREG  # a broken link
             if stat.S_ISDIR(mode):
                 (links if entry.is_symlink() else folders).append(path)
             elif stat.S_ISREG(mode):
-                found.append(path)
-    return sorted(found)
+                paths.append(path)
+    return sorted(paths)
 
 
 def not_found(path: Path) -> str:
-    """Why a path is not what it should be: of the other kind, or not there; then what is near."""
+    """Say what a path is instead of the expected: a folder, a file, or missing (with the nearest folder)."""
     if os.path.isdir(path):
         return f"{path} is a folder"
     if os.path.exists(path):
@@ -283,7 +283,7 @@ def not_found(path: Path) -> str:
 
 
 def suffix(path: str) -> str:
-    """Suffix of a path in lower case, such as ``".wav"``."""
+    """Return the suffix of a path in lower case, such as ``".wav"``."""
     return PurePosixPath(path).suffix.lower()
 
 

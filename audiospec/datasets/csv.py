@@ -12,7 +12,7 @@ from audiospec.errors import DatasetError, nearest
 from audiospec.manifest import Manifest, Track
 from audiospec.text import printable
 
-NEEDED = ("path", "label")
+REQUIRED = ("path", "label")
 OPTIONAL = ("id", "group", "fold")
 
 
@@ -20,13 +20,13 @@ OPTIONAL = ("id", "group", "fold")
 class Csv(Dataset):
     """The rows of the CSV file at `data`.
 
-    It needs the columns ``path`` and ``label``, and may have ``id``, ``group`` and ``fold``.
+    The columns ``path`` and ``label`` are required; ``id``, ``group`` and ``fold`` are optional.
 
-    The first row names the columns, in any order and case; other columns are left alone. Cells are
+    The first row names the columns, in any order and case; other columns are ignored. Cells are
     separated by commas, semicolons or tabs. Paths are relative to the CSV's folder, or absolute.
-    The id is the path as written unless there is a column for it. A file that does not exist stays
-    a track, for whatever reads it to report, but not all of them may be missing. The text is UTF-8,
-    with or without a byte order mark, or UTF-16 with one.
+    The id is the path as written, unless the column ``id`` has one. A track whose file does not exist
+    is kept, so that reading it reports it, but at least one file must exist. The text is UTF-8, with
+    or without a byte order mark, or UTF-16 with one.
     """
 
     layout = "a CSV file with the columns path and label"
@@ -34,30 +34,30 @@ class Csv(Dataset):
     def manifest(self) -> Manifest:
         """Read the rows and return their tracks sorted by id.
 
-        The manifest's root is the CSV's folder, or the nearest folder above it that holds all the
+        The manifest's root is the CSV's folder, or the nearest folder above it that contains all
         files.
 
         Raises
         ------
         DatasetError
-            No `data`, no such file, or a row that cannot be; names the row (the first one is row 1)
-            and the column.
+            `data` is not given, does not exist or has an invalid row; the message names the row (the
+            header is row 1) and the column.
         """
         if self.data is None:
             raise DatasetError(
-                "dataset 'csv' reads your own audio: give the CSV file that lists it with --data FILE.csv"
+                "dataset 'csv' reads your own audio", "give the CSV file that lists it with `data=FILE.csv`"
             )
         if not os.path.isfile(self.data):
             raise DatasetError(f"dataset 'csv' expects {self.layout}: {not_found(self.data)}")
         rows = self._rows(_text(self.data))
-        home = os.path.dirname(_normal(str(self.data)))
-        files = [_normal(os.path.join(home, row["path"])) for _, row in rows]
+        folder = os.path.dirname(_normal(str(self.data)))
+        files = [_normal(os.path.join(folder, row["path"])) for _, row in rows]
         self._check(rows, files)
         try:
-            root = os.path.commonpath([home, *map(os.path.dirname, files)])
+            root = os.path.commonpath([folder, *map(os.path.dirname, files)])
         except ValueError as error:
             raise DatasetError(
-                f"{self.data} lists files on several drives: expected all on that of the CSV file"
+                f"{self.data} lists files on several drives: expected all on the drive of the CSV file"
             ) from error
         return self.ordered(
             Path(root),
@@ -74,7 +74,7 @@ class Csv(Dataset):
         )
 
     def _rows(self, text: str) -> list[tuple[int, dict[str, str]]]:
-        """Return number, and cells by column, of each row that is not blank; every column is set."""
+        """Return the number and the cells by column of each row that is not blank; missing cells are ""."""
         delimiter = max(",;\t", key=text.partition("\n")[0].count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
         try:
@@ -82,54 +82,56 @@ class Csv(Dataset):
         except csv.Error as error:
             raise DatasetError(f"{self.data}, line {reader.line_num}: {error}") from error
         columns = [name.lower() for name in lines[0][1]] if lines else []
-        for name in NEEDED:
+        for name in REQUIRED:
             if name not in columns:
                 raise DatasetError(
                     f"{self.data} has no column {name!r}{nearest(name, columns)} "
                     f"(row 1 has: {', '.join(map(printable, columns)) or 'nothing'})"
                 )
-        for name in (*NEEDED, *OPTIONAL):
+        for name in (*REQUIRED, *OPTIONAL):
             if columns.count(name) > 1:
-                raise DatasetError(f"{self.data} has {columns.count(name)} columns called {name!r}: keep one")
+                raise DatasetError(
+                    f"{self.data} has {columns.count(name)} columns called {name!r}", "keep one"
+                )
         rows = []
         for number, cells in lines[1:]:
             if not any(cells):
                 continue
             if any(cells[len(columns) :]):
                 raise DatasetError(
-                    f"{self.data}, row {number}: {len(cells)} cells for {len(columns)} columns; "
-                    f"put a cell that holds a {delimiter!r} between double quotes"
+                    f"{self.data}, row {number}: {len(cells)} cells for {len(columns)} columns",
+                    f"put a cell that contains {delimiter!r} in double quotes",
                 )
             row = dict.fromkeys(OPTIONAL, "") | dict(zip(columns, cells, strict=False))
-            for name in NEEDED:
+            for name in REQUIRED:
                 if not row.get(name):
-                    raise DatasetError(f"{self.data}, row {number}, column {name!r}: is empty")
+                    raise DatasetError(f"{self.data}, row {number}, column {name!r} is empty")
             row["id"] = row["id"] or Path(os.path.normpath(row["path"])).as_posix()
             rows.append((number, row))
         if not rows:
-            raise DatasetError(f"{self.data} has no row below its header: expected one for each audio file")
+            raise DatasetError(f"{self.data} has no row after its header: expected one for each audio file")
         return rows
 
     def _check(self, rows: list[tuple[int, dict[str, str]]], files: list[str]) -> None:
-        """Refuse an id or a file that is there twice, and a list of which no file exists."""
+        """Refuse an id or a file that is listed twice, and a list without any file that exists."""
         for column, values in (("id", [row["id"] for _, row in rows]), ("path", files)):
-            first: dict[str, int] = {}
+            first_rows: dict[str, int] = {}
             for (number, row), value in zip(rows, values, strict=True):
-                if first.setdefault(value, number) != number:
+                if first_rows.setdefault(value, number) != number:
                     raise DatasetError(
                         f"{self.data}, row {number}, column {column!r}: {printable(row[column])!r} is "
-                        f"in row {first[value]} already"
+                        f"already in row {first_rows[value]}"
                     )
         if not any(map(os.path.isfile, files)):
             number, row = rows[0]
             raise DatasetError(
                 f"{self.data}: none of its {len(files)} files exists; row {number}, column 'path' "
-                f"is {printable(row['path'])!r}, which would be {printable(files[0])}"
+                f"is {printable(row['path'])!r}, which stands for {printable(files[0])}"
             )
 
 
 def _text(file: Path) -> str:
-    """Text of a file in UTF-8 or, if it starts with that byte order mark, UTF-16."""
+    """Return the text of a file in UTF-8 or, if it starts with a byte order mark of UTF-16, in UTF-16."""
     try:
         raw = file.read_bytes()
         encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
@@ -137,17 +139,17 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise DatasetError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        row = raw[: error.start].count(b"\n") + 1
+        line = raw[: error.start].count(b"\n") + 1
         raise DatasetError(
-            f"{file}, line {row}: is not UTF-8 ({error.reason}); save the file as UTF-8"
+            f"{file}, line {line} is not UTF-8 ({error.reason})", "save the file as UTF-8"
         ) from error
     if "\0" in text:
-        raise DatasetError(f"{file} is not a CSV file: it holds zero bytes")
+        raise DatasetError(f"{file} is not a CSV file: it contains zero bytes")
     return text
 
 
 def _normal(path: str) -> str:
-    """Return an absolute path without ``..``, which is followed as the system does; links are kept."""
+    """Return a path without ``..``, resolved as the system does; other links are kept."""
     folder, name = os.path.split(path)
     if ".." in Path(path).parts:
         folder = os.path.realpath(folder)

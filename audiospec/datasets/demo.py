@@ -1,10 +1,9 @@
-"""demo: music-like sound in ten made-up genres, synthesised on the spot from a seed.
+"""demo: music-like audio in ten invented genres, synthesised locally from a seed.
 
-A genre is a spread of tempo, metre, register, scale, timbre, attack and drums that overlaps its
-neighbours', and now and then a track borrows one of these from another genre: so no model can be
-right every time. Each artist has an own waveform, room and equaliser, which are easier to hear than
-the genre: a split that tears an artist's tracks apart scores too high here, as it does with real
-music.
+A genre is a range of tempo, metre, register, scale, timbre, attack and drums. The ranges overlap,
+and some tracks take two of these traits from another genre, so no model can classify every track.
+Each artist has a characteristic waveform, room and equaliser, which are easier to recognise than the
+genre. So, as with real music, a split that separates the tracks of an artist scores too high.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ RATE = 22050
 """Sample rate in Hz."""
 
 ARTISTS = 4
-"""Artists in each genre; they take turns."""
+"""Artists in each genre; track number N is by artist N modulo this."""
 
-# Raise it when the sound changes, so that old files are not taken for new ones.
+# Part of the folder's name: increase it if the synthesis changes, so that old files are not reused.
 _VERSION = 1
 
 _TABLE = 2048  # samples in one period of a waveform
@@ -43,12 +42,12 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The middle of a genre; each artist and each track lies somewhere around it.
+    """The centre of a genre, around which its artists and tracks vary.
 
     Attributes
     ----------
     tempo : float
-        Beats a minute.
+        Beats per minute.
     metre : int
         Beats in a bar.
     register : float
@@ -56,15 +55,15 @@ class Style:
     scale : tuple of int
         Seven semitones above the key note.
     rolloff : float
-        Power of the harmonic's number that its amplitude falls with; small is bright.
+        A harmonic's amplitude is its number to the power of minus this; a small value sounds bright.
     even : float
-        Share of the even harmonics, 0 to 1; small is hollow, as a clarinet.
+        Level of the even harmonics, 0 to 1; a small value sounds hollow, like a clarinet.
     attack, decay : float
-        Rise and fall of a note in seconds.
+        Rise and decay time of a note in seconds.
     drums : float
-        Chance of a hit on each half beat, 0 to 1.
+        Probability of a hit on each half beat, 0 to 1.
     swing : float
-        Share of a beat by which every second half beat is late.
+        Delay of every second half beat, as a share of a beat.
     """
 
     tempo: float
@@ -96,30 +95,30 @@ STYLES = {
 
 @datasets.register
 class Demo(Dataset):
-    """Ten made-up genres: 16-bit mono WAV files of 22050 Hz, made where they are missing.
+    """Ten invented genres: 16-bit mono WAV files at 22050 Hz, made if they are missing.
 
-    Files lie in a folder of their own below `data`, named by the seed and the length, so that no
-    setting mixes with another. The id is ``GENRE.NNNNN``; the group is the artist, of which each
-    genre has four.
+    The files are in a folder under `data` that is named after the seed and the length, so that files
+    of different parameters do not mix. The id is ``GENRE.NNNNN``; the group is the artist, of which
+    each genre has four.
 
     Parameters
     ----------
     data : path or None
-        Folder to write to and read from. None takes ``demo`` in the data folder of the machine.
+        Folder to write to and read from. None: ``demo`` in the data folder of the machine.
     seed : int
-        Number that all the music follows from; 0 or more.
+        Seed of all random choices; 0 or more.
     tracks : int
-        Tracks of each genre, 1 or more. Fewer tracks are the first of more.
+        Tracks in each genre, 1 to 99999. A smaller number gives the first tracks of a larger one.
     seconds : float
-        Mean length of a track, 1 to 600; each is up to a quarter shorter or longer.
+        Mean length of a track in seconds, 1 to 600; each is up to a quarter shorter or longer.
 
     Raises
     ------
     DatasetError
-        A parameter outside its range.
+        A parameter is outside its range.
     """
 
-    citation = "audiospec: synthesised music-like sound for trying things out"
+    citation = "audiospec: synthesised music-like audio for trying things out"
     licence = "CC0"
     layout = "a folder to write to"
 
@@ -145,11 +144,11 @@ class Demo(Dataset):
     @property
     def root(self) -> Path:
         """Folder of the tracks."""
-        home = data_folder() / "demo" if self.data is None else self.data
-        return home / f"v{_VERSION}-seed{self.seed}-{self.seconds:g}s"
+        folder = data_folder() / "demo" if self.data is None else self.data
+        return folder / f"v{_VERSION}-seed{self.seed}-{self.seconds:g}s"
 
     def is_here(self) -> bool:
-        """Whether the tracks have been made, or some of them."""
+        """Whether any of the tracks have been made."""
         return filled(self.root)
 
     def manifest(self) -> Manifest:
@@ -160,7 +159,7 @@ class Demo(Dataset):
         DatasetError
             The folder cannot be written.
         """
-        root, home = self.root, self.root.parent
+        root, data = self.root, self.root.parent
         tracks = []
         try:
             for label in STYLES:
@@ -172,13 +171,13 @@ class Demo(Dataset):
                     group = f"{label}-{number % ARTISTS}"
                     tracks.append(Track(id=id, path=path, label=label, group=group))
         except OSError as error:
-            file = os.path.isfile(home)
-            why = not_found(home) if file else f"cannot write: {error.strerror or error}"
-            raise DatasetError(f"dataset 'demo' expects {self.layout} at {home}: {why}") from error
+            is_file = os.path.isfile(data)
+            problem = not_found(data) if is_file else f"cannot write: {error.strerror or error}"
+            raise DatasetError(f"dataset 'demo' expects {self.layout} at {data}: {problem}") from error
         return self.ordered(root, tracks)
 
     def _make(self, file: Path, label: str, number: int) -> None:
-        """Write a track unless it is there in full; it is never half there under its own name."""
+        """Write a track unless its file is complete; the file appears under its name once it is."""
         key = [self.seed, list(STYLES).index(label)]
         rng = np.random.default_rng([*key, 1, number])
         samples = round(self.seconds * rng.uniform(0.75, 1.25) * RATE)
@@ -186,20 +185,20 @@ class Demo(Dataset):
             return
         artist = _Artist(np.random.default_rng([*key, 0, number % ARTISTS]))
         sound = _compose(STYLES[label], artist, samples, rng)
-        fresh = file.with_name(f".{uuid.uuid4().hex}.wav")
+        temporary = file.with_name(f".{uuid.uuid4().hex}.wav")
         try:
-            with wave.open(str(fresh), "wb") as out:
+            with wave.open(str(temporary), "wb") as out:
                 out.setnchannels(1)
                 out.setsampwidth(2)
                 out.setframerate(RATE)
                 out.writeframes(np.round(sound * 32767).astype("<i2").tobytes())
-            os.replace(fresh, file)
+            os.replace(temporary, file)
         finally:
-            fresh.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 class _Artist:
-    """What all tracks of an artist share: waveform, habits, equaliser and room."""
+    """Properties that all tracks of an artist share: waveform, habits, equaliser and room."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.harmonics = rng.lognormal(0.0, 0.6, _HARMONICS)
@@ -214,7 +213,7 @@ class _Artist:
 
 
 def _compose(style: Style, artist: _Artist, samples: int, rng: np.random.Generator) -> Samples:
-    """Make one track of a genre by an artist: float32 of shape (samples,), from -1 to 1."""
+    """Synthesise one track of a genre by an artist: float32 of shape (samples,), from -1 to 1."""
     style = _varied(style, artist, rng)
     beat = 60.0 / style.tempo
     beats = int(samples / RATE / beat) + 1
@@ -238,7 +237,7 @@ def _compose(style: Style, artist: _Artist, samples: int, rng: np.random.Generat
         if rng.random() < 0.9:
             voice.play(melody, when(half), pitch(degree), length * beat / 2)
         half += length
-    # Plucked: a bass note on the first beat and chords on the others; else both for the whole bar.
+    # If plucked, a bass note on the first beat and chords on the others, else both for the whole bar.
     hold = 0.9 * beat if plucked else style.metre * beat
     for count in range(beats):
         bar, place = divmod(count, style.metre)
@@ -254,19 +253,19 @@ def _compose(style: Style, artist: _Artist, samples: int, rng: np.random.Generat
             _hit(drums, when(half), place, rng)
 
     mix = np.zeros(samples, np.float32)
-    for gain, own, part in zip(
+    for gain, balance, part in zip(
         (1.0, 0.5, 0.8, 2.0), artist.balance, (melody, chords, bass, drums), strict=True
     ):
-        mix += np.float32(gain * own) * part[:samples]
+        mix += np.float32(gain * balance) * part[:samples]
     return _recorded(mix, artist, rng)
 
 
 def _varied(style: Style, artist: _Artist, rng: np.random.Generator) -> Style:
-    """Return a style as this artist plays it this time, perhaps with a trait of another genre."""
+    """Vary a style for one track of an artist; a quarter of tracks take two traits of another genre."""
     if rng.random() < 0.25:
-        other = list(STYLES.values())[rng.integers(len(STYLES))]
+        donor = list(STYLES.values())[rng.integers(len(STYLES))]
         traits = rng.choice([field.name for field in fields(Style)], 2, replace=False)
-        style = replace(style, **{trait: getattr(other, trait) for trait in map(str, traits)})
+        style = replace(style, **{trait: getattr(donor, trait) for trait in map(str, traits)})
     odds = style.drums / (1 - style.drums) * rng.lognormal(0.0, 0.7)
     return replace(
         style,
@@ -280,7 +279,7 @@ def _varied(style: Style, artist: _Artist, rng: np.random.Generator) -> Style:
 
 
 class _Voice:
-    """An instrument: one waveform, played at any pitch under one envelope."""
+    """An instrument: one waveform with one envelope, played at any pitch."""
 
     def __init__(self, style: Style, artist: _Artist, samples: int) -> None:
         number = np.arange(1, _HARMONICS + 1)
@@ -301,9 +300,9 @@ class _Voice:
         if count < len(self.release):
             return
         hertz = 440.0 * 2 ** ((note - 69) / 12)
-        heard = min(_HARMONICS, int(RATE / 2 / hertz))
+        audible = min(_HARMONICS, int(RATE / 2 / hertz))
         spectrum = np.zeros(_TABLE // 2 + 1, np.complex64)
-        spectrum[1 : heard + 1] = -0.5j * _TABLE * self.weights[:heard]
+        spectrum[1 : audible + 1] = -0.5j * _TABLE * self.weights[:audible]
         table = np.fft.irfft(spectrum).astype(np.float32)
         phase = (self.time[:count] * np.float32(hertz * _TABLE)).astype(np.int64) % _TABLE
         sound = table[phase] * self.envelope[:count]
@@ -312,7 +311,7 @@ class _Voice:
 
 
 def _hit(out: Samples, start: float, place: int, rng: np.random.Generator) -> None:
-    """Add a drum to `out`: low on a bar's first beat, else a snare on beats and a hat between."""
+    """Add a drum to `out`: a bass drum on a bar's first beat, else a snare on beats and a hat between."""
     first = round(start * RATE)
     count = min(RATE // 5, len(out) - first)
     if count <= 0:
@@ -330,7 +329,7 @@ def _hit(out: Samples, start: float, place: int, rng: np.random.Generator) -> No
 
 
 def _recorded(dry: Samples, artist: _Artist, rng: np.random.Generator) -> Samples:
-    """Pass sound through the artist's equaliser and room, with a noise floor and level of its own."""
+    """Apply the artist's equaliser and room, and a random noise floor and level."""
     count = len(dry)
     size = 1 << (count + RATE).bit_length()
     tail = np.arange(RATE) / RATE

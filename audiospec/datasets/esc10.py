@@ -10,7 +10,7 @@ from audiospec.datasets.base import PublishedDataset, datasets
 from audiospec.datasets.download.remote import Remote
 from audiospec.manifest import Track
 
-# Class → its number in ESC-50, which holds ESC-10 as a part.
+# Class → its number in ESC-50, which includes ESC-10.
 TARGETS = {
     "Dog bark": 0,
     "Rooster": 1,
@@ -24,7 +24,7 @@ TARGETS = {
     "Chainsaw": 41,
 }
 _LABELS = {str(target): label for label, target in TARGETS.items()}
-_OTHERS = {str(target) for target in range(50)} - _LABELS.keys()
+_OTHER_TARGETS = {str(target) for target in range(50)} - _LABELS.keys()
 _CLIP = re.compile(r"([1-5])-(\d+)-[A-Z]", re.ASCII)
 _CLIP_50 = re.compile(r"(([1-5])-(\d+)-[A-Z])-(\d+)", re.ASCII)
 _CLASS = re.compile(r"\d{3} - (.+)", re.ASCII)
@@ -34,9 +34,9 @@ _CLASS = re.compile(r"\d{3} - (.+)", re.ASCII)
 class Esc10(PublishedDataset):
     """ESC-10: ``NNN - Class/FOLD-CLIP-TAKE.ogg``, or ESC-50's ``FOLD-CLIP-TAKE-TARGET.wav``.
 
-    The label is the class as written, the fold is FOLD, the group is CLIP: the recording on
-    Freesound that the clip was cut from. The id is ``FOLD-CLIP-TAKE`` in both. ESC-50's other forty
-    classes are left out.
+    The label is the class as written, the fold is FOLD, and the group is CLIP, the recording on
+    Freesound that the clip was cut from. The id is ``FOLD-CLIP-TAKE`` in both layouts. ESC-50's other
+    forty classes are left out.
     """
 
     citation = (
@@ -58,7 +58,7 @@ class Esc10(PublishedDataset):
         return [path for path in super().audio_files(root) if not _is_other(PurePosixPath(path).stem)]
 
     def track(self, path: PurePosixPath) -> Track | None:
-        """Return the track of a clip, by its name and, in ESC-10, its folder's name."""
+        """Return the track of a clip, given its name and, for ESC-10, the name of its folder."""
         if match := _CLIP_50.fullmatch(path.stem):
             id, fold, clip, target = match.groups()
             if target not in _LABELS:
@@ -72,5 +72,6 @@ class Esc10(PublishedDataset):
 
 
 def _is_other(stem: str) -> bool:
+    """Whether a file's stem is that of a clip in another class of ESC-50."""
     match = _CLIP_50.fullmatch(stem)
-    return match is not None and match[4] in _OTHERS
+    return match is not None and match[4] in _OTHER_TARGETS

@@ -17,8 +17,8 @@ _CLIP = re.compile(r"(\d)_([a-z]+)_(\d+)", re.ASCII)
 class Fsdd(PublishedDataset):
     """FSDD: ``DIGIT_SPEAKER_N.wav``.
 
-    The label is the digit, the group is the speaker. The fold is ``"test"`` for N below 5, as the
-    dataset itself has it, else ``"train"``.
+    The label is the digit, and the group is the speaker. The fold is ``"test"`` for N below 5, as the
+    dataset defines it, else ``"train"``.
     """
 
     citation = (

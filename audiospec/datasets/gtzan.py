@@ -1,7 +1,7 @@
 """gtzan: music in ten genres, 100 tracks of 30 s each (Tzanetakis and Cook 2002).
 
-Some copies hold a ``jazz.00054.wav`` that does not decode. It is a track like any other here: what
-reads it reports it.
+Some copies contain a ``jazz.00054.wav`` that cannot be decoded. It is listed as a track all the same,
+and reported when it is read.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _ID = re.compile(rf"({'|'.join(GENRES)})\.000\d\d", re.ASCII)
 
 @datasets.register
 class Gtzan(PublishedDataset):
-    """GTZAN: any folder that holds ``GENRE.NNNNN`` files of any audio format, however deep.
+    """GTZAN: all files ``GENRE.NNNNN`` of any audio format under a folder, at any depth.
 
-    So the original archive's tree, Kaggle's, a part of either and the folder above them all will
-    do. The id is the file's name without its suffix. The label is the genre in it; a file that lies
-    in another genre's folder is refused. Artists are not known: `group` is empty.
+    The folder may be the original archive's, Kaggle's, a part of either, or one that contains them.
+    The id is the file's name without its suffix. The label is the genre in the name; a file in the
+    folder of another genre is refused. The artists are unknown, so `group` is empty.
     """
 
     citation = (

@@ -70,16 +70,16 @@ class ViewBuilder:
                     "the same command again when they are at rest"
                 )
             require_rows(self.plans)
-            meter = ProgressCounter(schedule)
+            counter = ProgressCounter(schedule)
             if progress is not None:
-                progress(meter.now())
+                progress(counter.now())
             decoded: list[DecodeResult] = []
             tasks = (task.to_json() for task in schedule.tasks(self.constants))
             for value in self.engine.run("audiospec.pipeline.worker:compute", tasks):
                 result = TaskResult.from_json(value)
                 decoded += result.decoded
-                if progress is not None and meter.step(result.view, result.digest):
-                    progress(meter.now())
+                if progress is not None and counter.step(result.view, result.digest):
+                    progress(counter.now())
             for learnt in decoded:
                 by_id[learnt.id].learn(learnt)
             self.plans = [plan.replan() for plan in self.plans]

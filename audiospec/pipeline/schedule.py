@@ -116,7 +116,7 @@ class ViewSchedule:
         self.plan = plan
         self.missing = missing
         self.bytes = sum(s.rows.stop - s.rows.start for s in self.missing) * plan.info.row_bytes
-        self.finder = ExistingRows(plan, self.missing, staging)
+        self.existing = ExistingRows(plan, self.missing, staging)
         #: For each row whether it has to be computed; for each task its shards; for each shard its last task.
         self.needed = np.zeros(len(plan.rows), bool)
         self.shards: dict[int, list[Shard]] = defaultdict(list)
@@ -139,9 +139,9 @@ class ViewSchedule:
         """Take note of the tasks that the tracks belong to."""
         for shard in self.missing:
             self.needed[shard.rows] = True
-            if self.finder.places:
+            if self.existing.places:
                 indices = range(shard.rows.start, shard.rows.stop)
-                self.needed[shard.rows] = [self.finder.find(index) is None for index in indices]
+                self.needed[shard.rows] = [self.existing.find(index) is None for index in indices]
             tasks = owner[self.plan.rows["track"][shard.rows]]
             needed = self.needed[shard.rows]
             tasks = np.unique(tasks[needed]) if needed.any() else tasks[:1]
@@ -170,7 +170,7 @@ class ViewSchedule:
             number, start, samples, _ = self.plan.rows[index].item()
             last = index + 1 == len(numbers) or int(numbers[index + 1]) != number
             elsewhere = self.needed[index] and owner[number] != task
-            existing = None if elsewhere else self.finder.find(index)
+            existing = None if elsewhere else self.existing.find(index)
             staged_as = fragments[int(owner[number])] if elsewhere else ""
             rows.append(TaskRow(number, start, samples, last, existing, staged_as))
         return TaskShard(

@@ -1,7 +1,7 @@
-"""What pages are written with: a frame, a base style, escaped text, tables and words.
+"""Write HTML pages: the document, its base style, escaped text, tables and counts.
 
-A page has no script, and its policy lets it load nothing: the style is allowed by its hash, so that not
-even a style attribute would count.
+A page has no script, and its content security policy does not let it load anything. The style is allowed by
+its hash, so style attributes have no effect.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ dd { margin: 0 }
 
 
 def page(title: str, body: str, style: str = "") -> str:
-    """Return a whole HTML document that can load nothing.
+    """Return an HTML document that cannot load anything.
 
     Parameters
     ----------
@@ -86,8 +86,9 @@ def page(title: str, body: str, style: str = "") -> str:
     body : str
         HTML.
     style : str
-        CSS of the page's own, after what all pages share. Of colours it has ``--back``, ``--text``,
-        ``--quiet``, ``--line``, ``--warn``, ``--link``, and ``--one`` and ``--two`` to draw with.
+        CSS of this page, added to that of all pages. It can use the colours ``var(--back)``,
+        ``var(--text)``, ``var(--quiet)``, ``var(--line)``, ``var(--warn)`` and ``var(--link)``, and for
+        drawings ``var(--one)`` and ``var(--two)``.
     """
     style = _STYLE + style
     allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -100,22 +101,29 @@ def page(title: str, body: str, style: str = "") -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        '<link rel="icon" href="data:,">\n'  # else a browser asks the server for one
+        '<link rel="icon" href="data:,">\n'  # else browsers request one from the server
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 
-def save(content: str, path: Path | str, refused: type[AudiospecError], option: str) -> Path:
-    """Write a page's file; one that is there is replaced, whole or not at all.
+def save(content: str, path: Path | str, error: type[AudiospecError], choice: str) -> Path:
+    """Write a page to a file, atomically; an existing file is replaced.
 
     Parameters
     ----------
     content : str
+        HTML.
     path : path
-    refused : type of error
+        Its folder is made if it does not exist.
+    error : subclass of AudiospecError
         Raised if the file cannot be written.
-    option : str
-        The command line's option to choose another file, for the message.
+    choice : str
+        What the caller chooses the file with, for the hint, such as "`path`".
+
+    Returns
+    -------
+    Path
+        The file.
     """
     path = Path(path)
     try:
@@ -124,40 +132,41 @@ def save(content: str, path: Path | str, refused: type[AudiospecError], option: 
             temporary.write_text(content, encoding="utf-8", newline="\n")
     except DiskFullError:
         raise
-    except OSError as error:
-        raise refused(f"cannot write {path}: {error.strerror}; choose another {option}") from error
+    except OSError as failure:
+        raise error(f"cannot write {path}: {failure.strerror}", f"choose another {choice}") from failure
     return path
 
 
 def text(value: object, most: int | None = 60) -> str:
-    """Somebody's own text: escaped, control characters visible, its direction kept to itself.
+    """Return foreign text as HTML: escaped, with visible control characters, and isolated in direction.
 
     Parameters
     ----------
     value : object
+        Text, or an object whose ``str`` is shown.
     most : int or None
-        So many characters are shown; of longer text the middle is left to a tooltip. None: all.
+        Characters to show. The middle of longer text is cut out, and a tooltip shows it all. None: no limit.
     """
-    whole = str(value)
-    if most is None or len(whole) <= most:
-        return f"<bdi>{attribute(whole)}</bdi>"
-    short = f"{whole[: most // 2]}…{whole[-most // 3 :]}"
-    return f'<bdi title="{attribute(whole)}">{attribute(short)}</bdi>'
+    full = str(value)
+    if most is None or len(full) <= most:
+        return f"<bdi>{attribute(full)}</bdi>"
+    short = f"{full[: most // 2]}…{full[-most // 3 :]}"
+    return f'<bdi title="{attribute(full)}">{attribute(short)}</bdi>'
 
 
 def attribute(value: object) -> str:
-    """Somebody's own text, as the value of an attribute in quotes."""
+    """Return foreign text, escaped for the value of an attribute in quotes."""
     return escape(printable(str(value)))
 
 
 def facts(pairs: Mapping[str, object]) -> str:
-    """Return names and values as a list of two columns."""
+    """Return names and values as an HTML list of two columns."""
     return f"<dl>{''.join(f'<dt>{text(name)}<dd>{_value(value)}' for name, value in pairs.items())}</dl>"
 
 
 def _value(value: object) -> str:
     if isinstance(value, Mapping):
-        value = [f"{name} {one}" for name, one in value.items()]
+        value = [f"{name} {item}" for name, item in value.items()]
     if not isinstance(value, list | tuple):
         return text(value, None)
     listed = text(", ".join(map(str, value)) or "none", None)
@@ -165,16 +174,16 @@ def _value(value: object) -> str:
 
 
 def scrolled(caption: str, rows: str, kind: str = "", label: str = "") -> str:
-    """Put a table into a box that scrolls by itself, by keyboard, too.
+    """Return a table in a box that scrolls separately from the page, with the keyboard too.
 
     Parameters
     ----------
     caption, rows : str
         HTML.
     kind : str
-        The table's class.
+        Class of the table; ``""`` for none.
     label : str
-        Plain text that names the box. Empty: the caption, which then is plain, too.
+        Name of the box, as plain text. ``""``: the caption, which must then be plain text too.
     """
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{attribute(label or caption)}">'
@@ -183,17 +192,17 @@ def scrolled(caption: str, rows: str, kind: str = "", label: str = "") -> str:
 
 
 def kind_attribute(kind: str) -> str:
-    """An attribute ``class``, if there is any."""
+    """Return the attribute ``class`` with a space before it, or ``""`` if `kind` is empty."""
     return f' class="{kind}"' if kind else ""
 
 
 def count(number: int, noun: str) -> str:
-    """A count in words, such as ``"1 run"``, ``"1,200 runs"``."""
+    """Return a count in words, such as ``"1 run"`` or ``"1,200 runs"``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round numbers, four to eight, from at or below `low` to at or above `high`."""
+    """Return four to eight evenly spaced round numbers that span `low` to `high`."""
     if high <= low:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
     raw = (high - low) / 5

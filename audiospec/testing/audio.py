@@ -1,6 +1,6 @@
-"""Tiny audio for tests: tones and noise in any format, and files that no decoder should trust.
+"""Small audio files for tests: tones and noise in any format, and hostile files.
 
-Needs nothing but soundfile; `write_m4a` needs PyAV.
+Only soundfile is needed, and PyAV for `write_m4a`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Format:
-    """One way to write audio with libsndfile.
+    """A file format and encoding in which libsndfile writes audio.
 
     Attributes
     ----------
     suffix : str
-        Of the file's name, with the dot.
+        Suffix of the file's name, with the dot.
     format, subtype : str
-        As soundfile calls them.
+        Names that soundfile uses.
     lossless : bool
-        Whether what is read is what was written, to the format's own resolution.
+        Whether reading gives what was written, to the format's resolution.
     rates : tuple of int
-        Sample rates in Hz that the format can hold; empty: any.
+        Sample rates in Hz that the format supports; empty: any.
     channels : int
-        The most channels that it can hold.
+        The most channels that tests use with the format.
     """
 
     suffix: str
@@ -46,13 +46,13 @@ class Format:
         return f"{self.format}-{self.subtype}".lower()
 
 
-_WHOLE = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+_DEPTHS = ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 
 #: Every format that the README promises, with every depth.
 FORMATS: tuple[Format, ...] = (
-    *(Format(".wav", "WAV", subtype) for subtype in ("PCM_U8", *_WHOLE)),
-    *(Format(".au", "AU", subtype) for subtype in ("PCM_S8", *_WHOLE)),
-    *(Format(".aiff", "AIFF", subtype) for subtype in ("PCM_S8", *_WHOLE)),
+    *(Format(".wav", "WAV", subtype) for subtype in ("PCM_U8", *_DEPTHS)),
+    *(Format(".au", "AU", subtype) for subtype in ("PCM_S8", *_DEPTHS)),
+    *(Format(".aiff", "AIFF", subtype) for subtype in ("PCM_S8", *_DEPTHS)),
     *(Format(".flac", "FLAC", subtype) for subtype in ("PCM_S8", "PCM_16", "PCM_24")),
     Format(".ogg", "OGG", "VORBIS", lossless=False),
     Format(".opus", "OGG", "OPUS", lossless=False, rates=(8000, 12000, 16000, 24000, 48000)),
@@ -75,7 +75,7 @@ def tone(
     level: float = 0.5,
     channels: int = 1,
 ) -> Samples:
-    """Make a sine.
+    """Return a sine.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def tone(
     level : float
         Amplitude; full scale is 1.
     channels : int
-        With more than one, channel c is c times as loud as the first, and all of them have `level` as
-        their mean, so that mixing to mono gives the same sine.
+        With more than one, channel c (from 1) has c times the amplitude of the first. Their mean has
+        amplitude `level`, so mixing to mono gives the sine of a single channel.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def tone(
 def noise(
     seconds: float = 1.0, sample_rate: int = 22050, *, level: float = 0.1, channels: int = 1, seed: int = 0
 ) -> Samples:
-    """Make white Gaussian noise, cut at full scale.
+    """Return white Gaussian noise, clipped at full scale.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def noise(
     channels : int
         Independent channels.
     seed : int
-        Of the generator.
+        Seed of the random generator.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def encode(samples: Samples, sample_rate: int = 22050, how: Format = FORMATS[1])
 
 
 def write(path: Path, samples: Samples, sample_rate: int = 22050, how: Format = FORMATS[1]) -> Path:
-    """Write samples (n,) or (n, channels) to a file, 16-bit WAV unless told otherwise; return its path."""
+    """Write samples (n,) or (n, channels) to a file, by default as 16-bit WAV; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(samples, sample_rate, how))
     return path
@@ -176,24 +176,24 @@ def wav(
     code: int = 1,
     announced: int | None = None,
 ) -> bytes:
-    """Put a WAV header before `data`, honest or not.
+    """Return a WAV file of `data`, with a header that may be wrong.
 
     Parameters
     ----------
     data : bytes
         The samples.
     sample_rate, channels, bits : int
-        What the header says; any number that fits its field.
+        Values in the header; any number that fits the field.
     code : int
-        Format: 1 is whole numbers, 3 is floating point.
+        Format: 1 for integers, 3 for floating point.
     announced : int or None
-        How many bytes of samples the header announces. None: as many as there are. 0xFFFFFFFF is what a
-        program writes that cannot know yet, because its output is a pipe.
+        Bytes of samples that the header announces. None: the length of `data`. A program whose output is
+        a pipe cannot know it and writes 0xFFFFFFFF.
 
     Returns
     -------
     bytes
-        The file.
+        Content of the file.
     """
     size = len(data) if announced is None else announced
     block = channels * bits // 8 & 0xFFFF
@@ -205,7 +205,7 @@ def wav(
 
 
 def without_xing(mp3: bytes) -> bytes:
-    """Take the first frame, which counts the others, from an MP3 file of 44.1 kHz."""
+    """Return an MP3 file of 44.1 kHz without its first frame, which states the number of frames."""
     rates = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
     if mp3[:2] not in (b"\xff\xfb", b"\xff\xfa") or mp3[2] & 0x0C:
         raise ValueError("expected MPEG-1 layer III at 44.1 kHz from its first byte")
@@ -213,20 +213,20 @@ def without_xing(mp3: bytes) -> bytes:
 
 
 def damage(file: bytes, *, at: float = 0.5, length: int = 200, seed: int = 0) -> bytes:
-    """Overwrite `length` bytes with noise, from the share `at` (0 to 1) of the file on."""
+    """Return a file with `length` bytes overwritten by noise, starting at the share `at` (0 to 1)."""
     first = int(len(file) * at)
-    noise = np.random.default_rng(seed).bytes(min(length, len(file) - first))
-    return file[:first] + noise + file[first + len(noise) :]
+    replaced = np.random.default_rng(seed).bytes(min(length, len(file) - first))
+    return file[:first] + replaced + file[first + len(replaced) :]
 
 
 def _floats(*values: float) -> bytes:
     return np.array(values, "<f4").tobytes()
 
 
-def _whole() -> dict[str, bytes]:
-    """A second of sound in each kind of file, by the first word of its name."""
+def _intact() -> dict[str, bytes]:
+    """Return a second of audio in each file format, by suffix."""
     sound = noise(1.0, 44100)
-    chosen = {
+    formats = {
         "wav": ("WAV", "PCM_16"),
         "au": ("AU", "PCM_16"),
         "aiff": ("AIFF", "PCM_16"),
@@ -235,7 +235,7 @@ def _whole() -> dict[str, bytes]:
         "mp3": ("MP3", "MPEG_LAYER_III"),
     }
     files = {
-        name: encode(sound, 44100, Format("", format, subtype)) for name, (format, subtype) in chosen.items()
+        name: encode(sound, 44100, Format("", format, subtype)) for name, (format, subtype) in formats.items()
     }
     files["opus"] = encode(sound, 48000, Format("", "OGG", "OPUS"))
     files["w64"] = encode(sound, 44100, Format("", "W64", "PCM_16"))
@@ -245,15 +245,15 @@ def _whole() -> dict[str, bytes]:
 
 
 def hostile() -> dict[str, tuple[bytes, str]]:
-    """Files that no decoder should trust.
+    """Return files that are empty, damaged, truncated or not audio, and odd files that must decode.
 
     Returns
     -------
     dict of str to (bytes, str)
-        File name → its bytes, and the words with which the error about it begins: more than one choice
-        is separated by ``|``; an empty text says that the file is sound after all, and must decode.
+        File name → its bytes, and the beginning of the error about it. Alternatives are separated by
+        ``|``. An empty text means that the file must decode.
     """
-    whole = _whole()
+    intact = _intact()
     random = np.random.default_rng(1).bytes
     pcm = (tone(0.1) * 32767).astype("<i2").tobytes()
     id3 = b"ID3\x04\0\0\0\0\x07\x68" + bytes(1000)
@@ -262,15 +262,15 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "one-byte.wav": (b"R", "not decodable"),
         "text.wav": (b"Lorem ipsum dolor sit amet\n" * 200, "not decodable"),
         "page.mp3": (b"<!DOCTYPE html><html><body>404</body></html>" * 50, "not decodable"),
-        # libsndfile takes these suffixes for headerless sound, if it is told the name.
+        # If libsndfile is given such a name, it takes any bytes for audio without a header.
         "random.au": (random(20000), "not decodable"),
         "random.snd": (random(20000), "not decodable"),
         "random.gsm": (random(20000), "not decodable"),
         "random.vox": (random(20000), "not decodable"),
         "random.raw": (random(20000), "not decodable|no audio"),
-        "header-only.wav": (whole["wav"][:44], "truncated"),
-        "half-header.wav": (whole["wav"][:30], "not decodable"),
-        "half-header.aiff": (whole["aiff"][:30], "not decodable"),
+        "header-only.wav": (intact["wav"][:44], "truncated"),
+        "half-header.wav": (intact["wav"][:30], "not decodable"),
+        "half-header.aiff": (intact["aiff"][:30], "not decodable"),
         "no-samples.wav": (wav(b""), "no audio"),
         "half-sample.wav": (wav(b"a"), "no audio"),
         "one-sample.wav": (wav(b"\1\1"), ""),
@@ -295,25 +295,25 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "announces-1-gb.wav": (wav(pcm, announced=1 << 30), "truncated"),
         "piped.wav": (wav(pcm, announced=0xFFFFFFFF), ""),
         "piped-sox.wav": (wav(pcm, announced=0x7FFFFFFF - 36), ""),
-        "with-id3.mp3": (id3 + whole["mp3"], ""),
-        "without-xing.mp3": (without_xing(whole["mp3"]), ""),
-        "with-id3-without-xing.mp3": (id3 + without_xing(whole["mp3"]), ""),
-        "damaged.flac": (damage(whole["flac"]), "damaged|truncated"),
-        "damaged.mp3": (damage(whole["mp3"]), "damaged|truncated"),
-        "damaged.opus": (damage(whole["opus"]), "not decodable|damaged|truncated"),
+        "with-id3.mp3": (id3 + intact["mp3"], ""),
+        "without-xing.mp3": (without_xing(intact["mp3"]), ""),
+        "with-id3-without-xing.mp3": (id3 + without_xing(intact["mp3"]), ""),
+        "damaged.flac": (damage(intact["flac"]), "damaged|truncated"),
+        "damaged.mp3": (damage(intact["mp3"]), "damaged|truncated"),
+        "damaged.opus": (damage(intact["opus"]), "not decodable|damaged|truncated"),
     }
-    cut = "truncated|damaged|not decodable"
+    default = "truncated|damaged|not decodable"
     reasons = {"wav": "truncated", "au": "truncated", "aiff": "truncated", "mp3": "truncated"}
-    for name, file in whole.items():
-        files[f"truncated.{name}"] = (file[: len(file) * 2 // 3], reasons.get(name, cut))
-    # An Ogg file that lacks nothing but a part of its last page.
+    for name, file in intact.items():
+        files[f"truncated.{name}"] = (file[: len(file) * 2 // 3], reasons.get(name, default))
+    # An Ogg file of which only a part of the last page is missing.
     for name in ("ogg", "opus"):
-        files[f"last-page.{name}"] = (whole[name][:-10], cut)
+        files[f"last-page.{name}"] = (intact[name][:-10], default)
     return files
 
 
 def write_hostile(folder: Path) -> dict[str, str]:
-    """Write the files of `hostile` into a folder; return the words with which each one's error begins."""
+    """Write the files of `hostile` to a folder; return the beginning of the error about each."""
     folder.mkdir(parents=True, exist_ok=True)
     files = hostile()
     for name, (content, _) in files.items():

@@ -1,6 +1,6 @@
-"""DatasetContract: what every dataset must do, as tests to inherit.
+"""DatasetContract: tests that every dataset must pass, to be inherited.
 
-A dataset proves itself with one class::
+One class tests a dataset::
 
     class TestMine(DatasetContract):
         name = "mine"
@@ -31,9 +31,9 @@ class DatasetContract:
     name : str
         The dataset's name in the registry.
     named : bool
-        Whether it is somebody's work, with a citation and a licence, or else the user's own audio.
+        Whether it is a published work with a citation and a licence, and not the user's own audio.
     makes_data : bool
-        Whether it writes its audio itself, so that an empty or missing folder is no error.
+        Whether it makes its audio itself, so that an empty or missing folder is not an error.
     """
 
     name: ClassVar[str]
@@ -42,11 +42,11 @@ class DatasetContract:
 
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
-        """Return an instance with a little data: at least two tracks."""
-        raise NotImplementedError("give a fixture `dataset`")
+        """Return an instance with a little data: two tracks or more."""
+        raise NotImplementedError("define a fixture `dataset`")
 
     def test_is_registered(self, dataset: Dataset) -> None:
-        """The registry knows it by its name, which is its module's if it is one of ours."""
+        """The registry has it under its name, which is the module's for audiospec's own datasets."""
         assert datasets[self.name] is type(dataset)
         assert dataset.name == self.name
         assert self.name in datasets.names()
@@ -55,17 +55,17 @@ class DatasetContract:
             assert module.replace("_", "-") == self.name
 
     def test_has_a_summary(self, dataset: Dataset) -> None:
-        """Its module begins with one line about it."""
+        """The first line of its module describes it."""
         summary = datasets.summary(self.name)
         assert summary
         assert len(summary) <= 100
 
-    def test_says_where_it_comes_from(self, dataset: Dataset) -> None:
-        """Somebody's work comes with a citation and a licence."""
+    def test_states_its_source(self, dataset: Dataset) -> None:
+        """A published work has a citation and a licence."""
         assert bool(dataset.citation and dataset.licence) is self.named
 
     def test_ids_are_unique_and_printable(self, dataset: Dataset) -> None:
-        """Ids can be written as UTF-8 and shown on one line."""
+        """Ids can be encoded as UTF-8 and printed on one line."""
         ids = [track.id for track in dataset.manifest()]
         assert len(ids) == len(set(ids)) >= 2
         for id in ids:
@@ -73,13 +73,13 @@ class DatasetContract:
             assert not {unicodedata.category(char) for char in id} & {"Cc", "Cs", "Zl", "Zp"}
 
     def test_labels_are_not_empty(self, dataset: Dataset) -> None:
-        """Every track has a class, and the full set, if there is one, has no other class."""
+        """Every track has a label, and every label is in the full set, if one is defined."""
         labels = set(dataset.manifest().labels)
         assert all(label.strip() for label in labels)
         assert not dataset.expected or labels <= dataset.expected.keys()
 
-    def test_paths_lie_in_the_root(self, dataset: Dataset) -> None:
-        """Paths are relative, go down only, with forward slashes, and lead to files."""
+    def test_paths_are_in_the_root(self, dataset: Dataset) -> None:
+        """Paths are relative, without ``..``, with forward slashes, and lead to files."""
         manifest = dataset.manifest()
         assert manifest.root.is_absolute()
         for track in manifest:
@@ -90,24 +90,24 @@ class DatasetContract:
             assert manifest.file(track).is_file()
 
     def test_order_is_fixed(self, dataset: Dataset) -> None:
-        """Tracks are sorted by id, the same in each call and for each instance."""
+        """Tracks are sorted by id, and every call returns the same."""
         first, second = dataset.manifest(), dataset.manifest()
         assert first == second
         assert [track.id for track in first] == sorted(track.id for track in first)
 
     def test_manifest_names_the_dataset(self, dataset: Dataset) -> None:
-        """The manifest says which dataset it is of."""
+        """The manifest has the name of the dataset."""
         assert dataset.manifest().dataset == self.name
 
-    def test_validate_speaks_of_labels(self, dataset: Dataset) -> None:
-        """Validation gives one line for each label that is not as in the full set."""
+    def test_validate_compares_labels(self, dataset: Dataset) -> None:
+        """Validation returns at most one line for each label."""
         manifest = dataset.manifest()
         lines = dataset.validate(manifest)
         assert len(lines) <= len(dataset.expected.keys() | set(manifest.labels))
         assert all("\n" not in line for line in lines)
 
     def test_empty_folder_is_an_error(self, dataset: Dataset, tmp_path: Path) -> None:
-        """A folder without audio is refused, in one line that names it, and nothing is fetched."""
+        """A folder without audio is refused, in one line that names it."""
         if self.makes_data:
             pytest.skip("makes its audio itself")
         empty = tmp_path / "empty"
@@ -118,7 +118,7 @@ class DatasetContract:
         assert "\n" not in str(caught.value)
 
     def test_missing_folder_is_an_error(self, dataset: Dataset, tmp_path: Path) -> None:
-        """A place that is not there is refused with the nearest that is; nothing is made there."""
+        """A missing folder is refused, and the error names the nearest one that exists; none is made."""
         if self.makes_data:
             pytest.skip("makes its audio itself")
         missing = tmp_path / "not" / "there"

@@ -1,4 +1,4 @@
-"""Page: a page of ours, taken apart."""
+"""Page: the tags and texts of an HTML page, for tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """The tags and texts of a page; fails if a tag is closed that is not open.
+    """Parse a page into tags and texts; AssertionError if tags are not nested and closed correctly.
 
     Parameters
     ----------
@@ -18,6 +18,7 @@ class Page(HTMLParser):
     tags : list of (str, dict)
         Names and attributes, in order.
     texts : list of str
+        Texts between tags, in order.
     """
 
     optional = frozenset(("li", "td", "th", "tr", "dt", "dd", "thead", "tbody"))
@@ -33,26 +34,26 @@ class Page(HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of a tag, and that it is open if it has to be closed."""
+        """Record a tag, and that it is open if it must be closed."""
         self.tags.append((tag, dict(attrs)))
         assert len(attrs) == len(dict(attrs)), f"{tag} has an attribute twice"
         if tag not in self.void and tag not in self.optional:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take note of a tag that closes itself."""
+        """Record a tag that closes itself."""
         self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag: str) -> None:
-        """Close the tag that was opened last; nothing else may be closed."""
+        """Close the tag that was opened last; AssertionError for any other tag."""
         if tag not in self.optional:
             assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Take note of a text."""
+        """Record a text."""
         self.texts.append(data)
 
     @property
     def labels(self) -> list[str]:
-        """What drawings say of themselves."""
+        """Labels of the drawings (the attribute ``aria-label`` of ``svg``)."""
         return [str(attributes["aria-label"]) for tag, attributes in self.tags if tag == "svg"]

@@ -50,7 +50,7 @@ def test_both_formats_hold_the_same(store: Path, call, music: Path, tmp_path: Pa
     assert np.array_equal(view.read(), same.read())
 
 
-@pytest.mark.parametrize("engine", engines)
+@pytest.mark.parametrize("engine", engines.names())
 def test_an_engine_is_chosen_by_its_name(store: Path, call, music: Path, tmp_path: Path, engine: str) -> None:
     path = tmp_path / "good.zarr"
     arguments = ("featurize", "folder", "--data", music, "--store", path, "--chunk", 2, "--hop", 1)

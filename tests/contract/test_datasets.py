@@ -1,4 +1,4 @@
-"""Every registered dataset keeps the contract."""
+"""Every registered dataset fulfils the contract."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiospec.testing.datasets import DatasetContract
 
 
 def files(root: Path, *paths: str) -> Path:
-    """Empty files: a manifest opens none of them."""
+    """Make empty files: a manifest does not open them."""
     for path in paths:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).touch()
@@ -77,5 +77,7 @@ class TestDemo(DatasetContract):
 
 
 def test_every_dataset_has_a_contract() -> None:
-    here = {contract.name for contract in DatasetContract.__subclasses__() if contract.__module__ == __name__}
-    assert here == set(datasets.names())
+    tested = {
+        contract.name for contract in DatasetContract.__subclasses__() if contract.__module__ == __name__
+    }
+    assert tested == set(datasets.names())

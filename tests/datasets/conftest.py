@@ -1,4 +1,4 @@
-"""A web server on loopback that can break off, ignore ranges, and lie."""
+"""A web server on loopback that can interrupt answers, ignore ranges and send wrong headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @dataclass
 class Page:
-    """What the server has at one address, and how badly it serves it."""
+    """The content at one address of the server, and the faults with which it is served."""
 
     body: bytes
     etag: str = '"1"'
@@ -22,12 +22,12 @@ class Page:
     if_range: bool = True
     length: bool = True
     encoding: str = ""
-    breaks: list[int] = field(default_factory=list)  # bytes of each answer, in turn, then all
-    statuses: list[int] = field(default_factory=list)  # status of each answer, in turn, then 200
+    breaks: list[int] = field(default_factory=list)  # bytes of each answer in turn; after these, all bytes
+    statuses: list[int] = field(default_factory=list)  # status of each answer in turn; after these, 200
 
 
 class Site:
-    """Pages by path, and a log of (path, Range header) of what was asked for."""
+    """Pages by path, and a log of requests as (path, Range header)."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -35,7 +35,7 @@ class Site:
         self.log: list[tuple[str, str]] = []
 
     def put(self, path: str, body: bytes, **how: Any) -> str:
-        """Serve `body` at `path`, with the attributes of Page in `how`; return the address."""
+        """Serve `body` at `path` and return the address; `how` has further attributes of Page."""
         self.pages[f"/{path}"] = Page(body, **how)
         return f"{self.url}/{path}"
 
@@ -47,8 +47,8 @@ def _server() -> Iterator[ThreadingHTTPServer]:
 
         def do_GET(self) -> None:
             site: Site = self.server.site  # type: ignore[attr-defined]
-            asked = self.headers.get("Range", "")
-            site.log.append((self.path, asked))
+            requested = self.headers.get("Range", "")
+            site.log.append((self.path, requested))
             page = site.pages.get(self.path)
             status = 404 if page is None else page.statuses.pop(0) if page.statuses else 200
             if page is None or status != 200:
@@ -56,17 +56,17 @@ def _server() -> Iterator[ThreadingHTTPServer]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            start, same = 0, self.headers.get("If-Range") in (None, page.etag, page.modified)
-            if asked and page.ranges and (same or not page.if_range):
-                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            start, unchanged = 0, self.headers.get("If-Range") in (None, page.etag, page.modified)
+            if requested and page.ranges and (unchanged or not page.if_range):
+                start = int(requested.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(page.body):
                     self.send_response(416)
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return
                 self.send_response(206)
-                whole = len(page.body)
-                self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
+                total = len(page.body)
+                self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
             else:
                 self.send_response(200)
             rest = page.body[start:]
@@ -90,7 +90,7 @@ def _server() -> Iterator[ThreadingHTTPServer]:
         daemon_threads = True
 
         def handle_error(self, *_: object) -> None:
-            pass  # a client that hung up
+            pass  # the client closed the connection
 
     server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
@@ -102,7 +102,7 @@ def _server() -> Iterator[ThreadingHTTPServer]:
 
 @pytest.fixture
 def site(_server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Return an empty site; no proxy stands before it."""
+    """Return an empty site, which is reached without a proxy."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     site = Site(f"http://127.0.0.1:{_server.server_address[1]}")
     _server.site = site  # type: ignore[attr-defined]

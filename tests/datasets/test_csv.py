@@ -1,4 +1,4 @@
-"""csv: rows to tracks, and errors that name the row and the column."""
+"""csv: rows become tracks, and errors name the row and the column."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PLAIN = [
     ],
     ids=["plain", "crlf", "cr", "semicolon", "tab", "bom", "utf-16"],
 )
-def test_forms_of_one_table(folder: Path, text: str | bytes) -> None:
+def test_accepted_forms_of_a_table(folder: Path, text: str | bytes) -> None:
     assert tracks(folder, text) == PLAIN
 
 
@@ -74,7 +74,7 @@ def test_all_columns(folder: Path) -> None:
     ]
 
 
-def test_paths_elsewhere(folder: Path, tmp_path: Path) -> None:
+def test_files_outside_the_folder(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     (tmp_path / "far" / "c.wav").touch()
     manifest = Csv(write(folder, f"path,label\na.wav,x\n../far/c.wav,y\n{tmp_path}/far/d.wav,z\n")).manifest()
@@ -86,7 +86,7 @@ def test_paths_elsewhere(folder: Path, tmp_path: Path) -> None:
     }
 
 
-def test_data_with_dots_in_it(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_may_be_a_path_with_dots(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder, "path,label\na.wav,x\n")
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
@@ -113,30 +113,30 @@ def test_dots_after_a_link_are_followed_as_the_system_does(folder: Path, tmp_pat
         ("path,label,Path\na.wav,x,b.wav\n", ["2 columns called 'path'"]),
         ("path,label\n", ["no row"]),
         ("path,label\n,\n", ["no row"]),
-        ("path,label\na.wav,x\nb.wav, \n", ["row 3, column 'label'", "empty"]),
-        ("path,label\na.wav,x\nb.wav\n", ["row 3, column 'label'", "empty"]),
-        ("path,label\n\n,x\n", ["row 3, column 'path'", "empty"]),
-        ('path,label\n"a.wav","x\ny"\n,z', ["row 3, column 'path'"]),
+        ("path,label\na.wav,x\nb.wav, \n", ["row 3, column 'label' is empty"]),
+        ("path,label\na.wav,x\nb.wav\n", ["row 3, column 'label' is empty"]),
+        ("path,label\n\n,x\n", ["row 3, column 'path' is empty"]),
+        ('path,label\n"a.wav","x\ny"\n,z', ["row 3, column 'path' is empty"]),
         ("path,label\na.wav,x,y\n", ["row 2", "3 cells for 2 columns", "quotes"]),
         ('path,label\n"a.wav"b,x\n', ["line 2"]),
         ('path,label\na.wav,"x\n', ["unexpected end"]),
-        ("path,label,id\na.wav,x,1\nb.wav,y,1\n", ["row 3, column 'id': '1' is in row 2"]),
-        ("path,label\na.wav,x\n./a.wav,y\n", ["row 3, column 'id': 'a.wav' is in row 2"]),
-        ("path,label,id\na.wav,x,1\n./a.wav,x,2\n", ["row 3, column 'path'", "in row 2"]),
+        ("path,label,id\na.wav,x,1\nb.wav,y,1\n", ["row 3, column 'id': '1' is already in row 2"]),
+        ("path,label\na.wav,x\n./a.wav,y\n", ["row 3, column 'id': 'a.wav' is already in row 2"]),
+        ("path,label,id\na.wav,x,1\n./a.wav,x,2\n", ["row 3, column 'path'", "already in row 2"]),
         ("path,label\nno.wav,x\nnot.wav,y\n", ["none of its 2 files exists", "row 2", "'no.wav'"]),
-        (b"path,label\na.wav,caf\xe9\n", ["line 2", "not UTF-8", "save the file as UTF-8"]),
+        (b"path,label\na.wav,caf\xe9\n", ["line 2 is not UTF-8", "save the file as UTF-8"]),
         (b"RIFF\0\0\0\0WAVEfmt ", ["not a CSV file"]),
         ("path,label\na.wav," + "x" * 200_000, ["line 2", "field larger"]),
     ],
 )
 def test_errors(folder: Path, text: str | bytes, parts: list[str]) -> None:
-    said = error(folder, text)
+    message = error(folder, text)
     for part in parts:
-        assert part in said
+        assert part in message
 
 
 def test_no_file(folder: Path) -> None:
-    with pytest.raises(DatasetError, match=r"--data FILE\.csv"):
+    with pytest.raises(DatasetError, match=r"give the CSV file that lists it with `data=FILE\.csv`$"):
         Csv().manifest()
     with pytest.raises(DatasetError, match="is a folder"):
         Csv(folder).manifest()
@@ -149,14 +149,14 @@ text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(text, text), min_size=1, max_size=5), delimiter=st.sampled_from(",;\t"))
-def test_what_a_csv_writer_writes_is_read(folder: Path, rows: list[tuple[str, str]], delimiter: str) -> None:
+def test_files_of_a_csv_writer_are_read(folder: Path, rows: list[tuple[str, str]], delimiter: str) -> None:
     buffer = io.StringIO(newline="")
     writer = standard.writer(buffer, delimiter=delimiter)
     writer.writerow(["path", "id", "label", "group"])
     for number, (label, group) in enumerate(rows):
         writer.writerow(["a.wav" if number == 0 else f"{number}.wav", number, f"x{label}", group])
-    found = tracks(folder, buffer.getvalue())
-    assert [track.id for track in found] == [str(number) for number in range(len(rows))]
-    for track, (label, group) in zip(found, rows, strict=True):
+    read = tracks(folder, buffer.getvalue())
+    assert [track.id for track in read] == [str(number) for number in range(len(rows))]
+    for track, (label, group) in zip(read, rows, strict=True):
         if label.isprintable() and group.isprintable():
             assert (track.label, track.group) == (f"x{label}".strip(), group.strip())

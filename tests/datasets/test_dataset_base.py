@@ -1,4 +1,4 @@
-"""What all datasets share: finding files, names as ids, where data lies."""
+"""What all datasets share: the search for files, printable ids and the data folder."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_files_under(tmp_path: Path) -> None:
 def test_links(tmp_path: Path) -> None:
     far = files(tmp_path / "far", "deep/9.wav")
     root = files(tmp_path / "root", "b/1.wav")
-    (root / "a").symlink_to(root / "b")  # comes first, but is the same folder
+    (root / "a").symlink_to(root / "b")  # sorted first, but the same folder as b
     (root / "b" / "loop").symlink_to(root)
     (root / "self.wav").symlink_to("self.wav")
     (root / "gone.wav").symlink_to("nowhere")
@@ -80,7 +80,7 @@ def test_many_mutual_links_do_not_hang(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(), max_size=20))
-def test_shown(text: str) -> None:
+def test_printable(text: str) -> None:
     result = printable(text)
     result.encode("utf-8")
     assert not {unicodedata.category(char) for char in result} & {"Cc", "Cs", "Zl", "Zp"}
@@ -89,12 +89,12 @@ def test_shown(text: str) -> None:
         assert result == text
 
 
-def test_shown_keeps_what_can_be_read() -> None:
+def test_printable_keeps_readable_text() -> None:
     assert printable("ｆé\u3000💿👨\u200d👩.wav") == "ｆé\u3000💿👨\u200d👩.wav"
     assert printable(os.fsdecode(b"caf\xe9\n.wav")) == r"caf\udce9\n.wav"
 
 
-def test_suffixes_are_as_files_have_them() -> None:
+def test_suffixes_have_a_dot_and_lower_case() -> None:
     assert {".wav", ".au", ".flac", ".ogg", ".mp3", ".m4a"} <= AUDIO_SUFFIXES
     assert all(suffix[0] == "." and suffix == suffix.lower() for suffix in AUDIO_SUFFIXES)
 
@@ -135,9 +135,9 @@ def test_validate() -> None:
     two = Two()
     assert two.validate(two.manifest()) == [
         "a: 1 of 2 tracks, 1 missing",
-        "b: 2 tracks where the full set has 1",
+        "b: 2 tracks, the full set has 1",
         "c: 0 of 1 tracks, 1 missing",
-        "d: 1 tracks where the full set has 0",
+        "d: 1 tracks, the full set has 0",
     ]
 
 

@@ -1,4 +1,4 @@
-"""demo: made in full, the same every time, and neither trivial nor hopeless to tell apart."""
+"""demo: complete, the same every time, and neither trivial nor impossible to classify."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ def test_content(small: Manifest) -> None:
 
 
 def test_same_seed_same_bytes(small: Manifest, tmp_path: Path) -> None:
-    again = Demo(tmp_path, tracks=1, seconds=2).manifest()
-    for track in again:
-        assert again.file(track).read_bytes() == small.file(track).read_bytes()
+    repeated = Demo(tmp_path, tracks=1, seconds=2).manifest()
+    for track in repeated:
+        assert repeated.file(track).read_bytes() == small.file(track).read_bytes()
     other = Demo(tmp_path, tracks=1, seconds=2, seed=1).manifest()
-    assert other.root != again.root
-    assert other.file(other.tracks[0]).read_bytes() != again.file(again.tracks[0]).read_bytes()
+    assert other.root != repeated.root
+    assert other.file(other.tracks[0]).read_bytes() != repeated.file(repeated.tracks[0]).read_bytes()
 
 
-def test_only_what_is_missing_is_made(tmp_path: Path) -> None:
+def test_only_missing_and_incomplete_files_are_made(tmp_path: Path) -> None:
     demo = Demo(tmp_path, tracks=1, seconds=1)
     manifest = demo.manifest()
-    gone, cut, kept = (manifest.file(track) for track in manifest.tracks[:3])
-    contents = [file.read_bytes() for file in (gone, cut)]
-    gone.unlink()
-    cut.write_bytes(b"RIFF")
-    stamp = kept.stat().st_mtime_ns
+    missing, incomplete, complete = (manifest.file(track) for track in manifest.tracks[:3])
+    contents = [file.read_bytes() for file in (missing, incomplete)]
+    missing.unlink()
+    incomplete.write_bytes(b"RIFF")
+    stamp = complete.stat().st_mtime_ns
     assert demo.manifest() == manifest
-    assert [file.read_bytes() for file in (gone, cut)] == contents
-    assert kept.stat().st_mtime_ns == stamp
+    assert [file.read_bytes() for file in (missing, incomplete)] == contents
+    assert complete.stat().st_mtime_ns == stamp
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == len(manifest)
 
 
-def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_leaves_no_incomplete_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -77,7 +77,7 @@ def test_a_stopped_run_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.M
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUDIOSPEC_DATA", str(tmp_path))
     assert Demo(tracks=1, seconds=1).manifest().root.parent == tmp_path / "demo"
 
@@ -93,7 +93,7 @@ def test_parameters(wrong: dict[str, int]) -> None:
         Demo(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError, match="is a file"):
         Demo(tmp_path / "file").manifest()
@@ -101,8 +101,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         Demo(tmp_path / "file" / "below").manifest()
 
 
-def test_artists_are_easier_to_tell_than_genres(tmp_path: Path) -> None:
-    """The nearest track by band levels is often the same artist's, else seldom the same genre's."""
+def test_artists_are_easier_to_recognise_than_genres(tmp_path: Path) -> None:
+    """By band levels, the nearest track has the same genre more often if the artist's own tracks count."""
     manifest = Demo(tmp_path, tracks=2 * ARTISTS, seconds=3).manifest()
     bands = []
     for number in range(len(manifest)):

@@ -1,4 +1,4 @@
-"""Downloads: resumed, checked, unpacked, put in place whole; every failure says what to do."""
+"""Downloads are resumed, checked, unpacked and moved into place; every failure says what to do."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Small(PublishedDataset):
 
 
 def packed(files: dict[str, bytes] = FILES) -> bytes:
-    """A .tar.gz file that does not compress: bytes at the end matter."""
+    """Return a .tar.gz file."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tape:
         for name, content in files.items():
@@ -61,19 +61,23 @@ def packed(files: dict[str, bytes] = FILES) -> bytes:
 
 
 def zipped(files: dict[str, bytes] = FILES) -> bytes:
+    """Return a zip file."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as bundle:
         for name, content in files.items():
-            bundle.writestr(zipfile.ZipInfo(name), content)  # of no date: the same bytes each time
+            bundle.writestr(
+                zipfile.ZipInfo(name), content
+            )  # without a date, so that the bytes are always the same
     return buffer.getvalue()
 
 
+# Random bytes do not compress, so interruptions within 300 kB fall inside the archive.
 BODY = packed({**FILES, "top/noise.bin": random.Random(0).randbytes(300_000)})
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point the machine's data folder at an empty one; no mirror, no pauses."""
+    """Set an empty data folder, no mirror and no pauses between tries."""
     monkeypatch.setenv("AUDIOSPEC_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("AUDIOSPEC_MIRROR", raising=False)
     monkeypatch.setattr("audiospec.datasets.download.resume.PAUSE_SECONDS", 0)
@@ -101,7 +105,7 @@ def test_downloads_once(site: Site, home: Path, body: bytes) -> None:
     assert {path.name for path in (home / "downloads" / "small").iterdir()} <= {"lock"}
 
 
-def test_what_lies_in_the_data_folder_needs_no_network(home: Path) -> None:
+def test_a_dataset_in_the_data_folder_needs_no_network(home: Path) -> None:
     (home / "small").mkdir(parents=True)
     (home / "small" / "a-1.wav").touch()
     assert ids(Small(Remote("http://nowhere.invalid/x.zip"))) == ["a-1"]
@@ -112,9 +116,9 @@ def test_data_never_downloads(site: Site, tmp_path: Path, make: str | None) -> N
     data = tmp_path / "mine"
     if make:
         data.mkdir()
-    said = error(Small(Remote(site.put("small.zip", zipped())), data=data))
-    assert str(data) in said
-    assert "LABEL-N.wav" in said
+    message = error(Small(Remote(site.put("small.zip", zipped())), data=data))
+    assert str(data) in message
+    assert "LABEL-N.wav" in message
     assert not site.log
 
 
@@ -124,7 +128,7 @@ def test_data_never_downloads(site: Site, tmp_path: Path, make: str | None) -> N
     ranges=st.booleans(),
     tags=st.sampled_from([('"1"', ""), ("", "Mon, 01 Jan 2024 00:00:00 GMT"), ('W/"1"', ""), ("", "")]),
 )
-def test_breaks_do_no_harm(
+def test_interruptions_do_no_harm(
     site: Site, tmp_path: Path, breaks: list[int], ranges: bool, tags: tuple[str, str]
 ) -> None:
     how = {"etag": tags[0], "modified": tags[1], "ranges": ranges, "breaks": list(breaks)}
@@ -139,26 +143,26 @@ def test_breaks_do_no_harm(
     assert not list(tmp_path.glob("x.part*"))
     assert len(site.log) == len(breaks) + 1
     if ranges:
-        have, wanted = 0, []
+        received, ranges_expected = 0, []
         for stop in breaks:
-            wanted.append(f"bytes={have}-" if have else "")
-            have += stop
-        assert [asked for _, asked in site.log[:-1]] == wanted
+            ranges_expected.append(f"bytes={received}-" if received else "")
+            received += stop
+        assert [requested for _, requested in site.log[:-1]] == ranges_expected
 
 
-def test_the_next_run_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_resumes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audiospec.datasets.download.resume.TRIES", 1)
     dataset = Small(Remote(site.put("small.tar.gz", BODY, breaks=[200_000])))
-    said = error(dataset)
-    assert "broke off" in said
-    assert "200000 bytes are kept" in said
+    message = error(dataset)
+    assert "interrupted 1 times, the last time because" in message
+    assert "200000 bytes are kept: run it again to resume" in message
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
     assert site.log[-1] == ("/small.tar.gz", "bytes=200000-")
 
 
 @pytest.mark.parametrize("honest", [True, False], ids=["If-Range", "no If-Range"])
 @pytest.mark.parametrize("shorter", [True, False])
-def test_a_file_that_changed_is_started_over(
+def test_a_file_that_changed_is_downloaded_from_the_beginning(
     site: Site, monkeypatch: pytest.MonkeyPatch, honest: bool, shorter: bool
 ) -> None:
     dataset = Small(Remote(site.put("small.tar.gz", BODY, breaks=[200_000])))
@@ -170,24 +174,24 @@ def test_a_file_that_changed_is_started_over(
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
 
 
-def test_a_part_of_another_address_is_not_gone_on_with(site: Site, tmp_path: Path) -> None:
+def test_a_part_of_another_address_is_not_resumed(site: Site, tmp_path: Path) -> None:
     part = tmp_path / "x.part"
     part.write_bytes(b"rubbish")
-    note = part.with_name("x.part.json")
+    version_file = part.with_name("x.part.json")
     for text in (
         "",
         "[]",
         '{"url": "x"}',
         '{"url": "x", "etag": "1", "modified": "", "length": 9}',
     ):
-        note.write_text(text)
+        version_file.write_text(text)
         url = site.put("small.tar.gz", BODY)
         resume.ResumingDownloader(part, None, lambda *_: None)(url, str(tmp_path / "x"), None)
         assert (tmp_path / "x").read_bytes() == BODY
-    assert all(asked == "" for _, asked in site.log)
+    assert all(requested == "" for _, requested in site.log)
 
 
-def test_a_part_that_is_whole_is_not_asked_for_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_part_is_not_requested_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = Small(Remote(site.put("small.tar.gz", BODY)))
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", _interrupt)
@@ -197,7 +201,7 @@ def test_a_part_that_is_whole_is_not_asked_for_again(site: Site, monkeypatch: py
     assert len(site.log) == 1
 
 
-def test_content_encoding_is_left_alone(site: Site) -> None:
+def test_a_content_encoding_is_not_decoded(site: Site) -> None:
     dataset = Small(Remote(site.put("small.tar.gz", BODY, encoding="gzip")))
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
 
@@ -207,35 +211,35 @@ def test_length_may_be_unknown(site: Site) -> None:
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
 
 
-def test_a_busy_server_is_asked_again(site: Site) -> None:
+def test_a_busy_server_is_tried_again(site: Site) -> None:
     dataset = Small(Remote(site.put("small.tar.gz", BODY, statuses=[503, 429, 500])))
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
 
 
-def test_a_refusal_is_not_asked_again(site: Site) -> None:
-    said = error(Small(Remote(f"{site.url}/gone.zip")))
-    assert "404" in said
+def test_a_refusal_is_final(site: Site) -> None:
+    message = error(Small(Remote(f"{site.url}/gone.zip")))
+    assert "the server answered 404" in message
     assert len(site.log) == 1
 
 
 def test_wrong_digest_then_the_next_remote(site: Site, home: Path) -> None:
     bad = Remote(site.put("bad.tar.gz", BODY), sha256="0" * 64)
-    said = error(Small(bad))
-    assert f"its sha256 is not {'0' * 64}" in said
+    message = error(Small(bad))
+    assert f"its sha256 is not {'0' * 64}" in message
     assert not (home / "small").exists()
     good = Remote(site.put("good.tar.gz", BODY))
     assert ids(Small(bad, good)) == ["a-1", "a-2", "b-1"]
 
 
 def test_wrong_length(site: Site) -> None:
-    said = error(Small(Remote(site.put("small.tar.gz", BODY), bytes=len(BODY) + 1)))
-    assert f"it has {len(BODY)} bytes, not {len(BODY) + 1}" in said
+    message = error(Small(Remote(site.put("small.tar.gz", BODY), bytes=len(BODY) + 1)))
+    assert f"expected {len(BODY) + 1} bytes; the server announces {len(BODY)}" in message
 
 
-def test_wrong_content_is_not_the_dataset(site: Site, home: Path) -> None:
+def test_wrong_content_is_refused(site: Site, home: Path) -> None:
     few = Remote(site.put("few.zip", zipped({"top/a-1.wav": b""})))
-    said = error(Small(few))
-    assert "its content is not the full set: a: 1 of 2 tracks, 1 missing (and 1 more such)" in said
+    message = error(Small(few))
+    assert "its content is not the full set: a: 1 of 2 tracks, 1 missing (and 1 more such)" in message
     foreign = Remote(site.put("foreign.zip", zipped({**FILES, "what.wav": b""})))
     assert "'what.wav'" in error(Small(foreign))
     page = Remote(site.put("page.zip", b"<html>please sign in</html>"))
@@ -247,8 +251,8 @@ def test_wrong_content_is_not_the_dataset(site: Site, home: Path) -> None:
 
 def test_evil_archive_writes_nothing_outside(site: Site, home: Path, tmp_path: Path) -> None:
     evil = packed({**FILES, "../../../../escaped.wav": b"evil"})
-    said = error(Small(Remote(site.put("evil.tar.gz", evil))))
-    assert "leads out of its folder" in said
+    message = error(Small(Remote(site.put("evil.tar.gz", evil))))
+    assert "leads out of the folder" in message
     assert not list(tmp_path.rglob("escaped*"))
     assert not list(home.rglob("*.wav"))
 
@@ -258,7 +262,7 @@ def test_all_places_are_listed(site: Site) -> None:
         closed.bind(("127.0.0.1", 0))
         dead = f"http://127.0.0.1:{closed.getsockname()[1]}"
     started = time.monotonic()
-    said = error(
+    message = error(
         Small(
             Remote(f"{dead}/one.zip", file="small-one.zip"),
             Remote(f"{dead}/two.zip"),
@@ -266,33 +270,33 @@ def test_all_places_are_listed(site: Site) -> None:
         )
     )
     assert time.monotonic() - started < 3
-    assert str(data_folder() / "small") in said
-    assert f"{dead}/one.zip: cannot reach 127.0.0.1" in said
-    assert f"{dead}/two.zip" not in said  # the same host
-    assert f"{site.url}/three.zip: the server says 404" in said
-    assert "--data FOLDER" in said
-    assert "as small-one.zip and set AUDIOSPEC_MIRROR" in said
+    assert str(data_folder() / "small") in message
+    assert f"{dead}/one.zip: cannot reach 127.0.0.1" in message
+    assert f"{dead}/two.zip" not in message  # the same host
+    assert f"{site.url}/three.zip: the server answered 404" in message
+    assert "give the folder that contains it with `data=FOLDER`, or download " in message
+    assert "manually as small-one.zip and set AUDIOSPEC_MIRROR" in message
 
 
-def test_without_a_name_server_it_fails_soon() -> None:
+def test_without_a_name_server_it_fails_quickly() -> None:
     started = time.monotonic()
     assert "cannot reach nowhere.invalid" in error(Small(Remote("http://nowhere.invalid/x.zip")))
     assert time.monotonic() - started < resume.CONNECT_SECONDS + 1
 
 
-def test_a_host_that_is_silent_is_left_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_does_not_answer_is_given_up_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("audiospec.datasets.download.resume.CONNECT_SECONDS", 0.1)
-    answer = threading.Event()
+    done = threading.Event()
 
     def silent(*_: object) -> None:
-        answer.wait(5)
+        done.wait(5)
         raise TimeoutError
 
     monkeypatch.setattr(socket, "create_connection", silent)
     started = time.monotonic()
     assert "does not answer" in error(Small(Remote("http://127.0.0.1/x.zip")))
     assert time.monotonic() - started < 2
-    answer.set()
+    done.set()
 
 
 def test_no_remote_at_all() -> None:
@@ -316,25 +320,27 @@ def test_mirror_comes_first(
     assert all(path.startswith("/mirror") for path, _ in site.log)
 
 
-def test_mirror_without_it_falls_through(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remotes_follow_a_mirror_without_the_archive(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AUDIOSPEC_MIRROR", str(tmp_path))
-    said = error(Small(Remote(f"{site.url}/small.zip")))
-    assert f"{tmp_path}/small/small.zip: no such file; {tmp_path}/small.zip: no such file" in said
+    message = error(Small(Remote(f"{site.url}/small.zip")))
+    assert f"{tmp_path}/small/small.zip: no such file; {tmp_path}/small.zip: no such file" in message
     assert ids(Small(Remote(site.put("small.zip", zipped())))) == ["a-1", "a-2", "b-1"]
 
 
 @pytest.mark.parametrize("mirror", ["http://x:port", "http://[::1"])
-def test_a_mirror_that_is_no_address(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
+def test_a_mirror_with_an_invalid_address(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
     monkeypatch.setenv("AUDIOSPEC_MIRROR", mirror)
-    assert "AUDIOSPEC_MIRROR is no address" in error(Small())
+    assert "AUDIOSPEC_MIRROR is not a valid address" in error(Small())
 
 
-def test_a_password_is_not_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_is_not_shown(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     host = site.url.removeprefix("http://")
     monkeypatch.setenv("AUDIOSPEC_MIRROR", f"http://me:secret@{host}")
-    said = error(Small(Remote(f"{site.url}/small.zip")))
-    assert f"http://{host}/small/small.zip" in said
-    assert "secret" not in said
+    message = error(Small(Remote(f"{site.url}/small.zip")))
+    assert f"http://{host}/small/small.zip" in message
+    assert "secret" not in message
 
 
 def _interrupt(*_: object) -> None:
@@ -350,43 +356,43 @@ def test_a_stopped_unpack_never_looks_finished(
         with pytest.raises(KeyboardInterrupt):
             dataset.manifest()
     assert not (home / "small").exists()
-    left = home / "downloads" / "small" / "unpacked"  # as after a kill
-    left.mkdir()
-    (left / "a-9.wav").touch()
-    (left.parent / "other.zip.part").touch()
+    leftover = home / "downloads" / "small" / "unpacked"  # as a killed run leaves it
+    leftover.mkdir()
+    (leftover / "a-9.wav").touch()
+    (leftover.parent / "other.zip.part").touch()
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
     assert len(site.log) == 1  # the archive was kept
-    assert {path.name for path in left.parent.iterdir()} <= {"lock"}
+    assert {path.name for path in leftover.parent.iterdir()} <= {"lock"}
 
 
 def test_two_at_once_download_once(site: Site) -> None:
     dataset = Small(Remote(site.put("small.tar.gz", BODY)))
-    found: list[list[str]] = []
-    threads = [threading.Thread(target=lambda: found.append(ids(dataset))) for _ in range(4)]
+    results: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: results.append(ids(dataset))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [["a-1", "a-2", "b-1"]] * 4
+    assert results == [["a-1", "a-2", "b-1"]] * 4
     assert len(site.log) == 1
 
 
 def test_a_data_folder_that_cannot_be_written(site: Site, home: Path) -> None:
     home.write_text("a file")
-    said = error(Small(Remote(site.put("small.zip", zipped()))))
-    assert "cannot be written" in said
-    assert "AUDIOSPEC_DATA" in said
+    message = error(Small(Remote(site.put("small.zip", zipped()))))
+    assert "cannot be written" in message
+    assert "AUDIOSPEC_DATA" in message
 
 
 def test_a_full_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(os.sep)._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    said = error(Small(Remote(site.put("small.tar.gz", BODY))))
-    assert f"{len(BODY)} bytes more are needed" in said
-    assert "AUDIOSPEC_DATA" in said
+    message = error(Small(Remote(site.put("small.tar.gz", BODY))))
+    assert f"{len(BODY)} more bytes are needed than are free" in message
+    assert "AUDIOSPEC_DATA" in message
 
 
-def test_progress_is_told(site: Site) -> None:
+def test_progress_is_reported(site: Site) -> None:
     seen: list[tuple[int, int | None]] = []
     dataset = Small(Remote(site.put("small.tar.gz", BODY)))
     dataset.download(lambda *now: seen.append(now))

@@ -1,4 +1,4 @@
-"""folder: labels from folders."""
+"""folder: a file's label is the name of its folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_one_stem_in_two_formats_is_two_tracks(tmp_path: Path) -> None:
     assert len(Folder(files(tmp_path, "a/x.wav", "a/x.flac")).manifest()) == 2
 
 
-def test_all_files_right_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_files_directly_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = files(tmp_path / "Blues", "x.wav", "y.wav", "notes/x.txt")
     assert Folder(root).manifest().labels == ["Blues"]
     monkeypatch.chdir(root)
@@ -47,9 +47,9 @@ def test_all_files_right_in_the_folder(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_file_beside_the_classes(tmp_path: Path) -> None:
-    said = error(files(tmp_path, "jazz/a.wav", "loose.wav"))
-    assert "1 file(s) lie right in" in said
-    assert "'loose.wav'" in said
+    message = error(files(tmp_path, "jazz/a.wav", "loose.wav"))
+    assert "1 file(s) are directly in" in message
+    assert "'loose.wav': move each into the folder of its class" in message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -66,7 +66,7 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
 
 
 def test_errors(tmp_path: Path) -> None:
-    assert "--data FOLDER" in error(None)
+    assert error(None) == "dataset 'folder' reads your own audio: give its folder with `data=FOLDER`"
     assert "is a file" in error(files(tmp_path, "x.wav") / "x.wav")
     assert f"(the nearest folder that exists is {tmp_path})" in error(tmp_path / "a" / "b")
     (tmp_path / "x.wav").rename(tmp_path / "x.txt")

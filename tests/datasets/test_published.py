@@ -1,4 +1,4 @@
-"""gtzan, esc10, fsdd: which file is which track, in every tree that they come in."""
+"""gtzan, esc10, fsdd: each file is the right track, in every layout in which they are published."""
 
 from __future__ import annotations
 
@@ -77,34 +77,34 @@ def test_gtzan_trees(tmp_path: Path, tree: str, data: str) -> None:
 )
 def test_gtzan_ids(stem: str) -> None:
     genre, _, number = stem.partition(".")
-    ours = genre in GENRES and number in {f"{n:05d}" for n in range(100)}
+    valid = genre in GENRES and number in {f"{n:05d}" for n in range(100)}
     track = Gtzan().track(PurePosixPath(f"x/{stem}.wav"))
-    assert track == (Track(id=stem, path=f"x/{stem}.wav", label=genre) if ours else None)
+    assert track == (Track(id=stem, path=f"x/{stem}.wav", label=genre) if valid else None)
 
 
 @pytest.mark.parametrize(
     "path", ["rock/song.wav", "folk/folk.00000.wav", "rock/rock.00100.au", "rock/blues.00000.wav"]
 )
 def test_gtzan_refuses_other_audio(tmp_path: Path, path: str) -> None:
-    said = error("gtzan", files(tmp_path, "blues/blues.00000.au", path))
-    assert f"1 audio file(s) have other names, such as {path!r}" in said
-    assert "'folder'" in said
+    message = error("gtzan", files(tmp_path, "blues/blues.00000.au", path))
+    assert f"1 audio file(s) have other names, such as {path!r}" in message
+    assert message.endswith(": remove them, or use the dataset 'folder'")
 
 
 def test_gtzan_one_id_in_two_formats(tmp_path: Path) -> None:
-    said = error("gtzan", files(tmp_path, "rock/rock.00000.au", "rock/rock.00000.wav"))
-    assert "'rock.00000' for rock/rock.00000.au and rock/rock.00000.wav" in said
+    message = error("gtzan", files(tmp_path, "rock/rock.00000.au", "rock/rock.00000.wav"))
+    assert "'rock.00000' for rock/rock.00000.au and rock/rock.00000.wav" in message
 
 
-def test_an_archive_as_data_is_told_from_a_folder(tmp_path: Path) -> None:
+def test_an_archive_as_data_is_refused(tmp_path: Path) -> None:
     archive = files(tmp_path, "genres.tar.gz") / "genres.tar.gz"
-    said = error("gtzan", archive)
-    assert f"{archive} is a file" in said
+    message = error("gtzan", archive)
+    assert f"{archive} is a file" in message
 
 
-def test_no_audio_says_what_there_is(tmp_path: Path) -> None:
-    said = error("gtzan", files(tmp_path, "rock/rock.png", "readme.txt"))
-    assert "found no audio, 2 other file(s) such as 'readme.txt'" in said
+def test_an_error_without_audio_names_other_files(tmp_path: Path) -> None:
+    message = error("gtzan", files(tmp_path, "rock/rock.png", "readme.txt"))
+    assert "found no audio, 2 other file(s) such as 'readme.txt'" in message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -114,7 +114,7 @@ def test_a_file_name_that_is_no_utf8(tmp_path: Path) -> None:
     assert r"'rock/caf\\udce9.wav'" in error("gtzan", tmp_path)
 
 
-def test_offline_fails_soon_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_fails_quickly_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
@@ -122,10 +122,10 @@ def test_offline_fails_soon_and_says_what_to_do(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("AUDIOSPEC_DATA", str(tmp_path))
     monkeypatch.delenv("AUDIOSPEC_MIRROR", raising=False)
     started = time.monotonic()
-    said = error("gtzan", None)
+    message = error("gtzan", None)
     assert time.monotonic() - started < 3
-    for part in (str(tmp_path / "gtzan"), "huggingface.co", "opihi.cs.uvic.ca", "--data FOLDER"):
-        assert part in said
+    for part in (str(tmp_path / "gtzan"), "huggingface.co", "opihi.cs.uvic.ca", "`data=FOLDER`"):
+        assert part in message
 
 
 def test_esc10(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Archives cannot write outside their folder, and broken ones are told from good ones."""
+"""Archives cannot write outside their folder, and broken ones are recognised."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def zip(file: Path, members: Members) -> Path:
     with zipfile.ZipFile(file, "w") as bundle:
         for name, content in members:
             info = zipfile.ZipInfo("x")
-            info.filename = name  # as it is: the constructor cleans it
+            info.filename = name  # set here, because the constructor would clean it
             bundle.writestr(info, content)
     return file
 
@@ -72,7 +72,7 @@ def test_zip(tmp_path: Path) -> None:
     assert tree(tmp_path / "out") == {"top/a": b"a"}
 
 
-def test_modes_are_not_taken(tmp_path: Path) -> None:
+def test_modes_are_ignored(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as tape:
         member = tarfile.TarInfo("a")
         member.mode = 0o6777
@@ -132,9 +132,11 @@ def test_zip_link(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("pack", FORMATS)
 @pytest.mark.parametrize("second", ["a", "./a", "a/b", "."])
-def test_one_name_twice(tmp_path: Path, pack: Callable[[Path, Members], Path], second: str) -> None:
+def test_a_name_that_is_listed_twice(
+    tmp_path: Path, pack: Callable[[Path, Members], Path], second: str
+) -> None:
     archive = pack(tmp_path / "x", [("a", b"1"), (second, b"2")])
-    assert "is there twice" in refused(archive, tmp_path / "out")
+    assert "is listed twice" in refused(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize("pack", FORMATS)
@@ -160,10 +162,10 @@ def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("pack", FORMATS)
 def test_cut_off_or_changed(tmp_path: Path, pack: Callable[[Path, Members], Path]) -> None:
-    whole = pack(tmp_path / "whole", [("a", os.urandom(5000)), ("b", b"b")]).read_bytes()
-    changed = bytearray(whole)
+    intact = pack(tmp_path / "intact", [("a", os.urandom(5000)), ("b", b"b")]).read_bytes()
+    changed = bytearray(intact)
     changed[3000] ^= 1
-    for number, broken in enumerate((whole[:-3000], whole[:20], bytes(changed), b"PK\3\4", b"")):
+    for number, broken in enumerate((intact[:-3000], intact[:20], bytes(changed), b"PK\3\4", b"")):
         archive = tmp_path / f"x{number}"
         archive.write_bytes(broken)
         assert f"x{number} is broken" in refused(archive, tmp_path / f"out{number}")

@@ -28,8 +28,10 @@ import pytest
 import audiospec
 
 FOLDERS = {folder.name: folder for folder in sorted(Path(__file__).parent.glob("v*"))}
+#: The reason why a track is skipped is no stored text: reading makes it. Version 0.1.0 named an option in it.
+REWORDED = ("(--min-fill ", "(min_fill=")
 EXPECTED = {
-    version: json.loads((folder / "expected.json").read_text(encoding="utf-8"))
+    version: json.loads((folder / "expected.json").read_text(encoding="utf-8").replace(*REWORDED))
     for version, folder in FOLDERS.items()
 }
 

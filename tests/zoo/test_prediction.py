@@ -129,7 +129,7 @@ def test_files_that_cannot_be_heard_are_told_and_the_others_go_on(
     assert [bool(said.problem) for said in found] == [file != whole for file in files]
     assert found[1] == found[-1]
     assert found[1].classes[0] == "bee"
-    assert found[0].problem == ("too short: 2400 samples (0.3 s), a chunk of 1 s needs 4000 (--min-fill 0.5)")
+    assert found[0].problem == ("too short: 2400 samples (0.3 s), a chunk of 1 s needs 4000 (min_fill=0.5)")
     for said, words in zip(found[2:6], ("not decodable", "empty", "silent", "truncated"), strict=True):
         assert said.problem.startswith(words)
     for said in found:

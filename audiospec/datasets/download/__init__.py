@@ -1,1 +1,1 @@
-"""Downloading published datasets: fetch, resume, unpack."""
+"""Download published datasets: fetch, resume, unpack."""

@@ -1,8 +1,8 @@
-"""Bring a published dataset onto this machine: download, check, unpack, and only then put in place.
+"""Download a published dataset: fetch an archive, unpack and check it, then move it into place.
 
 ``AUDIOSPEC_MIRROR`` (a folder, a ``file://`` or an ``http(s)://`` address) is tried before the
-dataset's own remotes, for ``MIRROR/DATASET/ARCHIVE`` and then ``MIRROR/ARCHIVE``. A download that
-broke off is kept and gone on with by the next run.
+dataset's remotes, as ``MIRROR/DATASET/ARCHIVE`` and then ``MIRROR/ARCHIVE``. An interrupted download
+is kept and resumed by the next run.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from audiospec.datasets.download.unpack import unpack
 from audiospec.errors import DatasetError
 from audiospec.files import filled
 
-#: Given an unpacked folder: one line for each way in which it is not the full set.
+#: Compares an unpacked folder with the full set: returns one line for each difference.
 Check = Callable[[Path], list[str]]
 
 
 def fetch(
     name: str, remotes: Sequence[Remote], check: Check, folder: Path, progress: Progress | None = None
 ) -> None:
-    """Download a dataset and put it, whole and checked, in its folder.
+    """Download a dataset, check that it is complete, and move it into its folder.
 
-    A second process that wants the same dataset waits for the first.
+    A second process that downloads the same dataset waits for the first.
 
     Parameters
     ----------
@@ -44,17 +44,17 @@ def fetch(
     remotes : sequence of Remote
         Tried in order, after the mirror.
     check : callable
-        Given an unpacked folder, returns one line for each way in which it is not the full set.
+        Given an unpacked folder, returns one line for each difference from the full set.
     folder : Path
-        Where it is to lie; absent or empty. Work in progress is kept in ``downloads`` beside it.
+        Folder to make; missing or empty. Work in progress is kept in ``downloads`` beside it.
     progress : callable or None
-        Called with the bytes so far and in all. None shows a bar, or a line now and then, on
-        stderr.
+        Called with the bytes so far and the total. None shows a bar on stderr, or a line every ten
+        seconds if stderr is not a terminal.
 
     Raises
     ------
     DatasetError
-        No place has it, or what came is not the full set, or it cannot be written.
+        No remote provides the full set, or the folder cannot be written.
     """
     work = folder.parent / "downloads" / name
     try:
@@ -62,74 +62,74 @@ def fetch(
         with _locked(work / "lock"):
             if not filled(folder):
                 _fetch_any(name, remotes, check, folder, work, progress)
-                for rest in work.iterdir():  # the archive, and what killed runs and other remotes left
-                    if rest.name != "lock":
-                        rest.unlink()
+                for leftover in work.iterdir():  # the archive, and files of killed runs and other remotes
+                    if leftover.name != "lock":
+                        leftover.unlink()
     except OSError as error:
         raise DatasetError(
-            f"dataset {name!r} cannot be written under {folder.parent}: "
-            f"{error.strerror or error}; make room, or set AUDIOSPEC_DATA to another folder"
+            f"dataset {name!r} cannot be written under {folder.parent} ({error.strerror or error})",
+            "make room, or set AUDIOSPEC_DATA to another folder",
         ) from error
 
 
 def _fetch_any(
     name: str, remotes: Sequence[Remote], check: Check, folder: Path, work: Path, progress: Progress | None
 ) -> None:
-    """Put the dataset in its folder from the first place that has it."""
-    said, silent = [], set()
+    """Download the dataset from the first place that provides it."""
+    failures, unreachable = [], set()
     for remote in [*_mirrored(name, remotes), *remotes]:
         host = urlsplit(remote.url).netloc
-        if host and host in silent:
+        if host and host in unreachable:
             continue
         try:
             _fetch_one(name, remote, check, folder, work, progress)
         except DatasetError as error:
-            said.append(f"{_public(remote.url)}: {error}")
+            failures.append(f"{_public(remote.url)}: {error}")
             if isinstance(error, UnreachableError):
-                silent.add(host)
+                unreachable.add(host)
         else:
             return
-    by_hand = "".join(
-        f", or download {remote.url} by hand as {remote.archive} and set AUDIOSPEC_MIRROR to the "
+    manually = "".join(
+        f", or download {remote.url} manually as {remote.archive} and set AUDIOSPEC_MIRROR to the "
         "folder that it is in"
         for remote in remotes[:1]
     )
     raise DatasetError(
         f"dataset {name!r} is not in {folder} and cannot be downloaded "
-        f"({'; '.join(said) or 'it has no address'}): "
-        f"give the folder that holds it with --data FOLDER{by_hand}"
+        f"({'; '.join(failures) or 'it has no address'})",
+        f"give the folder that contains it with `data=FOLDER`{manually}",
     )
 
 
 def _fetch_one(
     name: str, remote: Remote, check: Check, folder: Path, work: Path, progress: Progress | None
 ) -> None:
-    """Download one archive, unpack it beside the folder, check the content, rename."""
+    """Download one archive, unpack it beside the folder, check its content, and rename it."""
     local = _local(remote.url)
     if local is not None and not os.path.isfile(local):
         raise DatasetError("no such file")
     archive = local or _download(name, remote, work, progress)
-    fresh = work / "unpacked"
-    shutil.rmtree(fresh, ignore_errors=True)  # of a run that was killed
+    unpacked = work / "unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was killed
     try:
-        unpack(archive, fresh)
-        wrong = check(fresh)
-        if wrong:
-            more = f" (and {len(wrong) - 1} more such)" if len(wrong) > 1 else ""
-            raise DatasetError(f"its content is not the full set: {wrong[0]}{more}")
+        unpack(archive, unpacked)
+        differences = check(unpacked)
+        if differences:
+            more = f" (and {len(differences) - 1} more such)" if len(differences) > 1 else ""
+            raise DatasetError(f"its content is not the full set: {differences[0]}{more}")
         if folder.is_dir():
-            folder.rmdir()  # empty; Windows renames onto nothing only
-        fresh.rename(folder)
+            folder.rmdir()  # empty; Windows cannot rename onto a folder
+        unpacked.rename(folder)
     except DatasetError:
         if local is None:
-            archive.unlink()  # the next run must not find it again
+            archive.unlink()  # so that the next run downloads it anew
         raise
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(unpacked, ignore_errors=True)
 
 
 def _mirrored(dataset: str, remotes: Sequence[Remote]) -> list[Remote]:
-    """Where the mirror would hold the dataset's archives."""
+    """Return the places in the mirror where the dataset's archives may be."""
     mirror = os.environ.get("AUDIOSPEC_MIRROR", "").rstrip("/")
     if not mirror:
         return []
@@ -139,13 +139,13 @@ def _mirrored(dataset: str, remotes: Sequence[Remote]) -> list[Remote]:
         try:
             urlsplit(mirror).port  # noqa: B018 (parses it)
         except ValueError as error:
-            raise DatasetError(f"AUDIOSPEC_MIRROR is no address: {error}") from error
+            raise DatasetError(f"AUDIOSPEC_MIRROR is not a valid address: {error}") from error
         places = [quote(place) for place in places]
     return [Remote(f"{mirror}/{place}") for place in places]
 
 
 def _local(url: str) -> Path | None:
-    """Return the file that a path or a ``file://`` address stands for; None for one on the network."""
+    """Return the file of a path or a ``file://`` address; None for an address on the network."""
     if "://" not in url:
         return Path(os.path.expanduser(url))
     parts = urlsplit(url)
@@ -153,7 +153,7 @@ def _local(url: str) -> Path | None:
 
 
 def _public(url: str) -> str:
-    """Return an address without the user and password in it."""
+    """Return an address without its user and password."""
     return re.sub(r"//[^/@]*@", "//", url)
 
 
@@ -161,7 +161,7 @@ def _download(dataset: str, remote: Remote, work: Path, progress: Progress | Non
     """Download an archive through pooch, which checks its digest, and return the file."""
     import pooch
 
-    # Remotes may call two archives by one name, so the whole address makes the name here.
+    # Archives of two remotes may have one name, so the file is named by the whole address.
     name = re.sub(r"[^\w.-]+", "-", _public(remote.url).partition("://")[2])
     with _reported(f"{dataset}: {remote.archive}", progress) as report, _quiet(pooch):
         downloader = ResumingDownloader(work / f"{name}.part", remote.bytes, report)
@@ -183,7 +183,7 @@ def _download(dataset: str, remote: Remote, work: Path, progress: Progress | Non
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Keep other processes out, or wait until they are done."""
+    """Hold the lock of a folder; wait if another process has it."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(file)
@@ -200,7 +200,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet(pooch: Any) -> Iterator[None]:
-    """Keep pooch's log lines, meant for its own users, off stderr."""
+    """Keep pooch's log lines off stderr."""
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -212,21 +212,21 @@ def _quiet(pooch: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _reported(title: str, progress: Progress | None) -> Iterator[Progress]:
-    """`progress`, or else a bar on stderr if that is a terminal, else a line every ten seconds."""
+    """Provide `progress`, or else a bar on stderr, or a line every ten seconds if that is no terminal."""
     if progress is not None:
         yield progress
     elif sys.stderr.isatty():
-        from rich import progress as shapes
+        from rich import progress as rich_progress
         from rich.console import Console
 
         columns = (
-            shapes.TextColumn("{task.description}"),
-            shapes.BarColumn(),
-            shapes.DownloadColumn(),
-            shapes.TransferSpeedColumn(),
-            shapes.TimeRemainingColumn(),
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.DownloadColumn(),
+            rich_progress.TransferSpeedColumn(),
+            rich_progress.TimeRemainingColumn(),
         )
-        with shapes.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
     else:

@@ -1,4 +1,4 @@
-"""Where a dataset can be downloaded from."""
+"""Remote: a place to download a dataset from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Progress = Callable[[int, int | None], None]
-"""What is told of a download as it goes: bytes so far, and bytes in all or None if not known."""
+"""Callback during a download: bytes so far, and bytes in total or None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,13 @@ class Remote:
     Attributes
     ----------
     url : str
-        Address of a ``.tar.gz`` or ``.zip`` file.
+        Address of a zip or tar archive, such as ``.zip`` or ``.tar.gz``.
     sha256 : str or None
-        Its digest, if one is known. The unpacked content is checked in any case.
+        Its SHA-256, if known. The unpacked content is checked in any case.
     bytes : int or None
-        Its size, if it is known.
+        Its size, if known.
     file : str
-        Name under which a mirror or a person keeps it; the last part of the URL if left empty.
+        Name of the archive in a mirror or if downloaded manually; ``""``: the last part of the URL.
     """
 
     url: str

@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 
 CONNECT_SECONDS = 4.0
-"""Longest wait for a host to take a connection, its name's look-up included."""
+"""Longest wait for a connection to a host, including the look-up of its name."""
 READ_SECONDS = 30.0
 """Longest wait for the next bytes."""
 TRIES = 4
-"""Times in a row that a download may break off with next to nothing gained before it fails."""
+"""Interruptions in a row, each with little progress, after which a download fails."""
 PAUSE_SECONDS = 1.0
-"""Wait before the second try; doubled for each further one."""
-_GAIN = 1 << 20  # bytes that make a try count as a success of sorts
+"""Wait before the second try; it doubles with each further try."""
+_PROGRESS_BYTES = 1 << 20  # a try that gains this much resets the count of interruptions
 _BLOCK = 1 << 18
 
 
 class UnreachableError(DatasetError):
-    """A host takes no connection."""
+    """A host does not accept connections."""
 
 
 def _reach(url: str) -> None:
     """Raise UnreachableError unless an address's host, or the proxy for it, answers soon.
 
-    The time-out of requests counts for each address of a host anew, and not at all for looking up
-    its name, so without a network it can take minutes to say so.
+    The time-out of requests applies to each address of a host separately, and not to the look-up of
+    its name, so without a network a failure can take minutes.
     """
     import requests
 
@@ -68,13 +68,13 @@ def _reach(url: str) -> None:
         raise UnreachableError(f"cannot reach {parts.hostname} ({failures[0].strerror or failures[0]})")
 
 
-class _BrokenOffError(Exception):
-    """A download ended early; another try may go on with it."""
+class _InterruptedDownloadError(Exception):
+    """A download ended early; another try may resume it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """What a server says of a file, to know it again."""
+    """What a server states about a file, to recognise it later."""
 
     url: str
     etag: str
@@ -82,33 +82,33 @@ class _Version:
     length: int | None
 
     def same(self, other: _Version) -> bool:
-        """Whether nothing speaks against both being one file, and something speaks for it."""
+        """Whether both are one file: at least one property is known of both, and all such agree."""
         pairs = [
             (self.etag, other.etag),
             (self.modified, other.modified),
             (self.length, other.length),
         ]
-        known = [(a, b) for a, b in pairs if a and b]
-        return bool(known) and all(a == b for a, b in known) and self.url == other.url
+        comparable = [(a, b) for a, b in pairs if a and b]
+        return bool(comparable) and all(a == b for a, b in comparable) and self.url == other.url
 
 
 class ResumingDownloader:
-    """A downloader for pooch that goes on where an earlier one broke off.
+    """A downloader for pooch that resumes an interrupted download.
 
     Parameters
     ----------
     part : Path
-        File that what came so far is kept in, with a ``.json`` beside it that says what it is a
-        part of.
+        File for the bytes received so far, with a ``.json`` beside it that identifies the file that
+        they are a part of.
     length : int or None
-        Length in bytes that the file must have, if it is known.
+        Length in bytes that the file must have, if known.
     progress : callable
-        Called with the bytes so far and in all, or None if not known.
+        Called with the bytes so far and the total, or None if unknown.
     """
 
     def __init__(self, part: Path, length: int | None, progress: Progress) -> None:
         self.part = part
-        self.note = part.with_name(part.name + ".json")
+        self.version_file = part.with_name(part.name + ".json")
         self.length = length
         self.progress = progress
 
@@ -118,54 +118,54 @@ class ResumingDownloader:
         Raises
         ------
         DatasetError
-            The server refuses, or breaks off too often; what came is kept for another run.
+            The server refuses, or the download is interrupted too often; what was received is kept.
         OSError
             The file cannot be written.
         """
-        if self._kept(url) is None:
-            self._forget()
+        if self._kept_version(url) is None:
+            self._discard()
         _reach(url)
         failures = 0
         while True:
-            before = self._have()
+            before = self._kept_bytes()
             try:
-                self._go_on(url)
+                self._request(url)
                 break
-            except _BrokenOffError as error:
-                failures = 1 if self._have() - before >= _GAIN else failures + 1
+            except _InterruptedDownloadError as error:
+                failures = 1 if self._kept_bytes() - before >= _PROGRESS_BYTES else failures + 1
                 if failures == TRIES:
                     raise DatasetError(
-                        f"broke off {TRIES} times, in the end because {error} "
-                        f"({self._have()} bytes are kept: run it again to go on)"
+                        f"interrupted {TRIES} times, the last time because {error} "
+                        f"({self._kept_bytes()} bytes are kept: run it again to resume)"
                     ) from error
                 time.sleep(PAUSE_SECONDS * 2 ** (failures - 1))
         os.replace(self.part, output_file)
-        self.note.unlink(missing_ok=True)
+        self.version_file.unlink(missing_ok=True)
 
-    def _have(self) -> int:
+    def _kept_bytes(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def _kept(self, url: str) -> _Version | None:
-        """Return what the kept part is a part of; None if not of this address, or nobody can tell."""
+    def _kept_version(self, url: str) -> _Version | None:
+        """Return the version that the kept part is of; None if of another address or unknown."""
         try:
-            kept = _Version(**json.loads(self.note.read_text(encoding="utf-8")))
+            kept = _Version(**json.loads(self.version_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-        return kept if kept.url == url and self._have() and kept.same(kept) else None
+        return kept if kept.url == url and self._kept_bytes() and kept.same(kept) else None
 
-    def _go_on(self, url: str) -> None:
-        """One request for what is missing, or for everything."""
+    def _request(self, url: str) -> None:
+        """Request the missing bytes, or the whole file, and write what the server sends."""
         import requests
         from urllib3.exceptions import HTTPError
 
-        kept = self._kept(url)
-        have = self._have() if kept else 0
-        if kept and have == kept.length:
+        kept = self._kept_version(url)
+        received = self._kept_bytes() if kept else 0
+        if kept and received == kept.length:
             return
         headers = {"Accept-Encoding": "identity"}
         if kept:
-            headers["Range"] = f"bytes={have}-"
-            # A weak tag does not promise equal bytes, and servers do not take it here.
+            headers["Range"] = f"bytes={received}-"
+            # A weak tag does not guarantee equal bytes, and servers do not accept it here.
             strong = kept.etag if not kept.etag.startswith("W/") else ""
             if validator := strong or kept.modified:
                 headers["If-Range"] = validator
@@ -173,62 +173,63 @@ class ResumingDownloader:
             with requests.get(
                 url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)
             ) as response:
-                self._take(url, response, kept, have)
+                self._write(url, response, kept, received)
         except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
-            hopeless = (
+            permanent = (
                 requests.exceptions.SSLError,
                 requests.exceptions.ProxyError,
                 requests.ConnectTimeout,
             )
-            if isinstance(error, hopeless):
+            if isinstance(error, permanent):
                 raise DatasetError(f"no connection ({type(error).__name__})") from error
-            raise _BrokenOffError(f"the connection failed ({type(error).__name__})") from error
+            raise _InterruptedDownloadError(f"the connection failed ({type(error).__name__})") from error
         except requests.RequestException as error:
             raise DatasetError(f"no answer ({type(error).__name__})") from error
 
-    def _take(self, url: str, response: requests.Response, kept: _Version | None, have: int) -> None:
-        """Write what a server sends to the part, after what is there or from its beginning."""
+    def _write(self, url: str, response: requests.Response, kept: _Version | None, received: int) -> None:
+        """Append a server's answer to the kept part, or write it from the beginning."""
         status = response.status_code
-        if status == 206 and kept and have:
+        if status == 206 and kept and received:
             start, total = _range(response)
             version = _version(url, response, total)
-            if start != have or not version.same(kept):
-                self._forget()
-                raise _BrokenOffError("the file has changed on the server")
+            if start != received or not version.same(kept):
+                self._discard()
+                raise _InterruptedDownloadError("the file has changed on the server")
         elif status == 200:
-            have = 0
+            received = 0
             version = _version(url, response, _integer(response.headers.get("Content-Length")))
-            self._forget()
-            self.note.write_text(json.dumps(asdict(version)), encoding="utf-8")
+            self._discard()
+            self.version_file.write_text(json.dumps(asdict(version)), encoding="utf-8")
         elif status == 416:
-            self._forget()
-            raise _BrokenOffError("the server has not the rest of the file")
+            self._discard()
+            raise _InterruptedDownloadError("the server does not have the rest of the file")
         elif status in (408, 429) or status >= 500:
-            raise _BrokenOffError(f"the server says {status} {response.reason}")
+            raise _InterruptedDownloadError(f"the server answered {status} {response.reason}")
         else:
-            raise DatasetError(f"the server says {status} {response.reason}")
+            raise DatasetError(f"the server answered {status} {response.reason}")
         length = version.length or self.length
         if self.length and length != self.length:
-            self._forget()
-            raise DatasetError(f"it has {length} bytes, not {self.length}")
-        if length and shutil.disk_usage(self.part.parent).free < length - have:
-            raise OSError(errno.ENOSPC, f"{length - have} bytes more are needed, and the disk has less")
+            self._discard()
+            raise DatasetError(f"expected {self.length} bytes; the server announces {length}")
+        if length and shutil.disk_usage(self.part.parent).free < length - received:
+            raise OSError(errno.ENOSPC, f"{length - received} more bytes are needed than are free")
         with open(self.part, "ab") as file:
-            self.progress(have, length)
-            # As sent: some servers call a .tar.gz a .tar with a content encoding.
+            self.progress(received, length)
+            # Not decoded: some servers send a .tar.gz as a .tar with a content encoding.
             for block in response.raw.stream(_BLOCK, decode_content=False):
                 file.write(block)
-                have += len(block)
-                self.progress(have, length)
-        if length and have < length:
-            raise _BrokenOffError(f"only {have} of {length} bytes came")
-        if length and have > length:
-            self._forget()
-            raise _BrokenOffError(f"{have} bytes came where {length} were announced")
+                received += len(block)
+                self.progress(received, length)
+        if length and received < length:
+            raise _InterruptedDownloadError(f"only {received} of {length} bytes arrived")
+        if length and received > length:
+            self._discard()
+            raise _InterruptedDownloadError(f"{received} bytes arrived, {length} were announced")
 
-    def _forget(self) -> None:
+    def _discard(self) -> None:
+        """Remove what was received, so that the next request starts from the beginning."""
         self.part.unlink(missing_ok=True)
-        self.note.unlink(missing_ok=True)
+        self.version_file.unlink(missing_ok=True)
 
 
 def _version(url: str, response: requests.Response, length: int | None) -> _Version:
@@ -237,7 +238,7 @@ def _version(url: str, response: requests.Response, length: int | None) -> _Vers
 
 
 def _range(response: requests.Response) -> tuple[int | None, int | None]:
-    """First byte and whole length that a partial answer speaks of."""
+    """Return the first byte and the total length that a partial answer states."""
     match = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     return (int(match[1]), _integer(match[2])) if match else (None, None)
 

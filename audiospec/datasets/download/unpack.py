@@ -1,4 +1,4 @@
-"""Unpack a .tar or .zip archive that may be hostile: nothing is written outside one new folder."""
+"""Unpack tar and zip archives, which may be hostile: nothing is written outside one new folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_FILES = 1_000_000
 """Most members that an archive may have."""
 
 MAX_RATIO = 20
-"""Most bytes that an archive may unpack to for each of its own, beyond the first GB."""
+"""Most bytes that an archive may unpack to for each of its bytes, beyond the first GB."""
 
 _FREE_BYTES = 1_000_000_000
 _BLOCK = 1 << 20
@@ -26,21 +26,21 @@ _BLOCK = 1 << 20
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack an archive into a folder that does not exist yet.
 
-    Members are written one by one. Only plain files with relative names that go down are taken;
-    file modes and owners are not.
+    Only plain files are unpacked, one by one, and their names must stay inside the folder. File modes
+    and owners are ignored.
 
     Parameters
     ----------
     archive : Path
-        A zip file, or a tar file with any compression that Python knows.
+        A zip file, or a tar file with any compression that Python can read.
     folder : Path
-        Made here. After an error it may be left there, incomplete.
+        Folder to make. After an error it may remain, incomplete.
 
     Raises
     ------
     DatasetError
-        The archive is broken, or has a link, a device, a name that is absolute or holds ``..``, two
-        members of one name, or far more content than sound can be packed to.
+        The archive is broken, or has a link, a device, a name that is absolute or contains ``..``, two
+        members of one name, too many members, or far more content than compressed audio has.
     OSError
         A file cannot be written.
     """
@@ -58,7 +58,7 @@ def unpack(archive: Path, folder: Path) -> None:
                         if written > limit:
                             raise DatasetError(
                                 f"archive {archive.name} unpacks to more than {limit} bytes: "
-                                "that is no archive of sound"
+                                "it is not an archive of audio"
                             )
                         file.write(block)
     except DatasetError:
@@ -66,20 +66,20 @@ def unpack(archive: Path, folder: Path) -> None:
     except OSError as error:
         if error.errno is not None:
             raise
-        # gzip and bz2 speak of bad data with an OSError too, one that no system call made.
+        # gzip and bz2 raise OSError for bad data too, without a number, as no system call failed.
         raise _broken(archive, error) from error
-    except Exception as error:  # what Python's readers raise on bad data has no common root
+    except Exception as error:  # Python's readers raise errors without a common base on bad data
         raise _broken(archive, error) from error
 
 
 def _members(archive: Path, folder: Path) -> Generator[tuple[tuple[str, ...], IO[bytes]], None, None]:
-    """Parts of the name, and open content, of each plain file of an archive."""
+    """Yield the parts of the name and the open content of each plain file of an archive."""
     with open(archive, "rb") as file:
-        zipped = file.read(4) in (b"PK\3\4", b"PK\5\6")  # the second begins an empty one
+        zipped = file.read(4) in (b"PK\3\4", b"PK\5\6")  # the second is that of an empty archive
     if zipped:
         with zipfile.ZipFile(archive) as bundle:
             for entry in bundle.infolist():
-                # The upper half holds the Unix mode if the archive was made there, else 0.
+                # The upper half is the file mode if the archive was made on Unix, else 0.
                 kind = stat.S_IFMT(entry.external_attr >> 16)
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise _refused(archive, entry.filename, "is a link or a device")
@@ -92,37 +92,37 @@ def _members(archive: Path, folder: Path) -> Generator[tuple[tuple[str, ...], IO
             if not (member.isreg() or member.isdir()):
                 raise _refused(archive, member.name, "is a link or a device")
             parts = _parts(archive, member.name)
-            if hasattr(tarfile, "data_filter"):  # Python's own check, from 3.11.4 on
+            if hasattr(tarfile, "data_filter"):  # Python's own check, since 3.11.4
                 tarfile.data_filter(member, str(folder))
             if member.isreg():
                 content = tape.extractfile(member)
                 assert content is not None
                 yield parts, content
-        # The checksum behind compressed data is looked at only by who reads to the end.
+        # The checksum after compressed data is only checked if the file is read to its end.
         assert tape.fileobj is not None
         while tape.fileobj.read(_BLOCK):
             pass
 
 
 def _new(archive: Path, folder: Path, parts: tuple[str, ...]) -> IO[bytes]:
-    """Open a new file in the folder for writing, refusing a name that is taken."""
+    """Open a new file in the folder for writing; refuse a name that already exists."""
     target = folder.joinpath(*parts)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         return open(target, "xb")
     except (FileExistsError, NotADirectoryError) as error:
-        raise _refused(archive, "/".join(parts), "is there twice") from error
+        raise _refused(archive, "/".join(parts), "is listed twice") from error
 
 
 def _parts(archive: Path, name: str) -> tuple[str, ...]:
-    """Parts of a member's name, refusing one that could leave the folder on any system."""
+    """Return the parts of a member's name; refuse a name that could leave the folder on any system."""
     path, windows = PurePosixPath(name), PureWindowsPath(name)
     if not name:
         raise _refused(archive, name, "has no name")
     if path.is_absolute() or windows.drive or windows.root or "\\" in name:
         raise _refused(archive, name, "has an absolute name or a backslash in it")
     if ".." in path.parts:
-        raise _refused(archive, name, "leads out of its folder")
+        raise _refused(archive, name, "leads out of the folder")
     return path.parts
 
 
