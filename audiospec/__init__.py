@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from audiospec.zoo.evaluation import evaluate
     from audiospec.zoo.prediction import Prediction, predict
     from audiospec.zoo.runs.run import Run
-    from audiospec.zoo.scores import Scores
+    from audiospec.zoo.scores.measuring.tables import Evaluation
     from audiospec.zoo.splits import Split, split
     from audiospec.zoo.training import train
 
@@ -46,6 +46,7 @@ _HOMES = {
     "AudiospecError": "errors",
     "Chunking": "audio.chunking",
     "Dataset": "datasets.base",
+    "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
     "FeatureTable": "tables.reading",
@@ -57,7 +58,6 @@ _HOMES = {
     "Progress": "pipeline.progress",
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
-    "Scores": "zoo.scores",
     "Split": "zoo.splits",
     "TableSpec": "specs.table",
     "TabularSpec": "specs.tabular",
@@ -81,6 +81,7 @@ __all__ = [
     "AudiospecError",
     "Chunking",
     "Dataset",
+    "Evaluation",
     "FeatureSpec",
     "FeatureStore",
     "FeatureTable",
@@ -92,7 +93,6 @@ __all__ = [
     "Progress",
     "Report",
     "Run",
-    "Scores",
     "Split",
     "TableSpec",
     "TabularSpec",

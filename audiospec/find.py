@@ -29,14 +29,19 @@ def matching(views: Sequence[View], chunk: float | None = None, name: str | None
 
 
 def choices(views: Sequence[View]) -> str:
-    """The flags of the command line that choose each of some views, for a message."""
-    return "; ".join(f"--chunk {view.chunking.seconds:g} --view {view.name}" for view in views)
+    """The parameters that choose each of some views, for a message."""
+    return "; ".join(_parameters(view.chunking.seconds, view.name) for view in views)
+
+
+def _parameters(chunk: float | None, view: str | None) -> str:
+    given = [] if chunk is None else [f"`chunk={chunk:g}`"]
+    return " ".join(given if view is None else [*given, f'`view="{view}"`'])
 
 
 def find_view(
     store: FeatureStore,
     chunk: float | None = None,
-    name: str | None = None,
+    view: str | None = None,
     what: str = "table",
     reader: str | None = None,
 ) -> View:
@@ -47,7 +52,7 @@ def find_view(
     store : FeatureStore
     chunk : float or None
         Its chunks' length in seconds.
-    name : str or None
+    view : str or None
         Its name, or how it begins.
     what : str
         What its rows are: a kind, ``"table"`` or ``"spectrogram"``, or a feature's name. See
@@ -62,7 +67,7 @@ def find_view(
     Raises
     ------
     StoreError
-        No such view, or several; says which flags choose, or how to make one.
+        No such view, or several; says which parameters choose, or how to make one.
 
     Examples
     --------
@@ -72,23 +77,22 @@ def find_view(
     """
     thing, make = _WORDS.get(what, (f"a view of {what}", f"`audiospec featurize --features {what}`"))
     expected = f"expected {thing}" if reader is None else f"{reader} reads {thing}"
-    suitable = [view for view in store.views() if view.spec.is_of(what)]
+    suitable = [each for each in store.views() if each.spec.is_of(what)]
     if not suitable:
-        raise StoreError(f"{expected}; {store.path} has none: make one with {make}")
-    found = matching(suitable, chunk, name)
+        raise StoreError(f"{expected}; {store.path} has none", f"make one with {make}")
+    found = matching(suitable, chunk, view)
     if len(found) == 1:
         return found[0]
     hint = f"choose one by {choices(found or suitable)}"
-    if name is not None and not matching(suitable, None, name):
-        other = store.view(name)  # raises where there is none, or several
-        raise StoreError(
-            f"{expected}; view {other.name} of feature {other.spec.feature!r} has rows of "
-            f"({', '.join(other.spec.dims)}): {hint}"
+    if view is not None and not matching(suitable, None, view):
+        other = store.view(view)  # raises where there is none, or several
+        rows = (
+            f"view {other.name} of feature {other.spec.feature!r} has rows of ({', '.join(other.spec.dims)})"
         )
-    flags = f" --view {name}" if name is not None else ""
-    flags += f" --chunk {chunk:g}" if chunk is not None else ""
-    asked = f" that go with{flags}" if flags else ""
-    raise StoreError(f"{expected}; {store.path} has {len(found) or 'none'}{asked}: {hint}")
+        raise StoreError(f"{expected}; {rows}", hint)
+    asked = _parameters(chunk, view)
+    asked = f" that go with {asked}" if asked else ""
+    raise StoreError(f"{expected}; {store.path} has {len(found) or 'none'}{asked}", hint)
 
 
 def find_store(folder: Path) -> FeatureStore:
@@ -105,7 +109,7 @@ def find_store(folder: Path) -> FeatureStore:
     Raises
     ------
     StoreError
-        None, or several; says which flag chooses.
+        None, or several.
     """
     suffixes = {suffix for kind in stores for suffix in stores[kind].suffixes}
     try:
@@ -114,5 +118,5 @@ def find_store(folder: Path) -> FeatureStore:
         raise StoreError(f"cannot look for a store in {folder}: {error.strerror}") from error
     if len(found) != 1:
         there = f" (there are {', '.join(path.name for path in found)})" if found else ""
-        raise StoreError(f"expected one store in {folder}{there}: choose one with --store")
+        raise StoreError(f"expected one store in {folder}{there}", "choose one with `store`")
     return open_store(found[0])

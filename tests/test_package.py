@@ -82,7 +82,7 @@ def test_type_checkers_see_the_names_where_they_are() -> None:
 def test_what_the_issue_names_is_public() -> None:
     assert {
         *("run", "repair", "split", "import_table", "export_table", "read_table"),
-        *("Report", "PlannedView", "Split", "TableSpec", "FeatureTable", "Scores", "Prediction"),
+        *("Report", "PlannedView", "Split", "TableSpec", "FeatureTable", "Evaluation", "Prediction"),
     } <= {*audiospec.__all__}
     with pytest.raises(AttributeError, match="module 'audiospec' has no attribute 'nothing'"):
         audiospec.nothing  # noqa: B018

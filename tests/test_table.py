@@ -593,10 +593,10 @@ def test_only_tables_are_exported(tmp_path: Path) -> None:
     with pytest.raises(
         StoreError, match=r"a table of features; view mel-3s-\w+ of feature 'mel' has rows of \(mel, f"
     ):
-        find_view(store, name=view.name)
+        find_view(store, view=view.name)
     with pytest.raises(StoreError, match="has no view 'x'"):
-        find_view(store, name="x")
-    with pytest.raises(StoreError, match="has none that go with --chunk 30: choose one by --chunk 3 --view"):
+        find_view(store, view="x")
+    with pytest.raises(StoreError, match=r"has none that go with `chunk=30`: choose one by `chunk=3` `view="):
         find_view(store, chunk=30)
     assert find_view(store).spec == TabularSpec()
 
@@ -608,13 +608,15 @@ def test_flags_choose_among_tables(tmp_path: Path) -> None:
     other = import_table(tmp_path / "b.csv", store, columns="tempo")
     store = open_store(store)
     assert find_view(store, chunk=30).name == long.name
-    assert find_view(store, name="table-30s").name == long.name
-    assert find_view(store, chunk=3, name=short.name).name == short.name
-    with pytest.raises(StoreError, match=r"expected a table of features; .* has 3: choose one by --chunk 3"):
+    assert find_view(store, view="table-30s").name == long.name
+    assert find_view(store, chunk=3, view=short.name).name == short.name
+    with pytest.raises(
+        StoreError, match=r"expected a table of features; .* has 3: choose one by `chunk=3` `view="
+    ):
         find_view(store)
-    with pytest.raises(StoreError, match="has 2 that go with --view table-3s") as caught:
-        find_view(store, name="table-3s")
-    assert f"--chunk 3 --view {other.name}" in str(caught.value)
+    with pytest.raises(StoreError, match='has 2 that go with `view="table-3s"`') as caught:
+        find_view(store, view="table-3s")
+    assert f'`chunk=3` `view="{other.name}"`' in str(caught.value)
 
 
 @pytest.mark.parametrize(

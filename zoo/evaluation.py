@@ -29,7 +29,7 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> Evaluation:
 
     Returns
     -------
-    Scores
+    Evaluation
 
     Raises
     ------

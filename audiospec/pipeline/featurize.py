@@ -145,6 +145,9 @@ def run(
         Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.
+    engine : Engine, str or None
+        Where tasks run: an engine, or its name in the registry of engines. None: `local`, or `serial` if
+        there are to be no workers.
     device : str
         A torch device on which frontends compute, such as ``"cuda"``.
     backend : str or None

@@ -39,7 +39,7 @@ def repair(
         View name → row numbers, from `View.damaged`.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.
-    engine : str, Engine or None
+    engine : Engine, str or None
         Where tasks run; see `featurize`.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.

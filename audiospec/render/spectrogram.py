@@ -52,7 +52,8 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
     if spec.kind != "spectrogram":
         raise StoreError(
             f"view {view.name} cannot be drawn: expected spectrograms, feature {spec.feature!r} has rows of "
-            f"({', '.join(spec.dims)}); choose a view of mel with --view"
+            f"({', '.join(spec.dims)})",
+            "choose a view of mel with `view`",
         )
     rows = view.rows_of(track)
     if chunk is not None and not 0 <= chunk < len(rows):

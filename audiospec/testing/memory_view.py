@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio.chunking import Chunking
-from audiospec.specs.base import FeatureSpec
+from audiospec.errors import SpecError
+from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.table import TableSpec
 from audiospec.stores.layout.info import ViewInfo
@@ -46,6 +48,18 @@ class MemoryView(View):
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         out[:] = self.values[rows]
+
+
+def shapes_of(feature: str) -> dict[tuple[int, ...], tuple[FeatureSpec, float]]:
+    """Shapes of rows of a feature's default spec, at most two, and what `spec_of` says of each."""
+    spec = spec_class(feature)()
+    found: dict[tuple[int, ...], tuple[FeatureSpec, float]] = {}
+    for seconds in (1.0, 2.0, 4.0, 8.0, 16.0):
+        with suppress(SpecError):  # too short for this feature
+            found.setdefault(spec.row_shape(round(seconds * spec.sample_rate)), (spec, seconds))
+        if len(found) == 2:
+            break
+    return found
 
 
 def spec_of(shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from audiospec.errors import ModelError
 from audiospec.features.base import one_thread
 from audiospec.specs.base import FeatureSpec
-from audiospec.testing.memory_view import SHAPES, MemoryView, spec_of
+from audiospec.testing.memory_view import SHAPES, MemoryView, shapes_of, spec_of
 from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
 from audiospec.zoo.base import Model, Rows, models
 
@@ -50,8 +50,8 @@ class ModelContract:
     learning : mapping
         Parameters, besides those, that make it learn an easy task.
     shapes : tuple of tuple of int, or None
-        Shapes of rows to train on; the last one is that of most tests. None: `SHAPES` of its input. A model
-        that reads one feature gives them, and a `spec_of` them.
+        Shapes of rows to train on; the last one is that of most tests. None: `SHAPES` of its input, or
+        those that its feature has by default. With others of a feature, override `spec_of` as well.
     few, many : int
         Rows of a class that it has to make do with, and rows of a class to learn an easy task from.
     close : float
@@ -77,12 +77,16 @@ class ModelContract:
     def all_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return the shapes to train on."""
         reads = models[self.name].input
-        assert self.shapes or reads in SHAPES, f"it reads {reads}: give `shapes`, and a `spec_of` them"
-        return self.shapes or SHAPES[reads]
+        return self.shapes or (SHAPES[reads] if reads in SHAPES else tuple(shapes_of(reads)))
 
     def spec_of(self, shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:
-        """Return a spec that has rows of a shape, and the seconds of its chunks; of mel or a table here."""
-        return spec_of(shape)
+        """Return a spec that has rows of a shape, and the seconds of its chunks."""
+        reads = models[self.name].input
+        if reads in SHAPES:
+            return spec_of(shape)
+        found = shapes_of(reads)
+        assert shape in found, f"no chunk of {reads} has rows of {shape}: give a `spec_of` your shapes"
+        return found[shape]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run what asks for a shape with each."""

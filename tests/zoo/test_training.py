@@ -310,18 +310,18 @@ def test_the_one_view_that_a_model_reads(store: FeatureStore, heard: View) -> No
     reads = models["svm"].input
     assert find_view(store, what=reads).name == heard.name
     assert find_view(store, 1.0, what=reads).name == heard.name
-    assert find_view(store, name="tabular", what=reads).name == heard.name
+    assert find_view(store, view="tabular", what=reads).name == heard.name
     assert find_view(store, what=models["crnn-base"].input).spec.feature == "mel"
     for wrong, says in (
-        ({"chunk": 3.0}, "has none that go with --chunk 3: "),
-        ({"name": "mel"}, " of feature 'mel' has rows of (mel, frame): "),
-        ({"name": heard.name, "chunk": 2.0}, f"has none that go with --view {heard.name} --chunk 2: "),
+        ({"chunk": 3.0}, "has none that go with `chunk=3`: "),
+        ({"view": "mel"}, " of feature 'mel' has rows of (mel, frame): "),
+        ({"view": heard.name, "chunk": 2.0}, f'go with `chunk=2` `view="{heard.name}"`: '),
     ):
         with pytest.raises(StoreError) as caught:
             find_view(store, **wrong, what=reads, reader="svm")  # type: ignore[arg-type]
         message = one_line(caught.value)
         assert message.startswith("svm reads a table of features; ")
-        assert message.endswith(f"{says}choose one by --chunk 1 --view {heard.name}")
+        assert message.endswith(f'{says}choose one by `chunk=1` `view="{heard.name}"`')
 
 
 def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
@@ -344,14 +344,14 @@ def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"svm reads a table of features; .* has 2: choose one by") as caught:
         find_view(open_store(path), what="table", reader="svm")
     for view in views:
-        assert f"--chunk {view.chunking.seconds:g} --view {view.name}" in one_line(caught.value)
+        assert f'`chunk={view.chunking.seconds:g}` `view="{view.name}"`' in one_line(caught.value)
         assert find_view(open_store(path), view.chunking.seconds, what="table").name == view.name
-        assert find_view(open_store(path), name=view.name, what="tabular").name == view.name
+        assert find_view(open_store(path), view=view.name, what="tabular").name == view.name
 
 
 def test_the_one_store_of_a_folder(table: View, tmp_path: Path) -> None:
     assert find_store(table.store.path.parent).path == table.store.path
-    with pytest.raises(StoreError, match=rf"^expected one store in {tmp_path}: choose one with --store$"):
+    with pytest.raises(StoreError, match=rf"^expected one store in {tmp_path}: choose one with `store`$"):
         find_store(tmp_path)
     for name in ("a.zarr", "b.H5", "c.txt"):
         (tmp_path / name).touch()
