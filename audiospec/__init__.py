@@ -22,39 +22,58 @@ if TYPE_CHECKING:
     from audiospec.errors import AudiospecError
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
-    from audiospec.pipeline.featurize import featurize
+    from audiospec.pipeline.featurize import featurize, run
     from audiospec.pipeline.progress import Progress
-    from audiospec.pipeline.summary import Report
+    from audiospec.pipeline.repair import repair
+    from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
     from audiospec.specs.mel import MelSpec
+    from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
     from audiospec.stores.base import FeatureStore, open_store
     from audiospec.stores.layout.view import View
+    from audiospec.tables.exporting import export_table
+    from audiospec.tables.importing import import_table
+    from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.evaluation import evaluate
-    from audiospec.zoo.prediction import predict
+    from audiospec.zoo.prediction import Prediction, predict
     from audiospec.zoo.runs.run import Run
+    from audiospec.zoo.scores.measuring.tables import Evaluation
+    from audiospec.zoo.splits import Split, split
     from audiospec.zoo.training import train
 
 _HOMES = {
     "AudiospecError": "errors",
     "Chunking": "audio.chunking",
     "Dataset": "datasets.base",
+    "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
+    "FeatureTable": "tables.reading",
     "Frontend": "features.base",
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
+    "PlannedView": "pipeline.summary",
+    "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
+    "Split": "zoo.splits",
+    "TableSpec": "specs.table",
     "TabularSpec": "specs.tabular",
     "Track": "manifest",
     "View": "stores.layout.view",
     "evaluate": "zoo.evaluation",
+    "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
+    "import_table": "tables.importing",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
+    "read_table": "tables.reading",
+    "repair": "pipeline.repair",
+    "run": "pipeline.featurize",
+    "split": "zoo.splits",
     "train": "zoo.training",
 }
 
@@ -62,22 +81,34 @@ __all__ = [
     "AudiospecError",
     "Chunking",
     "Dataset",
+    "Evaluation",
     "FeatureSpec",
     "FeatureStore",
+    "FeatureTable",
     "Frontend",
     "Manifest",
     "MelSpec",
+    "PlannedView",
+    "Prediction",
     "Progress",
     "Report",
     "Run",
+    "Split",
+    "TableSpec",
     "TabularSpec",
     "Track",
     "View",
     "evaluate",
+    "export_table",
     "featurize",
     "frontend",
+    "import_table",
     "open_store",
     "predict",
+    "read_table",
+    "repair",
+    "run",
+    "split",
     "train",
 ]
 

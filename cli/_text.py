@@ -194,12 +194,12 @@ def listing(registry: Registry[Any]) -> None:
     table([(name, registry.summary(name)) for name in registry])
 
 
-def body(cls: type[object]) -> None:
-    """Print what a class's docstring says before its sections."""
+def body(cls: type[object], summary: str = "") -> None:
+    """Print what a class's docstring says before its sections, but for a summary that was printed already."""
     text = re.split(r"^\w+\n-+$", inspect.cleandoc(cls.__doc__ or ""), maxsplit=1, flags=re.MULTILINE)[0]
     width = min(96, get_terminal_size().columns - 4)
     for paragraph in re.split(r"\n\n+", text.strip()):
-        if paragraph:
+        if paragraph and not (summary and paragraph.endswith(summary)):
             for line in textwrap.wrap(paragraph.replace("`", "").replace("\n", " "), width):
                 say(f"  {line}")
             say()

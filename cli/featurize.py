@@ -358,10 +358,10 @@ def _print_problems(report: Report) -> None:
 
 def _print_next(report: Report) -> None:
     store = shlex.quote(str(report.store))
-    drawable = [view for view in report.views if view.spec.dims == ("mel", "frame")]
+    drawable = [view for view in report.views if view.spec.kind == "spectrogram"]
     if drawable:
         say(f"next: audiospec show {store} {shlex.quote(str(drawable[0].ids[0]))}", "dim")
-    elif report.views[0].spec.dims == ("feature",):
+    elif report.views[0].spec.kind == "table":
         name = shlex.quote(report.views[0].name)
         say(f"next: audiospec table export {store} --view {name} --out features.csv", "dim")
     else:

@@ -47,7 +47,7 @@ def command(
     cls = models[name]
     shape, layers = _layers(cls, Chunking(seconds=chunk), classes)
     say(f"{name}: {models.summary(name)}", "bold")
-    body(cls)
+    body(cls, models.summary(name))
     train, valid, test = cls.shares
     facts({"reads": cls.input, "split": f"{train:g} to train, {valid:g} to validate, {test:g} to test"})
     docs = field_docs(cls.Settings)
@@ -64,7 +64,8 @@ def command(
         say()
         table([("", "input", by(shape), ""), *lines], ("layer", "kind", "gives", "weights"), indent=2)
         total = f"{sum(layer.parameters for layer in layers):,} parameters"
-        counted = total if cls.input == "spectrogram" else "the classifier's depend on the rows"
+        depends = cls.input == "table" and not layers[-1].parameters
+        counted = "the classifier's depend on the rows" if depends else total
         say(f"  for chunks of {chunk:g} s ({by(shape)}) and {classes} classes: {counted}")
         say()
     say(f"train it with: audiospec train {name} --set PARAMETER=VALUE", "dim")
@@ -78,9 +79,10 @@ def _line(name: str, cls: type[Model], summary: str) -> tuple[str, str, str, str
 
 def _layers(cls: type[Model], chunking: Chunking, classes: int) -> tuple[tuple[int, ...], list[Layer]]:
     """Shape of a row of the default features, and the layers that it goes through."""
-    from audiospec.specs.mel import MelSpec
-    from audiospec.specs.tabular import TabularSpec
+    from audiospec.specs.base import spec_class
 
-    spec = TabularSpec() if cls.input == "tabular" else MelSpec()
+    # The feature of a kind that most views are of; another input is a feature's name.
+    feature = {"table": "tabular", "spectrogram": "mel"}.get(cls.input, cls.input)
+    spec = spec_class(feature)()
     shape = spec.row_shape(chunking.samples(spec.sample_rate))
     return shape, cls(cls.Settings(), shape, [f"class {number}" for number in range(classes)]).layers()

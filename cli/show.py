@@ -45,7 +45,7 @@ def command(
 
 def _usual_view(store: FeatureStore) -> View:
     """Choose the view that shows most at a time; if none can be drawn, the store says what there is."""
-    drawable = [view for view in store.views() if view.spec.dims == ("mel", "frame")]
+    drawable = [view for view in store.views() if view.spec.kind == "spectrogram"]
     if not drawable:
         return store.view()
     return max(drawable, key=lambda view: view.chunking.seconds)

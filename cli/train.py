@@ -129,15 +129,15 @@ def command(
     All chunks of a track are on one side of the split, unless --split random is asked for. Scores are by
     chunk and by track, with 95 % intervals over tracks.
     """
-    from audiospec.find import find_store
+    from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
     from audiospec.zoo.splits import displayed_strategy
-    from audiospec.zoo.training import epoch_in_words, find_view, train
+    from audiospec.zoo.training import epoch_in_words, train
 
-    models[model]  # the name first: a typing error should not wait for the store
+    reads = models[model].input  # the name first: a typing error should not wait for the store
     opened = open_store(store) if store is not None else find_store(Path())
-    chosen = find_view(model, opened, chunk, view)
+    chosen = find_view(opened, chunk, view, reads, reader=model)
     short = {"epochs": epochs, "patience": patience, "weights": weights, "devices": devices}
     how: dict[str, Any] = {
         "settings": {

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 import audiospec
+from audiospec.testing.audio import noise, write
 
 ROOT = Path(__file__).parent.parent
 #: At the top of the repository; all but the first are inside it once installed.
@@ -51,10 +58,96 @@ def test_the_wheel_owns_one_import_name(tmp_path: Path) -> None:
 def test_public_names_are_there_and_importing_them_is_light() -> None:
     for name in audiospec.__all__:
         assert getattr(audiospec, name).__doc__
+    assert dir(audiospec) == sorted({*audiospec.__all__, "__version__"})
     script = (
         "import sys, audiospec; audiospec.MelSpec(); audiospec.Chunking(seconds=1); "
-        "heavy = ('torch', 'zarr', 'h5py', 'numpy', 'soundfile', 'matplotlib'); "
+        "audiospec.TabularSpec(), audiospec.TableSpec(columns=('a',)); "
+        "heavy = ('torch', 'zarr', 'h5py', 'numpy', 'soundfile', 'matplotlib', 'pandas', 'sklearn'); "
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_type_checkers_see_the_names_where_they_are() -> None:
+    tree = ast.parse(Path(audiospec.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.name: str(node.module)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == {name: f"audiospec.{home}" for name, home in audiospec._HOMES.items()}
+    assert sorted(seen) == sorted(audiospec.__all__)
+
+
+def test_what_the_issue_names_is_public() -> None:
+    assert {
+        *("run", "repair", "split", "import_table", "export_table", "read_table"),
+        *("Report", "PlannedView", "Split", "TableSpec", "FeatureTable", "Evaluation", "Prediction"),
+    } <= {*audiospec.__all__}
+    with pytest.raises(AttributeError, match="module 'audiospec' has no attribute 'nothing'"):
+        audiospec.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", audiospec.__all__)
+def test_public_names_are_documented(name: str) -> None:
+    """A line, then numpy's sections: every parameter, what is returned, what is raised."""
+    thing = getattr(audiospec, name)
+    text = inspect.getdoc(thing) or ""
+    first, _, rest = text.partition("\n")
+    assert first.endswith(".")
+    assert not rest.strip() or rest.startswith("\n")
+    sections = dict(re.findall(r"^(\w+)\n-+\n(.*?)(?=^\w+\n-+\n|\Z)", text + "\n", re.MULTILINE | re.DOTALL))
+    if not inspect.isfunction(thing):
+        assert {"Parameters", "Attributes"} & {*sections} or issubclass(thing, Exception)
+        return
+    entries = re.findall(r"^(\w[\w, ]*) : ", sections["Parameters"], re.MULTILINE)
+    entries += re.findall(r"^(\w+)$", sections["Parameters"], re.MULTILINE)
+    documented = [each for names in entries for each in names.split(", ")]
+    assert documented == list(inspect.signature(thing).parameters)
+    assert sections["Raises"].strip()
+    returns = inspect.signature(thing).return_annotation
+    assert returns == "None" or {"Returns", "Yields"} & {*sections}
+
+
+def test_several_views_from_one_decode_by_public_names_alone(tmp_path: Path) -> None:
+    """Featurize, look, export, import, split, damage, repair: with nothing but `audiospec.`."""
+    for number in range(4):
+        write(tmp_path / "music" / "ab"[number % 2] / f"{number}.wav", noise(2.2, 8000, seed=number), 8000)
+    chunking = audiospec.Chunking(seconds=1)
+    tabular = audiospec.TabularSpec(sample_rate=8000, families=("rms", "zero_crossing_rate"))
+    mel = audiospec.MelSpec(sample_rate=8000, n_mels=8, n_fft=512, fmax=4000)
+    store = tmp_path / "m.zarr"
+    how: dict[str, Any] = {"data": tmp_path / "music", "store": store, "workers": 0}
+    views = [(tabular, chunking), (mel, chunking)]
+    planned = audiospec.run("folder", views=views, dry_run=True, **how)
+    assert isinstance(planned, audiospec.Report)
+    assert (planned.views, store.exists()) == ([], False)
+    assert all(isinstance(view, audiospec.PlannedView) for view in planned.planned)
+    report = audiospec.run("folder", views=views, **how)
+    assert [view.spec for view in report.views] == [tabular, mel]
+    table, heard = report.views
+    assert (report.tracks, report.problems, len(table), len(heard)) == (4, {}, 8, 8)
+
+    audiospec.export_table(table, tmp_path / "t.csv")
+    read = audiospec.read_table(tmp_path / "t.csv", columns="all")
+    assert isinstance(read, audiospec.FeatureTable)
+    again = audiospec.import_table(read, tmp_path / "t.zarr", chunk=1, sample_rate=8000)
+    assert isinstance(again.spec, audiospec.TableSpec)
+    assert again.read().tobytes() == table.read().tobytes()
+
+    made = audiospec.split(heard, shares=(0.5, 0, 0.5))
+    assert isinstance(made, audiospec.Split)
+    assert sorted([*made.train, *made.test]) == list(range(8))
+
+    before = heard.read()
+    shard = store / "views" / heard.name / "data" / "c" / "0" / "0" / "0"
+    data = bytearray(shard.read_bytes())
+    data[9] ^= 1
+    shard.write_bytes(data)
+    damaged = audiospec.open_store(store).view(heard.name).damaged().tolist()
+    assert len(damaged) == 1
+    audiospec.repair(audiospec.open_store(store), {heard.name: damaged}, workers=0)
+    assert audiospec.open_store(store).view(heard.name).read().tobytes() == before.tobytes()

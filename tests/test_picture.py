@@ -151,6 +151,6 @@ def test_what_cannot_be_drawn(view: View, tmp_path: Path, monkeypatch) -> None:
         picture.draw(view, "gone")
     with pytest.raises(StoreError, match=r"expected a name that ends in .*png"):
         picture.save(picture.draw(view, NAME), tmp_path / "x.doc")
-    monkeypatch.setattr(MelSpec, "dims", ("coefficient",))
-    with pytest.raises(StoreError, match=r"feature 'mel' has \(coefficient\)"):
+    monkeypatch.setattr(MelSpec, "kind", "other")
+    with pytest.raises(StoreError, match=r"expected spectrograms, feature 'mel' has rows of \(mel, frame\)"):
         picture.draw(view, NAME)

@@ -1,7 +1,8 @@
-"""Registries: names without imports, entry points, and clashes that are told."""
+"""Registries: names without imports, several entries a file, entry points, and clashes that are told."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from audiospec.registry import Registry
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
+ROOT = Path(__file__).parents[1]
 GROUP = "audiospec.test-plants"
 ENTRY = '''"""{doc}
 
@@ -121,9 +123,15 @@ def test_an_empty_registry_says_so(on_path: Path) -> None:
 def test_a_module_that_registers_nothing_is_told(plants: Registry[type], on_path: Path) -> None:
     (on_path / "plants" / "weed.py").write_text('"""weed: forgot the decorator."""\n')
     importlib.invalidate_caches()
-    assert plants.names() == ["oak", "red-rose", "weed"]
-    with pytest.raises(RegistryError, match=r"module plants\.weed registers no plant 'weed'.*`register`"):
-        plants["weed"]
+    assert plants.names() == ["oak", "red-rose"]  # the list is of what can be used
+    for use in (plants.__getitem__, plants.summary):
+        with pytest.raises(RegistryError, match=r"module plants\.weed registers no plant 'weed'.*`register`"):
+            use("weed")
+    with pytest.raises(
+        RegistryError, match=r"no plant is called 'xyzzy' .*plants\.weed is left out: it needs"
+    ):
+        plants["xyzzy"]
+    assert plants["oak"].__name__ == "Oak"
 
 
 def test_two_entries_in_one_module_are_refused(plants: Registry[type], on_path: Path) -> None:
@@ -206,37 +214,272 @@ def test_an_entry_that_does_not_import_raises_its_own_error(plants: Registry[typ
         plants["bud"]
 
 
-def test_the_real_registries_list_without_importing(python: Python) -> None:
+# --- several entries a file --------------------------------------------------------------------------------
+
+GRASSES = '''"""grasses: how a module of several begins."""
+
+from functools import lru_cache
+
+from plants.base import plants
+
+print("imported")
+
+
+@plants.register(name="tall-grass")
+class Tall:
+    """tall-grass: up to the knee.
+
+    More about it.
+    """
+
+
+@lru_cache
+@plants.register(name="short.grass2")
+def short():
+    """Cut every week."""
+
+
+@plants.register
+class Grasses:
+    """All of them."""
+
+
+class Nothing:
+    """No entry."""
+
+    @property.register  # of something inside
+    def also_nothing(self):
+        pass
+'''
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    (folder / "plants" / f"{name}.py").write_text(text)
+    importlib.invalidate_caches()
+
+
+def test_a_file_may_hold_several_entries(plants: Registry[type], on_path: Path) -> None:
+    write(on_path, "grasses", GRASSES.replace("    @property.register  # of something inside\n", ""))
+    assert plants.names() == ["grasses", "oak", "red-rose", "short.grass2", "tall-grass"]
+    assert plants.summary("tall-grass") == "up to the knee."
+    assert plants.summary("short.grass2") == "Cut every week."
+    assert plants.summary("grasses") == "All of them."
+    assert "plants.grasses" not in sys.modules
+    assert plants["tall-grass"].__name__ == "Tall"
+    assert plants["short.grass2"].__name__ == "short"
+    assert plants["grasses"].__name__ == "Grasses"
+    with pytest.raises(RegistryError, match=r"no plant is called 'tall'; did you mean 'tall-grass'\?"):
+        plants["tall"]
+
+
+def test_entries_are_found_at_the_top_level_alone(plants: Registry[type], on_path: Path) -> None:
+    write(on_path, "grasses", GRASSES)
+    assert plants.names() == ["grasses", "oak", "red-rose", "short.grass2", "tall-grass"]
+
+
+def test_a_single_entry_may_have_another_name_than_its_file(plants: Registry[type], on_path: Path) -> None:
+    text = ENTRY.format(doc="sweet-pea: smells.", name="Pea").replace(
+        "register", 'register(name="sweet-pea")'
+    )
+    write(on_path, "peas", text)
+    assert plants.names() == ["oak", "red-rose", "sweet-pea"]
+    assert plants.summary("sweet-pea") == "smells."
+    assert plants["sweet-pea"].__name__ == "Pea"
+    with pytest.raises(RegistryError, match="no plant is called 'peas'"):
+        plants["peas"]
+
+
+@pytest.mark.parametrize("called", ["register()", "register(name=None)"])
+def test_a_call_without_a_name_means_the_modules(plants: Registry[type], on_path: Path, called: str) -> None:
+    write(on_path, "ivy", ENTRY.format(doc="ivy: climbs.", name="Ivy").replace("register", called))
+    assert plants.names() == ["ivy", "oak", "red-rose"]
+    assert plants["ivy"].__name__ == "Ivy"
+
+
+@pytest.mark.parametrize("called", ["register(name=NAME)", 'register("ivy")', 'register(name=f"i{1}")'])
+def test_a_name_that_is_no_literal_is_told(plants: Registry[type], on_path: Path, called: str) -> None:
+    text = ENTRY.format(doc="ivy: climbs.", name="Ivy").replace("register", called)
+    write(on_path, "ivy", text.replace("@plants", 'NAME = "ivy"\n\n\n@plants'))
+    assert plants.names() == ["oak", "red-rose"]
+    assert plants.summary("oak")
+    with pytest.raises(RegistryError, match=r"plants\.ivy registers no plant 'ivy': line 12 .*name=\"ivy\""):
+        plants["ivy"]
+    # Imported by itself, it is refused as well: what no list has would be had by accident.
+    expected = (
+        r"given by keyword; got 'ivy'" if '"ivy")' in called and "name" not in called else r"where no list"
+    )
+    with pytest.raises(RegistryError, match=expected):
+        importlib.import_module("plants.ivy")
+
+
+def test_an_entry_below_the_top_level_is_told(plants: Registry[type], on_path: Path) -> None:
+    text = ENTRY.format(doc="ivy: climbs.", name="Ivy").replace("@plants", "if True:\n    @plants")
+    write(on_path, "ivy", text.replace("\nclass", "\n    class").replace("    pass", "        pass"))
+    assert plants.names() == ["oak", "red-rose"]
+    with pytest.raises(RegistryError, match=r"plants\.ivy registers no plant 'ivy': .* top level"):
+        plants["ivy"]
+    with pytest.raises(
+        RegistryError, match=r"module plants\.ivy registers plant 'ivy' where no list finds it"
+    ):
+        importlib.import_module("plants.ivy")
+
+
+@pytest.mark.parametrize("source", [b"def (:\n", b"\xff\xfe\x00", b"x = 1\x00"])
+def test_a_file_that_cannot_be_parsed_spoils_no_other(
+    plants: Registry[type], on_path: Path, source: bytes
+) -> None:
+    (on_path / "plants" / "ivy.py").write_bytes(source)
+    importlib.invalidate_caches()
+    assert plants.names() == ["oak", "red-rose"]
+    with pytest.raises(
+        RegistryError, match=r"plants\.ivy registers no plant 'ivy': its source cannot be read"
+    ) as caught:
+        plants["ivy"]
+    assert "\n" not in str(caught.value)
+
+
+def test_two_files_cannot_share_a_name(plants: Registry[type], on_path: Path) -> None:
+    text = ENTRY.format(doc="holm-oak: evergreen.", name="Holm").replace("register", 'register(name="oak")')
+    write(on_path, "holm", text)
+    expected = r"'oak' is registered twice, by plants\.holm and by plants\.oak: rename one"
+    for use in (plants.names, lambda: plants["oak"], lambda: plants["red-rose"], lambda: list(plants)):
+        with pytest.raises(RegistryError, match=expected):
+            use()
+    with pytest.raises(RegistryError, match=expected):
+        importlib.import_module("plants.holm")
+
+
+def test_a_name_cannot_be_given_twice_in_a_file(plants: Registry[type], on_path: Path) -> None:
+    write(on_path, "grasses", GRASSES.replace("short.grass2", "tall-grass").replace("property", "plants"))
+    with pytest.raises(RegistryError, match=r"'tall-grass' is registered twice, by plants\.grasses and by"):
+        plants["tall-grass"]
+
+
+def test_a_file_that_changes_is_read_again(plants: Registry[type], on_path: Path) -> None:
+    assert plants.names() == ["oak", "red-rose"]
+    for name in ("elm", "beech"):
+        write(
+            on_path, "oak", ENTRY.format(doc="a tree", name="Tree").replace("ter\n", f'ter(name="{name}")\n')
+        )
+        assert plants.names() == [name, "red-rose"]
+
+
+def test_a_file_is_parsed_once(plants: Registry[type], monkeypatch: pytest.MonkeyPatch) -> None:
+    plants.names()
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("parsed again")
+
+    monkeypatch.setattr("audiospec.registry.ast.parse", refuse)
+    assert plants.names() == ["oak", "red-rose"]
+    assert plants.summary("oak") == "a tree: tall."
+
+
+def test_sub_packages_hold_no_entries(plants: Registry[type], on_path: Path) -> None:
+    (on_path / "plants" / "roots").mkdir()
+    (on_path / "plants" / "roots" / "__init__.py").write_text(ENTRY.format(doc="roots", name="Roots"))
+    importlib.invalidate_caches()
+    assert plants.names() == ["oak", "red-rose"]
+    with pytest.raises(RegistryError, match=r"module plants\.roots registers .* where no list finds it"):
+        importlib.import_module("plants.roots")
+
+
+def test_an_entry_point_may_have_a_name_of_its_own(plants: Registry[type], on_path: Path) -> None:
+    text = ENTRY.format(doc="ferns", name="Fern") + "    size = 3\n"
+    text = text.replace("register", 'register(name="tree-fern")')
+    distribution(on_path, "ferns", text, "tree-fern = ferns:Fern")
+    assert plants.names() == ["oak", "red-rose", "tree-fern"]
+    assert "ferns" not in sys.modules
+    assert plants["tree-fern"].size == 3  # type: ignore[attr-defined]
+    assert plants["tree-fern"] is sys.modules["ferns"].Fern
+    with pytest.raises(RegistryError, match="no plant is called 'ferns'"):
+        plants["ferns"]
+
+
+def test_an_entry_point_and_its_decorator_must_mean_one_class(plants: Registry[type], on_path: Path) -> None:
+    text = ENTRY.format(doc="ferns", name="Fern").replace("register", 'register(name="fern")')
+    distribution(on_path, "ferns", text + "\n\nclass Other:\n    pass\n", "fern = ferns:Other")
+    with pytest.raises(RegistryError, match=r"'fern' is registered twice, by ferns and by ferns:Other"):
+        plants["fern"]
+
+
+def test_an_entry_point_cannot_take_a_name_that_a_file_gives(plants: Registry[type], on_path: Path) -> None:
+    write(on_path, "grasses", GRASSES)
+    distribution(on_path, "lawn", "class Lawn: pass\n", "tall-grass = lawn:Lawn")
+    with pytest.raises(RegistryError, match=r"plant 'tall-grass' of lawn:Lawn is taken already by plants"):
+        plants.names()
+
+
+# --- ours --------------------------------------------------------------------------------------------------
+
+
+def registries() -> dict[str, tuple[str, str, str]]:
+    """Variable's full name → arguments, of each `Registry(…)` of the project; nothing is imported."""
+    found = {}
+    for name in ("audiospec", "zoo", "cli", "benchmarks"):
+        for file in sorted((ROOT / name).rglob("*.py")):
+            if any(parent.is_symlink() for parent in file.parents if parent.is_relative_to(ROOT)):
+                continue
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                call = getattr(node, "value", None)
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "Registry":
+                    target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]  # type: ignore[attr-defined]
+                    path = file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+                    module = path if name == "audiospec" else f"audiospec.{path}"
+                    kind, package, group = (ast.literal_eval(each) for each in call.args)
+                    found[f"{module}:{ast.unparse(target)}"] = (kind, package, group)
+    return found
+
+
+REGISTRIES = registries()
+
+
+def test_the_registries_of_the_project_are_found() -> None:
+    kinds = {kind for kind, _, _ in REGISTRIES.values()}
+    assert {"dataset", "feature", "store", "model", "suite"} <= kinds
+    assert len({group for _, _, group in REGISTRIES.values()}) == len(REGISTRIES)
+
+
+@pytest.mark.parametrize("where", REGISTRIES)
+def test_a_registry_lists_all_its_names_without_importing_them(where: str, python: Python) -> None:
     script = """
-import sys
+import importlib, pkgutil, sys
 from audiospec.registry import Registry
-for kind in ("dataset", "feature", "store"):
-    registry = Registry(kind, f"audiospec.{kind}s", f"audiospec.{kind}s")
-    for name in registry:
-        print(kind, name, registry.summary(name), sep="\\t")
-heavy = "torch zarr h5py soundfile librosa nnAudio2 requests pooch matplotlib".split()
-loaded = [name for name in heavy if name in sys.modules]
-folders = {"audiospec.datasets", "audiospec.features", "audiospec.stores"}
-loaded += [name for name, module in sys.modules.items() if name.rpartition(".")[0] in folders
-           and not hasattr(module, "__path__") and name.rpartition(".")[2] != "base"]
-assert not loaded, loaded
+registry = Registry(*sys.argv[1:])
+for name in registry:
+    print(name, registry.summary(name), sep="\\t")
+heavy = "torch zarr h5py soundfile librosa nnAudio2 requests pooch matplotlib sklearn lightning pandas"
+loaded = [name for name in heavy.split() if name in sys.modules]
+package = importlib.import_module(registry.package)
+entries = [info.name for info in pkgutil.iter_modules(package.__path__)
+           if not info.ispkg and info.name != "base" and not info.name.startswith("_")]
+loaded += [name for name in entries if f"{registry.package}.{name}" in sys.modules]
+assert entries and not loaded, loaded
 """
-    lines = [line.split("\t") for line in python(script).stdout.splitlines()]
-    names = {(kind, name) for kind, name, _ in lines}
-    assert {
-        ("dataset", "gtzan"),
-        ("dataset", "esc10"),
-        ("dataset", "fsdd"),
-        ("dataset", "folder"),
-        ("dataset", "csv"),
-        ("dataset", "demo"),
-        ("feature", "mel"),
-        ("store", "zarr"),
-        ("store", "hdf5"),
-    } <= names
-    for kind, name, summary in lines:
-        assert summary, (kind, name)
+    home, _, variable = where.partition(":")
+    listed = dict(line.split("\t") for line in python(script, *REGISTRIES[where]).stdout.splitlines())
+    registry: Registry[Any] = getattr(importlib.import_module(home), variable)
+    assert list(listed) == registry.names()
+    for name, summary in listed.items():
+        assert summary, name
         assert not summary.lower().startswith(f"{name}:")
+    # No file of ours is left out, and each name is the entry's.
+    for module, source in registry._sources().items():
+        assert not source.problem, f"{module}: {source.problem}"
+        for name in source.entries:
+            assert registry[name].__module__ == f"{registry.package}.{module}"
+
+
+def test_names_that_a_user_knows_stay() -> None:
+    ours = {kind: set(Registry(kind, *rest).names()) for kind, *rest in REGISTRIES.values()}
+    assert {"gtzan", "esc10", "fsdd", "folder", "csv", "demo"} <= ours["dataset"]
+    assert {"mel", "tabular"} <= ours["feature"]
+    assert {"zarr", "hdf5"} <= ours["store"]
+    # Runs name their models so.
+    assert {
+        *("knn-1", "knn-5", "lr", "rf", "svm", "svm-c10"),
+        *("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru"),
+    } <= ours["model"]
 
 
 def test_a_feature_of_another_package(python: Python, tmp_path: Path) -> None:

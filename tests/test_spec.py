@@ -22,6 +22,8 @@ from audiospec.errors import RegistryError, SpecError
 from audiospec.features.base import frontend
 from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
+from audiospec.specs.table import TableSpec
+from audiospec.specs.tabular import TabularSpec
 
 #: A value for each parameter that is not its default, and works with the other defaults.
 OTHERS: dict[str, Any] = {
@@ -290,6 +292,46 @@ def test_specs_are_frozen_and_hashable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         spec.n_mels = 3  # type: ignore[misc]
     assert len({spec, MelSpec(), MelSpec(n_mels=64)}) == 2
+
+
+def test_a_spec_says_what_its_rows_are() -> None:
+    specs = {"spectrogram": [MelSpec()], "table": [TabularSpec(), TableSpec(columns=("a",))]}
+    for kind, those in specs.items():
+        for spec in those:
+            assert spec.kind == kind
+            assert spec.is_of(kind)
+            assert spec.is_of(spec.feature)
+            assert not any(spec.is_of(other) for other in (*specs, "other", "") if other != kind)
+            assert "kind" not in spec.to_dict()
+            assert "kind" not in {field.name for field in dataclasses.fields(spec)}
+
+
+def test_rows_of_other_axes_are_other() -> None:
+    class Plain(FeatureSpec, feature="plain-rows"):
+        dims: ClassVar[tuple[str, ...]] = ("mel", "frame")  # names alone say nothing
+        unit = ""
+
+        def validate(self) -> None:
+            pass
+
+        def row_shape(self, samples: int) -> tuple[int, ...]:
+            return (1, 1)
+
+        def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+            return {"mel": ([0.0], ""), "frame": ([0.0], "")}
+
+    assert Plain().kind == "other"
+    assert Plain().is_of("plain-rows")
+    assert not Plain().is_of("spectrogram")
+
+
+def test_fingerprints_of_tables_stay_what_they_were() -> None:
+    """Stores of before are found by them."""
+    assert TabularSpec().fingerprint == "8daab3b7bdc1a409f59078ca73987349a97bec4aa4479cdcde7e5586baf48bd0"
+    assert (
+        TableSpec(columns=("a", "b"), sha256="0" * 64).fingerprint
+        == "027944107944be8863b9cd096304cca3d7a5e5692099fc728762440b88df72ea"
+    )
 
 
 def test_two_specs_of_one_feature_are_refused() -> None:

@@ -584,17 +584,19 @@ def test_only_tables_are_exported(tmp_path: Path) -> None:
     for use in (lambda: export_table(view, tmp_path / "x.csv"), view.to_pandas, lambda: view.columns):
         with pytest.raises(StoreError, match=r"view mel-3s-\w+ is no table: .* has rows of \(mel, frame\)"):
             use()
-    with pytest.raises(StoreError, match="has no view with one number a column: make one with"):
+    with pytest.raises(
+        StoreError, match=r"expected a table of features; .* has none: make one with `audiospec f"
+    ):
         find_view(view.store)
     make(tmp_path / "x.zarr", TabularSpec(), [record("a", "a.wav")], [0])
     store = open_store(tmp_path / "x.zarr")
-    with pytest.raises(StoreError, match="is no table"):
-        find_view(store, name=view.name)
-    with pytest.raises(StoreError, match="has no view 'x'"):
-        find_view(store, name="x")
     with pytest.raises(
-        StoreError, match="has no tables that go with --chunk 30: choose one by --chunk 3 --view"
+        StoreError, match=r"a table of features; view mel-3s-\w+ of feature 'mel' has rows of \(mel, f"
     ):
+        find_view(store, view=view.name)
+    with pytest.raises(StoreError, match="has no view 'x'"):
+        find_view(store, view="x")
+    with pytest.raises(StoreError, match=r"has none that go with `chunk=30`: choose one by `chunk=3` `view="):
         find_view(store, chunk=30)
     assert find_view(store).spec == TabularSpec()
 
@@ -606,13 +608,15 @@ def test_flags_choose_among_tables(tmp_path: Path) -> None:
     other = import_table(tmp_path / "b.csv", store, columns="tempo")
     store = open_store(store)
     assert find_view(store, chunk=30).name == long.name
-    assert find_view(store, name="table-30s").name == long.name
-    assert find_view(store, chunk=3, name=short.name).name == short.name
-    with pytest.raises(StoreError, match="has 3 tables: choose one by --chunk 3"):
+    assert find_view(store, view="table-30s").name == long.name
+    assert find_view(store, chunk=3, view=short.name).name == short.name
+    with pytest.raises(
+        StoreError, match=r"expected a table of features; .* has 3: choose one by `chunk=3` `view="
+    ):
         find_view(store)
-    with pytest.raises(StoreError, match="has 2 tables that go with --view table-3s") as caught:
-        find_view(store, name="table-3s")
-    assert f"--chunk 3 --view {other.name}" in str(caught.value)
+    with pytest.raises(StoreError, match='has 2 that go with `view="table-3s"`') as caught:
+        find_view(store, view="table-3s")
+    assert f'`chunk=3` `view="{other.name}"`' in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,6 @@ from audiospec.registry import Registry
 if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec
     from audiospec.stores.layout.view import View
-
-Input = Literal["tabular", "spectrogram"]
-
-#: What a model reads → the axes of a view's rows.
-INPUTS: dict[Input, tuple[str, ...]] = {"tabular": ("feature",), "spectrogram": ("mel", "frame")}
 
 #: Name, in a training's folder, of what `Model.fit` needs to go on after it was killed.
 CHECKPOINT = "checkpoint"
@@ -103,13 +98,14 @@ class Model(ABC):
 
     Attributes
     ----------
-    input : "tabular" or "spectrogram"
-        What it reads.
+    input : str
+        What it reads: rows of a kind, ``"table"`` or ``"spectrogram"``, whatever feature they are of; or of
+        one feature, by its name (see `FeatureSpec.is_of`).
     shares : (float, float, float)
         Of rows to train, validate and test, as the study has them for such models.
     """
 
-    input: ClassVar[Input]
+    input: ClassVar[str]
     shares: ClassVar[tuple[float, float, float]]
     Settings: ClassVar[type[ModelSettings]]
 
@@ -117,6 +113,11 @@ class Model(ABC):
         self.settings: Any = settings
         self.row_shape = row_shape
         self.classes = list(classes)
+
+    @classmethod
+    def reads(cls, spec: FeatureSpec) -> bool:
+        """Whether the rows of a spec are what the model reads."""
+        return spec.is_of(cls.input)
 
     @abstractmethod
     def fit(
@@ -179,8 +180,3 @@ class Model(ABC):
     def layers(self) -> list[Layer]:
         """Parts of the model, as a row goes through them; nothing has to be learnt yet. Here: none."""
         return []
-
-
-def input_of(spec: FeatureSpec) -> Input | None:
-    """What kind of input the rows of a spec are; None if no model reads them."""
-    return next((kind for kind, dims in INPUTS.items() if dims == spec.dims), None)

@@ -18,7 +18,7 @@ FILE = "model.skops"
 class SklearnModel(Model):
     """A scikit-learn classifier on columns scaled to mean 0 and variance 1 over the training rows."""
 
-    input = "tabular"
+    input = "table"
     shares = (0.8, 0.0, 0.2)
 
     #: Types in the classifier's file that skops does not trust by default; `is_sound` has to check them.

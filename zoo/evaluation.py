@@ -27,6 +27,10 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> Evaluation:
         Another store with a view of the run's features: all its rows of the run's classes are scored.
         None: the test rows of the store that it was trained on.
 
+    Returns
+    -------
+    Evaluation
+
     Raises
     ------
     RunError

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.errors import ModelError, RunError
-from audiospec.find import choices, matching
 from audiospec.machine import versions
-from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
-from audiospec.zoo.base import INPUTS, Model, Progress, Rows, input_of, models
+from audiospec.zoo.base import Model, Progress, Rows, models
 from audiospec.zoo.evaluation import content_digest, evaluate_rows
 from audiospec.zoo.runs.info import RUN, RunInfo
 from audiospec.zoo.runs.run import Run
@@ -151,41 +149,6 @@ def run_name(model: str, view: View, strategy: str, seed: int) -> str:
     return re.sub(r"[^\w.-]+", "-", f"{model}-{view.name}-{strategy}-{seed}")
 
 
-def find_view(model: str, store: FeatureStore, chunk: float | None = None, name: str | None = None) -> View:
-    """The one view of a store that a model can read.
-
-    Parameters
-    ----------
-    model : str
-    store : FeatureStore
-    chunk : float or None
-        Its chunks' length in seconds.
-    name : str or None
-        Its name, or how it begins.
-
-    Raises
-    ------
-    ModelError
-        No such view, or several; says which flags choose.
-    """
-    cls = models[model]
-    readable = [view for view in store.views() if input_of(view.spec) == cls.input]
-    found = matching(readable, chunk, name)
-    if len(found) == 1:
-        return found[0]
-    there = found or readable
-    how = f"{len(found)} views" if found else "no view"
-    feature = "tabular" if cls.input == "tabular" else "mel"
-    hint = (
-        f"choose one by {choices(there)}"
-        if there
-        else f"make one with `audiospec featurize --features {feature}`"
-    )
-    raise ModelError(
-        f"{store.path} has {how} that {model} can read as asked for (it reads {cls.input}): {hint}"
-    )
-
-
 def _place(runs: Path, name: str, said: Mapping[str, Any], resume: bool) -> Path:
     """The first path of a name that is free, or that is this very training's."""
     for number in itertools.count(1):
@@ -199,10 +162,11 @@ def _place(runs: Path, name: str, said: Mapping[str, Any], resume: bool) -> Path
 
 
 def _check_input(name: str, cls: type[Model], view: View) -> None:
-    if input_of(view.spec) != cls.input:
+    if not cls.reads(view.spec):
         raise ModelError(
-            f"model {name} reads rows of ({', '.join(INPUTS[cls.input])}); view {view.name} has rows of "
-            f"({', '.join(view.spec.dims)}): choose another view, or another model (`audiospec models`)"
+            f"model {name} reads {cls.input!r} rows; view {view.name} of feature {view.spec.feature!r} has "
+            f"{view.spec.kind!r} rows of ({', '.join(view.spec.dims)}): choose another view, or another "
+            "model (`audiospec models`)"
         )
 
 

@@ -129,20 +129,53 @@ def run(
     dry_run: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Report:
-    """Make several views of one dataset, and say what was done; see `featurize`.
+    """Make several views of one dataset from one decode, and say what was done.
+
+    As `featurize`, which makes one view and returns it.
 
     Parameters
     ----------
+    dataset : str or Manifest
+        Name in the registry of datasets, or a manifest of your own.
+    data : path or None
+        Where the audio lies. None: the machine's data folder, downloading what is missing.
     views : sequence of (FeatureSpec, Chunking)
         At least one. They are computed together: each track is decoded once.
+    store : path or None
+        Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
+    workers : int or None
+        Processes. None: one for each usable core. 0: no process but this one.
+    engine : Engine, str or None
+        Where tasks run: an engine, or its name in the registry of engines. None: `local`, or `serial` if
+        there are to be no workers.
+    device : str
+        A torch device on which frontends compute, such as ``"cuda"``.
     backend : str or None
         For those features whose frontend has a backend of that name; one at least must.
+    strict : bool
+        Whether a file that cannot be used is an error.
     dry_run : bool
-        Whether only to plan.
+        Whether only to plan: nothing is computed, written or downloaded.
+    progress : callable or None
+        Called with a `Progress` before the first shard and after each.
 
     Returns
     -------
     Report
+        The views in the order asked for, the tracks that have no rows and why, and what there was to do.
+
+    Raises
+    ------
+    AudiospecError
+        Whatever is wrong, in one line; what was finished is kept.
+
+    Examples
+    --------
+    >>> ten = audiospec.Chunking(seconds=10)  # doctest: +SKIP
+    >>> views = [(audiospec.MelSpec(), ten), (audiospec.TabularSpec(), ten)]  # doctest: +SKIP
+    >>> report = audiospec.run("gtzan", data="genres", views=views)  # doctest: +SKIP
+    >>> [view.name for view in report.views]  # doctest: +SKIP
+    ['mel-10s-3f9a1c', 'tabular-10s-43f6a6']
     """
     began = time.monotonic()
     views = list(dict.fromkeys(views))

@@ -34,10 +34,13 @@ def repair(
     Parameters
     ----------
     store : FeatureStore
+        Open it again afterwards: this object shows what it was.
     damaged : dict
         View name → row numbers, from `View.damaged`.
-    workers, engine
-        See `featurize`.
+    workers : int or None
+        Processes. None: one for each usable core. 0: no process but this one.
+    engine : Engine, str or None
+        Where tasks run; see `featurize`.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
 
@@ -47,6 +50,12 @@ def repair(
         Audio that is needed is gone, or is not what it was.
     StoreError
         A damaged view came from a table.
+
+    Examples
+    --------
+    >>> store = audiospec.open_store("gtzan.zarr")  # doctest: +SKIP
+    >>> damaged = {view.name: view.damaged().tolist() for view in store.views()}  # doctest: +SKIP
+    >>> audiospec.repair(store, {name: rows for name, rows in damaged.items() if rows})  # doctest: +SKIP
     """
     engine = make_engine(engine, workers)
     for name in damaged:

@@ -1,4 +1,4 @@
-"""Pictures of what a view holds: a track's mel spectrogram, with axes in Hz and seconds."""
+"""Pictures of what a view holds: a track's spectrogram, with axes in Hz and seconds."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _TEXT, _QUIET = "#222222", "#777777"
 
 
 def draw(view: View, track: str, chunk: int | None = None) -> Figure:
-    """Draw a track's mel spectrogram: its chunks one after another, where they overlap each once.
+    """Draw a track's spectrogram: its chunks one after another, where they overlap each once.
 
     Parameters
     ----------
     view : View
-        Of a feature whose rows are (mel, frame).
+        Of a feature whose rows are spectrograms (`FeatureSpec.kind`): frequency by frame.
     track : str
         Track id, or the stem of its file.
     chunk : int or None
@@ -49,10 +49,11 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
         No such track or chunk, or a feature of another shape.
     """
     spec = view.spec
-    if spec.dims != ("mel", "frame"):
+    if spec.kind != "spectrogram":
         raise StoreError(
-            f"view {view.name} cannot be drawn: expected rows of (mel, frame), feature {spec.feature!r} "
-            f"has ({', '.join(spec.dims)}); choose a view of mel spectrograms with --view"
+            f"view {view.name} cannot be drawn: expected spectrograms, feature {spec.feature!r} has rows of "
+            f"({', '.join(spec.dims)})",
+            "choose a view of mel with `view`",
         )
     rows = view.rows_of(track)
     if chunk is not None and not 0 <= chunk < len(rows):
@@ -117,7 +118,7 @@ def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], fl
 
     A column shows the last frame before its middle, of the last chunk that has begun by then.
     """
-    frames = np.array(view.info.coordinates()["frame"][0], np.float64)
+    frames = np.array(view.info.coordinates()[view.spec.dims[1]][0], np.float64)
     hop = (frames[-1] - frames[0]) / (len(frames) - 1) if len(frames) > 1 else view.chunking.seconds
     starts = view.rows["start"][rows]
     start, end = float(starts[0]), float(starts[-1] + view.rows["seconds"][rows[-1]])
@@ -133,8 +134,8 @@ def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], fl
 
 
 def _frequency_axis(axes: Axes, view: View) -> None:
-    """Name round frequencies on an axis of mel bins, where there is room."""
-    centres = np.array(view.info.coordinates()["mel"][0], np.float64)
+    """Name round frequencies on the axis of bins, where there is room."""
+    centres = np.array(view.info.coordinates()[view.spec.dims[0]][0], np.float64)
     bins = np.arange(-1, len(centres) + 1)
     # One bin on at each end, as far as the outermost filters reach.
     reach = np.concatenate([[2 * centres[0] - centres[1]], centres, [2 * centres[-1] - centres[-2]]])

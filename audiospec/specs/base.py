@@ -20,6 +20,10 @@ from audiospec.fields import Fields
 from audiospec.registry import Registry
 from audiospec.specs.byte_code import DecibelCode
 
+#: What the rows of a spec are: ``"table"``, one number a column, each with a name; ``"spectrogram"``,
+#: frequency (Hz) by frame (s); ``"other"``, axes of a feature's own.
+Kind = Literal["table", "spectrogram", "other"]
+
 
 class FrontendClass(Protocol):
     """What a plan needs of a feature's entry, without torch: the class of its spec, and its backends."""
@@ -59,6 +63,8 @@ class FeatureSpec(Fields, ABC):
     """
 
     feature: ClassVar[str]
+    #: What the rows are: by it models, pictures and tables know what they can use, whatever the axes' names.
+    kind: ClassVar[Kind] = "other"
     #: Bumped by hand when the mathematics changes, from decoding to the last decimal.
     version: ClassVar[int] = 1
     #: Whether a row shorter than the chunk is padded with zeros before the transform. Where rows have one
@@ -103,7 +109,7 @@ class FeatureSpec(Fields, ABC):
     @property
     @abstractmethod
     def dims(self) -> tuple[str, ...]:
-        """Names of a row's axes, such as ``("mel", "frame")``."""
+        """Names of a row's axes, such as ``("mel", "frame")``; at least one."""
 
     @abstractmethod
     def row_shape(self, samples: int) -> tuple[int, ...]:
@@ -114,6 +120,10 @@ class FeatureSpec(Fields, ABC):
         SpecError
             The chunk is too short for this spec.
         """
+
+    def is_of(self, what: str) -> bool:
+        """Whether `what` names these rows: their kind, such as ``"table"``, or their feature."""
+        return what in (self.kind, self.feature)
 
     @property
     def least_samples(self) -> int:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError
-from audiospec.specs.base import FeatureSpec, require
+from audiospec.specs.base import FeatureSpec, Kind, require
 from audiospec.specs.byte_code import DecibelCode
 
 #: Below it float32 has few digits or none, and the logarithm of silence is minus infinity.
@@ -56,6 +56,8 @@ class MelSpec(FeatureSpec, feature="mel"):
     SpecError
         See `FeatureSpec`; also mel filters so narrow that one holds no Fourier bin.
     """
+
+    kind: ClassVar[Kind] = "spectrogram"
 
     n_fft: int = 2048
     hop_length: int = 256

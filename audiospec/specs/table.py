@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from audiospec.specs.base import FeatureSpec, require, require_samples
+from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,8 @@ class TableSpec(FeatureSpec, feature="table"):
     SpecError
         No column, or one that is there twice.
     """
+
+    kind: ClassVar[Kind] = "table"
 
     dtype: Literal["float16", "float32", "uint8"] = "float32"
     columns: tuple[str, ...] = ()

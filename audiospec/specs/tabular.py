@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError, nearest
-from audiospec.specs.base import FeatureSpec, require, require_samples
+from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
 from audiospec.specs.mel import MelSpec
 
 
@@ -120,6 +120,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         chosen family without a bin.
     """
 
+    kind: ClassVar[Kind] = "table"
     pads: ClassVar[bool] = False
 
     dtype: Literal["float16", "float32", "uint8"] = "float32"

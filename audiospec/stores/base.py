@@ -270,7 +270,16 @@ def store_class(path: Path | str) -> type[FeatureStore]:
 
 
 def open_store(path: Path | str) -> FeatureStore:
-    """Open a store of any kind.
+    """Open a store of any kind, for reading.
+
+    Parameters
+    ----------
+    path : path
+        Its suffix names its kind.
+
+    Returns
+    -------
+    FeatureStore
 
     Raises
     ------

@@ -49,7 +49,7 @@ def import_table(
 
     Parameters
     ----------
-    table : path or Table
+    table : path or FeatureTable
         A file (see `read_table`), or what was read from it.
     store : path
         Its suffix chooses the format.

@@ -18,6 +18,7 @@ import math
 import pickle
 import subprocess
 import sys
+import typing
 from typing import Any, ClassVar
 
 import pytest
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
-from audiospec.specs.base import FeatureSpec, features, spec_class
+from audiospec.specs.base import FeatureSpec, Kind, features, spec_class
 
 
 class _ForeignSpec(FeatureSpec, feature="contract-of-another-feature"):
@@ -153,9 +154,24 @@ class FrontendContract:
     def test_coordinates_fit_the_rows(self, spec: FeatureSpec) -> None:
         """Each axis has a name, and one value per position."""
         coordinates = spec.coordinates(self.samples)
-        assert tuple(coordinates) == spec.dims
+        assert tuple(coordinates) == spec.dims != ()
         assert tuple(len(values) for values, _ in coordinates.values()) == spec.row_shape(self.samples)
         assert len(set(spec.dims) | {"row"}) == len(spec.dims) + 1
+
+    def test_kind_fits_the_axes(self, spec: FeatureSpec) -> None:
+        """A table's one axis has names; a spectrogram's two are frequencies that rise, and times."""
+        axes = list(spec.coordinates(self.samples).values())
+        assert spec.kind in typing.get_args(Kind)
+        assert spec.is_of(spec.kind)
+        assert spec.is_of(self.name)
+        if spec.kind == "table":
+            assert [unit for _, unit in axes] == [""]
+            assert all(isinstance(name, str) for name in axes[0][0])
+            assert len(set(axes[0][0])) == len(axes[0][0])
+        elif spec.kind == "spectrogram":
+            assert [unit for _, unit in axes] == ["Hz", "s"]
+            assert all(list(values) == sorted(values) for values, _ in axes)
+        assert "kind" not in spec.to_dict()  # it follows from the feature, and is no part of a fingerprint
 
     # --- the module ----------------------------------------------------------------------------------
 

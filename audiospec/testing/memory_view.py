@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio.chunking import Chunking
-from audiospec.specs.base import FeatureSpec
+from audiospec.errors import SpecError
+from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.table import TableSpec
 from audiospec.stores.layout.info import ViewInfo
@@ -21,7 +23,7 @@ from audiospec.stores.layout.view import View
 
 #: Input of a model → shapes of rows that it must accept, unless its contract has other shapes.
 SHAPES: Mapping[str, tuple[tuple[int, ...], ...]] = {
-    "tabular": ((1,), (2,), (57,)),
+    "table": ((1,), (2,), (57,)),
     "spectrogram": ((64, 87), (24, 33)),
 }
 _RATE, _HOP = 22050, 256
@@ -37,14 +39,15 @@ class MemoryView(View):
         One per row; each row is its own track.
     """
 
-    def __init__(self, values: NDArray[np.float32], labels: Sequence[str]) -> None:
+    def __init__(
+        self, values: NDArray[np.float32], labels: Sequence[str], spec: FeatureSpec, seconds: float
+    ) -> None:
         records = [TrackRecord(f"track {n:05d}", label=label) for n, label in enumerate(labels)]
         store: Any = SimpleNamespace(
             tracks=Tracks.from_records(records), path=Path("contract"), dataset="contract"
         )
         rows = np.zeros(len(values), ROW_DTYPE)
         rows["track"] = np.arange(len(values))
-        spec, seconds = spec_of(values.shape[1:])
         super().__init__(
             store, ViewInfo(spec=spec, chunking=Chunking(seconds=seconds), shard_rows=max(1, len(rows))), rows
         )
@@ -52,6 +55,18 @@ class MemoryView(View):
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         out[:] = self.values[rows]
+
+
+def shapes_of(feature: str) -> dict[tuple[int, ...], tuple[FeatureSpec, float]]:
+    """Shapes of rows of a feature's default spec, at most two, and what `spec_of` says of each."""
+    spec = spec_class(feature)()
+    found: dict[tuple[int, ...], tuple[FeatureSpec, float]] = {}
+    for seconds in (1.0, 2.0, 4.0, 8.0, 16.0):
+        with suppress(SpecError):  # too short for this feature
+            found.setdefault(spec.row_shape(round(seconds * spec.sample_rate)), (spec, seconds))
+        if len(found) == 2:
+            break
+    return found
 
 
 def spec_of(shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:

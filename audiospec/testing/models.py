@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
 from audiospec.features.base import one_thread
-from audiospec.testing.memory_view import SHAPES, MemoryView, spec_of
+from audiospec.specs.base import FeatureSpec
+from audiospec.testing.memory_view import SHAPES, MemoryView, shapes_of, spec_of
 from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
-from audiospec.zoo.base import INPUTS, Model, Rows, input_of, models
+from audiospec.zoo.base import Model, Rows, models
 
 _TRAINED: dict[type[ModelContract], Model] = {}
 
@@ -49,7 +50,8 @@ class ModelContract:
     learning : mapping
         Further parameters with which the model learns an easy task.
     shapes : tuple of tuple of int, or None
-        Shapes of rows to train on; most tests use the last one. None: `SHAPES` of the model's input.
+        Shapes of rows to train on; most tests use the last one. None: `SHAPES` of the model's input, or the
+        default shapes of the feature that it reads. For other shapes of a feature, override `spec_of` as well.
     few, many : int
         Smallest number of rows per class that the model must accept, and the number of rows per class from
         which it must learn an easy task.
@@ -75,7 +77,17 @@ class ModelContract:
 
     def all_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Return the shapes to train on."""
-        return self.shapes or SHAPES[models[self.name].input]
+        reads = models[self.name].input
+        return self.shapes or (SHAPES[reads] if reads in SHAPES else tuple(shapes_of(reads)))
+
+    def spec_of(self, shape: tuple[int, ...]) -> tuple[FeatureSpec, float]:
+        """Return a spec that has rows of a shape, and the seconds of its chunks."""
+        reads = models[self.name].input
+        if reads in SHAPES:
+            return spec_of(shape)
+        found = shapes_of(reads)
+        assert shape in found, f"no chunk of {reads} has rows of {shape}: give a `spec_of` your shapes"
+        return found[shape]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test that takes a shape with every shape."""
@@ -116,7 +128,7 @@ class ModelContract:
 
     def rows(self, values: NDArray[np.float32], labels: Sequence[str]) -> Rows:
         """Return rows in memory with these labels; each row is its own track."""
-        view = MemoryView(values, labels)
+        view = MemoryView(values, labels, *self.spec_of(values.shape[1:]))
         return Rows(view, np.arange(len(view)), sorted(set(labels)))
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
@@ -159,11 +171,10 @@ class ModelContract:
         cls = models[self.name]
         assert self.name in models.names()
         assert issubclass(cls, Model)
-        assert cls.input in INPUTS
         assert len(cls.shares) == 3
         assert sum(cls.shares) == pytest.approx(1)
         for shape in self.all_shapes():
-            assert input_of(spec_of(shape)[0]) == cls.input
+            assert cls.reads(self.spec_of(shape)[0])
 
     def test_has_a_summary(self) -> None:
         """Its module's docstring, or its class's in a plug-in, begins with a short summary."""
@@ -236,8 +247,8 @@ class ModelContract:
     def test_constant_rows(self) -> None:
         """Columns without variance are not an error."""
         train = self.task(2, per_class=6)
-        view = MemoryView(np.ones_like(train.read()), train.view.labels.tolist())
-        self.check(self.fitted(Rows(view, train.numbers, train.classes)), view.read().astype(np.float32))
+        rows = self.rows(np.ones_like(train.read()), train.view.labels.tolist())
+        self.check(self.fitted(rows), rows.read())
 
     def test_probabilities_of_no_rows(self, trained: Model) -> None:
         """The result is an empty array of the right shape."""
@@ -354,6 +365,6 @@ class ModelContract:
         """Files of three classes do not load into a model of four, nor of other rows."""
         with pytest.raises(ModelError):
             self.make(trained.row_shape, [*trained.classes, "class 3"]).load(saved)
-        if models[self.name].input == "tabular":
+        if models[self.name].input == "table":
             with pytest.raises(ModelError):
                 self.make((trained.row_shape[0] + 1,), trained.classes).load(saved)

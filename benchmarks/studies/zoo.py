@@ -152,7 +152,7 @@ def _views(suite: Suite, options: argparse.Namespace) -> dict[str, View]:
     """Return the views of a suite's store, by the kind of input of the models that read them."""
     kinds = {models[cell.model].input for cell in suite.cells}
     coarse = {} if options.full else {"n_mels": 64, "hop_length": 1024}
-    specs = {"spectrogram": audiospec.MelSpec(**{**coarse, **suite.spec}), "tabular": audiospec.TabularSpec()}
+    specs = {"spectrogram": audiospec.MelSpec(**{**coarse, **suite.spec}), "table": audiospec.TabularSpec()}
     return {
         kind: audiospec.featurize(
             suite.dataset,

@@ -33,8 +33,7 @@ from audiospec.zoo.fitting import augment, devices, totals
 from audiospec.zoo.fitting import batches as batches_module
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
-from audiospec.zoo.models._crnn import Crnn
-from audiospec.zoo.models.crnn_base import CrnnBase
+from audiospec.zoo.models.crnn import Crnn, CrnnBase
 from audiospec.zoo.runs.run import Run
 
 NETWORKS = ("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru")

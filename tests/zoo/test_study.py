@@ -313,7 +313,7 @@ def test_the_genre_of_a_song(path: str, genre: str) -> None:
 def test_a_training_that_fails_is_a_cell_that_was_not_run(
     genres: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from audiospec.zoo.models.crnn_base import CrnnBase
+    from audiospec.zoo.models.crnn import CrnnBase
 
     def fail(*_: object, **__: object) -> None:
         raise ModelError("no weights: give `weights`")

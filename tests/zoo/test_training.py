@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiospec.errors import AudiospecError, ModelError, RegistryError, RunError, SplitError
-from audiospec.find import find_store
-from audiospec.stores.base import FeatureStore, open_store
+from audiospec.errors import AudiospecError, ModelError, RegistryError, RunError, SplitError, StoreError
+from audiospec.find import find_store, find_view
+from audiospec.stores.base import FeatureStore, open_store, stores
 from audiospec.stores.layout.view import View
-from audiospec.zoo.base import Model, Rows
+from audiospec.zoo.base import Model, Rows, models
 from audiospec.zoo.evaluation import evaluate_rows
 from audiospec.zoo.models.lr import Lr
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.splits import split
-from audiospec.zoo.training import find_view, train
+from audiospec.zoo.training import train
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 MakeTable = Callable[..., View]
@@ -274,8 +274,8 @@ def test_a_view_of_another_kind(mel: View, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         train("svm", mel, out=tmp_path / "run")
     assert one_line(caught.value) == (
-        f"model svm reads rows of (feature); view {mel.name} has rows of (mel, frame): choose another view, "
-        "or another model (`audiospec models`)"
+        f"model svm reads 'table' rows; view {mel.name} of feature 'mel' has 'spectrogram' rows of (mel, "
+        "frame): choose another view, or another model (`audiospec models`)"
     )
 
 
@@ -307,17 +307,21 @@ def test_numbers_that_are_not_finite(table: View, tmp_path: Path, monkeypatch: p
 
 
 def test_the_one_view_that_a_model_reads(store: FeatureStore, heard: View) -> None:
-    assert find_view("svm", store).name == heard.name
-    assert find_view("svm", store, chunk=1.0).name == heard.name
-    assert find_view("svm", store, name="tabular").name == heard.name
-    for wrong in ({"chunk": 3.0}, {"name": "mel"}):
-        with pytest.raises(ModelError) as caught:
-            find_view("svm", store, **wrong)  # type: ignore[arg-type]
+    reads = models["svm"].input
+    assert find_view(store, what=reads).name == heard.name
+    assert find_view(store, 1.0, what=reads).name == heard.name
+    assert find_view(store, view="tabular", what=reads).name == heard.name
+    assert find_view(store, what=models["crnn-base"].input).spec.feature == "mel"
+    for wrong, says in (
+        ({"chunk": 3.0}, "has none that go with `chunk=3`: "),
+        ({"view": "mel"}, " of feature 'mel' has rows of (mel, frame): "),
+        ({"view": heard.name, "chunk": 2.0}, f'go with `chunk=2` `view="{heard.name}"`: '),
+    ):
+        with pytest.raises(StoreError) as caught:
+            find_view(store, **wrong, what=reads, reader="svm")  # type: ignore[arg-type]
         message = one_line(caught.value)
-        assert "has no view that svm can read as asked for (it reads tabular)" in message
-        assert message.endswith(f"choose one by --chunk 1 --view {heard.name}")
-    with pytest.raises(RegistryError):
-        find_view("nothing", store)
+        assert message.startswith("svm reads a table of features; ")
+        assert message.endswith(f'{says}choose one by `chunk=1` `view="{heard.name}"`')
 
 
 def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
@@ -326,32 +330,48 @@ def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
     path = tmp_path / "music.h5"
     mel = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=8, fmax=4000)
     audiospec.featurize("folder", data=music, spec=mel, chunk=1.0, store=path, workers=0)
-    with pytest.raises(ModelError, match=r"has no view .*make one with `audiospec featurize --features tab"):
-        find_view("svm", open_store(path))
+    with pytest.raises(
+        StoreError, match=r"music\.h5 has none: make one with `audiospec featurize --features tab"
+    ):
+        find_view(open_store(path), what="table", reader="svm")
+    with pytest.raises(StoreError, match=r"a view of loud; .* has none: make one with .* --features loud`$"):
+        find_view(open_store(path), what="loud")
     spec = audiospec.TabularSpec(sample_rate=8000, families=("rms",), n_fft=512)
     views = [
         audiospec.featurize("folder", data=music, spec=spec, chunk=chunk, store=path, workers=0)
         for chunk in (1.0, 2.0)
     ]
-    with pytest.raises(ModelError, match="has 2 views that svm can read") as caught:
-        find_view("svm", open_store(path))
+    with pytest.raises(StoreError, match=r"svm reads a table of features; .* has 2: choose one by") as caught:
+        find_view(open_store(path), what="table", reader="svm")
     for view in views:
-        assert f"--chunk {view.chunking.seconds:g} --view {view.name}" in one_line(caught.value)
-        assert find_view("svm", open_store(path), chunk=view.chunking.seconds).name == view.name
-        assert find_view("svm", open_store(path), name=view.name).name == view.name
+        assert f'`chunk={view.chunking.seconds:g}` `view="{view.name}"`' in one_line(caught.value)
+        assert find_view(open_store(path), view.chunking.seconds, what="table").name == view.name
+        assert find_view(open_store(path), view=view.name, what="tabular").name == view.name
 
 
 def test_the_one_store_of_a_folder(table: View, tmp_path: Path) -> None:
     assert find_store(table.store.path.parent).path == table.store.path
-    with pytest.raises(ModelError, match=rf"^expected one store in {tmp_path}: choose one with --store$"):
+    with pytest.raises(StoreError, match=rf"^expected one store in {tmp_path}: choose one with `store`$"):
         find_store(tmp_path)
-    for name in ("a.zarr", "b.h5"):
+    for name in ("a.zarr", "b.H5", "c.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(ModelError, match=r"expected one store in .* \(there are a\.zarr, b\.h5\): choose"):
+    with pytest.raises(StoreError, match=r"expected one store in .* \(there are a\.zarr, b\.H5\): choose"):
         find_store(tmp_path)
     for wrong in ("nowhere", "a.zarr"):
-        with pytest.raises(ModelError, match="cannot look for a store in"):
+        with pytest.raises(StoreError, match="cannot look for a store in"):
             find_store(tmp_path / wrong)
+
+
+def test_a_store_of_another_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry knows the suffixes."""
+
+    class Another(stores["zarr"]):  # type: ignore[misc]
+        suffixes = (".another",)
+
+    monkeypatch.setitem(stores._entries, "zarr", Another)
+    (tmp_path / "x.another").mkdir()
+    with pytest.raises(StoreError, match=r"x\.another is not a feature store"):
+        find_store(tmp_path)
 
 
 # --- models of other packages ------------------------------------------------------------------------------
@@ -369,7 +389,7 @@ from audiospec.zoo.base import Model, ModelSettings, models
 class Centre(Model):
     """centre: the nearest mean of a class."""
 
-    input, shares = "tabular", (0.5, 0.0, 0.5)
+    input, shares = "table", (0.5, 0.0, 0.5)
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):

@@ -19,7 +19,7 @@ from audiospec.errors import ModelError
 from audiospec.features.base import one_thread
 from audiospec.testing.models import ModelContract
 from audiospec.zoo.base import Rows, models
-from audiospec.zoo.models._transfer import Transfer, of_one_channel
+from audiospec.zoo.models.networks.transfer import Transfer, of_one_channel
 
 SHAPE = (40, 33)
 SETTINGS = {"epochs": 1, "batch": 8, "device": "cpu"}

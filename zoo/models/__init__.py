@@ -1,1 +1,1 @@
-"""The models: one file an entry; see `audiospec.zoo.base`."""
+"""The models: a file holds one entry, or a family of them; see `audiospec.zoo.base`."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audiospec.errors import ModelError
 from audiospec.zoo.base import models
-from audiospec.zoo.models._transfer import TransferModel, of_file
+from audiospec.zoo.models.networks.transfer import TransferModel, of_file
 
 
 @models.register

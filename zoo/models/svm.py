@@ -1,4 +1,4 @@
-"""svm: support vector machine with a radial kernel, C = 1 (scikit-learn's default, and the study's)."""
+"""Support vector machines with a radial kernel, of two penalties."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from audiospec.zoo.base import ModelSettings, models
 from audiospec.zoo.estimator import SklearnModel
 
 
-@models.register
+@models.register(name="svm")
 class Svm(SklearnModel):
-    """`sklearn.svm.SVC` on standardised columns.
+    """svm: support vector machine with a radial kernel, C = 1 (scikit-learn's default, and the study's).
 
-    Its probabilities are the softmax of its one-against-the-rest decision values: they order classes as the
-    machine does, and are not calibrated.
+    It is `sklearn.svm.SVC` on standardised columns. Its probabilities are the softmax of its
+    one-against-the-rest decision values: they order classes as the machine does, and are not calibrated.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -50,3 +50,14 @@ class Svm(SklearnModel):
             values = np.stack([-values, values], axis=1) / 2
         powers = np.exp(values - values.max(1, keepdims=True))
         return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+@models.register(name="svm-c10")
+class SvmC10(Svm):
+    """svm-c10: support vector machine with a radial kernel, C = 10."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(Svm.Settings):
+        """As those of `svm`, with another default."""
+
+        C: float = 10.0

@@ -14,15 +14,15 @@ from audiospec.audio.chunking import Chunking
 from audiospec.digests import digest
 from audiospec.errors import AudiospecError, SpecError, StoreError
 from audiospec.specs.base import FeatureSpec
-from audiospec.stores.shards.format import chunk_rows
+from audiospec.stores.shards.format import chunk_rows, is_flat
 
-#: A shard is at most this many bytes of rows (or one row), of a table's rows that are one chunk together …
+#: A shard is at most this many bytes of rows (or one row), of flat rows that are one chunk together …
 SHARD_BYTES, TABLE_SHARD_BYTES = 24 << 20, 1 << 20
 
 
 def most_rows(info: ViewInfo) -> int:
     """The most rows that a shard of a view may have."""
-    most = TABLE_SHARD_BYTES if len(info.row_shape) == 1 else SHARD_BYTES
+    most = TABLE_SHARD_BYTES if is_flat(info.row_shape) else SHARD_BYTES
     return max(1, most // info.row_bytes)
 
 

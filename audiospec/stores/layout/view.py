@@ -137,12 +137,12 @@ class View(ABC):
         StoreError
             A feature of another shape.
         """
-        if self.spec.dims != ("feature",):
+        if self.spec.kind != "table":
             raise StoreError(
                 f"view {self.name} is no table: expected one number a column, feature {self.spec.feature!r} "
                 f"has rows of ({', '.join(self.spec.dims)}); choose a view of tabular or table"
             )
-        return [str(name) for name in self.info.coordinates()["feature"][0]]
+        return [str(name) for name in self.info.coordinates()[self.spec.dims[0]][0]]
 
     def rows_of(self, track: str) -> NDArray[np.int64]:
         """Row numbers of a track, in order of start.

@@ -3,8 +3,9 @@
 A shard is one file: the bytes of its rows, one after another, then the index of Zarr's sharding codec
 (offset and length of each chunk, little-endian uint64, all ones for one that is not there) and the index's
 CRC-32C. So it is a Zarr v3 shard of uncompressed chunks as it stands, and its rows can be mapped into memory
-without reading the index's every entry. A spectrogram is a chunk of its own. The rows of a table are small:
-they are one chunk together (`chunk_rows`), for readers of Zarr take as long over a few numbers as over many.
+without reading the index's every entry. A spectrogram is a chunk of its own. Rows of one axis, as those of a
+table, are small: they are one chunk together (`chunk_rows`), for readers of Zarr take as long over a few
+numbers as over many.
 
 Rows of bytes are compressed (`is_compressed`): a chunk is a Zstandard frame then, and `packed` reads them.
 """
@@ -30,9 +31,14 @@ ABSENT = np.iinfo(np.uint64).max
 REPAIR = "; `audiospec store verify --repair` computes it again"
 
 
+def is_flat(row_shape: tuple[int, ...]) -> bool:
+    """Whether rows have one axis: they are small then, whatever they mean, and kept many to a chunk."""
+    return len(row_shape) == 1
+
+
 def chunk_rows(row_shape: tuple[int, ...], capacity: int) -> int:
-    """Rows in one chunk of a shard with room for `capacity`: one, or all of them if they are of a table."""
-    return capacity if len(row_shape) == 1 else 1
+    """Rows in one chunk of a shard with room for `capacity`: one, or all of them if they are flat."""
+    return capacity if is_flat(row_shape) else 1
 
 
 def is_compressed(row: np.dtype[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Convolutions over mel and time, then recurrent layers over time."""
+"""CRNNs: convolutions over mel and time, then recurrent layers over time; two sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
+from audiospec.zoo.base import models
 from audiospec.zoo.fitting.settings import NetworkSettings
+from audiospec.zoo.models.networks.recurrent import Recurrent
 from audiospec.zoo.network import NetworkModel
 
 
@@ -86,20 +88,27 @@ class Crnn(nn.Module):
         return logits
 
 
-class Recurrent(nn.Module):
-    """Maps (B, channels, mel, time) → logits (B, classes).
+@models.register(name="crnn-base")
+class CrnnBase(CrnnModel):
+    """crnn-base: four convolutions of 64 to 128 filters and two GRU layers (the study's base CRNN).
 
-    Two GRU layers of 32 units over time, dropout 0.3 of the last state, and a dense layer.
+    Filters 64, 128, 128, 128; pools (mel, time) of (2, 2) and three of (4, 2).
     """
 
-    def __init__(self, height: int, classes: int, units: int = 32) -> None:
-        super().__init__()
-        self.gru = nn.GRU(height, units, num_layers=2, batch_first=True)
-        self.dropout = nn.Dropout(0.3)
-        self.dense = nn.Linear(units, classes)
+    blocks = (Block(64, (2, 2)), Block(128, (4, 2)), Block(128, (4, 2)), Block(128, (4, 2)))
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Logits of what convolutions found; `height` is channels × mel."""
-        sequence, _ = self.gru(maps.permute(0, 3, 1, 2).flatten(2))
-        logits: Tensor = self.dense(self.dropout(sequence[:, -1]))
-        return logits
+
+@models.register(name="crnn-large")
+class CrnnLarge(CrnnModel):
+    """crnn-large: five convolutions of 64 to 512 filters and two GRU layers (the study's extended CRNN).
+
+    Filters 64, 128, 256, 512, 512; pools (mel, time) of three (2, 2), then (4, 1) twice.
+    """
+
+    blocks = (
+        Block(64, (2, 2)),
+        Block(128, (2, 2)),
+        Block(256, (2, 2)),
+        Block(512, (4, 1)),
+        Block(512, (4, 1)),
+    )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from audiospec.errors import ModelError
 from audiospec.zoo.fitting.settings import NetworkSettings
-from audiospec.zoo.models._crnn import Recurrent
+from audiospec.zoo.models.networks.recurrent import Recurrent
 from audiospec.zoo.network import NetworkModel
 
 

@@ -1,4 +1,4 @@
-"""knn-1: the nearest neighbour by Euclidean distance on standardised columns."""
+"""Nearest neighbours by Euclidean distance on standardised columns: one, or five."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from audiospec.zoo.base import ModelSettings, Progress, Rows, models
 from audiospec.zoo.estimator import SklearnModel
 
 
-@models.register
+@models.register(name="knn-1")
 class Knn1(SklearnModel):
-    """`sklearn.neighbors.KNeighborsClassifier` on standardised columns; a probability is a share of votes."""
+    """knn-1: the nearest neighbour by Euclidean distance on standardised columns.
+
+    It is `sklearn.neighbors.KNeighborsClassifier`; a probability is a share of votes.
+    """
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -52,3 +55,14 @@ class Knn1(SklearnModel):
 
         # Brute force is no slower at tens of columns, and skops trusts none of the trees.
         return KNeighborsClassifier(self.settings.k, weights=self.settings.weights, algorithm="brute")
+
+
+@models.register(name="knn-5")
+class Knn5(Knn1):
+    """knn-5: five nearest neighbours by Euclidean distance on standardised columns."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings(Knn1.Settings):
+        """As those of `knn-1`, with another default."""
+
+        k: int = 5
