@@ -51,7 +51,7 @@ class ModelContract:
         Further parameters with which the model learns an easy task.
     shapes : tuple of tuple of int, or None
         Shapes of rows to train on; most tests use the last one. None: `SHAPES` of the model's input, or the
-        default shapes of the feature that it reads. For other shapes of a feature, override `spec_of` as well.
+        default shapes of the feature that it reads. For other shapes of a feature, override `spec_of`, too.
     few, many : int
         Smallest number of rows per class that the model must accept, and the number of rows per class from
         which it must learn an easy task.

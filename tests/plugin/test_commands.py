@@ -91,10 +91,8 @@ def test_a_model_of_another_package(work: Path) -> None:
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["track"]["accuracy"] == 1.0
     out = audiospec(work, "predict", run, "audio/slow-0.wav", "audio/fast-0.wav", "--json")
-    assert [json.loads(line)["classes"][0] for line in out.splitlines() if '"classes"' in line] == [
-        "slow",
-        "fast",
-    ]
+    predicted = [json.loads(line).get("classes") for line in out.splitlines()]
+    assert [max(classes, key=classes.get) for classes in predicted if classes] == ["slow", "fast"]
 
 
 def test_a_score_of_another_package_is_shown_everywhere(work: Path) -> None:
