@@ -19,10 +19,16 @@ def command(
     target: Annotated[
         Path, typer.Argument(metavar="DST", help="The copy; its suffix, .zarr or .h5, chooses the format.")
     ],
+    anonymous: Annotated[
+        bool,
+        typer.Option("--anonymous", help="Leave out the audio's folder and absolute paths: to publish."),
+    ] = False,
 ) -> None:
     """Copy a whole store, to the other format or the same."""
     from audiospec.stores.base import open_store
 
     store = open_store(source)
-    copy = store.export(target, lambda view: print(f"copying {printable(view)}", file=sys.stderr))
+    copy = store.export(
+        target, lambda view: print(f"copying {printable(view)}", file=sys.stderr), anonymous=anonymous
+    )
     say(f"{source} ({size(store.bytes_on_disk())}) → {target} ({size(copy.bytes_on_disk())})")

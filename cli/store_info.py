@@ -54,7 +54,7 @@ def _print(store: FeatureStore) -> None:
     more = f" (audiospec store info {shlex.quote(str(store.path))} --problems)"
     facts(
         {
-            "audio": str(store.root) if any(store.tracks["path"]) else "none: all from tables",
+            "audio": _audio(store),
             "labels": _labels(store),
             "problems": f"{count(bad, 'track')}{more}" if bad else "none",
         }
@@ -72,6 +72,13 @@ def _print_problems(store: FeatureStore) -> None:
         reasons(f"{count(len(tracks), 'track')} {title}", tracks, None)
     if not any(found.values()):
         say("no problems: every track has its rows")
+
+
+def _audio(store: FeatureStore) -> str:
+    """Say where the audio is, or was."""
+    if not any(store.tracks["path"]):
+        return "none: all from tables"
+    return str(store.store_attributes().get("root", "not said: exported without"))
 
 
 def _labels(store: FeatureStore) -> str:
@@ -139,7 +146,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
     return {
         "store": str(store.path),
         "dataset": store.dataset,
-        "root": str(store.root),
+        "root": store.store_attributes().get("root"),
         "bytes": store.bytes_on_disk(),
         "tracks": len(store.tracks),
         "labels": Counter(store.tracks["label"].tolist()),
@@ -147,7 +154,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
         "views": [
             {
                 **described(view),
-                **view.info.to_attributes(),
+                **_attributes(view),
                 "shards": _shards(view),
                 "skipped": view.skipped(),
                 "stale": view.stale(),
@@ -155,6 +162,13 @@ def _object(store: FeatureStore) -> dict[str, Any]:
             for view in store.views()
         ],
     }
+
+
+def _attributes(view: View) -> dict[str, Any]:
+    """What a store keeps with a view; the unit by its own name, not by that of CF."""
+    stored = view.info.to_attributes()
+    kept = {name: value for name, value in stored.items() if name not in ("long_name", "units")}
+    return {**kept, "unit": view.spec.unit}
 
 
 def _shards(view: View) -> int:

@@ -111,7 +111,7 @@ def import_table(
         if existing is not None and _holds(existing, info, rows, records):
             return existing.view(info.name)
         view = NewView(info, rows, lambda number: _source(values[number * size : (number + 1) * size]))
-        attributes = store_attributes(name, Path() if existing is None else existing.root)
+        attributes = store_attributes(name, Path()) if existing is None else existing.store_attributes()
         kind.publish(path, work, attributes, Tracks.from_records(records), view)
         return kind(path).view(info.name)
 

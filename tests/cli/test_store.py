@@ -120,3 +120,55 @@ def test_export(call, store: Path, tmp_path: Path, suffix: str) -> None:
     again = call("store", "export", store, target)
     assert (again.status, again.out) == (2, "")
     assert "exists already" in again.err
+
+
+def test_an_anonymous_export_does_all_but_repair(call, music: Path, tmp_path: Path) -> None:
+    here = tmp_path / "jane.doe"
+    folder, path, copy = Path(shutil.copytree(music, here / "music")), here / "x.zarr", tmp_path / "copy.zarr"
+    arguments = ("--chunk", 4, "--workers", 0, "--quiet")
+    assert call("featurize", "folder", "--data", folder, "--store", path, *arguments).status == 0
+    assert str(folder) in (path / "zarr.json").read_text()
+    assert call("store", "export", path, copy, "--anonymous").status == 0
+    for file in copy.rglob("*"):
+        assert file.is_dir() or b"jane.doe" not in file.read_bytes()
+    name = open_store(copy).view().name
+    assert "  audio     not said: exported without\n" in call("store", "info", copy).out
+    assert json.loads(call("store", "info", copy, "--json").out)["root"] is None
+    assert call("store", "verify", copy).status == 0
+    assert call("show", copy, "loud/song1.wav", "--out", tmp_path / "x.png").status == 0
+    damage(copy, name)
+    done = call("store", "verify", copy, "--repair", "--workers", 0)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert f"error: {copy} does not say where its audio is" in done.err
+    assert "--data" in done.err
+    # What the message says helps.
+    before = open_store(path).view().read()
+    assert call("featurize", "folder", "--data", folder, "--store", copy, *arguments).status == 0
+    assert open_store(copy).root == folder
+    assert call("store", "verify", copy, "--repair", "--workers", 0).status == 0
+    assert np.array_equal(open_store(copy).view().read(), before)
+
+
+def test_absolute_paths_of_a_csv_are_not_exported(call, music: Path, tmp_path: Path) -> None:
+    here = tmp_path / "jane.doe"
+    folder, path = Path(shutil.copytree(music, here / "music")), here / "x.zarr"
+    files = sorted(folder.rglob("*.wav"))
+    table = here / "list.csv"
+    table.write_text("path,label\n" + "".join(f"{file},{file.parent.name}\n" for file in files))
+    arguments = ("--chunk", 4, "--workers", 0, "--quiet")
+    assert call("featurize", "csv", "--data", table, "--store", path, *arguments).status == 0
+    assert open_store(path).tracks["id"].tolist() == [str(file) for file in files]
+    for suffix in (".h5", ".zarr"):
+        copy = tmp_path / f"copy{suffix}"
+        assert call("store", "export", path, copy, "--anonymous").status == 0
+        store = open_store(copy)
+        assert "jane.doe" not in str([*store.tracks.records(), store.store_attributes()])
+        assert [name.rpartition("/")[2] for name in store.tracks["id"]] == [file.name for file in files]
+        for file in (copy, *copy.rglob("*")):
+            assert file.is_dir() or b"jane.doe" not in file.read_bytes()
+
+
+def test_the_unit_has_its_name_in_json(call, store: Path) -> None:
+    (view, *_) = json.loads(call("store", "info", store, "--json").out)["views"]
+    assert view["unit"] == "dB"
+    assert not {"units", "long_name"} & view.keys()
