@@ -56,7 +56,15 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of chunks and of tracks."""
+    """Scores of chunks and of tracks.
+
+    Attributes
+    ----------
+    chunk : ScoreTable
+        Each chunk counts.
+    track : ScoreTable
+        Each track counts, by the mean log-probability of its chunks.
+    """
 
     chunk: ScoreTable
     track: ScoreTable
