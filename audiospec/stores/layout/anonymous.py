@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from audiospec.stores.layout.tracks import Tracks
@@ -27,16 +28,17 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
     records = list(tracks.records())
     everywhere = root is not None and root == Path(root.anchor)
     outside = [
-        bool(record["path"]) and (everywhere or _leaves_root(record["path"]) or _leaves_root(record["id"]))
+        bool(record.path) and (everywhere or _leaves_root(record.path) or _leaves_root(record.id))
         for record in records
     ]
-    for record in records:
-        record["problem"] = _without_folder(record["problem"], record["path"], root)
-    paths = _reduced([record["path"] for record in records], outside)
-    ids = _reduced([record["id"] for record in records], [_leaves_root(record["id"]) for record in records])
-    for record, path, id in zip(records, paths, ids, strict=True):
-        record.update(path=path, id=id)
-    return Tracks.from_records(records)
+    paths = _reduced([record.path for record in records], outside)
+    ids = _reduced([record.id for record in records], [_leaves_root(record.id) for record in records])
+    return Tracks.from_records(
+        [
+            replace(record, path=path, id=id, problem=_without_folder(record.problem, record.path, root))
+            for record, path, id in zip(records, paths, ids, strict=True)
+        ]
+    )
 
 
 def _leaves_root(path: str) -> bool:

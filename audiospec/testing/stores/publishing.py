@@ -232,7 +232,7 @@ class PublishingTests(StoreCase):
         """No root and no absolute path is in it, in any format; ids, labels and features are all there."""
         root = "/home/jane.doe/On This Machine"
         windows = "C:\\Users\\jane.doe\\9.wav"
-        changes = [
+        changes: list[dict[str, Any]] = [
             {"problem": f"not decodable: {root}/büro/0/track.00000.wav, in {root}"},
             {"id": "/home/jane.doe/a/song.wav", "path": "/home/jane.doe/a/song.wav"},
             {"id": "/home/jane.doe/b/song.wav", "path": "../../jane.doe/b/song.wav"},
@@ -240,7 +240,7 @@ class PublishingTests(StoreCase):
             {"path": ""},
         ]
         content = Content.make(23, dtype="uint8")
-        records = [{**record(number), **each} for number, each in enumerate(changes)]
+        records = [record(number, **each) for number, each in enumerate(changes)]
         content = replace(content, tracks=Tracks.from_records(records))
         publish(self.store, path, content, root=root)
         assert "jane.doe" in str(list(self.store(path).tracks.records()))
@@ -251,7 +251,7 @@ class PublishingTests(StoreCase):
             {"id": "9.wav", "path": "9.wav"},
             {},
         ]
-        expected = [{**each, **changed} for each, changed in zip(records, new, strict=True)]
+        expected = [replace(each, **changed) for each, changed in zip(records, new, strict=True)]
         for kind in [stores[name] for name in stores]:
             target = tmp_path / "new" / f"copy{kind.suffixes[0]}"
             copy = self.store(path).export(target, anonymous=True)
@@ -277,7 +277,7 @@ class PublishingTests(StoreCase):
         publish(self.store, path, replace(content, tracks=Tracks.from_records(records)), root="/")
         copy = self.store(path).export(path.with_name(f"copy{self.suffix}"), anonymous=True)
         assert copy.tracks["path"].tolist() == [f"{number}.wav" for number in range(5)]
-        assert copy.tracks["id"].tolist() == [each["id"] for each in records]
+        assert copy.tracks["id"].tolist() == [each.id for each in records]
 
     def test_export_to_where_nothing_can_be_written(self, path: Path, content: Content) -> None:
         """A folder that cannot be written to is named."""
