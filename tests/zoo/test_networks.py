@@ -390,6 +390,17 @@ def test_a_run_that_cannot_be_put_in_its_place_is_kept(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
+def test_what_was_stopped_before_losses_could_be_chosen_goes_on(
+    view: View, tmp_path: Path, unbroken: Run
+) -> None:
+    left = killed(view, tmp_path / "run", 2)
+    said = json.loads((left / "training.json").read_text())
+    assert said["settings"].pop("loss") == "cross-entropy"
+    (left / "training.json").write_text(json.dumps(said))
+    run = trained(view, tmp_path / "run", resume=True)
+    assert (run.path / "model.safetensors").read_bytes() == (unbroken.path / "model.safetensors").read_bytes()
+
+
 def test_other_settings_have_a_place_of_their_own(view: View, tmp_path: Path) -> None:
     name = f"crnn-base-{view.name}-track-0"
     killed(view, tmp_path / name, 1)
