@@ -1,4 +1,4 @@
-"""The worker process of `LocalEngine`: tasks in as lines of JSON, results out so."""
+"""The worker process of `LocalEngine`: reads tasks as lines of JSON, and writes results in the same form."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from audiospec.engines.base import describe_error, resolve
 
 
 def main() -> None:
-    """Run the function named by the last argument over the tasks that come on standard input."""
+    """Run the function that the last argument names on each task that arrives on standard input."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not get between the results
+    os.dup2(2, 1)  # what libraries print must not get between the results
     tasks: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
+    threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
     function = resolve(sys.argv[2])
     while True:
         task = json.loads(tasks.get())
         try:
             for result in function(task):
-                _say(out, {"result": result})
+                _write(out, {"result": result})
         except Exception as error:
-            _say(out, {"error": describe_error(error)})
+            _write(out, {"error": describe_error(error)})
         else:
-            _say(out, {"done": True})
+            _write(out, {"done": True})
 
 
-def _say(out: TextIO, message: dict[str, Any]) -> None:
+def _write(out: TextIO, message: dict[str, Any]) -> None:
     out.write(json.dumps(message) + "\n")
     out.flush()
 
 
-def _listen(tasks: queue.Queue[str]) -> None:
-    """Queue the tasks; end the process at once when the parent is gone."""
+def _read_tasks(tasks: queue.Queue[str]) -> None:
+    """Queue the tasks, and end the process at once when the parent has ended."""
     for line in sys.stdin:
         tasks.put(line)
     os._exit(1)
