@@ -116,9 +116,10 @@ def _values(
         for key, score in found.items():
             values = score.compute(sample)
             if np.shape(values) != (len(sample),) or not np.isfinite(values).all():
+                got = "some that are not finite" if np.shape(values) == (len(sample),) else np.shape(values)
                 raise ModelError(
-                    f"score {key} must be a finite number for each of {len(sample)} resamples; got "
-                    f"{np.shape(values)}, not all of them finite: mend or uninstall the package that has it"
+                    f"score {key} must be a finite number for each of {len(sample)} resamples; got {got}: "
+                    "fix or uninstall the package that has it"
                 )
             parts[key].append(values)
     return {
