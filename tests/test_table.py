@@ -596,7 +596,7 @@ def test_only_tables_are_exported(tmp_path: Path) -> None:
         find_view(store, view=view.name)
     with pytest.raises(StoreError, match="has no view 'x'"):
         find_view(store, view="x")
-    with pytest.raises(StoreError, match=r"has none that go with `chunk=30`: choose one by `chunk=3` `view="):
+    with pytest.raises(StoreError, match=r"has none that match `chunk=30`: choose one with `chunk=3` `view="):
         find_view(store, chunk=30)
     assert find_view(store).spec == TabularSpec()
 
@@ -611,10 +611,10 @@ def test_flags_choose_among_tables(tmp_path: Path) -> None:
     assert find_view(store, view="table-30s").name == long.name
     assert find_view(store, chunk=3, view=short.name).name == short.name
     with pytest.raises(
-        StoreError, match=r"expected a table of features; .* has 3: choose one by `chunk=3` `view="
+        StoreError, match=r"expected a table of features; .* has 3: choose one with `chunk=3` `view="
     ):
         find_view(store)
-    with pytest.raises(StoreError, match='has 2 that go with `view="table-3s"`') as caught:
+    with pytest.raises(StoreError, match='has 2 that match `view="table-3s"`') as caught:
         find_view(store, view="table-3s")
     assert f'`chunk=3` `view="{other.name}"`' in str(caught.value)
 

@@ -202,7 +202,7 @@ def test_resume_trains_what_is_missing(sounds: Path, call, tmp_path: Path) -> No
         (("svm", "--classes", "high"), "one class (high): expected at least two"),
         (("svm", "--epochs", "3"), "model 'svm' has no parameter 'epochs'"),
         (("crnn-base",), "crnn-base reads a spectrogram; "),
-        (("svm", "--chunk", "7"), "has none that go with --chunk 7: choose one by --chunk "),
+        (("svm", "--chunk", "7"), "has none that match --chunk 7: choose one with --chunk "),
         (("knn-1", "--set", "k=1000"), "parameter k must be from 1 to the 54 training rows; got 1000"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
