@@ -92,9 +92,9 @@ def test_too_loud_a_track_is_a_problem_of_its_own(kit: Any, music: Path, tmp_pat
     report = _run(kit, music, tmp_path / "s.zarr")
     assert list(report.problems) == ["ant/loud.wav"]
     problem = report.problems["ant/loud.wav"]
-    assert problem.startswith("too loud for dtype uint8: its features reach ")
-    assert "--dtype float16" in problem
-    beyond = float(problem.split("reach ")[1].split(" dB")[0])
+    assert problem.startswith("too loud for dtype uint8: features are ")
+    assert "use dtype float16 and another store" in problem
+    beyond = float(problem.split("features are ")[1].split(" dB")[0])
     assert 30 < beyond < 20 * np.log10(150)  # 150 is what it has over twice full scale
     (view,) = report.views
     assert "ant/over.wav" in view.ids.tolist()
