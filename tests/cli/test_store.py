@@ -132,7 +132,7 @@ def test_an_anonymous_export_does_all_but_repair(call, music: Path, tmp_path: Pa
     for file in copy.rglob("*"):
         assert file.is_dir() or b"jane.doe" not in file.read_bytes()
     name = open_store(copy).view().name
-    assert "  audio     not said: exported without\n" in call("store", "info", copy).out
+    assert "  audio     unknown (exported without it)\n" in call("store", "info", copy).out
     assert json.loads(call("store", "info", copy, "--json").out)["root"] is None
     assert call("store", "verify", copy).status == 0
     assert call("show", copy, "loud/song1.wav", "--out", tmp_path / "x.png").status == 0
