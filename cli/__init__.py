@@ -36,7 +36,7 @@ from audiospec.cli import (
     table_import,
     train,
 )
-from audiospec.cli._help import Command, Help, print_help_if_needed
+from audiospec.cli._help import Command, Help, print_help_if_needed, summary
 from audiospec.cli._options import options_of, with_options
 from audiospec.cli._text import emit, encode_plainly
 from audiospec.errors import AudiospecError
@@ -107,8 +107,13 @@ for _group, _name, _module in (
     (table, "import", table_import),
     (table, "export", table_export),
 ):
-    _settings = {"help_option_names": ["--help", "-h"]}
-    _group.command(_name, cls=Command, epilog=_module.EPILOG, context_settings=_settings)(_module.command)
+    _group.command(
+        _name,
+        cls=Command,
+        epilog=_module.EPILOG,
+        short_help=summary(_module.command),
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )(_module.command)
 app.add_typer(store, name="store")
 app.add_typer(table, name="table")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -32,3 +34,8 @@ def print_help_if_needed(context: typer.Context, requested: bool) -> None:
     if requested or context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit
+
+
+def summary(command: Callable[..., None]) -> str:
+    """Return the first sentence of a command's help; by default, a list of commands cuts it off."""
+    return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")
