@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -448,6 +449,30 @@ def test_a_stopped_training_leaves_no_process_and_goes_on(
     ]
     time.sleep(1)
     assert (left / "checkpoint").read_bytes() == before
+
+
+def keep_telling(tell: Callable[[dict[str, float]], None]) -> None:
+    while True:
+        tell({"epoch": 1.0})
+
+
+def test_a_process_may_be_killed_while_it_tells(python) -> None:
+    """Whatever it holds at that moment, nobody waits for it."""
+    code = f"""
+import sys, threading
+from torch.multiprocessing import get_context
+from audiospec.zoo.fitting import devices
+
+{inspect.getsource(keep_telling)}
+
+if __name__ == "__main__":
+    for _ in range(20):
+        heard = threading.Event()
+        with devices.relayed(lambda entry: heard.set()) as tell, devices.no_orphans():
+            get_context("fork").Process(target=keep_telling, args=(tell,)).start()
+            assert heard.wait(60)
+"""
+    python("from collections.abc import Callable\n" + code)
 
 
 # --- by choice ---------------------------------------------------------------------------------------------

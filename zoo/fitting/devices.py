@@ -28,12 +28,13 @@ EpochCallback = Callable[[dict[str, float]], None]
 @contextmanager
 def relayed(tell: EpochCallback) -> Iterator[EpochCallback]:
     """What processes can call, so that `tell` is called here."""
-    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
-
+    # Not a queue, whose lock would stay locked for ever if the process that tells is killed meanwhile. Only
+    # one tells (rank 0), and an entry is small enough for the system to write it whole or not at all.
+    reader, writer = torch.multiprocessing.get_context("spawn").Pipe(duplex=False)
     failed: list[BaseException] = []
 
     def listen() -> None:
-        while (entry := queue.get()) is not None:
+        while (entry := reader.recv()) is not None:
             try:
                 if not failed:
                     tell(entry)
@@ -43,10 +44,12 @@ def relayed(tell: EpochCallback) -> Iterator[EpochCallback]:
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        yield queue.put
+        yield writer.send
     finally:
-        queue.put(None)
+        writer.send(None)
         listener.join()
+        reader.close()
+        writer.close()
     if failed:
         raise failed[0]
 
