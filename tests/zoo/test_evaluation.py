@@ -74,7 +74,7 @@ def test_a_missing_store_or_one_of_other_features_is_refused(run: Run, tmp_path:
     other = featurize(tmp_path / "music", tmp_path / "other.zarr", audiospec.TabularSpec(sample_rate=RATE))
     with pytest.raises(
         ModelError,
-        match=r"has no view of the features that run .* was trained on .*: make one with `audiospec featurize",
+        match=r"has no view of the features that run .* was trained on .*: make one with `audiospec feat",
     ):
         evaluate(run, other.store)
     shutil.rmtree(tmp_path / "music.zarr")

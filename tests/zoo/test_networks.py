@@ -199,7 +199,7 @@ def test_impossible_settings_are_refused(
 
 def test_validation_rows_are_required(view: View, tmp_path: Path) -> None:
     with pytest.raises(
-        ModelError, match="needs validation rows .*; got none: give validation a share, .* with `shares`$"
+        ModelError, match=r"needs validation rows .*; got none: give validation a share, .* with `shares`$"
     ):
         audiospec.train("crnn-base", view, shares=(0.8, 0, 0.2), out=tmp_path / "run")
 
@@ -316,7 +316,7 @@ def test_a_finished_run_is_not_trained_again(view: View, uninterrupted: Run) -> 
     before = (uninterrupted.path / "run.json").stat().st_mtime_ns
     assert trained(view, uninterrupted.path, resume=True).info == uninterrupted.info
     assert (uninterrupted.path / "run.json").stat().st_mtime_ns == before
-    with pytest.raises(RunError, match="is the run of another training: choose another `out`$"):
+    with pytest.raises(RunError, match=r"is the run of another training: choose another `out`$"):
         trained(view, uninterrupted.path, resume=True, epochs=2)
 
 
@@ -540,7 +540,7 @@ def test_masks_hide_a_band_of_each_row() -> None:
 def test_masks_are_those_of_torchaudio_to_the_bit(
     dtype: torch.dtype, shape: tuple[int, int, int], share: float
 ) -> None:
-    """The masks equal torchaudio's, and use as many random numbers, so a seed still gives the same weights."""
+    """The masks equal torchaudio's and use as many random numbers, so a seed gives the same weights."""
     if why := absent("torchaudio"):
         pytest.skip(f"torchaudio is {why['torchaudio']}")
     from torchaudio import functional
@@ -663,5 +663,5 @@ def test_a_missing_device_is_refused() -> None:
     contract = ModelContract()
     rows = contract.rows(np.zeros((4, 8, 8), np.float32), ["a", "b", "a", "b"])
     model = CrnnBase(CrnnBase.Settings(device="cuda"), (8, 8), ["a", "b"])
-    with pytest.raises(ModelError, match='this machine has no CUDA device: leave out `device="cuda"`$'):
+    with pytest.raises(ModelError, match=r'this machine has no CUDA device: leave out `device="cuda"`$'):
         model.fit(rows, rows, seed=0)
