@@ -1,4 +1,4 @@
-"""engines: where the tasks of a run can be computed."""
+"""engines: list the engines, which run the tasks of `featurize`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EPILOG = "Example: audiospec engines local"
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show all about one engine.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Show one engine in full.", show_default=False)
     ] = None,
 ) -> None:
-    """List the engines that tasks can run on, or show all about one."""
+    """List the engines that can run tasks, or show one in full."""
     from audiospec.engines.base import engines
 
     if name is None:

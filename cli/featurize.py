@@ -1,4 +1,4 @@
-"""featurize: turn a dataset's audio into views of a feature store."""
+"""featurize: compute features of a dataset's audio, and write them to a store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EPILOG = (
 
 _CHUNKS, _FEATURES, _RUN, _OUTPUT = (
     "Chunks",
-    "Features (defaults are those of mel)",
+    "Features (the defaults are those of mel)",
     "How to run",
     "What to print",
 )
@@ -47,7 +47,7 @@ _DEFAULTS = {field.name: field.default for field in dataclasses.fields(MelSpec)}
 
 
 def _field(name: str, metavar: str, help: str) -> Any:
-    """Make the option of a field of MelSpec; the spec knows its default, and checks its value."""
+    """Make the option of a field of `MelSpec`, which has the default and checks the value."""
     default = "none" if _DEFAULTS[name] is None else _DEFAULTS[name]
     flag = f"--{name.replace('_', '-')}"
     help = f"{help} ({default})."
@@ -61,7 +61,7 @@ def command(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Where the audio lies. Without it, it is downloaded if it can be."),
+        typer.Option(metavar="PATH", help="Folder or file of the audio (downloaded, if the dataset can be)."),
     ] = None,
     store: Annotated[
         Path | None,
@@ -71,7 +71,7 @@ def command(
         list[float] | None,
         typer.Option(
             metavar="SECONDS",
-            help="Length of a chunk (10). Each --chunk makes a view.",
+            help="Length of a chunk (10). Repeat it to make several views.",
             rich_help_panel=_CHUNKS,
         ),
     ] = None,
@@ -79,7 +79,7 @@ def command(
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="From one chunk's start to the next (the chunk's length).",
+            help="Time from the start of one chunk to the next (the length of a chunk).",
             rich_help_panel=_CHUNKS,
         ),
     ] = None,
@@ -89,7 +89,7 @@ def command(
             metavar="SHARE",
             show_default=False,
             rich_help_panel=_CHUNKS,
-            help="Share of a track's last chunk that must be audio, or it is left out (0.5).",
+            help="Share of a track's last chunk that must be audio; with less, it is left out (0.5).",
         ),
     ] = 0.5,
     features: Annotated[
@@ -97,43 +97,53 @@ def command(
         typer.Option(
             metavar="NAME",
             rich_help_panel=_FEATURES,
-            help="What to compute (mel); several with commas. `audiospec features` lists them.",
+            help="Features to compute, separated by commas (mel). `audiospec features` lists them.",
         ),
     ] = None,
-    sample_rate: Annotated[str | None, _field("sample_rate", "HZ", "Rate that audio is resampled to")] = None,
-    n_fft: Annotated[str | None, _field("n_fft", "SAMPLES", "Length of the window")] = None,
-    hop_length: Annotated[str | None, _field("hop_length", "SAMPLES", "From one frame to the next")] = None,
+    sample_rate: Annotated[
+        str | None, _field("sample_rate", "HZ", "Rate that the audio is resampled to")
+    ] = None,
+    n_fft: Annotated[str | None, _field("n_fft", "SAMPLES", "Length of the window and the FFT")] = None,
+    hop_length: Annotated[
+        str | None, _field("hop_length", "SAMPLES", "Samples from one frame to the next")
+    ] = None,
     n_mels: Annotated[str | None, _field("n_mels", "COUNT", "Mel bins")] = None,
     fmin: Annotated[str | None, _field("fmin", "HZ", "Lower edge of the mel filters")] = None,
     fmax: Annotated[str | None, _field("fmax", "HZ", "Upper edge of the mel filters")] = None,
     mel_scale: Annotated[str | None, _field("mel_scale", "NAME", "Mel scale, htk or slaney")] = None,
-    norm: Annotated[str | None, _field("norm", "NAME", "Norm of the filters, slaney or none")] = None,
-    power: Annotated[str | None, _field("power", "EXPONENT", "2 for power, 1 for magnitude")] = None,
+    norm: Annotated[
+        str | None, _field("norm", "NAME", "Normalisation of the filters, slaney or none")
+    ] = None,
+    power: Annotated[
+        str | None, _field("power", "EXPONENT", "Exponent of the spectrum: 2 for power, 1 for magnitude")
+    ] = None,
     pad_mode: Annotated[
-        str | None, _field("pad_mode", "NAME", "Beyond the ends, reflect or constant")
+        str | None, _field("pad_mode", "NAME", "Padding at the ends, reflect or constant")
     ] = None,
     center: Annotated[
         bool | None,
         typer.Option(
             "--center/--no-center",
-            help="Whether frames are centred on their time (centred).",
+            help="Whether a frame is centred on its time or starts at it (centred).",
             rich_help_panel=_FEATURES,
         ),
     ] = None,
     scale: Annotated[str | None, _field("scale", "NAME", "db or linear")] = None,
-    ref: Annotated[str | None, _field("ref", "VALUE", "What 0 dB is, a number or max")] = None,
-    amin: Annotated[str | None, _field("amin", "VALUE", "Smallest value told from silence")] = None,
-    top_db: Annotated[str | None, _field("top_db", "DB", "Range kept below the peak, or none")] = None,
+    ref: Annotated[str | None, _field("ref", "VALUE", "Value at 0 dB, a number or max")] = None,
+    amin: Annotated[str | None, _field("amin", "VALUE", "Lower limit of values before the logarithm")] = None,
+    top_db: Annotated[
+        str | None, _field("top_db", "DB", "Range below the peak that is kept, or none")
+    ] = None,
     dtype: Annotated[
         str | None,
-        _field("dtype", "NAME", "How numbers are stored, float16, float32 or uint8 (decibels, compressed)"),
+        _field("dtype", "NAME", "Type of stored values: float16, float32 or uint8 (decibels, compressed)"),
     ] = None,
     families: Annotated[
         str | None,
         typer.Option(
             metavar="NAMES",
             rich_help_panel=_FEATURES,
-            help="Columns of tabular (published): published, all, or families with commas; see "
+            help="Columns of tabular: published, all, or families separated by commas (published); see "
             "`audiospec features tabular`.",
         ),
     ] = None,
@@ -143,8 +153,8 @@ def command(
             "--set",
             metavar="FIELD=VALUE",
             rich_help_panel=_FEATURES,
-            help="Any field of the features' specs, or FEATURE.FIELD=VALUE for one feature alone; "
-            "`audiospec features NAME` lists them.",
+            help="Any field of the features' specs, or FEATURE.FIELD=VALUE for one feature; "
+            "`audiospec features NAME` lists the fields.",
         ),
     ] = None,
     workers: Annotated[
@@ -152,7 +162,7 @@ def command(
         typer.Option(
             metavar="N",
             rich_help_panel=_RUN,
-            help="Processes (one for each core); 0 for none but this one.",
+            help="Worker processes (one for each core); 0 computes in this process.",
         ),
     ] = None,
     engine: Annotated[
@@ -160,7 +170,7 @@ def command(
         typer.Option(
             metavar="NAME",
             rich_help_panel=_RUN,
-            help="Where tasks run (local, or serial with --workers 0); `audiospec engines` lists them.",
+            help="Engine that runs tasks (local; serial with --workers 0). `audiospec engines` lists them.",
         ),
     ] = None,
     device: Annotated[
@@ -169,7 +179,7 @@ def command(
             metavar="NAME",
             show_default=False,
             rich_help_panel=_RUN,
-            help="Where features are computed, such as cuda (cpu).",
+            help="Device that computes the features, such as cuda (cpu).",
         ),
     ] = "cpu",
     backend: Annotated[
@@ -180,19 +190,20 @@ def command(
         bool, typer.Option("--strict", rich_help_panel=_RUN, help="Fail if a track cannot be used.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", rich_help_panel=_RUN, help="Only say what there is to do.")
+        bool, typer.Option("--dry-run", rich_help_panel=_RUN, help="Only print what a run would do.")
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="One JSON object a line, for machines.")
+        bool,
+        typer.Option("--json", rich_help_panel=_OUTPUT, help="Print one JSON object a line, for programs."),
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", rich_help_panel=_OUTPUT, help="Print nothing but problems.")
+        bool, typer.Option("--quiet", "-q", rich_help_panel=_OUTPUT, help="Print problems only.")
     ] = False,
 ) -> None:
-    """Turn a dataset's audio into chunked features in a store.
+    """Compute features of a dataset's audio and write them to a store.
 
-    What the store holds already is not computed again, and a run that was stopped goes on where it was.
-    Tracks that cannot be used are listed at the end; they stop nothing.
+    Rows that the store has already are not computed again, and a stopped run resumes where it was. Tracks
+    that cannot be used are listed at the end; they do not stop the run.
     """
     fields = (*_DEFAULTS, "families")
     flags = {name: context.params[name] for name in fields if context.params[name] is not None}
@@ -210,7 +221,7 @@ def command(
             if json:
                 _emit_progress(now)
             else:
-                step(now.view, now.audio_seconds, now.audio_seconds_total, _in_words(now))
+                step(now.view, now.audio_seconds, now.audio_seconds_total, _progress_text(now))
 
         report = run(
             dataset,
@@ -236,15 +247,15 @@ def command(
 
 
 def _names(features: list[str] | None) -> list[str]:
-    """Names of features, given one by one or with commas."""
-    names = [name.strip() for given in features or ["mel"] for name in given.split(",")]
+    """Split the values of --features at commas, and drop duplicates."""
+    names = [name.strip() for value in features or ["mel"] for name in value.split(",")]
     return list(dict.fromkeys(names))
 
 
 def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:
-    """Make the specs of some features.
+    """Make the specs of the features.
 
-    A value goes to each of them that has such a field, or to the one that is named before a dot.
+    A value is used for each feature that has the field, or only for the one that is named before a dot.
     """
     classes = {name: spec_class(name) for name in features}
     fields = {name: {field.name for field in dataclasses.fields(cls)} for name, cls in classes.items()}
@@ -256,13 +267,13 @@ def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:
                 f"{name!r} is of feature {feature!r}; --features has: {', '.join(features)}",
                 param_hint="--set",
             )
-        takers = [feature] if dot else [other for other in features if field in fields[other]]
-        for taker in takers or features[:1]:  # a field that none has is refused there, with the nearest
-            chosen[taker][field] = value
+        having = [feature] if dot else [candidate for candidate in features if field in fields[candidate]]
+        for owner in having or features[:1]:  # the spec refuses a field that none has, and names the nearest
+            chosen[owner][field] = value
     return [cls.replace_in(chosen[name]) for name, cls in classes.items()]
 
 
-def _in_words(now: Progress) -> str:
+def _progress_text(now: Progress) -> str:
     left = f", {stopwatch(now.seconds_left)} left" if now.seconds_left else ""
     return (
         f"{now.tracks}/{now.tracks_total} tracks, {stopwatch(now.audio_seconds)} of audio, "
@@ -314,17 +325,17 @@ def _print_plan(report: Report) -> None:
             str(plan.shards),
             str(plan.missing_shards),
             clock(plan.missing_audio_seconds),
-            _most(plan.bytes, plan),
-            _most(plan.missing_bytes, plan),
+            _size(plan.bytes, plan),
+            _size(plan.missing_bytes, plan),
         )
         for plan in report.planned
     ]
     table(rows, head, indent=2)
-    say("a dry run: nothing was computed, nothing was written")
+    say("dry run: nothing was computed or written")
 
 
-def _most(bytes: int, plan: PlannedView) -> str:
-    """Say how many bytes; what compression leaves of them is not known before."""
+def _size(bytes: int, plan: PlannedView) -> str:
+    """Format a size; an upper bound if rows are compressed, because their size is not known yet."""
     return f"< {size(bytes)}" if plan.packed and bytes else size(bytes)
 
 
@@ -345,15 +356,15 @@ def _print_done(report: Report) -> None:
         speed = f"{_audio(report) / report.seconds:.0f} × real time"
         say(f"{clock(_audio(report))} of audio in {clock(report.seconds)}, {speed}")
     else:
-        say("nothing to do: all of it was there")
+        say("nothing to do: all rows were computed before")
 
 
 def _print_problems(report: Report) -> None:
-    made = bool(report.views)
-    rest = f"audiospec store info {shlex.quote(str(report.store))} --problems" if made else "--json has all"
+    command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
+    rest = command if report.views else "--json prints all"  # after a dry run there may be no store
     reasons(f"{count(len(report.problems), 'track')} with a problem", report.problems, MOST_REASONS, rest)
-    for name, found in report.skipped.items():
-        reasons(f"{count(len(found), 'track')} skipped in {name}", found, MOST_REASONS, rest)
+    for name, tracks in report.skipped.items():
+        reasons(f"{count(len(tracks), 'track')} skipped in {name}", tracks, MOST_REASONS, rest)
 
 
 def _print_next(report: Report) -> None:
@@ -369,5 +380,5 @@ def _print_next(report: Report) -> None:
 
 
 def _audio(report: Report) -> float:
-    """Seconds of audio that were gone through; once, however many views are made of it."""
+    """Seconds of audio that were decoded: the most of any view, because views share the audio."""
     return max(plan.missing_audio_seconds for plan in report.planned)

@@ -31,7 +31,7 @@ def test_an_engine_is_made_by_its_name() -> None:
 def test_an_engine_that_is_made_is_taken_as_it_is() -> None:
     engine = LocalEngine(2)
     assert make_engine(engine) is engine
-    with pytest.raises(EngineError, match="workers=2 has no effect on an engine that is made already"):
+    with pytest.raises(EngineError, match="`workers` must be None with an engine that exists already; got 2"):
         make_engine(engine, 2)
 
 

@@ -1,4 +1,4 @@
-"""Engines: where tasks run. One module an engine; `engines` is their registry."""
+"""Engines run the tasks of a plan. One module for each engine; `engines` is their registry."""
 
 from audiospec.engines.base import Engine, engines
 

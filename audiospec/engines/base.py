@@ -1,7 +1,7 @@
-"""Engine: runs tasks, anywhere and in any order; the registry of engines.
+"""Engine, which runs tasks anywhere and in any order; and the registry of engines.
 
-An engine moves tasks to where they are computed, and results back. It never reads the plan, the store or the
-audio: all it knows of a task is plain JSON, of which it looks at ``about`` alone, for its messages.
+An engine carries tasks to workers, and results back. It never reads the plan, the store or the audio. To an
+engine a task is plain JSON, of which it reads ``about`` only, for its messages.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ TaskFunction = Callable[[dict[str, Any]], Iterator[dict[str, Any]]]
 class Engine(ABC):
     """Runs a function over tasks. Tasks share nothing, so any process on any machine may run any of them.
 
-    A subclass is one file of this package under ``@engines.register``, or of another package that names it
-    as an entry point of the group ``audiospec.engines``. `audiospec.testing.engines` has the contract
-    that it inherits.
+    A subclass is one file: either in this package, with ``@engines.register``, or in another package that
+    names the class as an entry point of the group ``audiospec.engines``. Its tests inherit `EngineContract`
+    of `audiospec.testing.engines`.
 
     Parameters
     ----------
     workers : int or None
-        How many tasks may run at once. None: as many as the engine finds room for. An engine takes what
-        else it needs, such as a scheduler's address, as keyword arguments with defaults; so any engine can
-        be made from its name and a number of workers.
+        Number of tasks that may run at once. None: the engine decides. If an engine needs anything else, such
+        as the address of a scheduler, it takes keyword arguments with defaults, so that any engine can be
+        made from its name and a number of workers.
 
     Raises
     ------
     EngineError
-        The engine cannot have so many workers.
+        The engine cannot have that number of workers.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -45,25 +45,25 @@ class Engine(ABC):
 
     @abstractmethod
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the results of all tasks as they come, in any order.
+        """Yield the results of all tasks as they arrive, in any order.
 
-        Tasks are taken from the iterable as they are needed: there may be more than memory has room for.
-        A task whose worker dies may be run again, so a result may come twice. Closing the iterator ends the
-        work; what a task has written by then stays.
+        Tasks are taken from the iterable as they are needed, because there may be more than memory has room
+        for. A task whose worker dies may be run again, so a result may arrive twice. Closing the iterator
+        stops the work; what tasks have written by then stays.
 
         Parameters
         ----------
         function : str
-            ``"module:name"`` of a `TaskFunction`. A name, so that only workers import what it needs.
+            ``"module:name"`` of a `TaskFunction`. It is a name so that only workers import the module.
         tasks : iterable of dict
-            Plain JSON values. ``about``, if a task has it, says in a few words what it works on.
+            Plain JSON values. ``about``, which is optional, names the files of the task in a few words.
 
         Raises
         ------
         AudiospecError
-            What a task raised, under its own type (see `restore_error`). It ends the work.
+            The error that a task raised, of the same type (see `restore_error`). It stops the work.
         EngineError
-            Workers died.
+            Workers died or could not be started.
         """
 
 
@@ -71,27 +71,31 @@ engines: Registry[type[Engine]] = Registry("engine", "audiospec.engines", "audio
 
 
 def make_engine(engine: Engine | str | None = None, workers: int | None = None) -> Engine:
-    """The engine that is asked for.
+    """Make an engine, or return the one that is given.
 
     Parameters
     ----------
     engine : Engine, str or None
-        An engine, the name of one, or None: `serial` if there are to be no workers, else `local`.
+        An engine, or the name of a registered one. None: ``"serial"`` if `workers` is 0, else ``"local"``.
     workers : int or None
-        See `Engine`; for an engine that is not made yet.
+        See `Engine`. It must be None if `engine` is an `Engine`.
+
+    Returns
+    -------
+    Engine
 
     Raises
     ------
     RegistryError
         No engine has that name.
     EngineError
-        The engine cannot have so many workers.
+        The engine cannot have that number of workers.
     """
     if engine is not None and not isinstance(engine, str):
         if workers is not None:
             raise EngineError(
-                f"workers={workers} has no effect on an engine that is made already: expected None; give the "
-                f"number to {type(engine).__name__}"
+                f"`workers` must be None with an engine that exists already; got {workers}",
+                f"give the number to {type(engine).__name__}",
             )
         return engine
     if workers is not None and workers < 0:
@@ -102,37 +106,38 @@ def make_engine(engine: Engine | str | None = None, workers: int | None = None) 
 
 
 def resolve(function: str) -> TaskFunction:
-    """The task function that ``"module:name"`` names."""
+    """Import the task function that ``"module:name"`` names."""
     module, _, name = function.partition(":")
     return cast(TaskFunction, getattr(importlib.import_module(module), name))
 
 
 def describe_error(error: Exception) -> dict[str, str]:
-    """An error as plain JSON, to be carried from where it was raised; see `restore_error`.
+    """Describe an error as plain JSON, to carry it to another process; see `restore_error`.
 
     Returns
     -------
     dict
-        ``type``, ``message`` and ``traceback``.
+        ``type``, ``reason`` and ``hint`` (see `AudiospecError`), and ``traceback``.
     """
     return {
         "type": type(error).__name__,
-        "message": str(error),
+        "reason": error.reason if isinstance(error, AudiospecError) else str(error),
+        "hint": error.hint if isinstance(error, AudiospecError) else "",
         "traceback": "".join(traceback.format_exception(error)),
     }
 
 
 def restore_error(described: Mapping[str, str]) -> AudiospecError:
-    """The error that `describe_error` described.
+    """Make the error that `describe_error` described.
 
     Returns
     -------
     AudiospecError
-        Of its own type if that is one of `audiospec.errors`; else an `EngineError` that has its traceback.
+        Of the same type if that is in `audiospec.errors`; else an `EngineError` with the traceback.
     """
     kind = getattr(errors, described["type"], None)
     if isinstance(kind, type) and issubclass(kind, AudiospecError):
-        return kind(described["message"])
+        return kind(described["reason"], described["hint"])
     return EngineError(
-        f"a worker failed with {described['type']}: {described['message']}\n{described['traceback']}"
+        f"a worker failed with {described['type']}: {described['reason']}\n{described['traceback']}"
     )

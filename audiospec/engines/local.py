@@ -1,8 +1,8 @@
 """local: tasks in processes of this machine, one thread each.
 
-Workers are plain child processes that read tasks as lines of JSON and write results so. Unlike
+Workers are plain child processes that read tasks, and write results, as lines of JSON. Unlike those of
 multiprocessing, they never import the caller's main script, so a script needs no ``__main__`` guard; and
-they end by themselves as soon as the pipe to their parent closes, however the parent died.
+they end by themselves as soon as the pipe to their parent closes, however the parent ended.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from audiospec.engines.base import Engine, engines, restore_error
 from audiospec.errors import EngineError
 from audiospec.machine import usable_cores
 
-#: What a worker finds in its environment.
+#: Environment variables of a worker.
 ENVIRONMENT = {
-    # One thread each: workers share the cores, they do not fight for them.
+    # One thread for each worker: more would compete for the same cores.
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # glibc gives blocks of a megabyte back to the system and asks for them again, page by page; a
-    # frontend's blocks are that large, and keeping them makes it a quarter faster.
+    # By default glibc returns freed blocks of a megabyte to the system and gets them back page by page. A
+    # frontend's arrays are that large; keeping the blocks makes it a quarter faster.
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from audiospec.engines._worker import main; main()"
+    "from audiospec.engines._worker_process import main; main()"
 )
 
 
@@ -44,12 +44,12 @@ _START = (
 class LocalEngine(Engine):
     """Runs tasks in processes of this machine.
 
-    A worker that dies is replaced, and its task tried once more. Workers end when this process does.
+    A worker that dies is replaced, and its task is tried once more. Workers end when this process ends.
 
     Parameters
     ----------
     workers : int or None
-        Processes; at least 1. None: one for each usable core.
+        Number of processes, at least 1. None: one for each usable core.
     """
 
     workers: int
@@ -57,19 +57,20 @@ class LocalEngine(Engine):
     def __init__(self, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
             raise EngineError(
-                f"engine 'local' has at least 1 worker; got {workers}: engine 'serial' has none"
+                f"engine 'local' needs at least 1 worker; got {workers}",
+                'use `engine="serial"`, which has none',
             )
         super().__init__(usable_cores() if workers is None else workers)
 
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the results of all tasks as they come.
+        """Yield the results of all tasks as they arrive, in any order.
 
         A task whose worker dies is tried once more, by a new worker.
 
         Raises
         ------
         AudiospecError
-            What a task raised, under its own type.
+            The error that a task raised, of the same type.
         EngineError
             A task killed two workers, or a worker could not start.
         """
@@ -84,7 +85,7 @@ class LocalEngine(Engine):
                 worker, event = events.get()
                 if event is None:
                     if worker.deaths:
-                        raise EngineError(worker.death_message())
+                        raise worker.death_error()
                     assert worker.task is not None
                     workers.remove(worker)
                     worker.stop()
@@ -104,13 +105,13 @@ class LocalEngine(Engine):
 
 
 class _Worker:
-    """A child process, the thread that listens to it, and the task that it has."""
+    """A child process, the thread that reads its results, and its task."""
 
     def __init__(self, function: str, events: queue.Queue[tuple[_Worker, dict[str, Any] | None]]) -> None:
         self.task: dict[str, Any] | None = None
         self.deaths = 0
         self._events = events
-        # What decoders print is of no use while all goes well, and of much use if the worker dies.
+        # What decoders print is kept out of sight, but shown if the worker dies.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, json.dumps(sys.path), function],
@@ -118,50 +119,51 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env={**os.environ, **ENVIRONMENT},
-            # Ctrl-C is the parent's to handle: it lets go of its workers when it has said what is kept.
+            # Ctrl-C must reach the parent only, which then stops its workers.
             start_new_session=True,
         )
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._reader = threading.Thread(target=self._read_results, daemon=True)
+        self._reader.start()
 
     def give(self, task: dict[str, Any], deaths: int = 0) -> None:
-        """Send a task, over which so many workers have died."""
+        """Send a task; `deaths` workers have died over it so far."""
         self.task, self.deaths = task, deaths
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # if it has died, the listener says so
+        with suppress(BrokenPipeError):  # if it has died, the reader reports that
             self._process.stdin.write(json.dumps(task).encode() + b"\n")
             self._process.stdin.flush()
 
     def stop(self) -> None:
-        """End the process, whatever it does; what it has committed stays."""
+        """Kill the process; what it has committed stays."""
         self._process.kill()
         self._process.wait()
-        self._listener.join()
+        self._reader.join()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             assert stream is not None
             with suppress(BrokenPipeError):
                 stream.close()
 
-    def death_message(self) -> str:
-        """One line on how the process died, and over what."""
+    def death_error(self) -> EngineError:
+        """Return the error for a process that died: how, and over which files."""
         code = self._process.wait()
         self._stderr.seek(0)
         last = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
         how = f"killed by signal {-code}" if code < 0 else f"status {code}"
         if code == -9:
-            how += "; was there too little memory?"
+            how += "; was it out of memory?"
         about = (self.task or {}).get("about")
         over = f" over {about}" if about else ""
-        return (
-            f"a worker died twice{over} ({how}{': ' + last if last else ''}): finished shards are kept; "
-            "run the same command again with --workers 0 to see more, or leave that file out"
+        return EngineError(
+            f"a worker died twice{over} ({how}{': ' + last if last else ''})",
+            "finished shards are kept; run again with `workers=0` to see more, or leave that file out",
         )
 
-    def _listen(self) -> None:
+    def _read_results(self) -> None:
+        """Queue the results; None when the process has ended."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
                 self._events.put((self, json.loads(line)))
-            except ValueError:  # cut off in the middle by its death
+            except ValueError:  # the process died in the middle of a line
                 break
         self._events.put((self, None))

@@ -24,15 +24,26 @@ from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
-#: Packages whose versions are kept with a view.
+#: Packages whose versions are stored with a view.
 PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
-#: Plans in one run. The second is usually the last; more are needed only while files change.
-MOST_PASSES = 5
+#: Most rounds of planning and computing in one run. The second is usually the last: more are needed only if
+#: files change meanwhile.
+MAX_PASSES = 5
 
 
 @dataclass(frozen=True)
 class BuildTarget:
-    """The store that is written to."""
+    """The store that a run writes to.
+
+    Attributes
+    ----------
+    kind : type of FeatureStore
+        The backend.
+    path, work : Path
+        The store and its work folder.
+    attributes : dict
+        The store's attributes after the run.
+    """
 
     kind: type[FeatureStore]
     path: Path
@@ -40,12 +51,12 @@ class BuildTarget:
     attributes: dict[str, Any]
 
     def open(self) -> FeatureStore | None:
-        """The store as it is now; None if there is none yet."""
+        """Open the store as it is now; None if it does not exist yet."""
         return self.kind(self.path) if self.path.exists() else None
 
 
 class ViewBuilder:
-    """Computes views together and puts them into the store."""
+    """Computes several views together, and publishes them in the store."""
 
     def __init__(
         self, target: BuildTarget, plans: list[Plan], engine: Engine, device: str, backends: Mapping[str, str]
@@ -57,17 +68,17 @@ class ViewBuilder:
         self.constants = RunConstants(str(target.work), device, backends)
 
     def compute(self, progress: ProgressCallback | None) -> None:
-        """Compute what is missing, until nothing is."""
+        """Plan and compute the missing shards until none is missing."""
         for plan in self.plans:
             self._staging(plan).drop_corrupt(plan.info.row_dtype)
         by_id = {track.id: track for track in self.tracks}
         passes = 0
         while (schedule := Schedule(self.plans, self.target.work)).lead:
             passes += 1
-            if passes > MOST_PASSES:
+            if passes > MAX_PASSES:
                 raise EngineError(
-                    f"files of {self.target.attributes['dataset']} keep changing while they are read: run "
-                    "the same command again when they are at rest"
+                    f"files of {self.target.attributes['dataset']} keep changing while they are read",
+                    "run again once nothing is writing to them",
                 )
             require_rows(self.plans)
             counter = ProgressCounter(schedule)
@@ -80,19 +91,19 @@ class ViewBuilder:
                 decoded += result.decoded
                 if progress is not None and counter.step(result.view, result.digest):
                     progress(counter.now())
-            for learnt in decoded:
-                by_id[learnt.id].learn(learnt)
+            for decode_result in decoded:
+                by_id[decode_result.id].apply(decode_result)
             self.plans = [plan.replan() for plan in self.plans]
 
     def _staging(self, plan: Plan) -> Staging:
         return Staging(self.target.work, plan.info.name)
 
     def publish(self) -> list[View]:
-        """Put the views, and the track table, into the store."""
+        """Write the views and the track table into the store; return the finished views."""
         require_rows(self.plans)
         views: list[View] = []
         for plan in self.plans:
-            if views:  # the store is another file by now, perhaps
+            if views:  # publishing the view before may have replaced the store's file
                 finished = finished_view(self.target.open(), plan.info.spec, plan.info.chunking)
                 plan = replace(plan, finished=finished)
             views.append(self._publish(plan))
@@ -104,10 +115,10 @@ class ViewBuilder:
         rows = plan.row_table(self._staging(plan))
         tracks = Tracks.from_records(records)
         finished = plan.finished
-        fresh = [s for s in plan.shards if not plan.is_finished(s)]
+        computed = [shard for shard in plan.shards if not plan.is_finished(shard)]
         if (
             finished is not None
-            and not fresh
+            and not computed
             and len(finished) == len(plan.rows)
             and list(finished.store.tracks.records()) == records
             and finished.store.store_attributes() == target.attributes
@@ -117,15 +128,16 @@ class ViewBuilder:
             spec=plan.info.spec,
             chunking=plan.info.chunking,
             shard_rows=plan.info.shard_rows,
-            made=self._made(plan, fresh) if fresh or finished is None else finished.info.made,
+            made=self._made(plan, computed) if computed or finished is None else finished.info.made,
         )
         new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number]))
         target.kind.publish(target.path, target.work, target.attributes, tracks, new)
         return target.kind(target.path).view(info.name)
 
-    def _made(self, plan: Plan, fresh: list[Shard]) -> dict[str, Any]:
+    def _made(self, plan: Plan, computed: list[Shard]) -> dict[str, Any]:
+        """Return what `ViewInfo.made` holds: how the shards were computed."""
         staging = self._staging(plan)
-        commits = [commit for shard in fresh if (commit := staging.get(shard.digest))]
+        commits = [commit for shard in computed if (commit := staging.get(shard.digest))]
         return {
             "versions": versions(PACKAGES),
             "device": self.constants.device,
@@ -134,25 +146,31 @@ class ViewBuilder:
         }
 
     def _source(self, plan: Plan, shard: Shard) -> ShardSource:
-        """Where a shard of a plan lies: staged, or in the finished view."""
+        """Return the source of a shard of a plan: its staged file, or the finished view."""
         if not plan.is_finished(shard):
             staging = self._staging(plan)
-            row, capacity = plan.info.row_dtype, plan.info.shard_rows
+            row_dtype, capacity = plan.info.row_dtype, plan.info.shard_rows
             count = shard.rows.stop - shard.rows.start
             file = staging.shard(shard.digest)
-            return ShardSource(lambda: staging.read(shard.digest, row, capacity)[:count], file)
+            return ShardSource(lambda: staging.read(shard.digest, row_dtype, capacity)[:count], file)
         assert plan.finished is not None
         return plan.finished.source(shard.number)
 
 
 def finished_view(store: FeatureStore | None, spec: FeatureSpec, chunking: Chunking) -> View | None:
-    """The finished view of a spec and a chunking, if the store has it."""
+    """Return the finished view of a spec and a chunking; None if the store has none.
+
+    Raises
+    ------
+    StoreError
+        The store has a view of that name with another spec or chunking.
+    """
     name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
     if store is None or name not in store.view_names():
         return None
     view = store.view(name)
     if view.spec.fingerprint != spec.fingerprint or view.chunking != chunking:
         raise StoreError(
-            f"view {name} of {store.path} has another spec under the same name: choose another --store"
+            f"view {name} of {store.path} has another spec under the same name", "choose another `store`"
         )
     return view

@@ -13,23 +13,35 @@ from audiospec.stores.base import FeatureStore
 
 
 def require_no_problems(tracks: list[TrackState], skipped: dict[str, dict[str, str]]) -> None:
-    """What --strict asks for."""
+    """Raise if any track cannot be used, or is too short for a view.
+
+    Tracks whose file was removed do not count: their rows are kept.
+
+    Raises
+    ------
+    DatasetError
+    """
     reasons = {track.id: track.problem for track in tracks if track.problem and not track.kept}
     for view in skipped.values():
         reasons.update(view)
     if reasons:
         id, reason = next(iter(reasons.items()))
         raise DatasetError(
-            f"{len(reasons)} of {len(tracks)} tracks cannot be used, such as {id} ({reason}): mend or "
-            "remove them, or run without --strict"
+            f"{len(reasons)} of {len(tracks)} tracks cannot be used, such as {id} ({reason})",
+            "fix or remove them, or run without `strict`",
         )
 
 
 def require_rows(plans: list[Plan]) -> None:
-    """A view without rows is no view."""
+    """Raise if a view would have no rows.
+
+    Raises
+    ------
+    DatasetError
+    """
     for plan in plans:
         if not len(plan.rows):
-            # Without those that came with a table: they have no audio.
+            # Tracks of an imported table have no path: there is no audio that could give rows.
             reasons = {track.id: track.problem for track in plan.tracks if track.record.path}
             reasons.update(skipped_tracks(plan))
             id, reason = next(iter(reasons.items()))
@@ -40,13 +52,18 @@ def require_rows(plans: list[Plan]) -> None:
 
 
 def require_disk_space(path: Path, planned: list[PlannedView], kind: type[FeatureStore]) -> None:
-    """Say so before the work begins, if its result cannot fit."""
-    needed = sum(view.missing_bytes for view in planned)  # fragments go as shards are made of them
+    """Raise, before any work, if the disk has no room for the result.
+
+    Raises
+    ------
+    DiskFullError
+    """
+    needed = sum(view.missing_bytes for view in planned)  # fragments are removed once their shard is written
     if ".zarr" not in kind.suffixes:  # staged shards are copied into a new file
         needed += sum(view.bytes for view in planned)
     free = shutil.disk_usage(path.absolute().parent).free
     if needed > free:
         raise DiskFullError(
-            f"the disk is too full: {path} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; free "
-            "some space, or choose a --store on another disk"
+            f"the disk is too full: {path} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
+            "free some space, or choose a `store` on another disk",
         )

@@ -1,8 +1,9 @@
-"""The one pipeline: dataset → manifest → plan → shard tasks → engine → view.
+"""Featurize a dataset: dataset → manifest → plan → tasks → engine → view.
 
-    survey the files → plan the rows → compute what is missing → learn → plan again → … → publish
+    survey the files → plan the rows → compute the missing shards → plan again → … → publish
 
-It stops where nothing is missing. See `plan` for what makes this safe to kill and cheap to repeat.
+Decoding may show that a file is damaged, or that its header was wrong; so each round of computing is followed
+by another plan, until nothing is missing. `plan` explains why a run is safe to kill and cheap to repeat.
 """
 
 from __future__ import annotations
@@ -51,43 +52,46 @@ def featurize(
 ) -> View:
     """Turn a dataset's audio into a view of a feature store.
 
-    What the store holds already is not computed again; a run that was killed goes on where it stopped.
-    Files that cannot be used are logged, and recorded in the store; they stop nothing.
+    Rows that the store has already are not computed again, and a killed run resumes where it stopped.
+    Files that cannot be used are logged and recorded in the store; they do not stop the run.
 
     Parameters
     ----------
     dataset : str or Manifest
-        Name in the registry of datasets, or a manifest of your own.
+        The name of a registered dataset, or a manifest.
     data : path or None
-        Where the audio lies. None: the machine's data folder, downloading what is missing.
+        Folder or file of the audio. None: the data folder of this machine, where missing audio is downloaded
+        if the dataset can be.
     spec : FeatureSpec or None
-        What to compute. None: ``MelSpec()``.
+        The features to compute. None: ``MelSpec()``.
     chunk : float or Chunking
-        Seconds of a chunk, or a `Chunking` with hop and minimal fill.
+        Length of a chunk in seconds, or a `Chunking` with hop and minimum fill.
     store : path or None
-        Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
+        The store to make or to add to; its suffix sets the format. None: ``DATASET.zarr`` in the current
+        folder.
     workers : int or None
-        Processes. None: one for each usable core. 0: no process but this one.
+        Worker processes. None: one for each usable core. 0: compute in this process.
     engine : Engine, str or None
-        Where tasks run: an engine, or its name in the registry of engines. None: `local`, or `serial` if
-        there are to be no workers.
+        Where tasks run: an engine, or the name of a registered one. None: ``"serial"`` if `workers` is 0,
+        else ``"local"``.
     device : str
-        A torch device on which frontends compute, such as ``"cuda"``.
+        The torch device that computes the features, such as ``"cuda"``.
     backend : str or None
-        One of the frontend's backends.
+        One of the frontend's backends. None: the fastest that fits all devices.
     strict : bool
-        Whether a file that cannot be used is an error.
+        Whether a track that cannot be used is an error.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
 
     Returns
     -------
     View
+        The finished view, with a row for each chunk of each track.
 
     Raises
     ------
     AudiospecError
-        Whatever is wrong, in one line; what was finished is kept.
+        The run failed. Finished shards are kept, and the next run uses them.
 
     Examples
     --------
@@ -129,9 +133,9 @@ def run(
     dry_run: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Report:
-    """Make several views of one dataset from one decode, and say what was done.
+    """Make several views of one dataset, and decode each track once for all of them.
 
-    As `featurize`, which makes one view and returns it.
+    `featurize` is the same for one view, which it returns.
 
     Parameters
     ----------
@@ -151,23 +155,23 @@ def run(
     device : str
         A torch device on which frontends compute, such as ``"cuda"``.
     backend : str or None
-        For those features whose frontend has a backend of that name; one at least must.
+        Used for each feature whose frontend has a backend of that name; at least one must have it.
     strict : bool
         Whether a file that cannot be used is an error.
     dry_run : bool
-        Whether only to plan: nothing is computed, written or downloaded.
+        Whether to plan only: nothing is downloaded, computed or written.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
 
     Returns
     -------
     Report
-        The views in the order asked for, the tracks that have no rows and why, and what there was to do.
+        The views in the requested order, the tracks without rows and the reasons, and what was computed.
 
     Raises
     ------
     AudiospecError
-        Whatever is wrong, in one line; what was finished is kept.
+        Of the kind that fits the cause; finished shards are kept.
 
     Examples
     --------
@@ -187,13 +191,14 @@ def run(
     kind = store_class(path)
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, dry_run)
-    with _planning(path) if dry_run else locked(path) as work:
+    with _unlocked(path) if dry_run else locked(path) as work:
         if not dry_run:
             kind.recover(path, work)
         existing = kind(path) if path.exists() else None
         if existing is not None and existing.dataset != manifest.dataset:
             raise StoreError(
-                f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}: choose another --store"
+                f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",
+                "choose another `store`",
             )
         tracks = survey_store(manifest, existing, work, views)
         attributes = store_attributes(manifest.dataset, manifest.root.absolute())
@@ -225,28 +230,29 @@ def _manifest(dataset: str | Manifest, data: Path | str | None, dry_run: bool) -
     source = datasets[dataset](data)
     if dry_run and not source.is_here():
         raise DatasetError(
-            f"dataset {dataset!r} is not on this machine, and a dry run brings nothing: give --data, or "
-            "run without --dry-run"
+            f"dataset {dataset!r} is not on this machine, and a dry run downloads nothing",
+            "give `data`, or run without `dry_run`",
         )
     return source.manifest()
 
 
 def _backends(names: Sequence[str], backend: str | None) -> dict[str, str]:
-    """Feature → backend, for those features that have it."""
-    if backend is None:  # else nothing but workers needs the frontends, and torch
+    """Feature → `backend`, for those features that have it."""
+    if backend is None:  # return before the frontends, and with them torch, are imported
         return {}
-    choices = {name: features[name].backends for name in names}
-    found = {name: backend for name, own in choices.items() if backend in own}
-    if not found:
-        there = list(dict.fromkeys(choice for own in choices.values() for choice in own))
-        who = " or ".join(repr(name) for name in choices)
+    available = {name: features[name].backends for name in names}
+    chosen = {name: backend for name, backends in available.items() if backend in backends}
+    if not chosen:
+        choices = list(dict.fromkeys(choice for backends in available.values() for choice in backends))
+        named = " or ".join(repr(name) for name in available)
         raise SpecError(
-            f"feature {who} has no backend {backend!r}{nearest(backend, there)} (it has: {', '.join(there)})"
+            f"feature {named} has no backend {backend!r}{nearest(backend, choices)} "
+            f"(it has: {', '.join(choices)})"
         )
-    return found
+    return chosen
 
 
 @contextmanager
-def _planning(path: Path) -> Iterator[Path]:
-    """A dry run's work folder: looked into, if it is there, and not made."""
+def _unlocked(path: Path) -> Iterator[Path]:
+    """Yield the store's work folder for a dry run, which reads it if it exists and does not lock it."""
     yield work_folder(path)

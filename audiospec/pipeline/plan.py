@@ -1,8 +1,8 @@
-"""Planning: from the tracks to the rows of a view, to shards, to the shards that are missing, to tasks.
+"""Plan a view: from the tracks to its rows, its shards, and the shards that are missing.
 
-A plan is a pure function of what is known of the tracks. Work changes what is known (a file turns out to be
-damaged, or longer than its header says); then the plan is made again and what is missing is computed,
-until nothing is. Resuming a killed run, adding tracks, changing a file: all are the same step.
+A plan is a pure function of what is known of the tracks. Computing changes that: a file turns out to be
+damaged, or longer than its header says. Then the view is planned again and the missing shards are computed,
+until none is missing. Resuming a killed run, adding tracks and replacing a file all take this one path.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from audiospec.stores.layout.info import ViewInfo, most_rows
 from audiospec.stores.layout.schema import ROW_DTYPE
 from audiospec.stores.layout.view import View
 
-#: … and at most this part of a view, so that a small job has work for several workers.
-SHARD_PART = 16
+#: A view that could be fewer shards is cut into about this many, so that several workers have work.
+TARGET_SHARDS = 16
 
-#: Planned rows: the track's place in the table, start and samples at the spec's rate, source (0: unknown).
+#: Planned rows: number of the track in the table; start and length in samples, at the spec's rate; first 64
+#: bits of the file's content hash (0: not known yet).
 PLAN_DTYPE = np.dtype([("track", "<i4"), ("start", "<i8"), ("samples", "<i8"), ("source", "<u8")])
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard of a plan: its number, its rows, and the digest under which it is staged."""
+    """One shard of a plan: its number, its rows, and the digest that it is staged under."""
 
     number: int
     rows: slice
@@ -42,14 +43,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """The rows and shards of a view, from what is known of the tracks.
+    """The rows and shards of a view.
 
     Attributes
     ----------
     info : ViewInfo
-    rows : ndarray of PLAN_DTYPE
+    rows : ndarray of PLAN_DTYPE, shape (n_rows,)
     tracks : list of TrackState
-        The track table.
+        The track table: what is known of each track.
     finished : View or None
         The finished view of the same name, whose rows need not be computed again.
     damaged_rows : frozenset of int
@@ -71,7 +72,7 @@ class Plan:
         finished: View | None = None,
         damaged_rows: frozenset[int] = frozenset(),
     ) -> Plan:
-        """Lay out the rows of all tracks, in the order of the table."""
+        """Plan the rows of all tracks, in the order of the table."""
         rate = spec.sample_rate
         parts = []
         for number, track in enumerate(tracks):
@@ -81,7 +82,8 @@ class Plan:
                 samples = track.info.samples(rate)
                 chunks = chunking.chunks(samples, rate, spec.least_samples)
                 if not chunks and track.is_estimated:
-                    # Planned as if it were long enough; decoding tells, and the next plan knows.
+                    # Plan one row, as if the track were long enough. Decoding measures its length, and the
+                    # next plan uses that.
                     chunks = [Chunk(0, max(1, min(samples, chunking.samples(rate))))]
                 part = np.zeros(len(chunks), PLAN_DTYPE)
                 if chunks:
@@ -97,12 +99,12 @@ class Plan:
         return cls(info, rows, tracks, finished, damaged_rows)
 
     def replan(self) -> Plan:
-        """The same view, from what is known now."""
+        """Plan the view again, from what is known of the tracks now."""
         return Plan.make(self.info.spec, self.info.chunking, self.tracks, self.finished, self.damaged_rows)
 
     @cached_property
     def shards(self) -> list[Shard]:
-        """All shards."""
+        """The shards of the view, in order."""
         step = self.info.shard_rows
         shards = []
         for number, first in enumerate(range(0, len(self.rows), step)):
@@ -111,7 +113,7 @@ class Plan:
         return shards
 
     def _digest(self, rows: slice) -> str:
-        """Digest of what a shard is to hold: files as they are now, and places in them."""
+        """Return the digest of what a shard has to contain: chunks of files in their present state."""
         part = self.rows[rows]
         tracks = []
         for number in np.unique(part["track"]):
@@ -121,11 +123,11 @@ class Plan:
         return digest([self.info.shard_rows, tracks])[:32]
 
     def is_finished(self, shard: Shard) -> bool:
-        """Whether the finished view holds this very shard."""
+        """Whether the finished view has this shard with the same rows, none of them damaged."""
         finished, step = self.finished, self.info.shard_rows
         if finished is None or finished.info.shard_rows != step:
             return False
-        if min(shard.rows.start + step, len(finished)) != shard.rows.stop:  # it holds other rows
+        if min(shard.rows.start + step, len(finished)) != shard.rows.stop:  # a last shard may differ
             return False
         if not self.damaged_rows.isdisjoint(range(shard.rows.start, shard.rows.stop)):
             return False
@@ -140,11 +142,15 @@ class Plan:
         )
 
     def missing(self, staging: Staging) -> list[Shard]:
-        """The shards that neither the finished view nor the work folder holds."""
-        return [s for s in self.shards if not self.is_finished(s) and staging.get(s.digest) is None]
+        """Return the shards that are neither in the finished view nor in the work folder."""
+        return [
+            shard
+            for shard in self.shards
+            if not self.is_finished(shard) and staging.get(shard.digest) is None
+        ]
 
     def row_table(self, staging: Staging) -> NDArray[Any]:
-        """The finished row table; every shard is in the work folder or in the finished view."""
+        """Return the row table of the view, a ROW_DTYPE array, once no shard is missing."""
         table = np.zeros(len(self.rows), ROW_DTYPE)
         table["track"] = self.rows["track"]
         table["start"] = self.rows["start"] / self.info.spec.sample_rate
@@ -163,7 +169,7 @@ class Plan:
 
 
 def _finished_rows(finished: View | None, track: int, rate: int) -> NDArray[Any]:
-    """The rows that a removed track has in the finished view."""
+    """Return the rows of a track in the finished view, as planned rows."""
     if finished is None:
         return np.zeros(0, PLAN_DTYPE)
     rows = finished.rows[finished.rows["track"] == track]
@@ -175,19 +181,23 @@ def _finished_rows(finished: View | None, track: int, rate: int) -> NDArray[Any]
 
 
 def to_samples(seconds: NDArray[Any], rate: int) -> NDArray[np.int64]:
-    """Seconds as samples, to the nearest."""
+    """Convert seconds to samples, to the nearest."""
     samples: NDArray[np.int64] = np.rint(seconds * rate).astype(np.int64)
     return samples
 
 
 def _shard_rows(rows: NDArray[Any], info: ViewInfo) -> int:
-    """Rows in a shard: bounded in bytes and in share of the view; whole tracks where they are alike."""
+    """Choose the rows of a shard.
+
+    Bytes and `TARGET_SHARDS` limit it; within that, shards end where tracks end if most tracks have equally
+    many rows.
+    """
     if not len(rows):
         return 1
     most = most_rows(info)
-    limit = max(1, min(most, math.ceil(len(rows) / SHARD_PART)))
+    limit = max(1, min(most, math.ceil(len(rows) / TARGET_SHARDS)))
     _, counts = np.unique(rows["track"], return_counts=True)
-    usual = int(np.bincount(counts).argmax())  # rows that most tracks have
+    usual = int(np.bincount(counts).argmax())  # the most frequent number of rows
     if usual > most:
         return limit
     return max(usual, limit // usual * usual)

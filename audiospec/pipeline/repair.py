@@ -1,4 +1,4 @@
-"""Compute damaged rows again from the audio they came from."""
+"""Repair a store: compute damaged rows again from the audio that they were computed from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def repair(
     engine: Engine | str | None = None,
     progress: ProgressCallback | None = None,
 ) -> None:
-    """Compute damaged rows again, from the audio where it lay when the store was written.
+    """Compute damaged rows again, from the audio in the folder that the store was computed from.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def repair(
     Raises
     ------
     DatasetError
-        Audio that is needed is gone, or is not what it was.
+        A file that is needed cannot be read, or has changed.
     StoreError
-        A damaged view came from a table.
+        A damaged view was imported from a table.
 
     Examples
     --------
@@ -62,8 +62,9 @@ def repair(
         view = store.view(name)
         if isinstance(view.spec, TableSpec):
             raise StoreError(
-                f"cannot repair: view {name} came from {view.info.made.get('table', 'a table')}, not from "
-                "audio; import the table again with `audiospec table import`"
+                f"cannot repair: view {name} was imported from {view.info.made.get('table', 'a table')}, "
+                "not computed from audio",
+                "import the table again with `audiospec table import`",
             )
     with locked(store.path) as work:
         store.recover(store.path, work)
@@ -71,11 +72,11 @@ def repair(
             view = store.view(name)
             records = list(store.tracks.records())
             needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
-            _refuse_other_audio(store, needed)
+            _require_same_audio(store, needed)
             manifest = Manifest(store.dataset, store.root, tuple(_track(records[n]) for n in needed))
             tracks = survey_store(manifest, store, work, [(view.spec, view.chunking)])
             for track, record in zip(tracks, records, strict=True):
-                if track.kept:  # nothing is said of other tracks: their files may be elsewhere for now
+                if track.kept:  # the survey did not look for the files of other tracks: keep what is known
                     track.record = record
             target = BuildTarget(type(store), store.path, work, store.store_attributes())
             plan = Plan.make(view.spec, view.chunking, tracks, view, frozenset(int(row) for row in rows))
@@ -87,23 +88,24 @@ def repair(
 
 
 def _track(record: TrackRecord) -> Track:
-    """The track of a record, as its dataset had it."""
+    """Return the track that a record was made from."""
     return Track(id=record.id, path=record.path, label=record.label, group=record.group, fold=record.fold)
 
 
-def _refuse_other_audio(store: FeatureStore, needed: Sequence[int]) -> None:
-    """Repairing needs the very files that the damaged rows were computed from."""
+def _require_same_audio(store: FeatureStore, needed: Sequence[int]) -> None:
+    """Raise if a track's file is missing, or is not the one that its rows were computed from."""
     for number in needed:
         file = store.root / str(store.tracks["path"][number])
         try:
             same = content_hash(file) == store.tracks["hash"][number]
         except OSError as error:
             raise DatasetError(
-                f"cannot repair: {file} is not readable ({error.strerror}); bring the audio back to "
-                f"{store.root}, or run `audiospec featurize` with --data where it lies now"
+                f"cannot repair: {file} is not readable ({error.strerror})",
+                f"put the audio back into {store.root}, or run `audiospec featurize {store.dataset} "
+                "--data FOLDER` with the folder that it is in now",
             ) from error
         if not same:
             raise DatasetError(
-                f"cannot repair: {file} has changed since its features were computed; run "
-                "`audiospec featurize` again"
+                f"cannot repair: {file} has changed since its features were computed",
+                "run `audiospec featurize` again",
             )

@@ -1,4 +1,4 @@
-"""Group missing shards into tasks, so that each track is decoded once."""
+"""Group the missing shards of all views into tasks that decode each track once."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from audiospec.pipeline.tasks import (
 
 
 class Schedule:
-    """The missing shards of all views of a run, cut into tasks so that each track is decoded once.
+    """The missing shards of all views of a run, grouped into tasks so that each track is decoded once.
 
-    Tasks follow the shards of the *lead*, the view with most bytes to write. A track belongs to the task that
-    has the first of its rows, and that task computes all of its rows, in all views. (Tracks that the lead
-    lacks belong to tasks that follow the next view's shards.) Where the rows of a shard are those of several
-    tasks, each stages its own as a fragment, and the last task puts the shard together if the others are
-    done by then; if not, it stages a fragment, too, and the next plan finds all rows.
+    Tasks follow the shards of the *lead*, the view with the most bytes to write. A track belongs to the task
+    that has the first of its rows, and that task computes all rows of the track, in all views. Tracks that
+    the lead lacks belong to tasks that follow the shards of the next view. Where several tasks compute rows
+    of one shard, each stages its rows as a fragment. The last of these tasks assembles the shard if the other
+    fragments exist by then. If not, it stages a fragment as well, and a task of the next plan assembles them.
 
     Parameters
     ----------
     plans : sequence of Plan
-        One for each view, of the same tracks.
+        One for each view, all with the same tracks.
     work : Path
         The store's work folder.
 
@@ -43,65 +43,65 @@ class Schedule:
     ----------
     lead : str
         Name of the lead; ``""`` if nothing is missing.
-    views : int
-        Views of which shards are missing.
+    view_count : int
+        Number of views with missing shards.
     """
 
     def __init__(self, plans: Sequence[Plan], work: Path) -> None:
-        shares = []
+        schedules = []
         for plan in plans:
             staging = Staging(work, plan.info.name)
             missing = plan.missing(staging)
             if missing:
-                shares.append(ViewSchedule(plan, missing, staging))
-        self._shares = sorted(shares, key=lambda share: -share.bytes)
-        self.lead = self._shares[0].plan.info.name if self._shares else ""
-        self.views = len(self._shares)
-        #: Whose shards each task follows, and which; for each track, its task.
+                schedules.append(ViewSchedule(plan, missing, staging))
+        self._schedules = sorted(schedules, key=lambda view: -view.bytes)
+        self.lead = self._schedules[0].plan.info.name if self._schedules else ""
+        self.view_count = len(self._schedules)
+        #: For each task, the view and the shards that it follows; for each track, its task.
         self._groups: list[tuple[ViewSchedule, list[Shard]]] = []
-        self._owner = np.full(len(plans[0].tracks), -1)
-        for share in self._shares:
-            for group in share.groups():
-                tracks = np.concatenate([share.plan.rows["track"][shard.rows] for shard in group])
-                new = tracks[self._owner[tracks] < 0]
-                if len(new):
-                    self._owner[new] = len(self._groups)
-                    self._groups.append((share, group))
-        for share in self._shares:
-            share.assign(self._owner)
+        self._task_of_track = np.full(len(plans[0].tracks), -1)
+        for view in self._schedules:
+            for group in view.groups():
+                tracks = np.concatenate([view.plan.rows["track"][shard.rows] for shard in group])
+                unassigned = tracks[self._task_of_track[tracks] < 0]
+                if len(unassigned):
+                    self._task_of_track[unassigned] = len(self._groups)
+                    self._groups.append((view, group))
+        for view in self._schedules:
+            view.assign(self._task_of_track)
 
     def tasks(self, run: RunConstants) -> Iterator[Task]:
-        """Tasks for `worker.compute`, one by one: together they would be larger than the tables of rows."""
-        states = self._shares[0].plan.tracks if self._shares else []
+        """Yield the tasks for `worker.compute`: a list of them would be larger than the row tables."""
+        states = self._schedules[0].plan.tracks if self._schedules else []
         for task, (lead, group) in enumerate(self._groups):
-            views = [share.view(task, self._owner) for share in self._shares]
+            views = [view.task_view(task, self._task_of_track) for view in self._schedules]
             numbers = {row.track for view in views for shard in view.shards for row in shard.rows}
-            if numbers:  # else others compute what is missing of its shards
+            if numbers:  # if there are none, other tasks compute the missing rows of its shards
                 yield Task(
                     run,
                     tuple(TaskTrack(n, states[n].id, str(states[n].file)) for n in sorted(numbers)),
-                    self._first(task, lead.plan, group[-1]),
+                    self._first_track(task, lead.plan, group[-1]),
                     tuple(view for view in views if view.shards),
                 )
 
-    def _first(self, task: int, plan: Plan, shard: Shard) -> int | None:
-        """The track to begin with: one that goes on in the next task's shards, which wait for its rows."""
+    def _first_track(self, task: int, plan: Plan, shard: Shard) -> int | None:
+        """Return the track to decode first: one that continues in a shard of the next task, which waits."""
         stop = shard.rows.stop
         number = int(plan.rows["track"][stop - 1])
-        goes_on = stop < len(plan.rows) and plan.rows["track"][stop] == number
-        return number if goes_on and self._owner[number] == task else None
+        continues = stop < len(plan.rows) and plan.rows["track"][stop] == number
+        return number if continues and self._task_of_track[number] == task else None
 
-    def amounts(self) -> Iterator[tuple[str, str, float, int]]:
-        """View and digest of each shard that tasks follow; seconds of audio and ends of tracks in it.
+    def shard_amounts(self) -> Iterator[tuple[str, str, float, int]]:
+        """Yield the view's name, digest, seconds of audio and number of tracks of each shard that counts.
 
-        A track counts in one view, whose shards its task follows.
+        A track counts only in the view whose shards its task follows, and in the shard in which it ends.
         """
-        views = np.array([self._shares.index(share) for share, _ in self._groups])
-        for number, share in enumerate(self._shares):
-            plan = share.plan
-            for shard in share.missing:
+        views = np.array([self._schedules.index(view) for view, _ in self._groups])
+        for number, view in enumerate(self._schedules):
+            plan = view.plan
+            for shard in view.missing:
                 rows = plan.rows[shard.rows]
-                counts = views[self._owner[rows["track"]]] == number
+                counts = views[self._task_of_track[rows["track"]]] == number
                 if counts.any():
                     following = plan.rows["track"][shard.rows.start : shard.rows.stop + 1]
                     ends = np.diff(following, append=-1)[: len(rows)] != 0
@@ -110,20 +110,34 @@ class Schedule:
 
 
 class ViewSchedule:
-    """One view's share in a schedule: its missing shards, and who computes their rows."""
+    """The missing shards of one view, and the tasks that compute their rows.
+
+    Attributes
+    ----------
+    bytes : int
+        Bytes of the rows of the missing shards.
+    needed : ndarray of bool, shape (n_rows,)
+        Whether a row has to be computed.
+    shards : dict
+        Task number → shards that it fills.
+    last_task : dict
+        Shard number → the last task that fills it.
+    """
 
     def __init__(self, plan: Plan, missing: list[Shard], staging: Staging) -> None:
         self.plan = plan
         self.missing = missing
         self.bytes = sum(s.rows.stop - s.rows.start for s in self.missing) * plan.info.row_bytes
         self.existing = ExistingRows(plan, self.missing, staging)
-        #: For each row whether it has to be computed; for each task its shards; for each shard its last task.
         self.needed = np.zeros(len(plan.rows), bool)
         self.shards: dict[int, list[Shard]] = defaultdict(list)
-        self.last: dict[int, int] = {}
+        self.last_task: dict[int, int] = {}
 
     def groups(self) -> Iterator[list[Shard]]:
-        """The missing shards, each alone; but with the one before if the track that ends there fills it."""
+        """Yield the missing shards in groups, most of them of one shard.
+
+        A shard whose rows are all of one track joins the group before, if that ends with the same track.
+        """
         numbers = self.plan.rows["track"]
         group: list[Shard] = []
         for shard in self.missing:
@@ -135,60 +149,65 @@ class ViewSchedule:
         if group:
             yield group
 
-    def assign(self, owner: NDArray[Any]) -> None:
-        """Take note of the tasks that the tracks belong to."""
+    def assign(self, task_of_track: NDArray[Any]) -> None:
+        """Assign the missing shards to the tasks that compute their rows.
+
+        Parameters
+        ----------
+        task_of_track : ndarray of int, shape (n_tracks,)
+        """
         for shard in self.missing:
             self.needed[shard.rows] = True
-            if self.existing.places:
+            if self.existing.by_key:
                 indices = range(shard.rows.start, shard.rows.stop)
                 self.needed[shard.rows] = [self.existing.find(index) is None for index in indices]
-            tasks = owner[self.plan.rows["track"][shard.rows]]
+            tasks = task_of_track[self.plan.rows["track"][shard.rows]]
             needed = self.needed[shard.rows]
             tasks = np.unique(tasks[needed]) if needed.any() else tasks[:1]
-            self.last[shard.number] = int(tasks[-1])
+            self.last_task[shard.number] = int(tasks[-1])
             for task in tasks.tolist():
                 self.shards[task].append(shard)
 
-    def view(self, task: int, owner: NDArray[Any]) -> TaskView:
-        """This view's part of a task."""
+    def task_view(self, task: int, task_of_track: NDArray[Any]) -> TaskView:
+        """Return this view's part of a task."""
         info = self.plan.info
-        shards = tuple(self._shard(shard, task, owner) for shard in self.shards.get(task, []))
+        shards = tuple(self._task_shard(shard, task, task_of_track) for shard in self.shards.get(task, []))
         return TaskView(info.name, info.spec, info.chunking.samples(info.spec.sample_rate), shards)
 
-    def _shard(self, shard: Shard, task: int, owner: NDArray[Any]) -> TaskShard:
+    def _task_shard(self, shard: Shard, task: int, task_of_track: NDArray[Any]) -> TaskShard:
         numbers = self.plan.rows["track"]
         indices = np.arange(shard.rows.start, shard.rows.stop)
         needed = indices[self.needed[shard.rows]]
-        owners = owner[numbers[needed]]
-        whole = self.last[shard.number] == task
+        tasks = task_of_track[numbers[needed]]
+        assembles = self.last_task[shard.number] == task  # the others stage fragments
         fragments = {}
-        for other in np.unique(owners).tolist() if whole else [task]:
-            own = needed[owners == other]
-            fragments[other] = fragment(shard.digest, int(own[0]), int(own[-1]))
+        for contributor in np.unique(tasks).tolist() if assembles else [task]:
+            computed = needed[tasks == contributor]
+            fragments[contributor] = fragment(shard.digest, int(computed[0]), int(computed[-1]))
         rows = []
-        for index in (indices if whole else needed[owners == task]).tolist():
+        for index in (indices if assembles else needed[tasks == task]).tolist():
             number, start, samples, _ = self.plan.rows[index].item()
             last = index + 1 == len(numbers) or int(numbers[index + 1]) != number
-            elsewhere = self.needed[index] and owner[number] != task
+            elsewhere = self.needed[index] and task_of_track[number] != task
             existing = None if elsewhere else self.existing.find(index)
-            staged_as = fragments[int(owner[number])] if elsewhere else ""
+            staged_as = fragments[int(task_of_track[number])] if elsewhere else ""
             rows.append(TaskRow(number, start, samples, last, existing, staged_as))
         return TaskShard(
-            digest=shard.digest if whole else fragments[task],
+            digest=shard.digest if assembles else fragments[task],
             fragment=fragments.get(task, ""),
-            capacity=self.plan.info.shard_rows if whole else len(rows),
+            capacity=self.plan.info.shard_rows if assembles else len(rows),
             rows=tuple(rows),
         )
 
 
 class ExistingRows:
-    """Finds rows that were computed before: in the finished view, or in staged shards of another plan."""
+    """The rows that were computed before: in the finished view, or in staged shards of another plan."""
 
     def __init__(self, plan: Plan, missing: Sequence[Shard], staging: Staging) -> None:
         self.plan = plan
         rate = plan.info.spec.sample_rate
-        #: Track, start, samples and source of a row → where it lies.
-        self.places: dict[tuple[str, int, int, int], ExistingRow] = {}
+        #: Track id, start, samples and source of a row → where it is stored.
+        self.by_key: dict[tuple[str, int, int, int], ExistingRow] = {}
         finished = plan.finished
         if finished is not None:
             store = str(finished.store.path)
@@ -203,20 +222,20 @@ class ExistingRows:
                         int(to_samples(row["seconds"], rate)),
                         int(row["source"]),
                     )
-                    self.places[key] = ExistingRow(
+                    self.by_key[key] = ExistingRow(
                         store, finished.name, index, 0, int(row["checksum"]), int(row["source"])
                     )
         for digest, commit in staging.commits():
             for index, staged in enumerate(commit.rows):
                 if staged.samples:
                     key = (staged.track, staged.start, staged.samples, staged.source)
-                    self.places[key] = ExistingRow(
+                    self.by_key[key] = ExistingRow(
                         "", digest, index, commit.capacity, staged.checksum, staged.source
                     )
 
     def find(self, index: int) -> ExistingRow | None:
-        """Where a planned row lies; None if nowhere."""
+        """Return where a planned row is stored; None if it is not."""
         number, start, samples, source = self.plan.rows[index].item()
         if not source:
             return None
-        return self.places.get((self.plan.tracks[number].id, start, samples, source))
+        return self.by_key.get((self.plan.tracks[number].id, start, samples, source))

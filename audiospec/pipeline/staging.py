@@ -1,11 +1,11 @@
-"""The work folder of a store: its lock, and the finished shards of views that are not whole yet.
+"""Staged shards: the finished shards of unfinished views, in the work folder of a store.
 
-It lies beside the store (``gtzan.zarr.work``) and is gone when nothing is left to finish. A shard is kept
-under the digest of what it is to hold, as two files: the rows, then its commit, which says what the rows
-are. A shard without a commit does not exist; so a run that is killed leaves nothing that is half true.
+The work folder is beside the store (``gtzan.zarr.work``) and is removed once nothing is left to finish. A
+shard is staged as two files, named by the digest of what it contains: first the rows, then the commit, which
+describes them. A shard without a commit does not exist, so a killed run leaves no shard that is half written.
 
-Rows of one shard may be computed by several tasks. Each stages its own as a fragment: a staged shard like any
-other, which is named after its shard and removed once that is there.
+Several tasks may compute rows of one shard. Each stages its rows as a fragment: a staged shard like any
+other, which is named after its shard and removed once that is staged.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from audiospec.stores.shards.packed import PackedShard
 
 @dataclass(frozen=True, slots=True)
 class DecodeResult:
-    """What was learnt by decoding a track to its end.
+    """The result of decoding a track to its end.
 
     Attributes
     ----------
     id : str
-        The track's.
+        Id of the track.
     hash : str
         Content hash.
     frames, sample_rate, channels : int
-        Samples in each channel, Hz, channels; as its header says where there is a problem.
+        Samples in each channel, Hz, channels. From the header if there is a problem; 0 if that is unreadable.
     problem : str
-        Why the track can have no rows; ``""`` if it can.
+        Why the track cannot be used; ``""`` if it can.
     size, modified : int
         Bytes, and modification time in ns, of the file that was read.
     """
@@ -55,20 +55,30 @@ class DecodeResult:
     modified: int
 
     def to_json(self) -> dict[str, Any]:
-        """An object with these fields."""
+        """Return the fields as a JSON object."""
         return _values(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> DecodeResult:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         return cls(**value)
 
 
 @dataclass(frozen=True, slots=True)
 class StagedRow:
-    """One row of a staged shard: what it holds, and the checksum of its bytes.
+    """One row of a staged shard.
 
-    `samples` is 0 if the track gave no audio for it; such a row is never put into a view.
+    Attributes
+    ----------
+    track : str
+        Id of the track.
+    start, samples : int
+        First sample, and samples of audio, at the spec's rate. `samples` is 0 if the track has no audio
+        there; such a row never gets into a view.
+    source : int
+        First 64 bits of the content hash of the file.
+    checksum : int
+        CRC-32C of the bytes of the row.
     """
 
     track: str
@@ -79,7 +89,7 @@ class StagedRow:
 
 
 def fragment(shard: str, first: int, last: int) -> str:
-    """Digest of a fragment: the part of a shard whose rows one task computes, from `first` to `last`."""
+    """Return the digest of a fragment: the rows of a shard that one task computes, from `first` to `last`."""
     return f"{shard}-{first}-{last}"
 
 
@@ -90,10 +100,19 @@ def is_fragment(digest: str, shard: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What a staged shard holds, what was learnt of the tracks that ended in it, and how it was computed.
+    """The description of a staged shard, stored beside it.
 
-    `capacity` is the number of rows that the shard has room for, `parity` the frontend's largest difference
-    from float64.
+    Attributes
+    ----------
+    rows : list of StagedRow
+    decoded : list of DecodeResult
+        Those of the tracks that end in the shard.
+    capacity : int
+        Number of rows that the shard's file has room for.
+    backend : str
+        The frontend's backend.
+    parity : float
+        The frontend's largest difference from float64, in its own measure.
     """
 
     rows: list[StagedRow]
@@ -103,10 +122,11 @@ class Commit:
     parity: float
 
     def to_json(self) -> str:
-        """The commit as the text of its file."""
+        """Return the text of the commit's file."""
         values = {
             "rows": [_values(row) for row in self.rows],
-            "facts": [result.to_json() for result in self.decoded],  # the key that work folders have
+            # The key as older versions wrote it: their work folders are resumed.
+            "facts": [result.to_json() for result in self.decoded],
             "capacity": self.capacity,
             "backend": self.backend,
             "parity": self.parity,
@@ -115,7 +135,7 @@ class Commit:
 
     @classmethod
     def from_json(cls, text: str) -> Commit:
-        """What `to_json` wrote."""
+        """Read what `to_json` returned."""
         value = json.loads(text)
         return cls(
             [StagedRow(**row) for row in value["rows"]],
@@ -127,7 +147,7 @@ class Commit:
 
 
 def _values(record: DecodeResult | StagedRow) -> dict[str, Any]:
-    """A record's fields; `asdict`, which copies their values, takes ten times as long."""
+    """Return a record's fields as a dict. `asdict` copies the values, which takes ten times as long."""
     return {name: getattr(record, name) for name in record.__slots__}
 
 
@@ -146,7 +166,7 @@ class Staging:
         self.folder = work / view
 
     def shard(self, digest: str) -> Path:
-        """The file of a shard's rows."""
+        """Return the path of a shard's rows."""
         return self.folder / f"{digest}.shard"
 
     def put(self, digest: str, rows: NDArray[Any], commit: Commit) -> None:
@@ -156,40 +176,58 @@ class Staging:
         write_bytes(self.folder / f"{digest}.json", commit.to_json().encode())
 
     def get(self, digest: str) -> Commit | None:
-        """The commit of a shard; None if the shard is not there, or its commit cannot be read."""
+        """Return the commit of a shard; None if it does not exist or cannot be read."""
         try:
             return Commit.from_json((self.folder / f"{digest}.json").read_text())
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def commits(self) -> Iterator[tuple[str, Commit]]:
-        """Digest and commit of every shard."""
+        """Yield digest and commit of every shard, in order of digest."""
         for file in sorted(self.folder.glob("*.json")):
             commit = self.get(file.stem)
             if commit is not None:
                 yield file.stem, commit
 
-    def drop_corrupt(self, row: np.dtype[Any]) -> None:
-        """Forget the shards whose bytes are not what their commits say: those that a loss of power spoilt.
+    def drop_corrupt(self, row_dtype: np.dtype[Any]) -> None:
+        """Remove the commits of shards whose rows do not match their checksums, as after a loss of power.
 
         Parameters
         ----------
-        row : dtype
+        row_dtype : dtype
             One row, as a sub-array.
         """
         for digest, commit in list(self.commits()):
             try:
-                rows = self.read(digest, row, commit.capacity)[: len(commit.rows)]
-                sound = [checksum(held) for held in rows] == [said.checksum for said in commit.rows]
+                rows = self.read(digest, row_dtype, commit.capacity)[: len(commit.rows)]
+                intact = [checksum(row) for row in rows] == [staged.checksum for staged in commit.rows]
             except StoreError:
-                sound = False
-            if not sound:
+                intact = False
+            if not intact:
                 (self.folder / f"{digest}.json").unlink()
 
-    def read(self, digest: str, row: np.dtype[Any], capacity: int) -> NDArray[Any] | PackedShard:
-        """A shard's rows, mapped into memory unless compressed; see `map_shard` for what may follow them."""
+    def read(self, digest: str, row_dtype: np.dtype[Any], capacity: int) -> NDArray[Any] | PackedShard:
+        """Read a shard's rows: mapped into memory, or a `PackedShard` if they are compressed.
+
+        There may be more rows than the commit has; see `map_shard`.
+
+        Parameters
+        ----------
+        digest : str
+        row_dtype : dtype
+            One row, as a sub-array.
+        capacity : int
+            As in the commit.
+
+        Raises
+        ------
+        StoreError
+            The file is missing or damaged.
+        """
         file = self.shard(digest)
-        return PackedShard(file, row, capacity) if is_compressed(row) else map_shard(file, row, capacity)
+        if is_compressed(row_dtype):
+            return PackedShard(file, row_dtype, capacity)
+        return map_shard(file, row_dtype, capacity)
 
     def remove(self, digest: str) -> None:
         """Remove a shard, its commit first."""

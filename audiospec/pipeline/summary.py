@@ -1,4 +1,4 @@
-"""What a run would do, and what it has done."""
+"""Reports: what a run would do, and what it did."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from audiospec.stores.shards.format import is_compressed
 
 @dataclass(frozen=True)
 class PlannedView:
-    """What a run would do for one view.
+    """The work that a run has to do for one view.
 
     Attributes
     ----------
     name : str
     rows, shards : int
-        In the whole view.
+        Rows and shards of the complete view.
     missing_shards : int
         Shards to compute.
     missing_audio_seconds : float
         Seconds of audio in their rows.
     bytes : int
-        Size of the whole view on disk; the most that it can be, if `packed`.
+        Bytes of the complete view on disk; an upper bound if `packed`.
     missing_bytes : int
-        Bytes to be written; as `bytes`.
+        Bytes to write; an upper bound if `packed`.
     packed : bool
-        Whether rows are compressed.
+        Whether rows are compressed on disk.
     """
 
     name: str
@@ -44,7 +44,7 @@ class PlannedView:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run has done, or would do.
+    """What a run did, or, after a dry run, would do.
 
     Attributes
     ----------
@@ -52,15 +52,15 @@ class Report:
     tracks : int
         Tracks in the store's table.
     problems : dict
-        Track id → why it has no rows (or that its file is gone).
+        Track id → why it cannot be used, or that its file was removed.
     skipped : dict
-        View name → track id → why it is too short.
+        View name → track id → reason why the track is too short for the view.
     planned : list of PlannedView
-        What there was to do, view by view.
+        The work that there was to do, one for each view.
     views : list of View
         The finished views; empty after a dry run.
     seconds : float
-        Wall-clock time of the run.
+        Duration of the run.
     """
 
     store: Path
@@ -73,7 +73,7 @@ class Report:
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:
-    """What a run would do for one view."""
+    """Return the work that a run has to do for one view."""
     missing = plan.missing(staging)
     rate, size = plan.info.spec.sample_rate, plan.info.row_bytes
     rows = sum(shard.rows.stop - shard.rows.start for shard in missing)
@@ -91,7 +91,7 @@ def planned_view(plan: Plan, staging: Staging) -> PlannedView:
 
 
 def skipped_tracks(plan: Plan) -> dict[str, str]:
-    """Track id → reason, for tracks too short to have a row in the view."""
+    """Return track id → reason, for the tracks that are too short to have a row in the view."""
     rate = plan.info.spec.sample_rate
     reasons = {}
     for track in plan.tracks:

@@ -1,4 +1,4 @@
-"""What is known of each track before anything is computed."""
+"""Survey the tracks: what is known of each before anything is computed."""
 
 from __future__ import annotations
 
@@ -26,16 +26,33 @@ def survey_store(
     work: Path,
     views: Sequence[tuple[FeatureSpec, Chunking]],
 ) -> list[TrackState]:
-    """Survey the files of a manifest, with what the store and its unfinished shards know of them."""
-    before = list(existing.tracks.records()) if existing is not None else []
+    """Survey the files of a manifest, and use what the store and its staged shards say of them.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    existing : FeatureStore or None
+        The store, if it exists.
+    work : Path
+        Its work folder.
+    views : sequence of (FeatureSpec, Chunking)
+        The views whose staged shards are read.
+
+    Returns
+    -------
+    list of TrackState
+        See `survey`.
+    """
+    records = list(existing.tracks.records()) if existing is not None else []
     decoded = {}
     for spec, chunking in views:
         name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
         for _, commit in Staging(work, name).commits():
             decoded.update({result.id: result for result in commit.decoded})
-    return survey(manifest, before, decoded)
+    return survey(manifest, records, decoded)
 
 
+#: The problem of a track that the manifest no longer has; stores contain this text.
 REMOVED = "removed: the file is no longer in the dataset; its rows are kept"
 
 
@@ -46,13 +63,13 @@ class TrackState:
     Attributes
     ----------
     record : TrackRecord
-        Replaced by another when more is known.
+        Replaced when more is known.
     file : Path
         The audio file.
     info : AudioInfo or None
-        None if there is a problem.
+        None if there is a problem, or if the track is `kept`.
     kept : bool
-        Whether nobody looks at its file: its rows stay what they are.
+        Whether its rows are kept as they are, because the manifest does not have the track.
     """
 
     record: TrackRecord
@@ -67,20 +84,20 @@ class TrackState:
 
     @property
     def problem(self) -> str:
-        """Why it has no rows; ``""`` if it can have some."""
+        """Why the track cannot be used; ``""`` if it can."""
         return self.record.problem
 
     @property
     def is_estimated(self) -> bool:
-        """Whether its length is what a header guesses: only decoding tells."""
+        """Whether its length is estimated from the header, so that only decoding can measure it."""
         return self.info is not None and not self.info.exact and not self.record.hash
 
     def update(self, **changes: Any) -> None:
-        """Replace the record by one with these values."""
+        """Change values of the record."""
         self.record = replace(self.record, **changes)
 
-    def learn(self, decoded: DecodeResult) -> None:
-        """Take over what decoding told."""
+    def apply(self, decoded: DecodeResult) -> None:
+        """Set hash, length, problem and file state to what decoding has found."""
         rate = decoded.sample_rate
         self.info = None if decoded.problem else AudioInfo(rate, decoded.channels, decoded.frames)
         self.update(
@@ -95,52 +112,52 @@ class TrackState:
 
 
 def survey(
-    manifest: Manifest, before: Sequence[TrackRecord], decoded: Mapping[str, DecodeResult]
+    manifest: Manifest, records: Sequence[TrackRecord], decoded: Mapping[str, DecodeResult]
 ) -> list[TrackState]:
-    """Look at every file of a manifest, and compare it with what was known before.
+    """Check every file of a manifest, and compare it with what was known before.
 
     Parameters
     ----------
     manifest : Manifest
-    before : sequence of TrackRecord
-        The store's track table. Its order is kept; new tracks come after.
+    records : sequence of TrackRecord
+        The store's track table. Its order is kept; new tracks follow.
     decoded : mapping of str to DecodeResult
-        What unfinished work has told, by track id.
+        Track id → result in a staged shard.
 
     Returns
     -------
     list of TrackState
-        The new track table. A file whose size and modification time are as before is taken to be the same;
-        otherwise its content hash decides.
+        The new track table. A file whose size and modification time have not changed is taken to be
+        unchanged; otherwise its content hash decides.
     """
     in_manifest = {track.id: track for track in manifest}
     tracks: list[TrackState] = []
-    for record in before:
+    for record in records:
         track = in_manifest.pop(record.id, None)
         if track is not None:
-            tracks.append(_look(manifest, track, record, decoded))
+            tracks.append(_survey_track(manifest, track, record, decoded))
             continue
-        if record.path:  # else it came with a table: no file has ever been there
+        if record.path:  # a track of an imported table has no file
             record = replace(record, problem=record.problem or REMOVED)
         tracks.append(TrackState(record, manifest.root / record.path, kept=True))
-    tracks += [_look(manifest, track, TrackRecord(id), decoded) for id, track in in_manifest.items()]
+    tracks += [_survey_track(manifest, track, TrackRecord(id), decoded) for id, track in in_manifest.items()]
     return tracks
 
 
-def _look(
-    manifest: Manifest, track: Track, before: TrackRecord, decoded: Mapping[str, DecodeResult]
+def _survey_track(
+    manifest: Manifest, track: Track, record: TrackRecord, decoded: Mapping[str, DecodeResult]
 ) -> TrackState:
-    """What is known of one track of a manifest, after a look at its file."""
+    """Check the file of one track, and return what is known of the track."""
     file = manifest.file(track)
-    record = replace(before, path=track.path, label=track.label, group=track.group, fold=track.fold)
-    if record.problem == REMOVED:  # it is back
+    record = replace(record, path=track.path, label=track.label, group=track.group, fold=track.fold)
+    if record.problem == REMOVED:  # the manifest has the track again
         record = replace(record, problem="")
     state = TrackState(record, file)
     result = decoded.get(track.id)
     if result is not None and (not record.hash or record.hash != result.hash):
-        state.learn(result)
+        state.apply(result)
     try:
-        # A name that is not text in UTF-8 cannot be kept in a table.
+        # The track table is UTF-8: it cannot contain any other name.
         track.path.encode()
     except UnicodeEncodeError:
         state.update(
@@ -158,16 +175,16 @@ def _look(
     except OSError as error:
         state.update(hash="", problem=f"not readable: {error.strerror}")
         return state
-    found: dict[str, Any] = {"size": stat.st_size, "modified": stat.st_mtime_ns}
-    if record.hash and same:  # decoded before: what is known is final
+    changes: dict[str, Any] = {"size": stat.st_size, "modified": stat.st_mtime_ns}
+    if record.hash and same:  # decoded before, and unchanged: nothing more can be learnt
         state.info = None if record.problem else record.info
-        state.update(**found)
+        state.update(**changes)
         return state
-    found.update(hash="", problem="", seconds=0.0, sample_rate=0, channels=0)
+    changes.update(hash="", problem="", seconds=0.0, sample_rate=0, channels=0)
     try:
         info = state.info = probe(file)
-        found.update(seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels)
+        changes.update(seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels)
     except AudioError as error:
-        found["problem"] = str(error)
-    state.update(**found)
+        changes["problem"] = str(error)
+    state.update(**changes)
     return state

@@ -1,9 +1,9 @@
-"""The task format: what a plan hands to an engine, and what a worker hands back.
+"""The task format: the tasks that a plan gives to an engine, and the results that workers return.
 
-A task names shards, the rows of each, and the tracks that those are cut from; it holds no audio and no
-features. `Schedule.tasks` makes tasks, `compute` in `worker` does them; between the two, engines carry them
-as plain JSON values. Each class here has ``to_json`` and ``from_json``. Rows and tracks travel as lists,
-so that a task stays small; nothing but those two methods knows the order in a list.
+A task names shards, the rows of each, and the tracks that the rows are cut from; it contains no audio and no
+features. `Schedule.tasks` makes tasks and `worker.compute` runs them. Between the two, engines carry them as
+plain JSON values. Each class here has ``to_json`` and ``from_json``. Rows and tracks become lists, not
+objects, which keeps tasks small; only those two methods depend on the order of a list.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class TaskTrack:
     Attributes
     ----------
     number : int
-        Its place in the track table.
+        Its number in the track table.
     id : str
     file : str
-        The audio file, as an absolute path or relative to the working folder of the run.
+        Path of the audio file, absolute or relative to the current folder of the run.
     """
 
     number: int
@@ -37,18 +37,18 @@ class TaskTrack:
     file: str
 
     def to_json(self) -> Json:
-        """``[number, id, file]``."""
+        """Return ``[number, id, file]``."""
         return [self.number, self.id, self.file]
 
     @classmethod
     def from_json(cls, value: Json) -> TaskTrack:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         return cls(*value)
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingRow:
-    """Where a row lies that was computed before; it is copied, unless it turns out to be damaged.
+    """Where a row is stored that was computed before. It is copied, unless it turns out to be damaged.
 
     Attributes
     ----------
@@ -59,11 +59,11 @@ class ExistingRow:
     number : int
         Number of the row in that view or shard.
     capacity : int
-        Rows that the staged shard has room for; 0 for a finished view.
+        Number of rows that the staged shard has room for; 0 for a finished view.
     checksum : int
         CRC-32C of its bytes.
     source : int
-        First 64 bits of the hash of the file that it was computed from.
+        First 64 bits of the content hash of the file that it was computed from.
     """
 
     store: str
@@ -74,31 +74,32 @@ class ExistingRow:
     source: int
 
     def to_json(self) -> Json:
-        """``[store, name, number, capacity, checksum, source]``."""
+        """Return ``[store, name, number, capacity, checksum, source]``."""
         return [self.store, self.name, self.number, self.capacity, self.checksum, self.source]
 
     @classmethod
     def from_json(cls, value: Json) -> ExistingRow:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         return cls(*value)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """One row of a shard. It is copied if it exists; else this task computes it, unless another does.
+    """One row of a shard. It is copied if it exists; otherwise this task or another computes it.
 
     Attributes
     ----------
     track : int
         Number of its track.
     start, samples : int
-        First sample, and samples of audio, at the spec's rate; fewer than the chunk's where it is padded.
+        First sample, and samples of audio, at the spec's rate. A short chunk at the end of a track has fewer
+        samples than the others.
     last : bool
-        Whether it is its track's last row in this view.
+        Whether it is the last row of its track in this view.
     existing : ExistingRow or None
-        Where it lies already.
+        Where it is stored, if it was computed before.
     fragment : str
-        Digest of the fragment as which another task stages it; ``""`` if no other does.
+        Digest of the fragment in which another task stages it; ``""`` if this task computes or copies it.
     """
 
     track: int
@@ -109,16 +110,16 @@ class TaskRow:
     fragment: str = ""
 
     def to_json(self) -> Json:
-        """``[track, start, samples, last, place]``.
+        """Return ``[track, start, samples, last, place]``.
 
-        The place is an `ExistingRow`'s list, the digest of another task's fragment, or None.
+        ``place`` is the list of an `ExistingRow`, the digest of another task's fragment, or None.
         """
         place = self.existing.to_json() if self.existing is not None else self.fragment or None
         return [self.track, self.start, self.samples, self.last, place]
 
     @classmethod
     def from_json(cls, value: Json) -> TaskRow:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         track, start, samples, last, place = value
         if isinstance(place, list):
             return cls(track, start, samples, last, ExistingRow.from_json(place))
@@ -132,12 +133,12 @@ class TaskShard:
     Attributes
     ----------
     digest : str
-        Under which its rows are staged.
+        Digest that the rows are staged under.
     fragment : str
-        Digest under which those rows that this task computes are staged, if rows of other tasks are still
-        missing when they are done; ``""`` if it computes none.
+        Digest that the rows computed by this task are staged under if rows of other tasks are still missing
+        by then; ``""`` if this task computes none.
     capacity : int
-        Rows that the staged file has room for.
+        Number of rows that the staged file has room for.
     rows : tuple of TaskRow
     """
 
@@ -147,7 +148,7 @@ class TaskShard:
     rows: tuple[TaskRow, ...]
 
     def to_json(self) -> Json:
-        """An object with these fields."""
+        """Return the fields as a JSON object."""
         return {
             "digest": self.digest,
             "fragment": self.fragment,
@@ -157,7 +158,7 @@ class TaskShard:
 
     @classmethod
     def from_json(cls, value: Json) -> TaskShard:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         rows = tuple(map(TaskRow.from_json, value["rows"]))
         return cls(value["digest"], value["fragment"], value["capacity"], rows)
 
@@ -169,10 +170,10 @@ class TaskView:
     Attributes
     ----------
     name : str
-        The view's.
+        Name of the view.
     spec : FeatureSpec
     length : int
-        Samples of a chunk, at the spec's rate.
+        Samples of a full chunk, at the spec's rate.
     shards : tuple of TaskShard
         At least one.
     """
@@ -183,35 +184,35 @@ class TaskView:
     shards: tuple[TaskShard, ...]
 
     def to_json(self) -> Json:
-        """An object with these fields; the spec as `FeatureSpec.to_dict` gives it."""
+        """Return the fields as a JSON object; the spec is what `FeatureSpec.to_dict` returns."""
         spec = self.spec.to_dict()
         return {
             "name": self.name,
-            # What is a tuple here is a list once it has been text.
-            "spec": {name: list(held) if isinstance(held, tuple) else held for name, held in spec.items()},
+            # JSON has lists and no tuples.
+            "spec": {field: list(item) if isinstance(item, tuple) else item for field, item in spec.items()},
             "length": self.length,
             "shards": [shard.to_json() for shard in self.shards],
         }
 
     @classmethod
     def from_json(cls, value: Json) -> TaskView:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         shards = tuple(map(TaskShard.from_json, value["shards"]))
         return cls(value["name"], FeatureSpec.from_dict(value["spec"]), value["length"], shards)
 
 
 @dataclass(frozen=True, slots=True)
 class RunConstants:
-    """What is the same in all tasks of a run.
+    """The values that are the same in all tasks of a run.
 
     Attributes
     ----------
     work : str
         Path of the store's work folder.
     device : str
-        Torch device on which frontends compute.
+        Torch device that computes the features.
     backends : mapping of str to str
-        Feature → backend of its frontend; features that are not named get their frontend's own choice.
+        Feature → backend. Any other feature gets the default backend of its frontend.
     """
 
     work: str
@@ -219,12 +220,12 @@ class RunConstants:
     backends: Mapping[str, str]
 
     def to_json(self) -> Json:
-        """An object with these fields."""
+        """Return the fields as a JSON object."""
         return {"work": self.work, "device": self.device, "backends": dict(self.backends)}
 
     @classmethod
     def from_json(cls, value: Json) -> RunConstants:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         return cls(value["work"], value["device"], value["backends"])
 
 
@@ -236,12 +237,12 @@ class Task:
     ----------
     run : RunConstants
     tracks : tuple of TaskTrack
-        Those of all rows, by number.
+        The tracks of all rows, by number.
     first : int or None
-        Number of the track to begin with: one that goes on in shards of the next task, which waits for
-        its rows. None: in order.
+        Number of the track to decode first, because it continues in a shard of the next task, which waits
+        for its rows. None: decode the tracks in order.
     views : tuple of TaskView
-        Those of which the task has shards.
+        The views that the task has shards of.
     """
 
     run: RunConstants
@@ -251,12 +252,12 @@ class Task:
 
     @property
     def about(self) -> str:
-        """The files that the task is about, in words."""
+        """The first and last file of the task, such as ``"a.wav to c.wav"``, for messages."""
         files = [track.file for track in self.tracks]
         return " to ".join(dict.fromkeys([*files[:1], *files[-1:]]))
 
     def to_json(self) -> Json:
-        """An object with these fields, and ``about``, which engines put into their messages."""
+        """Return the fields as a JSON object, and ``about``, which engines put into their messages."""
         return {
             "about": self.about,
             "run": self.run.to_json(),
@@ -267,7 +268,7 @@ class Task:
 
     @classmethod
     def from_json(cls, value: Json) -> Task:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         return cls(
             RunConstants.from_json(value["run"]),
             tuple(map(TaskTrack.from_json, value["tracks"])),
@@ -278,16 +279,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """A shard, or a fragment of one, that a task has committed.
+    """The result of a task: a shard, or a fragment of one, that it has committed.
 
     Attributes
     ----------
     view : str
-        The view's name.
+        Name of the view.
     digest : str
-        The shard's; where a fragment was staged in place of a shard, still the shard's.
+        Digest of the `TaskShard`, even if only its fragment could be staged.
     decoded : tuple of DecodeResult
-        What decoding has told of the tracks that end in it.
+        The results for the tracks that end in it.
     """
 
     view: str
@@ -295,12 +296,12 @@ class TaskResult:
     decoded: tuple[DecodeResult, ...]
 
     def to_json(self) -> Json:
-        """An object with these fields."""
+        """Return the fields as a JSON object."""
         decoded = [result.to_json() for result in self.decoded]
         return {"view": self.view, "digest": self.digest, "decoded": decoded}
 
     @classmethod
     def from_json(cls, value: Json) -> TaskResult:
-        """What `to_json` returned."""
+        """Read what `to_json` returned."""
         decoded = tuple(map(DecodeResult.from_json, value["decoded"]))
         return cls(value["view"], value["digest"], decoded)

@@ -1,6 +1,6 @@
-"""Computing shards: what a worker does. Decode → resample → cut → frontend → write.
+"""Compute the shards of a task in a worker: decode → resample → cut → frontend → write.
 
-A task and its results are plain JSON values, so that any engine can carry them; `tasks` says what is in them.
+A task and its results are plain JSON values, so that any engine can carry them; `tasks` defines them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from audiospec.pipeline.tasks import Task, TaskResult, TaskTrack
 
 
 def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Compute, write and commit the shards of one task, of all its views; each track is decoded once.
+    """Compute, write and commit the shards of one task; decode each track once for all views.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Raises
     ------
     DiskFullError
-        What was committed stays.
+        The disk has no room for a shard. Committed shards stay.
     """
     with one_thread(), torch.inference_mode():
         for result in _Worker(Task.from_json(task)).results():
@@ -48,35 +48,35 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 class _Worker:
-    """Goes through the tracks of a task."""
+    """Decodes the tracks of a task one by one, and fills its shards."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.views = [ViewFiller(view, task) for view in task.views]
 
     def results(self) -> Iterator[TaskResult]:
-        """The task's shards, each yielded once it is committed."""
+        """Yield the result of each of the task's shards once it is committed."""
         tracks = {track.number: track for track in self.task.tracks}
-        wanted: dict[int, list[ChunkStream]] = defaultdict(list)
+        streams: dict[int, list[ChunkStream]] = defaultdict(list)
         for view in self.views:
             for shard in view.shards:
                 view.copy_existing(shard)
                 if shard.is_full:
                     yield view.commit(shard)
-            for track, rows in view.wanted().items():
-                wanted[track].append(ChunkStream(view, rows))
+            for number, rows in view.wanted_rows().items():
+                streams[number].append(ChunkStream(view, rows))
         first = self.task.first
-        for track in sorted(wanted, key=lambda track: (track != first, track)):
-            for view, shard in self._decode(tracks[track], wanted[track]):
+        for number in sorted(streams, key=lambda number: (number != first, number)):
+            for view, shard in self._decode(tracks[number], streams[number]):
                 yield view.commit(shard)
 
     def _decode(
         self, track: TaskTrack, streams: list[ChunkStream]
     ) -> Iterator[tuple[ViewFiller, PendingShard]]:
-        """Compute the wanted rows of one track, in one pass over its audio; yields shards as they fill.
+        """Compute the wanted rows of one track in one pass over its audio; yield each shard once it is full.
 
-        A long track fills several shards: each is written, and let go, when it is full. A view's last waits
-        for what the end of the track tells.
+        A long track fills several shards, and each can be written and freed as soon as it is full. The last
+        shard of each view waits for the end of the track, because its commit contains the `DecodeResult`.
         """
         file = Path(track.file)
         hash, problem, size, modified = "", "", -1, -1
@@ -92,7 +92,7 @@ class _Worker:
                     stream.feed(waves[rates.index(stream.view.rate)])
                     for shard in stream.transform(source_bits(hash)):
                         yield stream.view, shard
-                if not any(stream.wants_more for stream in streams):
+                if not any(stream.needs_more for stream in streams):
                     break
             info = recording.info
             for stream in streams:
@@ -103,7 +103,7 @@ class _Worker:
         except (AudioError, OSError) as error:
             problem = str(error) if isinstance(error, AudioError) else f"not readable: {error.strerror}"
             with suppress(AudioError):
-                info = probe(file)  # what its header says is still worth knowing
+                info = probe(file)  # the header may still be readable
         decoded = DecodeResult(
             id=track.id,
             hash=hash,
@@ -115,9 +115,9 @@ class _Worker:
             modified=modified,
         )
         for stream in streams:
-            stream.fill_up()
+            stream.fill_missing()
             if info is not None or problem:
-                stream.closing.decoded.append(decoded)
+                stream.last_shard.decoded.append(decoded)
             for shard in dict.fromkeys(want.shard for want in stream.wanted):
                 if shard.is_full and not shard.is_committed:
                     yield stream.view, shard

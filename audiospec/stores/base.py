@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.registry import Registry
+from audiospec.stores.layout.anonymous import anonymous_tracks
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
@@ -67,7 +68,8 @@ class FeatureStore(ABC):
     dataset : str
         Name of the dataset.
     root : Path
-        Folder that the tracks' paths are relative to, when it was written.
+        Folder that the tracks' paths are relative to, when it was written. StoreError if the store does not
+        say: it was exported without.
 
     Raises
     ------
@@ -93,12 +95,22 @@ class FeatureStore(ABC):
                 "upgrade audiospec (pip install -U audiospec)"
             )
         self.dataset = str(attributes.get("dataset", ""))
-        self.root = Path(str(attributes.get("root", "")))
+        self._root = Path(str(attributes["root"])) if "root" in attributes else None
 
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} {self.path}: {len(self.tracks)} tracks, {len(self.view_names())} views>"
         )
+
+    @property
+    def root(self) -> Path:
+        """Folder that the tracks' paths are relative to; StoreError if the store does not say."""
+        if self._root is None:
+            raise StoreError(
+                f"{self.path} does not say where its audio is: it was exported without; give the folder to "
+                "`audiospec featurize` with --data, which puts it into the store, then try again"
+            )
+        return self._root
 
     @abstractmethod
     def _attributes(self) -> Mapping[str, Any]:
@@ -200,9 +212,15 @@ class FeatureStore(ABC):
 
     def store_attributes(self) -> dict[str, Any]:
         """The store's own attributes, as `publish` takes them."""
-        return store_attributes(self.dataset, self.root)
+        return store_attributes(self.dataset, self._root)
 
-    def export(self, target: Path | str, step: Callable[[str], None] | None = None) -> FeatureStore:
+    def export(
+        self,
+        target: Path | str,
+        step: Callable[[str], None] | None = None,
+        *,
+        anonymous: bool = False,
+    ) -> FeatureStore:
         """Copy the whole store to another format; the suffix of `target` chooses it.
 
         Parameters
@@ -211,6 +229,11 @@ class FeatureStore(ABC):
             Must not be there yet.
         step : callable or None
             Called with each view's name before it is copied.
+        anonymous : bool
+            Whether to leave out what names this machine or its user: the folder of the audio (`root`), and of
+            paths that are absolute, and ids made of them, all but the file's name. Ids, labels, groups and
+            paths below that folder stay. Rows cannot be repaired from audio until `featurize` has put the
+            folder back.
 
         Raises
         ------
@@ -231,14 +254,17 @@ class FeatureStore(ABC):
             raise StoreError(
                 f"cannot write to {target.parent}: {error.strerror}; choose a folder that can be written to"
             ) from error
+        attributes, tracks = self.store_attributes(), self.tracks
+        if anonymous:
+            attributes, tracks = store_attributes(self.dataset, None), anonymous_tracks(tracks, self._root)
         # Built under a temporary name: an export that is killed leaves no half of a store.
         built = work / target.name
         try:
-            kind.publish(built, work, self.store_attributes(), self.tracks, None)
+            kind.publish(built, work, attributes, tracks, None)
             for view in self.views():
                 if step is not None:
                     step(view.name)
-                kind.publish(built, work, self.store_attributes(), self.tracks, view.contents())
+                kind.publish(built, work, attributes, tracks, view.contents())
             os.rename(built, target)
         finally:
             shutil.rmtree(work)

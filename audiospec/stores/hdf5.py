@@ -23,7 +23,15 @@ from audiospec.files import damage_errors, disk_full_errors
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, RowTable, replaced, row_table
+from audiospec.stores.layout.schema import (
+    ROW_ATTRIBUTES,
+    ROW_DTYPE,
+    TRACK_ATTRIBUTES,
+    TRACK_COLUMNS,
+    RowTable,
+    replaced,
+    row_table,
+)
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import REPAIR, is_compressed
@@ -85,7 +93,7 @@ class HDF5Store(FeatureStore):
                     _write_attributes(file, attributes)
                     table = file.create_group("tracks")
                     for name in TRACK_COLUMNS:
-                        _write(table, name, tracks[name])
+                        _write(table, name, tracks[name], TRACK_ATTRIBUTES.get(name, {}))
                     views = file.create_group("views")
                     for content in contents:
                         _write_view(views, content)
@@ -305,23 +313,26 @@ def _write_view(views: h5py.Group, view: NewView) -> None:
     for rows, source in view.shards():
         data[rows] = source.load()
     for name in ROW_DTYPE.names or ():
-        _write(group, name, view.rows[name])
+        _write(group, name, view.rows[name], ROW_ATTRIBUTES[name])
+    attributes = info.axis_attributes()
     data.dims[0].label = "row"
-    for axis, (dim, (values, unit)) in enumerate(info.coordinates().items(), start=1):
+    for axis, (dim, (values, _)) in enumerate(info.coordinates().items(), start=1):
         array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
-        scale = _write(group, dim, array)
-        scale.attrs["units"] = unit
+        scale = _write(group, dim, array, attributes[dim])
         scale.make_scale(dim)
         data.dims[axis].label = dim
         data.dims[axis].attach_scale(scale)
 
 
-def _write(group: h5py.Group, name: str, values: NDArray[Any]) -> h5py.Dataset:
+def _write(group: h5py.Group, name: str, values: NDArray[Any], attributes: Mapping[str, str]) -> h5py.Dataset:
     """Write a one-dimensional array; numbers with a checksum."""
     if values.dtype == object or not len(values):
         dtype = h5py.string_dtype() if values.dtype == object else values.dtype
-        return group.create_dataset(name, data=values, dtype=dtype)
-    return group.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
+        array = group.create_dataset(name, data=values, dtype=dtype)
+    else:
+        array = group.create_dataset(name, data=values, chunks=values.shape, fletcher32=True)
+    array.attrs.update(attributes)
+    return array
 
 
 def _read_rows(group: h5py.Group) -> RowTable:

@@ -29,7 +29,14 @@ from audiospec.files import damage_errors, disk_full_errors
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
+from audiospec.stores.layout.schema import (
+    ROW_ATTRIBUTES,
+    ROW_DTYPE,
+    TRACK_ATTRIBUTES,
+    TRACK_COLUMNS,
+    replaced,
+    row_table,
+)
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import is_compressed, open_shard, write_shard
@@ -85,7 +92,7 @@ class ZarrStore(FeatureStore):
         root = zarr.create_group(MemoryStore(files), attributes=dict(attributes))
         table = root.create_group("tracks")
         for name in TRACK_COLUMNS:
-            _write(table, name, tracks[name], "track")
+            _write(table, name, tracks[name], "track", TRACK_ATTRIBUTES.get(name, {}))
         views = root.create_group("views")
         try:
             with disk_full_errors(path):
@@ -235,10 +242,11 @@ def _write_view(views: zarr.Group, view: NewView) -> None:
         attributes=info.data_attributes(),
     )
     for name in ROW_DTYPE.names or ():
-        _write(group, name, view.rows[name], "row")
-    for dim, (values, unit) in info.coordinates().items():
+        _write(group, name, view.rows[name], "row", ROW_ATTRIBUTES[name])
+    attributes = info.axis_attributes()
+    for dim, (values, _) in info.coordinates().items():
         array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
-        _write(group, dim, array, dim, {"units": unit})
+        _write(group, dim, array, dim, attributes[dim])
 
 
 def _write_shards(data: Path, view: NewView) -> None:
@@ -283,7 +291,7 @@ def _write(
     name: str,
     values: NDArray[Any],
     dim: str,
-    attributes: dict[str, Any] | None = None,
+    attributes: dict[str, str],
 ) -> None:
     """Write a one-dimensional array as one chunk."""
     array = group.create_array(
@@ -293,7 +301,7 @@ def _write(
         dtype="string" if values.dtype == object else values.dtype,
         compressors=ZstdCodec(checksum=True),
         dimension_names=[dim],
-        attributes=attributes or {},
+        attributes=dict(attributes),
         config={"write_empty_chunks": True},  # what is missing is then damage, and not an empty table
     )
     array[:] = values

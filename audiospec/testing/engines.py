@@ -1,13 +1,13 @@
-"""EngineContract: what every engine must do, as tests to inherit.
+"""EngineContract: tests of what every engine must do, to be inherited.
 
-An engine proves itself with one class::
+The tests of an engine are one class::
 
     class TestMine(EngineContract):
         name = "mine"
 
         @pytest.fixture
         def engine(self):
-            ...  # only if it needs more than a number of workers
+            ...  # only if the engine needs more than a number of workers
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from audiospec.engines.base import Engine, engines
 from audiospec.errors import EngineError
 
 WORK = "audiospec.testing.engines:work"
-#: Tasks that nobody should take all of.
+#: More tasks than any engine should take before the results are read.
 MANY = 10_000
-#: Tasks that an engine of two workers may take ahead of what it has given back.
+#: Most tasks that an engine of two workers may take ahead of the results that are read.
 AHEAD = 200
 
 
 def work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A task function that does what its task says, and takes note of itself in a folder if there is one."""
+    """Task function that does what its task says; it touches a file in the task's folder, if it has one."""
     if task.get("folder"):
         (Path(task["folder"]) / str(task["number"])).touch()
         time.sleep(0.01)
@@ -60,7 +60,7 @@ class EngineContract:
     name : str
         The engine's name in the registry.
     has_workers : bool
-        Whether tasks run in other processes, which may die.
+        Whether tasks run in other processes, which can die.
     """
 
     name: ClassVar[str]
@@ -68,11 +68,11 @@ class EngineContract:
 
     @pytest.fixture
     def engine(self) -> Engine:
-        """Return an engine of two workers, if it has workers."""
+        """Return the engine, with two workers if it has workers."""
         return engines[self.name](workers=2 if self.has_workers else None)
 
     def test_is_registered(self, engine: Engine) -> None:
-        """The registry knows it by its name, which is its module's if it is one of ours."""
+        """The registry has it under its name, which is the module's name in `audiospec.engines`."""
         assert engines[self.name] is type(engine)
         assert isinstance(engine, Engine)
         assert engines.summary(self.name)
@@ -81,35 +81,35 @@ class EngineContract:
             assert module.replace("_", "-") == self.name
 
     def test_is_made_from_a_number_of_workers_alone(self, engine: Engine) -> None:
-        """Whatever else its constructor takes has a default, and is named."""
+        """Every other parameter of its constructor has a default."""
         parameters = inspect.signature(type(engine)).parameters
         assert list(parameters)[:1] == ["workers"]
         assert all(p.default is not p.empty for p in parameters.values() if p.kind is not p.VAR_KEYWORD)
 
     def test_an_impossible_number_of_workers(self) -> None:
-        """Is refused when the engine is made."""
+        """The constructor refuses it."""
         with pytest.raises(EngineError, match="got -1"):
             engines[self.name](workers=-1)
 
-    def test_every_result_comes(self, engine: Engine) -> None:
-        """In any order; a task may have none, or several."""
+    def test_every_result_arrives(self, engine: Engine) -> None:
+        """In any order. A task may have no results, or several."""
         tasks = [{"number": number, "results": number % 4} for number in range(25)]
-        found = Counter((r["number"], r["part"]) for r in engine.run(WORK, iter(tasks)))
-        assert found == Counter((task["number"], part) for task in tasks for part in range(task["results"]))
+        results = Counter((r["number"], r["part"]) for r in engine.run(WORK, iter(tasks)))
+        assert results == Counter((task["number"], part) for task in tasks for part in range(task["results"]))
 
     def test_no_tasks(self, engine: Engine) -> None:
-        """No results."""
+        """There are no results."""
         assert list(engine.run(WORK, [])) == []
         assert list(engine.run(WORK, iter(()))) == []
 
     def test_it_can_run_again(self, engine: Engine) -> None:
-        """One engine serves several runs, one after another, of several functions."""
+        """One engine runs several functions, one after another."""
         for function in (WORK, "audiospec.testing.engines:other_work", WORK):
-            found = [result["number"] for result in engine.run(function, [{"number": 1}])]
-            assert found == [-1 if "other" in function else 1]
+            numbers = [result["number"] for result in engine.run(function, [{"number": 1}])]
+            assert numbers == [-1 if "other" in function else 1]
 
-    def test_values_arrive_as_they_were(self, engine: Engine) -> None:
-        """All that JSON can say, and names of files that are no UTF-8."""
+    def test_values_arrive_unchanged(self, engine: Engine) -> None:
+        """All types of JSON, and file names that are not UTF-8."""
         value = {
             "text": 'ü ☃ 🎵 \udc80 "\n\\',
             "numbers": [2**64 - 1, -(2**63), 0.1 + 0.2, 1e300, True, False, None],
@@ -121,7 +121,7 @@ class EngineContract:
         assert [type(n) for n in result["value"]["numbers"]] == [type(n) for n in value["numbers"]]
 
     def test_tasks_are_taken_as_they_are_needed(self, engine: Engine) -> None:
-        """There may be more than memory has room for."""
+        """There may be more tasks than memory has room for."""
         taken = itertools.count()
         results = engine.run(WORK, ({"number": next(taken)} for _ in range(MANY)))
         for _ in range(3):
@@ -130,66 +130,66 @@ class EngineContract:
         assert next(taken) < AHEAD
 
     @pytest.mark.parametrize("kind", ["SpecError", "AudioError", "DiskFullError", "AudiospecError"])
-    def test_errors_arrive_under_their_own_type(self, engine: Engine, kind: str) -> None:
-        """With their message, be it several lines."""
+    def test_errors_keep_their_type(self, engine: Engine, kind: str) -> None:
+        """And their message, even if it has several lines."""
         message = "expected ü, got \udc80:\ndo that"
         with pytest.raises(getattr(errors, kind)) as caught:
             list(engine.run(WORK, [{"number": 0, "raise": kind, "message": message}]))
         assert type(caught.value) is getattr(errors, kind)
         assert str(caught.value) == message
 
-    def test_a_bug_is_named(self, engine: Engine) -> None:
-        """An error that is none of audiospec's comes as itself, or as an `EngineError` that tells of it."""
+    def test_a_bug_is_reported(self, engine: Engine) -> None:
+        """Any other error arrives as it is, or as an `EngineError` with its type, message and traceback."""
         with pytest.raises((EngineError, ZeroDivisionError)) as caught:
             list(engine.run(WORK, [{"number": 0, "bug": True}]))
-        said = f"{type(caught.value).__name__}: {caught.value}"
-        assert "ZeroDivisionError: a bug" in said
+        text = f"{type(caught.value).__name__}: {caught.value}"
+        assert "ZeroDivisionError: a bug" in text
         if isinstance(caught.value, EngineError):
-            assert "Traceback" in said
-            assert "in work" in said
+            assert "Traceback" in text
+            assert "in work" in text
 
-    def test_a_task_that_raises_ends_the_work(self, engine: Engine, tmp_path: Path) -> None:
-        """Its results come first; then no other task is begun."""
+    def test_a_task_that_raises_stops_the_work(self, engine: Engine, tmp_path: Path) -> None:
+        """Its results arrive first. After the error no task runs."""
         taken = itertools.count()
         bad = {"number": MANY, "raise": "SpecError", "message": "no", "results": 2}
         good = ({"number": next(taken), "folder": str(tmp_path)} for _ in range(MANY))
         results = engine.run(WORK, itertools.chain([bad], good))
-        found: Counter[int] = Counter()
+        counts: Counter[int] = Counter()
         with pytest.raises(errors.SpecError, match=r"^no$"):
-            found.update(result["number"] for result in results)
-        assert found[MANY] == 2
+            counts.update(result["number"] for result in results)
+        assert counts[MANY] == 2
         assert list(results) == []
-        self._assert_at_rest(tmp_path)
+        self._assert_no_task_runs(tmp_path)
         assert next(taken) < AHEAD
 
-    def test_closing_the_results_ends_the_work(self, engine: Engine, tmp_path: Path) -> None:
-        """What a task has written by then stays."""
+    def test_closing_the_results_stops_the_work(self, engine: Engine, tmp_path: Path) -> None:
+        """What tasks have written by then stays."""
         taken = itertools.count()
         results = engine.run(WORK, ({"number": next(taken), "folder": str(tmp_path)} for _ in range(MANY)))
         first = next(results)["number"]
         _close(results)
         assert (tmp_path / str(first)).exists()
-        self._assert_at_rest(tmp_path)
+        self._assert_no_task_runs(tmp_path)
         assert next(taken) < AHEAD
 
-    def _assert_at_rest(self, folder: Path) -> None:
+    def _assert_no_task_runs(self, folder: Path) -> None:
         before = len(list(folder.iterdir()))
         time.sleep(0.3)
         assert len(list(folder.iterdir())) == before
 
     def test_a_worker_that_dies_is_replaced(self, engine: Engine, tmp_path: Path) -> None:
-        """Its task is tried again; the results of the others come once."""
+        """Its task is tried again; the results of the other tasks arrive once."""
         if not self.has_workers:
             pytest.skip(f"engine {self.name} has no workers")
         tasks: list[dict[str, Any]] = [{"number": number} for number in range(8)]
         tasks[3].update(die=str(tmp_path / "died"), once=True)
-        found = Counter(result["number"] for result in engine.run(WORK, tasks))
+        counts = Counter(result["number"] for result in engine.run(WORK, tasks))
         assert (tmp_path / "died").exists()
-        assert set(found) == set(range(8))
-        assert all(count == 1 for number, count in found.items() if number != 3)
+        assert set(counts) == set(range(8))
+        assert all(count == 1 for number, count in counts.items() if number != 3)
 
     def test_a_task_that_kills_its_workers_is_named(self, engine: Engine, tmp_path: Path) -> None:
-        """By what it says that it is about."""
+        """The error has the task's ``about``."""
         if not self.has_workers:
             pytest.skip(f"engine {self.name} has no workers")
         tasks: list[dict[str, Any]] = [
@@ -200,7 +200,7 @@ class EngineContract:
             list(engine.run(WORK, tasks))
 
     def test_stores_are_equal_to_the_byte(self, engine: Engine, tmp_path: Path) -> None:
-        """A run on this engine writes what a run on `serial` does, a damaged file among its audio or not."""
+        """A run on this engine writes the same files as one on `serial`; one audio file is damaged."""
         from audiospec.audio.chunking import Chunking
         from audiospec.manifest import Manifest, Track
         from audiospec.pipeline.featurize import run
@@ -210,27 +210,28 @@ class EngineContract:
         manifest = Manifest("contract", tmp_path / "audio", tracks)
         spec = MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
         views = [(spec, Chunking(seconds=0.5)), (spec, Chunking(seconds=0.7, hop=0.3))]
-        held = []
-        for name, runs_on in (("serial", engines["serial"]()), ("mine", engine)):
-            report = run(manifest, views=views, store=tmp_path / name / "s.zarr", engine=runs_on)
+        contents = []
+        for name, chosen in (("serial", engines["serial"]()), ("tested", engine)):
+            report = run(manifest, views=views, store=tmp_path / name / "s.zarr", engine=chosen)
             assert list(report.problems) == ["4"]
             files = sorted(file for file in report.store.rglob("*") if file.is_file())
-            held.append({file.relative_to(report.store): file.read_bytes() for file in files})
-        assert len(held[0]) > 20
-        assert held[0] == held[1]
+            contents.append({file.relative_to(report.store): file.read_bytes() for file in files})
+        assert len(contents[0]) > 20
+        assert contents[0] == contents[1]
 
 
 def other_work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Another task function."""
+    """Task function that differs from `work`."""
     yield {"number": -task["number"]}
 
 
 def _close(results: Iterator[dict[str, Any]]) -> None:
+    """Close the generator, which stops the work."""
     results.close()  # type: ignore[attr-defined]
 
 
 def _write_tracks(folder: Path, track: type[Any]) -> tuple[Any, ...]:
-    """Ten tracks of noise of several lengths; the fifth is none that can be decoded."""
+    """Write ten tracks of noise of several lengths; the fifth cannot be decoded."""
     import soundfile
 
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""featurize, end to end."""
+"""The command `featurize`, end to end."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def events(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_store_then_nothing_to_do(run, call, music: Path, tmp_path: Path) -> None:
+def test_a_second_run_has_nothing_to_do(run, call, music: Path, tmp_path: Path) -> None:
     arguments = ("featurize", "folder", "--data", music, "--chunk", 2, "--n-mels", 64, "--workers", 1)
     first = run(*arguments, cwd=tmp_path)
     assert first.returncode == 0
     view = open_store(tmp_path / "folder.zarr").view()
-    # Nothing but progress, and that only where the machine is slow.
+    # On stderr there is only progress, and that only if the machine is slow.
     assert [line for line in first.stderr.splitlines() if not line.startswith(f"{view.name}: ")] == []
     assert (view.shape, view.spec.n_mels) == ((12, 64, 173), 64)
     lines = first.stdout.splitlines()
@@ -34,12 +34,12 @@ def test_a_store_then_nothing_to_do(run, call, music: Path, tmp_path: Path) -> N
     assert lines[2].startswith("24 s of audio in ")
     assert lines[3:] == ["next: audiospec show folder.zarr loud/song1.wav"]
     again = run(*arguments, cwd=tmp_path)
-    assert again.stdout.splitlines()[:3] == [*lines[:2], "nothing to do: all of it was there"]
+    assert again.stdout.splitlines()[:3] == [*lines[:2], "nothing to do: all rows were computed before"]
     quiet = call(*arguments, "--store", tmp_path / "folder.zarr", "--quiet")
     assert (quiet.status, quiet.out, quiet.err) == (0, "", "")
 
 
-def test_both_formats_hold_the_same(store: Path, call, music: Path, tmp_path: Path) -> None:
+def test_both_formats_have_equal_features(store: Path, call, music: Path, tmp_path: Path) -> None:
     path = tmp_path / "good.h5"
     done = call(
         "featurize", "folder", "--data", music, "--store", path, "--chunk", 2, "--hop", 1, "--workers", 0
@@ -64,11 +64,17 @@ def test_an_engine_is_chosen_by_its_name(store: Path, call, music: Path, tmp_pat
     ("options", "message"),
     [
         (("--engine", "locl"), "no engine is called 'locl'; did you mean 'local'?"),
-        (("--engine", "serial", "--workers", 2), "engine 'serial' has no workers: expected 0 or None; got 2"),
-        (("--engine", "local", "--workers", 0), "engine 'local' has at least 1 worker; got 0"),
+        (
+            ("--engine", "serial", "--workers", 2),
+            "engine 'serial' has no workers: expected 0 or None; got 2: use --engine local",
+        ),
+        (
+            ("--engine", "local", "--workers", 0),
+            "engine 'local' needs at least 1 worker; got 0: use --engine serial, which has none",
+        ),
     ],
 )
-def test_an_engine_that_cannot_be(call, music: Path, tmp_path: Path, options, message: str) -> None:
+def test_an_impossible_engine_is_refused(call, music: Path, tmp_path: Path, options, message: str) -> None:
     done = call("featurize", "folder", "--data", music, "--store", tmp_path / "x.zarr", *options)
     assert done.status == 2
     assert message in done.err
@@ -118,7 +124,7 @@ def test_a_dry_run_writes_nothing(call, music: Path, tmp_path: Path, monkeypatch
     name, rows, shards, missing, *rest = lines[2].split()
     assert (name[:7], rows, missing) == ("mel-2s-", "12", shards)
     assert rest == ["24", "s", "797", "kB", "797", "kB"]
-    assert lines[3] == "a dry run: nothing was computed, nothing was written"
+    assert lines[3] == "dry run: nothing was computed or written"
     (plan,) = events(call(*arguments, "--json").out)
     assert plan["event"] == "plan"
     assert plan["views"][0]["rows"] == 12
@@ -127,7 +133,7 @@ def test_a_dry_run_writes_nothing(call, music: Path, tmp_path: Path, monkeypatch
 
 
 def test_tracks_without_rows_are_listed_with_reasons(mixed_store: Path, call, mixed: Path) -> None:
-    said = (mixed_store.parent / "said").read_text()
+    output = (mixed_store.parent / "said").read_text()
     reasons = {
         "cut": "truncated: ",
         "empty": "empty: the file has 0 bytes",
@@ -137,7 +143,7 @@ def test_tracks_without_rows_are_listed_with_reasons(mixed_store: Path, call, mi
         "silent": "silent: all 88200 samples are zero",
         "one": "too short: ",
     }
-    lines = said.splitlines()
+    lines = output.splitlines()
     for name, reason in reasons.items():
         (line,) = (line for line in lines if line.startswith(f"  bad/{name}.wav: "))
         assert line.split(": ", 1)[1].startswith(reason)
@@ -151,7 +157,7 @@ def test_tracks_without_rows_are_listed_with_reasons(mixed_store: Path, call, mi
     )
 
 
-def test_many_problems_are_cut_short(call, tmp_path: Path) -> None:
+def test_a_long_list_of_problems_is_cut_short(call, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "good.wav", np.random.default_rng(0).standard_normal(22050) / 9, 22050)
     for number in range(25):
         (tmp_path / f"bad{number:02}.wav").touch()
@@ -164,13 +170,14 @@ def test_many_problems_are_cut_short(call, tmp_path: Path) -> None:
     assert call("store", "info", path, "--problems").out.count("empty: ") == 25
 
 
-def test_strict(call, mixed: Path, tmp_path: Path) -> None:
+def test_strict_refuses_tracks_that_cannot_be_used(call, mixed: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.zarr"
     done = call("featurize", "folder", "--data", mixed, "--store", path, "--chunk", 2, "--strict")
     assert (done.status, done.out) == (2, "")
     assert done.err.startswith("error: ")
     assert done.err.count("\n") == 1
     assert "of 14 tracks cannot be used" in done.err
+    assert done.err.endswith(": fix or remove them, or run without --strict\n")
     assert not path.exists()
 
 
@@ -193,12 +200,12 @@ def test_flags_and_set_reach_the_spec(call, music: Path, tmp_path: Path) -> None
     )
     assert done.status == 0, done.out
     (plan,) = events(done.out)
-    assert len(plan["views"]) == 1  # what is asked for twice is made once
+    assert len(plan["views"]) == 1  # a view that is requested twice is made once
     frames = (16000 - 2048) // 512 + 1
     assert plan["views"][0]["bytes"] == 24 * 192 * frames * 4
 
 
-def test_a_changed_file_is_computed_again_and_told_meanwhile(call, music: Path, tmp_path: Path) -> None:
+def test_a_changed_file_is_reported_until_it_is_computed_again(call, music: Path, tmp_path: Path) -> None:
     folder, path = Path(shutil.copytree(music, tmp_path / "music")), tmp_path / "x.zarr"
     arguments = ("featurize", "folder", "--data", folder, "--store", path, "--workers", 0)
     assert call(*arguments, "--chunk", 4).status == 0
@@ -208,7 +215,7 @@ def test_a_changed_file_is_computed_again_and_told_meanwhile(call, music: Path, 
     assert info.count("stale     1 track changed since: loud/song1.wav") == 1
     verified = call("store", "verify", path)
     assert verified.status == 0
-    assert "audio has changed since, of 1 track: loud/song1.wav (no damage;" in verified.out
+    assert "audio has changed for 1 track: loud/song1.wav (not damaged;" in verified.out
     assert call(*arguments, "--chunk", 4).status == 0
     assert "changed since" not in call("store", "info", path).out
 
@@ -236,11 +243,11 @@ def test_a_store_of_bytes(call, music: Path, tmp_path: Path, suffix: str) -> Non
     assert call(*arguments, "--workers", 0).status == 0
     view = open_store(store).view()
     done = call("store", "info", store)
-    assert "code      -100.0 to 54.6 dB in steps of 0.606 dB: off by 0.303 dB at most" in done.out
+    assert "code      -100.0 to 54.6 dB in steps of 0.606 dB, error at most 0.303 dB" in done.out
     (info,) = events(call("store", "info", store, "--json").out)
-    said = info["views"][0]
-    assert said["bytes"] == view.bytes_on_disk() < 12 * 192 * 173
-    assert (said["scale"], said["offset"]) == (view.spec.code.scale, view.spec.code.offset)
+    printed = info["views"][0]
+    assert printed["bytes"] == view.bytes_on_disk() < 12 * 192 * 173
+    assert (printed["scale"], printed["offset"]) == (view.spec.code.scale, view.spec.code.offset)
     other = tmp_path / f"copy{'.h5' if suffix == '.zarr' else '.zarr'}"
     assert call("store", "export", store, other).status == 0
     assert call("store", "verify", other).status == 0
@@ -248,13 +255,13 @@ def test_a_store_of_bytes(call, music: Path, tmp_path: Path, suffix: str) -> Non
     assert call("show", other, view.ids[0], "--out", tmp_path / "x.png").status == 0
 
 
-def test_bytes_are_for_decibels(call, music: Path, tmp_path: Path) -> None:
+def test_only_decibels_can_be_stored_as_bytes(call, music: Path, tmp_path: Path) -> None:
     arguments = ("featurize", "folder", "--data", music, "--chunk", 2, "--store", tmp_path / "s.zarr")
-    for more, words in (
+    for options, message in (
         (("--features", "mel,tabular", "--dtype", "uint8"), "'tabular' has none of"),
         (("--dtype", "uint8", "--scale", "linear"), "power spans more than uint8 can hold"),
     ):
-        done = call(*arguments, *more)
+        done = call(*arguments, *options)
         assert done.status == 2
-        assert words in done.err
+        assert message in done.err
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""What only a process of its own shows: signals, pipes, terminals, encodings."""
+"""Tests that need a process: signals, pipes, terminals, encodings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ import pytest
 from audiospec import open_store
 
 COMMAND = [sys.executable, "-m", "audiospec"]
-#: Many rows from little audio: some seconds of work.
+#: Many rows from little audio: a few seconds of work.
 LONG = ["--chunk", "1", "--hop", "0.02", "--workers", "1"]
 
 
 def on_terminal(
     arguments: list[str], cwd: Path, env: dict[str, str] | None = None, stdout: int | None = None
 ) -> tuple[int, str]:
-    """Run a command on a terminal of 100 columns; its status and what it writes."""
+    """Run a command on a terminal of 100 columns; return its exit status and its output."""
     plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -41,7 +41,7 @@ def on_terminal(
     while True:
         try:
             part = os.read(ours, 4096)
-        except OSError:  # Linux says so when the other end is closed
+        except OSError:  # Linux raises this when the other end is closed
             break
         if not part:
             break
@@ -51,7 +51,7 @@ def on_terminal(
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_goes_on(run, start, music: Path, tmp_path: Path, number: int, status: int) -> None:
+def test_a_stopped_run_is_resumed(run, start, music: Path, tmp_path: Path, number: int, status: int) -> None:
     arguments = ["featurize", "folder", "--data", str(music), *LONG, "--json"]
     with start(
         [*COMMAND, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
@@ -62,8 +62,8 @@ def test_a_stopped_run_goes_on(run, start, music: Path, tmp_path: Path, number: 
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, "")
-    said = json.loads(out.splitlines()[-1])
-    assert (said["event"], said["message"]) == ("error", "stopped; run the same command again to go on")
+    event = json.loads(out.splitlines()[-1])
+    assert (event["event"], event["message"]) == ("error", "stopped; run the same command again to continue")
     info = run("store", "info", "folder.zarr", cwd=tmp_path)
     assert (info.returncode, info.stderr.count("\n")) == (2, 1)
     assert "folder.zarr is not finished" in info.stderr
@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on(run, start, music: Path, tmp_path: Path, number: 
     assert [path.name for path in tmp_path.iterdir()] == ["folder.zarr"]
 
 
-def test_a_stop_is_one_line(start, music: Path, tmp_path: Path) -> None:
+def test_a_stopped_run_prints_one_line(start, music: Path, tmp_path: Path) -> None:
     arguments = ["featurize", "folder", "--data", str(music), *LONG]
     with start(
         [*COMMAND, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
@@ -84,7 +84,7 @@ def test_a_stop_is_one_line(start, music: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "stopped; run the same command again to go on\n"
+    assert err == "stopped; run the same command again to continue\n"
 
 
 @pytest.mark.parametrize("ignored", [True, False])
@@ -138,7 +138,7 @@ def test_output_that_was_closed_before_the_start(tmp_path: Path) -> None:
         assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_an_encoding_without_our_signs(run, store: Path, tmp_path: Path) -> None:
+def test_an_encoding_without_a_multiplication_sign(run, store: Path, tmp_path: Path) -> None:
     done = run("store", "info", store, cwd=tmp_path, env={"PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0
     assert "24 x 192 x 87 float16" in done.stdout

@@ -1,4 +1,4 @@
-"""Every registered engine keeps the contract."""
+"""Every registered engine passes the tests of the contract."""
 
 from __future__ import annotations
 

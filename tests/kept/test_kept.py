@@ -16,7 +16,7 @@ import signal
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def contents(path: Path) -> dict[str, bytes]:
 def assert_views_are_as_written(path: str, expected: dict[str, Any]) -> None:
     """Each view has its fingerprint and its rows to the bit; the track table is as it was."""
     store = audiospec.open_store(path)
-    tracks = list(store.tracks.records())
+    tracks = [asdict(record) for record in store.tracks.records()]
     assert agrees(tracks, expected["tracks"])
     for name, said in expected["views"].items():
         view = store.view(name)

@@ -1,4 +1,4 @@
-"""Small folders of audio, and what a right store of them holds."""
+"""Small folders of audio, and the contents of a correct store of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import audiospec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
 
-#: A spec and a chunking that make a second of audio cost a millisecond.
+#: A spec and a chunking that take a millisecond for a second of audio.
 SPEC = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
 CHUNKING = audiospec.Chunking(seconds=0.5)
 
 
 def write_track(folder: Path, label: str, number: int, seconds: float = 1.6, rate: int = 8000) -> Path:
-    """A noisy tone as FLAC; the same for the same arguments."""
+    """Write a noisy tone as FLAC; the same for the same arguments."""
     noise = np.random.default_rng([number, sum(label.encode())])
     time = np.arange(round(seconds * rate)) / rate
     wave = 0.3 * np.sin(2 * np.pi * (200 + 50 * number) * time) + 0.05 * noise.standard_normal(len(time))
@@ -30,7 +30,7 @@ def write_track(folder: Path, label: str, number: int, seconds: float = 1.6, rat
 
 @pytest.fixture
 def music(tmp_path: Path) -> Path:
-    """Twelve tracks of 1.6 s in three classes: three whole chunks and no tail each."""
+    """Twelve tracks of 1.6 s in three classes: three full chunks and no short one each."""
     for label in ("ant", "bee", "cat"):
         for number in range(4):
             write_track(tmp_path / "music", label, number)
@@ -38,7 +38,7 @@ def music(tmp_path: Path) -> Path:
 
 
 def truth(view: View, folder: Path) -> np.ndarray:
-    """What the view must hold, computed plainly: load, cut, transform, row by row."""
+    """Compute the features that the view must have in a plain way: load, cut, transform, row by row."""
     import torch
 
     from audiospec.audio.recording import load
@@ -62,11 +62,11 @@ def truth(view: View, folder: Path) -> np.ndarray:
 
 
 def contents(store: FeatureStore) -> dict[str, object]:
-    """All that a store holds, bit for bit, in a form that compares."""
-    held: dict[str, object] = {"tracks": list(store.tracks.records())}
+    """Return everything in a store, bit for bit, in a form that compares."""
+    values: dict[str, object] = {"tracks": list(store.tracks.records())}
     for view in store.views():
-        held[view.name] = (view.read().tobytes(), view.rows.tobytes(), view.info.to_attributes())
-    return held
+        values[view.name] = (view.read().tobytes(), view.rows.tobytes(), view.info.to_attributes())
+    return values
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Views of bytes, from audio to prediction."""
+"""Views of dtype uint8, from audio to prediction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_store_of_bytes(kit: Any, music: Path, tmp_path: Path, suffix: str) ->
     assert view.damaged().tolist() == []
     assert report.planned[0].packed
     assert view.bytes_on_disk() < report.planned[0].bytes
-    # Another track computes nothing but its own rows.
+    # Only the rows of a new track are computed.
     kit.write_track(music, "ant", 9)
     report = _run(kit, music, tmp_path / f"s{suffix}")
     assert (report.views[0].read() == kit.truth(report.views[0], music)).all()
@@ -46,10 +46,10 @@ def test_a_store_of_bytes(kit: Any, music: Path, tmp_path: Path, suffix: str) ->
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_a_run_that_was_stopped_goes_on(
+def test_a_stopped_run_is_resumed(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
-    _run(kit, music, tmp_path / f"whole{suffix}")
+    _run(kit, music, tmp_path / f"unbroken{suffix}")
     store = tmp_path / f"s{suffix}"
 
     def stop(now: Any) -> None:
@@ -60,42 +60,44 @@ def test_a_run_that_was_stopped_goes_on(
         _run(kit, music, store, progress=stop)
     staged = sorted(work_folder(store).glob("*/*.shard"))
     assert len(staged) == 5
-    held = bytearray(staged[0].read_bytes())  # what a loss of power spoilt is computed again
-    held[3] ^= 1
-    staged[0].write_bytes(held)
+    damaged = bytearray(staged[0].read_bytes())  # as by a loss of power; it is computed again
+    damaged[3] ^= 1
+    staged[0].write_bytes(damaged)
     _run(kit, music, store)
-    assert kit.contents(open_store(store)) == kit.contents(open_store(tmp_path / f"whole{suffix}"))
+    assert kit.contents(open_store(store)) == kit.contents(open_store(tmp_path / f"unbroken{suffix}"))
     assert not work_folder(store).exists()
 
 
 def test_repair(kit: Any, music: Path, tmp_path: Path) -> None:
     (view,) = _run(kit, music, tmp_path / "s.zarr").views
-    right = kit.contents(view.store)
+    expected = kit.contents(view.store)
     file = view.shard_file(2)
-    held = bytearray(file.read_bytes())
-    held[20] ^= 1
+    content = bytearray(file.read_bytes())
+    content[20] ^= 1
     file.unlink()
-    file.write_bytes(held)
+    file.write_bytes(content)
     store = open_store(tmp_path / "s.zarr")
     damaged = store.view().damaged().tolist()
     assert damaged == [2 * view.info.shard_rows]
     repair(store, {view.name: damaged}, workers=0)
-    assert kit.contents(open_store(tmp_path / "s.zarr")) == right
+    assert kit.contents(open_store(tmp_path / "s.zarr")) == expected
     assert open_store(tmp_path / "s.zarr").view().damaged().tolist() == []
 
 
-def test_too_loud_a_track_is_a_problem_of_its_own(kit: Any, music: Path, tmp_path: Path) -> None:
-    """It is told by how many decibels, and stops nothing; a little over full scale it fits."""
+def test_a_track_that_is_too_loud_is_a_problem_of_that_track_only(
+    kit: Any, music: Path, tmp_path: Path
+) -> None:
+    """The problem says by how many decibels. A track slightly over full scale is not too loud."""
     loud = 300 * np.sign(np.sin(np.arange(12800) / 8))
     soundfile.write(music / "ant" / "loud.wav", loud, 8000, subtype="FLOAT")
     soundfile.write(music / "ant" / "over.wav", loud / 200, 8000, subtype="FLOAT")
     report = _run(kit, music, tmp_path / "s.zarr")
     assert list(report.problems) == ["ant/loud.wav"]
     problem = report.problems["ant/loud.wav"]
-    assert problem.startswith("too loud for dtype uint8: its features reach ")
-    assert "--dtype float16" in problem
-    beyond = float(problem.split("reach ")[1].split(" dB")[0])
-    assert 30 < beyond < 20 * np.log10(150)  # 150 is what it has over twice full scale
+    assert problem.startswith("too loud for dtype uint8: features are ")
+    assert "use dtype float16 and another store" in problem
+    beyond = float(problem.split("features are ")[1].split(" dB")[0])
+    assert 30 < beyond < 20 * np.log10(150)  # it is 150 times as loud as twice full scale
     (view,) = report.views
     assert "ant/over.wav" in view.ids.tolist()
     assert (view.read() == kit.truth(view, music)).all()
@@ -106,10 +108,10 @@ def test_too_loud_a_track_is_a_problem_of_its_own(kit: Any, music: Path, tmp_pat
     assert floats.store.tracks.problems == {}
 
 
-def test_a_full_disk_is_seen_before(
+def test_a_full_disk_is_found_before_the_work(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By what the rows can take at most."""
+    """The upper bound of the size of the rows counts."""
     planned = _run(kit, music, tmp_path / "s.zarr", dry_run=True).planned[0]
     monkeypatch.setattr(
         shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 0, planned.bytes - 1)
@@ -118,7 +120,7 @@ def test_a_full_disk_is_seen_before(
         _run(kit, music, tmp_path / "s.zarr")
 
 
-def test_prediction_sees_what_training_saw(kit: Any, music: Path, tmp_path: Path) -> None:
+def test_prediction_computes_the_features_of_training(kit: Any, music: Path, tmp_path: Path) -> None:
     from types import SimpleNamespace
 
     from audiospec.errors import AudioError

@@ -1,4 +1,4 @@
-"""Death at any moment: of the parent, of a worker, of both; and what the next call finds."""
+"""The parent, a worker or both die at any moment, and the next run continues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from audiospec.pipeline.builder import ViewBuilder
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.lock import work_folder
 
-#: A run without a `__main__` guard, as people write it. The slow backend gives time to kill it.
+#: A run without a `__main__` guard, as in many scripts. The slow backend leaves time to kill it.
 SCRIPT = """
 import sys
 import audiospec
@@ -46,7 +46,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unbroken(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The store of a run that nothing disturbed."""
+    """The store of a run that was not killed."""
     store = tmp_path_factory.mktemp("unbroken") / "s.zarr"
     audiospec.featurize("folder", data=music, chunk=2, store=store, workers=0, backend="conv")
     return store
@@ -63,10 +63,10 @@ def start_run(start: Callable[..., subprocess.Popen[bytes]]) -> Callable[..., su
     return run
 
 
-def _wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
+def _wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
+    while not condition():
+        assert time.monotonic() < end, f"no success in {seconds} s"
         time.sleep(0.01)
 
 
@@ -114,7 +114,7 @@ def test_a_killed_run_is_finished_by_the_next(
 
     monkeypatch.setattr(ViewBuilder, "publish", spy)
     audiospec.featurize("folder", data=music, chunk=2, store=store, workers=0, backend="conv")
-    assert kept == before  # finished shards were not done again
+    assert kept == before  # finished shards were not computed again
     assert kit.contents(open_store(store)) == kit.contents(open_store(unbroken))
     assert not work_folder(store).exists()
 
@@ -150,7 +150,7 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "        sys.stderr.write('the last words\\n'); sys.stderr.flush()\n"
         "        os.kill(os.getpid(), 11)\n"
         "    if task.get('raise'):\n"
-        "        raise SpecError('as it was raised')\n"
+        "        raise SpecError('the message')\n"
         "    if task.get('bug'):\n"
         "        1 / 0\n"
     )
@@ -158,7 +158,7 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "killing_tasks:work"
 
 
-def test_the_engine_gives_every_result(tasks: str) -> None:
+def test_the_engine_yields_every_result(tasks: str) -> None:
     results = LocalEngine(3).run(tasks, [{"number": n} for n in range(20)])
     assert sorted(result["number"] for result in results) == list(range(20))
 
@@ -166,7 +166,7 @@ def test_the_engine_gives_every_result(tasks: str) -> None:
 def test_a_task_whose_worker_dies_once_is_tried_again(tasks: str, tmp_path: Path) -> None:
     work = [{"number": n, "once": str(tmp_path / "died") if n == 2 else ""} for n in range(5)]
     results = [result["number"] for result in LocalEngine(2).run(tasks, work)]
-    assert sorted(results) == [0, 1, 2, 2, 3, 4]  # it had given its result before it died
+    assert sorted(results) == [0, 1, 2, 2, 3, 4]  # the worker had written its result before it died
 
 
 def test_a_task_that_kills_two_workers_is_named(tasks: str) -> None:
@@ -178,7 +178,7 @@ def test_a_task_that_kills_two_workers_is_named(tasks: str) -> None:
 
 
 def test_errors_of_tasks_keep_their_type(tasks: str) -> None:
-    with pytest.raises(SpecError, match=r"^as it was raised$"):
+    with pytest.raises(SpecError, match=r"^the message$"):
         list(LocalEngine(1).run(tasks, [{"number": 0, "raise": True}]))
     with pytest.raises(EngineError, match="ZeroDivisionError"):
         list(LocalEngine(1).run(tasks, [{"number": 0, "bug": True}]))
@@ -213,7 +213,7 @@ def _memory(folder: Path, store: Path, *views: str) -> float:
     return float(json.loads(out))
 
 
-def test_a_worker_stays_under_900_mb_however_many_tracks_and_however_long(tmp_path: Path) -> None:
+def test_a_worker_needs_less_than_900_mb_for_many_tracks_and_for_long_ones(tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(22050 * 30)
     for folder, count in (("few", 4), ("many", 60)):
         for number in range(count):
@@ -235,5 +235,5 @@ def test_a_worker_stays_under_900_mb_however_many_tracks_and_however_long(tmp_pa
     assert max(peaks.values()) < 900
     assert peaks["many"] < peaks["few"] + 100  # a full shard is 24 MB
     assert peaks["long"] < peaks["few"] + 100
-    # One or two shards of each view are open; and the tables' frontend holds some spectra of 30 s.
+    # One or two shards of each view are open, and the frontend of tables has some spectra of 30 s.
     assert peaks["long, two views"] < peaks["few"] + 250

@@ -1,4 +1,4 @@
-"""featurize: what it computes, what it computes again, and what it never loses."""
+"""featurize: what it computes, when it computes something again, and that it loses nothing."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from audiospec.stores.layout.lock import locked, work_folder
 
 
 def _run(kit: Any, data: Path, store: Path, **options: Any) -> Report:
-    """One view, in this process; counts the shards that it computed."""
-    done: list[Progress] = []
+    """Make one view, by default in this process; `computed` of the report has its progress."""
+    steps: list[Progress] = []
     if "engine" not in options:
         options.setdefault("workers", 0)
     report = run(
@@ -37,15 +37,17 @@ def _run(kit: Any, data: Path, store: Path, **options: Any) -> Report:
         data=data,
         views=[(options.pop("spec", kit.spec), options.pop("chunking", kit.chunking))],
         store=store,
-        progress=done.append,
+        progress=steps.append,
         **options,
     )
-    object.__setattr__(report, "computed", done)
+    object.__setattr__(report, "computed", steps)
     return report
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_a_store_holds_what_the_frontend_computes(kit: Any, music: Path, tmp_path: Path, suffix: str) -> None:
+def test_a_store_has_the_features_that_the_frontend_computes(
+    kit: Any, music: Path, tmp_path: Path, suffix: str
+) -> None:
     report = _run(kit, music, tmp_path / f"s{suffix}")
     view = report.views[0]
     assert len(view) == 36
@@ -57,12 +59,12 @@ def test_a_store_holds_what_the_frontend_computes(kit: Any, music: Path, tmp_pat
     assert not work_folder(tmp_path / f"s{suffix}").exists()
 
 
-def test_both_formats_and_both_engines_hold_equal_bytes(kit: Any, music: Path, tmp_path: Path) -> None:
-    held = [
+def test_both_formats_and_both_engines_give_equal_bytes(kit: Any, music: Path, tmp_path: Path) -> None:
+    contents = [
         kit.contents(open_store(_run(kit, music, tmp_path / name, workers=workers).store))
         for name, workers in (("a.zarr", 0), ("b.zarr", 2), ("c.h5", 0), ("d.h5", 1))
     ]
-    assert held[0] == held[1] == held[2] == held[3]
+    assert contents[0] == contents[1] == contents[2] == contents[3]
 
 
 def test_a_second_call_computes_and_writes_nothing(kit: Any, music: Path, tmp_path: Path) -> None:
@@ -75,22 +77,22 @@ def test_a_second_call_computes_and_writes_nothing(kit: Any, music: Path, tmp_pa
 
 
 def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are decoded from now on."""
-    from audiospec.pipeline import worker as compute
+    """Return a list that gets the names of the files that are decoded from now on."""
+    from audiospec.pipeline import worker
 
     names: list[str] = []
-    original = compute.Recording
+    original = worker.Recording
 
     def recording(file: Path) -> Any:
         names.append(f"{file.parent.name}/{file.name}")
         return original(file)
 
-    monkeypatch.setattr(compute, "Recording", recording)
+    monkeypatch.setattr(worker, "Recording", recording)
     return names
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_a_changed_file_costs_its_own_rows_only(
+def test_only_the_rows_of_a_changed_file_are_computed_again(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     store = tmp_path / f"s{suffix}"
@@ -104,7 +106,7 @@ def test_a_changed_file_costs_its_own_rows_only(
     assert kit.contents(open_store(store)) == kit.contents(open_store(fresh.store))
 
 
-def test_a_file_that_became_longer_moves_the_rows_behind_it(
+def test_a_file_that_became_longer_moves_the_rows_after_it(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _run(kit, music, tmp_path / "s.zarr")
@@ -116,7 +118,7 @@ def test_a_file_that_became_longer_moves_the_rows_behind_it(
     assert kit.contents(open_store(tmp_path / "s.zarr")) == kit.contents(open_store(fresh.store))
 
 
-def test_a_touched_file_is_known_by_its_content(
+def test_a_touched_file_is_recognised_by_its_content(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _run(kit, music, tmp_path / "s.zarr")
@@ -170,7 +172,7 @@ def test_a_bad_file_that_is_removed_keeps_its_problem(
         assert len(report.views[0]) == len(before.views[0])
 
 
-def test_strict_says_nothing_of_files_that_are_gone(kit: Any, music: Path, tmp_path: Path) -> None:
+def test_strict_does_not_count_removed_files(kit: Any, music: Path, tmp_path: Path) -> None:
     _run(kit, music, tmp_path / "s.zarr")
     (music / "bee" / "001.flac").unlink()
     assert "bee/001.flac" in _run(kit, music, tmp_path / "s.zarr", strict=True).problems
@@ -190,12 +192,12 @@ def test_another_spec_and_another_chunking_are_other_views(kit: Any, music: Path
 
 
 def _break(path: Path, how: str) -> None:
-    """Spoil a file of noise, 1.6 s at 8 kHz, in one of the ways that files are found spoilt."""
+    """Damage a file of noise, 1.6 s at 8 kHz, in one of the ways in which real files are damaged."""
     wave = 0.1 * np.random.default_rng(1).standard_normal(12800)
     if how == "damaged":
-        whole = bytearray(path.read_bytes())
-        whole[len(whole) * 3 // 4 :] = b"\xff" * (len(whole) - len(whole) * 3 // 4)
-        path.write_bytes(whole)
+        content = bytearray(path.read_bytes())
+        content[len(content) * 3 // 4 :] = b"\xff" * (len(content) - len(content) * 3 // 4)
+        path.write_bytes(content)
     elif how == "truncated":
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     elif how == "not finite":
@@ -215,7 +217,7 @@ _WAYS = ["damaged", "truncated", "not finite", "silent", "empty", "not decodable
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_spoilt_files_are_listed_and_the_rest_is_computed(
+def test_bad_files_are_listed_and_the_others_are_computed(
     kit: Any, music: Path, tmp_path: Path, suffix: str
 ) -> None:
     for number, how in enumerate(_WAYS):
@@ -233,12 +235,9 @@ def test_spoilt_files_are_listed_and_the_rest_is_computed(
     clean = _run(kit, music, tmp_path / f"clean{suffix}").views[0]
     # `bad` sorts between `ant` and `bee`: tracks have other numbers, rows are the same.
     assert (clean.read() == view.read()).all()
-    # Known problems are not looked at again.
-    for number, how in enumerate(_WAYS):
-        _break(kit.write_track(music, "bad", number), how)
 
 
-def test_known_problems_cost_nothing_the_second_time(
+def test_files_with_a_known_problem_are_not_decoded_again(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, how in enumerate(_WAYS):
@@ -250,7 +249,7 @@ def test_known_problems_cost_nothing_the_second_time(
     assert again.problems == first.problems
 
 
-def test_a_mended_file_comes_in(kit: Any, music: Path, tmp_path: Path) -> None:
+def test_a_repaired_file_gets_rows(kit: Any, music: Path, tmp_path: Path) -> None:
     _break(music / "bee" / "001.flac", "damaged")
     assert len(_run(kit, music, tmp_path / "s.zarr").views[0]) == 33
     kit.write_track(music, "bee", 1)
@@ -269,7 +268,7 @@ def test_strict_makes_a_problem_an_error_and_keeps_the_work(kit: Any, music: Pat
     assert len(report.views[0]) == 33
 
 
-def test_short_tracks_are_listed_as_skipped_or_padded(kit: Any, music: Path, tmp_path: Path) -> None:
+def test_short_tracks_are_skipped_or_padded(kit: Any, music: Path, tmp_path: Path) -> None:
     kit.write_track(music, "short", 0, seconds=0.1)
     kit.write_track(music, "short", 1, seconds=0.3)
     soundfile.write(music / "short" / "one.wav", np.ones(1), 8000)
@@ -281,14 +280,14 @@ def test_short_tracks_are_listed_as_skipped_or_padded(kit: Any, music: Path, tmp
     assert report.views[0].rows["seconds"][-1] == pytest.approx(0.3)
     with pytest.raises(DatasetError, match="2 of 15"):
         _run(kit, music, tmp_path / "strict.zarr", strict=True)
-    all_in = _run(kit, music, tmp_path / "s.zarr", chunking=audiospec.Chunking(seconds=0.5, min_fill=0))
-    assert all_in.skipped[all_in.views[0].name] == {}
-    view = all_in.views[0]
+    padded = _run(kit, music, tmp_path / "s.zarr", chunking=audiospec.Chunking(seconds=0.5, min_fill=0))
+    assert padded.skipped[padded.views[0].name] == {}
+    view = padded.views[0]
     assert (view.read() == kit.truth(view, music)).all()
     assert len(view.rows_of("short/one.wav")) == 1
 
 
-def test_nothing_usable_is_an_error(kit: Any, tmp_path: Path) -> None:
+def test_a_dataset_without_usable_tracks_is_an_error(kit: Any, tmp_path: Path) -> None:
     kit.write_track(tmp_path / "music", "short", 0, seconds=0.1)
     with pytest.raises(
         DatasetError, match=r"none of the 1 tracks gives a chunk of 0.5 s, such as .*too short"
@@ -310,8 +309,8 @@ def test_a_length_that_the_header_only_estimates(kit: Any, music: Path, tmp_path
     noise = np.random.default_rng(0).standard_normal(8000 * 5)
     path = music / "ant" / "x.mp3"
     soundfile.write(path, noise * 0.1, 16000, bitrate_mode="VARIABLE")
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"Xing", b"XXXX").replace(b"Info", b"XXXX"))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"Xing", b"XXXX").replace(b"Info", b"XXXX"))
     view = _run(kit, music, tmp_path / "s.zarr").views[0]
     assert (view.read() == kit.truth(view, music)).all()
     again = _run(kit, music, tmp_path / "s.zarr")
@@ -321,13 +320,14 @@ def test_a_length_that_the_header_only_estimates(kit: Any, music: Path, tmp_path
 def test_a_length_that_the_header_estimates_too_short_for_a_chunk(
     kit: Any, music: Path, tmp_path: Path
 ) -> None:
-    # A second of noise, then what costs no bits: the first frame's bitrate says that little is to come.
+    # A second of noise, then a tone that needs few bits: the bitrate of the first frame makes the track look
+    # short.
     noise = 0.1 * np.random.default_rng(0).standard_normal(16000)
     quiet = 1e-4 * np.sin(np.arange(16000 * 8) / 9)
     path = music / "ant" / "x.mp3"
     soundfile.write(path, np.concatenate([noise, quiet]), 16000, bitrate_mode="VARIABLE")
-    whole = path.read_bytes()
-    path.write_bytes(whole.replace(b"Xing", b"XXXX").replace(b"Info", b"XXXX"))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"Xing", b"XXXX").replace(b"Info", b"XXXX"))
     assert probe(path).seconds < 4
     chunking = audiospec.Chunking(seconds=8)
     planned = _run(kit, music, tmp_path / "s.zarr", chunking=chunking, dry_run=True)
@@ -338,7 +338,7 @@ def test_a_length_that_the_header_estimates_too_short_for_a_chunk(
 
 
 class _Stopping(SerialEngine):
-    """An engine that gives up (as Ctrl-C does) after so many results, taking tasks in some order."""
+    """Runs tasks in an order, and stops as on Ctrl-C after `results` results."""
 
     def __init__(self, order: list[int], results: int) -> None:
         super().__init__()
@@ -382,7 +382,7 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
         except KeyboardInterrupt:
             files = work_folder(store).glob("*/*.shard")
             staged = {file for file in files if "-" not in file.stem}  # fragments go into shards
-            assert finished <= staged  # nothing that was finished is lost
+            assert finished <= staged  # no finished shard is lost
             finished = staged
     times = {file: file.stat().st_mtime_ns for file in finished}
     if not store.exists():
@@ -396,26 +396,24 @@ def test_a_run_resumes_from_any_subset_of_finished_shards(
 
             patch.setattr(ViewBuilder, "publish", spy)
             _run(kit, folder / "music", store)
-        assert kept == times  # nothing that was finished is done again
+        assert kept == times  # no finished shard is computed again
     unbroken = _run(kit, folder / "music", folder / f"unbroken{suffix}")
     assert kit.contents(open_store(store)) == kit.contents(open_store(unbroken.store))
 
 
 def _stop_after(kit: Any, music: Path, store: Path, results: int) -> list[Path]:
-    """Start a run, stop it after so many shards; give their files."""
+    """Start a run, stop it after `results` shards, and return their files."""
     with pytest.raises(KeyboardInterrupt):
         _run(kit, music, store, engine=_Stopping([0], results))
     return sorted(work_folder(store).glob("*/*.shard"))
 
 
 @pytest.mark.parametrize("how", ["a bit", "the end", "the file"])
-def test_staged_shards_that_the_disk_lost_are_computed_again(
-    kit: Any, music: Path, tmp_path: Path, how: str
-) -> None:
+def test_damaged_staged_shards_are_computed_again(kit: Any, music: Path, tmp_path: Path, how: str) -> None:
     files = _stop_after(kit, music, tmp_path / "s.zarr", 4)
-    held = bytearray(files[1].read_bytes())
-    held[100] ^= 1
-    files[1].write_bytes(held if how == "a bit" else held[: len(held) // 2])
+    content = bytearray(files[1].read_bytes())
+    content[100] ^= 1
+    files[1].write_bytes(content if how == "a bit" else content[: len(content) // 2])
     if how == "the file":
         files[1].unlink()
     view = _run(kit, music, tmp_path / "s.zarr").views[0]
@@ -423,11 +421,11 @@ def test_staged_shards_that_the_disk_lost_are_computed_again(
     assert len(view.damaged()) == 0
 
 
-def test_finished_rows_are_kept_where_shards_are_cut_anew(
+def test_staged_rows_are_kept_if_shards_get_another_size(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = _stop_after(kit, music, tmp_path / "s.zarr", 4)
-    for number in range(40):  # so many more tracks that shards have another size
+    for number in range(40):  # so many that shards get another size
         kit.write_track(music, "more", number)
     decoded = _decoded(monkeypatch)
     view = _run(kit, music, tmp_path / "s.zarr").views[0]
@@ -436,7 +434,7 @@ def test_finished_rows_are_kept_where_shards_are_cut_anew(
     assert (view.read() == kit.truth(view, music)).all()
 
 
-def test_long_tracks_are_decoded_once_and_cut_over_many_shards(
+def test_long_tracks_are_decoded_once_for_many_shards(
     kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, seconds in enumerate([30.3, 1.6, 12.0, 0.7, 25.0]):
@@ -460,10 +458,10 @@ def test_resampled_streams_are_cut_where_planned(kit: Any, tmp_path: Path, rate:
     assert (view.read() == kit.truth(view, tmp_path / "music")).all()
     counts = [len(view.rows_of(f"x/{n:03d}.flac")) for n in range(6)]
     assert counts == [2, 2, 2, 3, 3, 4]
-    assert report.planned[0].rows == len(view)  # planned right from the headers
+    assert report.planned[0].rows == len(view)  # the plan from the headers was right
 
 
-def test_two_runs_on_one_store(kit: Any, music: Path, tmp_path: Path) -> None:
+def test_two_runs_cannot_write_to_one_store(kit: Any, music: Path, tmp_path: Path) -> None:
     with (
         locked(tmp_path / "s.zarr"),
         pytest.raises(
@@ -478,18 +476,20 @@ def test_a_store_of_another_dataset_is_refused(kit: Any, music: Path, tmp_path: 
     _run(kit, music, tmp_path / "s.zarr")
     tracks = (audiospec.Track(id="x", path="ant/000.flac", label="ant"),)
     manifest = audiospec.Manifest("other", music, tracks)
-    with pytest.raises(StoreError, match="holds dataset 'folder', not 'other'"):
+    with pytest.raises(StoreError, match="holds dataset 'folder', not 'other': choose another `store`"):
         run(manifest, views=[(kit.spec, kit.chunking)], store=tmp_path / "s.zarr", workers=0)
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_a_disk_that_is_too_full_is_said_before_the_work(
+def test_a_full_disk_is_found_before_the_work(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=5000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     decoded = _decoded(monkeypatch)
-    with pytest.raises(DiskFullError, match=r"needs .* GB, 0\.00 GB are free"):
+    with pytest.raises(
+        DiskFullError, match=r"needs .* GB, 0\.00 GB are free: free some space, or choose a `store`"
+    ):
         _run(kit, music, tmp_path / f"s{suffix}")
     assert decoded == []
 
@@ -502,54 +502,58 @@ def test_a_dry_run_writes_nothing(kit: Any, music: Path, tmp_path: Path) -> None
     assert sorted(p.name for p in tmp_path.iterdir()) == ["music"]
 
 
-def test_repair_computes_just_the_damaged_rows(
+def test_repair_computes_only_the_damaged_rows(
     kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "s.zarr"
     _run(kit, music, store)
-    right = kit.contents(open_store(store))
+    expected = kit.contents(open_store(store))
     view = open_store(store).view()
     row_bytes = view.info.row_bytes
     file = view.shard_file(2)
-    held = bytearray(file.read_bytes())
-    held[row_bytes + 7] ^= 1
-    file.write_bytes(held)
+    content = bytearray(file.read_bytes())
+    content[row_bytes + 7] ^= 1
+    file.write_bytes(content)
     view = open_store(store).view()
     damaged = view.damaged()
     assert damaged.tolist() == [2 * view.info.shard_rows + 1]
     decoded = _decoded(monkeypatch)
     repair(open_store(store), {view.name: damaged}, workers=0)
     assert len(decoded) == 1
-    assert kit.contents(open_store(store)) == right
+    assert kit.contents(open_store(store)) == expected
     assert len(open_store(store).view().damaged()) == 0
 
 
-def test_repair_leaves_the_rows_of_files_that_are_gone(kit: Any, music: Path, tmp_path: Path) -> None:
+def test_repair_keeps_the_rows_of_missing_files(kit: Any, music: Path, tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
     _run(kit, music, store)
     (music / "bee" / "001.flac").unlink()
-    _run(kit, music, store)  # which marks it
-    (music / "cat" / "002.flac").unlink()  # which nothing has noticed yet
-    right = kit.contents(open_store(store))
+    _run(kit, music, store)  # marks it as removed
+    (music / "cat" / "002.flac").unlink()  # no run has noticed this yet
+    expected = kit.contents(open_store(store))
     view = open_store(store).view()
     file = view.shard_file(0)
-    held = bytearray(file.read_bytes())
-    held[7] ^= 1
-    file.write_bytes(held)
+    content = bytearray(file.read_bytes())
+    content[7] ^= 1
+    file.write_bytes(content)
     damaged = open_store(store).view().damaged()
     assert damaged.tolist() == [0]
     repair(open_store(store), {view.name: damaged}, workers=0)
-    assert kit.contents(open_store(store)) == right
+    assert kit.contents(open_store(store)) == expected
 
 
-def test_repair_refuses_audio_that_is_not_what_it_was(kit: Any, music: Path, tmp_path: Path) -> None:
+def test_repair_refuses_audio_that_has_changed(kit: Any, music: Path, tmp_path: Path) -> None:
     _run(kit, music, tmp_path / "s.zarr")
     store = open_store(tmp_path / "s.zarr")
     kit.write_track(music, "ant", 0, seconds=1.7)
-    with pytest.raises(DatasetError, match=r"cannot repair: .*000\.flac has changed"):
+    with pytest.raises(
+        DatasetError, match=r"cannot repair: .*000\.flac has changed .*: run `audiospec featurize` again"
+    ):
         repair(store, {store.view().name: [0]}, workers=0)
     (music / "ant" / "000.flac").unlink()
-    with pytest.raises(DatasetError, match=r"cannot repair: .*000\.flac is not readable"):
+    with pytest.raises(
+        DatasetError, match=r"cannot repair: .*000\.flac is not readable .*: put the audio back into"
+    ):
         repair(store, {store.view().name: [0]}, workers=0)
 
 

@@ -1,4 +1,4 @@
-"""The task format: what is written is read, and a plan's tasks are small, plain JSON."""
+"""The task format: tasks survive as JSON, and those of a plan are small."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from audiospec.pipeline.tasks import (
 from audiospec.specs.table import TableSpec
 from audiospec.stores.base import open_store
 
-#: Any text that a file's name can be, halves of surrogate pairs among it.
+#: Any text that a file's name can be, including unpaired surrogates.
 TEXT = st.text(st.characters(), max_size=9)
 NUMBER = st.integers(-(2**63), 2**64 - 1)
 NAME = st.text("0123456789abcdef-", min_size=1, max_size=40)
@@ -65,7 +65,7 @@ RESULT = st.builds(TaskResult, TEXT, NAME, st.lists(DECODED, max_size=3).map(tup
 
 
 def same(value: Any, other: Any) -> bool:
-    """Whether two JSON values are equal, types included: a tuple is no list, True is not 1."""
+    """Whether two JSON values and their types are equal: a tuple is not a list, True is not 1."""
     if type(value) is not type(other):
         return False
     if isinstance(value, dict):
@@ -76,7 +76,7 @@ def same(value: Any, other: Any) -> bool:
 
 
 def carried(value: Any) -> Any:
-    """A value as an engine delivers it; fails if that is another."""
+    """Return a value as an engine delivers it; fail if that is another value."""
     text = json.dumps(value, allow_nan=False)
     assert same(json.loads(text), value)
     return json.loads(text)
@@ -95,14 +95,14 @@ def test_a_result_is_read_as_it_was_written(result: TaskResult) -> None:
 @pytest.mark.parametrize(
     ("files", "about"), [([], ""), (["a.wav"], "a.wav"), (["a.wav", "b.wav", "c.wav"], "a.wav to c.wav")]
 )
-def test_a_task_says_what_it_is_about(files: list[str], about: str) -> None:
+def test_a_task_names_its_first_and_last_file(files: list[str], about: str) -> None:
     tracks = tuple(TaskTrack(number, f"id{number}", file) for number, file in enumerate(files))
     task = Task(RunConstants("work", "cpu", {}), tracks, None, ())
     assert task.to_json()["about"] == about
 
 
 def test_a_plans_tasks_are_small_and_survive_as_text(kit: Any, tmp_path: Path) -> None:
-    """Several views, tracks that are cut over several tasks, 76 rows a task."""
+    """With several views, tracks whose rows are in several tasks, and 76 rows a task."""
     tracks = []
     for number in range(60):
         path = kit.write_track(tmp_path / "music", "a", number, seconds=1.6 + 0.5 * (number % 3))
@@ -122,14 +122,14 @@ def test_a_plans_tasks_are_small_and_survive_as_text(kit: Any, tmp_path: Path) -
         planned = [row for view in task.views for shard in view.shards for row in shard.rows]
         assert {row.track for row in planned} == {track.number for track in task.tracks}
         rows += len(planned)
-        # The specs and the paths of the tracks; a row costs some 25 bytes beside them.
+        # The specs and the paths of the tracks; a row adds about 25 bytes.
         assert len(json.dumps(value)) < 2000 + 110 * len(task.tracks) + 70 * len(planned)
     assert rows >= sum(len(plan.rows) for plan in plans)
     assert any(row.fragment for task in tasks for view in task.views for s in view.shards for row in s.rows)
 
 
 class _Carrier(Engine):
-    """Carries every task and every result as text, and gives up after so many results."""
+    """Carries tasks and results as text, and stops as on Ctrl-C after `results` results."""
 
     def __init__(self, results: int | None = None) -> None:
         super().__init__()
@@ -147,13 +147,13 @@ class _Carrier(Engine):
         return json.loads(json.dumps(task))
 
     def existing(self) -> list[ExistingRow]:
-        """The rows that were told to be somewhere already."""
+        """Return the rows that the tasks say exist already."""
         rows = (row for task in self.tasks for view in task.views for s in view.shards for row in s.rows)
         return [row.existing for row in rows if row.existing is not None]
 
 
 def test_an_engine_gets_plain_json(kit: Any, music: Path, tmp_path: Path) -> None:
-    """And so it is where rows exist: in a work folder, in a store."""
+    """Also for rows that exist already, in a work folder or in a store."""
     views = [(kit.spec, kit.chunking), (audiospec.TabularSpec(sample_rate=8000), kit.chunking)]
 
     def call(engine: Engine) -> None:
@@ -161,20 +161,21 @@ def test_an_engine_gets_plain_json(kit: Any, music: Path, tmp_path: Path) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         call(_Carrier(5))
-    for number in range(40):  # so many more that shards are cut anew
+    for number in range(40):  # so many that shards get another size
         kit.write_track(music, "more", number)
     staged = _Carrier()
     call(staged)
     assert {row.store for row in staged.existing()} == {""}
     assert {task.run.backends["mel"] for task in staged.tasks} == {"conv"}
-    kit.write_track(music, "ant", 1, seconds=3.1)  # which moves the rows behind it
+    kit.write_track(music, "ant", 1, seconds=3.1)  # moves the rows after it
     finished = _Carrier()
     call(finished)
     assert {row.store for row in finished.existing()} == {str(tmp_path / "s.zarr")}
-    run("folder", data=music, views=views, store=tmp_path / "whole.zarr", workers=0, backend="conv")
-    held, whole = (open_store(tmp_path / name) for name in ("s.zarr", "whole.zarr"))
-    assert {view.name: view.ids.size for view in held.views()} == {v.name: v.ids.size for v in whole.views()}
-    for view in held.views():
+    run("folder", data=music, views=views, store=tmp_path / "fresh.zarr", workers=0, backend="conv")
+    resumed, fresh = (open_store(tmp_path / name) for name in ("s.zarr", "fresh.zarr"))
+    sizes = [{view.name: view.ids.size for view in store.views()} for store in (resumed, fresh)]
+    assert sizes[0] == sizes[1]
+    for view in resumed.views():
         for id in ("more/039.flac", "ant/001.flac"):
-            other = whole.view(view.name)
+            other = fresh.view(view.name)
             assert (view.read(view.rows_of(id)) == other.read(other.rows_of(id))).all()

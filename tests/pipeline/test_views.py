@@ -1,4 +1,4 @@
-"""Several views in one call: the same bytes as one by one, and each track decoded once."""
+"""Several views in one run: the same bytes as one by one, and each track is decoded once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from audiospec.audio.recording import Recording, load
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
-from audiospec.pipeline import filling, schedule
-from audiospec.pipeline import worker as compute
+from audiospec.pipeline import filling, schedule, worker
 from audiospec.pipeline.builder import ViewBuilder
 from audiospec.pipeline.featurize import run
 from audiospec.pipeline.progress import Progress
@@ -33,21 +32,21 @@ from audiospec.stores.layout.lock import work_folder
 
 _MEL = {"n_fft": 256, "n_mels": 16}
 _SPEC = audiospec.MelSpec(sample_rate=8000, fmax=4000, hop_length=128, **_MEL)
-_FINE = audiospec.MelSpec(sample_rate=8000, fmax=4000, hop_length=32, **_MEL)
-_LOW = audiospec.MelSpec(sample_rate=6000, fmax=3000, hop_length=100, **_MEL)
+_SMALL_HOP = audiospec.MelSpec(sample_rate=8000, fmax=4000, hop_length=32, **_MEL)
+_LOW_RATE = audiospec.MelSpec(sample_rate=6000, fmax=3000, hop_length=100, **_MEL)
 
-#: Shards of no two of them begin with the same track, and each skips other tracks.
+#: The shards of any two views start with different tracks, and each view skips other tracks.
 VIEWS = [
     (_SPEC, audiospec.Chunking(seconds=0.5)),
-    (_FINE, audiospec.Chunking(seconds=0.7, hop=0.3)),
-    (_LOW, audiospec.Chunking(seconds=0.3, min_fill=0)),
+    (_SMALL_HOP, audiospec.Chunking(seconds=0.7, hop=0.3)),
+    (_LOW_RATE, audiospec.Chunking(seconds=0.3, min_fill=0)),
     (_SPEC, audiospec.Chunking(seconds=1.2, min_fill=1)),
 ]
 
 
 @pytest.fixture
 def mixed(kit: Any, tmp_path: Path) -> Path:
-    """Tracks of many lengths and rates, with what goes wrong among them."""
+    """Tracks of many lengths and rates; some are damaged, too short, or have a wrong header."""
     folder = tmp_path / "mixed"
     lengths = [1.6, 0.6, 3.7, 1.0, 0.2, 2.3, 9.1, 1.6, 1.61, 0.9, 5.0, 1.2]
     for number, seconds in enumerate(lengths):
@@ -58,8 +57,8 @@ def mixed(kit: Any, tmp_path: Path) -> Path:
     soundfile.write(folder / "a" / "one.wav", np.ones(1), 8000)
     noise = 0.1 * np.random.default_rng(0).standard_normal(16000 * 5)
     soundfile.write(folder / "a" / "x.mp3", noise, 16000, bitrate_mode="VARIABLE")
-    whole = (folder / "a" / "x.mp3").read_bytes()
-    (folder / "a" / "x.mp3").write_bytes(whole.replace(b"Xing", b"XXXX").replace(b"Info", b"XXXX"))
+    content = (folder / "a" / "x.mp3").read_bytes()
+    (folder / "a" / "x.mp3").write_bytes(content.replace(b"Xing", b"XXXX").replace(b"Info", b"XXXX"))
     return folder
 
 
@@ -76,14 +75,14 @@ def _one_by_one(data: Path, store: Path, views: Any = VIEWS) -> Path:
 
 
 def _small_shards(patch: pytest.MonkeyPatch, rows: int) -> None:
-    """Let a shard of the first view have so many rows, and decoding yield small blocks."""
+    """Limit shards to the bytes of `rows` rows of the first view, and make decoded blocks small."""
     size = ViewInfo(spec=VIEWS[0][0], chunking=VIEWS[0][1], shard_rows=1).row_bytes
     patch.setattr("audiospec.stores.layout.info.SHARD_BYTES", rows * size)
     patch.setattr("audiospec.audio.recording.BLOCK_FRAMES", 3001)
 
 
 def _decoded(patch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each file is decoded from now on."""
+    """Return a counter of the files that are decoded from now on."""
     counts: Counter[str] = Counter()
     blocks = Recording._blocks
 
@@ -118,7 +117,7 @@ def test_views_together_are_views_one_by_one(
 def test_each_track_is_decoded_once(
     kit: Any, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, views: Any
 ) -> None:
-    (mixed / "a" / "x.mp3").unlink()  # only decoding tells how many rows it has
+    (mixed / "a" / "x.mp3").unlink()  # its number of rows is only known once it is decoded
     _small_shards(monkeypatch, rows)
     decoded = _decoded(monkeypatch)
     report = _run(mixed, tmp_path / "s.zarr", views)
@@ -128,7 +127,7 @@ def test_each_track_is_decoded_once(
         assert (view.read() == kit.truth(view, mixed)).all()
 
 
-def test_a_length_that_the_header_only_estimates_costs_that_track_once_more(
+def test_a_track_of_estimated_length_is_decoded_at_most_twice(
     mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = _decoded(monkeypatch)
@@ -163,7 +162,7 @@ def test_two_workers_decode_each_track_once(
 
 
 class _Engine(SerialEngine):
-    """Runs tasks in some order, and gives up (as Ctrl-C does) after so many results."""
+    """Runs tasks in an order, and stops as on Ctrl-C after `results` results."""
 
     def __init__(self, order: list[int], results: int | None = None) -> None:
         super().__init__()
@@ -192,7 +191,7 @@ class _Engine(SerialEngine):
     stops=st.lists(st.integers(0, 25), max_size=3),
     bad=st.integers(0, 12),
 )
-def test_a_run_that_was_stopped_anywhere_goes_on(
+def test_a_run_that_was_stopped_anywhere_is_resumed(
     kit: Any,
     tmp_path_factory: pytest.TempPathFactory,
     lengths: list[float],
@@ -206,9 +205,9 @@ def test_a_run_that_was_stopped_anywhere_goes_on(
     for number, seconds in enumerate(lengths):
         path = kit.write_track(folder / "music", "a", number, seconds=seconds)
         if number == bad:
-            held = bytearray(path.read_bytes())
-            held[len(held) * 3 // 4 :] = b"\xff" * (len(held) - len(held) * 3 // 4)
-            path.write_bytes(held)
+            content = bytearray(path.read_bytes())
+            content[len(content) * 3 // 4 :] = b"\xff" * (len(content) - len(content) * 3 // 4)
+            path.write_bytes(content)
     store = folder / "s.zarr"
     with pytest.MonkeyPatch.context() as patch:
         _small_shards(patch, rows)
@@ -229,12 +228,12 @@ def test_a_run_that_was_stopped_anywhere_goes_on(
         _run(folder / "music", store, engine=_Engine(order))
         assert set(decoded.values()) <= {1}
         if not stops and bad >= len(lengths):
-            assert left == []  # what was put together is removed
+            assert left == []  # fragments are removed once their shard is assembled
         apart = _one_by_one(folder / "music", folder / "apart.zarr")
     assert kit.contents(open_store(store)) == kit.contents(open_store(apart))
 
 
-def test_fragments_that_come_too_late_are_put_together_by_the_next_plan(
+def test_fragments_that_are_late_are_assembled_by_the_next_plan(
     kit: Any, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _small_shards(monkeypatch, 3)
@@ -247,7 +246,7 @@ def test_fragments_that_come_too_late_are_put_together_by_the_next_plan(
     assert kit.contents(open_store(tmp_path / "s.zarr")) == kit.contents(open_store(apart))
 
 
-def test_a_fragment_that_the_disk_lost_is_computed_again(
+def test_a_damaged_fragment_is_computed_again(
     kit: Any, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _small_shards(monkeypatch, 3)
@@ -257,30 +256,30 @@ def test_a_fragment_that_the_disk_lost_is_computed_again(
     fragments = sorted(work_folder(store).glob("*/*-*.shard"))
     assert len(fragments) > 3
     for number, file in enumerate(fragments):
-        held = bytearray(file.read_bytes())
-        held[5] ^= 1
-        file.write_bytes(held if number % 2 else held[:20])
+        content = bytearray(file.read_bytes())
+        content[5] ^= 1
+        file.write_bytes(content if number % 2 else content[:20])
     _run(mixed, store)
     apart = _one_by_one(mixed, tmp_path / "apart.zarr")
     assert kit.contents(open_store(store)) == kit.contents(open_store(apart))
 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
-def test_a_finished_view_is_left_and_new_tracks_are_decoded_once(
+def test_a_finished_view_is_not_computed_again_and_new_tracks_are_decoded_once(
     kit: Any, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     store = tmp_path / f"s{suffix}"
     (mixed / "a" / "x.mp3").unlink()
     _run(mixed, store, VIEWS[1:2])
     views: list[set[str]] = []
-    original = compute.compute
+    original = worker.compute
 
     def spy(task: dict[str, Any]) -> Any:
         views.append({view.name for view in Task.from_json(task).views})
         return original(task)
 
     with monkeypatch.context() as patch:
-        patch.setattr(compute, "compute", spy)
+        patch.setattr(worker, "compute", spy)
         finished = open_store(store).view_names()[0]
         report = _run(mixed, store)
         assert all(finished not in names for names in views)
@@ -295,19 +294,19 @@ def test_a_finished_view_is_left_and_new_tracks_are_decoded_once(
     _run(mixed, store)
     assert decoded == {"020.flac": 1}
     apart = _one_by_one(mixed, tmp_path / f"apart{suffix}")
-    held, fresh = (kit.contents(open_store(path)) for path in (store, apart))
-    assert held == fresh
+    together, one_by_one = (kit.contents(open_store(path)) for path in (store, apart))
+    assert together == one_by_one
 
 
-def test_views_that_lack_the_same_tracks_in_part_are_one_pass(
+def test_views_that_lack_different_tracks_are_computed_in_one_pass(
     kit: Any, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (mixed / "a" / "x.mp3").unlink()
-    for number, view in enumerate(VIEWS):  # each is behind by some more tracks
+    for number, view in enumerate(VIEWS):  # each view lacks the tracks that are added after it
         kit.write_track(mixed, "b", number)
         _run(mixed, tmp_path / "s.zarr", [view])
     decoded = _decoded(monkeypatch)
-    monkeypatch.setattr("audiospec.pipeline.builder.MOST_PASSES", 2)
+    monkeypatch.setattr("audiospec.pipeline.builder.MAX_PASSES", 2)
     report = _run(mixed, tmp_path / "s.zarr")
     assert decoded == {f"{number:03d}.flac": 1 for number in range(1, 4)}
     for view in report.views:
@@ -334,7 +333,7 @@ def test_progress_counts_each_track_once(mixed: Path, tmp_path: Path) -> None:
 
 
 class _LevelSpec(FeatureSpec, feature="levels"):
-    """Mean power and samples of a chunk."""
+    """Mean power and number of samples of a chunk."""
 
     pads = False
 
@@ -370,7 +369,7 @@ def levels(monkeypatch: pytest.MonkeyPatch) -> FeatureSpec:
 
 
 @pytest.mark.parametrize("batch", [1, 64])
-def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
+def test_a_feature_that_does_not_pad_gets_only_audio(
     kit: Any,
     mixed: Path,
     tmp_path: Path,
@@ -378,11 +377,11 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     levels: FeatureSpec,
     batch: int,
 ) -> None:
-    if batch > 1:  # as on a device that is not a CPU
-        made = filling.ViewFiller.__init__
+    if batch > 1:  # as on a device other than a CPU
+        original = filling.ViewFiller.__init__
 
         def batching(view: Any, *args: Any) -> None:
-            made(view, *args)
+            original(view, *args)
             view.batch = batch
 
         monkeypatch.setattr(filling.ViewFiller, "__init__", batching)
@@ -395,15 +394,15 @@ def test_a_feature_that_does_not_pad_gets_just_the_audio_there_is(
     assert (mel.read() == kit.truth(mel, mixed)).all()
     seconds = view.rows["seconds"]
     assert 0 < np.count_nonzero(seconds < 0.5) < len(view)
-    held = view.read()
-    assert (held[:, 1] == np.rint(seconds * 8000)).all()
+    values = view.read()
+    assert (values[:, 1] == np.rint(seconds * 8000)).all()
     wave = load(mixed / "a" / "008.flac", 8000)
     rows = view.rows_of("a/008.flac")
     powers = [np.square(wave[i * 4000 :][:4000]).mean() for i in range(4)]
-    assert held[rows, 0] == pytest.approx(powers, rel=1e-6)
+    assert values[rows, 0] == pytest.approx(powers, rel=1e-6)
 
 
-def test_a_backend_is_for_those_features_that_have_it(
+def test_a_backend_is_used_for_the_features_that_have_it(
     mixed: Path, tmp_path: Path, levels: FeatureSpec
 ) -> None:
     views = [VIEWS[0], (levels, VIEWS[0][1])]
@@ -417,6 +416,6 @@ def test_a_backend_is_for_those_features_that_have_it(
         _run(mixed, tmp_path / "s.zarr", views, backend="plane")
 
 
-def test_a_view_that_is_asked_for_twice_is_made_once(mixed: Path, tmp_path: Path) -> None:
+def test_a_view_that_is_requested_twice_is_made_once(mixed: Path, tmp_path: Path) -> None:
     report = _run(mixed, tmp_path / "s.zarr", [VIEWS[0], VIEWS[1], VIEWS[0]])
     assert len(report.views) == len(report.planned) == 2

@@ -58,8 +58,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_lists_show_them(tmp_path: Path, command: str, name: str) -> None:
-    assert name in audiospec(tmp_path, command)
-    assert name in audiospec(tmp_path, command, name)
+    assert f"{name} " in audiospec(tmp_path, command)
 
 
 def test_a_store_of_another_package(work: Path) -> None:
@@ -102,15 +101,15 @@ def test_a_score_of_another_package_is_shown_everywhere(work: Path) -> None:
     low, high = track["log_loss_interval"]
     assert 0 <= low <= track["log_loss"] <= high
     shown = f"{track['log_loss']:.3f}"
-    assert "log loss" in audiospec(work, "evaluate", run)
-    assert shown in audiospec(work, "evaluate", run)
-    assert "log loss" in (run / "card.md").read_text()
-    assert shown in (run / "card.md").read_text()
     audiospec(work, "report", "runs", "--out", "report.html")
-    report = (work / "report.html").read_text()
-    assert "log loss" in report
-    assert shown in report
-    assert "log loss" in audiospec(work, "train", "nearest-mean", "--out", "more")
+    for text in (
+        audiospec(work, "evaluate", run),
+        audiospec(work, "train", "nearest-mean", "--store", "store.fzip", "--out", "more"),
+        (run / "card.md").read_text(),
+        (work / "report.html").read_text(),
+    ):
+        assert "log loss" in text
+        assert shown in text
 
 
 def test_a_loss_of_another_package(work: Path) -> None:
@@ -121,5 +120,5 @@ def test_a_loss_of_another_package(work: Path) -> None:
         history = list(csv.DictReader(file))
     assert len(history) == 1
     # Two classes with equal probabilities have a cross-entropy of 0.69, and a focal loss of a quarter of it.
-    assert 0.1 < float(history[0]["loss"]) < 0.4
+    assert 0.1 < float(history[0]["train_loss"]) < 0.4
     audiospec(work, "evaluate", run)

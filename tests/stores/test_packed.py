@@ -228,7 +228,8 @@ def test_zarr_and_xarray(kind: type[FeatureStore], path: Path, content: Content)
     assert array[9].tobytes() == content.data[9].tobytes()
     code = view.spec.code
     assert code is not None
-    assert array.attrs.asdict() == {"unit": "dB", "scale_factor": code.scale, "add_offset": code.offset}
+    coded = {"scale_factor": code.scale, "add_offset": code.offset}
+    assert array.attrs.asdict() == {"long_name": "mel", "units": "dB", **coded}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         values = xarray.open_zarr(path, group=f"views/{view.name}")["data"].values

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
+from xarray.plot.utils import label_from_attrs
 
 from audiospec.stores import stores
 from audiospec.stores.base import FeatureStore
@@ -17,6 +18,8 @@ from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
 from audiospec.testing.stores.content import Content, publish
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
+#: Of a view's arrays, those that have a unit.
+UNITS = {"data": "dB", "mel": "Hz", "frame": "s", "start": "s", "seconds": "s"}
 
 
 @pytest.mark.parametrize("kind", [ZARR])
@@ -36,12 +39,18 @@ def test_zarr(path: Path, content: Content) -> None:
     assert view["data"].chunks == (1, 3, 6)
     assert view["data"].shards == (4, 3, 6)
     assert view["data"].metadata.dimension_names == ("row", "mel", "frame")
+    assert view["data"].attrs.asdict() == {"long_name": "mel", "units": "dB"}
     for column in ROW_DTYPE.names or ():
         assert view[column][:].tobytes() == content.rows[column].tobytes()
         assert view[column].metadata.dimension_names == ("row",)
+        assert view[column].attrs.get("units") == UNITS.get(column)
+        assert view[column].attrs["long_name"]
     for dim, (values, unit) in content.info.coordinates().items():
         assert view[dim][:].tolist() == values
-        assert view[dim].attrs["units"] == unit
+        assert view[dim].attrs["units"] == unit == UNITS[dim]
+        assert view[dim].attrs["long_name"]
+    assert root["tracks"]["seconds"].attrs["units"] == "s"
+    assert root["tracks"]["sample_rate"].attrs["units"] == "Hz"
 
 
 @pytest.mark.parametrize("kind", [ZARR])
@@ -69,13 +78,19 @@ def test_xarray(kind: type[FeatureStore], path: Path, views: int) -> None:
             ):
                 assert dataset["data"].dims == ("row", "mel", "frame")
                 assert dataset["data"].values.tobytes() == content.data.tobytes()
-                assert dataset["data"].attrs["unit"] == "dB"
+                assert dataset.attrs["units"] == dataset["data"].attrs["units"] == "dB"
+                assert "unit" not in {*dataset.attrs, *dataset["data"].attrs}
                 coordinates = content.info.coordinates()
                 assert dataset["mel"].values.tolist() == coordinates["mel"][0]
                 assert dataset["mel"].attrs["units"] == "Hz"
                 assert dataset["frame"].values.tolist() == coordinates["frame"][0]
                 assert dataset["frame"].attrs["units"] == "s"
                 assert dataset["start"].dims == ("row",)
+                for name, unit in UNITS.items():
+                    assert dataset[name].attrs["units"] == unit
+                    # As xarray labels the axes of its own plots.
+                    assert label_from_attrs(dataset[name]).endswith(f" [{unit}]")
+                assert dataset["start"].dtype == dataset["seconds"].dtype == np.float64  # no times
                 nearest = dataset["data"].sel(mel=200, method="nearest")
                 assert nearest.shape == (len(content.data), content.data.shape[2])
 
@@ -97,7 +112,12 @@ def test_h5py(path: Path, content: Content) -> None:
         assert data[:].tobytes() == content.data.tobytes()
         assert data.dtype == np.dtype("<f2")
         assert data.chunks == (1, 3, 6)
-        assert data.attrs["unit"] == "dB"
+        assert data.attrs["units"] == view.attrs["units"] == "dB"
+        assert data.attrs["long_name"] == view.attrs["long_name"] == "mel"
+        assert "unit" not in {*data.attrs, *view.attrs}
+        for column, unit in UNITS.items():
+            assert view[column].attrs["units"] == unit
+        assert all(isinstance(view[name].attrs["long_name"], str) for name in view)
         assert [dim.label for dim in data.dims] == ["row", "mel", "frame"]
         for column in ROW_DTYPE.names or ():
             assert view[column][:].tobytes() == content.rows[column].tobytes()

@@ -1,4 +1,4 @@
-"""The work folder: shards in any order, and its lock."""
+"""The work folder: staged shards, and the lock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_shards_may_be_written_in_any_order(
     order: list[int],
     again: list[int],
 ) -> None:
-    """And more than once: what is published is the same."""
+    """And more than once: the published view is the same."""
     content = Content.make(18, shard_rows=4)
     step, row = content.info.shard_rows, content.info.row_dtype
     path = tmp_path_factory.mktemp("order") / f"store{kind.suffixes[0]}"
@@ -54,7 +54,7 @@ def test_shards_may_be_written_in_any_order(
     assert kind(path).view().damaged().tolist() == []
 
 
-def test_a_commit_tells_what_a_shard_holds(tmp_path: Path) -> None:
+def test_a_commit_describes_its_shard(tmp_path: Path) -> None:
     decoded = DecodeResult(
         id="ü\n", hash="0f", frames=2**60, sample_rate=1, channels=2, problem="", size=-1, modified=-(2**60)
     )
@@ -73,8 +73,8 @@ def test_a_commit_tells_what_a_shard_holds(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_commit_is_read_as_it_has_always_been_written(tmp_path: Path) -> None:
-    """Shards that an older version staged are resumed."""
+def test_the_format_of_a_commit_does_not_change(tmp_path: Path) -> None:
+    """So a run resumes the shards that an older version staged."""
     text = (
         '{"rows": [{"track": "a", "start": 5, "samples": 4, "source": 3, "checksum": 2}], '
         '"facts": [{"id": "a", "hash": "0f", "frames": 9, "sample_rate": 8, "channels": 1, '
@@ -88,7 +88,7 @@ def test_a_commit_is_read_as_it_has_always_been_written(tmp_path: Path) -> None:
     assert commit.to_json() == text
 
 
-def test_the_work_folder_goes_when_it_is_empty(tmp_path: Path) -> None:
+def test_an_empty_work_folder_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "new" / "store.zarr"
     with locked(path) as work:
         assert work == work_folder(path)
@@ -117,7 +117,7 @@ def test_an_error_frees_the_lock(tmp_path: Path) -> None:
     assert (work_folder(path) / "kept").exists()
 
 
-def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "store.zarr"
     with pytest.raises(StoreError) as caught, locked(path):
@@ -138,7 +138,7 @@ with locked(Path(sys.argv[1])) as work:
 
 
 def test_the_lock_holds_between_processes(tmp_path: Path) -> None:
-    """A second process is told who holds it; `kill -9` frees it and loses nothing."""
+    """The error names the process that has it; `kill -9` frees it and loses nothing."""
     path = tmp_path / "store.zarr"
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
@@ -165,8 +165,11 @@ def test_the_lock_holds_between_threads(tmp_path: Path) -> None:
 
 
 def race(path: str, marker: str, seconds: float) -> tuple[int, list[str], list[str]]:
-    """Take the lock again and again; how often it was got, what was wrong, and other refusals than "busy"."""
-    got, wrong, refused = 0, [], []
+    """Take the lock again and again.
+
+    Returns how often that succeeded, violations of the lock, and refusals other than "busy".
+    """
+    successes, violations, refusals = 0, [], []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -174,22 +177,22 @@ def race(path: str, marker: str, seconds: float) -> tuple[int, list[str], list[s
                 try:
                     os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
                 except FileExistsError:
-                    wrong.append("two hold it")
+                    violations.append("two have the lock")
                 else:
-                    got += 1
+                    successes += 1
                     os.unlink(marker)
         except StoreBusyError:
             pass
         except StoreError as error:
-            refused.append(str(error))
+            refusals.append(str(error))
         except Exception as error:
-            wrong.append(f"{type(error).__name__}: {error}")
-    return got, wrong, refused
+            violations.append(f"{type(error).__name__}: {error}")
+    return successes, violations, refusals
 
 
 @pytest.fixture(params=["processes", "processes, folder kept", "threads"])
 def raced(request: pytest.FixtureRequest, tmp_path: Path) -> list[tuple[int, list[str], list[str]]]:
-    """Return what three racers for one lock found."""
+    """Return the results of three racers for one lock."""
     path = tmp_path / "store.zarr"
     if "kept" in request.param:
         work_folder(path).mkdir()
@@ -203,12 +206,12 @@ def raced(request: pytest.FixtureRequest, tmp_path: Path) -> list[tuple[int, lis
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_never_two_hold_the_lock(raced: list[tuple[int, list[str], list[str]]]) -> None:
-    """Not even while the folder that it lies in goes and comes again."""
-    assert sum(got for got, _, _ in raced) > 10
-    assert [line for _, wrong, _ in raced for line in wrong] == []
+def test_two_never_have_the_lock(raced: list[tuple[int, list[str], list[str]]]) -> None:
+    """Not even while its folder is removed and made again."""
+    assert sum(successes for successes, _, _ in raced) > 10
+    assert [line for _, violations, _ in raced for line in violations] == []
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_who_does_not_get_the_lock_is_told_so(raced: list[tuple[int, list[str], list[str]]]) -> None:
-    assert [line for _, _, refused in raced for line in refused] == []
+def test_a_refusal_is_always_that_the_store_is_busy(raced: list[tuple[int, list[str], list[str]]]) -> None:
+    assert [line for _, _, refusals in raced for line in refusals] == []

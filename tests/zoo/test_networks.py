@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -401,6 +402,18 @@ def test_a_run_that_cannot_be_moved_to_its_path_is_kept(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
+def test_a_training_that_was_interrupted_before_the_loss_was_a_parameter_is_resumed(
+    view: View, tmp_path: Path, uninterrupted: Run
+) -> None:
+    unfinished = killed(view, tmp_path / "run", 2)
+    training = json.loads((unfinished / "training.json").read_text())
+    assert training["settings"].pop("loss") == "cross-entropy"
+    (unfinished / "training.json").write_text(json.dumps(training))
+    run = trained(view, tmp_path / "run", resume=True)
+    weights = [(each.path / "model.safetensors").read_bytes() for each in (run, uninterrupted)]
+    assert weights[0] == weights[1]
+
+
 def test_other_settings_have_a_separate_folder(view: View, tmp_path: Path) -> None:
     name = f"crnn-base-{view.name}-track-0"
     killed(view, tmp_path / name, 1)
@@ -448,6 +461,30 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_process(
     ]
     time.sleep(1)
     assert (unfinished / "checkpoint").read_bytes() == before
+
+
+def report_forever(report: Callable[[dict[str, float]], None]) -> None:
+    while True:
+        report({"epoch": 1.0})
+
+
+def test_a_process_may_be_killed_while_it_reports(python) -> None:
+    """The parent does not wait for a lock that the killed process held."""
+    code = f"""
+import sys, threading
+from torch.multiprocessing import get_context
+from audiospec.zoo.fitting import devices
+
+{inspect.getsource(report_forever)}
+
+if __name__ == "__main__":
+    for _ in range(20):
+        received = threading.Event()
+        with devices.relayed(lambda entry: received.set()) as report, devices.no_orphans():
+            get_context("fork").Process(target=report_forever, args=(report,)).start()
+            assert received.wait(60)
+"""
+    python("from collections.abc import Callable\n" + code)
 
 
 # --- options -----------------------------------------------------------------------------------------------

@@ -139,6 +139,16 @@ def test_other_configurations_are_separate_entries(make: Make, change: dict[str,
     assert sum(len(board.entries) for board in boards) == 2
 
 
+def test_runs_from_before_and_after_the_loss_became_a_parameter_are_one_entry(make: Make) -> None:
+    older = make(0.8, settings={"epochs": 3})
+    later = make(0.8, seed=1, settings={"epochs": 3, "loss": "cross-entropy"})
+    other = make(0.8, seed=2, settings={"epochs": 3, "loss": "other"})
+    (board,) = only([older, later, other]).boards
+    assert sorted(len(entry.runs) for entry in board.entries) == [1, 2]
+    assert older.says({"settings": {"epochs": 3, "loss": "cross-entropy"}})
+    assert not older.says({"settings": {"epochs": 3, "loss": "other"}})
+
+
 def test_folds_of_a_dataset_are_one_entry(make: Make, tmp_path: Path) -> None:
     runs = [make(0.5 + fold / 10, strategy=f"fold-{fold}") for fold in (3, 1, 2)]
     (board,) = only(runs).boards

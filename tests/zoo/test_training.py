@@ -319,7 +319,7 @@ def test_the_only_view_that_a_model_reads_is_chosen(store: FeatureStore, tabular
     assert find_view(store, view="tabular", what=reads).name == tabular.name
     assert find_view(store, what=models["crnn-base"].input).spec.feature == "mel"
     for arguments, problem in (
-        ({"chunk": 3.0}, "has none that go with `chunk=3`: "),
+        ({"chunk": 3.0}, "has none that match `chunk=3`: "),
         ({"view": "mel"}, " of feature 'mel' has rows of (mel, frame): "),
         ({"view": tabular.name, "chunk": 2.0}, f'go with `chunk=2` `view="{tabular.name}"`: '),
     ):
@@ -327,7 +327,7 @@ def test_the_only_view_that_a_model_reads_is_chosen(store: FeatureStore, tabular
             find_view(store, **arguments, what=reads, reader="svm")  # type: ignore[arg-type]
         message = one_line(caught.value)
         assert message.startswith("svm reads a table of features; ")
-        assert message.endswith(f'{problem}choose one by `chunk=1` `view="{tabular.name}"`')
+        assert message.endswith(f'{problem}choose one with `chunk=1` `view="{tabular.name}"`')
 
 
 def test_several_matching_views_or_none_are_refused(music: Path, tmp_path: Path) -> None:
@@ -347,7 +347,9 @@ def test_several_matching_views_or_none_are_refused(music: Path, tmp_path: Path)
         audiospec.featurize("folder", data=music, spec=spec, chunk=chunk, store=path, workers=0)
         for chunk in (1.0, 2.0)
     ]
-    with pytest.raises(StoreError, match=r"svm reads a table of features; .* has 2: choose one by") as caught:
+    with pytest.raises(
+        StoreError, match=r"svm reads a table of features; .* has 2: choose one with"
+    ) as caught:
         find_view(open_store(path), what="table", reader="svm")
     for view in views:
         assert f'`chunk={view.chunking.seconds:g}` `view="{view.name}"`' in one_line(caught.value)
@@ -357,11 +359,13 @@ def test_several_matching_views_or_none_are_refused(music: Path, tmp_path: Path)
 
 def test_the_only_store_of_a_folder_is_chosen(table: View, tmp_path: Path) -> None:
     assert find_store(table.store.path.parent).path == table.store.path
-    with pytest.raises(StoreError, match=rf"^expected one store in {tmp_path}: choose one with `store`$"):
+    with pytest.raises(
+        StoreError, match=rf"^expected one store in {tmp_path}; got none: choose one with `store`$"
+    ):
         find_store(tmp_path)
     for name in ("a.zarr", "b.H5", "c.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(StoreError, match=r"expected one store in .* \(there are a\.zarr, b\.H5\): choose"):
+    with pytest.raises(StoreError, match=r"expected one store in .*; got a\.zarr, b\.H5: choose"):
         find_store(tmp_path)
     for wrong in ("nowhere", "a.zarr"):
         with pytest.raises(StoreError, match="cannot look for a store in"):

@@ -27,12 +27,13 @@ EpochCallback = Callable[[dict[str, float]], None]
 @contextmanager
 def relayed(callback: EpochCallback) -> Iterator[EpochCallback]:
     """Yield a function that other processes can call; each call of it calls `callback` in this process."""
-    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
-
+    # A pipe, not a queue: the lock of a queue would stay locked if the process that sends is killed. The pipe
+    # needs no lock, because only rank 0 sends, and an entry is small enough to be written whole or not at all.
+    reader, writer = torch.multiprocessing.get_context("spawn").Pipe(duplex=False)
     failures: list[BaseException] = []
 
     def listen() -> None:
-        while (entry := queue.get()) is not None:
+        while (entry := reader.recv()) is not None:
             try:
                 if not failures:
                     callback(entry)
@@ -42,10 +43,12 @@ def relayed(callback: EpochCallback) -> Iterator[EpochCallback]:
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        yield queue.put
+        yield writer.send
     finally:
-        queue.put(None)
+        writer.send(None)
         listener.join()
+        reader.close()
+        writer.close()
     if failures:
         raise failures[0]
 

@@ -19,6 +19,9 @@ from audiospec.stores.shards.format import chunk_rows, is_flat
 #: A shard is at most this many bytes of rows (or one row), of flat rows that are one chunk together …
 SHARD_BYTES, TABLE_SHARD_BYTES = 24 << 20, 1 << 20
 
+#: What an axis of a row is, in words; others go by their own names.
+AXES = {"mel": "centre of the mel bin", "frame": "time in the chunk", "feature": "feature"}
+
 
 def most_rows(info: ViewInfo) -> int:
     """The most rows that a shard of a view may have."""
@@ -88,7 +91,7 @@ class ViewInfo:
             "spec": self.spec.to_dict(),
             "fingerprint": self.spec.fingerprint,
             "chunking": self.chunking.to_dict(),
-            "unit": self.spec.unit,
+            **self._named(self.spec.feature, self.spec.unit),
             "shard_rows": self.shard_rows,
             "made": dict(self.made),
             "sealed": True,
@@ -96,10 +99,19 @@ class ViewInfo:
         }
 
     def data_attributes(self) -> dict[str, Any]:
-        """The attributes of the array itself; of a code by the names of CF, so that xarray decodes it."""
+        """The attributes of the array itself, by the names of CF: xarray shows them, and decodes a code."""
         code = self.spec.code
         cf = {} if code is None else {"scale_factor": code.scale, "add_offset": code.offset}
-        return {"unit": self.spec.unit, **cf}
+        return {**self._named(self.spec.feature, self.spec.unit), **cf}
+
+    def axis_attributes(self) -> dict[str, dict[str, str]]:
+        """The attributes of each axis's coordinates, by the names of CF."""
+        return {dim: self._named(AXES.get(dim, dim), unit) for dim, (_, unit) in self.coordinates().items()}
+
+    @staticmethod
+    def _named(name: str, unit: str) -> dict[str, str]:
+        """What something is, and its unit if it has one."""
+        return {"long_name": name, **({"units": unit} if unit else {})}
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any], view: str) -> ViewInfo:

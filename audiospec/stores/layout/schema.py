@@ -75,6 +75,19 @@ ROW_DTYPE = np.dtype(
         ("source", "<u8"),  # first 64 bits of the hash of the file that it was computed from; 0: a table
     ]
 )
+#: Attributes of the tables' columns by the names of CF, which xarray and others show beside the numbers.
+TRACK_ATTRIBUTES: dict[str, dict[str, str]] = {
+    "seconds": {"long_name": "length of the track", "units": "s"},
+    "sample_rate": {"long_name": "sample rate of the file", "units": "Hz"},
+    "size": {"long_name": "size of the file", "units": "byte"},
+}
+ROW_ATTRIBUTES: dict[str, dict[str, str]] = {
+    "track": {"long_name": "place in the track table"},
+    "start": {"long_name": "start of the chunk in its track", "units": "s"},
+    "seconds": {"long_name": "audio in the chunk", "units": "s"},
+    "checksum": {"long_name": "CRC-32C of the row's bytes"},
+    "source": {"long_name": "first 64 bits of the hash of the audio file"},
+}
 #: What `View.to_pandas` has before the features.
 VIEW_COLUMNS = ("id", "label", "group", "fold", "start", "seconds")
 RowTable = NDArray[Any]
@@ -89,9 +102,10 @@ def replaced(view: str) -> ReplacedError:
     return ReplacedError(f"view {view} was written again since it was opened: open it again")
 
 
-def store_attributes(dataset: str, root: Path) -> dict[str, Any]:
-    """A store's own attributes: format, dataset, and the folder that paths are relative to."""
-    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, "root": str(root)}
+def store_attributes(dataset: str, root: Path | None) -> dict[str, Any]:
+    """A store's own attributes: format, dataset, and the folder that paths are relative to, if it is said."""
+    where = {} if root is None else {"root": str(root)}
+    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, **where}
 
 
 def row_table(columns: Mapping[str, NDArray[Any]]) -> RowTable:

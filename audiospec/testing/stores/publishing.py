@@ -18,12 +18,15 @@ from audiospec.digests import checksum
 from audiospec.errors import StoreError
 from audiospec.stores.base import stores
 from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.layout.schema import store_attributes
+from audiospec.stores.layout.tracks import Tracks
 from audiospec.testing.stores.case import StoreCase
 from audiospec.testing.stores.content import (
     Content,
     assert_holds,
     one_line,
     publish,
+    record,
 )
 
 
@@ -224,6 +227,57 @@ class PublishingTests(StoreCase):
         with pytest.raises(StoreError) as caught:
             self.store(path).export(tmp_path / "copy.mp3")
         one_line(caught, "copy.mp3", self.suffix)
+
+    def test_an_anonymous_export_names_no_machine(self, path: Path, tmp_path: Path) -> None:
+        """No root and no absolute path is in it, in any format; ids, labels and features are all there."""
+        root = "/home/jane.doe/On This Machine"
+        windows = "C:\\Users\\jane.doe\\9.wav"
+        changes: list[dict[str, Any]] = [
+            {"problem": f"not decodable: {root}/büro/0/track.00000.wav, in {root}"},
+            {"id": "/home/jane.doe/a/song.wav", "path": "/home/jane.doe/a/song.wav"},
+            {"id": "/home/jane.doe/b/song.wav", "path": "../../jane.doe/b/song.wav"},
+            {"id": windows, "path": windows},
+            {"path": ""},
+        ]
+        content = Content.make(23, dtype="uint8")
+        records = [record(number, **each) for number, each in enumerate(changes)]
+        content = replace(content, tracks=Tracks.from_records(records))
+        publish(self.store, path, content, root=root)
+        assert "jane.doe" in str(list(self.store(path).tracks.records()))
+        new: list[dict[str, Any]] = [
+            {"problem": "not decodable: track.00000.wav, in "},
+            {"id": "1/song.wav", "path": "1/song.wav"},
+            {"id": "2/song.wav", "path": "2/song.wav"},
+            {"id": "9.wav", "path": "9.wav"},
+            {},
+        ]
+        expected = [replace(each, **changed) for each, changed in zip(records, new, strict=True)]
+        for kind in [stores[name] for name in stores]:
+            target = tmp_path / "new" / f"copy{kind.suffixes[0]}"
+            copy = self.store(path).export(target, anonymous=True)
+            assert_holds(copy.view(), replace(content, tracks=Tracks.from_records(expected)))
+            assert copy.view().damaged().tolist() == []
+            assert copy.store_attributes() == store_attributes("mine", None)
+            assert "root" not in copy.store_attributes()
+            with pytest.raises(StoreError) as caught:
+                _ = copy.root
+            one_line(caught, str(target), "--data")
+            files = [target] if target.is_file() else [file for file in target.rglob("*") if file.is_file()]
+            for file in files:
+                for name in (b"jane", b"On This Machine", os.fsencode(tmp_path), os.fsencode(path.name)):
+                    assert name not in file.read_bytes(), file
+            again = copy.export(target.with_name(f"again{target.suffix}"))
+            assert again.store_attributes() == copy.store_attributes()
+            shutil.rmtree(target.parent)
+
+    def test_below_the_root_of_the_file_system_every_path_is_absolute(self, path: Path) -> None:
+        """A CSV may list files of several folders, so that the one that holds them all is ``/``."""
+        content = Content.make()
+        records = [record(number, path=f"home/jane.doe/{number}.wav") for number in range(5)]
+        publish(self.store, path, replace(content, tracks=Tracks.from_records(records)), root="/")
+        copy = self.store(path).export(path.with_name(f"copy{self.suffix}"), anonymous=True)
+        assert copy.tracks["path"].tolist() == [f"{number}.wav" for number in range(5)]
+        assert copy.tracks["id"].tolist() == [each.id for each in records]
 
     def test_export_to_where_nothing_can_be_written(self, path: Path, content: Content) -> None:
         """A folder that cannot be written to is named."""

@@ -126,9 +126,9 @@ def _values(items: Items, draws: NDArray[np.float64], scores: Mapping[str, Score
         for key, score in scores.items():
             values = score.compute(sample)
             if np.shape(values) != (len(sample),) or not np.isfinite(values).all():
+                got = "some that are not finite" if np.shape(values) == (len(sample),) else np.shape(values)
                 raise ModelError(
-                    f"score {key} must be a finite number for each of {len(sample)} resamples; got shape "
-                    f"{np.shape(values)}, or values that are not finite",
+                    f"score {key} must be a finite number for each of {len(sample)} resamples; got {got}",
                     "fix or uninstall the package that provides it",
                 )
             computed[key].append(values)

@@ -56,7 +56,15 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of chunks and of tracks."""
+    """Scores of chunks and of tracks.
+
+    Attributes
+    ----------
+    chunk : ScoreTable
+        Scores of the chunks' predictions.
+    track : ScoreTable
+        Scores of the tracks' predictions, which are by the mean log-probability of their chunks.
+    """
 
     chunk: ScoreTable
     track: ScoreTable
