@@ -79,7 +79,7 @@ def test_only_the_command_line_speaks_of_options() -> None:
             if name.startswith(("audiospec/cli", "audiospec/zoo", "audiospec/benchmarks")):  # links
                 continue
             for line, text in _texts(file):
-                plain = re.sub(r"`audiospec [^`]*`|var\(--[a-z]+\)|--[a-z]+: #|``--help``", "", text)
+                plain = re.sub(r"`audiospec [^`]*`|var\(--[a-z]+\)|--[a-z]+: [#\d]|``--help``", "", text)
                 if re.search(r"(?<!-)--[a-z]", plain):
                     violations.append(f"{name}:{line}: {' '.join(text.split())[:120]}")
     assert violations == []
