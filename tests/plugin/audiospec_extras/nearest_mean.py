@@ -1,4 +1,4 @@
-"""nearest-mean: the class whose mean row is nearest, on rows of the feature `modulation`."""
+"""nearest-mean: predicts the class with the nearest mean row, on rows of the feature `modulation`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiospec.zoo.base import Model, ModelSettings, Progress, Rows, models
 
 @models.register(name="nearest-mean")
 class NearestMean(Model):
-    """Softmax of the negative distances to the means."""
+    """Nearest-mean classifier; probabilities are the softmax of the negative distances."""
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -23,7 +23,7 @@ class NearestMean(Model):
         Parameters
         ----------
         sharpness : float
-            Factor of the distances.
+            Factor of the distances before the softmax.
         """
 
         sharpness: float = 1.0
@@ -41,7 +41,7 @@ class NearestMean(Model):
         work: Path | None = None,
         progress: Progress | None = None,
     ) -> list[dict[str, float]]:
-        """Take the mean of each class."""
+        """Compute the mean row of each class."""
         rows, targets = train.read().astype(np.float64), train.targets
         missing = [name for number, name in enumerate(self.classes) if number not in targets]
         if missing:
@@ -50,7 +50,7 @@ class NearestMean(Model):
         return []
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities (n, classes)."""
+        """Return the probabilities, shape (n, classes)."""
         difference = rows[:, None].astype(np.float64) - self.means
         distances = np.sqrt((difference**2).reshape(*difference.shape[:2], -1).mean(-1))
         weights = np.exp(-self.settings.sharpness * (distances - distances.min(1, keepdims=True)))
@@ -66,12 +66,16 @@ class NearestMean(Model):
         try:
             means = np.load(folder / "means.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise ModelError(f"{folder / 'means.npy'} cannot be read ({error}): train again") from error
+            raise ModelError(f"{folder / 'means.npy'} cannot be read ({error})", "train again") from error
         if means.shape != (len(self.classes), *self.row_shape):
-            raise ModelError(f"{folder / 'means.npy'} holds means of shape {means.shape}: train again")
+            raise ModelError(
+                f"expected means of shape {(len(self.classes), *self.row_shape)} in {folder / 'means.npy'}; "
+                f"got {means.shape}",
+                "train again",
+            )
         self.means = means
 
     @property
     def parameters(self) -> int:
-        """Count of the numbers in the means."""
+        """Number of values in the means."""
         return len(self.classes) * int(np.prod(self.row_shape))

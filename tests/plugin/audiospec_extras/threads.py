@@ -1,4 +1,4 @@
-"""threads: tasks in threads of this process."""
+"""threads: runs tasks in threads of this process."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audiospec.machine import usable_cores
 
 @engines.register
 class ThreadEngine(Engine):
-    """Runs tasks in threads; two tasks a thread are taken from the plan ahead of time."""
+    """Runs tasks in threads; at most two tasks per thread are taken from the plan in advance."""
 
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the results of all tasks as they are finished."""
+        """Yield the results of all tasks, in the order in which tasks finish."""
         call, waiting = resolve(function), iter(tasks)
         threads = self.workers or usable_cores()
         running: set[Future[list[dict[str, Any]]]] = set()
