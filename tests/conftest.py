@@ -1,4 +1,4 @@
-"""Fixtures that all tests share."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 
-# Tests run side by side, one a core: more threads would stand in each other's way.
+# Tests run in parallel, one on each core: more threads would slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Speed differs between machines; examples are the same in each run, so that a failure can be repeated.
+# No deadline, as speed differs between machines. The same examples in each run, so that failures repeat.
 settings.register_profile("audiospec", deadline=None, derandomize=True)
 settings.load_profile("audiospec")
 
 
-#: What keeps Chromium to itself.
+#: Options that keep Chromium from the network, and from its sandbox and shared memory, which containers lack.
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
@@ -36,7 +36,7 @@ FLAGS = (
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real audio; tests that ask for it are marked `realdata`."""
+    """Return the folder of real audio; tests that use it are marked `realdata`."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no real audio: {folder} is absent")
@@ -45,26 +45,30 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def python() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script in a fresh interpreter: ``python(code, *args)``; a failure shows what it wrote."""
+    """Return a function, ``python(code, *args)``, that runs a script in a new interpreter.
+
+    If the script fails, the test fails and shows what it wrote.
+    """
 
     def run(code: str, *args: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-W", "error::DeprecationWarning:audiospec", "-c", code]
-        done = subprocess.run([*command, *map(str, args)], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
+        result = subprocess.run([*command, *map(str, args)], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result
 
     return run
 
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[Any]]:
-    """Start a process as `subprocess.Popen` does, one that Ctrl-C stops.
+    """Return a function like `subprocess.Popen` whose processes can be stopped by SIGINT (Ctrl-C).
 
-    A shell's job in the background ignores SIGINT, and so does all that it starts: these tests may be one.
+    A background job of a shell ignores SIGINT, and so do the processes that it starts. These tests may run as
+    such a job.
     """
 
     def popen(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a new program has the default
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # the new process gets the default
         try:
             return subprocess.Popen(command, **options)
         finally:
@@ -75,7 +79,7 @@ def start() -> Callable[..., subprocess.Popen[Any]]:
 
 @pytest.fixture
 def torch_threads() -> Iterator[Callable[[int], None]]:
-    """Set the number of torch's threads; put back afterwards."""
+    """Return a function that sets the number of torch's threads; it is restored after the test."""
     import torch
 
     before = torch.get_num_threads()
@@ -85,7 +89,7 @@ def torch_threads() -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Chromium without a window, which keeps logs of what it says and loads; skips where there is none."""
+    """Return a headless Chromium that logs its console and its requests; skip the test without one."""
     pytest.importorskip("selenium", reason="selenium drives the browser: pip install -e '.[dev]'")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (chromium and driver):

@@ -1,4 +1,4 @@
-"""The layout stays what it is: small files, imports that point one way, nothing private across packages."""
+"""Rules of the layout: small files, imports in one direction, no private names across packages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDERS = {
     "audiospec.benchmarks": "benchmarks",
 }
 MOST_LINES = 399
-#: Modules that may stand beside the packages of a folder: what needs a reader's first look.
+#: Most modules beside the packages of a folder, where readers begin.
 MOST_MODULES = {"audiospec": 11, "zoo": 8}
 
 
@@ -27,21 +27,21 @@ def _module(package: str, folder: Path, file: Path) -> str:
 
 
 def _sources() -> dict[str, Path]:
-    """Module name → file; links, by which other folders are seen, are left out."""
-    found = {}
+    """Return module name → file, without files that are reached through links."""
+    sources = {}
     for package, name in FOLDERS.items():
         folder = ROOT / name
         for file in sorted(folder.rglob("*.py")):
             if not any(parent.is_symlink() for parent in file.parents if parent.is_relative_to(folder)):
-                found[_module(package, folder, file)] = file
-    return found
+                sources[_module(package, folder, file)] = file
+    return sources
 
 
 SOURCES = _sources()
 
 
 def _imports(module: str, file: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, imported module and name ("" for a module) of every import, wherever it stands."""
+    """Yield line, module and imported name ("" for a whole module) of every import, also inside functions."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -49,9 +49,9 @@ def _imports(module: str, file: Path) -> Iterator[tuple[int, str, str]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}:{node.lineno}: relative import"
             for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                if whole in SOURCES:
-                    yield node.lineno, whole, ""
+                full_name = f"{node.module}.{alias.name}"
+                if full_name in SOURCES:
+                    yield node.lineno, full_name, ""
                 else:
                     yield node.lineno, str(node.module), alias.name
 
@@ -65,20 +65,22 @@ def test_sources_are_found() -> None:
 
 @pytest.mark.parametrize("module", SOURCES)
 def test_files_are_small(module: str) -> None:
-    """Nobody has to read a file of 400 lines."""
+    """No file has 400 lines or more."""
     lines = len(SOURCES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= MOST_LINES, f"{SOURCES[module]} has {lines} lines: what are its two reasons to change?"
+    assert lines <= MOST_LINES, (
+        f"{SOURCES[module]} has {lines} lines, expected at most {MOST_LINES}: split it"
+    )
 
 
 @pytest.mark.parametrize("folder", MOST_MODULES)
-def test_few_modules_stand_alone(folder: str) -> None:
+def test_folders_have_few_modules(folder: str) -> None:
     modules = {file.stem for file in (ROOT / folder).glob("*.py")} - {"__init__", "__main__"}
     assert len(modules) <= MOST_MODULES[folder], sorted(modules)
 
 
 def test_nothing_private_crosses_packages() -> None:
-    """A module or name with a leading underscore is imported by its own package alone."""
-    wrong = []
+    """A module or name with a leading underscore is imported only inside its own package."""
+    violations = []
     for module, file in SOURCES.items():
         package = module if file.name == "__init__.py" else module.rpartition(".")[0]
         for line, target, name in _imports(module, file):
@@ -91,12 +93,12 @@ def test_nothing_private_crosses_packages() -> None:
                 part.startswith("_") and not part.startswith("__") for part in (*target.split("."), name)
             )
             if private and home != package:
-                wrong.append(f"{file.relative_to(ROOT)}:{line}: {target} {name}".rstrip())
-    assert wrong == []
+                violations.append(f"{file.relative_to(ROOT)}:{line}: {target} {name}".rstrip())
+    assert violations == []
 
 
 def test_no_circle() -> None:
-    """No module imports itself through others; imports for types alone, and late ones, count as well."""
+    """No module imports itself through others. Late imports and those for type checks count too."""
     graph = {
         module: {target for _, target, _ in _imports(module, file) if target in SOURCES and target != module}
         for module, file in SOURCES.items()

@@ -1,4 +1,4 @@
-"""The main job on real music and real sounds, with exact expectations."""
+"""Featurizing real music and sounds, with exact expectations."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GENRES = {
 
 @pytest.fixture(scope="module")
 def gtzan(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
-    """The shared part of GTZAN, in 10 s and 3 s chunks, in both formats."""
+    """Featurize the shared part of GTZAN in 10 s and 3 s chunks, into both formats."""
     folder = tmp_path_factory.mktemp("gtzan")
     views = [(audiospec.MelSpec(), audiospec.Chunking(seconds=seconds)) for seconds in (10, 3)]
     return {
@@ -63,7 +63,7 @@ def test_both_formats_hold_equal_bytes(gtzan: dict[str, Report]) -> None:
         assert zarr.info.to_attributes() == hdf5.info.to_attributes()
 
 
-def test_rows_are_what_librosa_makes_of_them(gtzan: dict[str, Report]) -> None:
+def test_rows_match_librosa(gtzan: dict[str, Report]) -> None:
     import librosa
 
     view = gtzan["zarr"].views[0]
@@ -79,11 +79,11 @@ def test_rows_are_what_librosa_makes_of_them(gtzan: dict[str, Report]) -> None:
         )
         expected = librosa.power_to_db(mel, top_db=None)
         near = expected >= expected.max() - 80
-        # float16 keeps ten bits: between 64 and 128 dB its step is 1/16 dB.
+        # float16 has ten bits of mantissa: between 64 and 128 dB its step is 1/16 dB.
         assert np.abs(view.read(int(number)).astype(np.float32) - expected)[near].max() < 0.03125 + 0.01
 
 
-def test_esc10_as_the_readme_says(shared_data: Path, tmp_path: Path) -> None:
+def test_esc10_has_400_clips_in_five_folds(shared_data: Path, tmp_path: Path) -> None:
     view = audiospec.featurize("esc10", data=shared_data / "esc10", chunk=5, store=tmp_path / "esc10.h5")
     assert Counter(view.labels.tolist()) == dict.fromkeys(view.classes, 40)
     assert len(view.classes) == 10
@@ -93,10 +93,10 @@ def test_esc10_as_the_readme_says(shared_data: Path, tmp_path: Path) -> None:
     folds: dict[str, set[str]] = {}
     for group, fold in zip(view.groups, view.folds, strict=True):
         folds.setdefault(group, set()).add(fold)
-    assert all(len(found) == 1 for found in folds.values())
+    assert all(len(group_folds) == 1 for group_folds in folds.values())
 
 
-def test_fsdd_short_clips_are_listed_or_padded(shared_data: Path, tmp_path: Path) -> None:
+def test_short_clips_of_fsdd_are_skipped_or_padded(shared_data: Path, tmp_path: Path) -> None:
     spec = audiospec.MelSpec(sample_rate=8000, n_fft=512, hop_length=128, n_mels=40, fmax=4000)
     chunkings = [audiospec.Chunking(seconds=1), audiospec.Chunking(seconds=1, min_fill=0)]
     report = run(

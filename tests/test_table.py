@@ -588,7 +588,9 @@ def test_only_tables_are_exported(tmp_path: Path) -> None:
     mel = audiospec.MelSpec(n_mels=8, n_fft=256, hop_length=4096)
     view = make(tmp_path / "x.zarr", mel, [record("a", "a.wav")], [0])
     for use in (lambda: export_table(view, tmp_path / "x.csv"), view.to_pandas, lambda: view.columns):
-        with pytest.raises(StoreError, match=r"view mel-3s-\w+ is no table: .* has rows of \(mel, frame\)"):
+        with pytest.raises(
+            StoreError, match=r"view mel-3s-\w+ is not a table: .* has rows of \(mel, frame\)"
+        ):
             use()
     with pytest.raises(
         StoreError, match=r"expected a table of features; .* has none: make one with `audiospec f"
@@ -701,7 +703,9 @@ def test_audio_after_tables(tmp_path: Path, genres: Path, suffix: str) -> None:
     assert mel.store.root == genres
     assert mel.store.tracks.problems == {}
     assert set(mel.ids) == {"jazz.00001", "blues.00000", "metal.00009"}
-    assert mel.skipped() == {"jazz.00000": "no audio: it came with a table, and the dataset has no such file"}
+    assert mel.skipped() == {
+        "jazz.00000": "no audio: imported from a table, and the dataset has no such file"
+    }
     after = _views(store)
     for name in names:
         view = after[name]

@@ -1,4 +1,4 @@
-"""Feature stores: one module a format. `stores` is their registry."""
+"""Feature stores, one module for each format; `stores` is their registry."""
 
 from audiospec.stores.base import FeatureStore, open_store, stores
 from audiospec.stores.layout.view import View

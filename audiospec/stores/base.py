@@ -1,7 +1,8 @@
-"""FeatureStore and View: what a store holds, how it is read and checked; the registry of stores.
+"""FeatureStore, the base class of every store; the registry of stores; `open_store`.
 
 A store holds one table of tracks and any number of views. A view is one spec × one chunking: a table of
-rows and one array, row by row. Views are written whole (see `NewView`), so what can be opened is finished.
+rows, and one array with an entry for each row. Views are written as a whole (see `NewView`), so a view that
+can be opened is complete.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ __all__ = [
 class FeatureStore(ABC):
     """A store, opened for reading.
 
-    A subclass is one file of this package under ``@stores.register``. It says how a store is written
-    (`publish`) and read; the rest is here.
+    A subclass is one module with the decorator ``@stores.register``. It defines how a store is written
+    (`publish`) and read; the base class does the rest.
 
     Parameters
     ----------
@@ -64,17 +65,17 @@ class FeatureStore(ABC):
     Attributes
     ----------
     suffixes : tuple of str
-        File suffixes that choose this kind of store.
+        File suffixes that select this kind of store.
     dataset : str
         Name of the dataset.
     root : Path
-        Folder that the tracks' paths are relative to, when it was written. StoreError if the store does not
-        say: it was exported without.
+        Folder that the tracks' paths are relative to, as recorded when the store was written. StoreError if
+        the store does not record it, as after an anonymous export.
 
     Raises
     ------
     StoreError
-        Not there, not a store, or of a newer format.
+        The path does not exist, is not a store, or is a store of a newer format.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
@@ -82,17 +83,18 @@ class FeatureStore(ABC):
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not self.path.exists():
-            raise StoreError(missing_store(self.path))
+            raise missing_store(self.path)
         attributes = self._attributes()
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
             raise StoreError(
-                f"{self.path} is not a feature store of audiospec: expected one made by `audiospec featurize`"
+                f"{self.path} is not a feature store: expected one made by `audiospec featurize`",
+                "check the path",
             )
         if version > FORMAT_VERSION:
             raise StoreError(
-                f"{self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}: "
-                "upgrade audiospec (pip install -U audiospec)"
+                f"{self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}",
+                "upgrade audiospec (pip install -U audiospec)",
             )
         self.dataset = str(attributes.get("dataset", ""))
         self._root = Path(str(attributes["root"])) if "root" in attributes else None
@@ -104,29 +106,30 @@ class FeatureStore(ABC):
 
     @property
     def root(self) -> Path:
-        """Folder that the tracks' paths are relative to; StoreError if the store does not say."""
+        """Folder that the tracks' paths are relative to; StoreError if the store does not record it."""
         if self._root is None:
             raise StoreError(
-                f"{self.path} does not say where its audio is: it was exported without; give the folder to "
-                "`audiospec featurize` with --data, which puts it into the store, then try again"
+                f"{self.path} does not say where its audio is, because the folder was left out on export",
+                f"run `audiospec featurize DATASET --data FOLDER --store {self.path}`, which records the "
+                "folder, then try again",
             )
         return self._root
 
     @abstractmethod
     def _attributes(self) -> Mapping[str, Any]:
-        """The store's own attributes; empty if the path is something else."""
+        """Read the store's own attributes; empty if the path is not a store of this kind."""
 
     @abstractmethod
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        """The columns of the track table."""
+        """Read the columns of the track table."""
 
     @abstractmethod
     def view_names(self) -> list[str]:
-        """Names of the finished views, sorted."""
+        """Return the names of the finished views, sorted."""
 
     @abstractmethod
     def _view(self, name: str) -> View:
-        """Open a view that is there."""
+        """Open a finished view by its full name."""
 
     @classmethod
     @abstractmethod
@@ -138,28 +141,28 @@ class FeatureStore(ABC):
         tracks: Tracks,
         view: NewView | None,
     ) -> None:
-        """Write the track table and one view into the store at `path`, or make the store.
+        """Write the track table and one view into the store at `path`; create the store if necessary.
 
-        A reader sees the old content or the new; a killed writer leaves the old, or what `recover` can
-        finish. The caller holds the store's lock.
+        A reader sees the old content or the new. A killed writer leaves the old content, or files from which
+        `recover` completes the new. The caller holds the store's lock.
 
         Parameters
         ----------
         path : Path
             The store.
         work : Path
-            Folder on the same disk for unfinished files.
+            An existing folder on the same disk for unfinished files.
         attributes : mapping
             The store's own attributes (see `store_attributes`).
         tracks : Tracks
         view : NewView or None
-            Replaces the view of the same name.
+            Replaces the view of the same name. None writes the track table alone.
         """
 
     @classmethod
     @abstractmethod
     def recover(cls, path: Path, work: Path) -> None:
-        """Finish, or undo, a `publish` that was killed. The caller holds the store's lock."""
+        """Complete or undo a `publish` that was killed. The caller holds the store's lock."""
 
     @cached_property
     def tracks(self) -> Tracks:
@@ -167,12 +170,17 @@ class FeatureStore(ABC):
         return Tracks(self._tracks())
 
     def find_track(self, track: str) -> int:
-        """Place in the track table of a track id, or of the stem of a file if only one track has it.
+        """Return the row number in the track table of a track id, or of a file's name.
+
+        Parameters
+        ----------
+        track : str
+            Track id, or a file's name with or without its suffix, if only one track has it.
 
         Raises
         ------
         StoreError
-            No such track (with the nearest id), or several.
+            No track matches (names the nearest id), or several do.
         """
         return self.tracks.find(track, self.path)
 
@@ -182,36 +190,36 @@ class FeatureStore(ABC):
         Parameters
         ----------
         name : str or None
-            Its name, or the beginning of it if only one view begins so. None: the only view.
+            The view's name, or a beginning that no other view's name has. None opens the only view.
 
         Raises
         ------
         StoreError
-            No such view (with the names), or several.
+            No view matches, or several do; lists the names.
         """
         names = self.view_names()
         if not names:
-            raise StoreError(f"{self.path} has no view yet: run `audiospec featurize` first")
+            raise StoreError(f"{self.path} has no view yet", "run `audiospec featurize` first")
         matches = [name] if name in names else [n for n in names if n.startswith(name or "")]
         if len(matches) != 1:
-            asked = f"has no view {name!r}"
+            mismatch = f"has no view {name!r}"
             if matches:
-                asked = f"has {len(matches)} views" + (f" that begin with {name!r}" if name else "")
-            raise StoreError(f"{self.path} {asked}: name one of {', '.join(names)}")
+                mismatch = f"has {len(matches)} views" + (f" that begin with {name!r}" if name else "")
+            raise StoreError(f"{self.path} {mismatch}", f"choose one of {', '.join(names)}")
         return self._view(str(matches[0]))
 
     def views(self) -> list[View]:
-        """All views, by name."""
+        """Open all views, sorted by name."""
         return [self._view(name) for name in self.view_names()]
 
     def bytes_on_disk(self) -> int:
-        """Size of the store's files in bytes."""
+        """Return the size of the store's files in bytes."""
         if self.path.is_file():
             return self.path.stat().st_size
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def store_attributes(self) -> dict[str, Any]:
-        """The store's own attributes, as `publish` takes them."""
+        """Return the store's own attributes, as `publish` takes them."""
         return store_attributes(self.dataset, self._root)
 
     def export(
@@ -221,29 +229,34 @@ class FeatureStore(ABC):
         *,
         anonymous: bool = False,
     ) -> FeatureStore:
-        """Copy the whole store to another format; the suffix of `target` chooses it.
+        """Copy the whole store, also into another format.
 
         Parameters
         ----------
         target : path
-            Must not be there yet.
+            The new store, which must not exist yet. Its suffix selects the format.
         step : callable or None
             Called with each view's name before it is copied.
         anonymous : bool
-            Whether to leave out what names this machine or its user: the folder of the audio (`root`), and of
-            paths that are absolute, and ids made of them, all but the file's name. Ids, labels, groups and
-            paths below that folder stay. Rows cannot be repaired from audio until `featurize` has put the
-            folder back.
+            Whether to leave out everything that identifies this machine or its user. The folder of the audio
+            (`root`) is dropped. Paths that are absolute or lead out of that folder, and ids made from them,
+            are reduced to the file's name. Other paths and ids, labels and groups stay. Rows cannot be
+            recomputed from audio until `featurize` has recorded the folder again.
+
+        Returns
+        -------
+        FeatureStore
+            The new store.
 
         Raises
         ------
         StoreError
-            `target` exists, or its suffix is unknown.
+            `target` exists, cannot be written, or has an unknown suffix.
         """
         target = Path(target)
         kind = store_class(target)
         if target.exists():
-            raise StoreError(f"{target} exists already: remove it, or choose another name")
+            raise StoreError(f"{target} exists already", "remove it, or choose another `target`")
         work = target.with_name(target.name + ".export")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -252,12 +265,13 @@ class FeatureStore(ABC):
             work.mkdir()
         except OSError as error:
             raise StoreError(
-                f"cannot write to {target.parent}: {error.strerror}; choose a folder that can be written to"
+                f"cannot write to {target.parent} ({error.strerror})",
+                "choose a `target` in a folder that can be written to",
             ) from error
         attributes, tracks = self.store_attributes(), self.tracks
         if anonymous:
             attributes, tracks = store_attributes(self.dataset, None), anonymous_tracks(tracks, self._root)
-        # Built under a temporary name: an export that is killed leaves no half of a store.
+        # Build under a temporary name, so that a killed export leaves no incomplete store.
         built = work / target.name
         try:
             kind.publish(built, work, attributes, tracks, None)
@@ -275,33 +289,33 @@ stores: Registry[type[FeatureStore]] = Registry("store", "audiospec.stores", "au
 
 
 def store_class(path: Path | str) -> type[FeatureStore]:
-    """The kind of store that a path's suffix names.
+    """Return the class of store that a path's suffix selects.
 
     Raises
     ------
     StoreError
-        No kind has that suffix (with those that there are).
+        No class has that suffix; lists the known ones.
     """
     suffix = Path(path).suffix.lower()
-    if suffix[1:] in stores.names():  # so that .zarr does not load h5py
+    if suffix[1:] in stores.names():  # do not load h5py for .zarr
         return stores[suffix[1:]]
     kinds = [stores[name] for name in stores]
     for kind in kinds:
         if suffix in kind.suffixes:
             return kind
-    known = ", ".join(suffix for kind in kinds for suffix in kind.suffixes)
+    suffixes = ", ".join(suffix for kind in kinds for suffix in kind.suffixes)
     raise StoreError(
-        f"cannot tell the kind of store from {str(path)!r}: expected a name that ends in {known}"
+        f"cannot tell the kind of store from {str(path)!r}: expected a name that ends in {suffixes}"
     )
 
 
 def open_store(path: Path | str) -> FeatureStore:
-    """Open a store of any kind, for reading.
+    """Open a store of any kind for reading.
 
     Parameters
     ----------
     path : path
-        Its suffix names its kind.
+        The store; its suffix selects the class.
 
     Returns
     -------
@@ -310,18 +324,18 @@ def open_store(path: Path | str) -> FeatureStore:
     Raises
     ------
     StoreError
-        Not there, not a store, or of a newer format.
+        The path does not exist, is not a store, or is a store of a newer format.
     """
     path = Path(path)
     if not path.exists():
-        raise StoreError(missing_store(path))
+        raise missing_store(path)
     return store_class(path)(path)
 
 
-def missing_store(path: Path) -> str:
-    """The message for a store that is not there."""
+def missing_store(path: Path) -> StoreError:
+    """Return the error for a store that does not exist."""
     if work_folder(path).exists():
-        return (
-            f"{path} is not finished: run the same `audiospec featurize` again, it goes on where it stopped"
+        return StoreError(
+            f"{path} is not finished", "run the same `audiospec featurize` command again, which resumes it"
         )
-    return f"no store at {path}: make one with `audiospec featurize`, or check the path"
+    return StoreError(f"no store at {path}", "make one with `audiospec featurize`, or check the path")

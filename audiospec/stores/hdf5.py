@@ -1,6 +1,7 @@
 """hdf5: one HDF5 file, read by h5py, MATLAB and anything else that knows HDF5.
 
-HDF5 has no atomic object, so a file is never changed: it is written anew beside the old one and renamed.
+HDF5 cannot change a file atomically, so a file is never changed: a new one is written in the work folder
+and renamed over the old one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import (
+    RESTORE,
     ROW_ATTRIBUTES,
     ROW_DTYPE,
     TRACK_ATTRIBUTES,
@@ -37,11 +39,11 @@ from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import REPAIR, is_compressed
 from audiospec.stores.shards.rows import OpenFile, read_rows
 
-#: Of the rows that are compressed (`is_compressed`). HDF5 itself has no better filter; see
+#: Level of gzip for rows that are compressed (see `is_compressed`). HDF5 itself has no better filter; see
 #: docs/background/decisions.md.
 GZIP_LEVEL = 1
 
-#: What JSON text begins with, and no other text among the attributes does.
+#: How JSON text begins. Other text that begins so is stored as JSON too, so that reading is unambiguous.
 _JSON = ("{", "[", '"', "null")
 
 
@@ -65,7 +67,7 @@ class HDF5Store(FeatureStore):
             return {name: _read(file["tracks"], name) for name in TRACK_COLUMNS}
 
     def view_names(self) -> list[str]:
-        """Names of the finished views, sorted."""
+        """Return the names of the finished views, sorted."""
         with _open(self.path) as file, damage_errors(self.path):
             return sorted(file["views"])
 
@@ -81,15 +83,15 @@ class HDF5Store(FeatureStore):
         tracks: Tracks,
         view: NewView | None,
     ) -> None:
-        """Write the whole file beside the old one, then rename it."""
+        """Write the whole file in `work`, then rename it."""
         kept = []
         if path.exists():
             kept = [old for old in cls(path).views() if view is None or old.name != view.info.name]
         try:
             with disk_full_errors(path):
                 contents = [old.contents() for old in kept] + ([view] if view else [])
-                _create(_new(work), _size(tracks, contents))
-                with h5py.File(_new(work), "r+") as file:
+                _create(_new_file(work), _max_size(tracks, contents))
+                with h5py.File(_new_file(work), "r+") as file:
                     _write_attributes(file, attributes)
                     table = file.create_group("tracks")
                     for name in TRACK_COLUMNS:
@@ -97,20 +99,20 @@ class HDF5Store(FeatureStore):
                     views = file.create_group("views")
                     for content in contents:
                         _write_view(views, content)
-                with _new(work).open("rb") as written:
+                with _new_file(work).open("rb") as written:
                     os.fsync(written.fileno())
-                os.replace(_new(work), path)
+                os.replace(_new_file(work), path)
         finally:
             cls.recover(path, work)
 
     @classmethod
     def recover(cls, path: Path, work: Path) -> None:
-        """Remove what a killed `publish` left: the old file has its name until the new one is whole."""
-        _new(work).unlink(missing_ok=True)
+        """Remove the unfinished file of a killed `publish`; the old file is still in place."""
+        _new_file(work).unlink(missing_ok=True)
 
 
 class HDF5View(View):
-    """A view of an `HDF5Store`. The file is opened when it is first read, once in each process."""
+    """A view of an `HDF5Store`. Each process opens the file once, when it first reads a row."""
 
     store: HDF5Store
 
@@ -121,13 +123,13 @@ class HDF5View(View):
             rows = _read_rows(group)
         super().__init__(store, info, rows)
         self._group = name
-        self._opened: tuple[int, h5py.Dataset, _Places | None] | None = None
+        self._opened: tuple[int, h5py.Dataset, _ChunkOffsets | None] | None = None
 
     def _data(self) -> h5py.Dataset:
         return self._open()[0]
 
-    def _open(self) -> tuple[h5py.Dataset, _Places | None]:
-        # A handle that was opened before a fork is not usable after it.
+    def _open(self) -> tuple[h5py.Dataset, _ChunkOffsets | None]:
+        # A handle that was opened before a fork cannot be used after it.
         if self._opened is None or self._opened[0] != os.getpid():
             file = _open(self.store.path)
             with damage_errors(self.store.path):
@@ -138,18 +140,19 @@ class HDF5View(View):
                 data = group["data"]
                 if (data.shape, data.dtype) != (self.shape, self.info.row_dtype.base):
                     raise StoreError(
-                        f"view {self.name} holds {data.dtype} of shape {data.shape}, expected "
-                        f"{self.info.row_dtype.base} of {self.shape}: it is damaged, featurize again"
+                        f"view {self.name} is damaged: expected {self.info.row_dtype.base} of shape "
+                        f"{self.shape}, got {data.dtype} of shape {data.shape}",
+                        "featurize again",
                     )
-                places = _Places.of(data, self.info.chunk_rows)
-            self._opened = (os.getpid(), data, places)
+                offsets = _ChunkOffsets.of(data, self.info.chunk_rows)
+            self._opened = (os.getpid(), data, offsets)
         return self._opened[1:]
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        data, places = self._open()
-        if places is not None:
+        data, offsets = self._open()
+        if offsets is not None:
             with damage_errors(self.store.path):
-                read_rows(places.of_rows(rows), out, places.file.fill)
+                read_rows(offsets.of_rows(rows), out, offsets.file.fill)
             return
         if is_compressed(self.info.row_dtype) and _is_deflated(data):
             self._inflate(data, rows, out)
@@ -158,7 +161,7 @@ class HDF5View(View):
         ordered = rows[order]
         in_order = bool((order == np.arange(len(order))).all())
         target = out if in_order else np.empty_like(out)
-        # One call reads one run of consecutive rows: h5py's own fancy indexing is many times slower.
+        # Each call reads one run of consecutive rows. Indexing by h5py itself is many times slower.
         starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 2) != 1)
         with damage_errors(self.store.path):
             for first, last in zip(starts, [*starts[1:], len(ordered)], strict=True):
@@ -168,17 +171,17 @@ class HDF5View(View):
             out[order] = target
 
     def _inflate(self, data: h5py.Dataset, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        """Read compressed rows.
+        """Read compressed rows with zlib.
 
-        As fast as by HDF5's own filter, but threads do not wait for one another, and of a damaged row no more
-        is inflated than a row has.
+        This is as fast as HDF5's own filter, but threads do not wait for one another, and a damaged row is
+        not inflated beyond the size of a row.
         """
         size, zeros = self.info.row_bytes, (0,) * len(self.info.row_shape)
         for row, number in zip(out, rows.tolist(), strict=True):
             with damage_errors(self.store.path):
                 unfiltered, chunk = data.id.read_direct_chunk((number, *zeros))
-            reason = "it is of another size"
-            if not unfiltered:  # HDF5 keeps as it is what would be longer
+            reason = "it has the wrong size"
+            if not unfiltered:  # HDF5 stores a chunk uncompressed if that is shorter
                 stream = zlib.decompressobj()
                 try:
                     chunk = stream.decompress(chunk, size + 1)
@@ -187,70 +190,70 @@ class HDF5View(View):
                 if not stream.eof:
                     chunk = b""
             if len(chunk) != size:
-                raise StoreError(f"row {number} of view {self.name} is damaged: {reason}{REPAIR}")
+                raise StoreError(f"row {number} of view {self.name} is damaged: {reason}", REPAIR)
             row[...] = np.frombuffer(chunk, row.dtype).reshape(row.shape)
 
     def bytes_on_disk(self) -> int:
-        """Size of the view's numbers in bytes, as they are stored."""
+        """Return the size of the view's numbers in bytes, as they are stored."""
         with damage_errors(self.store.path):
             return int(self._data().id.get_storage_size())
 
 
 def _is_deflated(data: h5py.Dataset) -> bool:
-    """Whether each row is a chunk, deflated and nothing else: not where another program packed it anew."""
+    """Whether each row is a chunk with the deflate filter alone; not if another program repacked the file."""
     filters = data.id.get_create_plist()
     only = filters.get_nfilters() == 1 and filters.get_filter(0)[0] == h5py.h5z.FILTER_DEFLATE
     return bool(only and data.chunks == (1, *data.shape[1:]))
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Where the chunks of a view lie in its file, if they are there as they are in memory.
+class _ChunkOffsets:
+    """Where the chunks of a view are in its file, if the file has the same bytes as memory.
 
-    HDF5 takes 0.3 ms to find and read a row of 331 KB, 8 times as long as the system does. It is left to it
-    where chunks are missing, filtered, or in a layout of another program's.
+    HDF5 takes 0.3 ms to find and read a row of 331 KB, 8 times as long as the system does. So HDF5 reads the
+    rows only if chunks are missing, filtered, or in another program's layout.
     """
 
     file: OpenFile
-    starts: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     chunk_rows: int
     row_bytes: int
 
     @classmethod
-    def of(cls, data: h5py.Dataset, chunk_rows: int) -> _Places | None:
-        """The places of a data set's chunks; None if it must be read by HDF5."""
-        made, file = data.id.get_create_plist(), data.file
+    def of(cls, data: h5py.Dataset, chunk_rows: int) -> _ChunkOffsets | None:
+        """Return the offsets of the chunks of an HDF5 dataset; None if HDF5 must read it."""
+        properties, file = data.id.get_create_plist(), data.file
         chunk = (min(chunk_rows, max(1, len(data))), *data.shape[1:])
-        plain = data.chunks == chunk and not made.get_nfilters() and file.driver == "sec2"
+        plain = data.chunks == chunk and not properties.get_nfilters() and file.driver == "sec2"
         native = data.id.get_type().equal(h5py.h5t.py_create(data.dtype))
         count = -(-len(data) // chunk[0])
         if not plain or not native or file.userblock_size or data.id.get_num_chunks() != count:
             return None
         row_bytes = data.dtype.itemsize * math.prod(chunk[1:])
-        starts = np.full(count, -1, np.int64)
+        offsets = np.full(count, -1, np.int64)
 
-        def note(found: Any) -> None:
-            if not found.filter_mask and found.size == chunk[0] * row_bytes:
-                starts[found.chunk_offset[0] // chunk[0]] = found.byte_offset
+        def add(stored: Any) -> None:
+            if not stored.filter_mask and stored.size == chunk[0] * row_bytes:
+                offsets[stored.chunk_offset[0] // chunk[0]] = stored.byte_offset
 
-        data.id.chunk_iter(note)
-        if (starts < 0).any():
+        data.id.chunk_iter(add)
+        if (offsets < 0).any():
             return None
-        # The very file that HDF5 has open: another may have its name by now.
-        return cls(OpenFile(os.dup(file.id.get_vfd_handle())), starts, chunk[0], row_bytes)
+        # Use the file that HDF5 has open: the path may lead to another one by now.
+        return cls(OpenFile(os.dup(file.id.get_vfd_handle())), offsets, chunk[0], row_bytes)
 
     def of_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The first byte of each of some rows."""
+        """Return the offset of the first byte of each of the given rows."""
         chunks, within = np.divmod(rows, self.chunk_rows)
-        places: NDArray[np.int64] = self.starts[chunks] + within * self.row_bytes
-        return places
+        offsets: NDArray[np.int64] = self.offsets[chunks] + within * self.row_bytes
+        return offsets
 
 
 def _create(file: Path, size: int) -> None:
-    """Make an empty HDF5 file that has `size` bytes on the disk already.
+    """Make an empty HDF5 file with `size` bytes reserved on the disk.
 
-    HDF5 crashes the process where the disk fills up under its hands, so it is given its room beforehand.
-    It cuts off what it has not used.
+    HDF5 crashes the process if the disk fills up while it writes, so the space is reserved first. HDF5
+    cuts off the unused part of the file.
     """
     with h5py.File("empty", "w", driver="core", backing_store=False) as empty:
         empty.flush()
@@ -262,8 +265,8 @@ def _create(file: Path, size: int) -> None:
             os.posix_fallocate(out.fileno(), 0, size)
 
 
-def _size(tracks: Tracks, views: Sequence[NewView]) -> int:
-    """Bytes that a store takes at most."""
+def _max_size(tracks: Tracks, views: Sequence[NewView]) -> int:
+    """Return an upper bound for the size of a store in bytes."""
     size = 1 << 20  # groups, attributes
     for name in TRACK_COLUMNS:
         size += 64 * len(tracks)
@@ -271,23 +274,23 @@ def _size(tracks: Tracks, views: Sequence[NewView]) -> int:
             size += sum(len(text.encode()) for text in tracks[name])
     for view in views:
         size += 1 << 16
-        # A row's entries in the row table, and in the index of chunks, whose nodes may be half empty.
+        # A row has entries in the row table and in the index of chunks, whose nodes may be half empty.
         size += len(view.rows) * (view.info.row_bytes + ROW_DTYPE.itemsize + 256)
         for values, _ in view.info.coordinates().values():
             size += sum(64 + len(str(value).encode()) for value in values)
     return size
 
 
-def _new(work: Path) -> Path:
-    """The file that is being written."""
+def _new_file(work: Path) -> Path:
+    """Return the path of the file that is being written."""
     return work / "publish.h5"
 
 
 def _open(path: Path) -> h5py.File:
-    """Open for reading.
+    """Open a file for reading.
 
-    With the lock that h5py takes by itself, as one process can open a file one way only; without it where
-    that fails, for a file that has its name is never written to.
+    h5py's default locking comes first, because a process can open a file with one kind of locking only. If
+    that fails, the file is opened without a lock, which is safe: a published file is never written to.
     """
     with damage_errors(path):
         try:
@@ -336,22 +339,24 @@ def _write(group: h5py.Group, name: str, values: NDArray[Any], attributes: Mappi
 
 
 def _read_rows(group: h5py.Group) -> RowTable:
-    """The row table of a view."""
+    """Read the row table of a view."""
     return row_table({name: _read(group, name) for name in ROW_DTYPE.names or ()})
 
 
 def _read(group: h5py.Group, name: str) -> NDArray[Any]:
-    """Read a one-dimensional array; text as an object array."""
+    """Read a one-dimensional array; text becomes an object array."""
     try:
         values = group[name]
     except KeyError as error:
-        raise StoreError(f"table {group.name} has no column {name!r}: the store is damaged") from error
+        raise StoreError(
+            f"table {group.name} has no column {name!r}: the store is damaged", RESTORE
+        ) from error
     text = h5py.check_string_dtype(values.dtype) is not None
     return np.asarray(values.asstr()[:] if text else values[:], dtype=object if text else None)
 
 
 def _write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
-    """Attributes as HDF5 has them; what is nested, or text that HDF5 cannot hold, as JSON."""
+    """Write attributes; nested values, and text that HDF5 cannot hold, are written as JSON."""
     for name, value in attributes.items():
         plain = isinstance(value, str | int | float | bool)
         if isinstance(value, str):

@@ -1,7 +1,7 @@
 """zarr: a Zarr v3 folder of sharded arrays, read by zarr, xarray and anything else that knows Zarr.
 
-Shards are written and opened by `_files`, their rows read by `_rows`; zarr-python writes and reads the
-metadata and the small tables. A view is put together beside the store and renamed into it.
+The package `shards` writes shards and reads rows from them. zarr-python writes and reads the metadata and
+the small tables. A new view is built in the work folder beside the store, then renamed into the store.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ from audiospec.stores.shards.frames import LEVEL
 from audiospec.stores.shards.packed import PackedShard
 from audiospec.stores.shards.rows import OpenFile, read_rows
 
-#: Shards of a view that are kept open, of the 1024 files that most systems let a process have open. To open
-#: one again takes 0.03 ms, as long as to read a row of 331 KB.
-OPEN = 256
+#: Shards of a view that stay open. Most systems let a process have 1024 files open. Opening a shard again
+#: takes 0.03 ms, as long as reading a row of 331 KB.
+MAX_OPEN_SHARDS = 256
 
-#: Bytes between the places of one shard's first row and the next's, for `read_rows`: more than a shard has.
+#: For `read_rows`, all shards of a view form one address space: shard n begins at n times this many bytes,
+#: which is more than a shard has.
 _STRIDE = 1 << 40
 
 _T = TypeVar("_T")
@@ -65,10 +66,10 @@ class ZarrStore(FeatureStore):
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
         folder = self.path / "tracks"
-        return _steady(folder, lambda: {name: _read(folder / name) for name in TRACK_COLUMNS})
+        return _read_unchanged(folder, lambda: {name: _read_array(folder / name) for name in TRACK_COLUMNS})
 
     def view_names(self) -> list[str]:
-        """Names of the finished views, sorted."""
+        """Return the names of the finished views, sorted."""
         views = self.path / "views"
         return sorted(folder.parent.name for folder in views.glob("*/zarr.json"))
 
@@ -87,23 +88,24 @@ class ZarrStore(FeatureStore):
         """Build the new parts in `work`, then rename them into the store."""
         cls.recover(path, work)
         new = work / "publish"
-        # Metadata and tables are small. zarr makes them in memory; it cannot write to disks without links.
+        # zarr-python makes the metadata and the small tables in memory: its own writing to files needs a disk
+        # with hard links.
         files: dict[str, Buffer] = {}
         root = zarr.create_group(MemoryStore(files), attributes=dict(attributes))
         table = root.create_group("tracks")
         for name in TRACK_COLUMNS:
-            _write(table, name, tracks[name], "track", TRACK_ATTRIBUTES.get(name, {}))
+            _write_array(table, name, tracks[name], "track", TRACK_ATTRIBUTES.get(name, {}))
         views = root.create_group("views")
         try:
             with disk_full_errors(path):
                 if view is not None:
                     _write_view(views, view)
                     _write_shards(new / "views" / view.info.name / "data", view)
-                for name, buffer in _consolidated(files, path).items():
+                for name, buffer in _consolidate(files, path).items():
                     (new / name).parent.mkdir(parents=True, exist_ok=True)
                     (new / name).write_bytes(buffer.to_bytes())
                 (work / "replaced" / "views").mkdir(parents=True)
-                _ready(work).touch()
+                _ready_file(work).touch()
         except BaseException:
             cls.recover(path, work)
             raise
@@ -112,54 +114,54 @@ class ZarrStore(FeatureStore):
 
     @classmethod
     def recover(cls, path: Path, work: Path) -> None:
-        """Rename the new parts into the store if they are whole; forget them if they are not."""
+        """Rename the new parts into the store if they are complete; delete them if they are not."""
         new, old = work / "publish", work / "replaced"
-        if _ready(work).exists() and new.exists():
+        if _ready_file(work).exists() and new.exists():
             if not path.exists():
                 os.rename(new, path)
             else:
-                # Tracks first: a view never refers to a track that is not in the table. zarr.json last.
+                # The tracks come first, so that a view never refers to a track that is not in the table.
                 names = [f"views/{folder.parent.name}" for folder in new.glob("views/*/zarr.json")]
                 for name in ["tracks", *names, "zarr.json"]:
-                    if (new / name).exists():  # else it was renamed before
+                    if (new / name).exists():  # else it was renamed before the writer was killed
                         if (path / name).is_dir():
                             os.rename(path / name, old / name)
                         os.replace(new / name, path / name)
-        _ready(work).unlink(missing_ok=True)
+        _ready_file(work).unlink(missing_ok=True)
         for folder in (new, old):
             if folder.exists():
                 shutil.rmtree(folder)
 
 
 class ZarrView(View):
-    """A view of a `ZarrStore`; its rows are read from the shards' files."""
+    """A view of a `ZarrStore`. Rows are read directly from the files of the shards."""
 
     store: ZarrStore
 
     def __init__(self, store: ZarrStore, folder: Path) -> None:
         self.folder = folder
-        info, columns, self._made = _steady(
+        info, columns, self._identity = _read_unchanged(
             folder,
             lambda: (
                 ViewInfo.from_attributes(_read_attributes(folder), folder.name),
-                {name: _read(folder / name) for name in ROW_DTYPE.names or ()},
-                _identity(folder),
+                {name: _read_array(folder / name) for name in ROW_DTYPE.names or ()},
+                _folder_identity(folder),
             ),
         )
         super().__init__(store, info, row_table(columns))
         self._shards: dict[int, OpenFile | PackedShard] = {}
 
     def source(self, number: int) -> ShardSource:
-        """Where a shard of this view is, for the next version of it: a file that can be linked."""
+        """Return the source of a shard for the next version of this view: a file that can be linked."""
         return ShardSource(super().source(number).load, self.shard_file(number))
 
     def shard_file(self, number: int) -> Path:
-        """The file of a shard."""
+        """Return the path of a shard."""
         zeros = "/0" * len(self.info.row_shape)
         return self.folder / "data" / "c" / f"{number}{zeros}"
 
     def bytes_on_disk(self) -> int:
-        """Size of the view's numbers in bytes, as they are stored."""
+        """Return the size of the view's numbers in bytes, as they are stored."""
         if not is_compressed(self.info.row_dtype):
             return super().bytes_on_disk()
         shards = (self.folder / "data" / "c").rglob("*")
@@ -176,8 +178,8 @@ class ZarrView(View):
                 self._shards.clear()
                 shard = self._open_shard(number)
             self._shards[number] = shard
-            for old in list(self._shards)[:-OPEN]:  # another thread may do so, too
-                self._shards.pop(old, None)
+            for oldest in list(self._shards)[:-MAX_OPEN_SHARDS]:
+                self._shards.pop(oldest, None)  # another thread may have removed it already
         return shard
 
     def _open_shard(self, number: int) -> OpenFile | PackedShard:
@@ -190,67 +192,68 @@ class ZarrView(View):
             else:
                 shard, count = open_shard(path, self.info.row_dtype, capacity)
         finally:
-            if _identity(self.folder) != self._made:
+            if _folder_identity(self.folder) != self._identity:
                 raise replaced(self.name)
         expected = min(capacity, len(self) - number * capacity)
-        whole = -(-expected // self.info.chunk_rows) * self.info.chunk_rows  # what fills it up is no row
-        if count != whole:
-            raise StoreError(
-                f"shard {path} holds {count} rows, expected {whole}: "
-                f"run `audiospec store verify {self.store.path} --repair`"
-            )
+        expected = -(-expected // self.info.chunk_rows) * self.info.chunk_rows  # the last chunk is filled up
+        if count != expected:
+            raise StoreError(f"shard {path} is damaged: expected {expected} rows, got {count}", self._repair)
         return shard
+
+    @property
+    def _repair(self) -> str:
+        """Hint for a damaged shard."""
+        return f"run `audiospec store verify {self.store.path} --repair`"
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         numbers, within = np.divmod(rows, self.info.shard_rows)
         if is_compressed(self.info.row_dtype):
-            for row, number, place in zip(out, numbers.tolist(), within.tolist(), strict=True):
+            for row, number, row_in_shard in zip(out, numbers.tolist(), within.tolist(), strict=True):
                 shard = self._shard(number)
                 assert isinstance(shard, PackedShard)
-                shard.fill(row, place)
+                shard.fill(row, row_in_shard)
             return
 
-        def fill(buffer: memoryview, place: int) -> None:
-            number, start = divmod(place, _STRIDE)
+        def fill(buffer: memoryview, offset: int) -> None:
+            number, offset_in_shard = divmod(offset, _STRIDE)
             shard = self._shard(number)
             assert isinstance(shard, OpenFile)
             try:
-                shard.fill(buffer, start)
+                shard.fill(buffer, offset_in_shard)
             except OSError as error:
                 raise StoreError(
-                    f"shard {self.shard_file(number)} cannot be read: {error.strerror}; "
-                    f"run `audiospec store verify {self.store.path} --repair`"
+                    f"shard {self.shard_file(number)} cannot be read ({error.strerror})", self._repair
                 ) from error
 
         read_rows(numbers * _STRIDE + within * self.info.row_bytes, out, fill)
 
 
 def _write_view(views: zarr.Group, view: NewView) -> None:
-    """Write all of a view but its shards into the group `views`."""
+    """Write a view, except its shards, into the group `views`."""
     info = view.info
     group = views.create_group(info.name, attributes=info.to_attributes())
-    packed = is_compressed(info.row_dtype)
+    compressed = is_compressed(info.row_dtype)
     group.create_array(
         "data",
         shape=(len(view.rows), *info.row_shape),
         chunks=(info.chunk_rows, *info.row_shape),
         shards=(info.shard_rows, *info.row_shape),
         dtype=info.spec.dtype,
-        compressors=ZstdCodec(level=LEVEL, checksum=True) if packed else None,
-        fill_value=0 if packed else float("nan"),
+        compressors=ZstdCodec(level=LEVEL, checksum=True) if compressed else None,
+        fill_value=0 if compressed else float("nan"),
         dimension_names=["row", *info.spec.dims],
         attributes=info.data_attributes(),
     )
     for name in ROW_DTYPE.names or ():
-        _write(group, name, view.rows[name], "row", ROW_ATTRIBUTES[name])
+        _write_array(group, name, view.rows[name], "row", ROW_ATTRIBUTES[name])
     attributes = info.axis_attributes()
     for dim, (values, _) in info.coordinates().items():
         array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
-        _write(group, dim, array, dim, attributes[dim])
+        _write_array(group, dim, array, dim, attributes[dim])
 
 
 def _write_shards(data: Path, view: NewView) -> None:
-    """Write, or link, a view's shards into the folder of its array."""
+    """Link a view's shards, or write them, into the folder of its array."""
     zeros = "/0" * len(view.info.row_shape)
     for number, (_, source) in enumerate(view.shards()):
         file = data / "c" / f"{number}{zeros}"
@@ -264,29 +267,29 @@ def _write_shards(data: Path, view: NewView) -> None:
         write_shard(file, source.load(), view.info.shard_rows)
 
 
-def _consolidated(files: dict[str, Buffer], path: Path) -> dict[str, Buffer]:
-    """New files, with the metadata of all that is in a group in the group's: xarray warns where it is not.
+def _consolidate(files: dict[str, Buffer], path: Path) -> dict[str, Buffer]:
+    """Return new files with consolidated metadata in those of the groups; xarray warns without it.
 
-    A view gets that of its arrays; the root that of the whole store as it is to be, with the views that the
-    store at `path` keeps.
+    A view's group has the metadata of its arrays. The root has the metadata of the whole new store, with the
+    views that the store at `path` keeps.
     """
-    whole = dict(files)
+    metadata = dict(files)
     for folder in path.glob("views/*"):
         if f"views/{folder.name}/zarr.json" not in files:
             for file in folder.rglob("zarr.json"):
                 buffer = cpu.Buffer.from_bytes(file.read_bytes())
-                whole[file.relative_to(path).as_posix()] = buffer
-    store = MemoryStore(whole)
+                metadata[file.relative_to(path).as_posix()] = buffer
+    store = MemoryStore(metadata)
     with damage_errors(path), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
         for name in files:
             if name.startswith("views/") and name.count("/") == 2 and name.endswith("/zarr.json"):
                 zarr.consolidate_metadata(store, path=name.removesuffix("/zarr.json"))
         zarr.consolidate_metadata(store)
-    return {name: whole[name] for name in files}
+    return {name: metadata[name] for name in files}
 
 
-def _write(
+def _write_array(
     group: zarr.Group,
     name: str,
     values: NDArray[Any],
@@ -302,23 +305,23 @@ def _write(
         compressors=ZstdCodec(checksum=True),
         dimension_names=[dim],
         attributes=dict(attributes),
-        config={"write_empty_chunks": True},  # what is missing is then damage, and not an empty table
+        config={"write_empty_chunks": True},  # so that a missing chunk is damage, not zeros
     )
     array[:] = values
 
 
-def _read(folder: Path) -> NDArray[Any]:
-    """Read a one-dimensional array; text as an object array."""
+def _read_array(folder: Path) -> NDArray[Any]:
+    """Read a one-dimensional array; text becomes an object array."""
     with damage_errors(folder):
         array = zarr.open_array(folder, mode="r")
         if array.size and not (folder / "c" / "0").exists():
-            raise FileNotFoundError("its only chunk is missing")  # zarr reads it as if it were empty
+            raise FileNotFoundError("its only chunk is missing")  # zarr would read zeros
         values = np.asarray(array[:])
     return values.astype(object) if values.dtype.kind in "TUO" else values
 
 
 def _read_attributes(folder: Path) -> Mapping[str, Any]:
-    """Attributes of the Zarr group at `folder`; empty if there is none."""
+    """Read the attributes of the Zarr group at `folder`; empty if there is no group."""
     file = folder / "zarr.json"
     with damage_errors(file):
         try:
@@ -328,10 +331,10 @@ def _read_attributes(folder: Path) -> Mapping[str, Any]:
         return dict(json.loads(text).get("attributes", {}))
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """What tells a folder from another that takes its name; None if there is none.
+def _folder_identity(folder: Path) -> tuple[int, int] | None:
+    """Return inode and modification time (ns) of a folder; None if it does not exist.
 
-    A number alone is given again once its folder is gone.
+    They differ from those of a folder that replaced it. The inode alone may not: the system reuses inodes.
     """
     try:
         stat = os.stat(folder)
@@ -340,25 +343,26 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return stat.st_ino, stat.st_mtime_ns
 
 
-def _steady(folder: Path, read: Callable[[], _T]) -> _T:
-    """What `read` gives, all of one folder: it is called again if `folder` is replaced meanwhile."""
+def _read_unchanged(folder: Path, read: Callable[[], _T]) -> _T:
+    """Call `read` and return its result; call it again if `folder` was replaced meanwhile."""
     for _ in range(20):
-        before = _identity(folder)
+        before = _folder_identity(folder)
         try:
             value = read()
         except StoreError:
-            if before is not None and before == _identity(folder):
+            if before is not None and before == _folder_identity(folder):
                 raise
         else:
-            if before == _identity(folder):
+            if before == _folder_identity(folder):
                 return value
         time.sleep(0.005)
     raise StoreError(
-        f"{folder} is missing: run the same `audiospec featurize` again if one was killed, else bring back a "
-        "whole copy of the store"
+        f"{folder} is missing",
+        "if `audiospec featurize` was killed, run the same command again; otherwise restore a complete copy "
+        "of the store",
     )
 
 
-def _ready(work: Path) -> Path:
-    """The mark that the new parts in `work` are whole."""
+def _ready_file(work: Path) -> Path:
+    """Return the path of an empty file that marks the new parts in `work` as complete."""
     return work / "publish.ready"

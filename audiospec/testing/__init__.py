@@ -1,1 +1,1 @@
-"""Contracts that entries of the registries prove themselves by, and tiny audio: for us and for plug-ins."""
+"""Contracts that every entry of a registry must pass, also those of plug-ins, and tiny audio for tests."""

@@ -1,4 +1,4 @@
-"""Every registered store keeps the contract."""
+"""Every registered store passes the contract."""
 
 from __future__ import annotations
 
@@ -17,5 +17,7 @@ class TestHDF5(StoreContract):
 
 
 def test_every_store_has_a_contract() -> None:
-    here = {contract.store for contract in StoreContract.__subclasses__() if contract.__module__ == __name__}
-    assert here == {stores[name] for name in stores}
+    tested = {
+        contract.store for contract in StoreContract.__subclasses__() if contract.__module__ == __name__
+    }
+    assert tested == {stores[name] for name in stores}

@@ -1,4 +1,4 @@
-"""A store of each format, filled with the same content; and a process without root's privileges."""
+"""Fixtures: a store of each format with the same content, and a process without root's privileges."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from audiospec.testing.stores.content import Content, publish
 @pytest.fixture(params=list(stores))
 def kind(request: pytest.FixtureRequest) -> type[FeatureStore]:
     """Return each registered store's class in turn."""
-    found: type[FeatureStore] = stores[request.param]
-    return found
+    store: type[FeatureStore] = stores[request.param]
+    return store
 
 
 @pytest.fixture
 def content() -> Content:
-    """Return content of ten rows in shards of four."""
+    """Return content of ten rows in shards of four rows."""
     return Content.make()
 
 
 @pytest.fixture
 def path(kind: type[FeatureStore], content: Content, tmp_path: Path) -> Path:
-    """Return a store with the content."""
+    """Return the path of a store with the content."""
     path = tmp_path / f"store{kind.suffixes[0]}"
     publish(kind, path, content)
     return path
@@ -39,7 +39,7 @@ def path(kind: type[FeatureStore], content: Content, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unprivileged() -> Callable[..., Any]:
-    """Return a function that calls another in a process for which files' permissions count."""
+    """Return a function that calls another in a process that has to respect files' permissions."""
     if os.geteuid() == 0 and _drop(None):
         pytest.skip("root's privileges cannot be dropped here")
 
@@ -52,7 +52,7 @@ def unprivileged() -> Callable[..., Any]:
 
 
 def _drop(capabilities: tuple[()] | None) -> int:
-    """Give up root's right to pass over permissions; with None only look whether that is possible."""
+    """Drop root's right to ignore permissions; with None, only check whether that is possible."""
     if os.geteuid() != 0:
         return 0
     try:

@@ -1,4 +1,4 @@
-"""What has become of a store's bytes is noticed, and told row by row."""
+"""Damage to a store's bytes is noticed and reported row by row."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ZARR, HDF5 = stores["zarr"], stores["hdf5"]
 FIXTURES = [HealthCheck.function_scoped_fixture]
 
 
-def places(path: Path, content: Content) -> list[tuple[Path, int]]:
-    """Where each row's bytes lie: the file, and the first byte."""
+def row_offsets(path: Path, content: Content) -> list[tuple[Path, int]]:
+    """Return the file of each row, and the offset of its first byte."""
     if path.is_dir():
         data, step = path / "views" / content.info.name / "data", content.info.shard_rows
         size = content.info.row_bytes
@@ -35,33 +35,33 @@ def places(path: Path, content: Content) -> list[tuple[Path, int]]:
 
 
 def flip(file: Path, byte: int, bit: int = 0) -> None:
-    """Change one bit; in a new file, so that no one who has the old one open is deceived."""
-    whole = bytearray(file.read_bytes())
-    whole[byte] ^= 1 << bit
+    """Flip one bit in a new file of the same name, so that the old file stays as it is for open readers."""
+    content = bytearray(file.read_bytes())
+    content[byte] ^= 1 << bit
     file.unlink()
-    file.write_bytes(whole)
+    file.write_bytes(content)
 
 
 @settings(max_examples=25, suppress_health_check=FIXTURES, deadline=None)
 @given(flips=st.dictionaries(st.integers(0, 9), st.tuples(st.integers(0, 35), st.integers(0, 7)), max_size=3))
-def test_flipped_bits_are_found_in_their_rows(
+def test_flipped_bits_are_reported_in_their_rows(
     kind: type[FeatureStore], path: Path, content: Content, flips: dict[int, tuple[int, int]]
 ) -> None:
-    spots = places(path, content)
+    offsets = row_offsets(path, content)
     for row, (byte, bit) in flips.items():
-        flip(spots[row][0], spots[row][1] + byte, bit)
+        flip(offsets[row][0], offsets[row][1] + byte, bit)
     view = kind(path).view()
     steps: list[int] = []
     assert view.damaged(steps.append).tolist() == sorted(flips)
     assert steps == [4, 8, 10]
     assert view.read(0).tobytes() == content.data[0].tobytes() or 0 in flips
-    for row, (byte, bit) in flips.items():  # and back
-        flip(spots[row][0], spots[row][1] + byte, bit)
+    for row, (byte, bit) in flips.items():  # flip the bits back
+        flip(offsets[row][0], offsets[row][1] + byte, bit)
 
 
 @pytest.mark.parametrize("kind", [ZARR])
 @pytest.mark.parametrize("how", ["missing", "cut", "index", "swapped"])
-def test_a_bad_shard_spoils_its_own_rows(
+def test_a_damaged_shard_affects_its_own_rows_only(
     kind: type[FeatureStore], path: Path, content: Content, how: str
 ) -> None:
     view = kind(path).view()
@@ -87,7 +87,7 @@ def test_a_bad_shard_spoils_its_own_rows(
 def test_any_flipped_bit_of_a_zarr_store_is_noticed(
     kind: type[FeatureStore], path: Path, content: Content, data: st.DataObject
 ) -> None:
-    """Rows and tracks are right, or told. Metadata has no checksum; it breaks nothing else."""
+    """Rows and tracks are right, or an error is reported. Metadata has no checksum, but leads to no worse."""
     files = sorted(file for file in path.rglob("*") if file.is_file())
     file = data.draw(st.sampled_from(files), label="file")
     byte = data.draw(st.integers(0, file.stat().st_size - 1), label="byte")
@@ -108,13 +108,13 @@ def test_any_flipped_bit_of_a_zarr_store_is_noticed(
 @pytest.mark.parametrize("kind", [ZARR])
 @pytest.mark.parametrize("part", ["tracks/label", "views/{}/checksum", "views/{}/track"])
 @pytest.mark.parametrize("how", ["gone", "no chunk", "shorter"])
-def test_a_column_that_is_not_there(
+def test_a_missing_column_of_zarr(
     kind: type[FeatureStore], path: Path, content: Content, part: str, how: str
 ) -> None:
     folder = path / part.format(content.info.name)
     if how == "gone":
         shutil.rmtree(folder)
-    elif how == "no chunk":  # zarr itself reads it as zeros
+    elif how == "no chunk":  # zarr itself would read zeros
         (folder / "c/0").unlink()
     else:
         zarr.open_array(folder).resize(1)
@@ -128,7 +128,7 @@ def test_a_column_that_is_not_there(
     "part", ["tracks", "tracks/label", "views", "views/{}/track", "views/{}/checksum", "views/{}/data"]
 )
 @pytest.mark.parametrize("how", ["gone", "other"])
-def test_a_part_of_a_file_that_is_not_there(
+def test_a_missing_part_of_hdf5(
     kind: type[FeatureStore], path: Path, content: Content, part: str, how: str
 ) -> None:
     part = part.format(content.info.name)
@@ -149,7 +149,7 @@ def test_a_part_of_a_file_that_is_not_there(
 
 @pytest.mark.parametrize("kind", [HDF5])
 def test_flipped_bits_of_the_row_table(kind: type[FeatureStore], path: Path, content: Content) -> None:
-    """Its numbers have checksums, so a wrong label cannot come from them."""
+    """Its numbers have checksums, so that a flipped bit cannot give a row the wrong label."""
     with h5py.File(path) as file:
         view = file["views"][content.info.name]
         offsets = [view[name].id.get_chunk_info(0).byte_offset for name in content.rows.dtype.names]
@@ -162,20 +162,20 @@ def test_flipped_bits_of_the_row_table(kind: type[FeatureStore], path: Path, con
 
 
 @pytest.mark.parametrize("kind", [ZARR])
-def test_attributes_that_are_no_json(kind: type[FeatureStore], path: Path, content: Content) -> None:
+def test_attributes_that_are_not_json(kind: type[FeatureStore], path: Path, content: Content) -> None:
     for part in (path, path / "views" / content.info.name):
-        whole = (part / "zarr.json").read_bytes()
+        original = (part / "zarr.json").read_bytes()
         for text in (b"", b"{", b"[]", b'{"attributes": 3}', b"\xff"):
             (part / "zarr.json").write_bytes(text)
             with pytest.raises(StoreError) as caught:
                 kind(path).view()
             one_line(caught, str(part), "damaged")
-        (part / "zarr.json").write_bytes(whole)
+        (part / "zarr.json").write_bytes(original)
     assert kind(path).view().damaged().tolist() == []
 
 
 def test_verify_after_a_view_was_replaced(kind: type[FeatureStore], path: Path) -> None:
-    """Rows that are new are not called damaged."""
+    """New rows are not reported as damaged."""
     view = kind(path).view()
     publish(kind, path, Content.make(seed=5))
     try:
@@ -184,8 +184,10 @@ def test_verify_after_a_view_was_replaced(kind: type[FeatureStore], path: Path) 
         one_line(error, "open it again")
 
 
-def test_verify_by_its_errors(kind: type[FeatureStore], path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that gives errors damages the rows that it holds."""
+def test_rows_on_a_failing_disk_are_damaged(
+    kind: type[FeatureStore], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows whose shard cannot be read are reported as damaged."""
     view = kind(path).view()
     read = type(view)._read
 

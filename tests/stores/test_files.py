@@ -1,4 +1,4 @@
-"""Atomic files, and the shard object."""
+"""Atomic writes, and the format of uncompressed shards."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_shard_is_mapped_as_it_was_written(folder: Path, count: int, spare: in
 
 
 @pytest.mark.parametrize("order", ["strided", "fortran", "mapped"])
-def test_rows_may_lie_in_memory_anyhow(tmp_path: Path, order: str) -> None:
+def test_rows_may_have_any_memory_layout(tmp_path: Path, order: str) -> None:
     data = rows(8)
     if order == "strided":
         data = data[::-2]
@@ -77,7 +77,7 @@ def test_zarr_reads_a_shard(tmp_path: Path, dtype: str, count: int) -> None:
     assert [type(inner) for inner in codec.codecs] == [BytesCodec]
 
 
-def test_shard_that_zarr_wrote_in_another_order(tmp_path: Path) -> None:
+def test_a_shard_that_zarr_wrote_in_another_order(tmp_path: Path) -> None:
     array = zarr.create_array(
         tmp_path / "a.zarr",
         shape=(4, 3, 2),
@@ -93,20 +93,20 @@ def test_shard_that_zarr_wrote_in_another_order(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-def test_any_flipped_bit_of_the_index_is_found(folder: Path, data: st.DataObject) -> None:
+def test_any_flipped_bit_of_the_index_is_noticed(folder: Path, data: st.DataObject) -> None:
     file = folder / "flipped"
     write_shard(file, rows(3), 4)
-    whole = bytearray(file.read_bytes())
-    place = data.draw(st.integers(3 * ROW.itemsize, len(whole) - 1))
-    whole[place] ^= 1 << data.draw(st.integers(0, 7))
-    file.write_bytes(whole)
+    content = bytearray(file.read_bytes())
+    offset = data.draw(st.integers(3 * ROW.itemsize, len(content) - 1))
+    content[offset] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(content)
     with pytest.raises(StoreError) as caught:
         map_shard(file, ROW, 4)
     one_line(caught, str(file), "--repair")
 
 
 @given(size=st.integers(0, 3 * ROW.itemsize + 4 * 16 + 3))
-def test_any_cut_is_found(folder: Path, size: int) -> None:
+def test_any_truncation_is_noticed(folder: Path, size: int) -> None:
     file = folder / "cut"
     write_shard(file, rows(3), 4)
     os.truncate(file, size)
@@ -116,7 +116,7 @@ def test_any_cut_is_found(folder: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("change", ["longer", "other rows", "other capacity", "missing", "folder"])
-def test_what_is_no_shard_of_such_rows(tmp_path: Path, change: str) -> None:
+def test_files_that_are_not_a_shard_of_such_rows(tmp_path: Path, change: str) -> None:
     file, row, capacity = tmp_path / "x", ROW, 4
     if change == "folder":
         file.mkdir()
@@ -143,7 +143,7 @@ def test_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 @pytest.mark.parametrize("call", ["write", "replace"])
-def test_nothing_is_left_of_a_file_that_failed(
+def test_a_failed_write_leaves_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
 ) -> None:
     file = tmp_path / "x"
@@ -171,7 +171,7 @@ def test_nothing_is_left_of_a_file_that_failed(
 
 
 def test_a_full_device(tmp_path: Path) -> None:
-    """A real one, as far as there is."""
+    """The error of a real device, not a simulated one."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
 
@@ -203,7 +203,7 @@ def test_errors_of_libraries_become_ours(error: Exception, words: list[str]) -> 
 
 
 def test_h5py_is_not_loaded_for_zarr(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    """Nor torch: the first question of a command is answered fast."""
+    """Nor is torch, so that commands start fast."""
     code = (
         "import sys; from audiospec.stores.base import store_class; store_class('x.zarr');"
         "print({'h5py', 'torch', 'soundfile'} & set(sys.modules))"

@@ -1,4 +1,4 @@
-"""What HDF5 alone needs: room on the disk beforehand."""
+"""HDF5 alone: reserved space on the disk, and attributes as JSON."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from audiospec.testing.stores.content import Content, assert_holds, publish, rec
     text=st.sampled_from(["", "a", "é" * 100, "x" * 5000, "☃" * 30_000]),
     views=st.integers(1, 3),
 )
-def test_a_file_has_its_room_beforehand(
+def test_the_space_of_a_file_is_reserved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, tracks: int, text: str, views: int
 ) -> None:
-    """The bytes that are asked of the disk are never fewer than the file has, nor many more."""
-    asked = []
-    real = hdf5._size
+    """The reserved bytes are never fewer than the file has, and not many more."""
+    reserved = []
+    max_size = hdf5._max_size
 
     def size(tracks: Tracks, contents: list[NewView]) -> int:
-        asked.append(real(tracks, contents))
-        return asked[-1]
+        reserved.append(max_size(tracks, contents))
+        return reserved[-1]
 
     with monkeypatch.context() as patched:
-        patched.setattr(hdf5, "_size", size)
+        patched.setattr(hdf5, "_max_size", size)
         path = tmp_path / "store.h5"
         path.unlink(missing_ok=True)
         table = Tracks.from_records([record(n, label=text if n < 20 else "") for n in range(tracks)])
@@ -41,8 +41,8 @@ def test_a_file_has_its_room_beforehand(
             content = Content.make(rows, seconds=0.1 * (1 + number), shard_rows=500, tracks=tracks)
             content = Content(table, content.info, content.rows, content.data)
             publish(hdf5.HDF5Store, path, content)
-    took = path.stat().st_size
-    assert took <= asked[-1] < 4 * took + (2 << 20)
+    used = path.stat().st_size
+    assert used <= reserved[-1] < 4 * used + (2 << 20)
     assert_holds(hdf5.HDF5Store(path).view(content.info.name), content)
 
 

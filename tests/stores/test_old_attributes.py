@@ -1,4 +1,4 @@
-"""Stores from before units had CF's names are read as ever, and not written again for it."""
+"""Stores written before units had the names of CF can be read, and are not rewritten for the new names."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import xarray
 import audiospec
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
-from audiospec.testing.stores.content import Content, assert_holds, tree_state
+from audiospec.testing.stores.content import Content, assert_holds, publish, tree_state
 
-#: The names of arrays that had no attributes at all.
+#: Arrays that had no attributes at all.
 BARE = {*TRACK_COLUMNS, *(ROW_DTYPE.names or ())}
 
 
-def older(attributes: dict[str, Any], name: str) -> None:
-    """Attributes as they were: `unit`, but `units` of an axis; no long names; none of a column."""
+def make_attributes_older(attributes: dict[str, Any], name: str) -> None:
+    """Change attributes to the old ones: `unit`, but `units` of an axis; no long names; none of a column."""
     if attributes.pop("long_name", None) is None:
         return
     unit = attributes.pop("units", "")
@@ -40,19 +40,19 @@ def make_older(store: Path) -> None:
                 attributes = {key: item.attrs[key] for key in ("long_name", "units") if key in item.attrs}
                 for key in attributes:
                     del item.attrs[key]
-                older(attributes, item.name.rpartition("/")[2])
+                make_attributes_older(attributes, item.name.rpartition("/")[2])
                 item.attrs.update(attributes)
         return
     for file in store.rglob("zarr.json"):
         node = json.loads(file.read_text())
-        older(node["attributes"], file.parent.name)
+        make_attributes_older(node["attributes"], file.parent.name)
         for path, inner in node.get("consolidated_metadata", {"metadata": {}})["metadata"].items():
-            older(inner["attributes"], path.rpartition("/")[2])
+            make_attributes_older(inner["attributes"], path.rpartition("/")[2])
         file.write_text(json.dumps(node))
 
 
 def assert_older(store: Path) -> None:
-    """Fail unless a store has the names of an older version, and they alone."""
+    """Fail unless a store has the attributes of an older version only."""
     if store.is_file():
         with h5py.File(store) as file:
             (view,) = file["views"].values()
@@ -72,13 +72,11 @@ def test_an_older_store_is_read(kind: type[FeatureStore], path: Path, content: C
     assert view.damaged().tolist() == []
     if path.is_dir():
         assert xarray.open_zarr(path, group=f"views/{view.name}")["data"].shape == content.data.shape
-    copy = kind(path).export(path.with_name(f"copy{path.suffix}"))  # which has the new names
+    copy = kind(path).export(path.with_name(f"copy{path.suffix}"))  # the copy has the new names
     assert_holds(copy.view(), content)
 
 
 def test_an_older_store_with_another_view(kind: type[FeatureStore], path: Path, content: Content) -> None:
-    from audiospec.testing.stores.content import publish
-
     make_older(path)
     other = Content.make(7, seconds=0.2)
     publish(kind, path, other)
@@ -88,7 +86,7 @@ def test_an_older_store_with_another_view(kind: type[FeatureStore], path: Path, 
 
 @pytest.mark.parametrize("suffix", [".zarr", ".h5"])
 @pytest.mark.parametrize("old", [True, False])
-def test_unchanged_data_is_not_written_again(tmp_path: Path, suffix: str, old: bool) -> None:
+def test_unchanged_data_is_not_rewritten(tmp_path: Path, suffix: str, old: bool) -> None:
     for number in range(4):
         file = tmp_path / "audio" / "ab"[number % 2] / f"{number}.wav"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Compressed rows: what is written is read, by others too; what has become of them is told row by row."""
+"""Compressed rows: they are read as written, also by other programs; damage is reported row by row."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def content() -> Content:
-    """Return content of ten rows of bytes in shards of four."""
+    """Return content of ten rows of bytes in shards of four rows."""
     return Content.make(dtype="uint8")
 
 
@@ -52,7 +52,7 @@ def content() -> Content:
 
 
 @given(size=st.integers(1, 70_000), seed=st.integers(0, 9))
-def test_a_frame_is_unpacked_as_it_was(size: int, seed: int) -> None:
+def test_a_frame_is_unpacked_as_it_was_packed(size: int, seed: int) -> None:
     row = np.random.default_rng(seed).binomial(255, 0.01, size).astype(np.uint8)
     buffer = bytearray(size)
     unpack(pack(row), memoryview(buffer))
@@ -63,10 +63,10 @@ def test_a_frame_is_unpacked_as_it_was(size: int, seed: int) -> None:
 
 
 def hostile(row: bytes) -> dict[str, bytes]:
-    """Frames that are none, of a row of 600 bytes."""
+    """Return invalid frames for a row of 600 bytes."""
     frame = compress(row, 3, True)
     head, body = frame[:4], frame[7:]
-    assert frame[4] == 0x64  # one segment, a checksum, two bytes that say 600
+    assert frame[4] == 0x64  # one segment, a checksum, two bytes that state 600
     return {
         "empty": b"",
         "cut": frame[:-1],
@@ -93,7 +93,7 @@ def test_hostile_frames_are_refused(kind: str, tmp_path: Path) -> None:
     frame = hostile(data[1].tobytes())[kind]
     with pytest.raises(ValueError, match=r"frame|Zstd|destination"):
         unpack(frame, memoryview(bytearray(600)))
-    # In a shard it spoils its own row alone, and takes no memory.
+    # In a shard it affects its own row only, and takes no memory.
     frames = [pack(data[0]), frame, pack(data[2])]
     write(tmp_path / "x", frames)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -108,15 +108,15 @@ def test_hostile_frames_are_refused(kind: str, tmp_path: Path) -> None:
 
 
 def write(file: Path, frames: list[bytes], index: list[tuple[int, int]] | None = None, room: int = 4) -> None:
-    """Write frames as a shard, with that index."""
+    """Write frames as a shard; with an index other than the right one if it is given."""
     if index is None:
-        index, place = [], 0
+        index, offset = [], 0
         for frame in frames:
-            index.append((place, len(frame)))
-            place += len(frame)
+            index.append((offset, len(frame)))
+            offset += len(frame)
     tail = b"".join(
-        place.to_bytes(8, "little") + length.to_bytes(8, "little")
-        for place, length in [*index, *[(2**64 - 1, 2**64 - 1)] * (room - len(index))]
+        offset.to_bytes(8, "little") + length.to_bytes(8, "little")
+        for offset, length in [*index, *[(2**64 - 1, 2**64 - 1)] * (room - len(index))]
     )
     file.write_bytes(b"".join(frames) + tail + int(google_crc32c.value(tail)).to_bytes(4, "little"))
 
@@ -134,27 +134,27 @@ def test_a_shard_is_read_as_it_was_written(folder: Path, count: int, spare: int,
     assert shard[1:3].tobytes() == data[1:3].tobytes()
     assert shard[count:].shape == (0, 30, 20)
     assert [shard[number].tobytes() for number in range(count)] == [row.tobytes() for row in data]
-    write_shard(folder / "x", data[::-1], count)  # lying in memory anyhow
+    write_shard(folder / "x", data[::-1], count)  # not contiguous in memory
     assert PackedShard(folder / "x", ROW, count)[:].tobytes() == data[::-1].tobytes()
 
 
 @given(data=st.data())
-def test_any_flipped_bit_is_found(folder: Path, data: st.DataObject) -> None:
-    """Or does not matter: a bit of a frame's head says nothing."""
-    held = rows(3)
+def test_any_flipped_bit_is_noticed(folder: Path, data: st.DataObject) -> None:
+    """Or it does not matter: one bit of a frame's header has no meaning."""
+    original = rows(3)
     file = folder / "flipped"
-    write_shard(file, held, 4)
-    whole = bytearray(file.read_bytes())
-    whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    file.write_bytes(whole)
+    write_shard(file, original, 4)
+    content = bytearray(file.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(content)
     try:
-        assert PackedShard(file, ROW, 4)[:].tobytes() == held.tobytes()
+        assert PackedShard(file, ROW, 4)[:].tobytes() == original.tobytes()
     except StoreError as error:
         one_line(error, str(file), "--repair")
 
 
 @given(data=st.data())
-def test_any_cut_is_found(folder: Path, data: st.DataObject) -> None:
+def test_any_truncation_is_noticed(folder: Path, data: st.DataObject) -> None:
     file = folder / "cut"
     write_shard(file, rows(3), 4)
     os.truncate(file, data.draw(st.integers(0, file.stat().st_size - 1)))
@@ -181,7 +181,7 @@ FRAME = len(pack(rows(1)[0]))
     ],
     ids=str,
 )
-def test_an_index_that_lies_is_refused(tmp_path: Path, index: list[tuple[int, int]]) -> None:
+def test_a_wrong_index_is_refused(tmp_path: Path, index: list[tuple[int, int]]) -> None:
     write(tmp_path / "x", [pack(rows(1)[0])] * 2, index)
     with pytest.raises(StoreError) as caught:
         PackedShard(tmp_path / "x", ROW, 4)[:]
@@ -189,9 +189,9 @@ def test_an_index_that_lies_is_refused(tmp_path: Path, index: list[tuple[int, in
 
 
 @pytest.mark.parametrize(
-    "change", ["missing", "folder", "empty", "other rows", "other capacity", "cut while open"]
+    "change", ["missing", "folder", "empty", "other rows", "other capacity", "truncated while open"]
 )
-def test_what_is_no_shard_of_such_rows(tmp_path: Path, change: str) -> None:
+def test_files_that_are_not_a_shard_of_such_rows(tmp_path: Path, change: str) -> None:
     file, row, capacity = tmp_path / "x", ROW, 4
     if change == "folder":
         file.mkdir()
@@ -206,7 +206,7 @@ def test_what_is_no_shard_of_such_rows(tmp_path: Path, change: str) -> None:
 
     def use() -> None:
         shard = PackedShard(file, row, capacity)
-        if change == "cut while open":  # a mapped file would kill the process here
+        if change == "truncated while open":  # a mapped file would kill the process here
             os.truncate(file, 10)
         shard[:]
 
@@ -220,7 +220,7 @@ def test_what_is_no_shard_of_such_rows(tmp_path: Path, change: str) -> None:
 
 @pytest.mark.parametrize("kind", [ZARR])
 def test_zarr_and_xarray(kind: type[FeatureStore], path: Path, content: Content) -> None:
-    """Zarr reads the bytes, xarray the decibels; byte 0 is a number like any other."""
+    """Zarr reads the bytes, xarray the decibels; byte 0 is a value, not a missing one."""
     view = kind(path).view()
     array = zarr.open_group(path, mode="r")["views"][view.name]["data"]
     assert array.dtype == np.uint8
@@ -228,8 +228,8 @@ def test_zarr_and_xarray(kind: type[FeatureStore], path: Path, content: Content)
     assert array[9].tobytes() == content.data[9].tobytes()
     code = view.spec.code
     assert code is not None
-    coded = {"scale_factor": code.scale, "add_offset": code.offset}
-    assert array.attrs.asdict() == {"long_name": "mel", "units": "dB", **coded}
+    code_attributes = {"scale_factor": code.scale, "add_offset": code.offset}
+    assert array.attrs.asdict() == {"long_name": "mel", "units": "dB", **code_attributes}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         values = xarray.open_zarr(path, group=f"views/{view.name}")["data"].values
@@ -250,8 +250,8 @@ def test_h5py(path: Path, content: Content) -> None:
 
 
 @pytest.mark.parametrize("kind", [HDF5])
-def test_a_file_that_was_packed_anew(kind: type[FeatureStore], path: Path, content: Content) -> None:
-    """Other chunks, other filters or none: HDF5 reads them, and so do we."""
+def test_a_repacked_file(kind: type[FeatureStore], path: Path, content: Content) -> None:
+    """A file with other chunks, with other filters or with none can be read."""
     for options in (
         {"compression": "gzip", "shuffle": True},
         {"compression": "lzf"},
@@ -265,8 +265,8 @@ def test_a_file_that_was_packed_anew(kind: type[FeatureStore], path: Path, conte
         assert_holds(kind(path).view(), content)
 
 
-def spoil(view: View, number: int, frame: bytes) -> None:
-    """Put something else in the place of a compressed row."""
+def replace_row(view: View, number: int, frame: bytes) -> None:
+    """Replace the frame of a compressed row."""
     if isinstance(view.store, ZARR):
         file = view.shard_file(number // 4)  # type: ignore[attr-defined]
         frames = [pack(row) for row in view.read_stored(range(number // 4 * 4, min(number // 4 * 4 + 4, 10)))]
@@ -278,21 +278,21 @@ def spoil(view: View, number: int, frame: bytes) -> None:
             file["views"][view.name]["data"].id.write_direct_chunk((number, 0, 0), frame)
 
 
-@pytest.mark.parametrize("what", ["noise", "cut", "other bytes", "shorter", "longer", "bomb"])
-def test_a_damaged_row_spoils_no_other(
-    kind: type[FeatureStore], path: Path, content: Content, what: str
+@pytest.mark.parametrize("damage", ["noise", "truncated", "other bytes", "shorter", "longer", "bomb"])
+def test_a_damaged_row_affects_no_other(
+    kind: type[FeatureStore], path: Path, content: Content, damage: str
 ) -> None:
-    packed = pack if kind is ZARR else lambda row: zlib.compress(np.ascontiguousarray(row), 1)
+    compress_row = pack if kind is ZARR else lambda row: zlib.compress(np.ascontiguousarray(row), 1)
     row = content.data[5]
     frame = {
         "noise": bytes(range(40)),
-        "cut": packed(row)[:-3],
-        "other bytes": packed(row ^ 1),
-        "shorter": packed(row[:2]),
-        "longer": packed(np.concatenate([row, row])),
-        "bomb": packed(np.zeros(100 << 20, np.uint8)),
-    }[what]
-    spoil(kind(path).view(), 5, frame)
+        "truncated": compress_row(row)[:-3],
+        "other bytes": compress_row(row ^ 1),
+        "shorter": compress_row(row[:2]),
+        "longer": compress_row(np.concatenate([row, row])),
+        "bomb": compress_row(np.zeros(100 << 20, np.uint8)),
+    }[damage]
+    replace_row(kind(path).view(), 5, frame)
     view = kind(path).view()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     steps: list[int] = []
@@ -300,7 +300,7 @@ def test_a_damaged_row_spoils_no_other(
     assert steps == [4, 8, 10]
     good = np.delete(np.arange(10), 5)
     assert view.read_stored(good).tobytes() == content.data[good].tobytes()
-    if what != "other bytes":  # which only the row's checksum tells
+    if damage != "other bytes":  # noticed by the row's checksum only
         for chosen in (5, [9, 5, 0], None):
             with pytest.raises(StoreError) as caught:
                 view.read(chosen)

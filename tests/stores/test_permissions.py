@@ -1,4 +1,4 @@
-"""Stores in places that may only be read, or not even that."""
+"""Stores that cannot be written to, or not even read."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning"
 
 @contextmanager
 def permissions(path: Path, mode: int) -> Iterator[None]:
-    """Give all that lies at a path other permissions; folders stay searchable."""
-    everything = sorted([path, *path.rglob("*")], reverse=True)
-    before = {file: file.stat().st_mode for file in everything}
-    for file in everything:
+    """Change the permissions of all files at a path during a block; folders stay searchable."""
+    files = sorted([path, *path.rglob("*")], reverse=True)
+    before = {file: file.stat().st_mode for file in files}
+    for file in files:
         os.chmod(file, mode | (0o111 if file.is_dir() and mode else 0))
     yield
-    for file in reversed(everything):
+    for file in reversed(files):
         os.chmod(file, before[file])
 
 
@@ -35,7 +35,7 @@ def read(kind: type[FeatureStore], path: Path) -> list[int]:
     return kind(path).view().damaged().tolist()
 
 
-def error(act: Callable[..., Any], *args: Any) -> str:
+def message_of(act: Callable[..., Any], *args: Any) -> str:
     try:
         act(*args)
     except StoreError as error:
@@ -62,19 +62,19 @@ def test_writing_to_a_read_only_folder(
     target = path.with_name(f"copy{path.suffix}")
     with permissions(path.parent, 0o444):
         for message in (
-            unprivileged(error, hold, path),
-            unprivileged(error, kind(path).export, target),
+            unprivileged(message_of, hold, path),
+            unprivileged(message_of, kind(path).export, target),
         ):
             assert "cannot write" in message
             assert "\n" not in message
     assert sorted(path.parent.iterdir()) == [path]
 
 
-def test_reading_what_may_not_be_read(
+def test_reading_without_permission(
     kind: type[FeatureStore], path: Path, unprivileged: Callable[..., Any]
 ) -> None:
     with permissions(path, 0):
-        message = unprivileged(error, kind, path)
+        message = unprivileged(message_of, kind, path)
     assert "Permission denied" in message
     assert "damaged" not in message
     one_line(message, str(path))

@@ -1,4 +1,4 @@
-"""A store is read by zarr, xarray and h5py without us."""
+"""A store is read by zarr, xarray and h5py without audiospec."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
 from audiospec.testing.stores.content import Content, publish
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
-#: Of a view's arrays, those that have a unit.
+#: Array of a view → its unit, for those that have one.
 UNITS = {"data": "dB", "mel": "Hz", "frame": "s", "start": "s", "seconds": "s"}
 
 
@@ -56,7 +56,7 @@ def test_zarr(path: Path, content: Content) -> None:
 @pytest.mark.parametrize("kind", [ZARR])
 @pytest.mark.parametrize("views", [1, 2, 3])
 def test_xarray(kind: type[FeatureStore], path: Path, views: int) -> None:
-    """Axes have their values and units, by whichever group one goes in; nothing is warned of."""
+    """Axes have their values and units whichever group is opened; there are no warnings."""
     contents = [Content.make()]
     if views > 1:
         contents.append(Content.make(5, seconds=0.2, dtype="float32", tracks=6))
@@ -90,7 +90,9 @@ def test_xarray(kind: type[FeatureStore], path: Path, views: int) -> None:
                     assert dataset[name].attrs["units"] == unit
                     # As xarray labels the axes of its own plots.
                     assert label_from_attrs(dataset[name]).endswith(f" [{unit}]")
-                assert dataset["start"].dtype == dataset["seconds"].dtype == np.float64  # no times
+                assert (
+                    dataset["start"].dtype == dataset["seconds"].dtype == np.float64
+                )  # not decoded as times
                 nearest = dataset["data"].sel(mel=200, method="nearest")
                 assert nearest.shape == (len(content.data), content.data.shape[2])
 
@@ -131,8 +133,8 @@ def test_h5py(path: Path, content: Content) -> None:
 @pytest.mark.parametrize("kind", [HDF5])
 @pytest.mark.parametrize("locking", [None, False])
 @pytest.mark.parametrize("first", ["h5py", "audiospec"])
-def test_h5py_beside_us(path: Path, content: Content, locking: bool | None, first: str) -> None:
-    """One process may have the file open both ways."""
+def test_h5py_beside_audiospec(path: Path, content: Content, locking: bool | None, first: str) -> None:
+    """One process can have the file open by h5py and by audiospec."""
     if first == "h5py":
         with h5py.File(path, "r", locking=locking) as file:
             assert HDF5(path).view().read().tobytes() == content.data.tobytes()

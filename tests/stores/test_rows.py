@@ -1,4 +1,4 @@
-"""Rows that are read by their places, without a map."""
+"""Reading rows by their offsets, without mapping files into memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from audiospec.errors import StoreError
 from audiospec.stores import stores
 from audiospec.stores import zarr as zarr_stores
-from audiospec.stores.shards import rows as _rows
+from audiospec.stores.shards.rows import OpenFile, read_rows
 from audiospec.testing.stores.content import Content, assert_holds, one_line, publish
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
@@ -30,68 +30,68 @@ def numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def opened(file: Path) -> _rows.OpenFile:
-    return _rows.OpenFile(os.open(file, os.O_RDONLY))
+def open_file(file: Path) -> OpenFile:
+    return OpenFile(os.open(file, os.O_RDONLY))
 
 
 @given(data=st.data())
 @pytest.mark.parametrize("shape", [(1,), (3, 2), (200,), (1200,)], ids=str)
 def test_rows_are_read_from_anywhere(numbers: Path, shape: tuple[int, ...], data: st.DataObject) -> None:
-    """In any order, with repeats, whether they follow one another, lie close, overlap or far apart."""
-    size, whole = 4 * int(np.prod(shape)), numbers.read_bytes()
-    last = len(whole) - size
+    """In any order, with repeats: consecutive rows, close ones, overlapping ones and distant ones."""
+    size, content = 4 * int(np.prod(shape)), numbers.read_bytes()
+    last = len(content) - size
     far = st.lists(st.integers(0, last), min_size=1, max_size=9)
     close = st.lists(st.integers(0, min(last // size, 12)), min_size=1, max_size=30)
     kind = data.draw(st.sampled_from(["far", "close", "line", "backwards"]))
     if kind == "far":
-        places = data.draw(far)
+        offsets = data.draw(far)
     elif kind == "close":
         start = data.draw(st.integers(0, 3))
-        places = [start + size * n for n in data.draw(close) if start + size * n <= last] or [0]
+        offsets = [start + size * n for n in data.draw(close) if start + size * n <= last] or [0]
     else:
-        places = [size * n for n in range(data.draw(st.integers(1, min(last // size, 40))))]
-        places = places[::-1] if kind == "backwards" else places
-    out = np.empty((len(places), *shape), "<u4")
-    _rows.read_rows(np.array(places, np.int64), out, opened(numbers).fill)
-    assert out.tobytes() == b"".join(whole[place : place + size] for place in places)
+        offsets = [size * n for n in range(data.draw(st.integers(1, min(last // size, 40))))]
+        offsets = offsets[::-1] if kind == "backwards" else offsets
+    out = np.empty((len(offsets), *shape), "<u4")
+    read_rows(np.array(offsets, np.int64), out, open_file(numbers).fill)
+    assert out.tobytes() == b"".join(content[offset : offset + size] for offset in offsets)
 
 
 def test_small_rows_are_read_together(numbers: Path) -> None:
-    """Those of a table, in any order, by few calls; and never much more than was asked for."""
+    """Rows of a table are read in any order by few calls, which never read much more than the rows."""
     calls: list[int] = []
-    file = opened(numbers)
+    file = open_file(numbers)
 
-    def fill(buffer: memoryview, place: int) -> None:
+    def fill(buffer: memoryview, offset: int) -> None:
         calls.append(len(buffer))
-        file.fill(buffer, place)
+        file.fill(buffer, offset)
 
     out = np.empty((1000, 10), "<u4")
-    _rows.read_rows(np.random.default_rng(0).permutation(1000) * 40, out, fill)
+    read_rows(np.random.default_rng(0).permutation(1000) * 40, out, fill)
     assert calls == [40_000]
     calls.clear()
-    _rows.read_rows(np.array([0, 190_000]), out[:2], fill)
+    read_rows(np.array([0, 190_000]), out[:2], fill)
     assert calls == [40, 40]
 
 
-@pytest.mark.parametrize("place", [199_998, 200_000, 2**62, -4])
-def test_what_is_not_in_the_file(numbers: Path, place: int) -> None:
+@pytest.mark.parametrize("offset", [199_998, 200_000, 2**62, -4])
+def test_offsets_outside_the_file(numbers: Path, offset: int) -> None:
     with pytest.raises(OSError, match=r"too early|Invalid"):
-        _rows.read_rows(np.array([place]), np.empty((1, 1), "<u4"), opened(numbers).fill)
+        read_rows(np.array([offset]), np.empty((1, 1), "<u4"), open_file(numbers).fill)
 
 
-def test_a_file_is_closed_with_its_last_owner(numbers: Path) -> None:
-    file = opened(numbers)
-    again, number = file, file.descriptor
+def test_a_file_is_closed_with_its_last_reference(numbers: Path) -> None:
+    file = open_file(numbers)
+    alias, number = file, file.descriptor
     del file
-    again.fill(memoryview(bytearray(4)), 0)
-    del again
+    alias.fill(memoryview(bytearray(4)), 0)
+    del alias
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(number)
 
 
 @pytest.fixture
 def few_files() -> Iterator[None]:
-    """No more than a dozen files can be opened besides those that are open."""
+    """Limit the process to a dozen more open files than it has."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/dev/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 12, hard))
@@ -100,7 +100,7 @@ def few_files() -> Iterator[None]:
 
 
 def test_a_view_of_more_shards_than_files_can_be_open(tmp_path: Path, few_files: None) -> None:
-    """25 GB are more shards than most systems let a process open."""
+    """A view of 25 GB has more shards than most systems let a process open."""
     content = Content.make(60, shard_rows=1)
     publish(ZARR, tmp_path / "x.zarr", content)
     view = ZARR(tmp_path / "x.zarr").view()
@@ -110,7 +110,7 @@ def test_a_view_of_more_shards_than_files_can_be_open(tmp_path: Path, few_files:
 
 
 def test_few_shards_are_kept_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zarr_stores, "OPEN", 3)
+    monkeypatch.setattr(zarr_stores, "MAX_OPEN_SHARDS", 3)
     content = Content.make(20, shard_rows=2)
     publish(ZARR, tmp_path / "x.zarr", content)
     view: Any = ZARR(tmp_path / "x.zarr").view()
@@ -124,18 +124,18 @@ def test_few_shards_are_kept_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def rewrite(path: Path, name: str, content: Content, **layout: Any) -> None:
-    """Put a view's numbers into the file anew, in a layout of another program's."""
+    """Write a view's numbers into the file again, in the layout of another program."""
     with h5py.File(path, "r+") as file:
         group = file["views"][name]
         del group["data"]
         data = content.data
-        made = group.create_dataset("data", data.shape, data.dtype, fillvalue=np.nan, **layout)
-        made[2:8] = data[2:8]
+        dataset = group.create_dataset("data", data.shape, data.dtype, fillvalue=np.nan, **layout)
+        dataset[2:8] = data[2:8]
         if "missing" not in path.name:
-            made[...] = data
+            dataset[...] = data
 
 
-@pytest.mark.parametrize("file", ["whole.h5", "missing.h5"])
+@pytest.mark.parametrize("file", ["complete.h5", "missing.h5"])
 @pytest.mark.parametrize(
     "layout",
     [
@@ -148,8 +148,8 @@ def rewrite(path: Path, name: str, content: Content, **layout: Any) -> None:
     ],
     ids=str,
 )
-def test_hdf5_that_another_program_packed(tmp_path: Path, layout: dict[str, Any], file: str) -> None:
-    """It is read whatever it is like; a chunk that was never written is what HDF5 says it is."""
+def test_hdf5_in_the_layout_of_another_program(tmp_path: Path, layout: dict[str, Any], file: str) -> None:
+    """Any layout can be read; a chunk that was never written is read as HDF5 reads it."""
     content = Content.make()
     publish(HDF5, tmp_path / file, content)
     rewrite(tmp_path / file, content.info.name, content, **layout)
@@ -158,19 +158,19 @@ def test_hdf5_that_another_program_packed(tmp_path: Path, layout: dict[str, Any]
     view = HDF5(tmp_path / file).view()
     for chosen in (slice(None), [9, 0, 4, 4], slice(7, 1, -1)):
         assert view.read(chosen).tobytes() == expected[chosen].tobytes()
-    assert (expected.tobytes() == content.data.tobytes()) is (file == "whole.h5")
+    assert (expected.tobytes() == content.data.tobytes()) is (file == "complete.h5")
 
 
 @pytest.mark.parametrize("address", [2**63 + 8, 2**62, 10**6])
-def test_hdf5_whose_chunks_are_said_to_be_elsewhere(tmp_path: Path, address: int) -> None:
+def test_hdf5_with_a_wrong_address_of_a_chunk(tmp_path: Path, address: int) -> None:
     content = Content.make()
     publish(HDF5, tmp_path / "x.h5", content)
     with h5py.File(tmp_path / "x.h5") as file:
         data = file["views"][content.info.name]["data"].id
-        place = data.get_chunk_info_by_coord((3, 0, 0)).byte_offset.to_bytes(8, "little")
-    whole = (tmp_path / "x.h5").read_bytes()
-    assert whole.count(place) == 1
-    (tmp_path / "x.h5").write_bytes(whole.replace(place, address.to_bytes(8, "little")))
+        stored = data.get_chunk_info_by_coord((3, 0, 0)).byte_offset.to_bytes(8, "little")
+    content_bytes = (tmp_path / "x.h5").read_bytes()
+    assert content_bytes.count(stored) == 1
+    (tmp_path / "x.h5").write_bytes(content_bytes.replace(stored, address.to_bytes(8, "little")))
     view = HDF5(tmp_path / "x.h5").view()
     with pytest.raises(StoreError) as caught:
         view.read(3)

@@ -32,7 +32,7 @@ def test_shards_may_be_written_in_any_order(
     order: list[int],
     again: list[int],
 ) -> None:
-    """And more than once: the published view is the same."""
+    """Shards may also be written more than once: the published view is the same."""
     content = Content.make(18, shard_rows=4)
     step, row = content.info.shard_rows, content.info.row_dtype
     path = tmp_path_factory.mktemp("order") / f"store{kind.suffixes[0]}"
@@ -74,7 +74,7 @@ def test_a_commit_describes_its_shard(tmp_path: Path) -> None:
 
 
 def test_the_format_of_a_commit_does_not_change(tmp_path: Path) -> None:
-    """So a run resumes the shards that an older version staged."""
+    """A run can resume from shards that an older version staged."""
     text = (
         '{"rows": [{"track": "a", "start": 5, "samples": 4, "source": 3, "checksum": 2}], '
         '"facts": [{"id": "a", "hash": "0f", "frames": 9, "sample_rate": 8, "channels": 1, '
@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file" / "store.zarr"
     with pytest.raises(StoreError) as caught, locked(path):
         pass
-    one_line(caught, "cannot write", str(path), "--store")
+    one_line(caught, "cannot write", str(path), "choose a `store`")
     assert not isinstance(caught.value, StoreBusyError)
 
 
@@ -138,7 +138,7 @@ with locked(Path(sys.argv[1])) as work:
 
 
 def test_the_lock_holds_between_processes(tmp_path: Path) -> None:
-    """The error names the process that has it; `kill -9` frees it and loses nothing."""
+    """The error names the process that holds it; `kill -9` frees it and loses no files."""
     path = tmp_path / "store.zarr"
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
@@ -165,9 +165,9 @@ def test_the_lock_holds_between_threads(tmp_path: Path) -> None:
 
 
 def race(path: str, marker: str, seconds: float) -> tuple[int, list[str], list[str]]:
-    """Take the lock again and again.
+    """Acquire the lock again and again.
 
-    Returns how often that succeeded, violations of the lock, and refusals other than "busy".
+    Returns the number of successes, violations of the lock, and refusals other than "busy".
     """
     successes, violations, refusals = 0, [], []
     end = time.monotonic() + seconds
@@ -177,7 +177,7 @@ def race(path: str, marker: str, seconds: float) -> tuple[int, list[str], list[s
                 try:
                     os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
                 except FileExistsError:
-                    violations.append("two have the lock")
+                    violations.append("two hold the lock")
                 else:
                     successes += 1
                     os.unlink(marker)
@@ -206,8 +206,8 @@ def raced(request: pytest.FixtureRequest, tmp_path: Path) -> list[tuple[int, lis
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_two_never_have_the_lock(raced: list[tuple[int, list[str], list[str]]]) -> None:
-    """Not even while its folder is removed and made again."""
+def test_two_never_hold_the_lock(raced: list[tuple[int, list[str], list[str]]]) -> None:
+    """This also holds while its folder is removed and created again."""
     assert sum(successes for successes, _, _ in raced) > 10
     assert [line for _, violations, _ in raced for line in violations] == []
 

@@ -1,4 +1,4 @@
-"""Views whose rows are one number a column: kept many to a chunk, and read by anything."""
+"""Views whose rows are tables: a chunk holds many rows, and plain readers see them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(folder: Path, suffix: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> View:
-    """A table of so many rows in shards of four."""
+    """Import a table; its shards have four rows."""
     monkeypatch.setattr("audiospec.stores.layout.info.TABLE_SHARD_BYTES", 4 * ROW.itemsize)
     lines = [f"rock.{n:05d}.wav,661500,{n}.5,{n + 0.25},{-n}" for n in range(rows)]
     file = folder / "t.csv"
@@ -53,10 +53,10 @@ def test_plain_readers_see_all_rows_in_few_chunks(
     view = make(tmp_path, suffix, rows, monkeypatch)
     values = view.read()
     assert values[:, 0].tolist() == [n + 0.5 for n in range(rows)]
-    together = min(rows, 4)
+    chunk_rows = min(rows, 4)
     if suffix == "zarr":
         array = zarr.open_group(view.store.path, mode="r")["views"][view.name]["data"]
-        assert array.chunks == (together, len(COLUMNS))
+        assert array.chunks == (chunk_rows, len(COLUMNS))
         table = xarray.open_zarr(view.store.path, group=f"views/{view.name}")
         assert table["data"].dims == ("row", "feature")
         assert table["feature"].values.tolist() == list(COLUMNS)
@@ -64,7 +64,7 @@ def test_plain_readers_see_all_rows_in_few_chunks(
     else:
         with h5py.File(view.store.path) as file:
             array = file["views"][view.name]["data"]
-            assert array.chunks == (together, len(COLUMNS))
+            assert array.chunks == (chunk_rows, len(COLUMNS))
             assert file["views"][view.name]["feature"].asstr()[:].tolist() == list(COLUMNS)
             array = array[:]
     assert np.array_equal(array[:], values)
@@ -85,15 +85,13 @@ def test_rows_are_read_in_any_order_and_survive_a_copy(
     assert len(copy.view().damaged()) == 0
 
 
-def test_a_damaged_row_is_found_and_what_fills_up_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damaged_rows_are_reported_but_not_padding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     view = make(tmp_path, "zarr", 6, monkeypatch)
     last = view.shard_file(1)
-    whole = bytearray(last.read_bytes())
-    whole[3 * ROW.itemsize] ^= 1  # of the second shard's four rows the last two are no rows
-    last.write_bytes(whole)
+    content = bytearray(last.read_bytes())
+    content[3 * ROW.itemsize] ^= 1  # the last two of the second shard's four rows are padding
+    last.write_bytes(content)
     assert len(open_store(view.store.path).view().damaged()) == 0
-    whole[ROW.itemsize] ^= 1
-    last.write_bytes(whole)
+    content[ROW.itemsize] ^= 1
+    last.write_bytes(content)
     assert open_store(view.store.path).view().damaged().tolist() == [5]

@@ -1,4 +1,4 @@
-"""The track table and its records are one thing in two forms."""
+"""The track table and its records are two forms of the same data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from audiospec.stores.base import TRACK_COLUMNS, TrackRecord, Tracks
 
-#: What stores hold since their first version; readers without audiospec rely on it.
+#: The columns of all stores since the first version; readers without audiospec rely on them.
 COLUMNS = {
     "id": str,
     "path": str,
@@ -32,20 +32,20 @@ def test_columns_are_the_fields_of_a_record_in_order() -> None:
         assert field.type == kind, field.name
 
 
-def test_a_table_gives_back_its_records() -> None:
+def test_a_table_returns_its_records() -> None:
     records = [
         TrackRecord("new"),
         TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62)),
     ]
     tracks = Tracks.from_records(records)
-    back = list(tracks.records())
-    assert back == records
-    assert [type(getattr(back[1], name)) for name in COLUMNS] == [*[str] * 6, float, int, int, str, int, int]
+    read = list(tracks.records())
+    assert read == records
+    assert [type(getattr(read[1], name)) for name in COLUMNS] == [*[str] * 6, float, int, int, str, int, int]
     for name, kind in COLUMNS.items():
         assert tracks[name].dtype == (object if kind is str else np.dtype(kind))
     assert list(Tracks.from_records([]).records()) == []
 
 
-def test_a_new_record_is_of_a_track_that_nothing_has_decoded() -> None:
+def test_a_new_record_is_not_decoded() -> None:
     info = TrackRecord("new").info
     assert (info.frames, info.sample_rate, info.channels) == (0, 0, 0)

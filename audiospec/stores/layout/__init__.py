@@ -1,1 +1,1 @@
-"""What a store holds, whatever its format: tables, attributes, views, the lock."""
+"""What a store of any format holds: tables, attributes, views, the lock."""

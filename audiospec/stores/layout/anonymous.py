@@ -1,4 +1,4 @@
-"""The track table without what names a machine or its user: for a store that is published."""
+"""The track table without anything that identifies a machine or its user, for stores that are shared."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from audiospec.stores.layout.tracks import Tracks
 
 
 def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
-    """The track table with no path that reaches beyond the folder of the audio.
+    """Return the track table without paths that lead out of the folder of the audio.
 
     Parameters
     ----------
     tracks : Tracks
     root : Path or None
-        The folder that paths are relative to, if it is known. Below the root of the file system, every path
-        is an absolute one.
+        The folder that paths are relative to, if it is known. If it is the root of the file system, every
+        path counts as absolute.
 
     Returns
     -------
     Tracks
-        Paths, and ids made of them, that are absolute or go up are reduced to the name of the file, after the
-        track's place in the table where several tracks have that name. The folder is cut out of problems.
+        Paths that are absolute or lead out of the folder, and ids made from them, are reduced to the file's
+        name. If several tracks have that name, the track's row number comes first (``"3/song.wav"``). The
+        folder is cut out of the texts of problems.
     """
     records = list(tracks.records())
-    everywhere = root is not None and root == Path(root.anchor)
+    root_is_top = root is not None and root == Path(root.anchor)
     outside = [
-        bool(record.path) and (everywhere or _leaves_root(record.path) or _leaves_root(record.id))
+        bool(record.path) and (root_is_top or _leaves_root(record.path) or _leaves_root(record.id))
         for record in records
     ]
-    paths = _reduced([record.path for record in records], outside)
-    ids = _reduced([record.id for record in records], [_leaves_root(record.id) for record in records])
+    paths = _reduce([record.path for record in records], outside)
+    ids = _reduce([record.id for record in records], [_leaves_root(record.id) for record in records])
     return Tracks.from_records(
         [
             replace(record, path=path, id=id, problem=_without_folder(record.problem, record.path, root))
@@ -42,16 +43,16 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
 
 
 def _leaves_root(path: str) -> bool:
-    """Whether a path says more than where in a folder a file lies."""
+    """Whether a path is absolute, or goes up to a parent folder."""
     return (
         PurePosixPath(path).is_absolute()
         or PureWindowsPath(path).is_absolute()
-        or ".." in PureWindowsPath(path).parts  # which knows both slashes
+        or ".." in PureWindowsPath(path).parts  # splits at both kinds of slash
     )
 
 
-def _reduced(paths: list[str], chosen: list[bool]) -> list[str]:
-    """The chosen paths by the names of their files; all stay different from one another."""
+def _reduce(paths: list[str], chosen: list[bool]) -> list[str]:
+    """Replace each chosen path with its file's name; paths stay different from one another."""
     names = [PureWindowsPath(path).name if cut else path for path, cut in zip(paths, chosen, strict=True)]
     counts = Counter(names)
     return [
@@ -61,7 +62,7 @@ def _reduced(paths: list[str], chosen: list[bool]) -> list[str]:
 
 
 def _without_folder(problem: str, path: str, root: Path | None) -> str:
-    """A problem's text with the file's path relative, and without the folder's name."""
+    """Return a problem's text without the folder's name, and with the file's name in place of its path."""
     if root is None or not problem:
         return problem
     if path:

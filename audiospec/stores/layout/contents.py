@@ -1,4 +1,4 @@
-"""A finished view that is to be written into a store."""
+"""NewView: a finished view that is to be written into a store."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from audiospec.stores.layout.schema import RowTable
 
 @dataclass(frozen=True)
 class ShardSource:
-    """Where a shard of a new view comes from.
+    """Where the rows of one shard of a new view come from.
 
     Attributes
     ----------
     load : callable
-        Returns its rows, shape (n, *row_shape).
+        Returns the rows, shape (n, *row_shape).
     file : Path or None
-        The same rows as a file that `write_shard` made, if there is one.
+        A file that `write_shard` wrote with the same rows, if there is one.
     """
 
     load: Callable[[], NDArray[Any]]
@@ -31,14 +31,14 @@ class ShardSource:
 
 @dataclass(frozen=True)
 class NewView:
-    """A finished view, to be put into a store.
+    """A finished view that is to be written into a store.
 
     Attributes
     ----------
     info : ViewInfo
     rows : ndarray of ROW_DTYPE
     shard : callable
-        Shard number → its source.
+        Shard number → `ShardSource`.
     """
 
     info: ViewInfo
@@ -46,6 +46,6 @@ class NewView:
     shard: Callable[[int], ShardSource]
 
     def shards(self) -> Iterator[tuple[slice, ShardSource]]:
-        """Each shard's rows and source."""
+        """Yield row range and source of each shard, in order."""
         for number, first in enumerate(range(0, len(self.rows), self.info.shard_rows)):
             yield slice(first, min(first + self.info.shard_rows, len(self.rows))), self.shard(number)

@@ -1,4 +1,4 @@
-"""ViewInfo: spec, chunking and shard size of a view; the attributes stored with it."""
+"""ViewInfo: spec, chunking and shard size of a view, and the attributes that store them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from audiospec.errors import AudiospecError, SpecError, StoreError
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.shards.format import chunk_rows, is_flat
 
-#: A shard is at most this many bytes of rows (or one row), of flat rows that are one chunk together …
+#: Most bytes of a shard's rows, unless one row has more. Shards of flat rows (see `is_flat`) are smaller,
+#: because all rows of such a shard are one chunk, which readers take as a whole.
 SHARD_BYTES, TABLE_SHARD_BYTES = 24 << 20, 1 << 20
 
-#: What an axis of a row is, in words; others go by their own names.
+#: Long names of the axes of a row; other axes go by their own names.
 AXES = {"mel": "centre of the mel bin", "frame": "time in the chunk", "feature": "feature"}
 
 
 def most_rows(info: ViewInfo) -> int:
-    """The most rows that a shard of a view may have."""
+    """Return the most rows that a shard of a view may have."""
     most = TABLE_SHARD_BYTES if is_flat(info.row_shape) else SHARD_BYTES
     return max(1, most // info.row_bytes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewInfo:
-    """What a view says of itself; its attributes in the store.
+    """The metadata of a view, which the store keeps as attributes.
 
     Attributes
     ----------
@@ -40,8 +41,8 @@ class ViewInfo:
     shard_rows : int
         Rows in one shard; the last may have fewer.
     made : mapping
-        How it was computed: ``versions`` of the libraries, ``device``, ``backend`` and ``parity`` (the
-        largest difference from float64, in the measure of `Frontend.parity`). Of a view that was imported:
+        How the view was computed: ``versions`` of the libraries, ``device``, ``backend`` and ``parity`` (the
+        largest difference from float64, as measured by `Frontend.parity`). For an imported view:
         ``versions``, and ``table``, the name of the file.
     """
 
@@ -52,7 +53,7 @@ class ViewInfo:
 
     @property
     def name(self) -> str:
-        """Such as ``"mel-10s-3f9a1c"``: feature, chunking, and six digits of both."""
+        """Name such as ``"mel-10s-3f9a1c"``: feature, chunking, and six digits of a digest of both."""
         key = digest([self.spec.to_dict(), self.chunking.to_dict()])
         return f"{self.spec.feature}-{self.chunking.name()}-{key[:6]}"
 
@@ -73,25 +74,25 @@ class ViewInfo:
 
     @property
     def row_bytes(self) -> int:
-        """Size of one row in bytes, as it is stored but for compression."""
+        """Size of one row in bytes, as it is stored before compression."""
         return self.row_dtype.itemsize
 
     @property
     def read_bytes(self) -> int:
-        """Size of one row in bytes, as `View.read` gives it."""
+        """Size of one row in bytes, as `View.read` returns it."""
         return self.row_bytes if self.spec.code is None else 4 * math.prod(self.row_shape)
 
     def coordinates(self) -> dict[str, tuple[list[float] | list[str], str]]:
-        """For each axis of a row: its values, and their unit."""
+        """Return the values of each axis of a row, and their unit."""
         return self.spec.coordinates(self.chunking.samples(self.spec.sample_rate))
 
     def to_attributes(self) -> dict[str, Any]:
-        """The attributes that a store keeps with the view."""
+        """Return the attributes that a store keeps with the view."""
         return {
             "spec": self.spec.to_dict(),
             "fingerprint": self.spec.fingerprint,
             "chunking": self.chunking.to_dict(),
-            **self._named(self.spec.feature, self.spec.unit),
+            **self._long_name(self.spec.feature, self.spec.unit),
             "shard_rows": self.shard_rows,
             "made": dict(self.made),
             "sealed": True,
@@ -99,28 +100,38 @@ class ViewInfo:
         }
 
     def data_attributes(self) -> dict[str, Any]:
-        """The attributes of the array itself, by the names of CF: xarray shows them, and decodes a code."""
+        """Return the attributes of the array, with the names of CF: xarray shows them, and decodes bytes."""
         code = self.spec.code
         cf = {} if code is None else {"scale_factor": code.scale, "add_offset": code.offset}
-        return {**self._named(self.spec.feature, self.spec.unit), **cf}
+        return {**self._long_name(self.spec.feature, self.spec.unit), **cf}
 
     def axis_attributes(self) -> dict[str, dict[str, str]]:
-        """The attributes of each axis's coordinates, by the names of CF."""
-        return {dim: self._named(AXES.get(dim, dim), unit) for dim, (_, unit) in self.coordinates().items()}
+        """Return the attributes of each axis's coordinates, with the names of CF."""
+        return {
+            dim: self._long_name(AXES.get(dim, dim), unit) for dim, (_, unit) in self.coordinates().items()
+        }
 
     @staticmethod
-    def _named(name: str, unit: str) -> dict[str, str]:
-        """What something is, and its unit if it has one."""
+    def _long_name(name: str, unit: str) -> dict[str, str]:
+        """Return a long name, and the unit if there is one."""
         return {"long_name": name, **({"units": unit} if unit else {})}
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any], view: str) -> ViewInfo:
-        """What `to_attributes` wrote, for the view of that name.
+        """Read what `to_attributes` returned.
+
+        Parameters
+        ----------
+        attributes : mapping
+        view : str
+            The view's name, for messages.
 
         Raises
         ------
         StoreError
-            Something is missing, or spec and fingerprint do not match.
+            An attribute is missing or invalid, or spec and fingerprint do not match.
+        SpecError
+            The spec is of an unknown feature or version, or has an invalid field.
         """
         try:
             spec = FeatureSpec.from_dict(attributes["spec"])
@@ -133,15 +144,15 @@ class ViewInfo:
             if info.shard_rows < 1:
                 raise ValueError(f"shard_rows is {info.shard_rows}")
             if spec.code is not None and not spec.code.is_of(attributes):
-                raise ValueError(f"scale and offset are not those of its spec, {spec.code}")
+                raise ValueError(f"scale and offset do not match the spec, {spec.code}")
         except SpecError:
             raise
         except (AudiospecError, KeyError, TypeError, ValueError) as error:
-            what = f"no {error}" if isinstance(error, KeyError) else error
-            raise StoreError(f"attributes of view {view} are damaged ({what}): featurize again") from error
+            cause = f"no {error}" if isinstance(error, KeyError) else error
+            raise StoreError(f"attributes of view {view} are damaged ({cause})", "featurize again") from error
         if attributes.get("fingerprint") != spec.fingerprint:
             raise StoreError(
-                f"the spec of view {view} does not match its fingerprint: the store was changed by hand, "
-                "featurize again"
+                f"the spec of view {view} does not match its fingerprint: the store was edited",
+                "featurize again",
             )
         return info

@@ -1,4 +1,4 @@
-"""The lock of a store, and the folder for unfinished shards."""
+"""The lock of a store, and its work folder for unfinished shards."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from audiospec.errors import StoreBusyError, StoreError
 
 @contextmanager
 def locked(store: Path) -> Iterator[Path]:
-    """Hold the lock of the store at `store`; gives its work folder.
+    """Hold the lock of the store at `store` during a block; provide its work folder.
 
-    The system frees the lock when the process ends, however it ends.
+    The system frees the lock when the process ends, even if it is killed.
 
     Raises
     ------
     StoreBusyError
-        Another process holds it.
+        Another process, or another thread of this one, holds the lock.
     StoreError
         The folder cannot be written to.
     """
@@ -35,13 +35,14 @@ def locked(store: Path) -> Iterator[Path]:
     finally:
         (work / "holder").unlink(missing_ok=True)
         if not any(child.name != "lock" for child in work.iterdir()):
-            # Gone while the lock is held: who waits for it finds the file unlinked and tries again.
+            # Remove it before the lock is released: a process that has the lock file open by then notices
+            # that the file was unlinked, and tries again.
             shutil.rmtree(work, ignore_errors=True)
         lock.release()
 
 
 def _acquire(store: Path, work: Path) -> filelock.BaseFileLock:
-    """Make the work folder, and take the lock in it."""
+    """Make the work folder and acquire the lock in it."""
     for attempt in range(50):
         try:
             store.parent.mkdir(parents=True, exist_ok=True)
@@ -52,17 +53,17 @@ def _acquire(store: Path, work: Path) -> filelock.BaseFileLock:
         except filelock.Timeout:
             break
         except OSError as error:
-            # The run before this one may be removing the folder at this very moment.
+            # The previous run may be removing the folder at this moment.
             if isinstance(error, FileNotFoundError | FileExistsError) and attempt < 49:
                 time.sleep(0.01)
                 continue
             raise StoreError(
-                f"cannot write beside {store}: {error.strerror}; choose a --store in a folder that can be "
-                "written to"
+                f"cannot write beside {store} ({error.strerror})",
+                "choose a `store` in a folder that can be written to",
             ) from error
     holder = _read(work / "holder")
     raise StoreBusyError(
-        f"another run{holder} is writing to {store}: wait until it ends, or choose another --store"
+        f"another run{holder} is writing to {store}", "wait until it ends, or choose another `store`"
     )
 
 
@@ -74,5 +75,5 @@ def _read(file: Path) -> str:
 
 
 def work_folder(path: Path) -> Path:
-    """Where unfinished shards of the store at `path` lie: a folder beside it, gone when all is finished."""
+    """Return the folder for a store's unfinished shards: beside the store, removed when all are finished."""
     return path.with_name(path.name + ".work")

@@ -1,4 +1,4 @@
-"""Columns and types of the tables in a store, and the version of the format."""
+"""Columns and types of a store's tables, and the version of the format."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 from audiospec.audio.info import AudioInfo
 from audiospec.errors import StoreError
 
-#: Version of the layout; a store of a newer one is refused.
+#: Version of the format; stores of newer versions are refused.
 FORMAT_VERSION = 1
+#: Hint for a damaged table, which cannot be computed again.
+RESTORE = "restore a complete copy, or remove the store and featurize again"
 
 
 @dataclass(frozen=True, slots=True)
 class TrackRecord:
-    """One row of the track table. The defaults are those of a track that nothing has decoded.
+    """One row of the track table. The defaults describe a track that has not been decoded.
 
     Attributes
     ----------
     id : str
         Unique in the table.
     path : str
-        The file, relative to the store's root; ``""`` if the track came with a table and has no audio.
+        The file, relative to the store's root; ``""`` if the track was imported from a table without audio.
     label, group, fold : str
         See `Track`.
     hash : str
@@ -34,11 +36,12 @@ class TrackRecord:
     seconds : float
         Length of the audio.
     sample_rate, channels : int
-        Of the file; Hz.
+        Sample rate (Hz) and number of channels of the file.
     problem : str
-        Why the track has no rows, or that its file is gone; ``""`` if all is well.
+        Why the track has no rows, or that its file is missing; ``""`` if there is no problem.
     size, modified : int
-        Bytes, and modification time in ns since 1970, of the file when its hash was taken; -1 if unknown.
+        Size in bytes and modification time (ns since 1970) of the file when its hash was computed; -1 if
+        unknown.
     """
 
     id: str
@@ -56,26 +59,26 @@ class TrackRecord:
 
     @property
     def info(self) -> AudioInfo:
-        """Length, sample rate and channels; all 0 if they are unknown."""
+        """Sample rate, channels and number of frames; all 0 if they are unknown."""
         return AudioInfo(self.sample_rate, self.channels, round(self.seconds * self.sample_rate))
 
 
-_NUMBERS = {"seconds": "<f8", "sample_rate": "<i4", "channels": "<i4", "size": "<i8", "modified": "<i8"}
-#: Columns of the track table, the fields of `TrackRecord`. ``str`` columns hold text of any length.
+_NUMBER_TYPES = {"seconds": "<f8", "sample_rate": "<i4", "channels": "<i4", "size": "<i8", "modified": "<i8"}
+#: Column → type of the track table; the fields of `TrackRecord`. Columns of ``str`` hold text of any length.
 TRACK_COLUMNS: dict[str, type | str] = {
-    field.name: _NUMBERS.get(field.name, str) for field in fields(TrackRecord)
+    field.name: _NUMBER_TYPES.get(field.name, str) for field in fields(TrackRecord)
 }
 #: Columns of a view's row table.
 ROW_DTYPE = np.dtype(
     [
-        ("track", "<i4"),  # index into the track table
+        ("track", "<i4"),  # row number in the track table
         ("start", "<f8"),  # s
-        ("seconds", "<f8"),  # s of audio; less than the chunk if its end is padded
+        ("seconds", "<f8"),  # s of audio; shorter than the chunk if its end is padded
         ("checksum", "<u4"),  # CRC-32C of the row's bytes
-        ("source", "<u8"),  # first 64 bits of the hash of the file that it was computed from; 0: a table
+        ("source", "<u8"),  # first 64 bits of the audio file's hash; 0 if imported from a table
     ]
 )
-#: Attributes of the tables' columns by the names of CF, which xarray and others show beside the numbers.
+#: Attributes of the tables' columns, with the names of CF, which xarray and others show beside the numbers.
 TRACK_ATTRIBUTES: dict[str, dict[str, str]] = {
     "seconds": {"long_name": "length of the track", "units": "s"},
     "sample_rate": {"long_name": "sample rate of the file", "units": "Hz"},
@@ -88,37 +91,42 @@ ROW_ATTRIBUTES: dict[str, dict[str, str]] = {
     "checksum": {"long_name": "CRC-32C of the row's bytes"},
     "source": {"long_name": "first 64 bits of the hash of the audio file"},
 }
-#: What `View.to_pandas` has before the features.
+#: Columns of `View.to_pandas` before the features.
 VIEW_COLUMNS = ("id", "label", "group", "fold", "start", "seconds")
 RowTable = NDArray[Any]
 
 
 class ReplacedError(StoreError):
-    """A view was written again since it was opened."""
+    """A view was replaced after it was opened."""
 
 
 def replaced(view: str) -> ReplacedError:
-    """The error for a view that was written again since it was opened."""
-    return ReplacedError(f"view {view} was written again since it was opened: open it again")
+    """Return the error for a view that was replaced after it was opened."""
+    return ReplacedError(f"view {view} was replaced after it was opened", "open it again")
 
 
 def store_attributes(dataset: str, root: Path | None) -> dict[str, Any]:
-    """A store's own attributes: format, dataset, and the folder that paths are relative to, if it is said."""
-    where = {} if root is None else {"root": str(root)}
-    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, **where}
+    """Return a store's own attributes: format, dataset, and the root of the paths unless it is None."""
+    folder = {} if root is None else {"root": str(root)}
+    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, **folder}
 
 
 def row_table(columns: Mapping[str, NDArray[Any]]) -> RowTable:
-    """A row table from its columns.
+    """Return a row table made of its columns.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray
+        The columns of `ROW_DTYPE`.
 
     Raises
     ------
     StoreError
-        They are not of one length.
+        The columns differ in length.
     """
     lengths = {name: len(columns[name]) for name in ROW_DTYPE.names or ()}
     if len(set(lengths.values())) > 1:
-        raise StoreError(f"a view's row table has columns of several lengths ({lengths}): it is damaged")
+        raise StoreError(f"the columns of a row table differ in length ({lengths}): it is damaged", RESTORE)
     rows = np.empty(lengths["track"], ROW_DTYPE)
     for name in lengths:
         rows[name] = columns[name]

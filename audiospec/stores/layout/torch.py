@@ -12,11 +12,11 @@ from torch.utils.data import Dataset
 
 
 class LabelledRows(Protocol):
-    """What a dataset needs of a view."""
+    """The part of a view that `ViewDataset` uses."""
 
     @property
     def classes(self) -> list[str]:
-        """The labels, sorted."""
+        """The labels that occur, sorted."""
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -25,16 +25,16 @@ class LabelledRows(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, rows: list[int]) -> NDArray[Any]:
-        """Rows by number."""
+        """Read rows by number."""
 
 
 class ViewDataset(Dataset[tuple[Tensor, int]]):
-    """Rows of a view as (features float32 of shape row_shape, class number).
+    """Rows of a view as pairs (features float32 of shape row_shape, class number).
 
     Parameters
     ----------
     view : View
-        Opened again by each process that reads.
+        Each process that reads opens it again.
     """
 
     def __init__(self, view: LabelledRows) -> None:
@@ -49,6 +49,6 @@ class ViewDataset(Dataset[tuple[Tensor, int]]):
         return self.__getitems__([row])[0]
 
     def __getitems__(self, rows: list[int]) -> list[tuple[Tensor, int]]:
-        """A batch of rows by one read; a `DataLoader` calls this."""
+        """Return a batch of rows from one read; a `DataLoader` calls this."""
         features = torch.from_numpy(self.view.read(rows)).float()
         return list(zip(features, self._targets[rows].tolist(), strict=True))

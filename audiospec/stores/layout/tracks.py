@@ -1,4 +1,4 @@
-"""The track table."""
+"""Tracks: the track table of a store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError, nearest
-from audiospec.stores.layout.schema import TRACK_COLUMNS, TrackRecord
+from audiospec.stores.layout.schema import RESTORE, TRACK_COLUMNS, TrackRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +30,20 @@ class Tracks:
     def __post_init__(self) -> None:
         for name in TRACK_COLUMNS:
             if name not in self.columns:
-                raise StoreError(f"the track table has no column {name!r}: the store is damaged")
+                raise StoreError(f"the track table is damaged: it has no column {name!r}", RESTORE)
             if len(self.columns[name]) != len(self):
-                raise StoreError(f"column {name!r} of the track table has another length: it is damaged")
+                raise StoreError(
+                    f"column {name!r} of the track table is damaged: expected {len(self)} values, "
+                    f"got {len(self.columns[name])}",
+                    RESTORE,
+                )
 
     @classmethod
     def from_records(cls, records: Sequence[TrackRecord]) -> Tracks:
-        r"""A table of these rows.
+        r"""Make a table of the given rows.
 
-        Text that no table can hold (half of a surrogate pair, NUL) is kept as its escape, such as
-        ``\udc80`` or ``\x00``.
+        Characters that no store can hold (half of a surrogate pair, NUL) are replaced by their escapes, such
+        as ``\udc80`` or ``\x00``.
         """
         columns = {}
         for name, kind in TRACK_COLUMNS.items():
@@ -51,7 +55,7 @@ class Tracks:
         return cls(columns)
 
     def records(self) -> Iterator[TrackRecord]:
-        """The rows, of plain Python values."""
+        """Yield the rows; their values are plain Python objects."""
         yield from map(TrackRecord, *(self.columns[name].tolist() for name in TRACK_COLUMNS))
 
     def __len__(self) -> int:
@@ -62,23 +66,23 @@ class Tracks:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Track id → place in the table."""
+        """Track id → row number in the table."""
         return {id: i for i, id in enumerate(self["id"].tolist())}
 
     def find(self, track: str, store: Path) -> int:
-        """Place in the table of a track id, or of the stem of a file if only one track has it.
+        """Return the row number in the table of a track id, or of a file's name.
 
         Parameters
         ----------
         track : str
-            Track id, or a file's name with or without its suffix.
+            Track id, or a file's name with or without its suffix, if only one track has it.
         store : Path
-            The store that the table is of, for messages.
+            The store of the table, for messages.
 
         Raises
         ------
         StoreError
-            No such track (with the nearest id), or several.
+            No track matches (names the nearest id), or several do.
         """
         if track in self.index:
             return self.index[track]
@@ -87,9 +91,12 @@ class Tracks:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            several = ", ".join(str(self["id"][i]) for i in matches[:3])
-            raise StoreError(f"{len(matches)} tracks are called {track!r} ({several}, …): give the whole id")
-        raise StoreError(f"{store} has no track {track!r}{nearest(track, self.index)} (it has {len(self)})")
+            ids = ", ".join(str(self["id"][i]) for i in matches[:3])
+            more = ", …" if len(matches) > 3 else ""
+            raise StoreError(f"{len(matches)} tracks are called {track!r} ({ids}{more})", "give its id")
+        raise StoreError(
+            f"{store} has no track {track!r}{nearest(track, self.index)} (it has {len(self)} tracks)"
+        )
 
     @property
     def problems(self) -> dict[str, str]:
@@ -99,5 +106,5 @@ class Tracks:
 
 
 def _storable(text: str) -> str:
-    """Text as every store can hold it."""
+    """Return text that every store can hold."""
     return str(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -1,4 +1,4 @@
-"""View: one feature of all tracks, chunk by chunk, opened for reading."""
+"""View: one feature of all tracks, chunk by chunk; the base class of the views of every store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ViewStore(Protocol):
-    """What a view needs of the store that it lies in."""
+    """The part of its store that a view uses."""
 
     path: Path
     dataset: str
@@ -39,19 +39,19 @@ class ViewStore(Protocol):
         """The track table."""
 
     def view(self, name: str | None = None) -> View:
-        """Open a view by its name."""
+        """Open a view by name."""
 
     def store_attributes(self) -> dict[str, Any]:
-        """The store's own attributes."""
+        """Return the store's own attributes."""
 
     def bytes_on_disk(self) -> int:
-        """Size of the store's files in bytes."""
+        """Return the size of the store's files in bytes."""
 
 
 class View(ABC):
-    """One feature of all tracks, cut one way: a table of rows and one array. Read-only.
+    """One spec × one chunking: a table of rows and one array. Read-only.
 
-    A view can be pickled and used in other processes; each opens the store by itself.
+    A view can be pickled and used in other processes; each process opens the store again.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class View(ABC):
 
     @property
     def name(self) -> str:
-        """Such as ``"mel-10s-3f9a1c"``."""
+        """Name such as ``"mel-10s-3f9a1c"``."""
         return self.info.name
 
     @property
@@ -89,36 +89,37 @@ class View(ABC):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(rows, *row_shape)."""
+        """Shape of the array, (rows, *row_shape)."""
         return (len(self.rows), *self.info.row_shape)
 
     @property
     def ids(self) -> NDArray[Any]:
         """Track id of each row, text."""
-        return self._of_tracks("id")
+        return self._track_column("id")
 
     @property
     def labels(self) -> NDArray[Any]:
         """Label of each row, text."""
-        return self._of_tracks("label")
+        return self._track_column("label")
 
     @property
     def groups(self) -> NDArray[Any]:
         """Group of each row, text; ``""`` if unknown."""
-        return self._of_tracks("group")
+        return self._track_column("group")
 
     @property
     def folds(self) -> NDArray[Any]:
         """Fold of each row, text; ``""`` if the dataset has none."""
-        return self._of_tracks("fold")
+        return self._track_column("fold")
 
-    def _of_tracks(self, column: str) -> NDArray[Any]:
-        """A column of the track table, for each row."""
+    def _track_column(self, column: str) -> NDArray[Any]:
+        """Return a column of the track table, one value for each row of the view."""
         tracks, numbers = self.store.tracks, self.rows["track"]
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(tracks):
             raise StoreError(
-                f"view {self.name} has rows of track {numbers.max()}, {self.store.path} has {len(tracks)} "
-                "tracks: open the store again; if that does not help it is damaged, featurize again"
+                f"view {self.name} has rows of track number {numbers.max()}, but {self.store.path} has "
+                f"{len(tracks)} tracks",
+                "open the store again; if the error remains, the store is damaged: featurize again",
             )
         values: NDArray[Any] = tracks[column][numbers]
         return values
@@ -130,32 +131,37 @@ class View(ABC):
 
     @property
     def columns(self) -> list[str]:
-        """Names of a row's numbers, for a feature with one number a column.
+        """Names of the columns, for a view whose rows are a table (one number per column).
 
         Raises
         ------
         StoreError
-            A feature of another shape.
+            The rows are not a table.
         """
         if self.spec.kind != "table":
             raise StoreError(
-                f"view {self.name} is no table: expected one number a column, feature {self.spec.feature!r} "
-                f"has rows of ({', '.join(self.spec.dims)}); choose a view of tabular or table"
+                f"view {self.name} is not a table: expected one number per column, feature "
+                f"{self.spec.feature!r} has rows of ({', '.join(self.spec.dims)})",
+                "choose a view of tabular or table",
             )
         return [str(name) for name in self.info.coordinates()[self.spec.dims[0]][0]]
 
     def rows_of(self, track: str) -> NDArray[np.int64]:
-        """Row numbers of a track, in order of start.
+        """Return the row numbers of a track, in order of start.
 
         Parameters
         ----------
         track : str
-            Track id, or the stem of its file if only one track has it.
+            Track id, or a file's name with or without its suffix, if only one track has it.
+
+        Returns
+        -------
+        ndarray of int64
 
         Raises
         ------
         StoreError
-            No such track, or it has no rows (with the reason).
+            There is no such track, or it has no rows; states why.
         """
         number = self.store.tracks.find(track, self.store.path)
         rows = np.flatnonzero(self.rows["track"] == number)
@@ -167,7 +173,7 @@ class View(ABC):
         return rows
 
     def skipped(self) -> dict[str, str]:
-        """Track id → reason, for each track without a problem that has no rows: too short, or no audio."""
+        """Return track id → reason for each track without rows and without a problem, such as a short one."""
         tracks, rate = self.store.tracks, self.spec.sample_rate
         present = set(self.rows["track"].tolist())
         reasons = {}
@@ -177,7 +183,7 @@ class View(ABC):
             if isinstance(self.spec, TableSpec):
                 reasons[record.id] = "not in the table"
             elif not record.path:
-                reasons[record.id] = "no audio: it came with a table, and the dataset has no such file"
+                reasons[record.id] = "no audio: imported from a table, and the dataset has no such file"
             else:
                 info = record.info
                 samples = info.samples(rate) if info.sample_rate else 0
@@ -186,10 +192,10 @@ class View(ABC):
         return reasons
 
     def stale(self) -> list[str]:
-        """Ids of tracks whose file has changed since their rows were computed."""
-        now = np.array([source_bits(hash) for hash in self._of_tracks("hash")], np.uint64)
-        # 0: not computed from audio, but taken over from a table.
-        changed = (self.rows["source"] != now) & (self.rows["source"] != 0)
+        """Return the ids of tracks whose file has changed since their rows were computed."""
+        current = np.array([source_bits(hash) for hash in self._track_column("hash")], np.uint64)
+        # 0: imported from a table, not computed from audio.
+        changed = (self.rows["source"] != current) & (self.rows["source"] != 0)
         return [str(id) for id in self.store.tracks["id"][np.unique(self.rows["track"][changed])]]
 
     def read(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
@@ -203,31 +209,36 @@ class View(ABC):
         Returns
         -------
         ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
-            In the order asked for. Of dtype uint8 the decibels, as float32, which are off by half of the
-            code's scale at the most (`FeatureSpec.code`).
+            The rows, in the given order. Rows of dtype uint8 are decoded to decibels as float32, with an
+            error of at most half of the code's scale (see `FeatureSpec.code`).
 
         Raises
         ------
         RowIndexError
-            A row that the view does not have.
+            The view does not have such a row.
         StoreError
             A shard is missing or damaged.
         """
-        held = self.read_stored(rows)
-        return held if self.spec.code is None else self.spec.code.decode(held)
+        stored = self.read_stored(rows)
+        return stored if self.spec.code is None else self.spec.code.decode(stored)
 
     def read_stored(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
-        """Read rows as they are stored: what checksums are of, and what is copied to other stores.
+        """Read rows as they are stored. Checksums are of these numbers, and `export` copies them.
+
+        Parameters
+        ----------
+        rows : int, slice, sequence of int, boolean mask, or None
+            As for `read`.
 
         Returns
         -------
         ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
-            As `read`, but of dtype uint8 the bytes.
+            As from `read`, but rows of dtype uint8 are not decoded.
 
         Raises
         ------
         RowIndexError, StoreError
-            As `read`.
+            As from `read`.
         """
         count = len(self.rows)
         if rows is None:
@@ -264,26 +275,36 @@ class View(ABC):
 
     @abstractmethod
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        """Read rows (valid, in any order) into `out`."""
+        """Read rows, by numbers that are valid and in any order, into `out`."""
 
     def damaged(self, step: Callable[[int], None] | None = None) -> NDArray[np.int64]:
-        """Reread every row; the numbers of those that are unreadable or fail their checksum.
+        """Read every row again; return the numbers of those that are unreadable or fail their checksum.
 
         Parameters
         ----------
         step : callable or None
-            Called with the number of rows checked so far.
+            Called after each shard with the number of rows checked so far.
+
+        Returns
+        -------
+        ndarray of int64
+            Row numbers in ascending order.
+
+        Raises
+        ------
+        ReplacedError
+            The view was replaced after it was opened.
         """
-        bad: list[int] = []
+        damaged: list[int] = []
         for first in range(0, len(self), self.info.shard_rows):
             numbers = range(first, min(first + self.info.shard_rows, len(self)))
-            bad += self._damaged_of(numbers)
+            damaged += self._damaged_among(numbers)
             if step is not None:
                 step(numbers[-1] + 1)
-        return np.array(bad, np.int64)
+        return np.array(damaged, np.int64)
 
-    def _damaged_of(self, numbers: range) -> list[int]:
-        """The damaged rows among some that follow one another."""
+    def _damaged_among(self, numbers: range) -> list[int]:
+        """Return the damaged rows among consecutive ones."""
         try:
             rows = self.read_stored(np.asarray(numbers))
         except ReplacedError:
@@ -291,19 +312,21 @@ class View(ABC):
         except (StoreError, OSError):
             if len(numbers) == 1 or not is_compressed(self.info.row_dtype):
                 return list(numbers)
-            # A row that cannot be decompressed spoils no other.
-            return [n for n in numbers if self._damaged_of(range(n, n + 1))]
-        expected = self.rows["checksum"][numbers.start : numbers.stop].tolist()
-        return [n for n, row, right in zip(numbers, rows, expected, strict=True) if checksum(row) != right]
+            # Compressed rows are independent: check them one by one.
+            return [n for n in numbers if self._damaged_among(range(n, n + 1))]
+        checksums = self.rows["checksum"][numbers.start : numbers.stop].tolist()
+        return [
+            n for n, row, expected in zip(numbers, rows, checksums, strict=True) if checksum(row) != expected
+        ]
 
     def bytes_on_disk(self) -> int:
-        """Size of the view's numbers in bytes, as they are stored."""
+        """Return the size of the view's numbers in bytes, as they are stored."""
         return len(self) * self.info.row_bytes
 
     def torch_dataset(self) -> ViewDataset:
-        """A `torch.utils.data.Dataset` of (features float32, class number), row by row.
+        """Return a `torch.utils.data.Dataset` of the rows: (features float32, class number).
 
-        It may be used by several loader workers, started by fork or by spawn. Class numbers index
+        Several loader workers can use it, started by fork or by spawn. Class numbers are indices into
         `classes`.
         """
         from audiospec.stores.layout.torch import ViewDataset
@@ -311,30 +334,30 @@ class View(ABC):
         return ViewDataset(self)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A table of the rows: id, label, group, fold, start, seconds, then the features as float32.
+        """Return the rows as a data frame: id, label, group, fold, start (s), seconds, features (float32).
 
         Raises
         ------
         StoreError
-            A feature with more than one number a column, or pandas is not installed.
+            The rows are not a table, or pandas is not installed.
         """
         names = self.columns
         try:
             import pandas
         except ImportError as error:
-            raise StoreError("to_pandas needs pandas: pip install 'audiospec[table]'") from error
+            raise StoreError("to_pandas needs pandas", "pip install 'audiospec[table]'") from error
         texts = (self.ids, self.labels, self.groups, self.folds)
-        about = zip(VIEW_COLUMNS, (*texts, self.rows["start"], self.rows["seconds"]), strict=True)
+        columns = zip(VIEW_COLUMNS, (*texts, self.rows["start"], self.rows["seconds"]), strict=True)
         features = pandas.DataFrame(self.read().astype(np.float32, copy=False), columns=names)
-        return pandas.concat([pandas.DataFrame(dict(about)), features], axis=1)
+        return pandas.concat([pandas.DataFrame(dict(columns)), features], axis=1)
 
     def source(self, number: int) -> ShardSource:
-        """Where a shard of this view is, for the next version of it."""
+        """Return the source of a shard for the next version of this view."""
         step = self.info.shard_rows
         return ShardSource(lambda: self.read_stored(slice(number * step, (number + 1) * step)))
 
     def contents(self) -> NewView:
-        """This view as something that can be copied into another store."""
+        """Return the content of this view, to be written into another store."""
         return NewView(self.info, self.rows, lambda number: View.source(self, number))
 
     @cached_property
@@ -345,9 +368,9 @@ class View(ABC):
         return _reopen, (type(self.store), self.store.path, self.name, self._rows_checksum)
 
 
-def _reopen(store: Callable[[Path], ViewStore], path: Path, name: str, rows: int) -> View:
-    """A view that was pickled; it is refused if its rows are others now."""
+def _reopen(store: Callable[[Path], ViewStore], path: Path, name: str, rows_checksum: int) -> View:
+    """Open a view that was pickled; refuse it if its row table has changed since."""
     view = store(path).view(name)
-    if view._rows_checksum != rows:
+    if view._rows_checksum != rows_checksum:
         raise replaced(name)
     return view

@@ -1,13 +1,12 @@
-"""The shard: a file of rows.
+"""The format of a shard: one file of rows.
 
-A shard is one file: the bytes of its rows, one after another, then the index of Zarr's sharding codec
-(offset and length of each chunk, little-endian uint64, all ones for one that is not there) and the index's
-CRC-32C. So it is a Zarr v3 shard of uncompressed chunks as it stands, and its rows can be mapped into memory
-without reading the index's every entry. A spectrogram is a chunk of its own. Rows of one axis, as those of a
-table, are small: they are one chunk together (`chunk_rows`), for readers of Zarr take as long over a few
-numbers as over many.
+A shard has the bytes of its rows, one after another, then the index of Zarr's sharding codec (offset and
+length of each chunk, little-endian uint64, all ones for a chunk that does not exist) and the CRC-32C of the
+index. So it is a Zarr v3 shard of uncompressed chunks, and its rows can be mapped into memory. Each
+spectrogram is one chunk. Rows of one axis, as those of a table, are small: they are one chunk together (see
+`chunk_rows`), because readers of Zarr take as long for a chunk of a few numbers as for one of many.
 
-Rows of bytes are compressed (`is_compressed`): a chunk is a Zstandard frame then, and `packed` reads them.
+Rows of bytes are compressed (see `is_compressed`): each chunk is a Zstandard frame, which `packed` reads.
 """
 
 from __future__ import annotations
@@ -25,31 +24,31 @@ from audiospec.errors import StoreError
 from audiospec.files import write_bytes
 from audiospec.stores.shards.rows import OpenFile
 
-#: Place and length of a chunk that is not there.
+#: Offset and length, in the index, of a chunk that does not exist.
 ABSENT = np.iinfo(np.uint64).max
-#: What is to be done about a damaged shard; ends a message.
-REPAIR = "; `audiospec store verify --repair` computes it again"
+#: Hint for a damaged shard.
+REPAIR = "compute it again with `audiospec store verify STORE --repair`"
 
 
 def is_flat(row_shape: tuple[int, ...]) -> bool:
-    """Whether rows have one axis: they are small then, whatever they mean, and kept many to a chunk."""
+    """Whether rows have one axis. Such rows are small, so that a chunk holds many of them."""
     return len(row_shape) == 1
 
 
 def chunk_rows(row_shape: tuple[int, ...], capacity: int) -> int:
-    """Rows in one chunk of a shard with room for `capacity`: one, or all of them if they are flat."""
+    """Return the rows in one chunk of a shard of `capacity` rows: one, or all of them if they are flat."""
     return capacity if is_flat(row_shape) else 1
 
 
 def is_compressed(row: np.dtype[Any]) -> bool:
-    """Whether rows (a sub-array dtype) are compressed: those of bytes, each a chunk of its own."""
+    """Whether rows of a dtype are compressed, one by one: those of bytes are."""
     return row.base == np.uint8
 
 
 def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
-    """Write rows (n, ...) as one shard with room for `capacity` ≥ n of them."""
+    """Write rows, shape (n, ...), as one shard with room for `capacity` ≥ n rows."""
     if is_compressed(rows.dtype):
-        _write_packed(path, rows, capacity)
+        _write_compressed(path, rows, capacity)
         return
     chunk = chunk_rows(rows.shape[1:], capacity)
     length = rows[0].nbytes * chunk
@@ -63,7 +62,7 @@ def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     write_bytes(path, np.ascontiguousarray(rows).data.cast("B"), filler.tobytes(), tail, crc)
 
 
-def _write_packed(path: Path, rows: NDArray[Any], capacity: int) -> None:
+def _write_compressed(path: Path, rows: NDArray[Any], capacity: int) -> None:
     from audiospec.stores.shards.frames import pack
 
     frames = [pack(row) for row in rows]
@@ -75,9 +74,20 @@ def _write_packed(path: Path, rows: NDArray[Any], capacity: int) -> None:
 
 
 def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
-    """Map a shard's rows into memory: one element of the sub-array dtype `row` for each.
+    """Map the rows of an uncompressed shard into memory.
 
-    A chunk of several rows is always whole: the last may have rows of NaN at its end.
+    Parameters
+    ----------
+    path : Path
+    row : dtype
+        One row, as a sub-array.
+    capacity : int
+        Rows that the shard has room for.
+
+    Returns
+    -------
+    ndarray, shape (n, *row_shape)
+        Chunks of several rows are always full, so the last may end with rows of NaN.
 
     Raises
     ------
@@ -89,9 +99,10 @@ def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
 
 
 def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile, int]:
-    """Open a shard, whose rows lie in a line from its first byte on; the file, and how many there are.
+    """Open an uncompressed shard; return the file and its number of rows.
 
-    The same as `map_shard`, for those who read few rows of many shards.
+    The rows follow one another from the first byte on. Parameters and errors are those of `map_shard`; this
+    is faster for a few rows of many shards.
     """
     chunk = chunk_rows(row.shape, capacity)
     length = row.itemsize * chunk
@@ -103,14 +114,14 @@ def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile,
         or (entries[:count, 0] != expected).any()
         or (entries[:count, 1] != length).any()
     ):
-        raise not_in_line(path)
+        raise not_contiguous(path)
     return file, count * chunk
 
 
 def open_index(path: Path, chunks: int) -> tuple[OpenFile, int, NDArray[np.uint64]]:
-    """Open a shard with room for so many chunks: the file, the bytes before its index, and the index.
+    """Open a shard with room for `chunks` chunks; return the file, the bytes before the index, the index.
 
-    The index has a row for each chunk, its place and length, `ABSENT` where there is none.
+    The index, shape (chunks, 2), has offset and length of each chunk, `ABSENT` if the chunk does not exist.
 
     Raises
     ------
@@ -123,14 +134,14 @@ def open_index(path: Path, chunks: int) -> tuple[OpenFile, int, NDArray[np.uint6
         size = os.fstat(file.descriptor).st_size
         index = os.pread(file.descriptor, min(size, tail), max(0, size - tail))
     except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):  # the shard is not to blame
+        if error.errno in (errno.EMFILE, errno.ENFILE):  # too many open files: not the fault of the shard
             raise
-        raise StoreError(f"shard {path} cannot be read: {error.strerror}{REPAIR}") from error
+        raise StoreError(f"shard {path} cannot be read ({error.strerror})", REPAIR) from error
     if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-        raise StoreError(f"shard {path} is damaged: its index does not match its checksum{REPAIR}")
+        raise StoreError(f"shard {path} is damaged: its index does not match its checksum", REPAIR)
     return file, size - tail, np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
 
 
-def not_in_line(path: Path) -> StoreError:
-    """The error for a shard whose rows do not lie one after another."""
-    return StoreError(f"shard {path} was not written by audiospec: its rows are not in a line{REPAIR}")
+def not_contiguous(path: Path) -> StoreError:
+    """Return the error for a shard whose rows do not follow one another."""
+    return StoreError(f"shard {path} was not written by audiospec: its rows are not contiguous", REPAIR)

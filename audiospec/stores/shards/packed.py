@@ -1,4 +1,4 @@
-"""Compressed rows: each a Zstandard frame, as Zarr's codec ``zstd`` has it, in a shard of such frames."""
+"""PackedShard: a shard of compressed rows, each a Zstandard frame as Zarr's codec ``zstd`` writes it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.stores.shards.format import ABSENT, REPAIR, not_in_line, open_index
+from audiospec.stores.shards.format import ABSENT, REPAIR, not_contiguous, open_index
 from audiospec.stores.shards.frames import unpack
 
 
 class PackedShard:
-    """A shard of compressed rows; read row by row, or as an array of them.
+    """A shard of compressed rows, opened for reading.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class PackedShard:
     Raises
     ------
     StoreError
-        The file is missing, or is not a shard of such rows. What is in a row is seen when it is read.
+        The file is missing, or is not a shard of such rows. A damaged row is noticed when it is read.
     """
 
     def __init__(self, path: Path, row: np.dtype[Any], capacity: int) -> None:
@@ -36,38 +36,38 @@ class PackedShard:
         self.row = row
         self._file, end, index = open_index(path, capacity)
         entries = index.tolist()
-        count = next((n for n, (place, _) in enumerate(entries) if place == ABSENT), capacity)
-        #: Where each row begins, and where the last ends.
+        count = next((n for n, (offset, _) in enumerate(entries) if offset == ABSENT), capacity)
+        #: Offset of each row, and the end of the last.
         self._edges = [0]
-        for place, length in entries[:count]:
-            if place == self._edges[-1]:
-                self._edges.append(place + length)
+        for offset, length in entries[:count]:
+            if offset == self._edges[-1]:
+                self._edges.append(offset + length)
         if len(self) != count or self._edges[-1] != end:
-            raise not_in_line(path)
+            raise not_contiguous(path)
 
     def __len__(self) -> int:
         return len(self._edges) - 1
 
     def __getitem__(self, index: int | slice) -> NDArray[Any]:
-        """A row, or several, in memory of their own; raises as `fill` does."""
+        """Read one row or several into new memory; raises as `fill` does."""
         numbers = range(len(self))[index]
-        several = [numbers] if isinstance(numbers, int) else numbers
-        rows = np.empty((len(several), *self.row.shape), self.row.base)
-        for row, number in zip(rows, several, strict=True):
+        chosen = [numbers] if isinstance(numbers, int) else numbers
+        rows = np.empty((len(chosen), *self.row.shape), self.row.base)
+        for row, number in zip(rows, chosen, strict=True):
             self.fill(row, number)
         return rows.reshape(self.row.shape) if isinstance(numbers, int) else rows
 
     def fill(self, row: NDArray[Any], number: int) -> None:
-        """Fill `row`, which is of one piece, with the row of that number.
+        """Read the row with the given number into `row`, which must be contiguous.
 
         Raises
         ------
         StoreError
-            It is damaged.
+            The row is damaged.
         """
         start, stop = self._edges[number : number + 2]
         try:
             unpack(os.pread(self._file.descriptor, stop - start, start), row.reshape(-1).data)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"row {number} of shard {self.path} is damaged: {reason}{REPAIR}") from error
+            raise StoreError(f"row {number} of shard {self.path} is damaged: {reason}", REPAIR) from error

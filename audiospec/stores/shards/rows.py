@@ -1,9 +1,9 @@
-"""Rows of files, read by their places into memory that is given.
+"""Read rows of files, by their offsets, into existing arrays.
 
-They are read and not mapped. To look at the map of a file that somebody has cut off kills the process; a read
-of it fails. And reading is faster, for each page of 4 KB that is first looked at in a map costs a fault: 32
-random rows of 331 KB out of 4 GB, all in the page cache, took 1.1 ms by `preadv`, 1.6 ms by a map whose pages
-had all been looked at before, and 16 to 100 ms by a new one.
+Rows are read, not mapped into memory, for two reasons. Accessing a map of a file that was truncated kills the
+process; a read fails with an error. And reading is faster, because the first access to each page of 4 KB of a
+map costs a page fault: 32 random rows of 331 KB out of 4 GB, all in the page cache, took 1.1 ms by `preadv`,
+1.6 ms by a map whose pages had all been accessed before, and 16 to 100 ms by a new map.
 """
 
 from __future__ import annotations
@@ -15,57 +15,57 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-#: Rows up to so many bytes, as tables have, are read together with what lies between them, up to `GAP` bytes:
-#: to call the system for each takes 3 µs, in which 30 KB are copied.
+#: Rows of up to `SMALL` bytes, such as those of tables, are read together if the gap between them is at most
+#: `GAP` bytes: a system call takes 3 µs, in which 30 KB are copied.
 SMALL, GAP = 4 << 10, 32 << 10
-#: Bytes that are read together at most where not all of them are asked for: what a core's own cache holds.
+#: Most bytes that one call reads if it reads gaps as well; they fit a core's own cache.
 SPAN = 256 << 10
 
 Fill = Callable[[memoryview, int], None]
 
 
-def read_rows(places: NDArray[np.int64], out: NDArray[np.generic], fill: Fill) -> None:
-    """Read rows into `out`, in order of their places.
+def read_rows(offsets: NDArray[np.int64], out: NDArray[np.generic], fill: Fill) -> None:
+    """Read rows into `out`, in order of their offsets.
 
     Parameters
     ----------
-    places : ndarray of int64
-        First byte of each row, in any order, with repeats.
+    offsets : ndarray of int64, shape (n,)
+        First byte of each row, in any order; repeats are allowed.
     out : ndarray, shape (n, ...)
-        In one piece.
+        Must be contiguous.
     fill : callable
-        Given a buffer and a place, it reads the buffer full from there on.
+        ``fill(buffer, offset)`` fills the buffer with the bytes from that offset on.
     """
     size = out.nbytes // len(out)
-    order = np.argsort(places, kind="stable")
-    places = places[order]
-    step = np.diff(places)
-    # Rows that follow upon one another both there and here are read as one.
-    joined = lined = (step == size) & (np.diff(order) == 1)
+    order = np.argsort(offsets, kind="stable")
+    offsets = offsets[order]
+    step = np.diff(offsets)
+    # Rows that are consecutive both in the file and in `out` are read by one call.
+    joined = consecutive = (step == size) & (np.diff(order) == 1)
     if size <= SMALL:
-        near = (step <= size + GAP) & (step % size == 0) & (places[1:] // SPAN == places[:-1] // SPAN)
-        joined = lined | near
+        near = (step <= size + GAP) & (step % size == 0) & (offsets[1:] // SPAN == offsets[:-1] // SPAN)
+        joined = consecutive | near
     cuts = np.flatnonzero(np.concatenate([[True], ~joined, [True]]))
     first, last = cuts[:-1], cuts[1:] - 1
-    lines = np.concatenate([[0], np.cumsum(lined)])
-    in_line = lines[last] - lines[first] == last - first
+    counts = np.concatenate([[0], np.cumsum(consecutive)])
+    direct = counts[last] - counts[first] == last - first  # the bytes need no rearranging
     data = out.reshape(-1).view(np.uint8).data
-    columns = (first, last, places[first], places[last], order[first], in_line)
-    for head, tail, start, stop, target, whole in zip(*(column.tolist() for column in columns), strict=True):
+    calls = (first, last, offsets[first], offsets[last], order[first], direct)
+    for head, tail, start, stop, target, is_direct in zip(*(each.tolist() for each in calls), strict=True):
         count = (stop - start) // size + 1
-        if whole:
+        if is_direct:
             fill(data[target * size : (target + count) * size], start)
         else:
             span = np.empty((count, *out.shape[1:]), out.dtype)
             fill(span.reshape(-1).view(np.uint8).data, start)
-            some = slice(head, tail + 1)
-            out[order[some]] = span[(places[some] - start) // size]
+            rows = slice(head, tail + 1)
+            out[order[rows]] = span[(offsets[rows] - start) // size]
 
 
 class OpenFile:
-    """A file that is open for reading, until nobody has this object any more.
+    """A file that is open for reading; it is closed when this object is garbage-collected.
 
-    Threads, and processes that are forked, may share it.
+    Threads and forked processes can share it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -74,16 +74,16 @@ class OpenFile:
     def __del__(self) -> None:
         os.close(self.descriptor)
 
-    def fill(self, buffer: memoryview, place: int) -> None:
-        """Read a buffer full.
+    def fill(self, buffer: memoryview, offset: int) -> None:
+        """Fill a buffer with the file's bytes from an offset on.
 
         Raises
         ------
         OSError
-            The system cannot read it, or the file ends before.
+            The system cannot read the file, or the file is too short.
         """
         while buffer:  # one call reads 2 GB at most
-            count = os.preadv(self.descriptor, [buffer], place)
+            count = os.preadv(self.descriptor, [buffer], offset)
             if not count:
                 raise OSError(errno.ENODATA, "the file ends too early")
-            buffer, place = buffer[count:], place + count
+            buffer, offset = buffer[count:], offset + count

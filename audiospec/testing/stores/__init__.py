@@ -1,4 +1,4 @@
-"""StoreContract: what every store must do, as tests to inherit; Content: a store's made-up content."""
+"""StoreContract: tests that every store must pass, to inherit; Content: artificial content of a store."""
 
 from audiospec.testing.stores.content import Content
 from audiospec.testing.stores.contract import StoreContract

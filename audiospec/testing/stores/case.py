@@ -1,4 +1,4 @@
-"""StoreCase: what the tests of a store share: its class, its suffix, and a view to read."""
+"""StoreCase: the attributes and fixtures that the tests of a store share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import pytest
 
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
-from audiospec.testing.stores.content import (
-    WRITTEN,
-    Content,
-    publish,
-)
+from audiospec.testing.stores.content import WRITTEN, Content, publish
 
 
 class StoreCase:
-    """What the contract of a store shares.
+    """Base class of the tests of a store.
 
     Attributes
     ----------
@@ -32,7 +28,7 @@ class StoreCase:
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
-        """Return a place for a store; nothing is there."""
+        """Return a path for a store; it does not exist yet."""
         return tmp_path / f"some store{self.suffix}"
 
     @pytest.fixture
@@ -42,7 +38,7 @@ class StoreCase:
 
     @pytest.fixture
     def view(self, content: Content, tmp_path_factory: pytest.TempPathFactory) -> View:
-        """Return a view of a store that tests only read; it is written once."""
+        """Return a view to read only: all tests share its store, which is written once."""
         if self.store not in WRITTEN:
             path = tmp_path_factory.mktemp("store") / f"read{self.suffix}"
             publish(self.store, path, content)

@@ -1,4 +1,4 @@
-"""Made-up content to fill a store with, and helpers of the contract."""
+"""Artificial content of a store, and helpers of the contract's tests."""
 
 from __future__ import annotations
 
@@ -63,18 +63,25 @@ class Content:
         dtype: str = "float16",
         seconds: float = 0.1,
     ) -> Content:
-        """Make content of random bytes: NaN with every payload, infinities and subnormal numbers among them.
+        """Make content of random bytes, including NaNs of any payload, infinities and subnormal numbers.
 
         Parameters
         ----------
         rows : int
+            Rows of the view.
         shard_rows : int
+            Rows in one shard.
         tracks : int
-            Tracks in the table; rows are spread over all but the last, if there are more than one.
+            Tracks in the table. If there are several, the last has no rows.
         seed : int
         dtype : str
+            Of the view's numbers: ``"float16"``, ``"float32"`` or ``"uint8"``.
         seconds : float
-            Length of a chunk; another length makes another view.
+            Length of a chunk in s. Another length gives another view.
+
+        Returns
+        -------
+        Content
         """
         spec = MelSpec.replace_in({**_fields(SMALL), "dtype": dtype})
         made = {"versions": {"numpy": "2"}, "device": "cpu", "backend": "", "parity": 0.25}
@@ -92,7 +99,7 @@ class Content:
         return cls(Tracks.from_records(records), info, table, data)
 
     def view(self, staged: Path | None = None) -> NewView:
-        """The view, to be published; its shards lie in the folder `staged` too, if one is given."""
+        """Return the view to publish; if `staged` is a folder, its shards are also written there as files."""
         step = self.info.shard_rows
 
         def shard(number: int) -> ShardSource:
@@ -106,8 +113,8 @@ class Content:
 
 
 def record(number: int, seed: int = 0, **changes: Any) -> TrackRecord:
-    """One made-up record of a track table, with the given values changed."""
-    made = TrackRecord(
+    """Return an artificial record of the track table, with the given values changed."""
+    template = TrackRecord(
         id=f"track.{number:05d}",
         path=f"büro/{number}/track.{number:05d}.wav",
         label=LABELS[(number + seed) % len(LABELS)],
@@ -120,13 +127,13 @@ def record(number: int, seed: int = 0, **changes: Any) -> TrackRecord:
         size=2**62 + number,
         modified=-(2**62) + number,
     )
-    return replace(made, **changes)
+    return replace(template, **changes)
 
 
 def publish(
     store: type[FeatureStore], path: Path, content: Content, view: NewView | None = None, **attributes: Any
 ) -> None:
-    """Publish content (or another view with its tracks) as `featurize` does, in a work folder."""
+    """Publish content, or another view with its tracks, with a work folder as `featurize` does."""
     work = work_folder(path)
     work.mkdir(exist_ok=True)
     attributes = {**store_attributes("mine", path.parent), **attributes}
@@ -135,7 +142,7 @@ def publish(
 
 
 def assert_holds(view: View, content: Content) -> None:
-    """Fail unless a view, and the tracks of its store, are the content bit for bit."""
+    """Fail unless a view and the tracks of its store equal the content, bit for bit."""
     assert view.info == content.info
     assert view.rows.dtype == ROW_DTYPE
     assert view.rows.tobytes() == content.rows.tobytes()
@@ -150,10 +157,10 @@ def assert_holds(view: View, content: Content) -> None:
 
 @contextmanager
 def watching(folder: Path, act: Callable[[str], None]) -> Iterator[None]:
-    """Call `act` before each change of files in `folder` that Python makes, with the change's name.
+    """Call `act` with an event's name before each change that Python makes to files in `folder`.
 
     Names are those of Python's audit events: ``"open"`` (for writing), ``"os.mkdir"``, ``"os.rename"`` and
-    so on. What `act` raises, the change raises. Changes by `act` itself are not watched.
+    so on. If `act` raises an error, the change fails with it. Changes by `act` itself are not watched.
     """
     global _act
     busy = threading.local()
@@ -188,14 +195,15 @@ def watching(folder: Path, act: Callable[[str], None]) -> Iterator[None]:
 
 
 _CHANGES = {"os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.truncate"}
+#: Class → path of the store that the fixture `view` has written.
 WRITTEN: dict[type[FeatureStore], Path] = {}
-#: What `watching` calls; an audit hook cannot be removed, so there is one for all.
+#: The hook of the current `watching`. An audit hook cannot be removed, so one calls whichever is current.
 _act: Callable[[str, tuple[Any, ...]], None] | None = None
-_hooked: list[bool] = []  # an audit hook stays for as long as the process lives
+_hooked: list[bool] = []  # not empty once the audit hook is installed
 
 
 def one_line(error: Any, *words: str) -> None:
-    """Fail unless an error's message (or that of what pytest caught) is one line with all the words."""
+    """Fail unless the message of an error, or of pytest's ``caught``, is one line with all the words."""
     message = str(getattr(error, "value", error))
     assert message
     assert len(message.splitlines()) == 1
@@ -210,15 +218,22 @@ def _fields(spec: MelSpec) -> dict[str, Any]:
 
 
 def view_content(view: View) -> tuple[str, dict[str, Any], bytes, bytes]:
-    """All that a view holds, to be compared."""
+    """Return everything that a view holds, for comparison."""
     return view.name, view.info.to_attributes(), view.rows.tobytes(), view.read_stored().tobytes()
 
 
 def publish_with_limits(
     store: type[FeatureStore], path: Path, content: Content, limits: Sequence[int]
 ) -> list[tuple[str, list[str]]]:
-    """Publish where files may have so many bytes at most; for each limit the message, and litter."""
-    found = []
+    """Publish once for each limit of a file's size in bytes.
+
+    Returns
+    -------
+    list of (str, list of str)
+        For each limit the message of the DiskFullError (``""`` if publishing succeeded), and traces that
+        should not be left.
+    """
+    outcomes = []
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = store(path).view().read().tobytes()
     for limit in limits:
@@ -233,13 +248,13 @@ def publish_with_limits(
         work = work_folder(path)
         litter = [str(file) for file in work.rglob("*")] if work.exists() else []
         if message and store(path).view().read().tobytes() != old:
-            litter.append("the old content is gone")
-        found.append((message, litter))
-    return found
+            litter.append("the old content is lost")
+        outcomes.append((message, litter))
+    return outcomes
 
 
 def tree_state(path: Path, times: bool = True) -> tuple[Any, ...]:
-    """What lies at a path: names, bytes and modification times."""
+    """Return names, bytes and modification times of the files at a path, for comparison."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     return tuple(
         (
@@ -252,7 +267,7 @@ def tree_state(path: Path, times: bool = True) -> tuple[Any, ...]:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder whose files may go away meanwhile."""
+    """Copy a folder whose files may disappear meanwhile."""
     target.mkdir()
     for entry in list(os.scandir(source)):
         try:

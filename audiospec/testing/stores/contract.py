@@ -1,13 +1,13 @@
-"""StoreContract: what every store must do, as tests to inherit.
+"""StoreContract: tests that every store must pass, to inherit.
 
-A store proves itself with one class::
+One class tests a store::
 
     class TestMine(StoreContract):
         store = MyStore
         suffix = ".mine"
 
-The store's class must be importable by its name, as it is in a package: some tests open the store in
-processes that are started afresh.
+The store's class must be importable by its name, as classes in a package are, because some tests open the
+store in new processes.
 """
 
 from __future__ import annotations
@@ -23,23 +23,17 @@ from audiospec.stores.base import open_store, store_class, stores
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.schema import store_attributes
 from audiospec.stores.layout.tracks import Tracks
-from audiospec.testing.stores.content import (
-    Content,
-    assert_holds,
-    one_line,
-    publish,
-    record,
-)
+from audiospec.testing.stores.content import Content, assert_holds, one_line, publish, record
 from audiospec.testing.stores.damage import DamageTests
 from audiospec.testing.stores.publishing import PublishingTests
 from audiospec.testing.stores.reading import ReadingTests
 
 
 class StoreContract(ReadingTests, PublishingTests, DamageTests):
-    """Tests that every store passes: see `StoreCase` for what a subclass sets."""
+    """Tests that every store must pass; see `StoreCase` for the attributes that a subclass sets."""
 
-    def test_is_found_by_its_suffix(self) -> None:
-        """The registry knows it, and its suffixes are its own."""
+    def test_suffix_selects_the_class(self) -> None:
+        """The class is registered, and no other class has its suffixes."""
         assert self.suffix in self.store.suffixes
         assert self.store in [stores[name] for name in stores]
         for suffix in self.store.suffixes:
@@ -59,7 +53,7 @@ class StoreContract(ReadingTests, PublishingTests, DamageTests):
         ids=["partial", "float32", "uint8", "even", "one row", "one shard", "many shards"],
     )
     def test_holds_what_was_written(self, path: Path, shape: dict[str, Any]) -> None:
-        """Data, row table, track table and attributes come back bit for bit, and pass their checksums."""
+        """Data, row table, track table and attributes are read as written, bit for bit; checksums match."""
         content = Content.make(**shape)
         publish(self.store, path, content, dataset="[my] ünï")
         store = open_store(path)
@@ -75,26 +69,27 @@ class StoreContract(ReadingTests, PublishingTests, DamageTests):
         assert view.name == content.info.name
         assert (view.spec, view.chunking) == (content.info.spec, content.info.chunking)
         assert view.spec.fingerprint == content.info.spec.fingerprint
-        assert [str(path) in text and view.name in text for text in (repr(view),)] == [True]
+        assert str(path) in repr(view)
+        assert view.name in repr(view)
         assert "1 views" in repr(store)
 
     @pytest.mark.parametrize("root", ["/", "/a b/{c}", "/nicht \udc80 UTF-8", '/"', "/null"])
-    def test_attributes_of_odd_text(self, path: Path, content: Content, root: str) -> None:
-        """The dataset's name and root are any text."""
+    def test_attributes_of_unusual_text(self, path: Path, content: Content, root: str) -> None:
+        """The dataset's name and the root may be any text."""
         publish(self.store, path, content, root=root, dataset=root)
         assert str(self.store(path).root) == self.store(path).dataset == root
 
-    def test_text_of_any_kind(self, path: Path) -> None:
-        """Text comes back as it was, even if very long; what cannot be text comes back as its escape."""
+    def test_unusual_text(self, path: Path) -> None:
+        """Text is read as written, even if it is very long; characters that no store can hold are escaped."""
         content = Content.make()
-        odd = ["", "x" * 100_000, "é" * 70_000, "\N{SNOWMAN} 🎵 e\u0301 \u202e", " \t\r\n\x01\x7f "]
-        records = [record(n, label=text, problem=text, group=text) for n, text in enumerate(odd)]
+        texts = ["", "x" * 100_000, "é" * 70_000, "\N{SNOWMAN} 🎵 e\u0301 \u202e", " \t\r\n\x01\x7f "]
+        records = [record(n, label=text, problem=text, group=text) for n, text in enumerate(texts)]
         records.append(record(5, label="nul \0 \0", problem="half \udc80 \ud83c", id="\0"))
         content = replace(content, tracks=Tracks.from_records(records))
         publish(self.store, path, content)
         tracks = self.store(path).tracks
         for column in ("label", "problem", "group"):
-            assert tracks[column].tolist()[:5] == odd
+            assert tracks[column].tolist()[:5] == texts
         assert tracks["label"][5] == r"nul \x00 \x00"
         assert tracks["problem"][5] == r"half \udc80 \ud83c"
         assert tracks["id"][5] == r"\x00"
@@ -102,7 +97,7 @@ class StoreContract(ReadingTests, PublishingTests, DamageTests):
 
     @pytest.mark.parametrize("tracks", [0, 2])
     def test_tracks_without_a_view(self, path: Path, tracks: int) -> None:
-        """A track table alone is a store, even an empty one."""
+        """A store may have a track table alone, even an empty one."""
         table = Content.make(0, tracks=tracks).tracks
         work = work_folder(path)
         work.mkdir()
@@ -117,7 +112,7 @@ class StoreContract(ReadingTests, PublishingTests, DamageTests):
 
     @pytest.mark.parametrize("dtype", ["float16", "uint8"])
     def test_view_without_rows(self, path: Path, dtype: str) -> None:
-        """A view without rows can be opened, and has none."""
+        """A view without rows can be opened and read."""
         content = Content.make(0, tracks=2, dtype=dtype)
         publish(self.store, path, content)
         view = self.store(path).view()

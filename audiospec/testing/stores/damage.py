@@ -1,4 +1,4 @@
-"""What a store does when it is damaged, its writer is killed, or the disk is full."""
+"""Tests of a store that is damaged, whose writer is killed, or whose disk is full."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ from audiospec.testing.stores.content import (
 
 
 class DamageTests(StoreCase):
-    """Tests of damage."""
+    """Tests of damage, killed writers and full disks."""
 
-    def test_missing(self, path: Path) -> None:
-        """A path where nothing is gets an error that says how to make a store."""
-        for open_it in (self.store, open_store):
+    def test_missing_store(self, path: Path) -> None:
+        """The error for a path that does not exist says how to make a store."""
+        for open_ in (self.store, open_store):
             with pytest.raises(StoreError) as caught:
-                open_it(path)
+                open_(path)
             one_line(caught, "no store at", str(path), "featurize")
         work_folder(path).mkdir()
-        for open_it in (self.store, open_store):
+        for open_ in (self.store, open_store):
             with pytest.raises(StoreError) as caught:
-                open_it(path)
+                open_(path)
             one_line(caught, str(path), "not finished", "featurize")
 
     @pytest.mark.parametrize("kind", ["text", "empty file", "empty folder", "folder"])
     def test_not_a_store(self, path: Path, kind: str) -> None:
-        """What is something else is called so."""
+        """A path that is no store is refused and not changed."""
         if "file" in kind or kind == "text":
             path.write_text("a text\n" if kind == "text" else "")
         else:
@@ -66,8 +66,8 @@ class DamageTests(StoreCase):
         one_line(caught, str(path), "not a feature store", "featurize")
         assert tree_state(path.parent) == before
 
-    def test_of_another_program(self, path: Path, content: Content) -> None:
-        """The same format from another program is no store of ours."""
+    def test_store_of_another_program(self, path: Path, content: Content) -> None:
+        """A file of the same format by another program is refused."""
         work = work_folder(path)
         work.mkdir()
         self.store.publish(path, work, {"creator": "another"}, content.tracks, content.view())
@@ -75,8 +75,8 @@ class DamageTests(StoreCase):
             self.store(path)
         one_line(caught, str(path), "not a feature store")
 
-    def test_of_a_newer_format(self, path: Path, content: Content) -> None:
-        """A store of a newer audiospec says so."""
+    def test_newer_format(self, path: Path, content: Content) -> None:
+        """A store of a newer audiospec is refused, with the advice to upgrade."""
         publish(self.store, path, content, audiospec_format=FORMAT_VERSION + 1)
         with pytest.raises(StoreError) as caught:
             self.store(path)
@@ -106,7 +106,7 @@ class DamageTests(StoreCase):
     def test_damaged_attributes(
         self, path: Path, content: Content, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Attributes that cannot be are refused in one line."""
+        """Invalid attributes are refused in one line."""
         attributes = {**content.info.to_attributes(), **changes}
         attributes = {name: value for name, value in attributes.items() if value is not None}
         monkeypatch.setattr(ViewInfo, "to_attributes", lambda self: attributes)
@@ -116,7 +116,7 @@ class DamageTests(StoreCase):
         one_line(caught)
 
     def test_damaged_tables(self, path: Path, content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A track table that lacks a column, or part of one, is refused; so is a row without a track."""
+        """A track table without a column, or with a short one, is refused; so are rows without a track."""
         publish(self.store, path, content)
         columns = dict(content.tracks.columns)
         for change in ({"label": columns["label"][:-1]}, {"id": columns["id"][:-1]}):
@@ -138,35 +138,35 @@ class DamageTests(StoreCase):
         one_line(caught, "damaged", "featurize")
 
     @pytest.mark.parametrize("dtype", ["float16", "uint8"])
-    def test_lost_parts(self, path: Path, dtype: str) -> None:
-        """A file that is cut off or gone is noticed; what is still read is right."""
+    def test_truncated_and_missing_files(self, path: Path, dtype: str) -> None:
+        """A truncated or missing file is noticed, and rows that can be read are right."""
         content = Content.make(dtype=dtype)
         publish(self.store, path, content)
         files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
         for file in files:
-            whole = file.read_bytes()
+            original = file.read_bytes()
             parts = 12 if len(files) == 1 else 2
             for part in range(1, parts):
-                file.write_bytes(whole[: len(whole) * part // parts])
+                file.write_bytes(original[: len(original) * part // parts])
                 self._assert_noticed(path, content)
             if path.is_dir():
                 file.unlink()
                 self._assert_noticed(path, content)
-            file.write_bytes(whole)
+            file.write_bytes(original)
         assert_holds(self.store(path).view(), content)
 
     def _assert_noticed(self, path: Path, content: Content) -> None:
-        """Fail if wrong content is read without an error, or an error is none of ours."""
+        """Fail if wrong content is read without an error, or if an error is not an AudiospecError."""
         try:
             view = self.store(path).view()
-            bad = view.damaged()
+            damaged = view.damaged()
             records = list(view.store.tracks.records())
-            if not len(bad):
+            if not len(damaged):
                 assert view.read_stored().tobytes() == content.data.tobytes()
         except AudiospecError as error:
             one_line(error)
         else:
-            good = np.delete(np.arange(len(view)), bad)
+            good = np.delete(np.arange(len(view)), damaged)
             assert view.rows.tobytes() == content.rows.tobytes()
             assert records == list(content.tracks.records())
             if len(good) == len(content.rows):
@@ -174,20 +174,20 @@ class DamageTests(StoreCase):
 
     @pytest.mark.parametrize("first", [True, False], ids=["first", "again"])
     def test_killed_while_publishing(self, path: Path, tmp_path: Path, first: bool) -> None:
-        """Killed at any moment, `recover` leaves the old content or the new, and no litter.
+        """Whenever a writer is killed, `recover` leaves the old content or the new, and no other files.
 
-        A process that is killed leaves the disk as it is at that moment. So the disk is copied before every
-        change of a name, and before some of the other changes, which are many and alike.
+        A killed process leaves the disk as it is at that moment. So the test copies the disk before every
+        rename and link, and before some of the other changes, which are many and alike.
         """
         kept, new = Content.make(6, seconds=0.2), Content.make(9, tracks=7, seed=1)
-        place = tmp_path / "place"
-        place.mkdir()
-        path = place / path.name
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        path = folder / path.name
         if not first:
             publish(self.store, path, Content.make())
             publish(self.store, path, kept)
-        memory: dict[Any, Any] = {}
-        old_content = self._stored(path, memory)
+        cache: dict[Any, Any] = {}
+        old_content = self._stored(path, cache)
         copies: list[Path] = []
 
         events: list[str] = []
@@ -196,100 +196,102 @@ class DamageTests(StoreCase):
             events.append(event)
             if event in ("os.rename", "os.link") or len(events) % 6 == 0 or len(events) < 4:
                 copies.append(tmp_path / f"copy {len(copies)}")
-                copy_tree(place, copies[-1])
+                copy_tree(folder, copies[-1])
 
-        with watching(place, copy):
+        with watching(folder, copy):
             publish(self.store, path, new)
-        new_content = self._stored(path, memory)
+        new_content = self._stored(path, cache)
         assert old_content != new_content
         assert len(copies) > 2
         seen = set()
         for number, copied in enumerate(copies):
             path = copied / path.name
             work = work_folder(path)
-            if not work.exists():  # killed before the beginning, or at the end
+            if not work.exists():  # killed before anything was written, or after everything was
                 continue
-            try:  # a reader that comes before `recover`
-                for part, value in self._stored(path, memory).items():
+            try:  # a reader before `recover`
+                for part, value in self._stored(path, cache).items():
                     assert value in (old_content.get(part), new_content.get(part))
             except StoreError as error:
                 one_line(error, "featurize")
             self.store.recover(path, work)
             assert list(work.iterdir()) == []
-            stored = self._stored(path, memory)
+            stored = self._stored(path, cache)
             assert stored in (old_content, new_content)
             seen.add(stored == new_content)
             if number % 12 == 0:
-                self.store.publish(path, work, store_attributes("mine", place), new.tracks, new.view())
-                assert self._stored(path, memory) == new_content
+                self.store.publish(path, work, store_attributes("mine", folder), new.tracks, new.view())
+                assert self._stored(path, cache) == new_content
             shutil.rmtree(copied)
         assert False in seen
         if not first:
-            assert_holds(self.store(place / path.name).view(kept.info.name), replace(kept, tracks=new.tracks))
+            assert_holds(
+                self.store(folder / path.name).view(kept.info.name), replace(kept, tracks=new.tracks)
+            )
 
-    def _stored(self, path: Path, memory: dict[Any, Any]) -> dict[str, Any]:
-        """All that a store holds, to be compared; `memory` spares reading the same files twice."""
+    def _stored(self, path: Path, cache: dict[Any, Any]) -> dict[str, Any]:
+        """Return everything that a store holds, for comparison; `cache` saves reading equal files twice."""
         files = tree_state(path, times=False)
-        if files not in memory:
+        if files not in cache:
             stored: dict[str, Any] = {}
             if path.exists():
                 store = self.store(path)
                 stored["tracks"] = list(store.tracks.records())
                 stored.update({view.name: view_content(view) for view in store.views()})
-            memory[files] = stored
-        return dict(memory[files])
+            cache[files] = stored
+        return dict(cache[files])
 
     def test_disk_full_while_publishing(self, path: Path, tmp_path: Path) -> None:
-        """No room for another file: a DiskFullError, the old content, and no litter."""
+        """Without room for another file: a DiskFullError, the old content, and no other files."""
         old, new = Content.make(), Content.make(9, tracks=7, seed=1)
-        place = tmp_path / "place"
-        place.mkdir()
-        path = place / path.name
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        path = folder / path.name
         publish(self.store, path, old)
-        memory: dict[Any, Any] = {}
-        old_content = self._stored(path, memory)
-        copy_tree(place, tmp_path / "spare")
+        cache: dict[Any, Any] = {}
+        old_content = self._stored(path, cache)
+        copy_tree(folder, tmp_path / "spare")
         count = self._publish_with_room_for(10**9, path, new)
-        new_content = self._stored(path, memory)
+        new_content = self._stored(path, cache)
         assert new_content != old_content
         for room in sorted({*range(min(count, 4)), *range(0, count, max(1, count // 8)), count - 1}):
-            shutil.rmtree(place)
-            copy_tree(tmp_path / "spare", place)
+            shutil.rmtree(folder)
+            copy_tree(tmp_path / "spare", folder)
             with pytest.raises(DiskFullError) as caught:
                 self._publish_with_room_for(room, path, new)
             one_line(caught, "disk is full", "again")
-            assert not list(place.rglob("*.partial"))
-            if self._stored(path, memory) != new_content:
-                assert self._stored(path, memory) == old_content
+            assert not list(folder.rglob("*.partial"))
+            if self._stored(path, cache) != new_content:
+                assert self._stored(path, cache) == old_content
                 assert not work_folder(path).exists() or not list(work_folder(path).iterdir())
 
-    def _publish_with_room_for(self, files: int, path: Path, content: Content) -> int:
-        """Publish on a disk that takes so many more files and folders; the number that were made."""
-        made = 0
+    def _publish_with_room_for(self, limit: int, path: Path, content: Content) -> int:
+        """Publish on a disk with room for `limit` more files and folders; return the number created."""
+        count = 0
 
         def refuse(event: str) -> None:
-            nonlocal made
+            nonlocal count
             if event in ("open", "os.mkdir", "os.link"):
-                if made >= files:
+                if count >= limit:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                made += 1
+                count += 1
 
         work_folder(path).mkdir(exist_ok=True)
         attributes = store_attributes("mine", path.parent)
         with watching(work_folder(path), refuse):
             self.store.publish(path, work_folder(path), attributes, content.tracks, content.view())
-        return made
+        return count
 
     @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-    def test_file_too_large_while_publishing(self, path: Path) -> None:
-        """No room for more bytes: the same, whatever has been written by then."""
+    def test_file_size_limit_while_publishing(self, path: Path) -> None:
+        """Without room for more bytes: the same, however much has been written by then."""
         old, new = Content.make(), Content.make(2000, shard_rows=500, tracks=40, seed=1)
         publish(self.store, path, old)
         limits = [0, 100, 1000, 3000, 10_000, 30_000, 70_000, 100_000, 300_000, 10**9]
-        # In another process: a library may take it so ill that the process dies.
+        # In another process, because a library may crash it.
         with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
-            found = pool.submit(publish_with_limits, self.store, path, new, limits).result()
-        messages, litter = zip(*found, strict=True)
+            outcomes = pool.submit(publish_with_limits, self.store, path, new, limits).result()
+        messages, litter = zip(*outcomes, strict=True)
         assert messages[0]
         assert not messages[-1]
         for message in filter(None, messages):
@@ -299,7 +301,7 @@ class DamageTests(StoreCase):
         assert_holds(self.store(path).view(), new)
 
     def test_error_while_publishing(self, path: Path) -> None:
-        """An error on the way, of whatever kind, leaves the old content and no litter."""
+        """Any error while publishing leaves the old content and no other files."""
         old, new = Content.make(), Content.make(seed=1)
         publish(self.store, path, old)
 

@@ -1,4 +1,4 @@
-"""How a store is written: again, in part, while it is open, into another format."""
+"""Tests of writing a store: again, in part, while it is open, into another format."""
 
 from __future__ import annotations
 
@@ -21,20 +21,14 @@ from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.schema import store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.testing.stores.case import StoreCase
-from audiospec.testing.stores.content import (
-    Content,
-    assert_holds,
-    one_line,
-    publish,
-    record,
-)
+from audiospec.testing.stores.content import Content, assert_holds, one_line, publish, record
 
 
 class PublishingTests(StoreCase):
-    """Tests of publishing."""
+    """Tests of publishing and exporting."""
 
     def test_publish_again(self, path: Path) -> None:
-        """A view of the same name is replaced, with other rows, other shards and more tracks."""
+        """A view of the same name is replaced, also by other rows, other shards and more tracks."""
         publish(self.store, path, Content.make())
         content = Content.make(23, shard_rows=5, tracks=9, seed=1)
         publish(self.store, path, content)
@@ -45,7 +39,7 @@ class PublishingTests(StoreCase):
         assert not work_folder(path).exists()
 
     def test_other_views_are_kept(self, path: Path) -> None:
-        """Adding or replacing one view leaves the others; all share the new tracks."""
+        """Adding or replacing one view keeps the others; all share the new tracks."""
         first, second = Content.make(), Content.make(12, seconds=0.2, tracks=7, seed=1)
         third = Content.make(6, shard_rows=3, tracks=8, seed=2)
         assert first.info.name == third.info.name != second.info.name
@@ -62,8 +56,8 @@ class PublishingTests(StoreCase):
         assert_holds(store.view(third.info.name), third)
 
     @pytest.mark.parametrize("dtype", ["float16", "uint8"])
-    def test_shards_that_lie_in_files(self, path: Path, tmp_path: Path, dtype: str) -> None:
-        """Staged shards may be taken over as they are; the store does not need them afterwards."""
+    def test_shards_from_files(self, path: Path, tmp_path: Path, dtype: str) -> None:
+        """Staged shards may be linked into the store; it does not need the staged files afterwards."""
         content = Content.make(dtype=dtype)
         staged = tmp_path / "staged"
         staged.mkdir()
@@ -74,10 +68,10 @@ class PublishingTests(StoreCase):
         shutil.rmtree(staged)
         assert_holds(self.store(path).view(), content)
 
-    def test_shards_on_a_disk_without_links(
+    def test_shards_without_hard_links(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Where files cannot have two names they are copied."""
+        """Shards are copied if the disk has no hard links."""
 
         def link(*_: Any, **__: Any) -> None:
             raise OSError(errno.EPERM, "Operation not permitted")
@@ -86,7 +80,7 @@ class PublishingTests(StoreCase):
         monkeypatch.setattr(os, "link", link)
         publish(self.store, path, content, content.view(tmp_path))
         for file in tmp_path.glob("*.shard"):
-            file.write_bytes(b"")  # in place: the store must have bytes of its own
+            file.write_bytes(b"")  # in place: a link would lose its bytes too
         assert_holds(self.store(path).view(), content)
 
     def test_size_is_that_of_its_files(self, path: Path, content: Content) -> None:
@@ -97,7 +91,7 @@ class PublishingTests(StoreCase):
         assert size == sum(file.stat().st_size for file in files) > content.data.nbytes
 
     def test_size_of_compressed_rows(self, path: Path) -> None:
-        """Bytes that are alike take less room on the disk; a view says how much."""
+        """Compressible rows take less space on the disk; `View.bytes_on_disk` says how much."""
         content = Content.make(64, shard_rows=16, seconds=20.0, dtype="uint8")
         data = content.data * 0 + np.arange(64, dtype=np.uint8)[:, None, None]
         rows = content.rows.copy()
@@ -112,8 +106,8 @@ class PublishingTests(StoreCase):
         assert other.bytes_on_disk() == Content.make().data.nbytes
 
     @pytest.mark.parametrize("part", [0.0, 0.5, 0.9])
-    def test_cut_off_while_open(self, path: Path, part: float) -> None:
-        """Files that somebody cuts off are told of; they do not end the process that reads them."""
+    def test_truncated_while_open(self, path: Path, part: float) -> None:
+        """Truncated files are reported as an error; they do not crash the process that reads them."""
         content = Content.make(400, shard_rows=100)  # more than a page of memory
         publish(self.store, path, content)
         view = self.store(path).view()
@@ -127,15 +121,15 @@ class PublishingTests(StoreCase):
     @pytest.mark.parametrize("when", ["opened", "read in part", "pickled"])
     @pytest.mark.parametrize("times", [1, 2])
     def test_replaced_while_open(self, path: Path, when: str, times: int) -> None:
-        """A reader of a view that is replaced gets the old rows or an error, never a mixture."""
+        """A reader of a view that was replaced gets the old rows or an error, never a mixture."""
         old = Content.make(seed=1)
         publish(self.store, path, old)
         view = self.store(path).view()
         pickled = pickle.dumps(view)
         if when == "read in part":
             view.read(0)
-        for time in range(times):
-            publish(self.store, path, Content.make(seed=2 + time))
+        for number in range(times):
+            publish(self.store, path, Content.make(seed=2 + number))
         for rows in (0, 9, slice(None)):
             try:
                 if when == "pickled":
@@ -148,19 +142,19 @@ class PublishingTests(StoreCase):
         except StoreError as error:
             one_line(error, view.name, "open it again")
 
-    def test_another_view_disturbs_nobody(self, path: Path) -> None:
-        """A reader goes on while another view is put into the store."""
+    def test_readers_continue_while_a_view_is_added(self, path: Path) -> None:
+        """Readers of a view are not disturbed when another view is added to the store."""
         old = Content.make()
         publish(self.store, path, old)
-        opened, begun = self.store(path).view(), self.store(path).view()
+        opened, partly_read = self.store(path).view(), self.store(path).view()
         pickled = pickle.dumps(opened)
-        begun.read(0)
+        partly_read.read(0)
         publish(self.store, path, Content.make(seconds=0.2))
-        for view in (opened, begun, pickle.loads(pickled)):  # noqa: S301 - our own
+        for view in (opened, partly_read, pickle.loads(pickled)):  # noqa: S301 - our own
             assert_holds(view, old)
 
     def test_opened_while_it_is_replaced(self, path: Path) -> None:
-        """Who opens a store at any moment gets rows and tracks that belong together."""
+        """Opening a store at any moment gives rows and tracks that belong together."""
         contents = [Content.make(7, tracks=3, seed=1), Content.make(12, tracks=3, seed=2)]
         by_rows = {len(content.rows): content for content in contents}
         publish(self.store, path, contents[0])
@@ -178,7 +172,7 @@ class PublishingTests(StoreCase):
 
         writer = threading.Thread(target=write)
         writer.start()
-        whole = 0
+        complete = 0
         while not done.is_set():
             try:
                 view = self.store(path).view()
@@ -189,7 +183,7 @@ class PublishingTests(StoreCase):
                 content = by_rows[len(view)]
                 assert data.tobytes() == content.data.tobytes()
                 assert view.rows.tobytes() == content.rows.tobytes()
-                whole += 1
+                complete += 1
             try:
                 hashes = self.store(path).tracks["hash"].tolist()
             except StoreError as error:
@@ -198,10 +192,10 @@ class PublishingTests(StoreCase):
                 assert hashes in [content.tracks["hash"].tolist() for content in contents]
         writer.join()
         assert errors == []
-        assert whole
+        assert complete
 
     def test_export(self, path: Path, tmp_path: Path) -> None:
-        """A store can be copied to every format, and nothing is lost."""
+        """A store can be copied to every format without loss."""
         contents = [
             Content.make(),
             Content.make(5, seconds=0.2, dtype="float32"),
@@ -228,8 +222,8 @@ class PublishingTests(StoreCase):
             self.store(path).export(tmp_path / "copy.mp3")
         one_line(caught, "copy.mp3", self.suffix)
 
-    def test_an_anonymous_export_names_no_machine(self, path: Path, tmp_path: Path) -> None:
-        """No root and no absolute path is in it, in any format; ids, labels and features are all there."""
+    def test_anonymous_export(self, path: Path, tmp_path: Path) -> None:
+        """It has neither the root nor absolute paths, in any format, but ids, labels and features."""
         root = "/home/jane.doe/On This Machine"
         windows = "C:\\Users\\jane.doe\\9.wav"
         changes: list[dict[str, Any]] = [
@@ -244,14 +238,14 @@ class PublishingTests(StoreCase):
         content = replace(content, tracks=Tracks.from_records(records))
         publish(self.store, path, content, root=root)
         assert "jane.doe" in str(list(self.store(path).tracks.records()))
-        new: list[dict[str, Any]] = [
+        expected_changes: list[dict[str, Any]] = [
             {"problem": "not decodable: track.00000.wav, in "},
             {"id": "1/song.wav", "path": "1/song.wav"},
             {"id": "2/song.wav", "path": "2/song.wav"},
             {"id": "9.wav", "path": "9.wav"},
             {},
         ]
-        expected = [replace(each, **changed) for each, changed in zip(records, new, strict=True)]
+        expected = [replace(each, **new) for each, new in zip(records, expected_changes, strict=True)]
         for kind in [stores[name] for name in stores]:
             target = tmp_path / "new" / f"copy{kind.suffixes[0]}"
             copy = self.store(path).export(target, anonymous=True)
@@ -270,8 +264,8 @@ class PublishingTests(StoreCase):
             assert again.store_attributes() == copy.store_attributes()
             shutil.rmtree(target.parent)
 
-    def test_below_the_root_of_the_file_system_every_path_is_absolute(self, path: Path) -> None:
-        """A CSV may list files of several folders, so that the one that holds them all is ``/``."""
+    def test_anonymous_export_with_the_file_system_as_root(self, path: Path) -> None:
+        """All paths are reduced if the root is ``/``, the common folder of the files in some CSV."""
         content = Content.make()
         records = [record(number, path=f"home/jane.doe/{number}.wav") for number in range(5)]
         publish(self.store, path, replace(content, tracks=Tracks.from_records(records)), root="/")
@@ -279,8 +273,8 @@ class PublishingTests(StoreCase):
         assert copy.tracks["path"].tolist() == [f"{number}.wav" for number in range(5)]
         assert copy.tracks["id"].tolist() == [each.id for each in records]
 
-    def test_export_to_where_nothing_can_be_written(self, path: Path, content: Content) -> None:
-        """A folder that cannot be written to is named."""
+    def test_export_to_an_unwritable_folder(self, path: Path, content: Content) -> None:
+        """The error names a folder that cannot be written to."""
         publish(self.store, path, content)
         (path.parent / "file").touch()
         with pytest.raises(StoreError) as caught:

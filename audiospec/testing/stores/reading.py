@@ -1,4 +1,4 @@
-"""How a store is read: rows, columns, tracks, from threads, processes and loaders."""
+"""Tests of reading rows, columns and tracks, also from threads, processes and loaders."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ReadingTests(StoreCase):
         ids=str,
     )
     def test_read(self, view: View, content: Content, chosen: Any) -> None:
-        """Rows are read in any order, as numpy would take them from memory."""
+        """Rows are read in any order, as numpy indexing would take them from memory."""
         rows = view.read(chosen)
         expected = content.data[list(chosen) if isinstance(chosen, tuple | range) else chosen]
         if chosen is None:
@@ -75,35 +75,37 @@ class ReadingTests(StoreCase):
         assert rows.shape == expected.shape
         assert rows.dtype == content.data.dtype
         assert rows.tobytes() == expected.tobytes()
-        rows[...] = 0  # it is the caller's own
+        rows[...] = 0  # the result belongs to the caller
         assert view.read(chosen).tobytes() == expected.tobytes()
 
     @pytest.mark.parametrize("chosen", [7, -1, slice(None, None, -3), [9, 0, 4, 4], [], None], ids=str)
-    def test_read_a_code(self, path: Path, chosen: Any) -> None:
-        """Rows in one byte are decoded where they are read, and can be had as they are stored."""
+    def test_read_coded_rows(self, path: Path, chosen: Any) -> None:
+        """Rows of bytes are decoded by `read`, and returned as stored by `read_stored`."""
         content = Content.make(dtype="uint8")
         publish(self.store, path, content)
         view = self.store(path).view()
         expected = (
             content.data[slice(None) if chosen is None else chosen] if chosen != [] else content.data[:0]
         )
-        held, rows = view.read_stored(chosen), view.read(chosen)
-        assert held.dtype == np.uint8
+        stored, rows = view.read_stored(chosen), view.read(chosen)
+        assert stored.dtype == np.uint8
         assert rows.dtype == np.float32
-        assert held.shape == rows.shape == expected.shape
-        assert held.tobytes() == expected.tobytes()
+        assert stored.shape == rows.shape == expected.shape
+        assert stored.tobytes() == expected.tobytes()
         code = content.info.spec.code
         assert code is not None
         np.testing.assert_allclose(rows, code.offset + code.scale * expected.astype(float), rtol=0, atol=2e-5)
         assert view.info.to_attributes()["scale"] == code.scale
         features, _ = view.torch_dataset()[3]
         assert features.numpy().tobytes() == view.read(3).tobytes()
-        again = pickle.loads(pickle.dumps(view))  # noqa: S301 - our own
-        assert again.read(chosen).tobytes() == rows.tobytes()
+        unpickled = pickle.loads(pickle.dumps(view))  # noqa: S301 - our own
+        assert unpickled.read(chosen).tobytes() == rows.tobytes()
 
     @pytest.mark.parametrize("changes", [{"scale": 1.0}, {"offset": 0.0}, {"scale": "x"}, {"offset": None}])
-    def test_another_code(self, path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-        """A view whose code is not that of its spec is refused: its numbers would be wrong."""
+    def test_mismatched_code(
+        self, path: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A view whose code differs from that of its spec is refused, as its numbers would be wrong."""
         content = Content.make(dtype="uint8")
         attributes = {**content.info.to_attributes(), **changes}
         attributes = {name: value for name, value in attributes.items() if value is not None}
@@ -113,8 +115,8 @@ class ReadingTests(StoreCase):
             self.store(path).view()
         one_line(caught, content.info.name, "damaged", "featurize again")
 
-    def test_read_a_small_kind_of_number(self, path: Path) -> None:
-        """Row numbers may be of a type that cannot hold the number of rows."""
+    def test_read_by_small_integers(self, path: Path) -> None:
+        """Row numbers may have a type that cannot hold the number of rows."""
         content = Content.make(300, shard_rows=64)
         publish(self.store, path, content)
         numbers = np.array([0, 127, 5], np.int8)
@@ -123,8 +125,8 @@ class ReadingTests(StoreCase):
     @pytest.mark.parametrize(
         "chosen", [10, -11, [0, 10], [-11], 2**40, 2**70, np.array([2**64 - 1], np.uint64)], ids=str
     )
-    def test_read_what_is_not_there(self, view: View, chosen: Any) -> None:
-        """A row that the view does not have is an IndexError that says which rows there are."""
+    def test_read_missing_rows(self, view: View, chosen: Any) -> None:
+        """Reading a row that does not exist is an IndexError that says which rows exist."""
         with pytest.raises(RowIndexError) as caught:
             view.read(chosen)
         one_line(caught)
@@ -154,14 +156,14 @@ class ReadingTests(StoreCase):
         ],
         ids=str,
     )
-    def test_read_with_something_else(self, view: View, chosen: Any) -> None:
-        """What is no row number, slice or mask is refused in one line."""
+    def test_read_by_invalid_numbers(self, view: View, chosen: Any) -> None:
+        """Anything but row numbers, a slice or a mask is refused in one line."""
         with pytest.raises(RowIndexError) as caught:
             view.read(chosen)
         one_line(caught, "expected")
 
     def test_columns(self, path: Path) -> None:
-        """Labels, groups, folds and ids are those of each row's track."""
+        """Ids, labels, groups and folds of a row are those of its track."""
         content = Content.make(tracks=6)
         publish(self.store, path, content)
         view = self.store(path).view()
@@ -179,13 +181,13 @@ class ReadingTests(StoreCase):
         assert view.rows_of("track.00001.wav").tolist() == view.rows_of("track.00001").tolist()
 
     def test_tracks_without_rows(self, path: Path) -> None:
-        """A track without rows is skipped, or has a problem; a changed one is stale. Each is said."""
+        """Tracks without rows are skipped or have a problem, and changed ones are stale; all are reported."""
         content = Content.make(4, tracks=1)
         short = record(1, seconds=0.04, sample_rate=800)
         broken = record(2, problem="not audio")
-        later = record(3, seconds=0.1, sample_rate=800)
-        first = record(0, hash="f" * 32)
-        tracks = Tracks.from_records([first, short, broken, later])
+        uncomputed = record(3, seconds=0.1, sample_rate=800)
+        changed = record(0, hash="f" * 32)
+        tracks = Tracks.from_records([changed, short, broken, uncomputed])
         publish(self.store, path, replace(content, tracks=tracks))
         store = self.store(path)
         view = store.view()
@@ -200,10 +202,10 @@ class ReadingTests(StoreCase):
             one_line(caught, id, reason)
         with pytest.raises(StoreError) as caught:
             view.rows_of("track.0000")
-        one_line(caught, "did you mean", "has 4")
+        one_line(caught, "did you mean", "has 4 tracks")
 
-    def test_tracks_are_found_by_their_files(self, path: Path) -> None:
-        """The stem of a file will do for an id, if only one track has it."""
+    def test_find_a_track_by_its_file(self, path: Path) -> None:
+        """A file's name, with or without suffix, stands for the id if only one track has it."""
         paths = ["a/x.wav", "b/x.wav", "b/y.wav"]
         tracks = Tracks.from_records([record(n, path=name) for n, name in enumerate(paths)])
         publish(self.store, path, replace(Content.make(3, tracks=3), tracks=tracks))
@@ -213,8 +215,8 @@ class ReadingTests(StoreCase):
             store.find_track("x")
         one_line(caught, "2 tracks", "track.00000", "track.00001")
 
-    def test_views_by_the_beginning_of_their_names(self, path: Path) -> None:
-        """A view is found by its name, or by a beginning of it that no other has."""
+    def test_open_a_view_by_the_beginning_of_its_name(self, path: Path) -> None:
+        """A view is opened by its name, or by a beginning that no other view's name has."""
         first, second = Content.make(), Content.make(seconds=0.2)
         publish(self.store, path, first)
         store = self.store(path)
@@ -233,7 +235,7 @@ class ReadingTests(StoreCase):
         one_line(caught, "no view 'mfcc'", first.info.name, second.info.name)
 
     def test_reading_writes_nothing(self, path: Path, content: Content) -> None:
-        """A store is read without a change to any file; so it may lie on a read-only disk."""
+        """Reading a store changes no file, so that it can be on a read-only disk."""
         publish(self.store, path, content)
         before = tree_state(path.parent)
         events: list[str] = []
@@ -244,23 +246,23 @@ class ReadingTests(StoreCase):
         assert tree_state(path.parent) == before
 
     def test_pickle(self, view: View, content: Content) -> None:
-        """A view can be pickled, and is small then."""
+        """A view can be pickled, in less than 1000 bytes."""
         pickled = pickle.dumps(view)
         assert len(pickled) < 1000
         assert_holds(pickle.loads(pickled), content)  # noqa: S301 - our own
 
     def test_threads(self, view: View, content: Content) -> None:
-        """Threads may share a view."""
+        """Threads can share a view."""
         numbers = np.random.default_rng(0).integers(0, len(view), (40, 6))
         fresh = self.store(view.store.path).view()
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(fresh.read, numbers))
-        assert np.stack(found).tobytes() == content.data[numbers].tobytes()
+            batches = list(pool.map(fresh.read, numbers))
+        assert np.stack(batches).tobytes() == content.data[numbers].tobytes()
 
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
     def test_processes(self, view: View, content: Content, method: str) -> None:
-        """A view goes to other processes, whether it has been read from before or not."""
+        """A view can be sent to other processes, whether rows have been read from it before or not."""
         fresh = self.store(view.store.path).view()
         assert view.read(0).tobytes() == content.data[0].tobytes()
         expected = view_content(view)
@@ -271,7 +273,7 @@ class ReadingTests(StoreCase):
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
     def test_loader_workers(self, view: View, content: Content, method: str) -> None:
-        """Torch's loader gives the view's rows in order, from two workers."""
+        """Torch's loader with two workers returns the view's rows in order."""
         from torch.utils.data import DataLoader
 
         view.read(0)
@@ -288,7 +290,7 @@ class ReadingTests(StoreCase):
     def test_loader_reads_batches(
         self, view: View, content: Content, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A loader makes one read for each batch; an item by itself is the same."""
+        """A loader reads once for each batch; a single item equals that of the batch."""
         import torch
         from torch.utils.data import DataLoader
 

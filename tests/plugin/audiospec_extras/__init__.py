@@ -1,1 +1,1 @@
-"""A package of another author: one file for each kind of entry that audiospec can be extended by."""
+"""A plug-in package: one module for each kind of entry that audiospec can be extended with."""

@@ -46,7 +46,7 @@ class ArchiveStore(FeatureStore):
             return {name: np.array(columns[name], dtype=kinds[name]) for name in kinds if name in columns}
 
     def view_names(self) -> list[str]:
-        """Names of the finished views, sorted."""
+        """Return the names of the finished views, sorted."""
         return sorted(name.split("/")[1] for name in self._names() if name.endswith("/rows.npy"))
 
     def _view(self, name: str) -> View:
@@ -57,7 +57,7 @@ class ArchiveStore(FeatureStore):
             return file.namelist()
 
     def member(self, name: str) -> bytes:
-        """The bytes of a member; their checksum is compared."""
+        """Read a member; zipfile compares its checksum."""
         with damage_errors(self.path), zipfile.ZipFile(self.path) as file:
             return file.read(name)
 
@@ -82,7 +82,7 @@ class ArchiveStore(FeatureStore):
 
     @classmethod
     def recover(cls, path: Path, work: Path) -> None:
-        """Remove what a killed `publish` left: the old file keeps its name until the new one is whole."""
+        """Remove the unfinished file of a killed `publish`; the old file is still in place."""
         _unfinished(work).unlink(missing_ok=True)
 
 
@@ -111,7 +111,7 @@ class ArchiveView(View):
             out[...] = np.frombuffer(data, self.info.row_dtype.base).reshape(self.shape)[rows]
 
     def bytes_on_disk(self) -> int:
-        """Size of the view's numbers in bytes, as they are stored."""
+        """Return the size of the view's numbers in bytes, as they are stored."""
         with damage_errors(self.store.path), zipfile.ZipFile(self.store.path) as file:
             return file.getinfo(f"views/{self.name}/data").compress_size
 

@@ -18,6 +18,6 @@ class LogLoss(Score):
     best = 0.0
 
     def compute(self, sample: Sample) -> NDArray[np.float64]:
-        """Mean over the items of each resample."""
+        """Return the mean over the items of each resample."""
         right = sample.probabilities[np.arange(len(sample.truth)), sample.truth]
         return sample.mean(-np.log(np.clip(right, 1e-6, 1.0)))

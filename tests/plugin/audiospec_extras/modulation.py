@@ -1,4 +1,4 @@
-"""modulation: how fast the level of each frequency band goes up and down."""
+"""modulation: how fast the level of each frequency band rises and falls."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from audiospec.specs.base import FeatureSpec, features
 
 @dataclass(frozen=True, kw_only=True)
 class ModulationSpec(FeatureSpec, feature="modulation"):
-    """Spectrum of the level of equally wide bands.
+    """Modulation spectrum: spectrum of the level of bands of equal width.
 
     Parameters
     ----------
     n_fft : int
-        Samples of a frame; frames do not overlap.
+        Samples in a frame; frames do not overlap.
     bands : int
-        Frequency bands.
+        Number of frequency bands.
     rates : int
-        Modulation rates, from the slowest above 0.
+        Number of modulation rates, from the slowest above 0 Hz.
     """
 
     sample_rate: int = 8000
@@ -38,17 +38,17 @@ class ModulationSpec(FeatureSpec, feature="modulation"):
 
     @property
     def dims(self) -> tuple[str, ...]:
-        """Bands, and rates of modulation."""
+        """Names of the axes."""
         return "band", "rate"
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """(bands, rates)."""
+        """Return (bands, rates)."""
         if samples // self.n_fft < 2 * self.rates:
             raise SpecError(f"a chunk of {samples} samples is too short for {self.rates} rates")
         return self.bands, self.rates
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
-        """Centres of the bands, and rates, in Hz."""
+        """Return the centres of the bands and the rates, in Hz."""
         width = self.sample_rate / 2 / self.bands
         step = self.sample_rate / (samples // self.n_fft * self.n_fft)
         return {
@@ -58,13 +58,13 @@ class ModulationSpec(FeatureSpec, feature="modulation"):
 
     @property
     def unit(self) -> str:
-        """Of levels."""
+        """Unit of the levels."""
         return "dB"
 
 
 @features.register
 class ModulationFrontend(Frontend):
-    """Computes a `ModulationSpec`: waves (..., samples) → (..., band, rate)."""
+    """Computes a `ModulationSpec`: waves (B, samples) → spectra (B, band, rate)."""
 
     spec_class = ModulationSpec
     backends = ("fft",)
@@ -73,11 +73,11 @@ class ModulationFrontend(Frontend):
 
     def __init__(self, spec: FeatureSpec, *, backend: str | None = None) -> None:
         super().__init__(spec, backend=backend)
-        # A constant of the module: its precision is the one that rows are computed in.
+        # A buffer, so that `double()` makes the frontend compute in float64.
         self.register_buffer("window", torch.hann_window(self.spec.n_fft), persistent=False)
 
     def compute(self, waves: Tensor) -> Tensor:
-        """Modulation spectra (B, band, rate) of waves (B, samples)."""
+        """Return the modulation spectra (B, band, rate) of waves (B, samples)."""
         spec = self.spec
         if not len(waves):
             return waves.new_empty(0, spec.bands, spec.rates)
@@ -89,7 +89,7 @@ class ModulationFrontend(Frontend):
         return spectrum[:, 1 : 1 + spec.rates].transpose(1, 2)
 
     def parity(self, samples: int) -> float:
-        """Largest difference from float64 in dB, on noise."""
+        """Return the largest difference from float64 in dB, on noise."""
         noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         exact = ModulationFrontend(self.spec).double()(noise)
         return float((self(noise.float().to(self.window.device)).cpu().double() - exact).abs().max())

@@ -1,4 +1,4 @@
-"""nearest-mean: the class whose mean row is nearest, on rows of the feature `modulation`."""
+"""nearest-mean: predicts the class with the nearest mean row, on rows of the feature `modulation`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE = "model.npy"
 
 @models.register(name="nearest-mean")
 class NearestMean(Model):
-    """Softmax of the negative distances to the means."""
+    """Nearest-mean classifier; probabilities are the softmax of the negative distances."""
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -25,7 +25,7 @@ class NearestMean(Model):
         Parameters
         ----------
         sharpness : float
-            Factor of the distances.
+            Factor of the distances before the softmax.
         """
 
         sharpness: float = 1.0
@@ -43,7 +43,7 @@ class NearestMean(Model):
         work: Path | None = None,
         progress: Progress | None = None,
     ) -> list[dict[str, float]]:
-        """Take the mean of each class."""
+        """Compute the mean row of each class."""
         rows, targets = train.read().astype(np.float64), train.targets
         missing = [name for number, name in enumerate(self.classes) if number not in targets]
         if missing:
@@ -52,7 +52,7 @@ class NearestMean(Model):
         return []
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities (n, classes)."""
+        """Return the probabilities, shape (n, classes)."""
         difference = rows[:, None].astype(np.float64) - self.means
         distances = np.sqrt((difference**2).mean(axis=tuple(range(2, difference.ndim))))
         weights = np.exp(-self.settings.sharpness * (distances - distances.min(1, keepdims=True)))
@@ -68,12 +68,16 @@ class NearestMean(Model):
         try:
             means = np.load(folder / FILE, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise ModelError(f"{folder / FILE} cannot be read ({error}): train again") from error
+            raise ModelError(f"{folder / FILE} cannot be read ({error})", "train again") from error
         if means.shape != (len(self.classes), *self.row_shape):
-            raise ModelError(f"{folder / FILE} holds means of shape {means.shape}: train again")
+            raise ModelError(
+                f"expected means of shape {(len(self.classes), *self.row_shape)} in {folder / FILE}; "
+                f"got {means.shape}",
+                "train again",
+            )
         self.means = means
 
     @property
     def parameters(self) -> int:
-        """Count of the numbers in the means."""
+        """Number of values in the means."""
         return len(self.classes) * int(np.prod(self.row_shape))

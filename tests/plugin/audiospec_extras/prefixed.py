@@ -15,6 +15,6 @@ class Prefixed(PublishedDataset):
     licence = "MIT"
 
     def track(self, path: PurePosixPath) -> Track | None:
-        """A track for each file with a dash in its name."""
+        """Return a track for each file with a dash in its name."""
         label, dash, _ = path.stem.partition("-")
         return Track(id=path.stem, path=str(path), label=label) if dash else None

@@ -1,4 +1,4 @@
-"""threads: tasks in threads of this process."""
+"""threads: runs tasks in threads of this process."""
 
 from __future__ import annotations
 
