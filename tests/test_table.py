@@ -617,7 +617,7 @@ def test_parameters_choose_among_tables(tmp_path: Path) -> None:
     assert find_view(store, view="table-30s").name == long.name
     assert find_view(store, chunk=3, view=short.name).name == short.name
     with pytest.raises(
-        StoreError, match=r"expected a table of features; .* has 3: choose one with `chunk=3` `view="
+        StoreError, match=r"expected a table of features; .* has 3: choose one with `chunk=30` `view="
     ):
         find_view(store)
     with pytest.raises(StoreError, match='has 2 that match `view="table-3s"`') as caught:
