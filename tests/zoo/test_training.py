@@ -315,7 +315,7 @@ def test_the_one_view_that_a_model_reads(store: FeatureStore, heard: View) -> No
     for wrong, says in (
         ({"chunk": 3.0}, "has none that match `chunk=3`: "),
         ({"view": "mel"}, " of feature 'mel' has rows of (mel, frame): "),
-        ({"view": heard.name, "chunk": 2.0}, f'go with `chunk=2` `view="{heard.name}"`: '),
+        ({"view": heard.name, "chunk": 2.0}, f'match `chunk=2` `view="{heard.name}"`: '),
     ):
         with pytest.raises(StoreError) as caught:
             find_view(store, **wrong, what=reads, reader="svm")  # type: ignore[arg-type]
