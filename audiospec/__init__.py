@@ -1,4 +1,4 @@
-"""audiospec: audio features and the models on them, from a folder of audio to a feature store and on.
+"""audiospec: compute audio features, keep them in stores, and train and evaluate models on them.
 
     import audiospec
 
@@ -6,7 +6,7 @@
     features = view.read([0, 5, 7])
     mel = audiospec.frontend(audiospec.MelSpec(n_mels=128))
 
-Names are imported when they are first used; importing audiospec alone loads nothing heavy.
+Names are imported on first use, so that ``import audiospec`` loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from audiospec.zoo.splits import Split, split
     from audiospec.zoo.training import train
 
+#: Public name → module of the package that defines it.
 _HOMES = {
     "AudiospecError": "errors",
     "Chunking": "audio.chunking",

@@ -9,13 +9,15 @@ from audiospec.errors import StoreError
 from audiospec.stores.base import FeatureStore, open_store, stores
 from audiospec.stores.layout.view import View
 
+#: The command that computes a feature.
+_FEATURIZE = "`audiospec featurize --features {}`"
 #: Kind of row → how messages describe a view of that kind, and the commands that make one.
 _DESCRIPTIONS = {
     "table": (
         "a table of features",
-        "`audiospec featurize --features tabular`, or `audiospec table import`",
+        f"{_FEATURIZE.format('tabular')}, or `audiospec table import`",
     ),
-    "spectrogram": ("a spectrogram", "`audiospec featurize --features mel`"),
+    "spectrogram": ("a spectrogram", _FEATURIZE.format("mel")),
 }
 
 
@@ -75,9 +77,7 @@ def find_view(
     >>> find_view(store, chunk=3, what="spectrogram").name  # doctest: +SKIP
     'mel-3s-3f9a1c'
     """
-    description, commands = _DESCRIPTIONS.get(
-        what, (f"a view of {what}", f"`audiospec featurize --features {what}`")
-    )
+    description, commands = _DESCRIPTIONS.get(what, (f"a view of {what}", _FEATURIZE.format(what)))
     expected = f"expected {description}" if reader is None else f"{reader} reads {description}"
     suitable = [each for each in store.views() if each.spec.is_of(what)]
     if not suitable:

@@ -108,7 +108,7 @@ class Registry(Generic[T]):
                 if name not in self._entries:
                     raise RegistryError(
                         f"module {self.package}.{modules[name]} registers no {self.kind} {name!r}: its "
-                        f"`register` decorator belongs to another registry",
+                        "`register` decorator belongs to another registry",
                         f"use the decorator of the {self.kind} registry",
                     )
             elif name in points:

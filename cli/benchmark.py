@@ -21,7 +21,7 @@ def command(
         typer.Argument(
             metavar="SUITES",
             show_default=False,
-            help="decode, frontend, store, pipeline, train, start, growth (all).",
+            help="Suites to run: decode, frontend, store, pipeline, train, start, growth (all).",
         ),
     ] = None,
     device: Annotated[
@@ -42,7 +42,7 @@ def command(
         Path | None, typer.Option(metavar="FILE", show_default=False, help="Write an HTML page with plots.")
     ] = None,
 ) -> None:
-    """Compare the speed of audiospec with other libraries and with the limits of the machine.
+    """Compare the speed of audiospec with other libraries.
 
     Contenders run in turn within one run, so the ratios between them are meaningful; absolute times vary
     from run to run. Results are checked for equality before they are timed. The floor is the time of the

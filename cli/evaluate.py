@@ -21,7 +21,7 @@ def command(
             help="Score all rows of this store, which has the same features (the run's test rows).",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score a trained run by chunk, by track and by class.
 

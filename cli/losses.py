@@ -16,7 +16,7 @@ def command(
         str | None, typer.Argument(metavar="NAME", help="Show the details of one loss.", show_default=False)
     ] = None,
 ) -> None:
-    """List the loss functions for training networks, or show the details of one."""
+    """List the loss functions, or show the details of one."""
     from audiospec.zoo.losses.base import losses
 
     if name is None:

@@ -44,9 +44,10 @@ def command(
     ] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Predict the classes of audio files, with the features that the run was trained on.
+    """Classify audio files with a trained run.
 
-    A file that cannot be decoded is reported, the others are predicted, and the exit status is 1.
+    Features are computed as they were for training. If a file cannot be decoded, it is reported, the others
+    are predicted, and the exit status is 1.
     """
     from audiospec.datasets.base import datasets
     from audiospec.zoo.prediction import predict, score_predictions

@@ -26,11 +26,12 @@ def command(
     ] = Path("report.html"),
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Write an HTML page with leaderboards, leakage gaps, learning curves, confusion matrices and errors.
+    """Compare runs on one HTML page.
 
-    The page is a single file without scripts and does not load anything from the network. Only runs of the
-    same dataset and classes are ranked together; leaky runs are not ranked. Damaged runs are listed and left
-    out, and the exit status is 1.
+    The page has leaderboards, leakage gaps, learning curves, confusion matrices and errors. It is a single
+    file without scripts and loads nothing from the network. Only runs of the same dataset and classes are
+    ranked together; leaky runs are not ranked. If a run is damaged, it is listed and left out, and the exit
+    status is 1.
     """
     from audiospec.errors import RunError
     from audiospec.zoo.report.collect import find_runs

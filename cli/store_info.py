@@ -35,7 +35,7 @@ def command(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show the tracks and views of a store, and how the views were computed."""
+    """Show the tracks and views of a store."""
     from audiospec.stores.base import open_store
 
     store = open_store(path)

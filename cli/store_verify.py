@@ -41,9 +41,9 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Read every row of a store, compare it with its checksum, and optionally repair damage.
+    """Check every row against its checksum; repair damage.
 
-    The exit status is 1 if damage remains.
+    Damage is repaired only with --repair. The exit status is 1 if damage remains.
     """
     from audiospec.stores.base import open_store
 

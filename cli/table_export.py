@@ -25,7 +25,10 @@ def command(
         str | None, typer.Option(metavar="NAME", help="Name of a view, or a prefix of it.")
     ] = None,
 ) -> None:
-    """Write a tabular view as a table with columns filename, length, features and label."""
+    """Write a tabular view as a CSV or Parquet file.
+
+    The columns are filename, length, the features and label.
+    """
     from audiospec.find import find_view
     from audiospec.stores.base import open_store
     from audiospec.tables.exporting import export_table

@@ -128,7 +128,10 @@ def command(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", show_default=False, help="Folder for the runs (runs).")
+        Path,
+        typer.Option(
+            metavar="FOLDER", show_default=False, rich_help_panel=_OUTPUT, help="Folder for the runs (runs)."
+        ),
     ] = Path("runs"),
     json: Annotated[
         bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Print one JSON object per line.")

@@ -1,4 +1,4 @@
-"""Errors: a reason and a hint, one line together, the same after any journey between processes."""
+"""Errors: a reason and a hint on one line, unchanged by pickling and copying."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_reason_and_hint(kind: type[AudiospecError], hint: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_is_also_a_built_in_one(kind: type[AudiospecError]) -> None:
+def test_every_error_is_also_a_built_in_error(kind: type[AudiospecError]) -> None:
     built_in = [base for base in kind.__mro__ if base.__module__ == "builtins"]
     assert built_in[0] not in (Exception, BaseException, object)

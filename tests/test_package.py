@@ -1,4 +1,4 @@
-"""The package as a user installs it: one import name, light imports, public names that exist."""
+"""The installed package: one import name, light imports, and documented public names."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import audiospec
 from audiospec.testing.audio import noise, write
 
 ROOT = Path(__file__).parent.parent
-#: At the top of the repository; all but the first are inside it once installed.
+#: Folders at the top of the repository; all but the first are sub-packages of it once installed.
 FOLDERS = ("audiospec", "benchmarks", "cli", "zoo")
 
 
-def test_the_wheel_owns_one_import_name(tmp_path: Path) -> None:
+def test_the_wheel_has_one_import_name(tmp_path: Path) -> None:
     for name in FOLDERS:
         shutil.copytree(
             ROOT / name,
@@ -55,7 +55,7 @@ def test_the_wheel_owns_one_import_name(tmp_path: Path) -> None:
     assert "audiospec/zoo/data/gtzan-filtered/train.txt" in names
 
 
-def test_public_names_are_there_and_importing_them_is_light() -> None:
+def test_public_names_exist_and_their_import_is_light() -> None:
     for name in audiospec.__all__:
         assert getattr(audiospec, name).__doc__
     assert dir(audiospec) == sorted({*audiospec.__all__, "__version__"})
@@ -69,20 +69,20 @@ def test_public_names_are_there_and_importing_them_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_type_checkers_see_the_names_where_they_are() -> None:
+def test_type_checkers_see_every_public_name() -> None:
     tree = ast.parse(Path(audiospec.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
-    seen = {
+    declared = {
         alias.name: str(node.module)
         for node in block.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert seen == {name: f"audiospec.{home}" for name, home in audiospec._HOMES.items()}
-    assert sorted(seen) == sorted(audiospec.__all__)
+    assert declared == {name: f"audiospec.{home}" for name, home in audiospec._HOMES.items()}
+    assert sorted(declared) == sorted(audiospec.__all__)
 
 
-def test_what_the_issue_names_is_public() -> None:
+def test_functions_and_results_are_public() -> None:
     assert {
         *("run", "repair", "split", "import_table", "export_table", "read_table"),
         *("Report", "PlannedView", "Split", "TableSpec", "FeatureTable", "Evaluation", "Prediction"),
@@ -93,7 +93,7 @@ def test_what_the_issue_names_is_public() -> None:
 
 @pytest.mark.parametrize("name", audiospec.__all__)
 def test_public_names_are_documented(name: str) -> None:
-    """A line, then numpy's sections: every parameter, what is returned, what is raised."""
+    """A docstring has a summary line, then numpy sections for parameters, results and errors."""
     thing = getattr(audiospec, name)
     text = inspect.getdoc(thing) or ""
     first, _, rest = text.partition("\n")
@@ -113,41 +113,41 @@ def test_public_names_are_documented(name: str) -> None:
 
 
 def test_several_views_from_one_decode_by_public_names_alone(tmp_path: Path) -> None:
-    """Featurize, look, export, import, split, damage, repair: with nothing but `audiospec.`."""
+    """Featurize, export, import, split, damage and repair, with names of `audiospec` only."""
     for number in range(4):
         write(tmp_path / "music" / "ab"[number % 2] / f"{number}.wav", noise(2.2, 8000, seed=number), 8000)
     chunking = audiospec.Chunking(seconds=1)
     tabular = audiospec.TabularSpec(sample_rate=8000, families=("rms", "zero_crossing_rate"))
     mel = audiospec.MelSpec(sample_rate=8000, n_mels=8, n_fft=512, fmax=4000)
     store = tmp_path / "m.zarr"
-    how: dict[str, Any] = {"data": tmp_path / "music", "store": store, "workers": 0}
+    options: dict[str, Any] = {"data": tmp_path / "music", "store": store, "workers": 0}
     views = [(tabular, chunking), (mel, chunking)]
-    planned = audiospec.run("folder", views=views, dry_run=True, **how)
+    planned = audiospec.run("folder", views=views, dry_run=True, **options)
     assert isinstance(planned, audiospec.Report)
     assert (planned.views, store.exists()) == ([], False)
     assert all(isinstance(view, audiospec.PlannedView) for view in planned.planned)
-    report = audiospec.run("folder", views=views, **how)
+    report = audiospec.run("folder", views=views, **options)
     assert [view.spec for view in report.views] == [tabular, mel]
-    table, heard = report.views
-    assert (report.tracks, report.problems, len(table), len(heard)) == (4, {}, 8, 8)
+    table, spectrograms = report.views
+    assert (report.tracks, report.problems, len(table), len(spectrograms)) == (4, {}, 8, 8)
 
     audiospec.export_table(table, tmp_path / "t.csv")
     read = audiospec.read_table(tmp_path / "t.csv", columns="all")
     assert isinstance(read, audiospec.FeatureTable)
-    again = audiospec.import_table(read, tmp_path / "t.zarr", chunk=1, sample_rate=8000)
-    assert isinstance(again.spec, audiospec.TableSpec)
-    assert again.read().tobytes() == table.read().tobytes()
+    imported = audiospec.import_table(read, tmp_path / "t.zarr", chunk=1, sample_rate=8000)
+    assert isinstance(imported.spec, audiospec.TableSpec)
+    assert imported.read().tobytes() == table.read().tobytes()
 
-    made = audiospec.split(heard, shares=(0.5, 0, 0.5))
-    assert isinstance(made, audiospec.Split)
-    assert sorted([*made.train, *made.test]) == list(range(8))
+    split = audiospec.split(spectrograms, shares=(0.5, 0, 0.5))
+    assert isinstance(split, audiospec.Split)
+    assert sorted([*split.train, *split.test]) == list(range(8))
 
-    before = heard.read()
-    shard = store / "views" / heard.name / "data" / "c" / "0" / "0" / "0"
+    before = spectrograms.read()
+    shard = store / "views" / spectrograms.name / "data" / "c" / "0" / "0" / "0"
     data = bytearray(shard.read_bytes())
     data[9] ^= 1
     shard.write_bytes(data)
-    damaged = audiospec.open_store(store).view(heard.name).damaged().tolist()
+    damaged = audiospec.open_store(store).view(spectrograms.name).damaged().tolist()
     assert len(damaged) == 1
-    audiospec.repair(audiospec.open_store(store), {heard.name: damaged}, workers=0)
-    assert audiospec.open_store(store).view(heard.name).read().tobytes() == before.tobytes()
+    audiospec.repair(audiospec.open_store(store), {spectrograms.name: damaged}, workers=0)
+    assert audiospec.open_store(store).view(spectrograms.name).read().tobytes() == before.tobytes()

@@ -1,1 +1,1 @@
-"""Specs: frozen descriptions of how a feature is computed."""
+"""Specs: frozen descriptions of how features are computed."""

@@ -70,18 +70,20 @@ class DecibelCode:
             scaled = np.rint((values - np.float32(self.offset)) * np.float32(1 / self.scale))
         least, most = (float(scaled.min()), float(scaled.max())) if scaled.size else (0.0, 0.0)
         if not (least >= 0 and most <= LAST):  # also true of NaN
-            raise self._out_of_range(float(values.min()), float(values.max()))
+            raise AudioError(
+                self._out_of_range(float(values.min()), float(values.max())),
+                "reduce the level of the file, or use dtype float16 and another store",
+            )
         encoded: NDArray[np.uint8] = scaled.astype(np.uint8)
         return encoded
 
-    def _out_of_range(self, least: float, most: float) -> AudioError:
-        """Return the error for values from `least` to `most`, which cannot be encoded."""
+    def _out_of_range(self, least: float, most: float) -> str:
+        """Return why values from `least` to `most` cannot be encoded."""
         excess = max(most - self.high, self.offset - least)
         amount = f"{excess:.1f} dB" if 0 < excess < float("inf") else "infinitely far"
-        return AudioError(
+        return (
             f"too loud for dtype uint8: features are {amount} outside {self.offset:.1f} to {self.high:.1f} "
-            "dB, which covers audio up to twice full scale",
-            "reduce the level of the file, or use dtype float16 and another store",
+            "dB, which covers audio up to twice full scale"
         )
 
     def decode(self, encoded: NDArray[np.uint8]) -> NDArray[np.float32]:

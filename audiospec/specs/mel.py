@@ -26,8 +26,10 @@ class MelSpec(FeatureSpec, feature="mel"):
 
     Parameters
     ----------
-    n_fft, hop_length : int
-        Length of the window and step between frames, in samples.
+    n_fft : int
+        Length of the window in samples.
+    hop_length : int
+        Samples from one frame to the next.
     n_mels : int
         Number of mel bins.
     fmin, fmax : float

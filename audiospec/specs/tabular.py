@@ -91,8 +91,10 @@ class TabularSpec(FeatureSpec, feature="tabular"):
     families : tuple of str
         Names from `FAMILIES`; ``"published"`` stands for the published ones, ``"all"`` for all. Text is split
         at commas. Columns are always in the order of `FAMILIES`.
-    n_fft, hop_length : int
-        Length of the window and step between frames, in samples, for every family.
+    n_fft : int
+        Length of the window in samples, for every family.
+    hop_length : int
+        Samples from one frame to the next, for every family.
     pad_mode : "constant" or "reflect"
         How the chunk is padded at its ends: with zeros, as in librosa since 0.9, or by reflection, as in
         earlier versions, which made the published tables.
