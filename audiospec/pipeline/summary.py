@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.staging import Staging
+from audiospec.stores.layout.skipped import too_short
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import is_compressed
 
@@ -92,12 +93,9 @@ def planned_view(plan: Plan, staging: Staging) -> PlannedView:
 
 def skipped_tracks(plan: Plan) -> dict[str, str]:
     """Return track id → reason, for the tracks that are too short to have a row in the view."""
-    rate = plan.info.spec.sample_rate
-    reasons = {}
-    for track in plan.tracks:
-        if track.info is not None and not track.problem and not track.is_estimated:
-            least = plan.info.spec.least_samples
-            reason = plan.info.chunking.reason_to_skip(track.info.samples(rate), rate, least)
-            if reason:
-                reasons[track.id] = reason
-    return reasons
+    reasons = {
+        track.id: too_short(plan.info, track.info)
+        for track in plan.tracks
+        if track.info is not None and not track.problem and not track.is_estimated
+    }
+    return {id: reason for id, reason in reasons.items() if reason}

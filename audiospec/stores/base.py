@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.registry import Registry
-from audiospec.stores.layout.anonymous import anonymous_tracks
+from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder

@@ -15,17 +15,17 @@ from audiospec.audio.chunking import Chunking
 from audiospec.digests import checksum, source_bits
 from audiospec.errors import RowIndexError, StoreError
 from audiospec.specs.base import FeatureSpec
-from audiospec.specs.table import TableSpec
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import VIEW_COLUMNS, ReplacedError, RowTable, replaced
+from audiospec.stores.layout.skipped import skip_reason
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.shards.format import is_compressed
 
 if TYPE_CHECKING:
     import pandas
 
-    from audiospec.stores.layout.torch import ViewDataset
+    from audiospec.stores.layout.torch_dataset import ViewDataset
 
 
 class ViewStore(Protocol):
@@ -174,22 +174,12 @@ class View(ABC):
 
     def skipped(self) -> dict[str, str]:
         """Return track id → reason for each track without rows and without a problem, such as a short one."""
-        tracks, rate = self.store.tracks, self.spec.sample_rate
         present = set(self.rows["track"].tolist())
-        reasons = {}
-        for i, record in enumerate(tracks.records()):
-            if i in present or record.problem:
-                continue
-            if isinstance(self.spec, TableSpec):
-                reasons[record.id] = "not in the table"
-            elif not record.path:
-                reasons[record.id] = "no audio: imported from a table, and the dataset has no such file"
-            else:
-                info = record.info
-                samples = info.samples(rate) if info.sample_rate else 0
-                reason = self.chunking.reason_to_skip(samples, rate, self.spec.least_samples)
-                reasons[record.id] = reason or "not computed yet: featurize again"
-        return reasons
+        return {
+            track.id: skip_reason(self.info, track)
+            for number, track in enumerate(self.store.tracks.records())
+            if number not in present and not track.problem
+        }
 
     def stale(self) -> list[str]:
         """Return the ids of tracks whose file has changed since their rows were computed."""
@@ -329,7 +319,7 @@ class View(ABC):
         Several loader workers can use it, started by fork or by spawn. Class numbers are indices into
         `classes`.
         """
-        from audiospec.stores.layout.torch import ViewDataset
+        from audiospec.stores.layout.torch_dataset import ViewDataset
 
         return ViewDataset(self)
 
