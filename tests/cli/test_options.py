@@ -62,11 +62,13 @@ def test_an_error_of_a_command_names_its_options(tmp_path: Path) -> None:
 
 def _texts(file: Path) -> Iterator[tuple[int, str]]:
     """Yield line and text of every string in a file; the fields of an f-string are ``{}``."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    in_f_strings = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):  # parents first
         if isinstance(node, ast.JoinedStr):
+            in_f_strings.update(map(id, node.values))
             parts = (part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
             yield node.lineno, "".join(map(str, parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in in_f_strings:
             yield node.lineno, node.value
 
 

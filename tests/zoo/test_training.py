@@ -321,7 +321,7 @@ def test_the_only_view_that_a_model_reads_is_chosen(store: FeatureStore, tabular
     for arguments, problem in (
         ({"chunk": 3.0}, "has none that match `chunk=3`: "),
         ({"view": "mel"}, " of feature 'mel' has rows of (mel, frame): "),
-        ({"view": tabular.name, "chunk": 2.0}, f'go with `chunk=2` `view="{tabular.name}"`: '),
+        ({"view": tabular.name, "chunk": 2.0}, f'match `chunk=2` `view="{tabular.name}"`: '),
     ):
         with pytest.raises(StoreError) as caught:
             find_view(store, **arguments, what=reads, reader="svm")  # type: ignore[arg-type]

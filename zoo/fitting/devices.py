@@ -27,8 +27,8 @@ EpochCallback = Callable[[dict[str, float]], None]
 @contextmanager
 def relayed(callback: EpochCallback) -> Iterator[EpochCallback]:
     """Yield a function that other processes can call; each call of it calls `callback` in this process."""
-    # A pipe, not a queue: the lock of a queue would stay locked if the process that sends is killed. The pipe
-    # needs no lock, because only rank 0 sends, and an entry is small enough to be written whole or not at all.
+    # A pipe, not a queue: the lock of a queue would stay locked if the process that sends is killed. The
+    # pipe needs no lock, because only rank 0 sends, and an entry is so small that it is written in one piece.
     reader, writer = torch.multiprocessing.get_context("spawn").Pipe(duplex=False)
     failures: list[BaseException] = []
 
