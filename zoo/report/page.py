@@ -27,7 +27,7 @@ from audiospec.zoo.scores.measuring.stored import (
 def write_report(
     runs: Sequence[Run], out: Path | str, *, problems: Mapping[str, str] | None = None, unfinished: int = 0
 ) -> Path:
-    """Write the report page; the same runs give the same page, whatever their order.
+    """Write the report page; the same runs give the same page, in any order.
 
     Parameters
     ----------
