@@ -1,8 +1,8 @@
 """The errors of audiospec: one root, one child for each part, each also a built-in error.
 
-A message is one line: what was expected, what was found, and what to do. It names the parameters of the
-library in backticks, such as `store` or `workers=0`; the command line prints its own options in their place
-and ends with status 2.
+A message is one line: what was expected, what was found, and what to do. It names parameters of the library
+in backticks, such as `store` or `workers=0`. The command line replaces them with its options and exits with
+status 2.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class AudiospecError(Exception):
     reason : str
         What was expected and what was found, in one line without a full stop.
     hint : str
-        What to do about it, in lower case; ``""`` if there is nothing to be done.
+        What to do about it, in lower case; ``""`` if nothing can be done.
 
     Attributes
     ----------
     reason, hint : str
-        As given. The error's text is both, with a colon between them.
+        As given. The error's text is both, joined by a colon.
     """
 
     def __init__(self, reason: str, hint: str = "") -> None:
@@ -40,27 +40,27 @@ class AudiospecError(Exception):
 
 
 class SpecError(AudiospecError, ValueError):
-    """A feature's description (spec) or a chunking has an impossible value."""
+    """A spec or a chunking has an invalid value."""
 
 
 class RegistryError(AudiospecError, LookupError):
-    """A name is not in a registry, or is in it twice."""
+    """A name is not registered, or is registered twice."""
 
 
 class DatasetError(AudiospecError, ValueError):
-    """A dataset cannot be found, downloaded or understood."""
+    """A dataset cannot be found, downloaded or parsed."""
 
 
 class AudioError(AudiospecError, ValueError):
-    """An audio file cannot be decoded, or what it holds is no sound."""
+    """An audio file cannot be decoded, or contains no usable audio."""
 
 
 class StoreError(AudiospecError, ValueError):
-    """A feature store cannot be read, written or matched with what is asked of it."""
+    """A feature store cannot be read or written, or does not contain what was requested."""
 
 
 class RowIndexError(StoreError, IndexError):
-    """A row number that the view does not have."""
+    """A row number is out of range for the view."""
 
 
 class StoreBusyError(StoreError, BlockingIOError):
@@ -68,39 +68,39 @@ class StoreBusyError(StoreError, BlockingIOError):
 
 
 class DiskFullError(StoreError, OSError):
-    """The disk has, or left, too little room for what is to be written."""
+    """The disk has too little space for the data to be written."""
 
 
 class SplitError(AudiospecError, ValueError):
-    """A view cannot be split as asked for."""
+    """A view cannot be split as requested."""
 
 
 class ModelError(AudiospecError, ValueError):
-    """A model cannot be made, trained or used as asked for."""
+    """A model cannot be created, trained or used as requested."""
 
 
 class RunError(AudiospecError, ValueError):
-    """A run's folder is not there, not whole, or not what it was."""
+    """A run's folder is missing, incomplete or modified."""
 
 
 class BenchmarkError(AudiospecError, RuntimeError):
-    """A benchmark's suite failed, or its contenders did not do equal work."""
+    """A benchmark suite failed, or its contenders did not do the same work."""
 
 
 class EngineError(AudiospecError, RuntimeError):
-    """Workers died or could not be started; what they had finished is kept."""
+    """Workers died or could not be started; the shards that they finished are kept."""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean 'gtzan'?"``, or an empty string if nothing is near.
+    """Return ``"; did you mean 'gtzan'?"``, or ``""`` if no choice is similar.
 
     Parameters
     ----------
     name : str
-        What was asked for.
+        The requested name.
     choices : iterable of str
-        What there is.
+        The names that exist.
     """
-    plain = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(name.lower(), list(plain), n=1, cutoff=0.5)
-    return f"; did you mean {plain[close[0]]!r}?" if close else ""
+    by_lower = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.5)
+    return f"; did you mean {by_lower[matches[0]]!r}?" if matches else ""

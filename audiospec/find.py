@@ -1,4 +1,4 @@
-"""Find a view by what its rows are, its chunk length and its name; and the store to read from."""
+"""Find the view of a store by kind of row, chunk length and name; find the store in a folder."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from audiospec.errors import StoreError
 from audiospec.stores.base import FeatureStore, open_store, stores
 from audiospec.stores.layout.view import View
 
-#: What rows may be → how a message calls a view of them, and how one is made.
-_WORDS = {
+#: Kind of row → how messages describe a view of that kind, and the commands that make one.
+_DESCRIPTIONS = {
     "table": (
         "a table of features",
         "`audiospec featurize --features tabular`, or `audiospec table import`",
@@ -20,22 +20,22 @@ _WORDS = {
 
 
 def matching(views: Sequence[View], chunk: float | None = None, name: str | None = None) -> list[View]:
-    """Those of some views that have chunks of `chunk` seconds and the name `name`, or begin with it."""
-    found = [view for view in views if chunk is None or view.chunking.seconds == chunk]
+    """Return the views whose chunks are `chunk` seconds long and whose name is, or begins with, `name`."""
+    candidates = [view for view in views if chunk is None or view.chunking.seconds == chunk]
     if name is None:
-        return found
-    exact = [view for view in found if view.name == name]
-    return exact or [view for view in found if view.name.startswith(name)]
+        return candidates
+    exact = [view for view in candidates if view.name == name]
+    return exact or [view for view in candidates if view.name.startswith(name)]
 
 
 def choices(views: Sequence[View]) -> str:
-    """The parameters that choose each of some views, for a message."""
+    """Return the parameters that select each view, for a message."""
     return "; ".join(_parameters(view.chunking.seconds, view.name) for view in views)
 
 
 def _parameters(chunk: float | None, view: str | None) -> str:
-    given = [] if chunk is None else [f"`chunk={chunk:g}`"]
-    return " ".join(given if view is None else [*given, f'`view="{view}"`'])
+    parameters = [] if chunk is None else [f"`chunk={chunk:g}`"]
+    return " ".join(parameters if view is None else [*parameters, f'`view="{view}"`'])
 
 
 def find_view(
@@ -45,20 +45,20 @@ def find_view(
     what: str = "table",
     reader: str | None = None,
 ) -> View:
-    """The one view of a store whose rows are of a kind, or of a feature.
+    """Return the only view of a store that has rows of a kind or feature.
 
     Parameters
     ----------
     store : FeatureStore
     chunk : float or None
-        Its chunks' length in seconds.
+        Length of its chunks in seconds; None matches any.
     view : str or None
-        Its name, or how it begins.
+        Its name, or a prefix of it; None matches any.
     what : str
-        What its rows are: a kind, ``"table"`` or ``"spectrogram"``, or a feature's name. See
-        `FeatureSpec.is_of`; ``Model.input`` is such a word.
+        A kind of row, ``"table"`` or ``"spectrogram"``, or the name of a feature: what
+        `FeatureSpec.is_of` accepts and ``Model.input`` declares.
     reader : str or None
-        Who is to read it, such as a model's name, for messages.
+        What reads the view, such as a model's name; used in messages.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def find_view(
     Raises
     ------
     StoreError
-        No such view, or several; says which parameters choose, or how to make one.
+        No such view, or several. The hint gives the parameters that select one, or how to make one.
 
     Examples
     --------
@@ -75,28 +75,30 @@ def find_view(
     >>> find_view(store, chunk=3, what="spectrogram").name  # doctest: +SKIP
     'mel-3s-3f9a1c'
     """
-    thing, make = _WORDS.get(what, (f"a view of {what}", f"`audiospec featurize --features {what}`"))
-    expected = f"expected {thing}" if reader is None else f"{reader} reads {thing}"
+    description, commands = _DESCRIPTIONS.get(
+        what, (f"a view of {what}", f"`audiospec featurize --features {what}`")
+    )
+    expected = f"expected {description}" if reader is None else f"{reader} reads {description}"
     suitable = [each for each in store.views() if each.spec.is_of(what)]
     if not suitable:
-        raise StoreError(f"{expected}; {store.path} has none", f"make one with {make}")
-    found = matching(suitable, chunk, view)
-    if len(found) == 1:
-        return found[0]
-    hint = f"choose one by {choices(found or suitable)}"
+        raise StoreError(f"{expected}; {store.path} has none", f"make one with {commands}")
+    matches = matching(suitable, chunk, view)
+    if len(matches) == 1:
+        return matches[0]
+    hint = f"choose one with {choices(matches or suitable)}"
     if view is not None and not matching(suitable, None, view):
-        other = store.view(view)  # raises where there is none, or several
+        other = store.view(view)  # raises if no view has the name, or several do
         rows = (
             f"view {other.name} of feature {other.spec.feature!r} has rows of ({', '.join(other.spec.dims)})"
         )
         raise StoreError(f"{expected}; {rows}", hint)
-    asked = _parameters(chunk, view)
-    asked = f" that go with {asked}" if asked else ""
-    raise StoreError(f"{expected}; {store.path} has {len(found) or 'none'}{asked}", hint)
+    selection = _parameters(chunk, view)
+    selection = f" that match {selection}" if selection else ""
+    raise StoreError(f"{expected}; {store.path} has {len(matches) or 'none'}{selection}", hint)
 
 
 def find_store(folder: Path) -> FeatureStore:
-    """The one store in a folder.
+    """Open the only store in a folder.
 
     Parameters
     ----------
@@ -109,14 +111,14 @@ def find_store(folder: Path) -> FeatureStore:
     Raises
     ------
     StoreError
-        None, or several.
+        The folder contains no store, or several, or cannot be listed.
     """
     suffixes = {suffix for kind in stores for suffix in stores[kind].suffixes}
     try:
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     except OSError as error:
         raise StoreError(f"cannot look for a store in {folder}: {error.strerror}") from error
-    if len(found) != 1:
-        there = f" (there are {', '.join(path.name for path in found)})" if found else ""
-        raise StoreError(f"expected one store in {folder}{there}", "choose one with `store`")
-    return open_store(found[0])
+    if len(paths) != 1:
+        listed = ", ".join(path.name for path in paths) or "none"
+        raise StoreError(f"expected one store in {folder}; got {listed}", "choose one with `store`")
+    return open_store(paths[0])

@@ -1,6 +1,6 @@
-"""The machine that a result was measured on, and the versions that bear on it.
+"""Describe the machine that a result was measured on, and the versions of the software that produced it.
 
-Cores are counted and versions are read here alone.
+This is the only module that counts cores and reads versions.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from audiospec.version import __version__
 
 
 def machine(device: str = "cpu") -> dict[str, Any]:
-    """Processor, usable cores, memory (GiB, None if not known), system, Python's version, accelerator.
+    """Return the processor, usable cores, memory (GiB, or None), system, Python version and accelerator.
 
     Parameters
     ----------
     device : str
-        A torch device; one that is no CPU is named.
+        A torch device; the accelerator is named if it is a CUDA device.
     """
     model = platform.processor() or platform.machine()
     memory = None
@@ -31,7 +31,7 @@ def machine(device: str = "cpu") -> dict[str, Any]:
                 model = line.partition(":")[2].strip()
                 break
         memory = int(Path("/proc/meminfo").read_text().split()[1]) // 1024**2
-    found = {
+    facts = {
         "processor": model,
         "cores": usable_cores(),
         "memory_gib": memory,
@@ -41,23 +41,26 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     if device.startswith("cuda"):
         import torch
 
-        found["device"] = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
-    return found
+        facts["device"] = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
+    return facts
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of those packages that are installed; audiospec's own is that of the code that runs."""
-    found = {}
+    """Return package → version for the packages that are installed.
+
+    The version of audiospec is read from the imported code, not from the metadata of an installation.
+    """
+    installed = {}
     for name in packages:
         try:
-            found[name] = __version__ if name == "audiospec" else version(name)
+            installed[name] = __version__ if name == "audiospec" else version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,13 +1,13 @@
-"""Registries: the entries of one kind (datasets, features, stores, models), found by reading their files.
+"""Registries: named entries of one kind (datasets, features, stores, models), found by parsing source files.
 
-Adding an entry is one file with one decorator. Its name is that of the file (``resnet18_gru.py`` holds
-``resnet18-gru``), or the one that the decorator gives; so a file may hold several::
+An entry is added by one file with one decorator. Its name is the file's (``resnet18_gru.py`` contains
+``resnet18-gru``) or the one given to the decorator, so a file may contain several::
 
     @models.register(name="knn-5")
     class Knn5(Knn1): ...
 
-Listing a registry parses the files and imports none of them: an entry stands at the top level of its file,
-and its name is a literal. Other packages add entries through entry points of the registry's group::
+Listing a registry parses the files without importing them. Therefore an entry is defined at the top level of
+its file, and its name is a literal. Other packages add entries through entry points of the registry's group::
 
     [project.entry-points."audiospec.datasets"]
     mine = "my_package.mine:Mine"
@@ -34,22 +34,23 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 class Registry(Generic[T]):
-    """Entries of one kind: those in the modules of ``package``, then the entry points of ``group``.
+    """Entries of one kind: those in the modules of ``package`` and the entry points of ``group``.
 
     Parameters
     ----------
     kind : str
         What an entry is called in messages, such as ``"dataset"``.
     package : str
-        Dotted name of the package whose modules hold the entries. Modules called ``base`` or with a
-        leading underscore, and sub-packages, hold none.
+        Dotted name of the package whose modules define the entries. Modules called ``base``, modules with a
+        leading underscore, and sub-packages are not searched.
     group : str
-        Entry-point group through which other packages add theirs, such as ``"audiospec.datasets"``.
+        Entry-point group through which other packages add entries, such as ``"audiospec.datasets"``.
 
     Raises
     ------
     RegistryError
-        From every method: a name that is unknown (with the choices and the nearest one) or taken twice.
+        From every method: a name is unknown (the message lists the choices and the nearest one) or is
+        registered twice.
     """
 
     def __init__(self, kind: str, package: str, group: str) -> None:
@@ -65,34 +66,34 @@ class Registry(Generic[T]):
     def register(self, entry: None = None, /, *, name: str | None = None) -> Callable[[C], C]: ...
 
     def register(self, entry: C | None = None, /, *, name: str | None = None) -> C | Callable[[C], C]:
-        """Decorator: enter a class or function, by ``@models.register`` or ``….register(name="knn-5")``.
+        """Register a class or function; a decorator, with or without ``name``.
 
         Parameters
         ----------
         entry : class or function
         name : str or None
-            The entry's name. None: that of the module that defines it, with ``-`` for ``_``.
+            The entry's name. None: the name of the module that defines it, with ``-`` for ``_``.
 
         Raises
         ------
         RegistryError
-            The name is taken; or the module is one of ours, and listing the registry does not find it there.
+            The name is taken, or the entry is in the registry's package where listing does not find it.
         """
         if entry is not None and not callable(entry):
             raise RegistryError(
-                f"a {self.kind} is registered under a name given by keyword; got {entry!r}: write "
-                f"register(name={entry!r})"
+                f"the name of a {self.kind} is given by keyword; got {entry!r}",
+                f"write register(name={entry!r})",
             )
 
         def enter(entry: C) -> C:
-            own = entry.__module__.rpartition(".")[2].replace("_", "-")
-            self._enter(own if name is None else name, entry.__module__, cast(T, entry))
+            default = entry.__module__.rpartition(".")[2].replace("_", "-")
+            self._add(default if name is None else name, entry.__module__, cast(T, entry))
             return entry
 
         return enter if entry is None else enter(entry)
 
     def names(self) -> list[str]:
-        """Names of all entries, sorted; imports none of them."""
+        """Return the names of all entries, sorted, without importing them."""
         return sorted({*self._modules(), *self._entry_points()})
 
     def __iter__(self) -> Iterator[str]:
@@ -107,22 +108,23 @@ class Registry(Generic[T]):
                 if name not in self._entries:
                     raise RegistryError(
                         f"module {self.package}.{modules[name]} registers no {self.kind} {name!r}: its "
-                        f"decorator `register` is not that of the {self.kind} registry"
+                        f"`register` decorator belongs to another registry",
+                        f"use the decorator of the {self.kind} registry",
                     )
             elif name in points:
                 entry = points[name].load()
                 if self._entries.setdefault(name, entry) is not entry:
                     other = cast(Any, self._entries[name]).__module__
-                    raise RegistryError(self._taken_twice(name, other, points[name].value))
+                    raise self._duplicate(name, other, points[name].value)
             else:
-                raise RegistryError(self._unknown(name))
+                raise self._unknown(name)
         return self._entries[name]
 
     def summary(self, name: str) -> str:
-        """One line about an entry, read without importing it.
+        """Return one line about an entry, without importing an entry of the registry's package.
 
-        It is the first line of its module's docstring; where a module holds several entries, that of the
-        class's (or function's) own. The line's ``name: `` prefix, if it has one, is left out.
+        It is the first line of the module's docstring, or of the class's (or function's) docstring if the
+        module defines several entries. A ``name: `` prefix is removed.
         """
         modules = self._modules()
         if name in modules:
@@ -134,78 +136,80 @@ class Registry(Generic[T]):
         prefix, colon, rest = line.partition(": ")
         return rest if colon and prefix.lower() == name.lower() else line
 
-    def _enter(self, name: str, module: str, entry: T) -> None:
-        """Take in an entry that `module` registers."""
+    def _add(self, name: str, module: str, entry: T) -> None:
+        """Add an entry that `module` registers."""
         modules = self._modules()
-        taken = module
-        if name in modules:  # the package's own name, whether or not it is imported yet
-            taken = f"{self.package}.{modules[name]}"
+        owner = module
+        if name in modules:  # reserved by the package, even before the module is imported
+            owner = f"{self.package}.{modules[name]}"
         elif module.startswith(f"{self.package}."):
             raise RegistryError(
-                f"module {module} registers {self.kind} {name!r} where no list finds it: an entry stands at "
-                f"the top level of a public module of {self.package}, and its name is written out there"
+                f"module {module} registers {self.kind} {name!r} where listing cannot find it",
+                f"define it at the top level of a public module of {self.package}, with a literal name",
             )
         elif name in self._entries:
-            taken = cast(Any, self._entries[name]).__module__
-        if taken != module or self._entries.setdefault(name, entry) is not entry:
-            raise RegistryError(self._taken_twice(name, taken, module))
+            owner = cast(Any, self._entries[name]).__module__
+        if owner != module or self._entries.setdefault(name, entry) is not entry:
+            raise self._duplicate(name, owner, module)
 
     def _sources(self) -> dict[str, _Source]:
-        """Module name → what its source says, for each module of the package that may hold entries."""
-        found = {}
+        """Module name → parsed source, for each module of the package that may define entries."""
+        sources = {}
         for info in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
             if not info.ispkg and info.name != "base" and not info.name.startswith("_"):
                 spec = find_spec(f"{self.package}.{info.name}")
-                found[info.name] = _source_of(info.name, "" if spec is None else spec.origin or "")
-        return found
+                sources[info.name] = _source_of(info.name, "" if spec is None else spec.origin or "")
+        return sources
 
     def _modules(self) -> dict[str, str]:
-        """Entry name → module name, for the entries of the package; refuses a name that two modules have."""
-        found: dict[str, str] = {}
+        """Entry name → module name, for the package; raises if two modules register one name."""
+        homes: dict[str, str] = {}
         for module, source in self._sources().items():
             for name in source.entries:
-                other = found.setdefault(name, module)
+                other = homes.setdefault(name, module)
                 if other != module:
-                    raise RegistryError(
-                        self._taken_twice(name, f"{self.package}.{other}", f"{self.package}.{module}")
-                    )
-        return found
+                    raise self._duplicate(name, f"{self.package}.{other}", f"{self.package}.{module}")
+        return homes
 
     def _entry_points(self) -> dict[str, EntryPoint]:
-        """Entry name → entry point, refusing a name that is taken already."""
+        """Entry name → entry point; raises if a name is taken already."""
         modules = self._modules()
-        found: dict[str, EntryPoint] = {}
+        points: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
-            other = found.get(point.name)
+            other = points.get(point.name)
             if point.name in modules or (other is not None and other.value != point.value):
-                taken = self.package if other is None else other.value
+                owner = self.package if other is None else other.value
                 raise RegistryError(
-                    f"{self.kind} {point.name!r} of {point.value} is taken already by {taken}: "
-                    "uninstall one of the two packages"
+                    f"{self.kind} name {point.name!r} of {point.value} is already taken by {owner}",
+                    "uninstall one of the two packages",
                 )
-            found[point.name] = point
-        return found
+            points[point.name] = point
+        return points
 
-    def _taken_twice(self, name: str, one: str, other: str) -> str:
-        return f"{self.kind} {name!r} is registered twice, by {one} and by {other}: rename one"
+    def _duplicate(self, name: str, one: str, other: str) -> RegistryError:
+        return RegistryError(
+            f"{self.kind} {name!r} is registered twice, by {one} and by {other}", "rename one"
+        )
 
-    def _unknown(self, name: str) -> str:
-        """Why there is no entry of that name: also what is wrong with modules that ought to have one."""
+    def _unknown(self, name: str) -> RegistryError:
+        """Return the error for an unknown name; it includes the problems of modules without entries."""
         problems = {module: source.problem for module, source in self._sources().items() if source.problem}
         for module, problem in problems.items():
             if module.replace("_", "-") == name:
-                return f"module {self.package}.{module} registers no {self.kind} {name!r}: {problem}"
+                return RegistryError(
+                    f"module {self.package}.{module} registers no {self.kind} {name!r}", problem
+                )
         choices = self.names()
-        others = [f"; module {self.package}.{module} is left out: {why}" for module, why in problems.items()]
-        return (
+        skipped = [f"; module {self.package}.{module} is skipped: {why}" for module, why in problems.items()]
+        return RegistryError(
             f"no {self.kind} is called {name!r}{nearest(name, choices)} "
-            f"(there are: {', '.join(choices) or 'none'}){''.join(others)}"
+            f"(there are: {', '.join(choices) or 'none'}){''.join(skipped)}"
         )
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What a module's source says of its entries.
+    """The entries of a module, as parsed from its source.
 
     Attributes
     ----------
@@ -214,7 +218,7 @@ class _Source:
     entries : mapping
         Entry name → docstring of its class or function.
     problem : str
-        Why an entry, or all of them, cannot be listed, and what to do; empty if nothing is wrong.
+        Why an entry, or every entry, cannot be listed, and what to do; ``""`` if nothing is wrong.
     """
 
     doc: str
@@ -223,12 +227,12 @@ class _Source:
 
 
 def _source_of(module: str, file: str) -> _Source:
-    """What a module's file says; read once, and again when it has changed."""
+    """Parse a module's file; the result is cached until the file changes."""
     try:
         stat = os.stat(file)
         return _parsed(module, file, stat.st_mtime_ns, stat.st_size)
-    except (OSError, SyntaxError, ValueError) as error:  # ValueError: no text
-        return _Source("", {}, f"its source cannot be read ({error}); correct it")
+    except (OSError, SyntaxError, ValueError) as error:  # ValueError: a NUL byte
+        return _Source("", {}, f"its source cannot be parsed ({error}); correct it")
 
 
 @cache
@@ -243,33 +247,33 @@ def _parsed(module: str, file: str, _modified: int, _size: int) -> _Source:
             name = _name_in(decorator, module.replace("_", "-"))
             if name is None:
                 problem = (
-                    f"line {decorator.lineno} gives a name that cannot be read without running it; write it "
-                    f'out, as in register(name="{module.replace("_", "-")}")'
+                    f"line {decorator.lineno} gives a name that is not a literal; write it out, as in "
+                    f'register(name="{module.replace("_", "-")}")'
                 )
             else:
                 entries[name] = ast.get_docstring(node) or ""
     if not entries and not problem:
         problem = (
-            "it needs a class at its top level under the registry's `register` decorator; a module that "
-            "holds no entry belongs in a sub-package"
+            "it has no class at its top level with the registry's `register` decorator; move a module "
+            "without entries to a sub-package"
         )
     return _Source(ast.get_docstring(tree) or "", entries, problem)
 
 
 def _registers(decorator: ast.expr) -> bool:
     """Whether a decorator is ``….register`` or ``….register(…)``."""
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return isinstance(called, ast.Attribute) and called.attr == "register"
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return isinstance(function, ast.Attribute) and function.attr == "register"
 
 
 def _name_in(decorator: ast.expr, default: str) -> str | None:
-    """The name that a decorator gives its entry; None if it is no literal."""
+    """Return the name that a decorator gives its entry; None if it is not a literal."""
     if not isinstance(decorator, ast.Call):
         return default
     if decorator.args or any(keyword.arg != "name" for keyword in decorator.keywords):
         return None
     if not decorator.keywords:
         return default
-    given = decorator.keywords[0].value
-    value = given.value if isinstance(given, ast.Constant) else given
+    argument = decorator.keywords[0].value
+    value = argument.value if isinstance(argument, ast.Constant) else argument
     return default if value is None else value if isinstance(value, str) else None

@@ -1,6 +1,6 @@
-"""The command line of audiospec: one file a command; parse, call one function, render.
+"""The command line of audiospec, one file per command: parse options, call the library, print the result.
 
-Nothing heavy is imported here, nor at the top of a command's file: help answers at once.
+Nothing heavy is imported here or at the top of a command's file, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from audiospec.cli import (
     table_import,
     train,
 )
-from audiospec.cli._help import Command, Help, help_if_asked
+from audiospec.cli._help import Command, Help, print_help_if_needed, summary
 from audiospec.cli._options import options_of, with_options
 from audiospec.cli._text import emit, encode_plainly
 from audiospec.errors import AudiospecError
@@ -59,30 +59,30 @@ table = typer.Typer(add_help_option=False, invoke_without_command=True, rich_mar
 def _audiospec(
     context: typer.Context,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error, as AUDIOSPEC_DEBUG=1 does.")
+        bool, typer.Option("--debug", help="Show the traceback of an error; the same as AUDIOSPEC_DEBUG=1.")
     ] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     help: Help = False,
 ) -> None:
-    """Audio in, features out, and the models on them: from a folder of audio to a classifier."""
+    """Compute audio features, keep them in a store, and train, evaluate and use classifiers on them."""
     if version:
         print(f"audiospec {__version__}")
         raise typer.Exit
     if debug:
-        os.environ["AUDIOSPEC_DEBUG"] = "1"  # workers take it over
-    help_if_asked(context, help)
+        os.environ["AUDIOSPEC_DEBUG"] = "1"  # inherited by worker processes
+    print_help_if_needed(context, help)
 
 
 @store.callback()
 def _store(context: typer.Context, help: Help = False) -> None:
-    """Look into a feature store, check it, copy it."""
-    help_if_asked(context, help)
+    """Inspect, verify and copy feature stores."""
+    print_help_if_needed(context, help)
 
 
 @table.callback()
 def _table(context: typer.Context, help: Help = False) -> None:
-    """Bring published tables of features into a store, and write such tables."""
-    help_if_asked(context, help)
+    """Import and export tables of features (CSV, Parquet)."""
+    print_help_if_needed(context, help)
 
 
 for _group, _name, _module in (
@@ -107,26 +107,32 @@ for _group, _name, _module in (
     (table, "import", table_import),
     (table, "export", table_export),
 ):
-    _settings = {"help_option_names": ["--help", "-h"]}
-    _group.command(_name, cls=Command, epilog=_module.EPILOG, context_settings=_settings)(_module.command)
+    _group.command(
+        _name,
+        cls=Command,
+        epilog=_module.EPILOG,
+        short_help=summary(_module.command),
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )(_module.command)
 app.add_typer(store, name="store")
 app.add_typer(table, name="table")
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has come; it ends a command as Ctrl-C does."""
+    """SIGTERM was received; it stops a command as Ctrl-C does."""
 
 
 def main() -> int:
-    """Run the command that `sys.argv` asks for.
+    """Run the command in `sys.argv`.
 
     Returns
     -------
     int
-        Exit status. 0: done. 1: damage was found, or something unexpected happened. 2: an error that the
-        user can mend. 130 and 143: stopped by Ctrl-C and by SIGTERM. 141: nobody reads the output.
+        Exit status. 0: success. 1: the command found a problem, such as damage in a store, or an unexpected
+        error occurred. 2: an error that the user can fix. 130: stopped by Ctrl-C. 141: the reader of the
+        output closed the pipe. 143: stopped by SIGTERM.
     """
-    # A stream that was closed before the start is None.
+    # Python sets a stream to None if it is closed at the start.
     sys.stdout, sys.stderr = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()
     encode_plainly(sys.stdout, sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
@@ -137,23 +143,23 @@ def main() -> int:
     except BrokenPipeError:
         status = 141
     except OSError as error:
-        print(f"error: the output cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"error: cannot write the output: {error.strerror}", file=sys.stderr)
         status = 2
-    # Python flushes once more when it ends, and would complain.
+    # Python flushes standard output again at exit, which would fail.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return status
 
 
 def _run() -> int:
-    """Run the command; every error but a broken pipe becomes a line and a status."""
+    """Run the command; print any error except a broken pipe, and return the exit status."""
     try:
         command = typer.main.get_command(app)
-        # Not `app()`: Typer versions differ in what they make of errors and of Ctrl-C.
+        # Not `app()`: versions of Typer differ in how they handle errors and Ctrl-C.
         with command.make_context("audiospec", sys.argv[1:]) as context:
             command.invoke(context)
         return 0
-    except typer.Exit as done:
-        return done.exit_code
+    except typer.Exit as exit_:
+        return exit_.exit_code
     except BrokenPipeError:
         raise
     except BaseException as error:
@@ -165,13 +171,14 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _explain(error: BaseException) -> int:
-    """Print an error as one line, or as one event of ``--json``; return the exit status."""
+    """Print an error as one line, or as one ``--json`` event; return the exit status."""
     debug = os.environ.get("AUDIOSPEC_DEBUG", "0") not in ("", "0")
-    status, message = _meaning(error, debug)
+    status, message = _status_and_message(error, debug)
     if isinstance(error, AudiospecError):
-        message = with_options(message, options_of(_asked_for()))
-    # A usage error comes before options are parsed, so the arguments themselves are asked.
-    if "--json" in sys.argv and _command() != "benchmark":  # which takes a file
+        message = with_options(message, options_of(_requested_command()))
+    # A usage error occurs before options are parsed, so look for --json in the arguments. That of `benchmark`
+    # takes a file.
+    if "--json" in sys.argv and _command_name() != "benchmark":
         emit("error", type=type(error).__name__, message=message)
     elif isinstance(error, KeyboardInterrupt):
         print(message, file=sys.stderr)
@@ -182,13 +189,13 @@ def _explain(error: BaseException) -> int:
     return status
 
 
-def _command() -> str:
-    """Name of the command that was asked for; empty if there is none."""
+def _command_name() -> str:
+    """Return the name of the requested command, or ``""``."""
     return next((word for word in sys.argv[1:] if not word.startswith("-")), "")
 
 
-def _asked_for() -> Any:
-    """The command that was asked for; the whole program if there is none."""
+def _requested_command() -> Any:
+    """Return the requested command, or the whole program if there is none."""
     command = typer.main.get_command(app)
     for word in sys.argv[1:]:
         subcommands = getattr(command, "commands", {})
@@ -197,12 +204,12 @@ def _asked_for() -> Any:
     return command
 
 
-def _meaning(error: BaseException, debug: bool) -> tuple[int, str]:
-    """Exit status and message for an error; without `debug`, the message tells how to learn more."""
+def _status_and_message(error: BaseException, debug: bool) -> tuple[int, str]:
+    """Return exit status and message for an error; without `debug`, the message mentions ``--debug``."""
     if isinstance(error, KeyboardInterrupt):
         status = 143 if isinstance(error, Terminated) else 130
-        how = " with --resume" if _command() == "train" else ""
-        return status, f"stopped; run the same command again{how} to go on"
+        option = " with --resume" if _command_name() == "train" else ""
+        return status, f"stopped; run the same command again{option} to continue"
     if isinstance(error, AudiospecError):
         line, _, rest = str(error).partition("\n")
         return 2, line + (" (run again with --debug to see more)" if rest and not debug else "")

@@ -1,21 +1,23 @@
-"""Help in plain text: rich's boxes would take longer to load than all the rest of a command's help."""
+"""Help in plain text: loading rich would take longer than everything else that help needs."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-#: ``--help`` of a group of commands. Typer's own would load pydantic for every command in the group.
+#: ``--help`` of a group of commands. Typer's built-in option would load pydantic for every command.
 Help = Annotated[bool, typer.Option("--help", "-h", help="Show this message and exit.")]
 
 
 class Command(TyperCommand):
-    """A command whose options are listed under their panels."""
+    """A command whose options are grouped by panel."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments and options, panel by panel."""
+        """Write arguments and options by panel."""
         panels: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
@@ -27,8 +29,13 @@ class Command(TyperCommand):
                 formatter.write_dl(records)
 
 
-def help_if_asked(context: typer.Context, asked: bool) -> None:
-    """Print a group's help, and exit, if it was asked for or no command is given."""
-    if asked or context.invoked_subcommand is None:
+def print_help_if_needed(context: typer.Context, requested: bool) -> None:
+    """Print a group's help and exit if it was requested or no command was given."""
+    if requested or context.invoked_subcommand is None:
         print(context.get_help())
         raise typer.Exit
+
+
+def summary(command: Callable[..., None]) -> str:
+    """Return the first sentence of a command's help; by default, a list of commands cuts it off."""
+    return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")

@@ -1,4 +1,4 @@
-"""Messages of the library, in the words of the command line: options in place of parameters."""
+"""Replace the parameters in messages of the library by the options of the command line."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: Parameters of the library whose option has another name.
+#: Library parameter → option, where the names differ.
 OTHER_NAMES = {"settings": "set", "strategy": "split", "view_name": "view"}
-#: A parameter in a message, with or without a value: `store`, `workers=0`, `dtype="float16"`.
-_PARAMETER = re.compile(r"`([a-z][a-z_0-9]*)(?:=([^`]*))?`", re.IGNORECASE)
+#: A parameter in a message, with or without a value: `store`, `workers=0`, `mel.dtype="uint8"`.
+_PARAMETER = re.compile(r"`([a-z][a-z_0-9]*(?:\.[a-z_0-9]+(?==))?)(?:=([^`]*))?`", re.IGNORECASE)
 
 
 def options_of(command: Any) -> dict[str, str]:
-    """Parameter → option of a command, such as ``{"min_fill": "--min-fill"}``; arguments have none."""
-    found = {}
+    """Return parameter → option of a command, such as ``{"min_fill": "--min-fill"}``, without arguments."""
+    options = {}
     for parameter in command.params:
         long = [option for option in parameter.opts if option.startswith("--")]
         if long:
-            found[str(parameter.name)] = long[0]
-            found[long[0].removeprefix("--").replace("-", "_")] = long[0]
-    return found
+            options[str(parameter.name)] = long[0]
+            options[long[0].removeprefix("--").replace("-", "_")] = long[0]
+    return options
 
 
 def with_options(message: str, options: Mapping[str, str]) -> str:
-    """A message with a command's options in place of the library's parameters.
+    """Replace parameters in backticks by a command's options.
 
-    A parameter with a value that is no option is one of the spec's or the model's: ``--set`` takes it, if the
-    command has that. Any other name stays as it is, without the backticks.
+    A parameter with a value and without an option belongs to a spec or a model: it becomes a ``--set`` if the
+    command has that option. Any other name only loses its backticks.
     """
 
     def option(match: re.Match[str]) -> str:
@@ -43,5 +43,5 @@ def with_options(message: str, options: Mapping[str, str]) -> str:
 
 
 def _plain(value: str) -> str:
-    """A Python value as it is typed in a shell."""
+    """Return a Python value as it is typed in a shell."""
     return "none" if value == "None" else value.strip("\"'")

@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, now and then a line anywhere else."""
+"""Show progress on stderr: as bars on a terminal, elsewhere as occasional lines."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: Called with what is worked on, how much is done, how much there is, and the same in words.
+#: Called with the name of a task, the amount done, the total amount, and text to show.
 Step = Callable[[str, float, float, str], None]
 
-#: Without a terminal: a line for each tenth, but not before so many seconds …
+#: Without a terminal, a line is printed for each tenth, at intervals of at least this many seconds.
 SHORTEST_PAUSE = 2.0
-#: … and at the latest after so many.
+#: A line is printed after this many seconds in any case.
 LONGEST_PAUSE = 60.0
 
 
@@ -24,13 +24,14 @@ def progress(quiet: bool = False, waiting: str = "") -> Iterator[Step]:
     Parameters
     ----------
     quiet : bool
-        Whether to show none.
+        Whether to show nothing.
     waiting : str
-        What goes on before the first step, shown on a terminal.
+        Text to show on a terminal before the first step.
 
     Yields
     ------
     Step
+        Function to call as work advances.
     """
     if quiet:
         yield lambda *_: None
@@ -43,7 +44,7 @@ def progress(quiet: bool = False, waiting: str = "") -> Iterator[Step]:
 
 @contextmanager
 def _bars(waiting: str) -> Iterator[Step]:
-    """One bar for each thing that is worked on; they go when all is done."""
+    """Show one bar per task; the bars disappear at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
@@ -55,10 +56,10 @@ def _bars(waiting: str) -> Iterator[Step]:
     )
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
         tasks: dict[str, TaskID] = {}
-        wait = bars.add_task(waiting, total=None, text="", visible=bool(waiting))
+        waiting_bar = bars.add_task(waiting, total=None, text="", visible=bool(waiting))
 
         def step(name: str, done: float, total: float, text: str) -> None:
-            bars.update(wait, visible=False)
+            bars.update(waiting_bar, visible=False)
             if name not in tasks:
                 tasks[name] = bars.add_task(name, text=text)
             bars.update(tasks[name], completed=done, total=total, text=text)
@@ -67,7 +68,7 @@ def _bars(waiting: str) -> Iterator[Step]:
 
 
 class _Lines:
-    """A line now and then."""
+    """Progress as lines, printed at intervals."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -76,7 +77,7 @@ class _Lines:
 
     def step(self, name: str, done: float, total: float, text: str) -> None:
         share, now = done / total if total else 1.0, time.monotonic()
-        if name != self.name or share < self.share:  # another thing, or the same again
+        if name != self.name or share < self.share:  # another task, or the same task again
             self.name, self.share, self.time = name, 0.0, now
         pause = now - self.time
         if pause >= LONGEST_PAUSE or (pause >= SHORTEST_PAUSE and int(share * 10) > int(self.share * 10)):

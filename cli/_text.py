@@ -1,7 +1,7 @@
-"""How commands write: lines, tables, JSON, sizes and times.
+"""Output of commands: lines, tables, JSON, sizes and times.
 
-On a terminal there is some colour; anywhere else plain text. Names and labels are somebody's own: they are
-shown letter by letter, never read as markup, and control characters are escaped.
+Output is coloured on a terminal and plain text elsewhere. Names and labels come from the data: they are
+printed literally, never parsed as markup, and control characters are escaped.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ import typer
 from audiospec.registry import Registry
 from audiospec.text import printable
 
-#: Reasons that are printed at the end of a run; `store info --problems` prints all.
+#: Reasons printed at the end of a run; `store info --problems` prints all.
 MOST_REASONS = 20
 
-#: Columns that a terminal has to have for text that is wrapped.
-LEAST_WRAPPED = 24
+#: Minimum width of a wrapped column on a terminal, in characters.
+MIN_WRAPPED = 24
 
 _PLAIN = {"×": "x", "→": "->", "…": "...", "–": "-", "≤": "<=", "≥": ">="}
 
 
 def encode_plainly(*streams: TextIO) -> None:
-    """Make streams write what their encoding lacks as something close to it, or escaped; never fail."""
+    """Make streams replace characters that their encoding lacks by similar or escaped ones."""
     codecs.register_error("plainly", _plainly)
     for stream in streams:
         if hasattr(stream, "reconfigure"):
@@ -47,7 +47,7 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def say(text: str = "", style: str = "") -> None:
-    """Print one line; `style` (of rich) is for terminals."""
+    """Print one line, in a rich `style` if standard output is a terminal."""
     text = printable(text)
     if not (style and sys.stdout.isatty()):
         print(text)
@@ -61,26 +61,26 @@ def say(text: str = "", style: str = "") -> None:
 def table(
     rows: Sequence[Sequence[str]], head: Sequence[str] = (), *, style: str = "bold", indent: int = 0
 ) -> None:
-    """Print rows of text in aligned columns; on a terminal that is wide enough the last column is wrapped.
+    """Print rows of text in aligned columns; wrap the last column on a terminal that is wide enough.
 
     Parameters
     ----------
     rows : sequence of rows
-        All of one length.
+        Rows of equal length.
     head : sequence of str
-        Titles of the columns.
+        Titles of the columns; may be empty.
     style : str
-        Of the first column (of rich), on a terminal.
+        Rich style of the first column on a terminal.
     indent : int
-        Spaces before the first column.
+        Number of spaces before the first column.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
-    head = [printable(cell) for cell in head]  # names of scores may come from a run
+    head = [printable(cell) for cell in head]  # score names may come from a run's files
     lines = [head, *rows] if head else rows
     columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    wide = indent + sum(width + 2 for width in widths[:-1]) + min(widths[-1], LEAST_WRAPPED)
-    if not sys.stdout.isatty() or wide > get_terminal_size().columns:  # figures must not be cut off
+    wide = indent + sum(width + 2 for width in widths[:-1]) + min(widths[-1], MIN_WRAPPED)
+    if not sys.stdout.isatty() or wide > get_terminal_size().columns:  # never cut off numbers
         for line in lines:
             cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             print((" " * indent + "  ".join(cells)).rstrip())
@@ -108,41 +108,41 @@ def facts(pairs: Mapping[str, str]) -> None:
     table(list(pairs.items()), style="dim", indent=2)
 
 
-def reasons(title: str, found: Mapping[str, str], most: int | None, where: str = "") -> None:
-    """Print a count, then tracks and the reasons why they have no rows.
+def reasons(title: str, problems: Mapping[str, str], most: int | None, where: str = "") -> None:
+    """Print a title, then names and the reason for each, such as why a track has no rows.
 
     Parameters
     ----------
     title : str
-        What the count is of; begins the first line.
-    found : mapping
-        Track id → reason. Nothing is printed if it is empty.
+        The first line, without a colon.
+    problems : mapping
+        Name → reason. Nothing is printed if it is empty.
     most : int or None
-        Print no more than so many. None: all.
+        Print at most this many. None: all.
     where : str
-        The command that prints the rest.
+        The command that prints all of them.
     """
-    if not found:
+    if not problems:
         return
     say(f"{title}:", "yellow")
-    for track, reason in islice(found.items(), most):
-        say(f"  {track}: {reason}")
-    if most is not None and len(found) > most:
-        say(f"  … and {len(found) - most} more: {where}")
+    for name, reason in islice(problems.items(), most):
+        say(f"  {name}: {reason}")
+    if most is not None and len(problems) > most:
+        say(f"  … and {len(problems) - most} more: {where}")
 
 
 def emit(event: str, **values: Any) -> None:
-    """Print one event of ``--json`` as one line."""
+    """Print one ``--json`` event as one line."""
     print(json.dumps({"event": event, **values}), flush=True)
 
 
 def count(number: int, noun: str) -> str:
-    """Put a count in words, such as ``"1 track"``, ``"2 tracks"``."""
+    """Format a count, such as ``"1 track"`` or ``"2 tracks"``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def size(count: float) -> str:
-    """Put a number of bytes in words, such as ``"84.4 MB"``."""
+    """Format a number of bytes, such as ``"84.4 MB"``."""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.3g} {unit}" if count < 999.5 * scale else f"{count / scale:.0f} {unit}"
@@ -150,12 +150,12 @@ def size(count: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Put a share in words, such as ``"91.6"`` of 100."""
+    """Format a share in percent, such as ``"91.6"``, without the sign."""
     return f"{100 * share:.1f}"
 
 
 def numbers(text: str, flag: str, expected: str) -> list[float]:
-    """Read the value of an option that is numbers with commas."""
+    """Parse the value of an option that takes numbers separated by commas."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
@@ -163,12 +163,12 @@ def numbers(text: str, flag: str, expected: str) -> list[float]:
 
 
 def names(text: str | None) -> list[str] | None:
-    """Read the value of an option that is names with commas; None if it is not given."""
+    """Parse the value of an option that takes names separated by commas; None if it is not given."""
     return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def clock(seconds: float) -> str:
-    """Put a time in words, such as ``"12.3 s"``, ``"3 min 20 s"``, ``"1 h 02 min"``."""
+    """Format a duration in seconds, such as ``"2.3 s"``, ``"3 min 20 s"`` or ``"1 h 02 min"``."""
     if seconds < 59.95:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -178,24 +178,24 @@ def clock(seconds: float) -> str:
 
 
 def stopwatch(seconds: float) -> str:
-    """Put a time that runs in digits, such as ``"3:20"``, ``"1:02:03"``."""
+    """Format a running time in seconds, such as ``"3:20"`` or ``"1:02:03"``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def by(shape: Sequence[int]) -> str:
-    """Put a shape in words, such as ``"255 × 192 × 862"``."""
+    """Format a shape, such as ``"255 × 192 × 862"``."""
     return " × ".join(map(str, shape))
 
 
 def listing(registry: Registry[Any]) -> None:
-    """Print the names in a registry, each with its line."""
+    """Print each name in a registry with its summary."""
     table([(name, registry.summary(name)) for name in registry])
 
 
 def body(cls: type[object], summary: str = "") -> None:
-    """Print what a class's docstring says before its sections, but for a summary that was printed already."""
+    """Print the paragraphs of a class's docstring before its sections, without an already printed summary."""
     text = re.split(r"^\w+\n-+$", inspect.cleandoc(cls.__doc__ or ""), maxsplit=1, flags=re.MULTILINE)[0]
     width = min(96, get_terminal_size().columns - 4)
     for paragraph in re.split(r"\n\n+", text.strip()):
@@ -206,7 +206,7 @@ def body(cls: type[object], summary: str = "") -> None:
 
 
 def assignments(texts: list[str]) -> dict[str, str]:
-    """Read the values of ``--set``."""
+    """Parse the values of ``--set``."""
     values = {}
     for text in texts:
         name, equals, value = text.partition("=")

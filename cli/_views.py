@@ -1,4 +1,4 @@
-"""What several commands say of a view."""
+"""Facts about a view that several commands print."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def described(view: View) -> dict[str, Any]:
-    """Say of a view what ``--json`` prints of each."""
+    """Return the facts about a view that ``--json`` prints."""
     return {
         "name": view.name,
         "rows": len(view),
@@ -21,5 +21,5 @@ def described(view: View) -> dict[str, Any]:
 
 
 def tracks_of(view: View) -> int:
-    """Count the tracks that have rows in a view."""
+    """Return the number of tracks that have rows in a view."""
     return len(set(view.rows["track"].tolist()))

@@ -1,4 +1,4 @@
-"""benchmark: this project and its peers side by side, on this machine."""
+"""benchmark: measure audiospec and comparable libraries on this machine."""
 
 from __future__ import annotations
 
@@ -25,38 +25,37 @@ def command(
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="A torch device, such as cuda, for what has a part for it.")
+        str, typer.Option(metavar="DEVICE", help="A torch device, such as cuda, for cases that support one.")
     ] = "cpu",
-    full: Annotated[bool, typer.Option("--full", help="All sizes, and for longer.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Measure all sizes, for longer.")] = False,
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER", show_default=False, help="Audio to measure with (made-up music if not given)."
-        ),
+        typer.Option(metavar="FOLDER", show_default=False, help="Audio to measure with (synthetic music)."),
     ] = None,
     json: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", show_default=False, help="Write all figures, with machine and versions."
+            metavar="FILE", show_default=False, help="Write all results as JSON, with machine and versions."
         ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write a page with plots.")
+        Path | None, typer.Option(metavar="FILE", show_default=False, help="Write an HTML page with plots.")
     ] = None,
 ) -> None:
-    """Measure audiospec, its peers and what the machine can do, side by side.
+    """Compare the speed of audiospec with other libraries and with the limits of the machine.
 
-    Ratios count, for they come from one run, in turns; absolute times do not hold from run to run. Results
-    are compared before they are timed. The floor is what the unavoidable part alone takes: the FFT, raw
-    reading and writing, decoding. Peers come with the extra `peers`; one that is absent is named. The exit
-    status is 1 if a target is missed or a suite failed.
+    Contenders run in turn within one run, so the ratios between them are meaningful; absolute times vary
+    from run to run. Results are checked for equality before they are timed. The floor is the time of the
+    unavoidable work alone: the FFT, raw reading and writing, decoding. The other libraries are installed
+    with the extra `peers`; missing ones are listed. The exit status is 1 if a target is missed or a suite
+    fails.
     """
     from audiospec.benchmarks.run import benchmark
     from audiospec.errors import BenchmarkError
     from audiospec.render.html import save
 
     for file in filter(None, (json, html)):
-        file.touch()  # what cannot be written is better known now than in the end
+        file.touch()  # fail now, not after the measurements, if it cannot be written
     result = benchmark(suites or (), device=device, full=full, data=data, on_finding=_show)
     result["command"] = " ".join(["audiospec", *sys.argv[1:]])
     if json is not None:
@@ -65,7 +64,7 @@ def command(
         from audiospec.benchmarks.page import write_page
 
         write_page(result, html)
-    findings = [finding for found in result["suites"].values() for finding in found]
+    findings = [finding for suite in result["suites"].values() for finding in suite]
     met = [target["met"] for finding in findings for target in finding.get("targets", [])]
     if met:
         say(f"{met.count(True)} of {count(len(met), 'target')} met", "yellow" if False in met else "green")
@@ -74,7 +73,7 @@ def command(
 
 
 def _show(suite: str, finding: dict[str, Any]) -> None:
-    """Print a finding as it comes."""
+    """Print a finding when it is available."""
     from audiospec.benchmarks.formatting import case_table, target_line
 
     name = finding.get("case") or finding["name"]

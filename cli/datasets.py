@@ -1,4 +1,4 @@
-"""datasets: what datasets there are, and all about one of them."""
+"""datasets: list the datasets, or show one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ EPILOG = "Example: audiospec datasets gtzan"
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Tell all about one dataset.", show_default=False)
+        str | None,
+        typer.Argument(metavar="NAME", help="Show the details of one dataset.", show_default=False),
     ] = None,
 ) -> None:
-    """List the datasets, or tell all about one."""
+    """List the datasets, or show the details of one."""
     if name is None:
         listing(datasets)
         return

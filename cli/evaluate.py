@@ -1,4 +1,4 @@
-"""evaluate: a run's scores, on its own test rows or on another store."""
+"""evaluate: score a run on its test rows or on another store."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-track-0 --store
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     store: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Another store, of the same features (the run's test rows)."),
+        typer.Option(
+            metavar="PATH",
+            help="Score all rows of this store, which has the same features (the run's test rows).",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
 ) -> None:
-    """Score a run: by chunk and by track, class by class.
+    """Score a trained run by chunk, by track and by class.
 
-    Without --store on the rows that it did not learn from; with it on all of the other store's.
+    Without --store, the scores are those of the run's test rows.
     """
     from audiospec.stores.base import open_store
     from audiospec.zoo.evaluation import evaluate
@@ -37,7 +40,7 @@ def command(
     where = str(store) if store is not None else f"the test rows of {opened.info.store}"
     leaky = " (leaky)" if store is None and opened.info.split["leaky"] else ""
     say(f"{opened.info.model} on {where}{leaky}", "bold")
-    tables = {level: found.to_dict() for level, found in (("chunk", scores.chunk), ("track", scores.track))}
+    tables = {"chunk": scores.chunk.to_dict(), "track": scores.track.to_dict()}
     shown = stored_scores(tables.values())
     rows = [
         (
@@ -49,14 +52,14 @@ def command(
     ]
     table(rows, ("", "count", *(score.title for score in shown.values())), indent=2)
     say()
-    head = ("class", "tracks", "precision", "recall", "F1", "taken most for")
+    head = ("class", "tracks", "precision", "recall", "F1", "most confused with")
     table(
         [
             (
                 name,
                 str(values["support"]),
                 *(percent(values[key]) for key in ("precision", "recall", "f1")),
-                _taken_for(scores.track.confusion[number], number, list(scores.track.per_class)),
+                _most_confused(scores.track.confusion[number], number, list(scores.track.per_class)),
             )
             for number, (name, values) in enumerate(scores.track.per_class.items())
         ],
@@ -65,10 +68,10 @@ def command(
     )
 
 
-def _taken_for(row: list[int], own: int, classes: list[str]) -> str:
-    """Name the class that a class was taken for most often, and how often."""
-    others = [(count, classes[number]) for number, count in enumerate(row) if number != own and count]
-    if not others:
+def _most_confused(row: list[int], truth: int, classes: list[str]) -> str:
+    """Return the most frequent wrong prediction in row `truth` of a confusion matrix, and its count."""
+    errors = [(count, classes[number]) for number, count in enumerate(row) if number != truth and count]
+    if not errors:
         return "none"
-    count, name = max(others)
+    count, name = max(errors)
     return f"{name} ({count})"

@@ -1,4 +1,4 @@
-"""features: what can be computed, and the fields of a feature's spec."""
+"""features: list the features, or show the fields of one feature's spec."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _PARAMETER = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", re.MULTILINE)
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Tell all about one feature.", show_default=False)
+        str | None,
+        typer.Argument(metavar="NAME", help="Show the details of one feature.", show_default=False),
     ] = None,
 ) -> None:
-    """List the features, or the fields of one's spec."""
+    """List the features, or show the parameters of one."""
     if name is None:
         listing(features)
         return
@@ -37,21 +38,21 @@ def command(
     table(rows, ("field", "default", "meaning"), indent=2)
     if cls is TabularSpec:
         say()
-        say("families and their columns: a mean and a variance of each value, but for the tempo", "bold")
+        say("families of columns: mean and variance of each value; the tempo is one column", "bold")
         families = [(name, family.unit or "1", family.formula) for name, family in FAMILIES.items()]
         table(families, ("family", "unit", "value"), indent=2)
-        say("X is the Fourier transform of a frame, x its samples, f a bin's frequency; FS: full scale is 1")
+        say("X: Fourier transform of a frame; x: its samples; f: frequency of a bin; FS: full scale is 1")
         say()
-    say(f"set one with: audiospec featurize DATASET --features {name} --set FIELD=VALUE", "dim")
+    say(f"next: audiospec featurize DATASET --features {name} --set FIELD=VALUE", "dim")
 
 
 def field_docs(cls: type[Fields]) -> dict[str, str]:
-    """Read what the docstrings of a class of fields, and of its bases, say of the fields.
+    """Return field → description, from the docstrings of a class and its bases.
 
     Parameters
     ----------
     cls : type of Fields
-        With docstrings in numpy's style.
+        A class with numpy-style docstrings.
     """
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
@@ -63,7 +64,7 @@ def field_docs(cls: type[Fields]) -> dict[str, str]:
 
 
 def default_of(field: dataclasses.Field[object]) -> str:
-    """Put a field's default in words."""
+    """Return a field's default as text."""
     if field.default is dataclasses.MISSING:
         return "required"
     if field.default == PUBLISHED:

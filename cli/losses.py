@@ -1,4 +1,4 @@
-"""losses: the losses that networks learn by."""
+"""losses: list the loss functions, or show one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EPILOG = "Example: audiospec losses cross-entropy"
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Tell all about one loss.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Show the details of one loss.", show_default=False)
     ] = None,
 ) -> None:
-    """List the losses that networks learn by, or tell all about one."""
+    """List the loss functions for training networks, or show the details of one."""
     from audiospec.zoo.losses.base import losses
 
     if name is None:
@@ -25,6 +25,6 @@ def command(
     loss = losses[name]
     say(f"{name}: {losses.summary(name)}", "bold")
     body(loss)
-    facts({"rows": "of one class each" if loss.exclusive else "of any number of classes"})
+    facts({"labels": "one class per row" if loss.exclusive else "any number of classes per row"})
     say()
-    say(f"learn by it with: audiospec train MODEL --set loss={name}", "dim")
+    say(f"next: audiospec train MODEL --set loss={name}", "dim")

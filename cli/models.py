@@ -1,4 +1,4 @@
-"""models: the zoo, and the parameters and layers of a model."""
+"""models: list the models of the zoo, or show the parameters and layers of one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EPILOG = "Example: audiospec models crnn-base --chunk 3"
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Tell all about one model.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Show the details of one model.", show_default=False)
     ] = None,
     chunk: Annotated[
         float,
@@ -27,21 +27,21 @@ def command(
             metavar="SECONDS",
             max=600,
             show_default=False,
-            help="Show the layers for chunks of this length, of default features (10).",
+            help="Show the layers for chunks of this length, with default features (10).",
         ),
     ] = 10.0,
     classes: Annotated[
         int,
         typer.Option(
-            metavar="N", min=2, show_default=False, help="Show the layers for so many classes (10)."
+            metavar="N", min=2, show_default=False, help="Show the layers for this number of classes (10)."
         ),
     ] = 10,
 ) -> None:
-    """List the models, or tell all about one: parameters, and layers with their shapes and weights."""
+    """List the models, or show the parameters and layers of one."""
     from audiospec.zoo.base import models
 
     if name is None:
-        head = ("model", "reads", "parameters", "what it is")
+        head = ("model", "reads", "parameters", "description")
         table([_line(each, models[each], models.summary(each)) for each in models], head)
         return
     cls = models[name]
@@ -49,7 +49,7 @@ def command(
     say(f"{name}: {models.summary(name)}", "bold")
     body(cls, models.summary(name))
     train, valid, test = cls.shares
-    facts({"reads": cls.input, "split": f"{train:g} to train, {valid:g} to validate, {test:g} to test"})
+    facts({"reads": cls.input, "split": f"{train:g} training, {valid:g} validation, {test:g} test"})
     docs = field_docs(cls.Settings)
     fields = dataclasses.fields(cls.Settings)
     rows = [(field.name, default_of(field), docs.get(field.name, "")) for field in fields]
@@ -62,13 +62,13 @@ def command(
             for layer in layers
         ]
         say()
-        table([("", "input", by(shape), ""), *lines], ("layer", "kind", "gives", "weights"), indent=2)
+        table([("", "input", by(shape), ""), *lines], ("layer", "kind", "output", "weights"), indent=2)
         total = f"{sum(layer.parameters for layer in layers):,} parameters"
         depends = cls.input == "table" and not layers[-1].parameters
-        counted = "the classifier's depend on the rows" if depends else total
-        say(f"  for chunks of {chunk:g} s ({by(shape)}) and {classes} classes: {counted}")
+        parameters = "parameters depend on the training rows" if depends else total
+        say(f"  for chunks of {chunk:g} s ({by(shape)}) and {classes} classes: {parameters}")
         say()
-    say(f"train it with: audiospec train {name} --set PARAMETER=VALUE", "dim")
+    say(f"next: audiospec train {name} --set PARAMETER=VALUE", "dim")
 
 
 def _line(name: str, cls: type[Model], summary: str) -> tuple[str, str, str, str]:
@@ -78,10 +78,10 @@ def _line(name: str, cls: type[Model], summary: str) -> tuple[str, str, str, str
 
 
 def _layers(cls: type[Model], chunking: Chunking, classes: int) -> tuple[tuple[int, ...], list[Layer]]:
-    """Shape of a row of the default features, and the layers that it goes through."""
+    """Return the shape of a row of default features, and the layers of a model for it."""
     from audiospec.specs.base import spec_class
 
-    # The feature of a kind that most views are of; another input is a feature's name.
+    # The usual feature of each kind; any other input is the name of a feature.
     feature = {"table": "tabular", "spectrogram": "mel"}.get(cls.input, cls.input)
     spec = spec_class(feature)()
     shape = spec.row_shape(chunking.samples(spec.sample_rate))

@@ -1,4 +1,4 @@
-"""predict: classes of audio files, by a trained run."""
+"""predict: classify audio files with a trained run."""
 
 from __future__ import annotations
 
@@ -17,31 +17,36 @@ EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-track-0 song1.mp
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE...]", help="Audio files (those of --truth).", show_default=False),
+        typer.Argument(metavar="[FILE...]", help="Audio files (the files in --truth).", show_default=False),
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="A table of paths and labels, as data set `csv` reads it: say the score, too.",
+            help="A table of paths and labels, in the format of dataset `csv`: print the scores as well.",
         ),
     ] = None,
     top: Annotated[
         int,
-        typer.Option(metavar="N", min=1, show_default=False, help="So many classes, likeliest first (3)."),
+        typer.Option(
+            metavar="N",
+            min=1,
+            show_default=False,
+            help="Number of classes to show per file, most probable first (3).",
+        ),
     ] = 3,
     device: Annotated[
         str,
-        typer.Option(metavar="NAME", show_default=False, help="Where features are computed (cpu)."),
+        typer.Option(metavar="NAME", show_default=False, help="Torch device for computing features (cpu)."),
     ] = "cpu",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Predict the classes of audio files, by the features that the run was trained on.
+    """Predict the classes of audio files, with the features that the run was trained on.
 
-    A file that does not decode is told; the others are predicted. The exit status is 1 if there was one.
+    A file that cannot be decoded is reported, the others are predicted, and the exit status is 1.
     """
     from audiospec.datasets.base import datasets
     from audiospec.zoo.prediction import predict, score_predictions
@@ -49,14 +54,14 @@ def command(
 
     labels: dict[Path, str] = {}
     if truth is not None:
-        listed = datasets["csv"](truth).manifest()
-        labels = {(listed.root / track.path).resolve(): track.label for track in listed}
+        manifest = datasets["csv"](truth).manifest()
+        labels = {(manifest.root / track.path).resolve(): track.label for track in manifest}
     if not files and truth is None:
-        raise typer.BadParameter("expected audio files, or --truth with a table of them", param_hint="FILE")
+        raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
     opened = Run(run)
-    found = []
+    predictions = []
     for prediction in predict(opened, files or list(labels), device=device):
-        found.append(prediction)
+        predictions.append(prediction)
         if json:
             emit(
                 "prediction",
@@ -66,40 +71,37 @@ def command(
                 problem=prediction.problem,
             )
     if not json:
-        shown = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in found]
+        rows = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in predictions]
+        columns = 3 if truth is None else 4
         head = ("file", "prediction", "chunks", "truth")
-        table(
-            shown if truth is not None else [row[:3] for row in shown], head[: 4 if truth is not None else 3]
-        )
+        table([row[:columns] for row in rows], head[:columns])
     if truth is not None:
-        _score(score_predictions(found, labels, opened.info.classes), len(found), json)
-    bad = sum(bool(prediction.problem) for prediction in found)
-    if bad:
+        _print_scores(score_predictions(predictions, labels, opened.info.classes), len(predictions), json)
+    failed = sum(bool(prediction.problem) for prediction in predictions)
+    if failed:
         if not json:
-            say(f"{count(bad, 'file')} without a prediction", "yellow")
+            say(f"{count(failed, 'file')} without a prediction", "yellow")
         raise typer.Exit(1)
 
 
-def _score(found: ScoreTable, files: int, json: bool) -> None:
-    """Say how right the predictions of the files with a known label are."""
+def _print_scores(scores: ScoreTable, files: int, json: bool) -> None:
+    """Print the scores of the predictions of `files` files, from those with a label of the run."""
     from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
 
-    values = found.to_dict()
+    values = scores.to_dict()
     if json:
         emit("score", **values)
         return
-    counted = (
-        count(found.count, "file") if found.count == files else f"{found.count} of {count(files, 'file')}"
-    )
+    scored = count(files, "file") if scores.count == files else f"{scores.count} of {count(files, 'file')}"
     shown = (
         f"{score.title} {show_stored(values, key, score)}" for key, score in stored_scores([values]).items()
     )
-    say(f"{counted} with a label of the run: {', '.join(shown)}", "bold")
+    say(f"{scored} with a label of the run: {', '.join(shown)}", "bold")
 
 
 def _row(prediction: Prediction, top: int, label: str | None) -> tuple[str, str, str, str]:
     if prediction.problem:
         return str(prediction.file), prediction.problem, "", label or ""
     pairs = zip(prediction.classes[:top], prediction.probabilities, strict=False)
-    said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs)
-    return str(prediction.file), said, str(prediction.chunks), label or ""
+    classes = ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs)
+    return str(prediction.file), classes, str(prediction.chunks), label or ""

@@ -1,4 +1,4 @@
-"""report: leaderboards and every run's curves and errors, as one HTML page."""
+"""report: compare runs on one HTML page."""
 
 from __future__ import annotations
 
@@ -16,45 +16,48 @@ def command(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="RUNS", show_default=False, help="Runs, or folders of runs at any depth (runs)."
+            metavar="RUNS",
+            show_default=False,
+            help="Folders of runs, or folders that contain them at any depth (runs).",
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(metavar="FILE", show_default=False, help="Page to write (report.html).")
+        Path, typer.Option(metavar="FILE", show_default=False, help="HTML page to write (report.html).")
     ] = Path("report.html"),
-    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Compare runs: leaderboards, leakage gaps, and each run's curves, confusion and errors.
+    """Write an HTML page with leaderboards, leakage gaps, learning curves, confusion matrices and errors.
 
-    The page is one file without scripts; it needs no network. Runs are ranked with those of the same dataset
-    and classes only, and leaky ones are not ranked. A run that is damaged is named and left out; the exit
-    status is 1 if there was one.
+    The page is a single file without scripts and does not load anything from the network. Only runs of the
+    same dataset and classes are ranked together; leaky runs are not ranked. Damaged runs are listed and left
+    out, and the exit status is 1.
     """
     from audiospec.errors import RunError
     from audiospec.zoo.report.collect import find_runs
     from audiospec.zoo.report.page import write_report
 
     folders = runs or [Path("runs")]
-    found = find_runs(folders)
-    if not found.runs:
+    search = find_runs(folders)
+    if not search.runs:
         where = ", ".join(map(str, folders))
-        why = "".join(f" ({path}: {reason})" for path, reason in list(found.problems.items())[:1])
+        why = "".join(f" ({path}: {reason})" for path, reason in list(search.problems.items())[:1])
         raise RunError(
-            f"no run to report in {where}{why}: train one with `audiospec train`, or name the folder of runs"
+            f"no run to report in {where}{why}",
+            "train one with `audiospec train`, or give the folder of runs",
         )
-    written = write_report(found.runs, out, problems=found.problems, unfinished=found.unfinished)
+    written = write_report(search.runs, out, problems=search.problems, unfinished=search.unfinished)
     if json:
         emit(
             "report",
             path=str(written),
-            runs=[str(run.path) for run in found.runs],
-            refused=found.problems,
-            unfinished=found.unfinished,
+            runs=[str(run.path) for run in search.runs],
+            refused=search.problems,
+            unfinished=search.unfinished,
         )
     else:
-        say(f"{written}: {count(len(found.runs), 'run')} ({size(written.stat().st_size)})")
-        if found.unfinished:
-            say(f"{count(found.unfinished, 'unfinished run')} left out", "yellow")
-        reasons(f"{count(len(found.problems), 'run')} refused", found.problems, None)
-    if found.problems:
+        say(f"{written}: {count(len(search.runs), 'run')} ({size(written.stat().st_size)})")
+        if search.unfinished:
+            say(f"{count(search.unfinished, 'unfinished run')} left out", "yellow")
+        reasons(f"{count(len(search.problems), 'run')} refused", search.problems, None)
+    if search.problems:
         raise typer.Exit(1)

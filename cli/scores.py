@@ -1,4 +1,4 @@
-"""scores: the scores of predictions."""
+"""scores: list the scores of predictions, or show one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EPILOG = "Example: audiospec scores macro-f1"
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Tell all about one score.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Show the details of one score.", show_default=False)
     ] = None,
 ) -> None:
-    """List the scores of predictions, or tell all about one."""
+    """List the scores of predictions, or show the details of one."""
     from audiospec.zoo.scores.base import key_of, scores
 
     if name is None:
@@ -25,7 +25,6 @@ def command(
     score = scores[name]
     say(f"{name}: {scores.summary(name)}", "bold")
     body(score)
-    best = "the higher the better" if score.higher_is_better else "the lower the better"
-    facts(
-        {"stored as": key_of(name), "shown": "in percent" if score.percent else "as a number", "best": best}
-    )
+    better = "higher" if score.higher_is_better else "lower"
+    unit = "percent" if score.percent else "number"
+    facts({"stored as": key_of(name), "shown as": unit, "better": better})

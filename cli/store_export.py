@@ -1,4 +1,4 @@
-"""store export: copy a store to another format."""
+"""store export: copy a store, with or without a change of format."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ EPILOG = "Example: audiospec store export gtzan.zarr gtzan.h5"
 def command(
     source: Annotated[Path, typer.Argument(metavar="SRC", help="A feature store.")],
     target: Annotated[
-        Path, typer.Argument(metavar="DST", help="The copy; its suffix, .zarr or .h5, chooses the format.")
+        Path,
+        typer.Argument(metavar="DST", help="Path of the copy; its suffix, .zarr or .h5, selects the format."),
     ],
     anonymous: Annotated[
         bool,
         typer.Option("--anonymous", help="Leave out the audio's folder and absolute paths: to publish."),
     ] = False,
 ) -> None:
-    """Copy a whole store, to the other format or the same."""
+    """Copy a feature store, optionally to another format."""
     from audiospec.stores.base import open_store
 
     store = open_store(source)

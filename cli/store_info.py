@@ -1,4 +1,4 @@
-"""store info: what a store holds."""
+"""store info: show the contents of a store."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 EPILOG = "Example: audiospec store info gtzan.zarr --problems"
 
-#: With more labels than this, only their number is printed.
-MOST_LABELS = 29
+#: If there are more labels, only their number is printed.
+MAX_LABELS = 29
 
-#: Of a longer list among a spec's fields, so many are printed.
-MOST_NAMES = 3
+#: Number of items printed of a longer list in a spec.
+MAX_ITEMS = 3
 
 
 def command(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A feature store.")],
     problems: Annotated[
-        bool, typer.Option("--problems", help="List every track without rows, and why.")
+        bool, typer.Option("--problems", help="List the tracks without rows, each with its reason.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what a store holds: tracks, views, how they were made."""
+    """Show the tracks and views of a store, and how the views were computed."""
     from audiospec.stores.base import open_store
 
     store = open_store(path)
@@ -50,13 +50,13 @@ def command(
 def _print(store: FeatureStore) -> None:
     tracks = count(len(store.tracks), "track")
     say(f"{store.path}: {store.dataset}, {tracks}, {size(store.bytes_on_disk())}", "bold")
-    bad = len(store.tracks.problems)
+    problems = len(store.tracks.problems)
     more = f" (audiospec store info {shlex.quote(str(store.path))} --problems)"
     facts(
         {
             "audio": _audio(store),
             "labels": _labels(store),
-            "problems": f"{count(bad, 'track')}{more}" if bad else "none",
+            "problems": f"{count(problems, 'track')}{more}" if problems else "none",
         }
     )
     for view in store.views():
@@ -66,31 +66,31 @@ def _print(store: FeatureStore) -> None:
 
 
 def _print_problems(store: FeatureStore) -> None:
-    found = {"with a problem": store.tracks.problems}
-    found.update({f"skipped in {view.name}": view.skipped() for view in store.views()})
-    for title, tracks in found.items():
+    problems = {"with a problem": store.tracks.problems}
+    problems.update({f"skipped in {view.name}": view.skipped() for view in store.views()})
+    for title, tracks in problems.items():
         reasons(f"{count(len(tracks), 'track')} {title}", tracks, None)
-    if not any(found.values()):
-        say("no problems: every track has its rows")
+    if not any(problems.values()):
+        say("no problems: every track has rows in every view")
 
 
 def _audio(store: FeatureStore) -> str:
-    """Say where the audio is, or was."""
+    """Return the folder of the audio when the store was written."""
     if not any(store.tracks["path"]):
-        return "none: all from tables"
-    return str(store.store_attributes().get("root", "not said: exported without"))
+        return "none (all tracks were imported from tables)"
+    return str(store.store_attributes().get("root", "unknown (exported without it)"))
 
 
 def _labels(store: FeatureStore) -> str:
     counts = Counter(store.tracks["label"].tolist())
-    if len(counts) > MOST_LABELS:
+    if len(counts) > MAX_LABELS:
         return count(len(counts), "label")
     return ", ".join(f"{label} {tracks}" for label, tracks in sorted(counts.items()))
 
 
 def _facts(view: View, more: str) -> dict[str, str]:
-    """Say all about one view, name by name."""
-    changed, usual = _fields(view.spec)
+    """Return name → value for everything that is printed about a view."""
+    changed, defaults = _fields(view.spec)
     chunking, made = view.chunking, view.info.made
     skipped, stale = len(view.skipped()), view.stale()
     versions = ", ".join(f"{name} {version}" for name, version in made.get("versions", {}).items())
@@ -100,7 +100,7 @@ def _facts(view: View, more: str) -> dict[str, str]:
     how = {"made from": str(made["table"])} if "table" in made else {"made on": where, "parity": parity}
     return {
         "feature": view.spec.feature + (f" with {changed}" if changed else ""),
-        "defaults": usual,
+        "defaults": defaults,
         "chunks": f"{chunking.seconds:g} s every {chunking.hop:g} s, filled at least {chunking.min_fill:g}",
         "data": f"{by(view.shape)} {view.spec.dtype}, {size(view.bytes_on_disk())}",
         **_code(view.spec),
@@ -114,35 +114,35 @@ def _facts(view: View, more: str) -> dict[str, str]:
 
 
 def _code(spec: FeatureSpec) -> dict[str, str]:
-    """Say what rounding to a byte costs, if numbers are kept so."""
+    """Return range and rounding error of the stored bytes, if the view is stored as uint8."""
     code = spec.code
     if code is None:
         return {}
     span = f"{code.offset:.1f} to {code.high:.1f} {spec.unit} in steps of {code.scale:.3f} {spec.unit}"
-    return {"code": f"{span}: off by {code.worst:.3f} {spec.unit} at most"}
+    return {"code": f"{span}, error at most {code.max_error:.3f} {spec.unit}"}
 
 
 def _fields(spec: FeatureSpec) -> tuple[str, str]:
-    """Put the fields that are not at their defaults, and those that are, in words."""
+    """Return the fields that differ from their defaults, and those that do not, as text."""
     changed: list[str] = []
-    usual: list[str] = []
+    defaults: list[str] = []
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
         text = f"{field.name} {_value(value)}"
-        (usual if value == field.default else changed).append(text)
-    return ", ".join(changed), ", ".join(usual)
+        (defaults if value == field.default else changed).append(text)
+    return ", ".join(changed), ", ".join(defaults)
 
 
 def _value(value: object) -> str:
-    """Put a field's value in words; of a long list, its length and how it begins."""
+    """Return a field's value as text; of a long list, its length and first items."""
     if isinstance(value, tuple):
-        first = ", ".join(map(str, value[:MOST_NAMES]))
-        return first if len(value) <= MOST_NAMES else f"{len(value)} ({first}, …)"
+        first = ", ".join(map(str, value[:MAX_ITEMS]))
+        return first if len(value) <= MAX_ITEMS else f"{len(value)} ({first}, …)"
     return "none" if value is None else str(value)
 
 
 def _object(store: FeatureStore) -> dict[str, Any]:
-    """Gather what ``--json`` prints."""
+    """Return the object that ``--json`` prints."""
     return {
         "store": str(store.path),
         "dataset": store.dataset,

@@ -1,4 +1,4 @@
-"""store verify: reread a store, compare it with its checksums, repair it."""
+"""store verify: check a store against its checksums, and repair it."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ if TYPE_CHECKING:
 
 EPILOG = "Example: audiospec store verify gtzan.zarr --repair"
 
-#: So many tracks are named for each damaged view.
-MOST_TRACKS = 5
+#: Number of tracks named for each damaged view.
+MAX_TRACKS = 5
 
 
 def command(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A feature store.")],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Compute damaged rows again, from the audio.")
+        bool, typer.Option("--repair", help="Compute damaged rows again from the audio.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes for --repair (one for each core).")
+        int | None, typer.Option(metavar="N", help="Number of processes for --repair (one per core).")
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Engine for --repair; `audiospec engines` lists them (local)."),
+        typer.Option(
+            metavar="NAME", help="Engine for --repair; `audiospec engines` lists the engines (local)."
+        ),
     ] = None,
 ) -> None:
-    """Reread every row of a store and compare it with its checksum.
+    """Read every row of a store, compare it with its checksum, and optionally repair damage.
 
-    The exit status is 1 if there is damage that was not repaired.
+    The exit status is 1 if damage remains.
     """
     from audiospec.stores.base import open_store
 
@@ -51,8 +53,8 @@ def command(
     if repair and computed:
         _repair(store, computed, workers, engine)
         store = open_store(path)
-        again = _check([store.view(name) for name in computed])
-        damaged = {name: rows for name, rows in damaged.items() if name not in computed} | again
+        remaining = _check([store.view(name) for name in computed])
+        damaged = {name: rows for name, rows in damaged.items() if name not in computed} | remaining
     _print_stale(store)
     if damaged:
         _print_remedy(store, list(damaged))
@@ -60,24 +62,24 @@ def command(
 
 
 def _check(views: list[View]) -> dict[str, Sequence[int]]:
-    """Check views and print what was found; return the damaged rows of those that have some."""
-    found = {}
+    """Check views and print the results; return the damaged rows of each damaged view."""
+    damaged = {}
     with progress() as step:
         for view in views:
 
             def report(done: int, name: str = view.name, total: int = len(view)) -> None:
                 step(name, done, total, f"{done}/{total} rows")
 
-            found[view.name] = view.damaged(report).tolist()
+            damaged[view.name] = view.damaged(report).tolist()
     for view in views:
         checked = f"{view.name}: {count(len(view), 'row')} checked"
-        rows = found[view.name]
+        rows = damaged[view.name]
         if rows:
             tracks = list(dict.fromkeys(view.ids[rows].tolist()))
-            say(f"{checked}, {len(rows)} damaged, of {_named(tracks)}", "red")
+            say(f"{checked}, {len(rows)} damaged, in {_named(tracks)}", "red")
         else:
             say(f"{checked}, all as written")
-    return {name: rows for name, rows in found.items() if rows}
+    return {name: rows for name, rows in damaged.items() if rows}
 
 
 def _repair(
@@ -85,7 +87,7 @@ def _repair(
 ) -> None:
     from audiospec.pipeline.repair import repair
 
-    with progress(waiting="getting ready") as step:
+    with progress(waiting="preparing") as step:
 
         def report(now: Progress) -> None:
             text = f"{now.tracks}/{now.tracks_total} tracks"
@@ -95,39 +97,39 @@ def _repair(
 
 
 def _is_table(store: FeatureStore, view: str) -> bool:
-    """Whether a view was imported, so that no audio can mend it."""
+    """Whether a view was imported, so that it cannot be repaired from audio."""
     return isinstance(store.view(view).spec, TableSpec)
 
 
 def _print_remedy(store: FeatureStore, damaged: list[str]) -> None:
-    """Say what mends each damaged view: the command that imported it, or a repair from the audio."""
+    """Print the command that repairs each damaged view: its import, or a repair from the audio."""
     path = shlex.quote(str(store.path))
     for name in damaged:
         if _is_table(store, name):
             view = store.view(name)
             file = shlex.quote(printable(str(view.info.made.get("table", "FILE"))))
-            flags = [f"--store {path}", f"--chunk {view.chunking.seconds:g}"]
+            options = [f"--store {path}", f"--chunk {view.chunking.seconds:g}"]
             if view.chunking.hop != view.chunking.seconds:
-                flags.append(f"--hop {view.chunking.hop:g}")
+                options.append(f"--hop {view.chunking.hop:g}")
             if view.spec.sample_rate != TableSpec.sample_rate:
-                flags.append(f"--sample-rate {view.spec.sample_rate}")
+                options.append(f"--sample-rate {view.spec.sample_rate}")
             if tuple(view.columns) != TabularSpec().columns:
-                flags.append(f"--columns {shlex.quote(','.join(view.columns))}")
-            say(f"{name}: import it again: audiospec table import {file} {' '.join(flags)}")
+                options.append(f"--columns {shlex.quote(','.join(view.columns))}")
+            say(f"{name}: import it again: audiospec table import {file} {' '.join(options)}")
     if not all(_is_table(store, name) for name in damaged):
-        say(f"repair it: audiospec store verify {path} --repair")
+        say(f"next: audiospec store verify {path} --repair")
 
 
 def _print_stale(store: FeatureStore) -> None:
-    """Name tracks whose audio has changed since; that is no damage."""
+    """Print the tracks whose audio has changed since they were computed, which is not damage."""
     for view in store.views():
         stale = view.stale()
         if stale:
-            hint = "no damage; `audiospec featurize` computes them again"
-            say(f"{view.name}: audio has changed since, of {_named(stale)} ({hint})", "yellow")
+            hint = "not damaged; `audiospec featurize` computes them again"
+            say(f"{view.name}: audio has changed for {_named(stale)} ({hint})", "yellow")
 
 
 def _named(tracks: list[str]) -> str:
-    """Count tracks and name the first."""
-    names = ", ".join(tracks[:MOST_TRACKS]) + (", …" if len(tracks) > MOST_TRACKS else "")
+    """Return the number of tracks and the first names."""
+    names = ", ".join(tracks[:MAX_TRACKS]) + (", …" if len(tracks) > MAX_TRACKS else "")
     return f"{count(len(tracks), 'track')}: {names}"

@@ -1,4 +1,4 @@
-"""stores: the formats that a feature store can have."""
+"""stores: list the formats of feature stores, or show one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EPILOG = "Example: audiospec stores zarr"
 
 def command(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Tell all about one format.", show_default=False)
+        str | None, typer.Argument(metavar="NAME", help="Show the details of one format.", show_default=False)
     ] = None,
 ) -> None:
-    """List the formats of stores, or tell all about one."""
+    """List the formats of feature stores, or show the details of one."""
     from audiospec.stores.base import stores
 
     if name is None:

@@ -1,4 +1,4 @@
-"""table export: a view as a table like the published ones."""
+"""table export: write a view as a table of features."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ def command(
         typer.Option(metavar="FILE", help="Table to write, .csv or .parquet.", show_default=False),
     ],
     chunk: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="The view of chunks of this length.")
+        float | None, typer.Option(metavar="SECONDS", help="Length of the chunks of the view.")
     ] = None,
-    view: Annotated[str | None, typer.Option(metavar="NAME", help="A view, or how it begins.")] = None,
+    view: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of a view, or a prefix of it.")
+    ] = None,
 ) -> None:
-    """Write a view with one number a column as a table: filename, length, features, label."""
+    """Write a tabular view as a table with columns filename, length, features and label."""
     from audiospec.find import find_view
     from audiospec.stores.base import open_store
     from audiospec.tables.exporting import export_table

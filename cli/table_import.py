@@ -1,4 +1,4 @@
-"""table import: a published table of features as a view of a store."""
+"""table import: import a table of features as a view of a store."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from audiospec.cli._views import described, tracks_of
 
 EPILOG = "Example: audiospec table import features_30_sec.csv --store gtzan.zarr"
 
-#: So many columns that are left out are named; --json names all.
-MOST_COLUMNS = 20
+#: Number of skipped columns to name; --json lists all.
+MAX_COLUMNS = 20
 
 
 def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A table, .csv or .parquet.")],
     store: Annotated[
         Path,
-        typer.Option(metavar="PATH", help="Store to make or to add to, .zarr or .h5.", show_default=False),
+        typer.Option(metavar="PATH", help="Store to create or add to, .zarr or .h5.", show_default=False),
     ],
     dataset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Dataset that the tracks are of (the store's, or its file's name)."
+            metavar="NAME", help="Dataset of the tracks (that of the store, or the name of its file)."
         ),
     ] = None,
     chunk: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="What a row stands for (the median of the column length)."),
+        typer.Option(metavar="SECONDS", help="Length of a row (the median of the column length)."),
     ] = None,
     hop: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="From one piece's start to the next (the chunk's length)."),
+        typer.Option(
+            metavar="SECONDS", help="From the start of one piece to the next (the value of --chunk)."
+        ),
     ] = None,
     sample_rate: Annotated[
         int,
-        typer.Option(
-            metavar="HZ", show_default=False, help="Rate of the samples in the column length (22050)."
-        ),
+        typer.Option(metavar="HZ", show_default=False, help="Sample rate of the column length (22050)."),
     ] = 22050,
     columns: Annotated[
         str,
         typer.Option(
             metavar="WHICH",
             show_default=False,
-            help="Features to take over: published (GTZAN's 57), all, or names with commas (published).",
+            help="Features to import: published (GTZAN's 57), all, or comma-separated names (published).",
         ),
     ] = "published",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Make a view of a published table of features.
+    """Import a published table of features into a store.
 
-    The columns filename and label say whose each row is: jazz.00012.wav is a track, jazz.00012.7.wav its
-    eighth piece. Numbers are kept as float32, each within 6e-8 of itself.
+    The columns filename and label identify the track of each row: jazz.00012.wav is a whole track,
+    jazz.00012.7.wav is its eighth piece. Numbers are stored as float32.
     """
     from audiospec.tables.importing import import_table
     from audiospec.tables.reading import read_table
@@ -77,8 +77,6 @@ def command(
     tracks = count(tracks_of(view), "track")
     say(f"  {view.name}  {tracks}  {by(view.shape)}  {view.spec.dtype}  {size(view.bytes_on_disk())}")
     if table.left_out:
-        names = ", ".join(table.left_out[:MOST_COLUMNS]) + (
-            ", …" if len(table.left_out) > MOST_COLUMNS else ""
-        )
-        say(f"left out, see --columns: {count(len(table.left_out), 'column')}: {names}", "yellow")
+        names = ", ".join(table.left_out[:MAX_COLUMNS]) + (", …" if len(table.left_out) > MAX_COLUMNS else "")
+        say(f"{count(len(table.left_out), 'column')} not imported (see --columns): {names}", "yellow")
     say(f"next: audiospec store info {shlex.quote(str(store))}", "dim")

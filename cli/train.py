@@ -1,4 +1,4 @@
-"""train: a model of the zoo on a view of a store."""
+"""train: train a model of the zoo on a view of a store."""
 
 from __future__ import annotations
 
@@ -18,27 +18,32 @@ if TYPE_CHECKING:
 
 EPILOG = "Example: audiospec train svm --set C=10 --store gtzan.zarr --chunk 3 --seeds 10"
 
-_WHAT, _HOW, _OUTPUT = "What to train on", "How to train", "What to print"
+_WHAT, _HOW, _OUTPUT = "Data", "Training", "Output"
 
 
 def command(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists them.")
+        str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists the models.")
     ],
     store: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", rich_help_panel=_WHAT, help="A feature store (the one in this folder)."),
+        typer.Option(
+            metavar="PATH", rich_help_panel=_WHAT, help="A feature store (the only one in this folder)."
+        ),
     ] = None,
     chunk: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", rich_help_panel=_WHAT, help="The view of chunks of this length."),
+        typer.Option(metavar="SECONDS", rich_help_panel=_WHAT, help="Length of the chunks of the view."),
     ] = None,
     view: Annotated[
-        str | None, typer.Option(metavar="NAME", rich_help_panel=_WHAT, help="A view, or how it begins.")
+        str | None,
+        typer.Option(metavar="NAME", rich_help_panel=_WHAT, help="Name of a view, or a prefix of it."),
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(metavar="LABELS", rich_help_panel=_WHAT, help="Labels, with commas (all)."),
+        typer.Option(
+            metavar="LABELS", rich_help_panel=_WHAT, help="Labels to train on, separated by commas (all)."
+        ),
     ] = None,
     strategy: Annotated[
         str,
@@ -47,19 +52,24 @@ def command(
             metavar="STRATEGY",
             show_default=False,
             rich_help_panel=_HOW,
-            help="What keeps together: track, group, fold-K, filtered; or random, which leaks (track).",
+            help="How rows are split: track, group, fold-K, filtered; or random, which leaks (track).",
         ),
     ] = "track",
     shares: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B,C", rich_help_panel=_HOW, help="Shares to train, validate and test (the model's)."
+            metavar="A,B,C",
+            rich_help_panel=_HOW,
+            help="Shares of training, validation and test rows (the model's).",
         ),
     ] = None,
     seed: Annotated[
         int,
         typer.Option(
-            metavar="N", show_default=False, rich_help_panel=_HOW, help="Of the split and the training (0)."
+            metavar="N",
+            show_default=False,
+            rich_help_panel=_HOW,
+            help="Seed of the split and the training (0).",
         ),
     ] = 0,
     seeds: Annotated[
@@ -69,7 +79,7 @@ def command(
             min=1,
             show_default=False,
             rich_help_panel=_HOW,
-            help="Train so many times, from --seed on, and say mean and deviation (1).",
+            help="Train with N seeds, starting at --seed, and print mean and deviation (1).",
         ),
     ] = 1,
     epochs: Annotated[
@@ -85,7 +95,7 @@ def command(
         typer.Option(
             metavar="NAME",
             rich_help_panel=_HOW,
-            help="Short for --set weights=NAME: a transfer model's start; imagenet, none, or a file.",
+            help="Short for --set weights=NAME: initial weights; imagenet, none, or a file.",
         ),
     ] = None,
     devices: Annotated[
@@ -97,7 +107,7 @@ def command(
         typer.Option(
             "--resume",
             rich_help_panel=_HOW,
-            help="Go on with what was stopped; runs that are there already are not trained again.",
+            help="Resume an interrupted training; finished runs are not trained again.",
         ),
     ] = False,
     leakage: Annotated[
@@ -105,7 +115,7 @@ def command(
         typer.Option(
             "--leakage",
             rich_help_panel=_HOW,
-            help="Train on random chunks, too, and say what the usual protocol would have claimed.",
+            help="Also train on a random split of chunks, and print how much it inflates the score.",
         ),
     ] = False,
     set_: Annotated[
@@ -114,20 +124,20 @@ def command(
             "--set",
             metavar="PARAMETER=VALUE",
             rich_help_panel=_HOW,
-            help="A parameter of the model; `audiospec models NAME` lists them.",
+            help="Set a parameter of the model; `audiospec models NAME` lists the parameters.",
         ),
     ] = None,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", show_default=False, help="Folder for the runs (runs).")
     ] = Path("runs"),
     json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="One JSON object a line, for machines.")
+        bool, typer.Option("--json", rich_help_panel=_OUTPUT, help="Print one JSON object per line.")
     ] = False,
 ) -> None:
-    """Train a model and score it on rows that it has not seen.
+    """Train a model and score it on held-out tracks.
 
-    All chunks of a track are on one side of the split, unless --split random is asked for. Scores are by
-    chunk and by track, with 95 % intervals over tracks.
+    All chunks of a track are on the same side of the split, except with --split random. Scores are given by
+    chunk and by track, with 95 % confidence intervals over tracks.
     """
     from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
@@ -135,20 +145,22 @@ def command(
     from audiospec.zoo.splits import displayed_strategy
     from audiospec.zoo.training import epoch_in_words, train
 
-    reads = models[model].input  # the name first: a typing error should not wait for the store
+    reads = models[model].input  # first, so that a misspelt name fails before the store is opened
     opened = open_store(store) if store is not None else find_store(Path())
     chosen = find_view(opened, chunk, view, reads, reader=model)
     short = {"epochs": epochs, "patience": patience, "weights": weights, "devices": devices}
-    how: dict[str, Any] = {
+    options: dict[str, Any] = {
         "settings": {
             **assignments(set_ or []),
             **{key: value for key, value in short.items() if value is not None},
         },
-        "shares": numbers(shares, "--shares", "three numbers with commas") if shares is not None else None,
+        "shares": numbers(shares, "--shares", "three numbers separated by commas")
+        if shares is not None
+        else None,
         "classes": names(classes),
     }
-    most = getattr(models[model].Settings.replace_in(how["settings"], f"model {model!r}"), "epochs", 0)
-    done: dict[str, list[Run]] = {}
+    most = getattr(models[model].Settings.replace_in(options["settings"], f"model {model!r}"), "epochs", 0)
+    runs: dict[str, list[Run]] = {}
     with progress(json) as step:
         for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
             for number in range(seed, seed + seeds):
@@ -166,24 +178,24 @@ def command(
                     runs=out,
                     resume=resume,
                     progress=report,
-                    **how,
+                    **options,
                 )
-                done.setdefault(name, []).append(run)
+                runs.setdefault(name, []).append(run)
                 if json:
                     emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
     if json:
-        emit("done", splits={name: _summary(runs) for name, runs in done.items()})
+        emit("done", splits={name: _summary(of_split) for name, of_split in runs.items()})
     else:
-        _print(model, chosen, done)
+        _print(model, chosen, runs)
 
 
-def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
+def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
     from audiospec.zoo.splits import displayed_strategy
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
-    tested = [run.metrics["test"] for runs in done.values() for run in runs]
+    tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
     scores = main_first(stored_scores(levels["track"] for levels in tested))
     main = scores[MAIN]
     columns = [(f"{main.title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
@@ -196,11 +208,11 @@ def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
             clock(run.info.seconds),
             str(run.path),
         )
-        for name, runs in done.items()
+        for name, runs in runs_of.items()
         for run in runs
     ]
     table(rows, ("split", "seed", *(title for title, _, _ in columns), "training", "run"), indent=2)
-    for name, runs in done.items():
+    for name, runs in runs_of.items():
         if len(runs) > 1:
             shown = [
                 f"{title} {scores[key].show(spread['mean'])} ± {scores[key].show(spread['deviation'])}"
@@ -208,39 +220,42 @@ def _print(model: str, view: View, done: dict[str, list[Run]]) -> None:
                 if (spread := _spread(runs, level, key))
             ]
             say(f"{displayed_strategy(name)}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
-    if len(done) > 1:
-        (honest, ours), (_, leaky) = (
-            (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in done.items()
+    if len(runs_of) > 1:
+        (strategy, score), (_, leaky) = (
+            (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in runs_of.items()
         )
-        gap = 100 * (leaky - ours)
+        gap = 100 * (leaky - score)
         say(
-            f"leakage gap: random chunks (leaky) would have claimed {main.show(leaky)}, {gap:+.1f} points on "
-            f"{honest}'s {main.show(ours)} ({columns[0][0]})",
+            f"leakage gap: {gap:+.1f} points ({columns[0][0]}: {main.show(leaky)} with random chunks "
+            f"(leaky), {main.show(score)} with split {strategy})",
             "yellow",
         )
-    first = next(iter(done.values()))[0]
+    first = next(iter(runs_of.values()))[0]
     path = shlex.quote(str(first.path))
-    if isinstance(first.spec, TableSpec):  # nothing can compute such features from audio
+    if isinstance(first.spec, TableSpec):  # its features cannot be computed from audio
         say(f"next: audiospec evaluate {path}", "dim")
     else:
         say(f"next: audiospec predict {path} SONG.wav", "dim")
 
 
 def _summary(runs: list[Run]) -> dict[str, Any]:
-    """Mean and standard deviation over some runs, by level: of the main score, and of each score."""
+    """Return mean and standard deviation over runs, by level: of the main score and of each score."""
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import stored_scores
 
-    found: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
     for level in ("chunk", "track"):
         keys = stored_scores(run.metrics["test"][level] for run in runs)
         spreads = {key: _spread(runs, level, key) for key in keys}
-        found[level] = {**spreads[MAIN], "scores": {key: spread for key, spread in spreads.items() if spread}}
-    return found
+        summary[level] = {
+            **spreads[MAIN],
+            "scores": {key: spread for key, spread in spreads.items() if spread},
+        }
+    return summary
 
 
 def _spread(runs: list[Run], level: str, key: str) -> dict[str, float]:
-    """Mean and standard deviation of a score over some runs; empty if one has no such score."""
+    """Return mean and standard deviation of a score over runs; empty if a run lacks the score."""
     from statistics import mean, pstdev
 
     tables = [run.metrics["test"][level] for run in runs]

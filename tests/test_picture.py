@@ -1,4 +1,4 @@
-"""Pictures: axes, colours, chunks in their places, names as they are."""
+"""Pictures: axes, colours, positions of chunks, literal names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def made(folder: Path, store: Path, chunk: Chunking, **spec: object) -> View:
+def featurize(folder: Path, store: Path, chunk: Chunking, **spec: object) -> View:
     return audiospec.featurize(
         "folder", data=folder, store=store, chunk=chunk, workers=0, spec=MelSpec(**spec)
     )
@@ -39,12 +39,12 @@ def made(folder: Path, store: Path, chunk: Chunking, **spec: object) -> View:
 
 @pytest.fixture(scope="module")
 def view(folder: Path) -> View:
-    return made(folder, folder.parent / "plain.zarr", Chunking(seconds=2))
+    return featurize(folder, folder.parent / "plain.zarr", Chunking(seconds=2))
 
 
 @pytest.fixture(scope="module")
 def overlapping(folder: Path) -> View:
-    return made(folder, folder.parent / "hop.zarr", Chunking(seconds=2, hop=0.5, min_fill=0))
+    return featurize(folder, folder.parent / "hop.zarr", Chunking(seconds=2, hop=0.5, min_fill=0))
 
 
 def image(figure) -> np.ndarray:
@@ -52,7 +52,7 @@ def image(figure) -> np.ndarray:
 
 
 def sweep_at(figure) -> np.ndarray:
-    """For each column, the frequency in Hz that the sweep has at its middle, and the one in the picture."""
+    """Return, for each column, the sweep's frequency in Hz at its centre and the frequency in the picture."""
     drawn = figure.axes[0].images[0]
     start, end, _, _ = drawn.get_extent()
     values = image(figure)
@@ -62,7 +62,7 @@ def sweep_at(figure) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["view", "overlapping"])
-def test_every_moment_is_drawn_once_in_its_place(request, name: str) -> None:
+def test_every_moment_is_drawn_once_at_its_position(request, name: str) -> None:
     figure = picture.draw(request.getfixturevalue(name), NAME)
     start, end, low, high = figure.axes[0].images[0].get_extent()
     assert (start, end) == (0, 5)
@@ -85,21 +85,21 @@ def test_the_padded_end_is_not_drawn(view: View) -> None:
     assert picture.draw(view, NAME, 2).axes[0].images[0].get_extent()[:2] == [4, 5]
 
 
-def test_frequencies_stand_where_their_bins_are(view: View) -> None:
+def test_frequency_labels_are_at_their_bins(view: View) -> None:
     axis = picture.draw(view, "long").axes[0]
     labels = [text.get_text() for text in axis.get_yticklabels()]
     assert {"250", "500", "1000", "2000", "4000", "8000"} <= set(labels)
     centres = view.info.coordinates()["mel"][0]
-    for place, label in zip(axis.get_yticks(), labels, strict=True):
+    for position, label in zip(axis.get_yticks(), labels, strict=True):
         if label != "8000":
-            assert np.interp(place, range(192), centres) == pytest.approx(float(label), abs=0.01)
+            assert np.interp(position, range(192), centres) == pytest.approx(float(label), abs=0.01)
     assert dict(zip(labels, axis.get_yticks(), strict=True))["8000"] == 192
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("time (s)", "frequency (Hz)")
 
 
-def test_a_narrow_range_has_frequencies_too(folder: Path) -> None:
+def test_a_narrow_range_has_frequency_labels(folder: Path) -> None:
     spec = {"n_mels": 8, "fmin": 1100.0, "fmax": 1600.0}
-    view = made(folder, folder.parent / "narrow.zarr", Chunking(seconds=2), **spec)
+    view = featurize(folder, folder.parent / "narrow.zarr", Chunking(seconds=2), **spec)
     labels = [text.get_text() for text in picture.draw(view, "long").axes[0].get_yticklabels()]
     assert len(labels) >= 3
     assert all(1100 <= int(label) <= 1600 for label in labels)
@@ -115,13 +115,15 @@ def test_colours_end_80_db_below_the_peak(view: View) -> None:
 
 
 def test_linear_values_begin_at_zero(folder: Path) -> None:
-    view = made(folder, folder.parent / "linear.zarr", Chunking(seconds=2), scale="linear", dtype="float32")
+    view = featurize(
+        folder, folder.parent / "linear.zarr", Chunking(seconds=2), scale="linear", dtype="float32"
+    )
     figure = picture.draw(view, NAME)
     assert figure.axes[0].images[0].get_clim()[0] == 0
     assert figure.axes[1].get_ylabel() == "power"
 
 
-def test_names_are_drawn_letter_by_letter(view: View, tmp_path: Path) -> None:
+def test_names_are_drawn_literally(view: View, tmp_path: Path) -> None:
     figure = picture.draw(view, NAME)
     title = figure.axes[0].title
     left = figure.axes[0]._left_title
@@ -132,19 +134,19 @@ def test_names_are_drawn_letter_by_letter(view: View, tmp_path: Path) -> None:
 
 
 def test_a_long_track_is_sampled(view: View, monkeypatch) -> None:
-    monkeypatch.setattr(picture, "MOST_COLUMNS", 50)
+    monkeypatch.setattr(picture, "MAX_COLUMNS", 50)
     figure = picture.draw(view, NAME)
     assert image(figure).shape == (192, 50)
     true, drawn = sweep_at(figure)
     assert np.abs(np.log2(drawn / true))[2:-4].max() < 0.25
 
 
-def test_nothing_global_is_touched(view: View, tmp_path: Path) -> None:
+def test_pyplot_has_no_figures(view: View, tmp_path: Path) -> None:
     picture.save(picture.draw(view, NAME), tmp_path / "x.png")
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
 
 
-def test_what_cannot_be_drawn(view: View, tmp_path: Path, monkeypatch) -> None:
+def test_invalid_requests_are_refused(view: View, tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(StoreError, match=r"has chunks 0 to 2 .* got 3"):
         picture.draw(view, NAME, 3)
     with pytest.raises(StoreError, match="has no track"):
@@ -152,5 +154,7 @@ def test_what_cannot_be_drawn(view: View, tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(StoreError, match=r"expected a name that ends in .*png"):
         picture.save(picture.draw(view, NAME), tmp_path / "x.doc")
     monkeypatch.setattr(MelSpec, "kind", "other")
-    with pytest.raises(StoreError, match=r"expected spectrograms, feature 'mel' has rows of \(mel, frame\)"):
+    with pytest.raises(
+        StoreError, match=r"cannot be drawn: expected spectrograms, feature 'mel' has rows of \(mel, frame\)"
+    ):
         picture.draw(view, NAME)

@@ -1,4 +1,4 @@
-"""Registries: names without imports, several entries a file, entry points, and clashes that are told."""
+"""Registries: listing without imports, several entries per file, entry points, and reported clashes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class {name}:
 
 @pytest.fixture
 def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that packages are imported from; what came from it is forgotten afterwards."""
+    """A folder on the import path; modules imported from it are unloaded afterwards."""
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
     yield tmp_path
@@ -49,7 +49,7 @@ def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def plants(on_path: Path) -> Registry[type]:
-    """A registry over a package of four modules, two of which hold entries."""
+    """A registry of a package with four modules, two of which define entries."""
     package = on_path / "plants"
     package.mkdir()
     (package / "__init__.py").write_text('"""Plants."""\n')
@@ -83,7 +83,7 @@ def test_names_are_modules_and_nothing_is_imported(plants: Registry[type]) -> No
     assert not {"plants.oak", "plants.red_rose"} & sys.modules.keys()
 
 
-def test_an_entry_is_imported_when_it_is_asked_for(plants: Registry[type]) -> None:
+def test_an_entry_is_imported_on_first_use(plants: Registry[type]) -> None:
     assert plants["red-rose"].__name__ == "RedRose"
     assert "plants.red_rose" in sys.modules
     assert "plants.oak" not in sys.modules
@@ -120,15 +120,15 @@ def test_an_empty_registry_says_so(on_path: Path) -> None:
         registry["x"]
 
 
-def test_a_module_that_registers_nothing_is_told(plants: Registry[type], on_path: Path) -> None:
+def test_a_module_that_registers_nothing_is_reported(plants: Registry[type], on_path: Path) -> None:
     (on_path / "plants" / "weed.py").write_text('"""weed: forgot the decorator."""\n')
     importlib.invalidate_caches()
-    assert plants.names() == ["oak", "red-rose"]  # the list is of what can be used
+    assert plants.names() == ["oak", "red-rose"]  # only usable entries are listed
     for use in (plants.__getitem__, plants.summary):
         with pytest.raises(RegistryError, match=r"module plants\.weed registers no plant 'weed'.*`register`"):
             use("weed")
     with pytest.raises(
-        RegistryError, match=r"no plant is called 'xyzzy' .*plants\.weed is left out: it needs"
+        RegistryError, match=r"no plant is called 'xyzzy' .*plants\.weed is skipped: it has no class"
     ):
         plants["xyzzy"]
     assert plants["oak"].__name__ == "Oak"
@@ -142,7 +142,7 @@ def test_two_entries_in_one_module_are_refused(plants: Registry[type], on_path: 
         plants["ivy"]
 
 
-def test_registering_again_is_no_harm(plants: Registry[type]) -> None:
+def test_registering_an_entry_again_changes_nothing(plants: Registry[type]) -> None:
     oak = plants["oak"]
     assert plants.register(oak) is oak
     assert plants["oak"] is oak
@@ -164,7 +164,7 @@ def test_an_entry_point_may_use_the_decorator(plants: Registry[type], on_path: P
     assert plants["fern"] is plants["fern"]
 
 
-def test_another_groups_entry_points_are_not_ours(plants: Registry[type], on_path: Path) -> None:
+def test_entry_points_of_other_groups_are_ignored(plants: Registry[type], on_path: Path) -> None:
     distribution(on_path, "greenhouse", "Fern = 1\n", "fern = greenhouse:Fern", group="other")
     assert plants.names() == ["oak", "red-rose"]
 
@@ -172,18 +172,18 @@ def test_another_groups_entry_points_are_not_ours(plants: Registry[type], on_pat
 def test_an_entry_point_cannot_take_a_modules_name(plants: Registry[type], on_path: Path) -> None:
     distribution(on_path, "forest", "class Oak: pass\n", "oak = forest:Oak")
     for use in (plants.names, lambda: plants["red-rose"], lambda: plants["oak"], lambda: list(plants)):
-        with pytest.raises(RegistryError, match=r"plant 'oak' of forest:Oak is taken already by plants"):
+        with pytest.raises(RegistryError, match=r"plant name 'oak' of forest:Oak is already taken by plants"):
             use()
 
 
 def test_two_distributions_cannot_share_a_name(plants: Registry[type], on_path: Path) -> None:
     distribution(on_path, "greenhouse", "class Fern: pass\n", "fern = greenhouse:Fern")
     distribution(on_path, "jungle", "class Fern: pass\n", "fern = jungle:Fern")
-    with pytest.raises(RegistryError, match=r"'fern' of \w+:Fern is taken already by \w+:Fern: uninstall"):
+    with pytest.raises(RegistryError, match=r"'fern' of \w+:Fern is already taken by \w+:Fern: uninstall"):
         plants.names()
 
 
-def test_one_distribution_found_twice_is_one(
+def test_a_distribution_installed_twice_counts_once(
     plants: Registry[type], on_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any
 ) -> None:
     # As with an editable install beside an egg-info folder.
@@ -214,9 +214,9 @@ def test_an_entry_that_does_not_import_raises_its_own_error(plants: Registry[typ
         plants["bud"]
 
 
-# --- several entries a file --------------------------------------------------------------------------------
+# --- several entries per file -----------------------------------------------------------------------------
 
-GRASSES = '''"""grasses: how a module of several begins."""
+GRASSES = '''"""grasses: a module with several entries."""
 
 from functools import lru_cache
 
@@ -247,7 +247,7 @@ class Grasses:
 class Nothing:
     """No entry."""
 
-    @property.register  # of something inside
+    @property.register  # inside a class
     def also_nothing(self):
         pass
 '''
@@ -258,8 +258,8 @@ def write(folder: Path, name: str, text: str) -> None:
     importlib.invalidate_caches()
 
 
-def test_a_file_may_hold_several_entries(plants: Registry[type], on_path: Path) -> None:
-    write(on_path, "grasses", GRASSES.replace("    @property.register  # of something inside\n", ""))
+def test_a_file_may_define_several_entries(plants: Registry[type], on_path: Path) -> None:
+    write(on_path, "grasses", GRASSES.replace("    @property.register  # inside a class\n", ""))
     assert plants.names() == ["grasses", "oak", "red-rose", "short.grass2", "tall-grass"]
     assert plants.summary("tall-grass") == "up to the knee."
     assert plants.summary("short.grass2") == "Cut every week."
@@ -272,12 +272,14 @@ def test_a_file_may_hold_several_entries(plants: Registry[type], on_path: Path) 
         plants["tall"]
 
 
-def test_entries_are_found_at_the_top_level_alone(plants: Registry[type], on_path: Path) -> None:
+def test_only_top_level_entries_are_listed(plants: Registry[type], on_path: Path) -> None:
     write(on_path, "grasses", GRASSES)
     assert plants.names() == ["grasses", "oak", "red-rose", "short.grass2", "tall-grass"]
 
 
-def test_a_single_entry_may_have_another_name_than_its_file(plants: Registry[type], on_path: Path) -> None:
+def test_a_single_entry_may_have_a_different_name_from_its_file(
+    plants: Registry[type], on_path: Path
+) -> None:
     text = ENTRY.format(doc="sweet-pea: smells.", name="Pea").replace(
         "register", 'register(name="sweet-pea")'
     )
@@ -290,49 +292,53 @@ def test_a_single_entry_may_have_another_name_than_its_file(plants: Registry[typ
 
 
 @pytest.mark.parametrize("called", ["register()", "register(name=None)"])
-def test_a_call_without_a_name_means_the_modules(plants: Registry[type], on_path: Path, called: str) -> None:
+def test_a_call_without_a_name_uses_the_module_name(
+    plants: Registry[type], on_path: Path, called: str
+) -> None:
     write(on_path, "ivy", ENTRY.format(doc="ivy: climbs.", name="Ivy").replace("register", called))
     assert plants.names() == ["ivy", "oak", "red-rose"]
     assert plants["ivy"].__name__ == "Ivy"
 
 
 @pytest.mark.parametrize("called", ["register(name=NAME)", 'register("ivy")', 'register(name=f"i{1}")'])
-def test_a_name_that_is_no_literal_is_told(plants: Registry[type], on_path: Path, called: str) -> None:
+def test_a_name_that_is_not_a_literal_is_reported(plants: Registry[type], on_path: Path, called: str) -> None:
     text = ENTRY.format(doc="ivy: climbs.", name="Ivy").replace("register", called)
     write(on_path, "ivy", text.replace("@plants", 'NAME = "ivy"\n\n\n@plants'))
     assert plants.names() == ["oak", "red-rose"]
     assert plants.summary("oak")
     with pytest.raises(RegistryError, match=r"plants\.ivy registers no plant 'ivy': line 12 .*name=\"ivy\""):
         plants["ivy"]
-    # Imported by itself, it is refused as well: what no list has would be had by accident.
+    # A direct import is refused as well: an entry that is not listed must not become available by accident.
     expected = (
-        r"given by keyword; got 'ivy'" if '"ivy")' in called and "name" not in called else r"where no list"
+        r"given by keyword; got 'ivy'"
+        if '"ivy")' in called and "name" not in called
+        else r"listing cannot find"
     )
     with pytest.raises(RegistryError, match=expected):
         importlib.import_module("plants.ivy")
 
 
-def test_an_entry_below_the_top_level_is_told(plants: Registry[type], on_path: Path) -> None:
+def test_an_entry_below_the_top_level_is_reported(plants: Registry[type], on_path: Path) -> None:
     text = ENTRY.format(doc="ivy: climbs.", name="Ivy").replace("@plants", "if True:\n    @plants")
     write(on_path, "ivy", text.replace("\nclass", "\n    class").replace("    pass", "        pass"))
     assert plants.names() == ["oak", "red-rose"]
     with pytest.raises(RegistryError, match=r"plants\.ivy registers no plant 'ivy': .* top level"):
         plants["ivy"]
     with pytest.raises(
-        RegistryError, match=r"module plants\.ivy registers plant 'ivy' where no list finds it"
+        RegistryError, match=r"module plants\.ivy registers plant 'ivy' where listing cannot find it: define"
     ):
         importlib.import_module("plants.ivy")
 
 
 @pytest.mark.parametrize("source", [b"def (:\n", b"\xff\xfe\x00", b"x = 1\x00"])
-def test_a_file_that_cannot_be_parsed_spoils_no_other(
+def test_a_file_that_cannot_be_parsed_does_not_hide_others(
     plants: Registry[type], on_path: Path, source: bytes
 ) -> None:
     (on_path / "plants" / "ivy.py").write_bytes(source)
     importlib.invalidate_caches()
     assert plants.names() == ["oak", "red-rose"]
     with pytest.raises(
-        RegistryError, match=r"plants\.ivy registers no plant 'ivy': its source cannot be read"
+        RegistryError, match=r"plants\.ivy registers no plant 'ivy': its source cannot be parsed"
     ) as caught:
         plants["ivy"]
     assert "\n" not in str(caught.value)
@@ -349,13 +355,13 @@ def test_two_files_cannot_share_a_name(plants: Registry[type], on_path: Path) ->
         importlib.import_module("plants.holm")
 
 
-def test_a_name_cannot_be_given_twice_in_a_file(plants: Registry[type], on_path: Path) -> None:
+def test_a_name_cannot_be_used_twice_in_a_file(plants: Registry[type], on_path: Path) -> None:
     write(on_path, "grasses", GRASSES.replace("short.grass2", "tall-grass").replace("property", "plants"))
     with pytest.raises(RegistryError, match=r"'tall-grass' is registered twice, by plants\.grasses and by"):
         plants["tall-grass"]
 
 
-def test_a_file_that_changes_is_read_again(plants: Registry[type], on_path: Path) -> None:
+def test_a_changed_file_is_parsed_again(plants: Registry[type], on_path: Path) -> None:
     assert plants.names() == ["oak", "red-rose"]
     for name in ("elm", "beech"):
         write(
@@ -375,16 +381,20 @@ def test_a_file_is_parsed_once(plants: Registry[type], monkeypatch: pytest.Monke
     assert plants.summary("oak") == "a tree: tall."
 
 
-def test_sub_packages_hold_no_entries(plants: Registry[type], on_path: Path) -> None:
+def test_sub_packages_are_not_searched(plants: Registry[type], on_path: Path) -> None:
     (on_path / "plants" / "roots").mkdir()
     (on_path / "plants" / "roots" / "__init__.py").write_text(ENTRY.format(doc="roots", name="Roots"))
     importlib.invalidate_caches()
     assert plants.names() == ["oak", "red-rose"]
-    with pytest.raises(RegistryError, match=r"module plants\.roots registers .* where no list finds it"):
+    with pytest.raises(
+        RegistryError, match=r"module plants\.roots registers .* where listing cannot find it"
+    ):
         importlib.import_module("plants.roots")
 
 
-def test_an_entry_point_may_have_a_name_of_its_own(plants: Registry[type], on_path: Path) -> None:
+def test_an_entry_point_may_have_a_different_name_from_its_module(
+    plants: Registry[type], on_path: Path
+) -> None:
     text = ENTRY.format(doc="ferns", name="Fern") + "    size = 3\n"
     text = text.replace("register", 'register(name="tree-fern")')
     distribution(on_path, "ferns", text, "tree-fern = ferns:Fern")
@@ -396,7 +406,7 @@ def test_an_entry_point_may_have_a_name_of_its_own(plants: Registry[type], on_pa
         plants["ferns"]
 
 
-def test_an_entry_point_and_its_decorator_must_mean_one_class(plants: Registry[type], on_path: Path) -> None:
+def test_an_entry_point_and_its_decorator_must_name_one_class(plants: Registry[type], on_path: Path) -> None:
     text = ENTRY.format(doc="ferns", name="Fern").replace("register", 'register(name="fern")')
     distribution(on_path, "ferns", text + "\n\nclass Other:\n    pass\n", "fern = ferns:Other")
     with pytest.raises(RegistryError, match=r"'fern' is registered twice, by ferns and by ferns:Other"):
@@ -406,16 +416,18 @@ def test_an_entry_point_and_its_decorator_must_mean_one_class(plants: Registry[t
 def test_an_entry_point_cannot_take_a_name_that_a_file_gives(plants: Registry[type], on_path: Path) -> None:
     write(on_path, "grasses", GRASSES)
     distribution(on_path, "lawn", "class Lawn: pass\n", "tall-grass = lawn:Lawn")
-    with pytest.raises(RegistryError, match=r"plant 'tall-grass' of lawn:Lawn is taken already by plants"):
+    with pytest.raises(
+        RegistryError, match=r"plant name 'tall-grass' of lawn:Lawn is already taken by plants"
+    ):
         plants.names()
 
 
-# --- ours --------------------------------------------------------------------------------------------------
+# --- the registries of audiospec --------------------------------------------------------------------------
 
 
 def registries() -> dict[str, tuple[str, str, str]]:
-    """Variable's full name → arguments, of each `Registry(…)` of the project; nothing is imported."""
-    found = {}
+    """Full variable name → arguments, for each `Registry(…)` in the project, without importing anything."""
+    calls = {}
     for name in ("audiospec", "zoo", "cli", "benchmarks"):
         for file in sorted((ROOT / name).rglob("*.py")):
             if any(parent.is_symlink() for parent in file.parents if parent.is_relative_to(ROOT)):
@@ -427,8 +439,8 @@ def registries() -> dict[str, tuple[str, str, str]]:
                     path = file.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
                     module = path if name == "audiospec" else f"audiospec.{path}"
                     kind, package, group = (ast.literal_eval(each) for each in call.args)
-                    found[f"{module}:{ast.unparse(target)}"] = (kind, package, group)
-    return found
+                    calls[f"{module}:{ast.unparse(target)}"] = (kind, package, group)
+    return calls
 
 
 REGISTRIES = registries()
@@ -463,19 +475,19 @@ assert entries and not loaded, loaded
     for name, summary in listed.items():
         assert summary, name
         assert not summary.lower().startswith(f"{name}:")
-    # No file of ours is left out, and each name is the entry's.
+    # No file is skipped, and each name belongs to the entry's module.
     for module, source in registry._sources().items():
         assert not source.problem, f"{module}: {source.problem}"
         for name in source.entries:
             assert registry[name].__module__ == f"{registry.package}.{module}"
 
 
-def test_names_that_a_user_knows_stay() -> None:
+def test_published_names_remain() -> None:
     ours = {kind: set(Registry(kind, *rest).names()) for kind, *rest in REGISTRIES.values()}
     assert {"gtzan", "esc10", "fsdd", "folder", "csv", "demo"} <= ours["dataset"]
     assert {"mel", "tabular"} <= ours["feature"]
     assert {"zarr", "hdf5"} <= ours["store"]
-    # Runs name their models so.
+    # Stored runs refer to these names.
     assert {
         *("knn-1", "knn-5", "lr", "rf", "svm", "svm-c10"),
         *("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru"),

@@ -1,4 +1,4 @@
-"""Specs: what they accept, what they are called, and that a fingerprint means one computation."""
+"""Specs: accepted values, names, and one fingerprint per computation."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from audiospec.specs.mel import MelSpec
 from audiospec.specs.table import TableSpec
 from audiospec.specs.tabular import TabularSpec
 
-#: A value for each parameter that is not its default, and works with the other defaults.
-OTHERS: dict[str, Any] = {
+#: For each parameter, a value that is not its default and is valid with the other defaults.
+NON_DEFAULTS: dict[str, Any] = {
     "sample_rate": 16000,
     "dtype": "float32",
     "n_fft": 4096,
@@ -50,7 +50,7 @@ SIZES = st.one_of(st.integers(2, 300), st.sampled_from([512, 1023, 1024, 2048]))
 
 @st.composite
 def parameters(draw: st.DrawFn, sizes: st.SearchStrategy[int] = SIZES) -> dict[str, Any]:
-    """Parameters of a MelSpec, each possible by itself; some have empty filters."""
+    """Draw parameters of a MelSpec, each valid by itself; some give empty filters."""
     rate = draw(st.sampled_from([4000, 8000, 16000, 22050, 44100]))
     n_fft = draw(sizes)
     bins = st.integers(0, n_fft // 2).map(
@@ -81,7 +81,7 @@ def parameters(draw: st.DrawFn, sizes: st.SearchStrategy[int] = SIZES) -> dict[s
 def librosa_filters(values: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Librosa's mel filters of height 1."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that some are empty is what we ask
+        warnings.simplefilter("ignore")  # librosa warns of empty filters, which are expected here
         filters: np.ndarray[Any, np.dtype[np.float64]] = librosa.filters.mel(
             sr=values["sample_rate"],
             n_fft=values["n_fft"],
@@ -103,7 +103,7 @@ def possible(values: dict[str, Any]) -> MelSpec:
         raise
 
 
-# --- one description, one fingerprint ---------------------------------------------------------------
+# --- one fingerprint per description ---------------------------------------------------------------
 
 
 @given(parameters())
@@ -152,9 +152,9 @@ def test_equal_values_are_one_fingerprint(one: dict[str, Any], other: dict[str, 
 
 
 def test_every_parameter_changes_the_fingerprint() -> None:
-    assert OTHERS.keys() == {field.name for field in dataclasses.fields(MelSpec)}
+    assert NON_DEFAULTS.keys() == {field.name for field in dataclasses.fields(MelSpec)}
     specs = [MelSpec()]
-    for name, value in OTHERS.items():
+    for name, value in NON_DEFAULTS.items():
         more = {"dtype": "float32"} if name == "scale" else {}
         specs.append(MelSpec(**{name: value, **more}))
         assert specs[-1] != MelSpec(**more)
@@ -169,8 +169,8 @@ def test_the_version_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_golden_fingerprints() -> None:
-    # If this fails, every store that anybody has made is stale and will be computed anew. Change the numbers
-    # only together with `version`, because the mathematics changed.
+    # If this fails, every existing store is stale and will be computed again. Change the numbers only
+    # together with `version`, because the mathematics changed.
     assert MelSpec().to_dict() == {
         "feature": "mel",
         "version": 1,
@@ -202,7 +202,7 @@ def test_the_digest_does_not_depend_on_order_and_refuses_nan() -> None:
         digest({"a": math.nan})
 
 
-# --- what is refused, and how -----------------------------------------------------------------------
+# --- invalid values -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_the_digest_does_not_depend_on_order_and_refuses_nan() -> None:
         ({"hop_length": -256}, ("parameter hop_length", "at least 1 sample", "got -256")),
         ({"n_mels": 0}, ("parameter n_mels", "at least 1", "got 0")),
         ({"n_mels": 10**9}, ("parameter n_mels", "at most", "1025 Fourier bins", "got 1000000000")),
-        ({"fmax": 11026}, ("parameter fmax", "at most 11025 Hz", "22050 Hz", "got 11026", "lower fmax")),
+        ({"fmax": 11026}, ("parameter fmax", "at most 11025 Hz", "22050 Hz", "got 11026", "lower `fmax`")),
         ({"fmax": "nan"}, ("parameter fmax", "a finite number", "got 'nan'")),
         ({"fmax": math.inf}, ("parameter fmax", "a finite number", "got inf")),
         ({"fmin": -1}, ("parameter fmin", "from 0 to below fmax (8000 Hz)", "got -1")),
@@ -241,10 +241,10 @@ def test_the_digest_does_not_depend_on_order_and_refuses_nan() -> None:
         ({"amin": 1e-50}, ("parameter amin", "at least", "got 1e-50")),
         ({"top_db": 0}, ("parameter top_db", "above 0", "got 0")),
         ({"top_db": -80}, ("parameter top_db", "above 0", "got -80")),
-        ({"n_mels": 512}, ("of 512 mel filters", "no Fourier bin", "lower n_mels", "raise n_fft (2048)")),
+        ({"n_mels": 512}, ("of 512 mel filters", "no Fourier bin", "lower `n_mels`", "raise `n_fft` (2048)")),
     ],
 )
-def test_impossible_values_are_refused(values: dict[str, Any], parts: tuple[str, ...]) -> None:
+def test_invalid_values_are_refused(values: dict[str, Any], parts: tuple[str, ...]) -> None:
     with pytest.raises(SpecError) as caught:
         MelSpec(**values)
     for part in parts:
@@ -253,11 +253,11 @@ def test_impossible_values_are_refused(values: dict[str, Any], parts: tuple[str,
     assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", NON_DEFAULTS)
 @pytest.mark.parametrize(
     "value", [[], {}, (1,), b"\xff", object, 1j, np.array([1, 2]), np.nan, "", "\ud800"], ids=repr
 )
-def test_values_of_strange_types_are_refused_by_name(name: str, value: object) -> None:
+def test_values_of_wrong_types_are_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(SpecError, match=f"parameter {name} must be"):
         MelSpec(**{name: value})
 
@@ -273,7 +273,7 @@ def test_values_of_strange_types_are_refused_by_name(name: str, value: object) -
         (lambda values: values.update(fmin=-1), SpecError, "parameter fmin"),
     ],
 )
-def test_descriptions_of_other_specs_are_refused(
+def test_unknown_descriptions_are_refused(
     change: Callable[[dict[str, Any]], object], error: type[Exception], message: str
 ) -> None:
     values = MelSpec().to_dict()
@@ -294,10 +294,10 @@ def test_specs_are_frozen_and_hashable() -> None:
     assert len({spec, MelSpec(), MelSpec(n_mels=64)}) == 2
 
 
-def test_a_spec_says_what_its_rows_are() -> None:
+def test_a_spec_declares_its_kind_of_rows() -> None:
     specs = {"spectrogram": [MelSpec()], "table": [TabularSpec(), TableSpec(columns=("a",))]}
-    for kind, those in specs.items():
-        for spec in those:
+    for kind, members in specs.items():
+        for spec in members:
             assert spec.kind == kind
             assert spec.is_of(kind)
             assert spec.is_of(spec.feature)
@@ -306,9 +306,9 @@ def test_a_spec_says_what_its_rows_are() -> None:
             assert "kind" not in {field.name for field in dataclasses.fields(spec)}
 
 
-def test_rows_of_other_axes_are_other() -> None:
+def test_other_axes_have_kind_other() -> None:
     class Plain(FeatureSpec, feature="plain-rows"):
-        dims: ClassVar[tuple[str, ...]] = ("mel", "frame")  # names alone say nothing
+        dims: ClassVar[tuple[str, ...]] = ("mel", "frame")  # the names do not determine the kind
         unit = ""
 
         def validate(self) -> None:
@@ -325,8 +325,8 @@ def test_rows_of_other_axes_are_other() -> None:
     assert not Plain().is_of("spectrogram")
 
 
-def test_fingerprints_of_tables_stay_what_they_were() -> None:
-    """Stores of before are found by them."""
+def test_fingerprints_of_tables_do_not_change() -> None:
+    """Existing stores are found by their fingerprints."""
     assert TabularSpec().fingerprint == "8daab3b7bdc1a409f59078ca73987349a97bec4aa4479cdcde7e5586baf48bd0"
     assert (
         TableSpec(columns=("a", "b"), sha256="0" * 64).fingerprint
@@ -336,7 +336,7 @@ def test_fingerprints_of_tables_stay_what_they_were() -> None:
 
 def test_two_specs_of_one_feature_are_refused() -> None:
     with pytest.raises(
-        RegistryError, match=r"two specs are of feature 'mel': audiospec\.specs\.mel\.MelSpec and"
+        RegistryError, match=r"feature 'mel' has two specs, audiospec\.specs\.mel\.MelSpec and"
     ):
 
         class Other(FeatureSpec, feature="mel"):
@@ -350,10 +350,10 @@ def test_two_specs_of_one_feature_are_refused() -> None:
 
 @settings(max_examples=60)
 @given(parameters(st.sampled_from([2, 3, 16, 33, 64, 255, 256])), st.integers(0, 900))
-def test_row_shape_is_the_shape_that_comes_out(values: dict[str, Any], samples: int) -> None:
+def test_row_shape_is_the_shape_of_the_output(values: dict[str, Any], samples: int) -> None:
     spec = possible(values)
     wave = torch.linspace(-0.5, 0.5, samples)
-    # By the definition: the padded chunk holds a window; reflected padding does not reach round the chunk.
+    # By definition, the padded chunk contains a window, and reflection pads with less than the chunk.
     half = spec.n_fft // 2 if spec.center else 0
     least = max(1, spec.n_fft - 2 * half, half + 1 if half and spec.pad_mode == "reflect" else 0)
     if samples < least:
@@ -368,16 +368,16 @@ def test_row_shape_is_the_shape_that_comes_out(values: dict[str, Any], samples: 
     assert shape[0] == spec.n_mels
     assert shape[1] >= 1
     for backend in ("fft", "conv"):
-        found = frontend(spec, backend=backend)(wave)
-        assert tuple(found.shape) == shape
-        assert bool(found.isfinite().all())
+        features = frontend(spec, backend=backend)(wave)
+        assert tuple(features.shape) == shape
+        assert bool(features.isfinite().all())
     coordinates = spec.coordinates(samples)
     assert tuple(coordinates) == spec.dims
     assert tuple(len(values) for values, _ in coordinates.values()) == shape
 
 
 @given(parameters())
-def test_mel_centres_are_librosas(values: dict[str, Any]) -> None:
+def test_mel_centres_agree_with_librosa(values: dict[str, Any]) -> None:
     spec = possible(values)
     expected = librosa.mel_frequencies(
         n_mels=spec.n_mels + 2, fmin=spec.fmin, fmax=spec.fmax, htk=spec.mel_scale == "htk"
@@ -388,7 +388,7 @@ def test_mel_centres_are_librosas(values: dict[str, Any]) -> None:
     np.testing.assert_allclose(centres, expected[1:-1], rtol=0, atol=1e-6)
 
 
-def test_the_scales_are_their_definitions() -> None:
+def test_the_scales_follow_their_definitions() -> None:
     htk, slaney = MelSpec(n_mels=40), MelSpec(n_mels=40, mel_scale="slaney")
     mels = 2595 * np.log10(1 + np.array(htk.mel_edges) / 700)
     np.testing.assert_allclose(np.diff(mels), mels[-1] / 41, rtol=1e-9)
@@ -406,7 +406,7 @@ def test_frame_times(center: bool) -> None:
     times, unit = spec.coordinates(1000)["frame"]
     assert unit == "s"
     assert times == [(t * 100 + (0 if center else 128)) / 8000 for t in range(11 if center else 8)]
-    # A click is loudest in the frame whose time is its own.
+    # A click is loudest in the frame at its time.
     wave = torch.zeros(1000)
     wave[500 if center else 528] = 1
     loudest = int(frontend(spec)(wave).sum(0).argmax())
@@ -419,14 +419,14 @@ def test_units_and_axes() -> None:
     assert MelSpec().dims == ("mel", "frame")
 
 
-# --- mel filters that hold nothing ------------------------------------------------------------------
+# --- empty mel filters ------------------------------------------------------------------
 
 
 @settings(max_examples=300)
 @given(parameters())
-def test_empty_filters_are_those_of_librosa(values: dict[str, Any]) -> None:
-    # A weight of 1e-12 stands for a bin on a filter's edge, off it by rounding: librosa counts it or not, as
-    # the last bit falls.
+def test_empty_filters_agree_with_librosa(values: dict[str, Any]) -> None:
+    # A weight below 1e-12 is that of a bin on a filter's edge: whether librosa counts it depends on the last
+    # bit.
     empty = int((librosa_filters(values).max(axis=1) < 1e-12).sum())
     if empty:
         with pytest.raises(SpecError, match=rf"^{empty} of {values['n_mels']} mel filters hold no Fourier"):
@@ -443,6 +443,6 @@ def test_the_first_empty_filter_is_named() -> None:
         MelSpec(**values)
 
 
-def test_the_studys_default_has_no_empty_filter() -> None:
+def test_the_default_has_no_empty_filter() -> None:
     spec = MelSpec()
     assert (librosa_filters(dataclasses.asdict(spec)).max(axis=1) > 0.01).all()

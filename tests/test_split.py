@@ -1,4 +1,4 @@
-"""Splits: what is on which side, and that nothing but `random` ever leaks."""
+"""Splits: which rows are on which side; only `random` leaks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Store:
 
 @dataclass
 class Rows:
-    """As much of a view as a split looks at: (track, label, group, fold) and the number of its chunks."""
+    """The part of a view that `split` reads; a track is (id, label, group, fold, number of chunks)."""
 
     tracks: list[tuple[str, str, str, str, int]]
     name: str = "mel-1s-abcdef"
@@ -61,16 +61,16 @@ def gtzan(chunks: int = 3, per_class: int = 100) -> Rows:
     )
 
 
-def sides(made: Split) -> dict[str, Any]:
-    return {side: getattr(made, side) for side in ("train", "valid", "test")}
+def sides(view_split: Split) -> dict[str, Any]:
+    return {side: getattr(view_split, side) for side in ("train", "valid", "test")}
 
 
-def on_sides(made: Split, values: Any) -> dict[str, set[str]]:
-    return {side: set(values[rows]) for side, rows in sides(made).items()}
+def on_sides(view_split: Split, values: Any) -> dict[str, set[str]]:
+    return {side: set(values[rows]) for side, rows in sides(view_split).items()}
 
 
-def disjoint(found: dict[str, set[str]]) -> bool:
-    one, two, three = found.values()
+def disjoint(by_side: dict[str, set[str]]) -> bool:
+    one, two, three = by_side.values()
     return not (one & two or one & three or two & three)
 
 
@@ -82,7 +82,7 @@ track = st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(0, 3), 
     st.sampled_from(["track", "group", "fold-1"]),
     st.integers(0, 99),
 )
-def test_nothing_but_random_puts_a_track_or_a_group_on_two_sides(
+def test_no_strategy_but_random_puts_a_track_or_a_group_on_two_sides(
     tracks: list[tuple[str, int, int, int]], strategy: str, seed: int
 ) -> None:
     view: Any = Rows(
@@ -92,66 +92,68 @@ def test_nothing_but_random_puts_a_track_or_a_group_on_two_sides(
         ]
     )
     try:
-        made = split(view, strategy, seed=seed)
+        view_split = split(view, strategy, seed=seed)
     except SplitError:
-        return  # too few tracks for three sides
-    rows = np.concatenate(list(sides(made).values()))
+        return  # there are too few tracks for three sides
+    rows = np.concatenate(list(sides(view_split).values()))
     assert sorted(rows.tolist()) == list(range(len(view)))
-    assert disjoint(on_sides(made, view.ids))
+    assert disjoint(on_sides(view_split, view.ids))
     if strategy == "group":
-        assert disjoint(on_sides(made, view.groups))
+        assert disjoint(on_sides(view_split, view.groups))
     if strategy == "fold-1":
-        assert set(view.folds[made.test]) == {"1"}
-        assert "1" not in set(view.folds[made.train]) | set(view.folds[made.valid])
+        assert set(view.folds[view_split.test]) == {"1"}
+        assert "1" not in set(view.folds[view_split.train]) | set(view.folds[view_split.valid])
 
 
 @pytest.mark.parametrize("strategy", ["track", "random"])
 @pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.8, 0.0, 0.2), (0.5, 0.25, 0.25)])
-def test_every_class_is_shared_out_exactly(strategy: str, shares: tuple[float, float, float]) -> None:
+def test_every_class_is_divided_exactly_by_the_shares(
+    strategy: str, shares: tuple[float, float, float]
+) -> None:
     view: Any = gtzan()
-    made = split(view, strategy, seed=3, shares=shares)
-    for rows, share in zip(sides(made).values(), shares, strict=True):
+    view_split = split(view, strategy, seed=3, shares=shares)
+    for rows, share in zip(sides(view_split).values(), shares, strict=True):
         expected = {genre: round(300 * share) for genre in view.classes} if share else {}
         assert Counter(view.labels[rows].tolist()) == expected
 
 
-@pytest.mark.parametrize("apart", [True, False])
-def test_beside_a_fold_validation_is_chosen_as_the_fold_was(apart: bool) -> None:
-    # Speakers of spoken digits are in the official test part and in the rest; recordings of ESC-10 are not.
+@pytest.mark.parametrize("by_group", [True, False])
+def test_validation_rows_are_split_by_groups_only_if_the_folds_are(by_group: bool) -> None:
+    # In the spoken digits, speakers are both in the official test part and outside it; in ESC-10, an original
+    # recording is in one fold only.
     view: Any = Rows(
         [
-            (f"{label}{speaker}{take}", label, f"{speaker}", str(speaker % 3 if apart else take % 3), 1)
+            (f"{label}{speaker}{take}", label, f"{speaker}", str(speaker % 3 if by_group else take % 3), 1)
             for label in "abc"
             for speaker in range(12)
             for take in range(6)
         ]
     )
-    made = split(view, "fold-0")
-    assert disjoint(on_sides(made, view.groups)) is apart
-    if not apart:
-        assert set(view.groups[made.train]) == set(view.groups)
+    view_split = split(view, "fold-0")
+    assert disjoint(on_sides(view_split, view.groups)) is by_group
+    if not by_group:
+        assert set(view.groups[view_split.train]) == set(view.groups)
 
 
 def test_random_is_called_leaky_and_is() -> None:
     view: Any = gtzan()
-    made = split(view, "random")
-    assert made.leaky
-    assert made.name == "random (leaky)"
-    assert not disjoint(on_sides(made, view.ids))
+    view_split = split(view, "random")
+    assert view_split.leaky
+    assert view_split.name == "random (leaky)"
+    assert not disjoint(on_sides(view_split, view.ids))
     assert not split(view).leaky
     assert split(view).name == "track"
 
 
-def test_a_seed_is_a_split_and_its_digest() -> None:
+def test_the_same_seed_gives_the_same_split_and_digest() -> None:
     view: Any = gtzan()
     one, same, other = (split(view, seed=seed) for seed in (1, 1, 2))
     assert one.digest == same.digest != other.digest
     assert all((a == b).all() for a, b in zip(sides(one).values(), sides(same).values(), strict=True))
-    # The digest is of tracks and places, not of row numbers.
-    turned = gtzan()
-    turned.tracks = turned.tracks[::-1]
-    rows = {name: [turned.ids.tolist().index(i) for i in view.ids[rows]] for name, rows in sides(one).items()}
-    assert rows
+    # The digest is of tracks and starts, not of row numbers: the same sides in a view of another order.
+    mirrored = {side: np.sort(len(view) - 1 - rows) for side, rows in sides(one).items()}
+    reversed_rows = ([*reversed(one.rows[0])], [*reversed(one.rows[1])])
+    assert Split("track", 1, **mirrored, rows=reversed_rows).digest == one.digest
     assert split(view, "random", seed=1).digest != one.digest
 
 
@@ -159,8 +161,8 @@ def test_every_class_is_on_every_side_where_it_can_be() -> None:
     view: Any = Rows(
         [(f"{label}{n}", label, "", "", 2) for label, many in (("a", 3), ("b", 40)) for n in range(many)]
     )
-    made = split(view)
-    assert all(set(view.labels[rows]) == {"a", "b"} for rows in sides(made).values())
+    view_split = split(view)
+    assert all(set(view.labels[rows]) == {"a", "b"} for rows in sides(view_split).values())
 
 
 def test_groups_of_many_classes_are_spread() -> None:
@@ -173,14 +175,14 @@ def test_groups_of_many_classes_are_spread() -> None:
             for n in range(5)
         ]
     )
-    made = split(view, "group")
-    assert [len(found) for found in on_sides(made, view.groups).values()] == [4, 1, 1]
-    assert all(len(found) == 10 for found in on_sides(made, view.labels).values())
+    view_split = split(view, "group")
+    assert [len(groups) for groups in on_sides(view_split, view.groups).values()] == [4, 1, 1]
+    assert all(len(labels) == 10 for labels in on_sides(view_split, view.labels).values())
 
 
-def test_a_part_of_the_classes() -> None:
-    made = split(gtzan(), classes=("jazz", "rock"))  # type: ignore[arg-type]
-    assert set(gtzan().labels[np.concatenate(list(sides(made).values()))]) == {"jazz", "rock"}
+def test_only_the_chosen_classes_are_split() -> None:
+    view_split = split(gtzan(), classes=("jazz", "rock"))  # type: ignore[arg-type]
+    assert set(gtzan().labels[np.concatenate(list(sides(view_split).values()))]) == {"jazz", "rock"}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_a_part_of_the_classes() -> None:
         (
             Rows([("a", "x", "", "", 1), ("b", "y", "", "", 1)]),
             {"strategy": "group"},
-            "track a .* has no group",
+            'track a .* has no group; .* names no artists or speakers: use `strategy="track"`',
         ),
         (
             Rows([("a", "x", "", "", 1), ("b", "y", "", "", 1)]),
@@ -206,7 +208,7 @@ def test_a_part_of_the_classes() -> None:
         (
             Rows([("a", "x", "g", "", 1), ("b", "y", "g", "", 1)]),
             {"strategy": "group"},
-            "none of them is left to train",
+            "none of them in the training rows of split .*: leave the class out with `classes`, or choose",
         ),
         (
             Rows(
@@ -218,12 +220,12 @@ def test_a_part_of_the_classes() -> None:
                 ]
             ),
             {"strategy": "fold-2", "shares": (0.5, 0.3, 0.2)},
-            "none of them is left to train",
+            "none of them in the training rows of split .*: leave the class out with `classes`, or choose",
         ),
         (Rows([("a", "x", "", "", 1), ("b", "y", "", "", 1)]), {"strategy": "filtered"}, "is for GTZAN"),
     ],
 )
-def test_what_cannot_be_split(view: Any, arguments: dict[str, Any], message: str) -> None:
+def test_an_impossible_split_is_refused(view: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SplitError, match=message):
         split(view, **arguments)
 
@@ -231,9 +233,9 @@ def test_what_cannot_be_split(view: Any, arguments: dict[str, Any], message: str
 def test_the_filtered_list_of_gtzan() -> None:
     genres = ["blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"]
     view: Any = Rows([(f"{genre}.{n:05d}", genre, "", "", 2) for genre in genres for n in range(100)])
-    made = split(view, "filtered")
-    assert [len(rows) for rows in sides(made).values()] == [2 * 443, 2 * 197, 2 * 290]
-    assert disjoint(on_sides(made, view.ids))
+    view_split = split(view, "filtered")
+    assert [len(rows) for rows in sides(view_split).values()] == [2 * 443, 2 * 197, 2 * 290]
+    assert disjoint(on_sides(view_split, view.ids))
 
 
 def test_the_filtered_list_is_that_of_torchaudio() -> None:

@@ -1,4 +1,4 @@
-"""Tables of features: import, export, what is wrong with them, and their place beside computed views."""
+"""Tables of features: import, export, errors, and tables beside computed views."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def write(file: Path, rows: Sequence[Sequence[object]], header: Sequence[object]
 
 
 def drop(name: str, rows: Sequence[Sequence[object]], header: Sequence[str] = HEADER) -> list[list[object]]:
-    place = list(header).index(name)
-    return [[*line[:place], *line[place + 1 :]] for line in [header, *rows]]
+    index = list(header).index(name)
+    return [[*line[:index], *line[index + 1 :]] for line in [header, *rows]]
 
 
 WHOLE = [row("jazz.00001.wav"), row("blues.00000.wav"), row("jazz.00000.wav", length=660000)]
@@ -97,12 +97,12 @@ def test_pieces_of_a_track_are_one_track(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("length", "seconds"), [(661794, 30), (66149, 3), (22050, 1), (33076, 2), (12000, 0.5), (2300, 0.1)]
 )
-def test_the_chunk_is_what_the_length_says(tmp_path: Path, length: int, seconds: float) -> None:
+def test_the_chunk_is_the_rounded_median_length(tmp_path: Path, length: int, seconds: float) -> None:
     table = write(tmp_path / "a.csv", [row("jazz.00000.wav", length=length)])
     assert import_table(table, tmp_path / "gtzan.zarr").chunking.seconds == seconds
 
 
-def test_chunk_hop_and_rate_can_be_told(tmp_path: Path) -> None:
+def test_chunk_hop_and_rate_can_be_given(tmp_path: Path) -> None:
     table = write(tmp_path / "a.csv", [row("jazz.00000.2.wav", length=16000)])
     view = import_table(table, tmp_path / "gtzan.zarr", chunk=2, hop=0.5, sample_rate=16000)
     assert (view.chunking.seconds, view.chunking.hop, view.spec.sample_rate) == (2, 0.5, 16000)
@@ -111,16 +111,18 @@ def test_chunk_hop_and_rate_can_be_told(tmp_path: Path) -> None:
         import_table(table, tmp_path / "gtzan.zarr", chunk=0)
 
 
-def test_no_length_needs_a_chunk(tmp_path: Path) -> None:
+def test_a_table_without_lengths_needs_a_chunk(tmp_path: Path) -> None:
     header, *rows = drop("length", WHOLE)
     table = write(tmp_path / "a.csv", rows, header)
-    with pytest.raises(DatasetError, match="no column 'length': give the seconds of a row with --chunk"):
+    with pytest.raises(
+        DatasetError, match="no column 'length': give the length of a row in seconds with `chunk`"
+    ):
         import_table(table, tmp_path / "gtzan.zarr")
     assert not list(tmp_path.glob("gtzan*"))
     assert set(import_table(table, tmp_path / "gtzan.zarr", chunk=30).rows["seconds"]) == {30}
 
 
-def test_no_label_is_the_file_names(tmp_path: Path) -> None:
+def test_labels_come_from_file_names_if_there_is_no_column(tmp_path: Path) -> None:
     header, *rows = drop("label", WHOLE)
     view = import_table(write(tmp_path / "a.csv", rows, header), tmp_path / "gtzan.zarr")
     assert view.labels.tolist() == ["jazz", "blues", "jazz"]
@@ -128,8 +130,8 @@ def test_no_label_is_the_file_names(tmp_path: Path) -> None:
 
 def test_columns_in_any_order_give_the_published_order(tmp_path: Path) -> None:
     order = np.random.default_rng(0).permutation(len(HEADER))
-    rows = [[line[place] for place in order] for line in WHOLE]
-    table = write(tmp_path / "a.csv", rows, [HEADER[place] for place in order])
+    rows = [[line[index] for index in order] for line in WHOLE]
+    table = write(tmp_path / "a.csv", rows, [HEADER[index] for index in order])
     view = import_table(table, tmp_path / "gtzan.zarr")
     assert view.columns == list(PUBLISHED)
     assert np.array_equal(view.read(), floats(WHOLE))
@@ -149,7 +151,7 @@ def test_columns_that_are_left_out_are_named(tmp_path: Path) -> None:
 
 
 @SUFFIXES
-def test_the_same_table_again_changes_nothing(tmp_path: Path, suffix: str) -> None:
+def test_importing_a_table_again_changes_nothing(tmp_path: Path, suffix: str) -> None:
     store = tmp_path / f"gtzan.{suffix}"
     table = write(tmp_path / "a.csv", WHOLE)
     import_table(table, store)
@@ -190,7 +192,7 @@ def test_a_store_that_is_being_written_to_is_busy(tmp_path: Path) -> None:
         import_table(write(tmp_path / "a.csv", WHOLE), tmp_path / "a.zarr")
 
 
-def test_a_damaged_table_is_mended_by_importing_it_again(tmp_path: Path) -> None:
+def test_importing_a_damaged_table_again_repairs_it(tmp_path: Path) -> None:
     store, table = tmp_path / "gtzan.zarr", write(tmp_path / "a.csv", WHOLE)
     view = import_table(table, store)
     shard = store / "views" / view.name / "data" / "c" / "0" / "0"
@@ -206,11 +208,11 @@ def test_a_damaged_table_is_mended_by_importing_it_again(tmp_path: Path) -> None
     assert np.array_equal(view.read(), floats(WHOLE))
 
 
-# What is wrong with tables
+# Invalid tables
 
 
 def cell(column: str, value: object, number: int = 3) -> Callable[[list[list[object]]], None]:
-    """Change one cell; rows are numbered as in a spreadsheet."""
+    """Return a function that changes one cell; rows are numbered as in a spreadsheet."""
 
     def change(lines: list[list[object]]) -> None:
         lines[number - 1][HEADER.index(column)] = value
@@ -218,11 +220,11 @@ def cell(column: str, value: object, number: int = 3) -> Callable[[list[list[obj
     return change
 
 
-def lose(column: str) -> Callable[[list[list[object]]], None]:
+def without(column: str) -> Callable[[list[list[object]]], None]:
     def change(lines: list[list[object]]) -> None:
-        place = lines[0].index(column)
+        index = lines[0].index(column)
         for line in lines:
-            del line[place]
+            del line[index]
 
     return change
 
@@ -245,29 +247,29 @@ WRONG: dict[str, tuple[Callable[[list[list[object]]], object], str]] = {
     "NaN length": (cell("length", "nan"), "row 3, column 'length': expected a number of samples"),
     "label": (
         cell("label", "bleus"),
-        "row 3, column 'label': 'bleus' is none of the dataset's labels; did you mean 'blues'? (blues, ",
+        "row 3, column 'label': 'bleus' is not a label of the dataset; did you mean 'blues'? (blues, ",
     ),
     "contradiction": (
         cell("label", "rock"),
         "row 3, column 'label': is 'rock', but the file is 'blues.00000.wav'",
     ),
-    "missing": (lose("tempo"), "row 1: there is no column 'tempo'; --columns chooses others"),
+    "missing": (without("tempo"), "row 1: there is no column 'tempo': choose others with `columns`"),
     "misspelt": (
         cell("spectral_centroid_mean", "spectral_centroid", 1),
         "row 1: there is no column 'spectral_centroid_mean'; did you mean 'spectral_centroid'?",
     ),
     "two missing": (
-        lambda lines: [lose(name)(lines) for name in ("tempo", "rms_var", "rms_mean")],
+        lambda lines: [without(name)(lines) for name in ("tempo", "rms_var", "rms_mean")],
         "row 1: there is no column 'rms_mean' (nor 2 others)",
     ),
     "no file names": (
         cell("filename", "file_name", 1),
         "row 1: there is no column 'filename'; did you mean 'file_name'?",
     ),
-    "twice": (cell("tempo", "rms_var", 1), "row 1: columns 6 and 19 are both called 'rms_var'; keep one"),
+    "twice": (cell("tempo", "rms_var", 1), "row 1: columns 6 and 19 have the same name 'rms_var': keep one"),
     "duplicate": (
         cell("filename", "jazz.00001.wav", 4),
-        "row 4, column 'filename': 'jazz.00001.wav' is in row 2 already",
+        "row 4, column 'filename': 'jazz.00001.wav' is already in row 2",
     ),
     "other suffix": (
         cell("filename", "jazz.00001.au", 4),
@@ -275,7 +277,7 @@ WRONG: dict[str, tuple[Callable[[list[list[object]]], object], str]] = {
     ),
     "mixed": (
         cell("filename", "blues.00000.3.wav"),
-        "row 3, column 'filename': 'blues.00000.3.wav' is a piece of a track, 'jazz.00001.wav' in row 2 ",
+        "row 3, column 'filename': 'blues.00000.3.wav' is a piece of a track, but 'jazz.00001.wav' in ",
     ),
     "short row": (lambda lines: lines[2].pop(), "row 3: has 59 cells, row 1 has 60 columns"),
     "long row": (lambda lines: lines[3].append(1), "row 4: has 61 cells, row 1 has 60 columns"),
@@ -289,7 +291,7 @@ WRONG: dict[str, tuple[Callable[[list[list[object]]], object], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_what_is_wrong_is_named(tmp_path: Path, name: str, kind: str) -> None:
+def test_invalid_tables_are_refused(tmp_path: Path, name: str, kind: str) -> None:
     change, message = WRONG[name]
     lines = [list(line) for line in [HEADER, *WHOLE]]
     change(lines)
@@ -300,7 +302,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, name: str, kind: str) -> None:
         pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
         if any(len(line) != len(lines[0]) for line in lines):
             pytest.skip("a Parquet file has no ragged rows")
-        columns = [pa.array([str(line[place]) for line in lines[1:]]) for place in range(len(lines[0]))]
+        columns = [pa.array([str(line[index]) for line in lines[1:]]) for index in range(len(lines[0]))]
         parquet.write_table(pa.table(columns, names=lines[0]), table)
     with pytest.raises(DatasetError) as caught:
         import_table(table, tmp_path / "gtzan.zarr")
@@ -323,18 +325,18 @@ def test_absurd_pieces_are_refused(tmp_path: Path, piece: str) -> None:
         ("a.csv", b"", "is empty"),
         ("a.csv", b"\n\n", "there is no column 'filename'"),
         ("a.csv", b"PAR1xxxx", "is a Parquet file: give it a name that ends in .parquet"),
-        ("a.csv", b"filename,label\n\x00", "is not a CSV file: it holds zero bytes"),
-        ("a.csv", b"filename,label\nj\xe4zz,x\n", "row 2: is not text in UTF-8"),
+        ("a.csv", b"filename,label\n\x00", "is not a CSV file: it contains NUL bytes"),
+        ("a.csv", b"filename,label\nj\xe4zz,x\n", "row 2: is not UTF-8 text"),
         ("a.csv", b'filename,label\n"jazz,x\n', r"row 2: is not CSV \("),
         ("a.csv", b"filename,x\n" + b"x" * 200_000 + b",1\n", r"row 2: is not CSV \(field larger"),
         ("a.csv", b"filename,label\na,b\n", "has no column of features|there is no column 'chroma"),
-        ("a.parquet", b"filename,label\n", "is not a Parquet file that can be read"),
-        ("a.parquet", b"PAR1" + b"x" * 100 + b"PAR1", "is not a Parquet file that can be read"),
-        ("a.xlsx", b"x", "is neither CSV nor Parquet: expected .csv or .parquet"),
+        ("a.parquet", b"filename,label\n", "cannot be read as a Parquet file"),
+        ("a.parquet", b"PAR1" + b"x" * 100 + b"PAR1", "cannot be read as a Parquet file"),
+        ("a.xlsx", b"x", "is neither CSV nor Parquet; expected a name in .csv or .parquet"),
         ("a", b"x", "is neither CSV nor Parquet"),
     ],
 )
-def test_files_that_are_no_tables(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_files_that_are_not_tables(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DatasetError, match=message) as caught:
@@ -350,7 +352,7 @@ def test_the_length_is_a_feature_only_if_it_is_named(tmp_path: Path, kind: str) 
     view = import_table(table, tmp_path / "a.zarr", columns=["tempo", "length", "rms_mean"])
     assert view.columns == ["tempo", "length", "rms_mean"]
     assert view.read()[:, 1].tolist() == (view.rows["seconds"] * 22050).round().tolist()
-    export_table(view, tmp_path / f"b.{kind}")  # it is a column of every table already
+    export_table(view, tmp_path / f"b.{kind}")  # every table has this column
     again = read_table(tmp_path / f"b.{kind}", ["tempo", "length", "rms_mean"])
     assert again.values.tobytes() == view.read().tobytes()
     assert read_table(tmp_path / f"b.{kind}", "all").columns == ("tempo", "rms_mean")
@@ -363,13 +365,13 @@ def test_the_length_is_a_feature_only_if_it_is_named(tmp_path: Path, kind: str) 
         (["filename", "start"], "all", "column 'start' of .* cannot be a feature"),
         (["filename", ""], "all", "row 1: column 2 has no name"),
         (["filename", "x"], "y", "there is no column 'y'"),
-        (["filename", "x"], "x,x", "names 'x' twice"),
+        (["filename", "x"], "x,x", "`columns` has 'x' twice: name it once"),
         (["filename", "x"], "filename", "column 'filename' of .* cannot be a feature"),
         (["filename", "x"], "length", "there is no column 'length'"),
         (["filename", "x"], "", "column 1 has no name"),
     ],
 )
-def test_columns_that_cannot_be(tmp_path: Path, header: list[str], columns: str, message: str) -> None:
+def test_invalid_columns_are_refused(tmp_path: Path, header: list[str], columns: str, message: str) -> None:
     table = write(tmp_path / "a.csv", [[f"{name}.0" for name in header]], header)
     with pytest.raises(DatasetError, match=message):
         read_table(table, columns)
@@ -409,27 +411,31 @@ def test_semicolons_byte_order_marks_and_blank_rows(tmp_path: Path) -> None:
         read_table(table, "x")
 
 
-def test_labels_of_a_store_decide_for_datasets_that_nobody_knows(tmp_path: Path) -> None:
+def test_a_store_determines_the_labels_of_an_unregistered_dataset(tmp_path: Path) -> None:
     store = tmp_path / "mine.zarr"
     first = [row("a.wav", "loud"), row("loud.b.wav", "quiet"), row("quiet.c.wav", "quiet")]
     with pytest.raises(DatasetError, match=r"row 3, .*is 'quiet', but the file is 'loud.b.wav'"):
         import_table(write(tmp_path / "a.csv", first), store)
     first[1][0] = "b.wav"
     import_table(write(tmp_path / "a.csv", first), store)
-    with pytest.raises(DatasetError, match=r"'lout' is none of the dataset's labels; did you mean 'loud'"):
+    with pytest.raises(DatasetError, match=r"'lout' is not a label of the dataset; did you mean 'loud'"):
         import_table(write(tmp_path / "b.csv", [row("d.wav", "lout")]), store)
-    with pytest.raises(DatasetError, match=r"row 2, column 'label': is 'loud', but the store has track 'b'"):
+    with pytest.raises(
+        DatasetError, match=r"row 2, column 'label': is 'loud', but track 'b' has label 'quiet' in the store"
+    ):
         import_table(write(tmp_path / "b.csv", [row("b.wav", "loud")]), store)
     header, *rows = drop("label", [row("b.wav")])
     assert import_table(write(tmp_path / "b.csv", rows, header), store).labels.tolist() == ["quiet"]
     header, *rows = drop("label", [row("d.wav")])
-    with pytest.raises(DatasetError, match=r"row 2, column 'filename': there is no label in 'd.wav'"):
+    with pytest.raises(DatasetError, match=r"row 2, column 'filename': 'd.wav' contains no label"):
         import_table(write(tmp_path / "b.csv", rows, header), store)
 
 
 def test_pieces_of_a_track_have_one_label(tmp_path: Path) -> None:
     rows = [row("a.0.wav", "x"), row("b.0.wav", "x"), row("a.1.wav", "y")]
-    with pytest.raises(DatasetError, match="row 4, column 'label': is 'y', but row 2 has track 'a' as 'x'"):
+    with pytest.raises(
+        DatasetError, match="row 4, column 'label': is 'y', but track 'a' has label 'x' in row 2"
+    ):
         import_table(write(tmp_path / "a.csv", rows), tmp_path / "mine.zarr")
 
 
@@ -439,7 +445,7 @@ def test_pieces_of_a_track_have_one_label(tmp_path: Path) -> None:
 @SUFFIXES
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("rows", [WHOLE, PIECES], ids=["whole", "pieces"])
-def test_what_is_exported_is_what_was_imported(
+def test_an_exported_table_equals_the_imported_one(
     tmp_path: Path, suffix: str, kind: str, rows: list[list[object]]
 ) -> None:
     view = import_table(write(tmp_path / "a.csv", rows), tmp_path / f"gtzan.{suffix}")
@@ -459,7 +465,7 @@ def test_what_is_exported_is_what_was_imported(
 def test_export_writes_the_fewest_digits(tmp_path: Path) -> None:
     lines = [["a.wav", 0.1, 1e20, -0.0, 16777216.0, 1e-45]]
     table = write(tmp_path / "a.csv", lines, ["filename", *"abcde"])
-    with pytest.raises(DatasetError, match="no label in"):
+    with pytest.raises(DatasetError, match="contains no label; expected"):
         import_table(table, tmp_path / "x.zarr", chunk=1, columns="all")
     lines[0].append("x")
     view = import_table(
@@ -479,7 +485,7 @@ FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 @st.composite
 def views(draw: st.DrawFn) -> tuple[list[tuple[str, int, int]], list[str], list[list[float]], float]:
-    """Rows as (track, piece, length); columns; values; seconds of a chunk."""
+    """Draw rows as (track, piece, length), columns, values, and the chunk in seconds."""
     tracks = draw(
         st.lists(st.one_of(NAMES, st.sampled_from(["a.7", "a", "a.7.0", "jazz.00001"])), min_size=1)
     )
@@ -528,7 +534,7 @@ def test_any_table_survives_export_import_export(
 def make(
     path: Path, spec: audiospec.FeatureSpec, records: list[dict[str, object]], starts: list[float]
 ) -> View:
-    """A view of one row a record, as a frontend would have made it."""
+    """Return a view with one row per record, as a frontend would compute it."""
     from audiospec.digests import checksum
     from audiospec.stores.base import store_class
     from audiospec.stores.layout.info import ViewInfo
@@ -548,8 +554,8 @@ def make(
 
 
 def record(id: str, path: str) -> TrackRecord:
-    known = {"seconds": 3.0, "sample_rate": 22050, "channels": 1, "size": 1, "modified": 1}
-    return TrackRecord(id, path, label="x", group="g", fold="1", **known)
+    facts = {"seconds": 3.0, "sample_rate": 22050, "channels": 1, "size": 1, "modified": 1}
+    return TrackRecord(id, path, label="x", group="g", fold="1", **facts)
 
 
 @pytest.mark.parametrize(
@@ -563,14 +569,14 @@ def record(id: str, path: str) -> TrackRecord:
         (["x/a.wav", "x/b.7.wav"], [0, 0], ["a.0.wav", "b.7.0.wav"]),
     ],
 )
-def test_file_names_are_the_tracks_files(
+def test_exported_file_names_identify_tracks(
     tmp_path: Path, paths: list[str], starts: list[float], names: list[str]
 ) -> None:
     records = [record(f"id{number}", path) for number, path in enumerate(paths)]
     view = make(tmp_path / "x.zarr", TabularSpec(), records, starts)
     export_table(view, tmp_path / "out.csv")
     assert read_table(tmp_path / "out.csv").filenames == names
-    # And back into the same store: the same tracks.
+    # Imported into the same store, the rows are matched to the same tracks.
     again = import_table(tmp_path / "out.csv", tmp_path / "x.zarr", chunk=3)
     assert again.ids.tolist() == view.ids.tolist()
     assert again.read().tobytes() == view.read().tobytes()
@@ -598,12 +604,12 @@ def test_only_tables_are_exported(tmp_path: Path) -> None:
         find_view(store, view=view.name)
     with pytest.raises(StoreError, match="has no view 'x'"):
         find_view(store, view="x")
-    with pytest.raises(StoreError, match=r"has none that go with `chunk=30`: choose one by `chunk=3` `view="):
+    with pytest.raises(StoreError, match=r"has none that match `chunk=30`: choose one with `chunk=3` `view="):
         find_view(store, chunk=30)
     assert find_view(store).spec == TabularSpec()
 
 
-def test_flags_choose_among_tables(tmp_path: Path) -> None:
+def test_parameters_choose_among_tables(tmp_path: Path) -> None:
     store = tmp_path / "gtzan.zarr"
     long = import_table(write(tmp_path / "a.csv", WHOLE), store)
     short = import_table(write(tmp_path / "b.csv", PIECES), store)
@@ -613,10 +619,10 @@ def test_flags_choose_among_tables(tmp_path: Path) -> None:
     assert find_view(store, view="table-30s").name == long.name
     assert find_view(store, chunk=3, view=short.name).name == short.name
     with pytest.raises(
-        StoreError, match=r"expected a table of features; .* has 3: choose one by `chunk=30` `view="
+        StoreError, match=r"expected a table of features; .* has 3: choose one with `chunk=30` `view="
     ):
         find_view(store)
-    with pytest.raises(StoreError, match='has 2 that go with `view="table-3s"`') as caught:
+    with pytest.raises(StoreError, match='has 2 that match `view="table-3s"`') as caught:
         find_view(store, view="table-3s")
     assert f'`chunk=3` `view="{other.name}"`' in str(caught.value)
 
@@ -665,7 +671,7 @@ CHUNK = audiospec.Chunking(seconds=0.5)
 
 @pytest.fixture
 def genres(tmp_path: Path) -> Path:
-    """Audio of three tracks: two are in the tables, one is not, and one of the tables' is not here."""
+    """Audio of three tracks: two are in the tables, one is not, and one track of the tables has no audio."""
     for name in ("blues.00000", "jazz.00001", "metal.00009"):
         folder = tmp_path / "genres" / name.partition(".")[0]
         folder.mkdir(parents=True)
@@ -706,7 +712,7 @@ def test_audio_after_tables(tmp_path: Path, genres: Path, suffix: str) -> None:
         assert (view.ids.tolist(), view.read().tobytes(), view.rows.tobytes()) == before[name]
         assert view.stale() == []
         assert view.skipped()["metal.00009"] == "not in the table"
-    # A second run finds nothing to do, and a third after the audio has gone marks just what was audio.
+    # A second run finds nothing to do. A third, after a file was removed, reports only tracks that had audio.
     report = run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
     assert report.planned[0].missing_shards == 0
     (genres / "blues" / "blues.00000.wav").unlink()
@@ -738,14 +744,14 @@ def test_tables_after_audio(tmp_path: Path, genres: Path, suffix: str) -> None:
     report = run("gtzan", data=genres, views=[(SPEC, CHUNK)], store=store, workers=0)
     assert report.planned[0].missing_shards == 0
     assert report.problems == {}
-    # What is damaged beside a table is repaired; tracks without audio are left alone.
+    # A damaged view beside a table is repaired; tracks without audio do not change.
     records = list(view.store.tracks.records())
     repair(open_store(store), {mel.name: [0, 1]}, workers=0)
     assert list(open_store(store).tracks.records()) == records
     assert open_store(store).view(mel.name).read().tobytes() == before[1]
 
 
-def test_tracks_without_audio_are_not_blamed_for_an_empty_view(tmp_path: Path, genres: Path) -> None:
+def test_the_error_of_an_empty_view_does_not_count_tracks_without_audio(tmp_path: Path, genres: Path) -> None:
     store = tmp_path / "gtzan.zarr"
     import_table(write(tmp_path / "a.csv", [row("blues.00099.wav"), *WHOLE]), store)
     long = audiospec.Chunking(seconds=100)
@@ -753,7 +759,7 @@ def test_tracks_without_audio_are_not_blamed_for_an_empty_view(tmp_path: Path, g
         run("gtzan", data=genres, views=[(SPEC, long)], store=store, workers=0)
 
 
-def test_nothing_computes_a_table(tmp_path: Path, genres: Path) -> None:
+def test_a_table_cannot_be_computed(tmp_path: Path, genres: Path) -> None:
     spec = TableSpec(columns=("a",), sha256="0")
     with pytest.raises(audiospec.AudiospecError) as caught:
         run("gtzan", data=genres, views=[(spec, CHUNK)], store=tmp_path / "x.zarr", workers=0)
@@ -800,7 +806,7 @@ def test_the_published_tables(
     assert len(view.classes) == tracks // 100
     assert read_table(file).left_out == ()
     assert len(view.damaged()) == 0
-    # Splits by track work: the ids of a track's pieces are one id.
+    # Splits by track are possible: all pieces of a track have one id.
     most = Counter(view.ids.tolist()).most_common(1)[0][1]
     assert most == (10 if chunk == 3 else 1)
     export_table(view, tmp_path / "out.csv")

@@ -1,7 +1,7 @@
-"""Model: what every entry of the zoo is; the registry of models.
+"""Model: the base class of every entry of the zoo; the registry of models.
 
-A model is one file of `audiospec.zoo.models`, or of another package (entry point ``audiospec.models``), under
-``@models.register``. Its `Settings` are its parameters; the rest of the zoo knows nothing else of it.
+A model is a class under ``@models.register``, in a file of `audiospec.zoo.models` or in another package
+(entry point ``audiospec.models``). Its `Settings` are its parameters.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec
     from audiospec.stores.layout.view import View
 
-#: Name, in a training's folder, of what `Model.fit` needs to go on after it was killed.
+#: Name, in a training's folder, of the file or folder from which `Model.fit` resumes.
 CHECKPOINT = "checkpoint"
 
 models: Registry[type[Model]] = Registry("model", "audiospec.zoo.models", "audiospec.models")
 
-#: Called after each epoch with what the history has of it.
+#: Called after each epoch with the epoch's entry of the history.
 Progress = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings(Fields):
-    """A model's parameters: a frozen dataclass, whose values may come as text."""
+    """A model's parameters: a frozen dataclass, whose values may be given as text."""
 
     error: ClassVar[type[AudiospecError]] = ModelError
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Some rows of a view, to train on or to score.
+    """Rows of a view, to train on or to score.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Rows:
     numbers : ndarray of int64
         Row numbers.
     classes : list of str
-        What `targets` index.
+        Sorted; `targets` are indices into it.
     """
 
     view: View
@@ -62,21 +62,21 @@ class Rows:
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:
-        """Class number of each row."""
+        """Class number of each row, shape (n,)."""
         return np.searchsorted(self.classes, self.view.labels[self.numbers].astype(str))
 
     @property
     def tracks(self) -> NDArray[np.str_]:
-        """Track id of each row."""
+        """Track id of each row, shape (n,)."""
         return self.view.ids[self.numbers].astype(str)
 
     def read(self) -> NDArray[np.float32]:
-        """All rows, float32, shape (n, *row_shape)."""
+        """Return all rows as float32, shape (n, *row_shape)."""
         return self.view.read(self.numbers).astype(np.float32)
 
 
 class Layer(NamedTuple):
-    """A part of a model: its name and kind, the shape (without the batch) it gives, and its weights."""
+    """A part of a model: its name and kind, the shape of its output (without the batch), its weight count."""
 
     name: str
     kind: str
@@ -94,15 +94,15 @@ class Model(ABC):
     row_shape : tuple of int
         Shape of one row.
     classes : sequence of str
-        Sorted.
+        Labels, sorted.
 
     Attributes
     ----------
     input : str
-        What it reads: rows of a kind, ``"table"`` or ``"spectrogram"``, whatever feature they are of; or of
-        one feature, by its name (see `FeatureSpec.is_of`).
+        The rows that it reads: a kind of rows, ``"table"`` or ``"spectrogram"``, of any feature; or the name
+        of one feature (see `FeatureSpec.is_of`).
     shares : (float, float, float)
-        Of rows to train, validate and test, as the study has them for such models.
+        Default shares of training, validation and test rows; for the models of the study, the study's.
     """
 
     input: ClassVar[str]
@@ -116,7 +116,7 @@ class Model(ABC):
 
     @classmethod
     def reads(cls, spec: FeatureSpec) -> bool:
-        """Whether the rows of a spec are what the model reads."""
+        """Return whether the model reads the rows of a spec."""
         return spec.is_of(cls.input)
 
     @abstractmethod
@@ -129,54 +129,57 @@ class Model(ABC):
         work: Path | None = None,
         progress: Progress | None = None,
     ) -> list[dict[str, float]]:
-        """Train; the same rows, settings and seed give the same model on one machine.
+        """Train the model; the same rows, settings and seed give the same model on one machine.
 
         Parameters
         ----------
         train, valid : Rows
             `valid` may be empty for models without epochs.
         seed : int
-            Of all that is random.
+            Seed of everything random.
         work : Path or None
-            A folder where a model may keep a file or folder `CHECKPOINT`. If it is there already, training
-            goes on from it, and ends as if it had never stopped.
+            A folder where the model may keep a file or folder `CHECKPOINT`. If that exists, training resumes
+            from it, and the result is the same as without the interruption.
         progress : callable or None
-            Called after each epoch; also with those before the checkpoint.
+            Called after each epoch; after resuming, first with the epochs before the checkpoint.
 
         Returns
         -------
         list of dict
-            The history, an entry an epoch; empty for models without epochs.
+            The history, one entry per epoch; empty for models without epochs.
 
         Raises
         ------
         ModelError
-            Nothing can be learnt from these rows.
+            The model cannot be trained on these rows.
         """
 
     @abstractmethod
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities (n, classes) of rows (n, *row_shape); each row adds up to 1."""
+        """Return the probabilities (n, classes) of rows (n, *row_shape); each row adds up to 1."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write what was learnt into files of `folder`; no code, and no pickle."""
+        """Write the trained model into files of `folder`; no code, and no pickle."""
 
     @abstractmethod
     def load(self, folder: Path) -> None:
-        """Take over what `save` wrote.
+        """Read the files that `save` wrote.
 
         Raises
         ------
         ModelError
-            The files are not there, or are no such model.
+            The files do not exist, cannot be read, or are of another model.
         """
 
     @property
     @abstractmethod
     def parameters(self) -> int:
-        """Count of what was learnt, such as weights; 0 if that has no meaning."""
+        """Number of trained parameters, such as weights; 0 if that has no meaning for the model."""
 
     def layers(self) -> list[Layer]:
-        """Parts of the model, as a row goes through them; nothing has to be learnt yet. Here: none."""
+        """Return the parts of the model in the order of computation; the model need not be trained.
+
+        The default is an empty list.
+        """
         return []

@@ -1,4 +1,4 @@
-"""What the spectrogram models share: a network, how it is trained, its weights as safetensors."""
+"""The base class of the spectrogram models: a network, its training, its weights as safetensors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILE = "model.safetensors"
 
 
 class NetworkModel(Model):
-    """A network on rows of (mel, frame): Adam, a loss, early stopping, the best epoch kept."""
+    """A network on rows of (mel, frame), trained by Adam with early stopping; the best epoch is kept."""
 
     input = "spectrogram"
     shares = (0.8, 0.1, 0.1)
@@ -34,10 +34,13 @@ class NetworkModel(Model):
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """Make the network, with random weights."""
+        """Return a new network with random weights."""
 
     def prepare(self, net: nn.Module) -> None:
-        """Give a new network what it starts from, such as others' weights; not if it goes on."""
+        """Set the initial weights of a new network, such as pretrained ones.
+
+        It is not called if a training is resumed. The default leaves the weights random.
+        """
 
     def fit(
         self,
@@ -48,16 +51,26 @@ class NetworkModel(Model):
         work: Path | None = None,
         progress: Progress | None = None,
     ) -> list[dict[str, float]]:
-        """Train until the validation loss has not fallen for `patience` epochs."""
+        """Train until the validation loss has not fallen for `patience` epochs.
+
+        See `Model.fit` for the parameters.
+
+        Raises
+        ------
+        ModelError
+            There are no validation rows, the devices do not exist, memory is too small, or the loss is not
+            finite.
+        """
         if not len(valid):
             raise ModelError(
-                "there are no validation rows to stop by: give them a share, such as 0.8, 0.1, 0.1 (--shares)"
+                "a network needs validation rows to decide when to stop; got none",
+                "give validation a share, such as 0.8, 0.1, 0.1, with `shares`",
             )
         self._check_devices()
         from audiospec.zoo.fitting.loop import train_network
 
         with ExitStack() as stack:
-            stack.enter_context(_as_usual())
+            stack.enter_context(_torch_defaults())
             folder = work or Path(stack.enter_context(TemporaryDirectory()))
             torch.manual_seed(seed)
             self.net = self.network()
@@ -66,20 +79,20 @@ class NetworkModel(Model):
             history = train_network(
                 self.net, train, valid, self.settings, seed=seed, work=folder, progress=progress
             )
-        self._settle()
+        self._set_to_predict()
         return history
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities that the network's logits stand for, by its loss."""
-        found = [np.zeros((0, len(self.classes)))]
+        """Return the probabilities (n, classes) of rows (n, mel, frame), which the loss makes of logits."""
+        batches = [np.zeros((0, len(self.classes)))]
         device = self._device()
         loss = losses[self.settings.loss]()
         with torch.inference_mode():
             for first in range(0, len(rows), self.settings.batch):
-                part = torch.from_numpy(rows[first : first + self.settings.batch].copy())
-                logits = self.net(part.to(device)).cpu()
-                found.append(loss.probabilities(logits.double()).numpy())
-        return np.concatenate(found)
+                batch = torch.from_numpy(rows[first : first + self.settings.batch].copy())
+                logits = self.net(batch.to(device)).cpu()
+                batches.append(loss.probabilities(logits.double()).numpy())
+        return np.concatenate(batches)
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors."""
@@ -89,46 +102,53 @@ class NetworkModel(Model):
         save_file(weights, folder / FILE)
 
     def load(self, folder: Path) -> None:
-        """Read the weights into a new network."""
+        """Read the weights into a new network.
+
+        Raises
+        ------
+        ModelError
+            The file cannot be read, or its weights do not fit the network.
+        """
         from safetensors.torch import load_file
 
         try:
             weights = load_file(folder / FILE)
-            with _as_usual():
+            with _torch_defaults():
                 self.net = self.network()
                 self.net.load_state_dict(weights)
         except Exception as error:  # safetensors' own errors, and torch's about names and shapes
             reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"{folder / FILE} cannot be read ({reason}): train again") from error
-        self._settle()
+            raise ModelError(f"{folder / FILE} cannot be read ({reason})", "train again") from error
+        self._set_to_predict()
 
     @property
     def parameters(self) -> int:
-        """Count of the weights."""
+        """Number of weights."""
         return sum(weights.numel() for weights in self.net.parameters())
 
     def layers(self) -> list[Layer]:
-        """Layers of a network that has learnt nothing, as a row goes through them."""
-        found: list[Layer] = []
+        """Return the layers of a new network in the order of computation."""
+        layers: list[Layer] = []
 
-        def note(name: str) -> Callable[..., None]:
+        def recorder(name: str) -> Callable[..., None]:
             def hook(layer: nn.Module, _: object, out: Tensor | tuple[Tensor, ...]) -> None:
                 shape = tuple((out if isinstance(out, Tensor) else out[0]).shape[1:])
                 count = sum(weights.numel() for weights in layer.parameters())
-                found.append(Layer(name, type(layer).__name__, shape, count))
+                layers.append(Layer(name, type(layer).__name__, shape, count))
 
             return hook
 
-        with _as_usual(), torch.device("meta"), torch.no_grad():  # shapes alone, however long a row
+        # The device "meta" computes shapes only, so long rows take no memory.
+        with _torch_defaults(), torch.device("meta"), torch.no_grad():
             net = self.network().eval()
             for name, layer in net.named_modules():
                 if not list(layer.children()):
-                    layer.register_forward_hook(note(name))
+                    layer.register_forward_hook(recorder(name))
             net(torch.zeros(1, *self.row_shape))
-        return found
+        return layers
 
-    def _settle(self) -> None:
-        """Put the network where it predicts, and let it predict."""
+    def _set_to_predict(self) -> None:
+        """Move the network to the device that predicts, and switch it to evaluation."""
         self.net.to(self._device()).eval()
 
     def _device(self) -> str:
@@ -136,18 +156,18 @@ class NetworkModel(Model):
 
     def _check_devices(self) -> None:
         settings = self.settings
-        there = torch.cuda.device_count()
+        gpus = torch.cuda.device_count()
         if settings.device == "cuda" and not settings.cuda():
-            raise ModelError("there is no CUDA device here: leave out device=cuda")
-        if settings.cuda() and settings.devices > there:
+            raise ModelError("this machine has no CUDA device", 'leave out `device="cuda"`')
+        if settings.cuda() and settings.devices > gpus:
             raise ModelError(
-                f"parameter devices must be at most {there}, the GPUs here; got {settings.devices}"
+                f"parameter devices must be at most {gpus}, the GPUs of this machine; got {settings.devices}"
             )
 
 
 @contextmanager
-def _as_usual() -> Iterator[None]:
-    """Torch as networks expect it, and afterwards as the caller had it, random numbers as well."""
+def _torch_defaults() -> Iterator[None]:
+    """Set torch's defaults, then restore the caller's; the caller's random state does not change."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:

@@ -103,8 +103,8 @@ def score_predictions(
 
     Returns
     -------
-    Score
-        One row per file.
+    ScoreTable
+        Scores by file.
 
     Raises
     ------

@@ -23,7 +23,7 @@ from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
 from audiospec.zoo.splits import SIDES, Split, split
 
-#: Packages whose versions bear on what a run is.
+#: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
 
 
@@ -48,27 +48,28 @@ def train(
     model : str
         Name in the registry of models.
     view : View
-        Of the kind that the model reads.
+        Its rows must be of the kind that the model reads.
     settings : mapping or None
-        Parameters of the model that are not at their defaults; text will do.
+        The model's parameters that differ from their defaults; values may be given as text.
     strategy : str
         How rows are split; see `audiospec.zoo.splits`. Only ``"random"`` is leaky.
     seed : int
-        Of the split and of the training.
+        Seed of the split and of the training.
     shares : sequence of 3 floats or None
-        Of train, validation and test. None: the model's, which are the study's.
+        Shares of training, validation and test rows. None: the model's default.
     classes : sequence of str or None
-        Labels to tell apart. None: all of the view.
+        Labels to train on. None: all labels of the view.
     out : path or None
-        The run's folder. None: the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … in `runs` that is
-        free, or with `resume` this very training's.
+        The run's folder. None: in `runs`, the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … that is
+        free, or, with `resume`, the one that has this training.
     runs : path
         Folder of the runs.
     resume : bool
-        Whether to return the run if it is there, and to go on with its training if that was killed: the run
-        is the same as if it had never stopped, but for the seconds. Without it, what was killed is an error.
+        Whether to return the run if it exists, and to resume its training if that was interrupted. A resumed
+        training gives the same run as an uninterrupted one, except for the seconds. Without `resume`, an
+        interrupted training is an error.
     progress : callable or None
-        Called after each epoch, with what ``history.csv`` says of it.
+        Called after each epoch, with the epoch's row of ``history.csv``.
 
     Returns
     -------
@@ -76,17 +77,23 @@ def train(
 
     Raises
     ------
-    RegistryError, ModelError, SplitError, RunError
-        Whatever is wrong, in one line.
+    RegistryError
+        No model has this name.
+    ModelError
+        The parameters are not the model's, the model does not read the view, or it cannot be trained.
+    SplitError
+        The view cannot be split like this.
+    RunError
+        The run exists, is of another training, or cannot be written.
     """
     cls = models[model]
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
-    all_scores()  # one of another package that cannot be imported is told before the training
-    made = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
-    names = sorted(set(view.labels[made.train].astype(str).tolist()))
-    sides = {side: Rows(view, getattr(made, side), names) for side in SIDES}
-    said: dict[str, Any] = {
+    all_scores()  # imports all scores, so that a broken one fails before the training
+    view_split = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
+    names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
+    sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
+    training: dict[str, Any] = {
         "model": model,
         "settings": dataclasses.asdict(chosen),
         "classes": names,
@@ -94,40 +101,40 @@ def train(
         "spec": view.spec.to_dict(),
         "chunking": view.chunking.to_dict(),
         "dataset": view.store.dataset,
-        "split": _described(made, sides, shares or cls.shares),
+        "split": _split_info(view_split, sides, shares or cls.shares),
         "seed": seed,
     }
     path = (
         Path(out)
         if out is not None
-        else _place(Path(runs), run_name(model, view, strategy, seed), said, resume)
+        else _run_path(Path(runs), run_name(model, view, strategy, seed), training, resume)
     )
     if resume and (path / RUN).exists():
         run = Run(path)
-        if not run.says(said):
-            raise RunError(f"{path} is the run of another training: choose another --out")
+        if not run.says(training):
+            raise RunError(f"{path} is the run of another training", "choose another `out`")
         return run
-    with training_folder(path, said, resume) as work:
-        history: list[dict[str, float]] = []
+    with training_folder(path, training, resume) as work:
+        finished: list[dict[str, float]] = []
 
-        def note(entry: dict[str, float]) -> None:
-            history.append(entry)
-            write_history(work, history)
+        def record(entry: dict[str, float]) -> None:
+            finished.append(entry)
+            write_history(work, finished)
             if progress is not None:
                 progress(entry)
 
         began = time.monotonic()
         trained = cls(chosen, view.info.row_shape, names)
-        whole = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=note)
-        # Those of the epochs before a kill count, too.
-        seconds = sum(entry.get("seconds", 0.0) for entry in whole) or time.monotonic() - began
+        history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
+        # The sum includes the epochs before an interruption; the clock does not.
+        seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
         metrics = {
             side: evaluate_rows(trained, sides[side], seed).to_dict()
             for side in ("test", "train", "valid")
             if len(sides[side])
         }
         info = RunInfo(
-            **said,
+            **training,
             store=str(view.store.path),
             view=view.name,
             parameters=trained.parameters,
@@ -135,28 +142,28 @@ def train(
             versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
         )
-        return write_run(path, work, info, trained, metrics, whole)
+        return write_run(path, work, info, trained, metrics, history)
 
 
 def epoch_in_words(entry: Mapping[str, float], most: int) -> str:
-    """Say of an epoch of a network, of `most` at the most, how far it is and how it went."""
+    """Return a line about an epoch of a network: its number, the largest number of epochs, the losses."""
     losses = f"loss {entry['train_loss']:.3f}, validation {entry['valid_loss']:.3f}"
     return f"epoch {entry['epoch']:.0f} of {most}, {losses}"
 
 
 def run_name(model: str, view: View, strategy: str, seed: int) -> str:
-    """Name of a run's folder, safe on any system: a fold may be called anything."""
+    """Return the name of a run's folder; it is valid on any system, although folds may have any name."""
     return re.sub(r"[^\w.-]+", "-", f"{model}-{view.name}-{strategy}-{seed}")
 
 
-def _place(runs: Path, name: str, said: Mapping[str, Any], resume: bool) -> Path:
-    """The first path of a name that is free, or that is this very training's."""
+def _run_path(runs: Path, name: str, training: Mapping[str, Any], resume: bool) -> Path:
+    """Return the first path of a name that is free or, with `resume`, has this training."""
     for number in itertools.count(1):
         path = runs / (name if number == 1 else f"{name}.{number}")
         if path.exists():
-            if resume and (path / RUN).exists() and Run(path).says(said):
+            if resume and (path / RUN).exists() and Run(path).says(training):
                 return path
-        elif not is_stopped(path) or not stopped_otherwise(path, said):
+        elif not is_stopped(path) or not stopped_otherwise(path, training):
             return path
     raise AssertionError
 
@@ -165,18 +172,18 @@ def _check_input(name: str, cls: type[Model], view: View) -> None:
     if not cls.reads(view.spec):
         raise ModelError(
             f"model {name} reads {cls.input!r} rows; view {view.name} of feature {view.spec.feature!r} has "
-            f"{view.spec.kind!r} rows of ({', '.join(view.spec.dims)}): choose another view, or another "
-            "model (`audiospec models`)"
+            f"{view.spec.kind!r} rows of ({', '.join(view.spec.dims)})",
+            "choose another view, or another model (`audiospec models` lists them)",
         )
 
 
-def _described(made: Split, sides: Mapping[str, Rows], shares: Sequence[float]) -> dict[str, Any]:
+def _split_info(view_split: Split, sides: Mapping[str, Rows], shares: Sequence[float]) -> dict[str, Any]:
     return {
-        "strategy": made.strategy,
-        "leaky": made.leaky,
+        "strategy": view_split.strategy,
+        "leaky": view_split.leaky,
         "shares": list(shares),
-        "digest": made.digest,
-        "content": content_digest(sides["train"].view, made),
+        "digest": view_split.digest,
+        "content": content_digest(sides["train"].view, view_split),
         "sides": {
             side: {"rows": len(rows), "tracks": len(set(rows.tracks.tolist()))}
             for side, rows in sides.items()

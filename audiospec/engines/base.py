@@ -117,11 +117,12 @@ def describe_error(error: Exception) -> dict[str, str]:
     Returns
     -------
     dict
-        ``type``, ``message`` and ``traceback``.
+        ``type``, ``reason`` and ``hint`` (see `AudiospecError`), and ``traceback``.
     """
     return {
         "type": type(error).__name__,
-        "message": str(error),
+        "reason": error.reason if isinstance(error, AudiospecError) else str(error),
+        "hint": error.hint if isinstance(error, AudiospecError) else "",
         "traceback": "".join(traceback.format_exception(error)),
     }
 
@@ -136,7 +137,7 @@ def restore_error(described: Mapping[str, str]) -> AudiospecError:
     """
     kind = getattr(errors, described["type"], None)
     if isinstance(kind, type) and issubclass(kind, AudiospecError):
-        return kind(described["message"])
+        return kind(described["reason"], described["hint"])
     return EngineError(
-        f"a worker failed with {described['type']}: {described['message']}\n{described['traceback']}"
+        f"a worker failed with {described['type']}: {described['reason']}\n{described['traceback']}"
     )

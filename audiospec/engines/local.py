@@ -36,7 +36,7 @@ ENVIRONMENT = {
 }
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from audiospec.engines._worker import main; main()"
+    "from audiospec.engines._worker_process import main; main()"
 )
 
 

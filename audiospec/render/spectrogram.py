@@ -1,4 +1,4 @@
-"""Pictures of what a view holds: a track's spectrogram, with axes in Hz and seconds."""
+"""Draw the spectrogram of a track from a view, with axes in Hz and seconds."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from audiospec.errors import StoreError
 from audiospec.stores.layout.view import View
 from audiospec.text import printable
 
-#: Decibels below the loudest bin at which the colours end.
+#: Colours cover this many decibels below the loudest bin.
 RANGE = 80.0
-#: A picture has at most so many columns; a longer track is sampled.
-MOST_COLUMNS = 6000
-#: Frequencies in Hz that an axis names: octaves from the top …
+#: Maximum width of the image; a longer track is sampled.
+MAX_COLUMNS = 6000
+#: Frequencies in Hz to label on an axis, octaves from the top.
 OCTAVES = tuple(125 * 2**octave for octave in reversed(range(10)))
-#: … and others, where fewer than three octaves are in sight.
+#: Frequencies in Hz to label if fewer than three octaves are in range.
 BETWEEN = (*range(1000, 64000, 1000), *range(100, 64000, 100))
 
 _TEXT, _QUIET = "#222222", "#777777"
 
 
 def draw(view: View, track: str, chunk: int | None = None) -> Figure:
-    """Draw a track's spectrogram: its chunks one after another, where they overlap each once.
+    """Draw a track's spectrogram: its chunks in sequence, with overlaps drawn once.
 
     Parameters
     ----------
     view : View
-        Of a feature whose rows are spectrograms (`FeatureSpec.kind`): frequency by frame.
+        A view whose rows are spectrograms (see `FeatureSpec.kind`): frequency by frame.
     track : str
-        Track id, or the stem of its file.
+        Track id, or the stem of its file name.
     chunk : int or None
-        Number of the one chunk to draw, from 0. None draws all.
+        Draw only this chunk, counted from 0. None draws all.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Not known to pyplot: nothing has to be closed. `save` writes it.
+        It is not registered with pyplot and need not be closed. `save` writes it.
 
     Raises
     ------
     StoreError
-        No such track or chunk, or a feature of another shape.
+        No such track or chunk, or the rows of the view are not spectrograms.
     """
     spec = view.spec
     if spec.kind != "spectrogram":
@@ -86,8 +86,8 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
     number = int(view.rows["track"][rows[0]])
     track, label = (printable(str(view.store.tracks[column][number])) for column in ("id", "label"))
     part = "" if chunk is None else f", chunk {chunk} of 0 to {len(rows) - 1}"
-    # Names are somebody's own: a `$` in them is no formula.
-    axes.set_title(_short(f"{track} · {label}"), loc="left", color=_TEXT, fontsize=12, parse_math=False)
+    # Names and labels come from the data, so a `$` in them must not start a formula.
+    axes.set_title(_shorten(f"{track} · {label}"), loc="left", color=_TEXT, fontsize=12, parse_math=False)
     axes.set_title(f"{view.name}{part}", loc="right", color=_QUIET, fontsize=9, parse_math=False)
     return figure
 
@@ -98,60 +98,60 @@ def save(figure: Figure, path: Path) -> None:
     Raises
     ------
     StoreError
-        A suffix that matplotlib does not know.
+        Matplotlib does not support the suffix.
     OSError
         `path` cannot be written.
     """
     kinds = sorted(figure.canvas.get_supported_filetypes())
     if path.suffix[1:].lower() not in kinds:
         raise StoreError(
-            f"cannot tell the kind of picture from {str(path)!r}: expected a name that ends in "
+            f"cannot determine the format of picture {str(path)!r}; expected a name that ends in "
             f"{', '.join(f'.{kind}' for kind in kinds)}"
         )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a script that the font lacks is drawn as boxes
+        warnings.filterwarnings("ignore", message="Glyph")  # missing glyphs are drawn as boxes
         figure.savefig(path)
 
 
 def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], float, float]:
-    """Columns of equal width over the time of some rows, and where they start and end in seconds.
+    """Return the image of some rows, of shape (bins, columns), and its start and end in seconds.
 
-    A column shows the last frame before its middle, of the last chunk that has begun by then.
+    A column shows the last frame before its centre, from the last chunk that has started by then.
     """
     frames = np.array(view.info.coordinates()[view.spec.dims[1]][0], np.float64)
     hop = (frames[-1] - frames[0]) / (len(frames) - 1) if len(frames) > 1 else view.chunking.seconds
     starts = view.rows["start"][rows]
     start, end = float(starts[0]), float(starts[-1] + view.rows["seconds"][rows[-1]])
-    columns = int(np.clip(round((end - start) / hop), 1, MOST_COLUMNS))
+    columns = int(np.clip(round((end - start) / hop), 1, MAX_COLUMNS))
     times = start + (np.arange(columns) + 0.5) * (end - start) / columns
     chunks = np.searchsorted(starts, times, side="right") - 1
     image = np.empty((view.info.row_shape[0], columns), np.float32)
     for number in np.unique(chunks):
-        here = chunks == number
-        last = np.floor((times[here] - starts[number] - frames[0]) / hop).astype(int)
-        image[:, here] = view.read(int(rows[number]))[:, last.clip(0, len(frames) - 1)]
+        in_chunk = chunks == number
+        last = np.floor((times[in_chunk] - starts[number] - frames[0]) / hop).astype(int)
+        image[:, in_chunk] = view.read(int(rows[number]))[:, last.clip(0, len(frames) - 1)]
     return image, start, end
 
 
 def _frequency_axis(axes: Axes, view: View) -> None:
-    """Name round frequencies on the axis of bins, where there is room."""
+    """Label round frequencies on the axis of bins, where there is space."""
     centres = np.array(view.info.coordinates()[view.spec.dims[0]][0], np.float64)
     bins = np.arange(-1, len(centres) + 1)
-    # One bin on at each end, as far as the outermost filters reach.
+    # One bin more at each end, the extent of the outermost filters.
     reach = np.concatenate([[2 * centres[0] - centres[1]], centres, [2 * centres[-1] - centres[-2]]])
-    places: dict[int, float] = {}
-    for wanted, apart in ((OCTAVES, 20), (BETWEEN, 8)):
-        if len(places) >= 3:
+    ticks: dict[int, float] = {}
+    for frequencies, most in ((OCTAVES, 20), (BETWEEN, 8)):
+        if len(ticks) >= 3:
             break
-        for hertz in wanted:
-            place = float(np.interp(hertz, reach, bins))
-            fits = all(abs(place - other) > len(centres) / apart for other in places.values())
+        for hertz in frequencies:
+            position = float(np.interp(hertz, reach, bins))
+            fits = all(abs(position - other) > len(centres) / most for other in ticks.values())
             if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
-                places[hertz] = place
-    axes.set_yticks(list(places.values()), [str(hertz) for hertz in places])
+                ticks[hertz] = position
+    axes.set_yticks(list(ticks.values()), [str(hertz) for hertz in ticks])
     axes.set_ylabel("frequency (Hz)", color=_QUIET)
 
 
-def _short(text: str, most: int = 70) -> str:
-    """Shorten a text, leaving out its middle."""
-    return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
+def _shorten(text: str, length: int = 70) -> str:
+    """Replace the middle of a text longer than `length` by an ellipsis."""
+    return text if len(text) <= length else f"{text[: length // 2]}…{text[-length // 2 :]}"

@@ -1,6 +1,6 @@
 """Specs: frozen, validated descriptions of how a feature is computed, and their fingerprints.
 
-Nothing heavy is imported here: a plan can be made, and a store understood, without torch.
+Nothing heavy is imported here, so that a run can be planned and a store can be read without torch.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from audiospec.fields import Fields
 from audiospec.registry import Registry
 from audiospec.specs.byte_code import DecibelCode
 
-#: What the rows of a spec are: ``"table"``, one number a column, each with a name; ``"spectrogram"``,
-#: frequency (Hz) by frame (s); ``"other"``, axes of a feature's own.
+#: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) by frame (s);
+#: ``"other"``, any other axes.
 Kind = Literal["table", "spectrogram", "other"]
 
 
 class FrontendClass(Protocol):
-    """What a plan needs of a feature's entry, without torch: the class of its spec, and its backends."""
+    """The part of a feature's entry that planning needs, without torch: its spec class and backends."""
 
     spec_class: type[FeatureSpec]
     backends: tuple[str, ...]
 
     def __call__(self, spec: FeatureSpec, *, backend: str | None = None) -> Any:
-        """Make the frontend, a `torch.nn.Module`."""
+        """Construct the frontend, a `torch.nn.Module`."""
 
 
-#: The registry of features; an entry is the frontend's class, which names its spec's class.
+#: The registry of features; an entry is a frontend class, which names its spec class.
 features: Registry[FrontendClass] = Registry("feature", "audiospec.features", "audiospec.features")
 
 _SPECS: dict[str, type[FeatureSpec]] = {}
@@ -43,32 +43,32 @@ _SPECS: dict[str, type[FeatureSpec]] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec(Fields, ABC):
-    """What every spec has: a feature's name, a sample rate, a stored dtype, and a fingerprint.
+    """Base class of specs: a feature's name, a sample rate, a stored dtype and a fingerprint.
 
     A subclass is a frozen dataclass whose header names its feature: ``class MelSpec(FeatureSpec,
-    feature="mel")``. Values are coerced to the fields' types, so ``fmin=0`` and ``fmin=0.0`` are one spec.
+    feature="mel")``. Values are coerced to the fields' types: ``fmin=0`` and ``fmin=0.0`` give equal specs.
 
     Parameters
     ----------
     sample_rate : int
         Rate in Hz to which audio is resampled before anything else.
     dtype : "float16", "float32" or "uint8"
-        How a store keeps the numbers; frontends compute in float32. ``"uint8"`` is for features that have a
-        `code`: a byte each, compressed.
+        Type of the stored numbers; frontends compute in float32. ``"uint8"`` stores one byte per number,
+        compressed, and is available only for features with a `code`.
 
     Raises
     ------
     SpecError
-        A value of the wrong type, or one with which nothing can be computed.
+        A value has the wrong type, or the feature cannot be computed with it.
     """
 
     feature: ClassVar[str]
-    #: What the rows are: by it models, pictures and tables know what they can use, whatever the axes' names.
+    #: Layout of a row. Models, pictures and tables check this, not the names of the axes.
     kind: ClassVar[Kind] = "other"
-    #: Bumped by hand when the mathematics changes, from decoding to the last decimal.
+    #: Incremented manually when the mathematics changes, from decoding to the last decimal.
     version: ClassVar[int] = 1
-    #: Whether a row shorter than the chunk is padded with zeros before the transform. Where rows have one
-    #: shape at any length, as statistics do, it may be false: the frontend gets just the audio there is.
+    #: Whether audio shorter than the chunk is padded with zeros before the transform. It may be false if the
+    #: shape of a row does not depend on the length, as for statistics: the frontend gets the unpadded audio.
     pads: ClassVar[bool] = True
 
     sample_rate: int = 22050
@@ -79,11 +79,12 @@ class FeatureSpec(Fields, ABC):
         cls.feature = feature
         cls.whose = f"feature {feature!r}"
         other = _SPECS.setdefault(feature, cls)
-        # A module that is loaded again, as in a notebook, replaces its own.
+        # A class defined again by the same module, as in a notebook, replaces the old one.
         if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
             raise RegistryError(
-                f"two specs are of feature {feature!r}: {other.__module__}.{other.__qualname__} and "
-                f"{cls.__module__}.{cls.__qualname__}; rename one"
+                f"feature {feature!r} has two specs, {other.__module__}.{other.__qualname__} and "
+                f"{cls.__module__}.{cls.__qualname__}",
+                "rename one",
             )
         _SPECS[feature] = cls
 
@@ -93,27 +94,27 @@ class FeatureSpec(Fields, ABC):
         self.validate()
         if self.dtype == "uint8" and (self.code is None or len(self.dims) < 2):
             raise SpecError(
-                f'dtype="uint8" is a code of decibels, which feature {self.feature!r} has none of: give '
-                'dtype="float32"; among several features, --set mel.dtype=uint8 means one alone'
+                f'dtype="uint8" stores decibels, but feature {self.feature!r} is not in decibels',
+                'give `dtype="float32"`, or `mel.dtype="uint8"` to set it for mel alone',
             )
 
     @property
     def code(self) -> DecibelCode | None:
-        """How a store keeps a number in one byte; None where it keeps numbers as they are."""
+        """How a store encodes a number in one byte; None if numbers are not encoded."""
         return None
 
     @abstractmethod
     def validate(self) -> None:
-        """Raise `SpecError` if the values cannot work together."""
+        """Raise `SpecError` if the values are inconsistent."""
 
     @property
     @abstractmethod
     def dims(self) -> tuple[str, ...]:
-        """Names of a row's axes, such as ``("mel", "frame")``; at least one."""
+        """Names of the axes of a row, such as ``("mel", "frame")``; at least one."""
 
     @abstractmethod
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """Shape of one row's features for a chunk of so many samples at `sample_rate`.
+        """Return the shape of a row for a chunk of `samples` samples at `sample_rate`.
 
         Raises
         ------
@@ -122,17 +123,17 @@ class FeatureSpec(Fields, ABC):
         """
 
     def is_of(self, what: str) -> bool:
-        """Whether `what` names these rows: their kind, such as ``"table"``, or their feature."""
+        """Whether `what` is the kind of the rows, such as ``"table"``, or the name of the feature."""
         return what in (self.kind, self.feature)
 
     @property
     def least_samples(self) -> int:
-        """Fewest samples of audio that a row can be computed from, where it is not padded."""
+        """Fewest samples that a row can be computed from if it is not padded."""
         return 1
 
     @abstractmethod
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
-        """For each axis of `dims`: its values along a row, and their unit (``""`` if none)."""
+        """Return, for each axis of `dims`, its values along a row and their unit (``""`` if none)."""
 
     @property
     @abstractmethod
@@ -140,17 +141,19 @@ class FeatureSpec(Fields, ABC):
         """Unit of the numbers in a row, such as ``"dB"``."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as plain JSON values, with the feature's name and version."""
+        """Return the spec as plain JSON values, with the feature's name and version."""
         return {"feature": self.feature, "version": self.version, **dataclasses.asdict(self)}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> FeatureSpec:
-        """The spec that `to_dict` described.
+        """Return the spec that `to_dict` described.
 
         Raises
         ------
         SpecError
-            An unknown feature or field, another version, or an impossible value.
+            The version is not the one that this audiospec computes, or a field is unknown or invalid.
+        RegistryError
+            The feature is unknown.
         """
         fields = dict(values)
         cls = spec_class(str(fields.pop("feature", "")))
@@ -158,7 +161,8 @@ class FeatureSpec(Fields, ABC):
         if version != cls.version:
             raise SpecError(
                 f"spec of feature {cls.feature!r} has version {version}, this audiospec computes version "
-                f"{cls.version}: featurize again, or use the audiospec that wrote it"
+                f"{cls.version}",
+                "featurize again, or use the version of audiospec that wrote it",
             )
         return cls.replace_in(fields)
 
@@ -169,7 +173,7 @@ class FeatureSpec(Fields, ABC):
 
 
 def spec_class(feature: str) -> type[FeatureSpec]:
-    """The spec class of a feature.
+    """Return the spec class of a feature.
 
     Parameters
     ----------
@@ -179,22 +183,23 @@ def spec_class(feature: str) -> type[FeatureSpec]:
     Raises
     ------
     RegistryError
-        No such feature (with the choices and the nearest name).
+        No such feature; the message lists the choices and the nearest name.
     """
-    # Our own specs have modules of their own, without torch; others come with their frontends.
-    home = f"audiospec.specs.{feature.replace('-', '_')}"
-    if feature not in _SPECS and feature.isidentifier() and find_spec(home) is not None:
-        import_module(home)
+    # Built-in specs have separate modules, which do not import torch; other specs are imported with their
+    # frontends.
+    module = f"audiospec.specs.{feature.replace('-', '_')}"
+    if feature not in _SPECS and feature.isidentifier() and find_spec(module) is not None:
+        import_module(module)
     return _SPECS[feature] if feature in _SPECS else features[feature].spec_class
 
 
 def require_samples(samples: int, least: int) -> None:
     """Raise `SpecError` if a chunk has fewer than `least` samples."""
     if samples < least:
-        raise SpecError(f"a chunk of {samples} samples is too short: expected at least {least}")
+        raise SpecError(f"a chunk of {samples} samples is too short; expected at least {least}")
 
 
-def require(fine: bool, name: str, expected: str, value: object) -> None:
-    """Raise `SpecError` for a parameter that is not as expected."""
-    if not fine:
+def require(valid: bool, name: str, expected: str, value: object) -> None:
+    """Raise `SpecError` for parameter `name` unless its value is valid."""
+    if not valid:
         raise SpecError(f"parameter {name} must be {expected}; got {value!r}")

@@ -1,4 +1,4 @@
-"""Code: decibels in one byte each, by an affine rule that follows from the spec alone."""
+"""DecibelCode: decibels as one byte each, on an affine scale that the spec determines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from audiospec.errors import AudioError
 
-if TYPE_CHECKING:  # specs have codes, and are made without numpy
+if TYPE_CHECKING:  # a spec has a code, and specs must not import numpy
     import numpy as np
     from numpy.typing import NDArray
 
@@ -18,14 +18,14 @@ LAST = 255
 
 @dataclass(frozen=True)
 class DecibelCode:
-    """Decibels as bytes: value = offset + scale × byte, rounded to nearest.
+    """Decibels as bytes: value = offset + scale × byte, rounded to the nearest byte.
 
     Attributes
     ----------
     scale : float
-        dB between two neighbouring bytes.
+        Decibels between neighbouring bytes.
     offset : float
-        dB of byte 0.
+        Decibels of byte 0.
     """
 
     scale: float
@@ -33,67 +33,72 @@ class DecibelCode:
 
     @classmethod
     def spanning(cls, low: float, high: float) -> DecibelCode:
-        """The code whose bytes 0 and 255 are `low` and `high` dB; low < high."""
+        """Return the code whose bytes 0 and 255 are `low` and `high` dB; low < high."""
         return cls((high - low) / LAST, low)
 
     @property
     def high(self) -> float:
-        """dB of byte 255."""
+        """Decibels of byte 255."""
         return self.offset + LAST * self.scale
 
     @property
-    def worst(self) -> float:
-        """The most in dB that a value is off by, but for float32's own rounding (about 0.00001 dB)."""
+    def max_error(self) -> float:
+        """Largest rounding error in dB, without the rounding of float32 (about 0.00001 dB)."""
         return self.scale / 2
 
     def encode(self, values: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The nearest byte of each value.
+        """Return the nearest byte for each value.
 
         Parameters
         ----------
         values : ndarray of float32
-            dB; any shape.
+            Decibels; any shape.
+
+        Returns
+        -------
+        ndarray of uint8
+            Of the same shape.
 
         Raises
         ------
         AudioError
-            A value is not a number, or lies more than half a step beyond the code.
+            A value is NaN, or is outside the range of the code by more than half a step.
         """
         import numpy as np
 
         with np.errstate(invalid="ignore"):
             scaled = np.rint((values - np.float32(self.offset)) * np.float32(1 / self.scale))
         least, most = (float(scaled.min()), float(scaled.max())) if scaled.size else (0.0, 0.0)
-        if not (least >= 0 and most <= LAST):  # nor is NaN
-            raise AudioError(self._beyond(float(values.min()), float(values.max())))
-        held: NDArray[np.uint8] = scaled.astype(np.uint8)
-        return held
+        if not (least >= 0 and most <= LAST):  # also true of NaN
+            raise self._out_of_range(float(values.min()), float(values.max()))
+        encoded: NDArray[np.uint8] = scaled.astype(np.uint8)
+        return encoded
 
-    def _beyond(self, least: float, most: float) -> str:
-        """Why values from `least` to `most` cannot be encoded."""
-        beyond = max(most - self.high, self.offset - least)
-        how = f"{beyond:.1f} dB" if 0 < beyond < float("inf") else "without bound"
-        span = f"{self.offset:.1f} to {self.high:.1f} dB"
-        return (
-            f"too loud for dtype uint8: its features reach {how} beyond {span}, which has room for audio of "
-            "twice full scale; turn the file down, or use --dtype float16 and another --store"
+    def _out_of_range(self, least: float, most: float) -> AudioError:
+        """Return the error for values from `least` to `most`, which cannot be encoded."""
+        excess = max(most - self.high, self.offset - least)
+        amount = f"{excess:.1f} dB" if 0 < excess < float("inf") else "infinitely far"
+        return AudioError(
+            f"too loud for dtype uint8: features are {amount} outside {self.offset:.1f} to {self.high:.1f} "
+            "dB, which covers audio up to twice full scale",
+            "reduce the level of the file, or use dtype float16 and another store",
         )
 
-    def decode(self, held: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The values of bytes, in dB; of the same shape."""
+    def decode(self, encoded: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the values of bytes in dB, in the same shape."""
         import numpy as np
 
-        values: NDArray[np.float32] = held.astype(np.float32)
+        values: NDArray[np.float32] = encoded.astype(np.float32)
         values *= np.float32(self.scale)
         values += np.float32(self.offset)
         return values
 
     def to_attributes(self) -> dict[str, float]:
-        """What a view says of its code: ``scale`` and ``offset``."""
+        """Return the attributes that a view stores: ``scale`` and ``offset``."""
         return {"scale": self.scale, "offset": self.offset}
 
     def is_of(self, attributes: Mapping[str, Any]) -> bool:
-        """Whether `to_attributes` of this code gave attributes, on whatever machine."""
-        near = 1e-6 * self.scale
-        said = [float(attributes[name]) for name in ("scale", "offset")]
-        return all(abs(a - b) <= near for a, b in zip(said, (self.scale, self.offset), strict=True))
+        """Whether a view's attributes describe this code, up to rounding on another machine."""
+        tolerance = 1e-6 * self.scale
+        stored = [float(attributes[name]) for name in ("scale", "offset")]
+        return all(abs(a - b) <= tolerance for a, b in zip(stored, (self.scale, self.offset), strict=True))

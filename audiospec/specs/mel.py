@@ -12,7 +12,7 @@ from audiospec.errors import SpecError
 from audiospec.specs.base import FeatureSpec, Kind, require
 from audiospec.specs.byte_code import DecibelCode
 
-#: Below it float32 has few digits or none, and the logarithm of silence is minus infinity.
+#: Smallest normal float32. Smaller numbers lose digits or become 0, whose logarithm is minus infinity.
 _TINY = 1.2e-38
 
 
@@ -20,14 +20,14 @@ _TINY = 1.2e-38
 class MelSpec(FeatureSpec, feature="mel"):
     """A log-mel spectrogram: windowed Fourier transform → |X|^power → mel filters → decibels.
 
-    The defaults are the study's: 22050 Hz, 192 mel bins up to 8000 Hz, hop 256 samples. The window is a
-    periodic Hann window of `n_fft` samples. Bases come from nnAudio (Cheuk et al. 2020, IEEE Access,
+    The defaults are those of the study: 22050 Hz, 192 mel bins up to 8000 Hz, hop 256 samples. The window is
+    a periodic Hann window of `n_fft` samples. Bases come from nnAudio (Cheuk et al. 2020, IEEE Access,
     doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026, arXiv:2606.05394) and agree with librosa.
 
     Parameters
     ----------
     n_fft, hop_length : int
-        Window and step in samples.
+        Length of the window and step between frames, in samples.
     n_mels : int
         Number of mel bins.
     fmin, fmax : float
@@ -35,26 +35,27 @@ class MelSpec(FeatureSpec, feature="mel"):
     mel_scale : "htk" or "slaney"
         ``"htk"``: m = 2595 log10(1 + f / 700). ``"slaney"``: linear below 1 kHz (Auditory Toolbox).
     norm : "slaney" or None
-        ``"slaney"``: each triangle has area 1 over Hz. None: each has height 1.
+        ``"slaney"``: each triangular filter has area 1 over Hz. None: each has height 1.
     power : float
         Exponent of the magnitude: 2 is power, 1 is magnitude.
     pad_mode : "reflect" or "constant"
-        What lies beyond the chunk's ends if `center`.
+        How the chunk is padded at its ends if `center`.
     center : bool
-        Whether frame t is centred on sample t · hop_length (else it starts there).
+        Whether frame t is centred on sample t · hop_length. If not, it starts there.
     scale : "db" or "linear"
-        ``"db"``: 10 log10(max(m, amin) / ref). ``"linear"``: m itself, which needs float32.
+        ``"db"``: 10 log10(max(m, amin) / ref), where m is the output of a mel filter. ``"linear"``: m itself,
+        which needs float32.
     ref : float or "max"
-        What 0 dB is; ``"max"`` is the chunk's largest value.
+        Value of m at 0 dB; ``"max"`` is the chunk's largest value.
     amin : float
-        Smallest value that is told from silence before the logarithm.
+        Lower limit of m before the logarithm.
     top_db : float or None
-        If given, nothing lies lower than this many dB below the chunk's peak.
+        If given, values are limited to at most this many dB below the chunk's peak.
 
     Raises
     ------
     SpecError
-        See `FeatureSpec`; also mel filters so narrow that one holds no Fourier bin.
+        See `FeatureSpec`. Also if a mel filter is so narrow that it contains no Fourier bin.
     """
 
     kind: ClassVar[Kind] = "spectrogram"
@@ -75,7 +76,7 @@ class MelSpec(FeatureSpec, feature="mel"):
     top_db: float | None = None
 
     def validate(self) -> None:
-        """Raise `SpecError` if the values cannot work together."""
+        """Raise `SpecError` if the values are inconsistent."""
         require(self.n_fft >= 2, "n_fft", "at least 2 samples", self.n_fft)
         require(self.hop_length >= 1, "hop_length", "at least 1 sample", self.hop_length)
         require(self.n_mels >= 1, "n_mels", "at least 1", self.n_mels)
@@ -83,16 +84,18 @@ class MelSpec(FeatureSpec, feature="mel"):
         if self.fmax > nyquist:
             raise SpecError(
                 f"parameter fmax must be at most {nyquist:g} Hz, half the sample rate of "
-                f"{self.sample_rate} Hz; got {self.fmax:g}: lower fmax or raise sample_rate"
+                f"{self.sample_rate} Hz; got {self.fmax:g}",
+                "lower `fmax` or raise `sample_rate`",
             )
         require(0 <= self.fmin < self.fmax, "fmin", f"from 0 to below fmax ({self.fmax:g} Hz)", self.fmin)
         require(self.power > 0, "power", "above 0", self.power)
-        require(self.amin >= _TINY, "amin", f"at least {_TINY}, the least of float32", self.amin)
+        require(self.amin >= _TINY, "amin", f"at least {_TINY}, the smallest normal float32", self.amin)
         require(self.ref == "max" or self.ref > 0, "ref", 'above 0, or "max"', self.ref)
         require(self.top_db is None or self.top_db > 0, "top_db", "above 0, or none", self.top_db)
         if self.scale == "linear" and self.dtype != "float32":
             raise SpecError(
-                f'scale="linear" needs dtype="float32": power spans more than {self.dtype} can hold'
+                f'scale="linear" needs dtype="float32", as power spans more than {self.dtype} can hold',
+                'give `dtype="float32"`',
             )
         bins = self.n_fft // 2 + 1
         require(self.n_mels <= 2 * bins, "n_mels", f"at most 2 for each of {bins} Fourier bins", self.n_mels)
@@ -100,40 +103,41 @@ class MelSpec(FeatureSpec, feature="mel"):
         if empty:
             raise SpecError(
                 f"{len(empty)} of {self.n_mels} mel filters hold no Fourier bin (the first is number "
-                f"{empty[0]}): lower n_mels, raise n_fft ({self.n_fft}), or widen fmin to fmax"
+                f"{empty[0]})",
+                f"lower `n_mels`, raise `n_fft` ({self.n_fft}), or widen the range from `fmin` to `fmax`",
             )
         if self.dtype == "uint8":
             loudest = 10 ** (self._loudest() / 10)
-            require(self.amin < loudest, "amin", f"below {loudest:g}, the most there can be", self.amin)
+            require(self.amin < loudest, "amin", f"below {loudest:g}, the largest possible value", self.amin)
 
     @cached_property
     def code(self) -> DecibelCode | None:
-        """If `dtype` is ``"uint8"``: decibels in a byte, from the quietest that there can be to the loudest.
+        """Decibels in one byte if `dtype` is ``"uint8"``, else None.
 
-        The quietest is `amin`, the loudest a bound on audio of twice full scale: lossy decoders overshoot.
-        With ref="max" the loudest is 0 dB, and the quietest `top_db` below it, if that is given.
+        The range is from `amin` to a bound on audio of twice full scale, as lossy decoders overshoot. With
+        ref="max" it ends at 0 dB, and begins at -`top_db` if that is given.
         """
         if self.dtype != "uint8":
             return None
         silence, loudest = 10 * math.log10(self.amin), self._loudest()
         if self.ref == "max":
             return DecibelCode.spanning(silence - loudest if self.top_db is None else -self.top_db, 0.0)
-        over = 10 * math.log10(max(self.ref, self.amin))
-        return DecibelCode.spanning(silence - over, loudest - over)
+        reference = 10 * math.log10(max(self.ref, self.amin))
+        return DecibelCode.spanning(silence - reference, loudest - reference)
 
     def _loudest(self) -> float:
-        """Decibels over 1 that no mel bin exceeds where no sample exceeds 2.
+        """Return an upper bound in dB (relative to 1) on any mel bin of audio whose samples are within ±2.
 
-        By Parseval, |X|² over the Fourier bins between 0 and half the rate, which alone have a weight, adds
-        up to half of n_fft Σ (window · x)² at the most, and a Hann window has Σ window² = 3/8 n_fft. What a
-        filter makes of |X|^power is most where |X|² is best shared among its bins (Hölder's inequality).
+        By Parseval's theorem, the sum of |X|² over the Fourier bins between 0 and half the sample rate, the
+        only bins with weights, is at most half of n_fft Σ (window · x)², and a Hann window has Σ window² =
+        3/8 n_fft. The maximum of Σ w |X|^power under this constraint follows from Hölder's inequality.
         """
         energy = 2**2 * 3 / 16 * self.n_fft**2
         norm = max(map(self._norm, self._weights()))
         return 10.0 * math.log10(norm) + 5 * self.power * math.log10(energy)
 
     def _norm(self, weights: list[float]) -> float:
-        """The most of Σ w |X|^power where Σ |X|² is 1: the norm of a filter that is dual to |X|^power's."""
+        """Return the maximum of Σ w |X|^power subject to Σ |X|² = 1: the dual norm of the weights w."""
         largest = max(weights)
         if self.power >= 2:
             return largest
@@ -142,7 +146,7 @@ class MelSpec(FeatureSpec, feature="mel"):
         return largest * math.pow(shares, 1 / dual)
 
     def _weights(self) -> Iterator[list[float]]:
-        """Of each mel filter, the weights of the Fourier bins in it."""
+        """Yield, for each mel filter, the weights of the Fourier bins in it."""
         width, edges = self.sample_rate / self.n_fft, self.mel_edges
         for low, top, high in zip(edges, edges[1:], edges[2:], strict=False):
             height = 2 / (high - low) if self.norm == "slaney" else 1.0
@@ -158,7 +162,7 @@ class MelSpec(FeatureSpec, feature="mel"):
         return [_mel_to_hz(low + i * step, self.mel_scale) for i in range(self.n_mels + 2)]
 
     def _empty_filters(self) -> list[int]:
-        # In Fourier bins. A bin on a filter's edge has no weight in it, or one that is a rounding error.
+        # In units of Fourier bins. The weight of a bin on a filter's edge is 0, or a rounding error.
         edges = [hz * self.n_fft / self.sample_rate for hz in self.mel_edges]
         return [i for i in range(self.n_mels) if math.floor(edges[i] + 1e-6) + 1 >= edges[i + 2] - 1e-6]
 
@@ -173,19 +177,20 @@ class MelSpec(FeatureSpec, feature="mel"):
         return "dB" if self.scale == "db" else ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """``(n_mels, frames)`` for a chunk of so many samples at `sample_rate`."""
+        """Return ``(n_mels, frames)`` for a chunk of `samples` samples at `sample_rate`."""
         pad = self.n_fft // 2 if self.center else 0
-        reach = pad + 1 if self.center and self.pad_mode == "reflect" else self.n_fft - 2 * pad
-        if samples < max(reach, 1):
+        # Reflection needs one sample more than it pads.
+        least = max(pad + 1 if self.center and self.pad_mode == "reflect" else self.n_fft - 2 * pad, 1)
+        if samples < least:
             raise SpecError(
                 f"a chunk of {samples} samples is too short for n_fft={self.n_fft} with "
-                f"center={self.center}, pad_mode={self.pad_mode!r}: expected at least {max(reach, 1)} "
-                "samples; lengthen the chunk or lower n_fft"
+                f"center={self.center}, pad_mode={self.pad_mode!r}; expected at least {least} samples",
+                "lengthen the chunk or lower `n_fft`",
             )
         return (self.n_mels, 1 + (samples + 2 * pad - self.n_fft) // self.hop_length)
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
-        """Centre of each mel bin in Hz, and of each frame in seconds from the chunk's start."""
+        """Return the centre of each mel bin in Hz, and of each frame in seconds from the chunk's start."""
         first = 0.0 if self.center else self.n_fft / 2
         frames = [(first + t * self.hop_length) / self.sample_rate for t in range(self.row_shape(samples)[1])]
         return {"mel": (self.mel_edges[1:-1], "Hz"), "frame": (frames, "s")}

@@ -10,21 +10,21 @@ from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec(FeatureSpec, feature="table"):
-    """Columns that somebody else computed, taken over from a table (`audiospec table import`).
+    """The columns of an imported table of features (`import_table`).
 
-    It cannot be computed: there is no frontend for it.
+    No frontend computes it: the values are those of the table.
 
     Parameters
     ----------
     columns : tuple of str
-        Their names, in order; at least one, each once.
+        Their names, in order; at least one, without duplicates.
     sha256 : str
-        SHA-256 of the table's file, so that two tables are never one view.
+        SHA-256 of the table's file, so that two tables never share a view.
 
     Raises
     ------
     SpecError
-        No column, or one that is there twice.
+        No columns, or a duplicate.
     """
 
     kind: ClassVar[Kind] = "table"
@@ -34,9 +34,9 @@ class TableSpec(FeatureSpec, feature="table"):
     sha256: str = ""
 
     def validate(self) -> None:
-        """Raise `SpecError` if the values cannot work together."""
+        """Raise `SpecError` if the values are inconsistent."""
         require(len(self.columns) > 0, "columns", "at least one name", self.columns)
-        require(len(set(self.columns)) == len(self.columns), "columns", "names that differ", self.columns)
+        require(len(set(self.columns)) == len(self.columns), "columns", "different names", self.columns)
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -45,14 +45,14 @@ class TableSpec(FeatureSpec, feature="table"):
 
     @property
     def unit(self) -> str:
-        """``""``: whoever made the table knows."""
+        """``""``: an imported table does not state its units."""
         return ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """``(number of columns,)``."""
+        """Return ``(number of columns,)``."""
         require_samples(samples, 1)
         return (len(self.columns),)
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
-        """The columns' names."""
+        """Return the names of the columns."""
         return {"feature": (list(self.columns), "")}

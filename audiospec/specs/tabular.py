@@ -1,4 +1,4 @@
-"""TabularSpec: statistics over a chunk, one number a column."""
+"""TabularSpec: statistics over a chunk, one number per column."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Family:
     Attributes
     ----------
     formula : str
-        What is computed in each frame (or once, for `tempo`). X is the short-time Fourier transform, f the
-        frequency of a bin in Hz, x the wave.
+        What is computed for each frame (for `tempo`, once per chunk). X is the short-time Fourier transform,
+        f the frequency of a bin in Hz, x the waveform.
     unit : str
-        Of the value, and of a column of means; a column of variances has its square. FS: full scale is 1.
+        Unit of the value and of its mean; the unit of the variance is its square. FS: full scale is 1.
     """
 
     formula: str
@@ -34,43 +34,43 @@ class Family:
 FAMILIES: Mapping[str, Family] = types.MappingProxyType(
     {
         "chroma_stft": Family(
-            "C |X|², each frame divided by its largest value; C: n_chroma Gaussian filters, one a pitch "
-            "class, tuned to the chunk's own peaks. Over all pitch classes and frames",
+            "C |X|², each frame divided by its largest value; C: n_chroma Gaussian filters, one per pitch "
+            "class, tuned to the chunk's spectral peaks. Over all pitch classes and frames",
             "",
         ),
         "rms": Family("sqrt(mean of x²)", "FS"),
         "spectral_centroid": Family("c = Σ f |X| / Σ |X|", "Hz"),
         "spectral_bandwidth": Family("sqrt(Σ (f - c)² |X| / Σ |X|)", "Hz"),
-        "rolloff": Family("lowest f up to which Σ |X| is roll_percent of the whole", "Hz"),
-        "zero_crossing_rate": Family("share of samples whose sign is not that of the one before", ""),
+        "rolloff": Family("lowest f below which Σ |X| is roll_percent of the total", "Hz"),
+        "zero_crossing_rate": Family("share of samples whose sign differs from the previous sample's", ""),
         "harmony": Family(
-            "samples of the harmonic part: X H² / (H² + P²) turned back to a wave; H, P: running medians of "
-            "|X| over kernel_size frames and bins",
+            "samples of the harmonic part: inverse transform of X H² / (H² + P²); H, P: running medians "
+            "of |X| over kernel_size frames and bins",
             "FS",
         ),
-        "perceptr": Family("samples of the percussive part: X P² / (H² + P²) turned back to a wave", "FS"),
+        "perceptr": Family("samples of the percussive part: inverse transform of X P² / (H² + P²)", "FS"),
         "tempo": Family(
-            "beats a minute: lag of the highest mean autocorrelation of the onset strength over 8 s, "
+            "beats per minute: lag of the highest mean autocorrelation of the onset strength over 8 s, "
             "weighted by a normal distribution of log2(tempo / start_bpm)",
             "BPM",
         ),
         "mfcc": Family(
-            "DCT-II (orthonormal) of the decibels of n_mels mel bins, none more than 80 dB below the chunk's "
-            "peak; coefficients 1 to n_mfcc, the first being the zeroth of the transform",
+            "DCT-II (orthonormal) of n_mels mel bins in dB, limited to 80 dB below the chunk's peak; "
+            "mfcc1 is the zeroth coefficient",
             "dB",
         ),
         "spectral_contrast": Family(
-            "decibels of the mean of the strongest 2 % of |X| less those of the weakest 2 %: below 200 Hz, "
-            "then in n_bands octaves, the last without an end",
+            "ratio in dB of the mean of the strongest 2 % of |X| to that of the weakest 2 %: below 200 Hz, "
+            "then in n_bands octaves, the last without an upper limit",
             "dB",
         ),
-        "spectral_flatness": Family("geometric over arithmetic mean of |X|²", ""),
+        "spectral_flatness": Family("geometric mean of |X|² divided by its arithmetic mean", ""),
         "tonnetz": Family(
-            "the chroma, summing to 1, on the circles of fifths, minor and major thirds: sine, then cosine",
+            "chroma, normalised to sum 1, on circles of fifths, minor and major thirds: sine, then cosine",
             "",
         ),
-        "mfcc_delta": Family("slope of the line fitted to delta_width frames of each MFCC", "dB/frame"),
-        "mfcc_delta2": Family("second derivative of the parabola fitted to the same frames", "dB/frame²"),
+        "mfcc_delta": Family("slope of a line fitted to delta_width frames of each MFCC", "dB/frame"),
+        "mfcc_delta2": Family("second derivative of a parabola fitted to the same frames", "dB/frame²"),
     }
 )
 #: The families of the published GTZAN tables: 57 columns.
@@ -79,45 +79,45 @@ PUBLISHED = tuple(FAMILIES)[:10]
 
 @dataclass(frozen=True, kw_only=True)
 class TabularSpec(FeatureSpec, feature="tabular"):
-    """One number a column: means and variances over a chunk's frames, and its tempo.
+    """One number per column: means and variances over the frames of a chunk, and its tempo.
 
-    The defaults give the 57 columns of the published GTZAN tables, in their order and by their names, as
-    librosa 0.11 computes them by its own defaults at 22050 Hz. `FAMILIES` says what each is. Frames are
-    centred and Hann-windowed. A chunk at a track's end is not filled up: its statistics are those of the
-    audio that there is.
+    The defaults give the 57 columns of the published GTZAN tables, with the same names and order, as librosa
+    0.11 computes them with its defaults at 22050 Hz. `FAMILIES` defines each family of columns. Frames are
+    centred and Hann-windowed. The chunk at the end of a track is not padded: its statistics are those of the
+    remaining audio.
 
     Parameters
     ----------
     families : tuple of str
-        Which columns, of `FAMILIES`; ``"published"`` stands for the published ones, ``"all"`` for all. Text
-        has commas. Columns are in the order of `FAMILIES`, however the families are ordered here.
+        Names from `FAMILIES`; ``"published"`` stands for the published ones, ``"all"`` for all. Text is split
+        at commas. Columns are always in the order of `FAMILIES`.
     n_fft, hop_length : int
-        Window and step in samples, of every family.
+        Length of the window and step between frames, in samples, for every family.
     pad_mode : "constant" or "reflect"
-        What lies beyond the chunk's ends: zeros, as in librosa since 0.9, or the chunk mirrored, as before.
-        The published tables are of the time before.
+        How the chunk is padded at its ends: with zeros, as in librosa since 0.9, or by reflection, as in
+        earlier versions, which made the published tables.
     n_chroma : int
-        Pitch classes in an octave.
+        Pitch classes per octave.
     n_mels : int
-        Mel bins (Slaney's, up to half the sample rate) under the MFCC and the tempo.
+        Mel bins (Slaney's scale, up to half the sample rate) for MFCC and tempo.
     n_mfcc : int
-        MFCC coefficients; at most n_mels.
+        Number of MFCCs; at most n_mels.
     roll_percent : float
-        Share of the magnitude below the rolloff, between 0 and 1.
+        Share of the magnitude below the rolloff frequency, between 0 and 1.
     kernel_size : int
-        Odd length of the running medians that part harmonic from percussive, in frames and in bins.
+        Odd length of the running medians that separate harmonic from percussive, in frames and in bins.
     start_bpm : float
-        The tempo that is likeliest before anything is heard, in beats a minute.
+        Centre of the prior distribution of the tempo, in beats per minute.
     n_bands : int
-        Octaves of the spectral contrast; the highest begins below half the sample rate.
+        Octaves of the spectral contrast; the highest must begin below half the sample rate.
     delta_width : int
-        Odd number of frames, 3 or more, that a slope is fitted to.
+        Odd number of frames, at least 3, to which a slope is fitted.
 
     Raises
     ------
     SpecError
-        See `FeatureSpec`; also an unknown family, float16 (which ends at 65504), or parameters that leave a
-        chosen family without a bin.
+        See `FeatureSpec`. Also for an unknown family, for float16 (whose maximum is 65504), and for
+        parameters that leave a chosen family without a bin.
     """
 
     kind: ClassVar[Kind] = "table"
@@ -138,10 +138,13 @@ class TabularSpec(FeatureSpec, feature="tabular"):
     delta_width: int = 9
 
     def validate(self) -> None:
-        """Raise `SpecError` if the values cannot work together."""
+        """Raise `SpecError` if the values are inconsistent."""
         object.__setattr__(self, "families", _families(self.families))
         if self.dtype == "float16":
-            raise SpecError('a tabular spec needs dtype="float32": variances exceed what float16 can hold')
+            raise SpecError(
+                'a tabular spec needs dtype="float32"; got dtype="float16", whose range variances exceed',
+                'give `dtype="float32"`',
+            )
         require(self.n_fft >= 4 and self.n_fft % 2 == 0, "n_fft", "an even number, at least 4", self.n_fft)
         require(
             1 <= self.hop_length <= self.n_fft,
@@ -159,24 +162,27 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         require(odd, "delta_width", "an odd number, at least 3", self.delta_width)
         require(self.n_bands >= 1, "n_bands", "at least 1", self.n_bands)
         if not {"tempo", "mfcc", "mfcc_delta", "mfcc_delta2"}.isdisjoint(self.families):
-            self.mel_spec()  # raises where a filter would be empty
+            self.mel_spec()  # raises if a filter would be empty
         if "tempo" in self.families:
-            most = max(1, self.sample_rate // 2)  # 16 lags in 8 s
+            most = max(1, self.sample_rate // 2)  # leaves 16 lags in 8 s
             require(self.hop_length <= most, "hop_length", f"at most {most} for a tempo", self.hop_length)
         if not {"harmony", "perceptr"}.isdisjoint(self.families):
             half = self.n_fft // 2
-            what = f"at most half of n_fft ({half}) for harmony and perceptr"
-            require(self.hop_length <= half, "hop_length", what, self.hop_length)
+            expected = f"at most half of n_fft ({half}) for harmony and perceptr"
+            require(self.hop_length <= half, "hop_length", expected, self.hop_length)
         if "spectral_contrast" in self.families:
             top, nyquist = 200 * 2 ** (self.n_bands - 1), self.sample_rate / 2
             require(
-                top < nyquist, "n_bands", f"so few that the highest begins below {nyquist:g} Hz", self.n_bands
+                top < nyquist,
+                "n_bands",
+                f"small enough that the highest begins below {nyquist:g} Hz",
+                self.n_bands,
             )
             least = math.ceil(self.sample_rate / 200)
-            require(self.n_fft >= least, "n_fft", f"at least {least} for a spectral contrast", self.n_fft)
+            require(self.n_fft >= least, "n_fft", f"at least {least} for the spectral contrast", self.n_fft)
 
     def mel_spec(self) -> MelSpec:
-        """The mel filters under the MFCC and the tempo."""
+        """Return the mel filters that MFCC and tempo are computed from."""
         return MelSpec(
             sample_rate=self.sample_rate,
             n_fft=self.n_fft,
@@ -188,7 +194,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         )
 
     def parts(self, family: str) -> list[str]:
-        """The values of a family in one frame, by name, such as ``["mfcc1", …]``."""
+        """Return the names of a family's values in one frame, such as ``["mfcc1", …]``."""
         counts = {"mfcc": self.n_mfcc, "spectral_contrast": self.n_bands + 1, "tonnetz": 6}
         stem, _, delta = family.partition("_delta")
         if stem in counts:
@@ -197,7 +203,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
         return [family]
 
     def columns_of(self, family: str) -> list[str]:
-        """Names of a family's columns."""
+        """Return the names of a family's columns."""
         if family == "tempo":
             return ["tempo"]
         return [f"{part}_{statistic}" for part in self.parts(family) for statistic in ("mean", "var")]
@@ -209,7 +215,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
 
     @property
     def least_samples(self) -> int:
-        """1; but what is mirrored has to reach half a window."""
+        """1, or half a window and a sample if the chunk is reflected."""
         return 1 if self.pad_mode == "constant" else self.n_fft // 2 + 1
 
     @property
@@ -219,27 +225,29 @@ class TabularSpec(FeatureSpec, feature="tabular"):
 
     @property
     def unit(self) -> str:
-        """``""``: each column has its own, see `FAMILIES`."""
+        """``""``: columns have different units, see `FAMILIES`."""
         return ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
-        """``(number of columns,)``, for a chunk of at least `least_samples`."""
+        """Return ``(number of columns,)`` for a chunk of at least `least_samples`."""
         require_samples(samples, self.least_samples)
         return (len(self.columns),)
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
-        """The columns' names."""
+        """Return the names of the columns."""
         return {"feature": (list(self.columns), "")}
 
 
 def _families(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Families by name, the words for several spelt out, in their order."""
+    """Return the named families in the order of `FAMILIES`, with ``published`` and ``all`` expanded."""
     chosen: set[str] = set()
     for name in names:
         if name not in (*FAMILIES, "published", "all"):
             choices = ["published", "all", *FAMILIES]
-            close = nearest(name, choices)
-            raise SpecError(f"parameter families must be some of {', '.join(choices)}; got {name!r}{close}")
+            listed = ", ".join(choices)
+            raise SpecError(
+                f"parameter families must be some of {listed}; got {name!r}{nearest(name, choices)}"
+            )
         chosen.update({"published": PUBLISHED, "all": tuple(FAMILIES)}.get(name, (name,)))
     require(bool(chosen), "families", "at least one name", names)
     return tuple(family for family in FAMILIES if family in chosen)

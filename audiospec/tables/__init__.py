@@ -1,1 +1,1 @@
-"""Tables of features: CSV and Parquet into a store and out of it."""
+"""Tables of features: import CSV and Parquet files into a store, and export views to them."""

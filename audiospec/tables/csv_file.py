@@ -17,19 +17,19 @@ from audiospec.text import printable
 
 
 def read_csv(file: Path, raw: bytes) -> tuple[list[str], NumberedRows]:
-    """Header and rows of a CSV file."""
+    """Return the header and the numbered rows of a CSV file with content `raw`."""
     if raw.startswith(b"PAR1"):
-        raise DatasetError(f"table {file} is a Parquet file: give it a name that ends in .parquet")
+        raise DatasetError(f"table {file} is a Parquet file", "give it a name that ends in .parquet")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         raise DatasetError(
-            f"{file}, row {row}: is not text in UTF-8 ({error.reason}); save the table as CSV in UTF-8"
+            f"{file}, row {row}: is not UTF-8 text ({error.reason})", "save the table as CSV in UTF-8"
         ) from error
     if "\0" in text:
-        raise DatasetError(f"table {file} is not a CSV file: it holds zero bytes")
-    # Blank lines before the header are none of it.
+        raise DatasetError(f"table {file} is not a CSV file: it contains NUL bytes")
+    # Blank lines before the header are skipped.
     delimiter = max(",;\t", key=text.lstrip("\r\n").partition("\n")[0].count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: NumberedRows = []
@@ -44,8 +44,8 @@ def read_csv(file: Path, raw: bytes) -> tuple[list[str], NumberedRows]:
     for number, cells in rows:
         if len(cells) != len(header):
             raise DatasetError(
-                f"{file}, row {number}: has {len(cells)} cells, row 1 has {len(header)} columns; put a cell "
-                f"that holds a {delimiter!r} between double quotes"
+                f"{file}, row {number}: has {len(cells)} cells, row 1 has {len(header)} columns",
+                f"put double quotes around a cell that contains {delimiter!r}",
             )
     return header, rows
 
@@ -63,6 +63,5 @@ def write_csv(
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([FILENAME, LENGTH, *columns, LABEL])
         for filename, length, row, label in zip(filenames, lengths.tolist(), values, labels, strict=True):
-            writer.writerow(
-                [filename, length, *map(str, row), label]
-            )  # the shortest that reads back the same
+            # The shortest digits that read back as the same float32.
+            writer.writerow([filename, length, *map(str, row), label])

@@ -18,19 +18,19 @@ from audiospec.tables.parquet_file import write_parquet
 
 
 def export_table(view: View, out: Path | str) -> None:
-    """Write a view as a table like the published ones; `import_table` reads it back, to the bit.
+    """Write a view in the layout of the published tables; `import_table` restores it bit for bit.
 
     Parameters
     ----------
     view : View
-        With one number a column.
+        A view of a table: one number per column.
     out : path
-        ``.csv`` or ``.parquet``; a file that is there is replaced.
+        A name that ends in ``.csv`` or ``.parquet``; an existing file is replaced.
 
     Raises
     ------
     StoreError
-        A view of another shape, or a file that cannot be written.
+        The view is not a table, the name has another suffix, or the file cannot be written.
     """
     out = Path(out)
     names = view.columns
@@ -39,7 +39,7 @@ def export_table(view: View, out: Path | str) -> None:
     rate = view.spec.sample_rate
     lengths = np.rint(view.rows["seconds"] * rate).astype(np.int64)
     values = view.read()
-    if LENGTH in names:  # a feature of that name is the very column that every table has
+    if LENGTH in names:  # this feature repeats a column that every table has
         values = np.delete(values, names.index(LENGTH), axis=1)
         names = [name for name in names if name != LENGTH]
     try:
@@ -49,27 +49,27 @@ def export_table(view: View, out: Path | str) -> None:
         raise
     except OSError as error:
         raise StoreError(
-            f"cannot write {out}: {error.strerror or error}; choose a place that can be written to"
+            f"cannot write {out}: {error.strerror or error}", "choose a writable location"
         ) from error
 
 
 def _filenames(view: View) -> list[str]:
-    """A file name for each row: of the track's file, or its id; with pieces if the view has some."""
+    """Return a file name for each row, from the track's file or id, with piece numbers if needed."""
     tracks, numbers = view.store.tracks, view.rows["track"].tolist()
     ids = {number: str(tracks["id"][number]) for number in dict.fromkeys(numbers)}
     plain = {number: f"{track_stem(id)}.wav" for number, id in ids.items()}
     paths = {number: str(tracks["path"][number]) or plain[number] for number in ids}
     short = {n: path if path == plain[n] else PurePosixPath(path).name for n, path in paths.items()}
-    whole = {number: f"{id}.wav" for number, id in ids.items()}
-    # The shortest that tell the tracks apart; ids always do.
-    for files in (short, paths, whole):
+    by_id = {number: f"{id}.wav" for number, id in ids.items()}
+    # The shortest names that differ between tracks; names from ids always do.
+    for files in (short, paths, by_id):
         stems = {number: track_stem(file) for number, file in files.items()}
         if len(set(stems.values())) == len(stems):
             break
     rate = view.spec.sample_rate
     step = max(1, round((view.chunking.hop or 0) * rate))
     pieces = np.rint(view.rows["start"] * rate / step).astype(np.int64).tolist()
-    # A whole track whose name looks like a piece's is written as its piece 0, to be read back as it is.
+    # A whole track whose name ends like a piece's is written as piece 0, so that it is read back correctly.
     if len(files) == len(numbers) and not any(pieces) and not any(map(PIECE.fullmatch, stems.values())):
         return [files[number] for number in numbers]
     return [

@@ -1,7 +1,7 @@
-"""Tables of features: a published CSV or Parquet file as a view of a store, and a view as such a file.
+"""Import a table of features, such as a published CSV or Parquet file, as a view of a store.
 
-Columns are those of the published GTZAN tables: ``filename``, ``length`` in samples, the features, ``label``.
-``jazz.00012.wav`` is the track ``jazz.00012``; ``jazz.00012.7.wav`` is its eighth piece.
+The columns are those of the published GTZAN tables: ``filename``, ``length`` in samples, the features,
+``label``. ``jazz.00012.wav`` is the track ``jazz.00012``; ``jazz.00012.7.wav`` is its eighth piece.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from audiospec.stores.layout.schema import ROW_DTYPE, TrackRecord, store_attribu
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.tables.cells import quoted
-from audiospec.tables.names import FILENAME, LABEL, MOST_PIECES, PIECE, track_stem
+from audiospec.tables.names import FILENAME, LABEL, MAX_PIECE, PIECE, track_stem
 from audiospec.tables.reading import FeatureTable, read_table
 
 
@@ -42,40 +42,40 @@ def import_table(
     sample_rate: int = 22050,
     columns: str | Sequence[str] = "published",
 ) -> View:
-    """Put a table of features into a store, as a view; the store is made if it is not there.
+    """Import a table of features into a store as a view; the store is created if it does not exist.
 
-    Tracks of the store are found by their ids or the names of their files; others are added to it, without
-    audio. A table that the store holds already is not written again.
+    Rows are matched to tracks of the store by id or file name. Other tracks are added to the store, without
+    audio. A table that the store already contains is not written again.
 
     Parameters
     ----------
     table : path or FeatureTable
-        A file (see `read_table`), or what was read from it.
+        A file (see `read_table`), or a table that was read from one.
     store : path
-        Its suffix chooses the format.
+        Path of the store; its suffix selects the format.
     dataset : str or None
-        Name of the dataset. None: the store's, or its file's name.
+        Name of the dataset. None: the store's dataset, or the stem of `store` if it does not exist.
     chunk : float or None
-        Seconds that a row stands for. None: the median length, to the nearest second (below one second:
-        tenth of a second).
+        Length of a row in seconds. None: the median length, to the nearest second, or to the nearest tenth
+        below one second.
     hop : float or None
-        Seconds from one piece's start to the next. None: `chunk`.
+        Seconds from the start of one piece to the next. None: `chunk`.
     sample_rate : int
-        Hz of the samples that ``length`` counts.
+        Sample rate in Hz of the column ``length``.
     columns : "published", "all", or names
-        See `read_table`; of no effect if that was called already.
+        See `read_table`; ignored if `table` has been read already.
 
     Returns
     -------
     View
-        Of a `TableSpec`; rows are in the order of tracks, then pieces. Their source is 0: no audio.
+        A view of a `TableSpec`; rows are in the order of tracks, then pieces. Their source is 0: no audio.
 
     Raises
     ------
     DatasetError
-        See `read_table`; also rows that contradict each other, the store, or the dataset.
+        See `read_table`. Also if rows contradict each other, the store or the dataset.
     StoreError
-        The store cannot be written to, or is of another dataset.
+        The store cannot be written, or belongs to another dataset.
     """
     table = table if isinstance(table, FeatureTable) else read_table(table, columns)
     spec = TableSpec(sample_rate=sample_rate, columns=table.columns, sha256=table.sha256)
@@ -88,13 +88,13 @@ def import_table(
         name = dataset or (existing.dataset if existing is not None else path.stem)
         if existing is not None and existing.dataset != name:
             raise StoreError(
-                f"{path} holds dataset {existing.dataset!r}, not {name!r}: choose another --store"
+                f"{path} holds dataset {existing.dataset!r}, not {name!r}", "choose another `store`"
             )
         records = list(existing.tracks.records()) if existing is not None else []
         tracks, pieces = _resolve(table, records, _classes(name, records))
         order = np.lexsort((pieces, tracks))
         rate = spec.sample_rate
-        step = max(1, round((chunking.hop or 0) * rate))  # as `Chunking.chunks` cuts
+        step = max(1, round((chunking.hop or 0) * rate))  # as in `Chunking.chunks`
         seconds = np.full(len(order), chunking.samples(rate) / rate)
         if table.lengths is not None:
             seconds = table.lengths[order] / rate
@@ -116,131 +116,126 @@ def import_table(
         return kind(path).view(info.name)
 
 
-# Reading
-
-
-# Importing
-
-
 def _chunking(table: FeatureTable, rate: int, chunk: float | None, hop: float | None) -> Chunking:
     if chunk is None:
         if table.lengths is None:
             raise DatasetError(
-                f"table {table.file} has no column 'length': give the seconds of a row with --chunk"
+                f"table {table.file} has no column 'length'",
+                "give the length of a row in seconds with `chunk`",
             )
         seconds = float(np.median(table.lengths)) / rate
         chunk = round(seconds) if seconds >= 1 else round(seconds, 1)
         if not chunk:
             raise DatasetError(
-                f"table {table.file}, column 'length': the median row is {seconds:.2g} s long; give the "
-                "seconds of a row with --chunk"
+                f"table {table.file}, column 'length': median is {seconds:.2g} s, expected at least 0.05 s",
+                "give the length of a row in seconds with `chunk`",
             )
-    # Any length is kept, so no row is too short for the view.
+    # With min_fill=0 no row is too short for the view.
     chunking = Chunking(seconds=chunk, hop=hop, min_fill=0)
     chunking.samples(rate)  # raises if the chunk is too short
     return chunking
 
 
 def _classes(dataset: str, records: Sequence[TrackRecord]) -> set[str]:
-    """The labels that there can be; empty if nobody knows."""
-    known = {record.label for record in records if record.label}
+    """Return the labels that are valid in the store; empty if any label is."""
+    labels = {record.label for record in records if record.label}
     if dataset in datasets.names():
-        known.update(datasets[dataset].expected)
-    return known
+        labels.update(datasets[dataset].expected)
+    return labels
 
 
 def _resolve(
     table: FeatureTable, records: list[TrackRecord], classes: set[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Track and piece of each row; tracks that are new are added to `records`."""
-    places = _places(table, _known(records))
-    # What the beginning of a file's name is held to be a label by.
+    """Return the track number and piece number of each row; append new tracks to `records`."""
+    places = _places(table, _ids_by_name(records))
+    # Labels that are recognised at the start of a file name.
     labels = classes or set(table.labels or ())
     index = {record.id: number for number, record in enumerate(records)}
     stored = len(records)
-    rows: dict[tuple[str, int], int] = {}
-    first: dict[str, int] = {}
+    row_of: dict[tuple[str, int], int] = {}
+    first_row: dict[str, int] = {}
     tracks = []
     for row, (id, piece) in enumerate(places):
-        other = rows.setdefault((id, piece), row)
+        other = row_of.setdefault((id, piece), row)
         if other != row:
             name = quoted(table.filenames[row])
-            same = f"{name} is in row {table.numbers[other]} already"
+            problem = f"{name} is already in row {table.numbers[other]}"
             if table.filenames[other] != table.filenames[row]:
-                same = f"{name} is piece {piece} of {id!r}, as is row {table.numbers[other]}"
-            table.refuse(row, FILENAME, same)
-        known = records[index[id]].label if id in index else ""
-        label = _label(table, row, id, known, classes, labels)
-        if known and label != known:
-            held = "the store" if index[id] < stored else f"row {table.numbers[first[id]]}"
-            table.refuse(row, LABEL, f"is {label!r}, but {held} has track {id!r} as {known!r}")
+                problem = f"{name} is piece {piece} of {id!r}, as is row {table.numbers[other]}"
+            table.refuse(row, FILENAME, problem)
+        track_label = records[index[id]].label if id in index else ""
+        label = _label(table, row, id, track_label, classes, labels)
+        if track_label and label != track_label:
+            source = "the store" if index[id] < stored else f"row {table.numbers[first_row[id]]}"
+            table.refuse(row, LABEL, f"is {label!r}, but track {id!r} has label {track_label!r} in {source}")
         if id not in index:
             index[id] = len(records)
             records.append(TrackRecord(id, label=label))  # without audio
-        first.setdefault(id, row)
+        first_row.setdefault(id, row)
         tracks.append(index[id])
     return np.array(tracks, np.int64), np.array([piece for _, piece in places], np.int64)
 
 
-def _places(table: FeatureTable, known: dict[str, str]) -> list[tuple[str, int]]:
-    """Track id and piece of each row: a table has either pieces or whole tracks."""
+def _places(table: FeatureTable, ids: dict[str, str]) -> list[tuple[str, int]]:
+    """Return the track id and piece of each row; a table has either pieces or whole tracks."""
     stems = [track_stem(name) for name in table.filenames]
     matches = [PIECE.fullmatch(name) for name in stems]
-    if not all(matches) or all(name in known for name in stems):
+    if not all(matches) or all(name in ids for name in stems):
         for row, (name, match) in enumerate(zip(stems, matches, strict=True)):
-            if match and name not in known:
-                whole = next(n for n, other in enumerate(stems) if other in known or not matches[n])
+            if match and name not in ids:
+                whole = next(n for n, other in enumerate(stems) if other in ids or not matches[n])
                 table.refuse(
                     row,
                     FILENAME,
-                    f"{quoted(table.filenames[row])} is a piece of a track, "
-                    f"{quoted(table.filenames[whole])} in row {table.numbers[whole]} a whole one; expected "
-                    "pieces (NAME.PIECE.wav), or whole tracks, in all rows",
+                    f"{quoted(table.filenames[row])} is a piece of a track, but "
+                    f"{quoted(table.filenames[whole])} in row {table.numbers[whole]} is a whole track; "
+                    "expected either pieces (NAME.PIECE.wav) or whole tracks in all rows",
                 )
-        return [(known.get(name, name), 0) for name in stems]
+        return [(ids.get(name, name), 0) for name in stems]
     places = []
     for row, match in enumerate(matches):
         assert match is not None
-        if len(match[2]) > len(str(MOST_PIECES)) or int(match[2]) > MOST_PIECES:
-            table.refuse(
-                row, FILENAME, f"piece {quoted(match[2])}: expected a number from 0 to {MOST_PIECES}"
-            )
-        places.append((known.get(match[1], match[1]), int(match[2])))
+        if len(match[2]) > len(str(MAX_PIECE)) or int(match[2]) > MAX_PIECE:
+            table.refuse(row, FILENAME, f"piece {quoted(match[2])}: expected a number from 0 to {MAX_PIECE}")
+        places.append((ids.get(match[1], match[1]), int(match[2])))
     return places
 
 
-def _known(records: Sequence[TrackRecord]) -> dict[str, str]:
-    """Name in a table → track id: by id, path or file name, without suffix, where just one has it."""
-    names: dict[str, set[str]] = {}
+def _ids_by_name(records: Sequence[TrackRecord]) -> dict[str, str]:
+    """Return name → track id, for ids, paths and file names without suffix that belong to one track only."""
+    tracks: dict[str, set[str]] = {}
     for record in records:
         stems = {track_stem(name) for name in (record.id, record.path, PurePosixPath(record.path).name)}
         for name in stems - {""}:
-            names.setdefault(name, set()).add(record.id)
-    known = {name: ids.pop() for name, ids in names.items() if len(ids) == 1}
-    return known | {record.id: record.id for record in records}
+            tracks.setdefault(name, set()).add(record.id)
+    unique = {name: ids.pop() for name, ids in tracks.items() if len(ids) == 1}
+    return unique | {record.id: record.id for record in records}
 
 
-def _label(table: FeatureTable, row: int, id: str, known: str, classes: set[str], labels: set[str]) -> str:
-    """Label of a row: its cell's, the store's, or that which its file's name begins with."""
+def _label(
+    table: FeatureTable, row: int, id: str, track_label: str, classes: set[str], labels: set[str]
+) -> str:
+    """Return the label of a row: from its cell, else from its track, else from its file name."""
     prefix, dot, _ = PurePosixPath(id).name.partition(".")
     named = prefix if dot else ""
-    label = table.labels[row] if table.labels is not None else known or named
+    label = table.labels[row] if table.labels is not None else track_label or named
     column = LABEL if table.labels is not None else FILENAME
     if not label:
-        problem = f"there is no label in {quoted(table.filenames[row])}: expected LABEL.NUMBER.wav, or a "
-        table.refuse(row, column, problem + "column 'label'")
+        name = quoted(table.filenames[row])
+        table.refuse(row, column, f"{name} contains no label; expected LABEL.NUMBER.wav, or a column 'label'")
     if classes and label not in classes:
         choices = ", ".join(sorted(classes)[:12]) + (", …" if len(classes) > 12 else "")
-        problem = f"{quoted(label)} is none of the dataset's labels{nearest(label, classes)}"
+        problem = f"{quoted(label)} is not a label of the dataset{nearest(label, classes)}"
         table.refuse(row, column, f"{problem} ({choices})")
-    # A name may begin with anything; with another label it says that this one is wrong.
+    # A file name may begin with anything, but if it begins with another label, one of the two is wrong.
     if named != label and named in labels:
         table.refuse(row, column, f"is {label!r}, but the file is {quoted(table.filenames[row])}")
     return label
 
 
 def _holds(store: FeatureStore, info: ViewInfo, rows: NDArray[Any], records: Sequence[TrackRecord]) -> bool:
-    """Whether a store holds this very view, undamaged."""
+    """Whether a store contains this view with the same rows, undamaged."""
     if info.name not in store.view_names() or len(records) != len(store.tracks):
         return False
     view = store.view(info.name)
@@ -250,6 +245,3 @@ def _holds(store: FeatureStore, info: ViewInfo, rows: NDArray[Any], records: Seq
 
 def _source(values: NDArray[Any]) -> ShardSource:
     return ShardSource(lambda: values)
-
-
-# Exporting

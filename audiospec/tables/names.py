@@ -1,4 +1,4 @@
-"""Find the tracks that a table's file names refer to."""
+"""Column names of tables, and the parts of the file names in them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from audiospec.datasets.base import AUDIO_SUFFIXES
 
-#: A piece with a higher number, or a row of more samples, is a slip of the pen.
-MOST_PIECES, MOST_SAMPLES = 1_000_000, 1 << 40
-#: Columns of a table that are no features.
+#: A higher piece number, or a row with more samples, is treated as a typo.
+MAX_PIECE, MAX_SAMPLES = 1_000_000, 1 << 40
+#: Columns of a table that are not features.
 FILENAME, LENGTH, LABEL = "filename", "length", "label"
 NOT_FEATURES = (FILENAME, LENGTH, LABEL)
 #: ``NAME.PIECE``. A number with leading zeros, as in ``jazz.00012``, is part of the name.
@@ -17,6 +17,6 @@ PIECE = re.compile(r"(.+)\.(0|[1-9][0-9]*)", re.DOTALL)
 
 
 def track_stem(name: str) -> str:
-    """A file's name without its suffix, if that is one of audio: ``jazz.00012`` has none."""
+    """Return a file name without its audio suffix; ``jazz.00012`` has none."""
     suffix = PurePosixPath(name).suffix
     return name[: -len(suffix)] if suffix.lower() in AUDIO_SUFFIXES else name

@@ -13,29 +13,29 @@ from audiospec.tables.cells import NumberedRows
 from audiospec.tables.names import FILENAME, LABEL, LENGTH
 from audiospec.text import printable
 
-_EXTRA = "pip install 'audiospec[table]'"
+_HINT = "pip install 'audiospec[table]', or use CSV"
 
 
 def read_parquet(file: Path, raw: bytes) -> tuple[list[str], NumberedRows]:
-    """Header and rows of a Parquet file."""
+    """Return the header and the numbered rows of a Parquet file with content `raw`."""
     arrow, parquet = _pyarrow("reading")
     try:
         table = parquet.ParquetFile(arrow.BufferReader(raw)).read()
         columns = [column.to_pylist() for column in table.columns]
     except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
-        raise DatasetError(f"table {file} is not a Parquet file that can be read ({reason})") from error
+        raise DatasetError(f"table {file} cannot be read as a Parquet file ({reason})") from error
     return [printable(name).strip() for name in table.column_names], list(
         enumerate(zip(*columns, strict=True), 2)
     )
 
 
-def _pyarrow(doing: str) -> tuple[Any, Any]:
+def _pyarrow(action: str) -> tuple[Any, Any]:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise StoreError(f"{doing} Parquet needs pyarrow: {_EXTRA}, or use CSV") from error
+        raise StoreError(f"{action} Parquet needs pyarrow", _HINT) from error
     return pyarrow, pyarrow.parquet
 
 

@@ -22,7 +22,7 @@ from audiospec.tables.parquet_file import read_parquet
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """A table of features whose cells are what they should be; see `read_table`.
+    """A table of features whose cells have been checked; see `read_table`.
 
     Attributes
     ----------
@@ -32,12 +32,12 @@ class FeatureTable:
     columns : tuple of str
         Names of the features.
     left_out : tuple of str
-        Columns of the file that are not taken over.
+        Columns of the file that are not among `columns`.
     numbers : list of int
-        Number of each row as a spreadsheet has it: the header is row 1.
+        Number of each row in the file, as in a spreadsheet: the header is row 1.
     filenames : list of str
     lengths : ndarray of int64, or None
-        Samples of each row; None if the table has no such column.
+        Length of each row in samples; None if the table has no such column.
     labels : list of str, or None
     values : ndarray of float32, shape (rows, columns)
     """
@@ -53,34 +53,35 @@ class FeatureTable:
     values: NDArray[np.float32]
 
     def refuse(self, row: int, column: str, problem: str) -> NoReturn:
-        """Raise `DatasetError` for a cell; `row` counts from 0."""
+        """Raise `DatasetError` for a cell; `row` is an index from 0."""
         refuse_cell(self.file, self.numbers[row], column, problem)
 
 
 def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> FeatureTable:
-    """Read a table of features, and check every cell.
+    """Read a table of features and check every cell.
 
-    Numbers are kept as float32: each is within 6e-8 of itself (below 1.2e-38 digits are lost).
+    Numbers are rounded to float32, with a relative error of at most 6e-8 (larger below 1.2e-38).
 
     Parameters
     ----------
     file : path
-        ``.csv`` (UTF-8; commas, semicolons or tabs between cells) or ``.parquet``.
+        ``.csv`` (UTF-8; cells separated by commas, semicolons or tabs) or ``.parquet``.
     columns : "published", "all", or names
-        Which features: those of the published GTZAN tables (``TabularSpec().columns``), all columns that
-        are not ``filename``, ``length`` or ``label``, or columns by name. Text has commas between names.
-        ``length`` is a feature only if it is named: it says how the data was cut, and may tell classes apart.
+        The features to read: those of the published GTZAN tables (``TabularSpec().columns``), all columns
+        except ``filename``, ``length`` and ``label``, or columns by name. Text is split at commas.
+        ``length`` is a feature only if it is named: it depends on how the audio was cut, and may reveal the
+        class.
 
     Returns
     -------
-    Table
+    FeatureTable
 
     Raises
     ------
     DatasetError
-        No such file, no such column, or a cell that cannot be; names file, row and column.
+        The file or a column does not exist, or a cell is invalid; the message names file, row and column.
     StoreError
-        A Parquet file, and pyarrow is not installed.
+        The file is Parquet and pyarrow is not installed.
     """
     file = Path(file)
     read = _reader(file)
@@ -89,29 +90,30 @@ def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> 
     except OSError as error:
         raise DatasetError(f"cannot read table {file}: {error.strerror}") from error
     if not raw:
-        raise DatasetError(f"table {file} is empty: expected a header and a row for each track or piece")
+        raise DatasetError(f"table {file} is empty; expected a header and a row for each track or piece")
     header, rows = read(file, raw)
     for name in header:
         if header.count(name) > 1:
-            places = [str(place) for place, other in enumerate(header, 1) if other == name]
+            columns_of_name = [str(number) for number, other in enumerate(header, 1) if other == name]
             raise DatasetError(
-                f"{file}, row 1: columns {' and '.join(places)} are both called {name!r}; keep one"
+                f"{file}, row 1: columns {' and '.join(columns_of_name)} have the same name {name!r}",
+                "keep one",
             )
     chosen = _choose(file, header, columns)
     if not rows:
-        raise DatasetError(f"table {file} has no row below its header: expected one for each track or piece")
-    found = [header.index(name) for name in chosen]
+        raise DatasetError(f"table {file} has no row below its header; expected one for each track or piece")
+    indices = [header.index(name) for name in chosen]
     values = np.empty((len(rows), len(chosen)), np.float32)
     filenames: list[str] = []
     lengths: list[int] = []
     labels: list[str] = []
-    for index, (number, cells) in enumerate(rows):
+    for row, (number, cells) in enumerate(rows):
         filenames.append(read_text(file, number, FILENAME, cells[header.index(FILENAME)]))
         if LENGTH in header:
             lengths.append(read_length(file, number, cells[header.index(LENGTH)]))
         if LABEL in header:
             labels.append(read_text(file, number, LABEL, cells[header.index(LABEL)]))
-        values[index] = read_features(file, number, chosen, [cells[place] for place in found])
+        values[row] = read_features(file, number, chosen, [cells[index] for index in indices])
     return FeatureTable(
         file=file,
         sha256=hashlib.sha256(raw).hexdigest(),
@@ -126,18 +128,17 @@ def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> 
 
 
 def _reader(file: Path) -> Callable[[Path, bytes], tuple[list[str], NumberedRows]]:
-    """What reads a file of this suffix: its header, and its rows with their numbers."""
+    """Return the function that reads files of this suffix."""
     readers = {".csv": read_csv, ".parquet": read_parquet}
     if file.suffix.lower() not in readers:
-        raise DatasetError(f"table {file} is neither CSV nor Parquet: expected .csv or .parquet")
+        raise DatasetError(f"table {file} is neither CSV nor Parquet; expected a name in .csv or .parquet")
     return readers[file.suffix.lower()]
 
 
 def _choose(file: Path, header: list[str], columns: str | Sequence[str]) -> tuple[str, ...]:
-    """The features to take over."""
-    others = [name for name in header if name not in NOT_FEATURES]
+    """Return the names of the features to read."""
     if columns == "all":
-        wanted = others
+        wanted = [name for name in header if name not in NOT_FEATURES]
     elif columns == "published":
         wanted = list(TabularSpec().columns)
     else:
@@ -145,26 +146,26 @@ def _choose(file: Path, header: list[str], columns: str | Sequence[str]) -> tupl
         wanted = [name.strip() for name in names]
     if not wanted:
         raise DatasetError(
-            f"{file}, row 1: has no column of features, only {', '.join(header) or 'nothing'}: "
-            "expected some beside filename, length and label"
+            f"{file}, row 1: has no column of features; expected some besides filename, length and label, "
+            f"got {', '.join(header) or 'none'}"
         )
-    for place, name in enumerate(wanted):
+    for index, name in enumerate(wanted):
         if name in (FILENAME, LABEL, *VIEW_COLUMNS):
             raise DatasetError(
-                f"column {name!r} of {file} cannot be a feature, views have one of that name; choose "
-                "others with --columns"
+                f"column {name!r} of {file} cannot be a feature, as every view has a column of that name",
+                "choose others with `columns`",
             )
-        if name in wanted[:place]:
-            raise DatasetError(f"--columns names {name!r} twice: name it once")
+        if name in wanted[:index]:
+            raise DatasetError(f"`columns` has {name!r} twice", "name it once")
         if not name:
-            place = header.index(name) + 1 if name in header else place + 1
-            raise DatasetError(f"{file}, row 1: column {place} has no name; name it, or choose others")
+            number = 1 + (header.index(name) if name in header else index)
+            raise DatasetError(f"{file}, row 1: column {number} has no name", "name it, or choose others")
     missing = [name for name in (FILENAME, *wanted) if name not in header]
     if missing:
         more = f" (nor {len(missing) - 1} other{'s' * (len(missing) > 2)})" if len(missing) > 1 else ""
-        hint = "; --columns chooses others" if columns == "published" and missing[0] != FILENAME else ""
+        similar = nearest(missing[0], [name for name in header if name not in wanted])
         raise DatasetError(
-            f"{file}, row 1: there is no column {missing[0]!r}{more}"
-            f"{nearest(missing[0], [name for name in header if name not in wanted])}{hint}"
+            f"{file}, row 1: there is no column {missing[0]!r}{more}{similar}",
+            "choose others with `columns`" if columns == "published" and missing[0] != FILENAME else "",
         )
     return tuple(wanted)

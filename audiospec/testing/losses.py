@@ -1,6 +1,6 @@
-"""LossContract: what every loss must do, as tests to inherit.
+"""LossContract: the tests that every loss must pass, as a class to inherit from.
 
-A loss proves itself with one class::
+A loss is tested by one subclass::
 
     class TestMine(LossContract):
         name = "mine"
@@ -31,7 +31,7 @@ class LossContract:
     name: ClassVar[str]
 
     def reference(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor | None:
-        """Return the mean loss as somebody else computes it; None if nobody does."""
+        """Return the mean loss as another library computes it; None if there is no reference."""
         return None
 
     def make(self) -> Loss:
@@ -39,32 +39,32 @@ class LossContract:
         return losses[self.name]()
 
     def batch(self, rows: int = 12, classes: int = 4, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits, targets of one class each, and class weights."""
+        """Return random logits (rows, classes), one-hot targets (rows, classes) and weights (classes,)."""
         random = torch.Generator().manual_seed(seed)
         logits = torch.randn(rows, classes, generator=random)
         targets = torch.eye(classes)[torch.randint(0, classes, (rows,), generator=random)]
         return logits, targets, torch.rand(classes, generator=random) + 0.5
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """Return the mean loss of a batch, which is a finite number."""
-        found, weight = self.make().sums(logits, targets, weights)
-        assert found.shape == weight.shape == ()
-        assert torch.isfinite(found)
+        """Return the mean loss of a batch, after a check that it is finite."""
+        loss, weight = self.make().sums(logits, targets, weights)
+        assert loss.shape == weight.shape == ()
+        assert torch.isfinite(loss)
         assert weight > 0
-        return found / weight
+        return loss / weight
 
     # --- the registry and the settings ---------------------------------------------------------------
 
     def test_is_registered(self) -> None:
-        """The registry knows it, and it has a line about itself."""
+        """The registry has the loss, with a summary in one line."""
         assert issubclass(losses[self.name], Loss)
         assert self.name in losses.names()
         assert 0 < len(losses.summary(self.name)) <= 120
         with pytest.raises(RegistryError, match="no loss is called"):
             losses[f"{self.name}x"]
 
-    def test_a_network_can_be_told_to_learn_by_it(self) -> None:
-        """By its name; a wrong one names the nearest."""
+    def test_a_network_can_be_trained_with_it(self) -> None:
+        """The parameter `loss` of a network takes its name; the error for a similar name suggests it."""
         assert NetworkSettings(loss=self.name).loss == self.name
         with pytest.raises(ModelError, match=f"did you mean {self.name!r}") as caught:
             NetworkSettings(loss=f"{self.name}x")
@@ -74,7 +74,7 @@ class LossContract:
 
     @pytest.mark.parametrize("seed", range(3))
     def test_is_the_reference(self, seed: int) -> None:
-        """Where somebody else computes it, too; of mixed targets as well."""
+        """The mean loss equals `reference`, if there is one, also for mixed targets."""
         logits, targets, weights = self.batch(seed=seed)
         for shares in (targets, 0.7 * targets + 0.3 * targets.flip(0)):
             expected = self.reference(logits, shares, weights)
@@ -82,41 +82,41 @@ class LossContract:
                 assert torch.allclose(self.mean(logits, shares, weights), expected, atol=1e-6)
 
     def test_a_row_without_a_target_does_not_count(self) -> None:
-        """It adds nothing to either sum, and has no gradient."""
+        """A row whose targets are all zero adds nothing to either sum, and has no gradient."""
         logits, targets, weights = self.batch()
-        whole = self.make().sums(logits, targets, weights)
-        more = torch.cat([logits, 5 * torch.ones(2, 4)]).requires_grad_()
-        found = self.make().sums(more, torch.cat([targets, torch.zeros(2, 4)]), weights)
-        assert torch.allclose(torch.stack(found), torch.stack(whole))
-        found[0].backward()  # type: ignore[no-untyped-call]
-        assert more.grad is not None
-        assert torch.equal(more.grad[-2:], torch.zeros(2, 4))
-        assert (more.grad[:-2].abs().sum(1) > 0).all()
+        expected = self.make().sums(logits, targets, weights)
+        padded = torch.cat([logits, 5 * torch.ones(2, 4)]).requires_grad_()
+        sums = self.make().sums(padded, torch.cat([targets, torch.zeros(2, 4)]), weights)
+        assert torch.allclose(torch.stack(sums), torch.stack(expected))
+        sums[0].backward()  # type: ignore[no-untyped-call]
+        assert padded.grad is not None
+        assert torch.equal(padded.grad[-2:], torch.zeros(2, 4))
+        assert (padded.grad[:-2].abs().sum(1) > 0).all()
 
     def test_the_order_of_rows_does_not_matter(self) -> None:
-        """Nor does a factor of all weights."""
+        """Neither the order of rows nor a common factor of the weights changes the mean loss."""
         logits, targets, weights = self.batch()
         expected = self.mean(logits, targets, weights)
         assert torch.allclose(self.mean(logits.flip(0), targets.flip(0), weights), expected)
         assert torch.allclose(self.mean(logits, targets, 3 * weights), expected)
 
     def test_right_logits_lose_less_than_wrong_ones(self) -> None:
-        """And steps along the gradient make them right."""
+        """Right logits have a lower loss, and steps against the gradient lead to right logits."""
         logits, targets, weights = self.batch()
         right, wrong = 4 * targets - 2, 4 * targets.roll(1, 1) - 2
         assert self.mean(right, targets, weights) < self.mean(wrong, targets, weights)
-        learnt = logits.clone().requires_grad_()
-        optimizer = torch.optim.Adam([learnt], lr=0.1)
+        trained = logits.clone().requires_grad_()
+        optimizer = torch.optim.Adam([trained], lr=0.1)
         for _ in range(100):
             optimizer.zero_grad()
-            self.mean(learnt, targets, weights).backward()  # type: ignore[no-untyped-call]
+            self.mean(trained, targets, weights).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        assert torch.equal(learnt.argmax(1), targets.argmax(1))
-        assert self.mean(learnt.detach(), targets, weights) < self.mean(logits, targets, weights)
+        assert torch.equal(trained.argmax(1), targets.argmax(1))
+        assert self.mean(trained.detach(), targets, weights) < self.mean(logits, targets, weights)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
     def test_large_logits_and_low_precision_are_finite(self, dtype: torch.dtype) -> None:
-        """As on a GPU; the gradient is finite, too."""
+        """The loss and its gradient are finite for large logits, also in the precision of a GPU."""
         logits, targets, weights = self.batch()
         for factor in (1.0, 1e4):
             large = (factor * logits).to(dtype).requires_grad_()
@@ -125,15 +125,15 @@ class LossContract:
             assert torch.isfinite(large.grad).all()
 
     def test_probabilities_are_probabilities(self) -> None:
-        """Of the logits' own shape and precision, higher for a higher logit."""
+        """Probabilities have the shape and precision of the logits; the highest logit has the highest one."""
         logits, *_ = self.batch()
         for values in (logits, 1e4 * logits, logits.double()):
-            found = self.make().probabilities(values)
-            assert found.shape == values.shape
-            assert found.dtype == values.dtype
-            assert ((found >= 0) & (found <= 1)).all()
+            shares = self.make().probabilities(values)
+            assert shares.shape == values.shape
+            assert shares.dtype == values.dtype
+            assert ((shares >= 0) & (shares <= 1)).all()
             if self.make().exclusive:
-                assert torch.allclose(found.sum(1), torch.ones_like(found[:, 0]))
-        found = self.make().probabilities(logits.double())
-        assert torch.equal(found.argmax(1), logits.argmax(1))
+                assert torch.allclose(shares.sum(1), torch.ones_like(shares[:, 0]))
+        shares = self.make().probabilities(logits.double())
+        assert torch.equal(shares.argmax(1), logits.argmax(1))
         assert self.make().probabilities(logits[:0]).shape == (0, 4)

@@ -1,6 +1,6 @@
-"""ScoreContract: what every score must do, as tests to inherit.
+"""ScoreContract: the tests that every score must pass, as a class to inherit from.
 
-A score proves itself with one class::
+A score is tested by one subclass::
 
     class TestMine(ScoreContract):
         name = "mine"
@@ -21,19 +21,29 @@ from audiospec.zoo.scores.base import Items, Sample, Score, all_scores, key_of, 
 def made_items(
     classes: int = 4, tracks: int = 12, chunks: int = 3, *, right: float = 0.6, seed: int = 0
 ) -> Items:
-    """Predictions of some chunks of some tracks; a share of them is right, none is sure."""
+    """Return random predictions of the chunks of some tracks.
+
+    Parameters
+    ----------
+    classes, tracks : int
+    chunks : int
+        Chunks per track.
+    right : float
+        Share of correct predictions; the others are random classes. No probability is 0 or 1.
+    seed : int
+    """
     random = np.random.default_rng(seed)
     track_of = np.repeat(np.arange(tracks), chunks)
     truth = random.integers(0, classes, tracks)[track_of]
-    said = np.where(random.random(len(truth)) < right, truth, random.integers(0, classes, len(truth)))
-    values = random.uniform(0.1, 1, (len(truth), classes)) + 2 * np.eye(classes)[said]
+    predicted = np.where(random.random(len(truth)) < right, truth, random.integers(0, classes, len(truth)))
+    values = random.uniform(0.1, 1, (len(truth), classes)) + 2 * np.eye(classes)[predicted]
     return items_of(truth, values / values.sum(1, keepdims=True), track_of)
 
 
 def items_of(
     truth: NDArray[np.int64], probabilities: NDArray[np.float64], track_of: NDArray[np.int64] | None = None
 ) -> Items:
-    """Items of these arrays; each is a track of its own if nothing else is said."""
+    """Return items with these arrays; without `track_of`, each item is a separate track."""
     track_of = np.arange(len(truth)) if track_of is None else track_of
     return Items(truth, probabilities.argmax(1), probabilities, track_of, int(track_of.max()) + 1)
 
@@ -50,7 +60,7 @@ class ScoreContract:
     name: ClassVar[str]
 
     def reference(self, truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float | None:
-        """Return the score as somebody else computes it; None if nobody does."""
+        """Return the score of items as another library computes it; None if there is no reference."""
         return None
 
     def make(self) -> Score:
@@ -58,14 +68,14 @@ class ScoreContract:
         return scores[self.name]()
 
     def values(self, items: Items, draws: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return the score of each resample, which is a finite number."""
+        """Return the score of each resample, after a check that it is finite and can be displayed."""
         sample = Sample(items, draws)
-        found = self.make().compute(sample)
-        assert found.shape == (len(sample),)
-        assert np.isfinite(found).all()
-        for value in found:
+        values = self.make().compute(sample)
+        assert values.shape == (len(sample),)
+        assert np.isfinite(values).all()
+        for value in values:
             assert self.make().show(float(value))
-        return found
+        return values
 
     def value(self, items: Items) -> float:
         """Return the score of the items, each counted once."""
@@ -74,7 +84,7 @@ class ScoreContract:
     # --- the registry --------------------------------------------------------------------------------
 
     def test_is_registered(self) -> None:
-        """The registry knows it, it has a line about itself, and a key that nothing else has."""
+        """The registry has the score, with a summary in one line and a key of its own."""
         assert issubclass(scores[self.name], Score)
         assert self.name in scores.names()
         assert type(all_scores()[key_of(self.name)]) is scores[self.name]
@@ -83,69 +93,71 @@ class ScoreContract:
             scores[f"{self.name}x"]
 
     def test_has_a_title_and_a_best_value(self) -> None:
-        """Which it can show."""
+        """`show` displays the best value, and refuses impossible values."""
         score = self.make()
         assert score.title == score.title.strip() != ""
         assert "\n" not in score.title
         assert score.show(score.best)
-        for wrong in (float("nan"), float("inf"), *([1.1, -0.1] if score.percent else [])):
-            with pytest.raises(ValueError, match="a score is"):
-                score.show(wrong)
+        for impossible in (float("nan"), float("inf"), *([1.1, -0.1] if score.percent else [])):
+            with pytest.raises(ValueError, match="a score must be"):
+                score.show(impossible)
 
     # --- values --------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("classes", [2, 3, 10])
     def test_perfect_predictions_are_the_best(self, classes: int) -> None:
-        """And wrong ones are worse, the more there are."""
+        """Perfect predictions have the best score, and more wrong ones have a worse one."""
         truth = np.arange(60) % classes
         probabilities = np.eye(classes)[truth]
         best = self.make().best
         assert self.value(items_of(truth, probabilities)) == pytest.approx(best, abs=1e-12)
         sign = 1 if self.make().higher_is_better else -1
-        found = []
+        values = []
         for wrong in (0, 20, 40, 60):
-            # The true class is the likeliest, or the least likely.
+            # A right prediction has the true class as the most likely one, a wrong one as the least likely.
             first = truth + (np.arange(60) < wrong)
             ranks = (np.arange(classes) - first[:, None]) % classes
-            values = 0.3**ranks
-            found.append(sign * self.value(items_of(truth, values / values.sum(1, keepdims=True))))
-        assert sign * best >= found[0] > found[-1]
-        assert found == sorted(found, reverse=True)
+            shares = 0.3**ranks
+            values.append(sign * self.value(items_of(truth, shares / shares.sum(1, keepdims=True))))
+        assert sign * best >= values[0] > values[-1]
+        assert values == sorted(values, reverse=True)
 
     @pytest.mark.parametrize("seed", range(3))
     def test_is_the_reference(self, seed: int) -> None:
-        """Where somebody else computes it, too."""
+        """The score equals `reference`, if there is one."""
         items = made_items(tracks=40, seed=seed)
         expected = self.reference(items.truth, items.probabilities)
         if expected is not None:
             assert self.value(items) == pytest.approx(expected, abs=1e-9)
 
     def test_the_order_of_items_does_not_matter(self) -> None:
-        """Nor that of tracks."""
+        """Neither the order of items nor that of tracks changes the score."""
         items = made_items()
         order = np.random.default_rng(1).permutation(len(items.truth))
-        places = np.random.default_rng(2).permutation(items.tracks)
-        other = items_of(items.truth[order], items.probabilities[order], places[items.track_of[order]])
-        assert self.value(other) == pytest.approx(self.value(items), abs=1e-12)
+        new_numbers = np.random.default_rng(2).permutation(items.tracks)
+        shuffled = items_of(
+            items.truth[order], items.probabilities[order], new_numbers[items.track_of[order]]
+        )
+        assert self.value(shuffled) == pytest.approx(self.value(items), abs=1e-12)
 
     def test_a_resample_of_all_ones_is_the_items_themselves(self) -> None:
-        """But for the last bits of a sum."""
+        """Drawing each track once gives the score of the items, except for rounding."""
         items = made_items()
-        found = self.values(items, np.ones((3, items.tracks)))
-        assert found == pytest.approx(self.value(items), rel=1e-12)
+        values = self.values(items, np.ones((3, items.tracks)))
+        assert values == pytest.approx(self.value(items), rel=1e-12)
 
     def test_a_track_that_is_drawn_twice_counts_twice(self) -> None:
-        """As if its items were there twice; one that is not drawn is not there."""
+        """A resample has the score of its items, repeated as often as their tracks were drawn."""
         items = made_items()
         random = np.random.default_rng(3)
         draws = random.multinomial(items.tracks, np.full(items.tracks, 1 / items.tracks), 8).astype(float)
-        for found, draw in zip(self.values(items, draws), draws, strict=True):
-            again = np.repeat(np.arange(len(items.truth)), draw[items.track_of].astype(int))
-            repeated = items_of(items.truth[again], items.probabilities[again])
-            assert found == pytest.approx(self.value(repeated), abs=1e-12)
+        for value, draw in zip(self.values(items, draws), draws, strict=True):
+            drawn = np.repeat(np.arange(len(items.truth)), draw[items.track_of].astype(int))
+            repeated = items_of(items.truth[drawn], items.probabilities[drawn])
+            assert value == pytest.approx(self.value(repeated), abs=1e-12)
 
     def test_a_resample_does_not_depend_on_the_others(self) -> None:
-        """Alone, among others: one value."""
+        """The score of a resample is the same alone and together with others."""
         items = made_items()
         draws = np.random.default_rng(4).integers(1, 4, (6, items.tracks)).astype(float)
         alone = [self.values(items, draws[i : i + 1])[0] for i in range(6)]
@@ -153,19 +165,19 @@ class ScoreContract:
 
     @pytest.mark.parametrize("right", [0.0, 1.0])
     def test_is_finite_where_classes_are_missing(self, right: float) -> None:
-        """One item; one class of many; probabilities of 0."""
+        """The score is finite for one item, for few of many classes, and for probabilities of 0."""
         self.values(made_items(tracks=1, chunks=1, right=right))
         self.values(made_items(classes=30, tracks=3, right=right))
         zero = np.zeros(5, np.int64)
         self.values(items_of(zero, np.eye(3)[zero if right else zero + 2]))
 
     def test_leaves_the_arrays_alone(self) -> None:
-        """It shares them with the other scores."""
+        """`compute` does not change its arrays, because other scores use them too."""
         items = made_items()
         draws: Any = np.ones((4, items.tracks))
         sample = Sample(items, draws)
         arrays = (items.truth, items.predicted, items.probabilities, items.track_of, draws, sample.confusion)
-        before = [array.copy() for array in arrays]
+        copies = [array.copy() for array in arrays]
         self.make().compute(sample)
-        for array, kept in zip(arrays, before, strict=True):
-            assert np.array_equal(array, kept)
+        for array, copy in zip(arrays, copies, strict=True):
+            assert np.array_equal(array, copy)

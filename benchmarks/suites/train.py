@@ -56,7 +56,7 @@ def _case(setup: Setup, name: str, rows: Rows, batch: int) -> Case:
     net = model.network()
     trainer = _Trainer(fabric, net)
     batches = Batches(rows, batch, fabric, wrap=True)
-    batches.kept = None  # as if the rows did not fit into memory
+    batches.in_memory = None  # as if the rows did not fit into memory
     in_memory = torch.from_numpy(rows.read()).to(fabric.device)
     targets = batches.targets.to(fabric.device)
     count = len(rows)

@@ -1,4 +1,4 @@
-"""Small music, stores made of it by the command line, and ways to run the command line."""
+"""Short audio files, stores made from them, and two ways to run the command line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run() -> Run:
 
 @dataclass
 class Result:
-    """What a call has returned and printed."""
+    """Exit status and output of a call."""
 
     status: int
     out: str
@@ -54,7 +54,7 @@ class Result:
 def call(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Result]]:
-    """Call `audiospec ARGUMENTS` in this process, which is quicker."""
+    """Call `audiospec ARGUMENTS` in this process, which is faster."""
 
     def audiospec(*arguments: object) -> Result:
         monkeypatch.setattr(sys, "argv", ["audiospec", *map(str, arguments)])
@@ -69,7 +69,7 @@ def call(
 
 
 def write(path: Path, seconds: float, seed: int) -> None:
-    """Write noise that swells and fades, with a tone in it."""
+    """Write a tone with noise that swells and fades."""
     path.parent.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * RATE)) / RATE
@@ -80,7 +80,7 @@ def write(path: Path, seconds: float, seed: int) -> None:
 
 @pytest.fixture(scope="session")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six good tracks of 4 s in two classes."""
+    """Six valid tracks of 4 s in two classes."""
     folder = tmp_path_factory.mktemp("music")
     for number in range(6):
         write(folder / ("loud" if number % 2 else "quiet") / f"song{number}.wav", 4, number)
@@ -89,7 +89,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mixed(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The good tracks, some with names that mean something elsewhere, and all kinds of bad ones."""
+    """The valid tracks, some with names that look like markup, and invalid files of all kinds."""
     folder = tmp_path_factory.mktemp("mixed")
     shutil.copytree(music / "loud", folder / "[red]loud")
     shutil.copytree(music / "quiet", folder / "quiet")
@@ -111,7 +111,7 @@ def mixed(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def store(music: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the good tracks with two views; look, do not touch (`copy` may be touched)."""
+    """A store of the valid tracks with two views; read only, see `copy`."""
     path = tmp_path_factory.mktemp("stores") / "good.zarr"
     done = run(
         *("featurize", "folder", "--data", music, "--store", path, "--workers", 0),
@@ -124,13 +124,13 @@ def store(music: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def copy(store: Path, tmp_path: Path) -> Path:
-    """A copy of `store`, to be broken."""
+    """A copy of `store` that a test may damage."""
     return Path(shutil.copytree(store, tmp_path / "copy.zarr"))
 
 
 @pytest.fixture(scope="session")
 def mixed_store(mixed: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of the good and the bad tracks."""
+    """A store of the valid and the invalid tracks."""
     path = tmp_path_factory.mktemp("stores") / "mixed.h5"
     done = run(
         *("featurize", "folder", "--data", mixed, "--store", path, "--workers", 0, "--chunk", 2),

@@ -1,4 +1,4 @@
-"""Bad input: one line that says what is wrong, status 2, nothing lost, no traceback."""
+"""Bad input: one line with the problem, status 2, no files written, no traceback."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def test_featurize(call, music: Path, tmp_path: Path, monkeypatch, arguments, me
     ],
     ids=lambda value: " ".join(value)[:30] if isinstance(value, tuple) else "",
 )
-def test_others(call, tmp_path: Path, monkeypatch, arguments, message: str) -> None:
+def test_other_commands(call, tmp_path: Path, monkeypatch, arguments, message: str) -> None:
     monkeypatch.chdir(tmp_path)
     assert message in one_line(call(*arguments))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", [("store", "info"), ("store", "verify"), ("show",)])
-def test_what_is_no_store(call, tmp_path: Path, command) -> None:
+def test_paths_that_are_not_stores(call, tmp_path: Path, command) -> None:
     track = ["x"] if command == ("show",) else []
     folder, file = tmp_path / "music.zarr", tmp_path / "music.h5"
     folder.mkdir()
@@ -94,17 +94,17 @@ def test_a_store_of_a_newer_format(call, copy: Path, music: Path) -> None:
 def test_a_store_of_another_dataset(call, copy: Path, tmp_path: Path, music: Path) -> None:
     table = tmp_path / "list.csv"
     table.write_text("path,label\n" + "".join(f"{path},x\n" for path in music.rglob("*.wav")))
-    said = one_line(call("featurize", "csv", "--data", table, "--store", copy))
-    assert "holds dataset 'folder', not 'csv'" in said
+    line = one_line(call("featurize", "csv", "--data", table, "--store", copy))
+    assert "holds dataset 'folder', not 'csv'" in line
 
 
-def test_errors_of_the_system_are_one_line_too(call, copy: Path, tmp_path: Path) -> None:
+def test_system_errors_are_one_line(call, copy: Path, tmp_path: Path) -> None:
     picture = tmp_path / "gone" / "x.png"
-    said = one_line(call("show", copy, "loud/song1.wav", "--out", picture))
-    assert said == f"error: {picture}: No such file or directory\n"
+    line = one_line(call("show", copy, "loud/song1.wav", "--out", picture))
+    assert line == f"error: {picture}: No such file or directory\n"
 
 
-def test_the_unexpected_is_one_line_unless_debug(call, copy: Path, monkeypatch) -> None:
+def test_unexpected_errors_are_one_line_without_debug(call, copy: Path, monkeypatch) -> None:
     def broken(*_: object) -> None:
         raise TypeError("two\nlines")
 
@@ -135,7 +135,7 @@ def test_errors_as_json(call, music: Path, tmp_path: Path) -> None:
         assert event["message"]
 
 
-def test_a_full_disk_under_the_output(run, tmp_path: Path) -> None:
+def test_output_to_a_full_disk_is_an_error(run, tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     import subprocess
@@ -150,6 +150,7 @@ def test_a_full_disk_under_the_output(run, tmp_path: Path) -> None:
             timeout=60,
         )
     assert done.returncode == 2
+    assert done.stderr.startswith("error: cannot write the output: ")
     assert done.stderr.count("\n") == 1
     import os
 

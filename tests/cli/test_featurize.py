@@ -215,7 +215,7 @@ def test_a_changed_file_is_reported_until_it_is_computed_again(call, music: Path
     assert info.count("stale     1 track changed since: loud/song1.wav") == 1
     verified = call("store", "verify", path)
     assert verified.status == 0
-    assert "audio has changed since, of 1 track: loud/song1.wav (no damage;" in verified.out
+    assert "audio has changed for 1 track: loud/song1.wav (not damaged;" in verified.out
     assert call(*arguments, "--chunk", 4).status == 0
     assert "changed since" not in call("store", "info", path).out
 
@@ -243,7 +243,7 @@ def test_a_store_of_bytes(call, music: Path, tmp_path: Path, suffix: str) -> Non
     assert call(*arguments, "--workers", 0).status == 0
     view = open_store(store).view()
     done = call("store", "info", store)
-    assert "code      -100.0 to 54.6 dB in steps of 0.606 dB: off by 0.303 dB at most" in done.out
+    assert "code      -100.0 to 54.6 dB in steps of 0.606 dB, error at most 0.303 dB" in done.out
     (info,) = events(call("store", "info", store, "--json").out)
     printed = info["views"][0]
     assert printed["bytes"] == view.bytes_on_disk() < 12 * 192 * 173

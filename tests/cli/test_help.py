@@ -1,4 +1,4 @@
-"""Help, version, lists: what answers without any audio."""
+"""Help, version and lists: output that needs no audio."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ COMMANDS = [
 
 
 def all_commands(command: object, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-    found = {path}
-    for name, inner in getattr(command, "commands", {}).items():
-        found |= all_commands(inner, (*path, name))
-    return found
+    commands = {path}
+    for name, subcommand in getattr(command, "commands", {}).items():
+        commands |= all_commands(subcommand, (*path, name))
+    return commands
 
 
-def test_every_command_is_listed_here() -> None:
+def test_every_command_is_tested_here() -> None:
     assert all_commands(typer.main.get_command(cli.app)) == {tuple(command) for command in COMMANDS}
 
 
@@ -99,10 +99,10 @@ def test_lists_have_a_line_for_each_entry(call, command: str, registry) -> None:
         assert call(command, name).out.startswith(f"{name}: {registry.summary(name)}\n")
 
 
-def test_a_dataset_says_where_it_comes_from(call) -> None:
-    said = call("datasets", "gtzan").out
+def test_a_dataset_shows_its_source(call) -> None:
+    out = call("datasets", "gtzan").out
     for word in ("Tzanetakis", "research only", "1000 tracks: blues 100", "genres.tar.gz", "GENRE.NNNNN"):
-        assert word in said
+        assert word in out
 
 
 def test_a_feature_lists_its_fields_with_defaults_and_meaning(call) -> None:
@@ -114,5 +114,5 @@ def test_a_feature_lists_its_fields_with_defaults_and_meaning(call) -> None:
         assert meaning
 
 
-def test_a_store_says_its_suffixes(call) -> None:
+def test_a_store_format_shows_its_suffixes(call) -> None:
     assert ".h5, .hdf5" in call("stores", "hdf5").out

@@ -63,7 +63,7 @@ def test_a_stopped_run_is_resumed(run, start, music: Path, tmp_path: Path, numbe
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (status, "")
     event = json.loads(out.splitlines()[-1])
-    assert (event["event"], event["message"]) == ("error", "stopped; run the same command again to go on")
+    assert (event["event"], event["message"]) == ("error", "stopped; run the same command again to continue")
     info = run("store", "info", "folder.zarr", cwd=tmp_path)
     assert (info.returncode, info.stderr.count("\n")) == (2, 1)
     assert "folder.zarr is not finished" in info.stderr
@@ -84,7 +84,7 @@ def test_a_stopped_run_prints_one_line(start, music: Path, tmp_path: Path) -> No
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert err == "stopped; run the same command again to go on\n"
+    assert err == "stopped; run the same command again to continue\n"
 
 
 @pytest.mark.parametrize("ignored", [True, False])

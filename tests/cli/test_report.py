@@ -1,4 +1,4 @@
-"""report: a page from a folder of runs, by the command line."""
+"""report: write a page for a folder of runs from the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiospec.tables.importing import import_table
 
 @pytest.fixture(scope="module")
 def runs(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an honest and a leaky run in its folder ``runs``."""
+    """A folder with a run split by track and a leaky run, in its subfolder ``runs``."""
     folder = tmp_path_factory.mktemp("report")
     random = np.random.default_rng(0)
     lines = ["filename,length,a,b,label"]
@@ -32,11 +32,11 @@ def runs(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(runs: Path, tmp_path: Path) -> Path:
-    """A copy of the runs, to be spoilt."""
+    """A copy of the runs that a test may damage."""
     return Path(shutil.copytree(runs / "runs", tmp_path / "runs"))
 
 
-def test_it_reports_the_runs_here(runs: Path, run) -> None:
+def test_it_reports_runs_of_the_current_folder(runs: Path, run) -> None:
     done = run("report", cwd=runs)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("report.html: 2 runs (")
@@ -48,7 +48,7 @@ def test_it_reports_the_runs_here(runs: Path, run) -> None:
     assert (runs / "report.html").read_text(encoding="utf-8") == page
 
 
-def test_runs_may_be_named_one_by_one(runs: Path, call, tmp_path: Path) -> None:
+def test_runs_may_be_given_individually(runs: Path, call, tmp_path: Path) -> None:
     paths = sorted((runs / "runs").iterdir())
     done = call("report", *paths, paths[0], "--out", tmp_path / "deep" / "page.html", "--json")
     assert (done.status, done.err) == (0, "")
@@ -61,7 +61,7 @@ def test_runs_may_be_named_one_by_one(runs: Path, call, tmp_path: Path) -> None:
     }
 
 
-def test_a_refused_run_is_named_and_the_others_are_reported(copy: Path, call, tmp_path: Path) -> None:
+def test_a_refused_run_is_listed_and_the_others_are_reported(copy: Path, call, tmp_path: Path) -> None:
     bad, good = sorted(copy.iterdir())
     (bad / "metrics.json").write_text("{}")
     shutil.copytree(good, copy / "killed.training")
@@ -76,11 +76,11 @@ def test_a_refused_run_is_named_and_the_others_are_reported(copy: Path, call, tm
     assert str(bad) in (tmp_path / "page.html").read_text(encoding="utf-8")
     done = call("report", copy, "--out", tmp_path / "page.html", "--json")
     assert done.status == 1
-    said = json.loads(done.out)
-    assert (list(said["refused"]), said["unfinished"]) == ([str(bad)], 1)
+    event = json.loads(done.out)
+    assert (list(event["refused"]), event["unfinished"]) == ([str(bad)], 1)
 
 
-def test_no_run_is_an_error_that_says_what_to_do(copy: Path, call, tmp_path: Path) -> None:
+def test_a_folder_without_runs_is_an_error_with_a_hint(copy: Path, call, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for run in copy.iterdir():
         (run / "run.json").write_text("{")

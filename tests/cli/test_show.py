@@ -1,4 +1,4 @@
-"""show: pictures by the command line. What they look like is tested in test_picture.py."""
+"""show: pictures from the command line. Their content is tested in test_picture.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_a_picture_of_the_longest_chunks(call, store: Path, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
-def test_the_suffix_chooses_the_format(call, store: Path, tmp_path: Path, suffix: str, start: bytes) -> None:
+def test_the_suffix_selects_the_format(call, store: Path, tmp_path: Path, suffix: str, start: bytes) -> None:
     out = tmp_path / f"x.{suffix}"
     done = call("show", store, "song3", "--view", "mel-1s", "--chunk-number", 2, "--out", out)
     assert (done.status, done.err) == (0, "")

@@ -17,7 +17,7 @@ def damage(store: Path, view: str) -> None:
     shard = store / "views" / view / "data" / "c" / "1" / "0" / "0"
     content = bytearray(shard.read_bytes())
     content[1000] ^= 1
-    shard.unlink()  # it may be linked from somewhere else
+    shard.unlink()  # it may be a hard link
     shard.write_bytes(content)
 
 
@@ -42,7 +42,7 @@ def test_info(call, store: Path, music: Path) -> None:
         assert facts["skipped"] == facts["stale"] == "none"
 
 
-def test_info_names_what_is_not_at_its_default(call, music: Path, tmp_path: Path) -> None:
+def test_info_lists_parameters_that_are_not_defaults(call, music: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.zarr"
     arguments = ("featurize", "folder", "--data", music, "--store", path, "--chunk", 4, "--workers", 0)
     assert call(*arguments, "--n-mels", 20, "--fmax", 4000, "--quiet").status == 0
@@ -65,7 +65,7 @@ def test_info_as_json(call, mixed_store: Path) -> None:
     assert list(view["skipped"]) == ["bad/one.wav"]
 
 
-def test_labels_are_shown_letter_by_letter(call, mixed_store: Path) -> None:
+def test_labels_are_printed_literally(call, mixed_store: Path) -> None:
     assert "labels    [red]loud 3, bad 8, quiet 3\n" in call("store", "info", mixed_store).out
 
 
@@ -86,8 +86,8 @@ def test_damage_is_found_and_repaired(call, copy: Path) -> None:
     done = call("store", "verify", copy)
     assert done.status == 1
     lines = done.out.splitlines()
-    assert f"{view.name}: 18 rows checked, 1 damaged, of 1 track: loud/song3.wav" in lines
-    assert lines[-1] == f"repair it: audiospec store verify {copy} --repair"
+    assert f"{view.name}: 18 rows checked, 1 damaged, in 1 track: loud/song3.wav" in lines
+    assert lines[-1] == f"next: audiospec store verify {copy} --repair"
     assert "no engine is called 'seral'" in call("store", "verify", copy, "--repair", "--engine", "seral").err
     repaired = call("store", "verify", copy, "--repair", "--engine", "serial")
     assert (repaired.status, repaired.err) == (0, "")
@@ -96,7 +96,7 @@ def test_damage_is_found_and_repaired(call, copy: Path) -> None:
     assert call("store", "verify", copy).status == 0
 
 
-def test_repair_without_the_audio_says_so(call, music: Path, tmp_path: Path) -> None:
+def test_repair_without_audio_is_an_error(call, music: Path, tmp_path: Path) -> None:
     folder, path = Path(shutil.copytree(music, tmp_path / "music")), tmp_path / "x.zarr"
     arguments = ("featurize", "folder", "--data", folder, "--store", path, "--chunk", 4, "--workers", 0)
     assert call(*arguments).status == 0
@@ -132,7 +132,7 @@ def test_an_anonymous_export_does_all_but_repair(call, music: Path, tmp_path: Pa
     for file in copy.rglob("*"):
         assert file.is_dir() or b"jane.doe" not in file.read_bytes()
     name = open_store(copy).view().name
-    assert "  audio     not said: exported without\n" in call("store", "info", copy).out
+    assert "  audio     unknown (exported without it)\n" in call("store", "info", copy).out
     assert json.loads(call("store", "info", copy, "--json").out)["root"] is None
     assert call("store", "verify", copy).status == 0
     assert call("show", copy, "loud/song1.wav", "--out", tmp_path / "x.png").status == 0

@@ -17,7 +17,7 @@ HEADER = ["filename", "length", *TabularSpec().columns, "label"]
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    """Twelve rows like those of the published table, and a column more."""
+    """Twelve rows in the layout of the published table, with one more column."""
     values = np.random.default_rng(0).normal(0, 1000, (12, 57)).tolist()
     names = [f"{label}.{number:05}" for label in ("blues", "jazz", "rock") for number in range(4)]
     rows = [
@@ -39,7 +39,7 @@ def test_import_then_export(run, published: Path, tmp_path: Path, suffix: str) -
     assert done.stdout.splitlines() == [
         f"{store}: 12 tracks",
         f"  {view.name}  12 tracks  12 × 57  float32  2.74 kB",
-        "left out, see --columns: 1 column: note",
+        "1 column not imported (see --columns): note",
         f"next: audiospec store info {store}",
     ]
     again = run("table", "import", published.name, "--store", store, cwd=tmp_path)
@@ -117,7 +117,7 @@ def test_info_and_verify_of_a_table(call, published: Path, tmp_path: Path) -> No
     path = tmp_path / "gtzan.zarr"
     assert call("table", "import", published, "--store", path).status == 0
     lines = call("store", "info", path).out.splitlines()
-    assert "  audio     none: all from tables" in lines
+    assert "  audio     none (all tracks were imported from tables)" in lines
     facts = dict(line.strip().split("  ", 1) for line in lines if line.startswith("  "))
     facts = {name: value.strip() for name, value in facts.items()}
     assert facts["feature"].startswith(
@@ -138,7 +138,7 @@ def test_info_and_verify_of_a_table(call, published: Path, tmp_path: Path) -> No
     done = call("store", "verify", path)
     assert done.status == 1
     assert done.out.splitlines() == [
-        f"{view.name}: 12 rows checked, 1 damaged, of 1 track: blues.00000",
+        f"{view.name}: 12 rows checked, 1 damaged, in 1 track: blues.00000",
         f"{view.name}: import it again: audiospec table import {published.name} --store {path} --chunk 30",
     ]
     assert call("store", "verify", path, "--repair") == done
@@ -150,10 +150,10 @@ def test_a_store_with_tables_and_spectrograms(call, published: Path, copy: Path)
     # The store of `copy` has other tracks and labels: a table must be of the same dataset.
     done = call("table", "import", published, "--store", copy)
     assert done.status == 2
-    assert "row 2, column 'label': 'blues' is none of the dataset's labels" in done.err
+    assert "row 2, column 'label': 'blues' is not a label of the dataset" in done.err
     text = published.read_text().replace("blues", "loud").replace("jazz", "loud").replace("rock", "quiet")
     rows = [line for line in csv.reader(text.splitlines()) if not line[0].startswith("loud")]
-    rows[1][0] = "song0.wav"  # found by its file's name: the id is quiet/song0.wav
+    rows[1][0] = "song0.wav"  # matched by file name: the id is quiet/song0.wav
     with published.open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     assert call("table", "import", published, "--store", copy, "--json").status == 0

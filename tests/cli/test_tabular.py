@@ -1,4 +1,4 @@
-"""Tabular features by the command line: from audio to a table, and back."""
+"""Tabular features from the command line: from audio to a table, and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiospec.specs.tabular import FAMILIES, TabularSpec
 
 @pytest.fixture(scope="module")
 def both(music: Path, run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store of spectrograms and tables of `music`, made in one run."""
+    """A store with spectrograms and tables of `music`, computed in one run."""
     folder = tmp_path_factory.mktemp("both")
     done = run(
         *("featurize", "folder", "--data", music, "--features", "mel,tabular", "--chunk", 2, "--chunk", 3),
@@ -29,7 +29,7 @@ def both(music: Path, run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "both.h5"
 
 
-def test_both_features_at_once(both: Path, music: Path) -> None:
+def test_both_features_from_one_run(both: Path, music: Path) -> None:
     store = open_store(both)
     assert [(view.name.rpartition("-")[0], view.shape) for view in store.views()] == [
         ("mel-2s", (12, 64, 173)),
@@ -47,7 +47,7 @@ def test_both_features_at_once(both: Path, music: Path) -> None:
     assert 0 < view.info.made["parity"] < 1e-3
 
 
-def test_the_end_of_a_track_is_not_filled_up(both: Path, call, music: Path, tmp_path: Path) -> None:
+def test_the_end_of_a_track_is_not_padded(both: Path, call, music: Path, tmp_path: Path) -> None:
     # 4 s in chunks of 2.5 s: the second has 1.5 s of audio.
     path = tmp_path / "x.zarr"
     done = call(
@@ -66,7 +66,7 @@ def test_the_end_of_a_track_is_not_filled_up(both: Path, call, music: Path, tmp_
     assert view.read(view.rows_of("song3"))[1].tolist() == expected.tolist()
 
 
-def test_a_tail_too_short_to_be_mirrored_is_left_out(call, tmp_path: Path) -> None:
+def test_a_tail_too_short_for_reflection_has_no_row(call, tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(22050 * 3)
     for name, samples in (
         ("whole", 2 * 22050),
@@ -98,7 +98,9 @@ def test_a_tail_too_short_to_be_mirrored_is_left_out(call, tmp_path: Path) -> No
     assert len(open_store(path).view("mel")) == 2 + 3 + 3 + 1
 
 
-def test_verify_repairs_what_it_can_and_says_how_to_import_the_rest(both: Path, call, tmp_path: Path) -> None:
+def test_verify_repairs_computed_views_and_prints_how_to_import_tables(
+    both: Path, call, tmp_path: Path
+) -> None:
     path, out = tmp_path / "copy.zarr", tmp_path / "t.csv"
     assert call("store", "export", both, path).status == 0
     assert call("table", "export", path, "--chunk", 2, "--out", out).status == 0
@@ -122,7 +124,7 @@ def test_verify_repairs_what_it_can_and_says_how_to_import_the_rest(both: Path, 
     assert call("store", "verify", path).status == 0
 
 
-def test_a_computed_table_comes_back_from_its_file(both: Path, call, tmp_path: Path) -> None:
+def test_a_computed_table_is_restored_from_its_file(both: Path, call, tmp_path: Path) -> None:
     out = tmp_path / "features.csv"
     done = call("table", "export", both, "--chunk", 2, "--out", out)
     assert (done.status, done.err) == (0, "")
@@ -159,7 +161,7 @@ def test_a_damaged_table_is_computed_again(both: Path, call, music: Path, tmp_pa
     assert open_store(path).view("tabular-3s").read().tobytes() == values
 
 
-def test_store_info_tells_of_a_table(both: Path, call) -> None:
+def test_store_info_of_a_table(both: Path, call) -> None:
     done = call("store", "info", both)
     assert done.status == 0
     assert "  feature   tabular with n_mfcc 13" in done.out.splitlines()
@@ -167,7 +169,7 @@ def test_store_info_tells_of_a_table(both: Path, call) -> None:
     assert max(map(len, done.out.splitlines())) < 400
 
 
-def test_features_says_what_each_family_is(call) -> None:
+def test_features_lists_the_formula_of_each_family(call) -> None:
     done = call("features", "tabular")
     assert done.status == 0
     for name, family in FAMILIES.items():
@@ -186,7 +188,9 @@ def test_features_says_what_each_family_is(call) -> None:
         (("--backend", "conv"), "'conv'"),
     ],
 )
-def test_what_is_refused(arguments: tuple[str, ...], message: str, call, music: Path, tmp_path: Path) -> None:
+def test_invalid_options_are_refused(
+    arguments: tuple[str, ...], message: str, call, music: Path, tmp_path: Path
+) -> None:
     done = call(
         *("featurize", "folder", "--data", music, "--features", "tabular", "--store", tmp_path / "x.zarr"),
         *arguments,

@@ -51,22 +51,23 @@ def sounds(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(sounds: Path, run) -> Path:
-    """A run, made in the folder of the only store there, without saying which."""
+    """A run that was trained without ``--store`` in a folder with one store."""
     done = run("train", "svm", "--leakage", "--seeds", 2, cwd=sounds)
     assert (done.returncode, done.stderr) == (0, "")
-    (sounds / "said").write_text(done.stdout)
+    (sounds / "train.txt").write_text(done.stdout)
     (folder,) = (sounds / "runs").glob("svm-tabular-1s-*-track-0")
     return folder
 
 
-def test_train_says_scores_seeds_and_the_leakage_gap(trained: Path, sounds: Path) -> None:
-    lines = (sounds / "said").read_text().splitlines()
+def test_train_prints_scores_seeds_and_the_leakage_gap(trained: Path, sounds: Path) -> None:
+    lines = (sounds / "train.txt").read_text().splitlines()
     assert lines[0].startswith("svm on tabular-1s-")
     rows = [line.split()[:3] for line in lines[2:6]]
     assert [row[:2] for row in rows[:2]] == [["track", "0"], ["track", "1"]]
     assert rows[2] == ["random", "(leaky)", "0"]
     assert lines[6].startswith("track, mean ± deviation over 2 seeds: macro F1 by chunk ")
-    assert lines[8].startswith("leakage gap: random chunks (leaky) would have claimed ")
+    gap = r"leakage gap: [+-]\d+\.\d points \(macro F1 by chunk: "
+    assert re.fullmatch(gap + r"[\d.]+ with random chunks \(leaky\), [\d.]+ with split track\)", lines[8])
     assert lines[9].startswith("next: audiospec predict runs/svm-tabular-1s-")
     assert len(list((sounds / "runs").iterdir())) == 4
     leaky = json.loads(next((sounds / "runs").glob("*-random-0/run.json")).read_text())
@@ -84,14 +85,14 @@ def test_evaluate_on_another_store_scores_all_its_rows(trained: Path, sounds: Pa
 def test_evaluate_on_its_own_test_rows(trained: Path, sounds: Path, run) -> None:
     done = run("evaluate", trained.relative_to(sounds), "--json", cwd=sounds)
     assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads(done.stdout)
-    said = json.loads((trained / "metrics.json").read_text())["test"]
-    assert {level: found[level] for level in ("chunk", "track")} == said
+    scores = json.loads(done.stdout)
+    stored = json.loads((trained / "metrics.json").read_text())["test"]
+    assert {level: scores[level] for level in ("chunk", "track")} == stored
     table = run("evaluate", trained.relative_to(sounds), cwd=sounds).stdout.splitlines()
     assert [line.split()[0] for line in table[-3:]] == ["high", "low", "middle"]
 
 
-def test_predict_names_what_it_hears_and_what_it_cannot(
+def test_predict_prints_classes_and_undecodable_files(
     trained: Path, sounds: Path, call, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.wav").write_bytes(b"no sound")
@@ -106,15 +107,15 @@ def test_predict_names_what_it_hears_and_what_it_cannot(
     assert lines[4] == "1 file without a prediction"
     done = call("predict", trained, files[0], "--json")
     assert done.status == 0
-    said = json.loads(done.out)
-    assert sum(said["classes"].values()) == pytest.approx(1)
-    assert next(iter(said["classes"])) == "high"
+    prediction = json.loads(done.out)
+    assert sum(prediction["classes"].values()) == pytest.approx(1)
+    assert next(iter(prediction["classes"])) == "high"
 
 
 def test_models_lists_each_with_its_parameters(call) -> None:
     done = call("models")
     lines = done.out.splitlines()
-    assert lines[0].split() == ["model", "reads", "parameters", "what", "it", "is"]
+    assert lines[0].split() == ["model", "reads", "parameters", "description"]
     assert [line.split()[0] for line in lines[1:]] == models.names()
     for line in lines[1:]:
         name = line.split()[0]
@@ -122,10 +123,10 @@ def test_models_lists_each_with_its_parameters(call) -> None:
         assert line.endswith(models.summary(name))
     done = call("models", "rf")
     assert "  trees" in done.out
-    assert "0.8 to train, 0 to validate, 0.2 to test" in done.out
+    assert "0.8 training, 0 validation, 0.2 test" in done.out
 
 
-def test_a_model_tells_its_layers(call) -> None:
+def test_a_model_lists_its_layers(call) -> None:
     done = call("models", "crnn-base", "--chunk", 1, "--classes", 4)
     lines = [line.split("  ") for line in done.out.splitlines()]
     rows = {
@@ -137,7 +138,7 @@ def test_a_model_tells_its_layers(call) -> None:
     assert "for chunks of 1 s (192 × 87) and 4 classes: 405,252 parameters" in done.out
 
 
-def test_predict_says_how_right_it_was(trained: Path, sounds: Path, call, tmp_path: Path) -> None:
+def test_predict_with_truth_prints_scores(trained: Path, sounds: Path, call, tmp_path: Path) -> None:
     truth = tmp_path / "labels.csv"
     audio = sounds / "audio"
     named = [("high", "high/00"), ("low", "high/01"), ("low", "low/05"), ("thunder", "low/06")]
@@ -149,9 +150,9 @@ def test_predict_says_how_right_it_was(trained: Path, sounds: Path, call, tmp_pa
     assert sorted(line.split()[-1] for line in lines[1:5]) == ["high", "low", "low", "thunder"]
     assert lines[5].startswith("3 of 4 files with a label of the run: accuracy 66.7 (")
     done = call("predict", trained, audio / "low" / "05.wav", "--truth", truth, "--json")
-    said = [json.loads(line) for line in done.out.splitlines()]
-    assert [line["event"] for line in said] == ["prediction", "score"]
-    assert (said[1]["count"], said[1]["accuracy"]) == (1, 1)
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [event["event"] for event in events] == ["prediction", "score"]
+    assert (events[1]["count"], events[1]["accuracy"]) == (1, 1)
     done = call("predict", trained, audio / "low" / "06.wav", "--truth", truth)
     assert done.status == 2
     assert "no file that was predicted has a label of the run (high, low, middle)" in done.err
@@ -179,7 +180,7 @@ def test_resume_trains_what_is_missing(sounds: Path, call, tmp_path: Path) -> No
     assert (done.status, done.err) == (0, "")
     assert len(list(tmp_path.iterdir())) == 2
     assert (first / "run.json").stat().st_mtime_ns == before
-    # Another training of the same name has a folder of its own.
+    # A run of the same name with other settings gets another folder.
     done = call("train", "rf", "--set", "trees=6", *how[4:])
     assert done.status == 0
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -198,11 +199,11 @@ def test_resume_trains_what_is_missing(sounds: Path, call, tmp_path: Path) -> No
         (("svm", "--split", "tracks"), "no split strategy is called 'tracks'; did you mean 'track'"),
         (("svm", "--split", "group"), "has no group"),
         (("svm", "--shares", "1,2"), "three shares"),
-        (("svm", "--shares", "a"), "expected three numbers with commas; got 'a'"),
+        (("svm", "--shares", "a"), "expected three numbers separated by commas; got 'a'"),
         (("svm", "--classes", "high"), "one class (high): expected at least two"),
         (("svm", "--epochs", "3"), "model 'svm' has no parameter 'epochs'"),
         (("crnn-base",), "crnn-base reads a spectrogram; "),
-        (("svm", "--chunk", "7"), "has none that go with --chunk 7: choose one by --chunk "),
+        (("svm", "--chunk", "7"), "has none that match --chunk 7: choose one with --chunk "),
         (("knn-1", "--set", "k=1000"), "parameter k must be from 1 to the 54 training rows; got 1000"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
@@ -217,14 +218,14 @@ def test_what_train_refuses(
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 
-def test_a_store_has_to_be_found(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_a_store_is_an_error(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = call("train", "svm")
     assert (done.status, done.err.count("\n")) == (2, 1)
-    assert "expected one store in ." in done.err
+    assert "expected one store in .; got none: choose one with --store" in done.err
 
 
-def test_a_run_that_was_changed_is_refused(trained: Path, call, tmp_path: Path) -> None:
+def test_a_modified_run_is_refused(trained: Path, call, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(trained, tmp_path / "run"))
     text = (copy / "run.json").read_text()
     (copy / "run.json").write_text(text.replace('"high"', '"hush"'))
@@ -243,7 +244,7 @@ from audiospec.zoo.scores.base import Score
 
 
 class LogLoss(Score):
-    """log-loss: how surprising the truth is."""
+    """log-loss: mean negative log-probability of the true class."""
 
     title, percent, higher_is_better, best = "log loss", False, False, 0.0
 
@@ -253,13 +254,13 @@ class LogLoss(Score):
 
 
 class Squared(Loss):
-    """squared: mean square of what the sigmoid is off."""
+    """squared: mean squared error of the sigmoid."""
 
     exclusive = False
 
     def sums(self, logits, targets, weights):
-        there = (targets.sum(-1, keepdim=True) > 0) * weights
-        return (there * (logits.float().sigmoid() - targets) ** 2).sum(), there.sum()
+        weights = (targets.sum(-1, keepdim=True) > 0) * weights
+        return (weights * (logits.float().sigmoid() - targets) ** 2).sum(), weights.sum()
 
     def probabilities(self, logits):
         return logits.sigmoid() / logits.sigmoid().sum(-1, keepdim=True)
@@ -283,14 +284,14 @@ def plug_in(tmp_path: Path) -> dict[str, str]:
 def test_a_score_of_another_package_is_shown_wherever_scores_are(
     sounds: Path, run, tmp_path: Path, plug_in: dict[str, str]
 ) -> None:
-    def said(*arguments: object, env: dict[str, str] = plug_in) -> str:
+    def output(*arguments: object, env: dict[str, str] = plug_in) -> str:
         done = run(*arguments, cwd=tmp_path, env=env)
         assert (done.returncode, done.stderr) == (0, "")
         text: str = done.stdout
         return text
 
     how: Any = ("train", "svm", "--store", sounds / "sounds.zarr", "--leakage", "--seeds", 2)
-    lines = said(*how).splitlines()
+    lines = output(*how).splitlines()
     assert "log loss by track" in lines[1]
     assert re.search(r", log loss by track \d\.\d{3} ± \d\.\d{3}$", lines[6])
     (folder,) = (tmp_path / "runs").glob("*-track-0")
@@ -303,30 +304,30 @@ def test_a_score_of_another_package_is_shown_wherever_scores_are(
     card = (folder / "card.md").read_text()
     assert "| log loss | 95 % interval |" in card
     assert f"| {stored:.3f} | " in card
-    done = json.loads(said(*how, "--json", "--resume").splitlines()[-1])
+    done = json.loads(output(*how, "--json", "--resume").splitlines()[-1])
     assert set(done["splits"]["track"]["track"]["scores"]) == {"accuracy", "log_loss", "macro_f1"}
-    _, head, _, track, *_ = said("evaluate", folder).splitlines()
+    _, head, _, track, *_ = output("evaluate", folder).splitlines()
     assert head.split() == ["count", "accuracy", "log", "loss", "macro", "F1"]
     assert f"{stored:.3f} (" in track
-    assert json.loads(said("evaluate", folder, "--json"))["track"]["log_loss"] == stored
+    assert json.loads(output("evaluate", folder, "--json"))["track"]["log_loss"] == stored
     truth = tmp_path / "labels.csv"
     truth.write_text(f"path,label\n{sounds}/audio/high/00.wav,high\n")
-    assert ", log loss 0." in said("predict", folder, "--truth", truth)
-    assert "log_loss" in json.loads(said("predict", folder, "--truth", truth, "--json").splitlines()[-1])
-    said("report", "runs", "--out", "with.html")
+    assert ", log loss 0." in output("predict", folder, "--truth", truth)
+    assert "log_loss" in json.loads(output("predict", folder, "--truth", truth, "--json").splitlines()[-1])
+    output("report", "runs", "--out", "with.html")
     page = (tmp_path / "with.html").read_text(encoding="utf-8")
     assert "<bdi>log loss</bdi> by track" in page
-    assert "how surprising the truth is, a plain number" in page
+    assert "mean negative log-probability of the true class, a plain number" in page
     assert f"{stored:.3f} (" in page
-    # Where it is not installed, such runs open, and are shown by its key.
+    # Without the package, the runs still open, and the score is shown by its key.
     gone = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    said("report", "runs", "--out", "without.html", env=gone)
+    output("report", "runs", "--out", "without.html", env=gone)
     page = (tmp_path / "without.html").read_text(encoding="utf-8")
     assert "<bdi>log_loss</bdi> by track" in page
     assert f"{stored:.3f} (" in page
     assert "a score of a package that is not installed" in page
-    assert "log_loss by track" in said(*how, "--resume", env=gone).splitlines()[1]
-    assert "log_loss" not in said("evaluate", folder, env=gone)
+    assert "log_loss by track" in output(*how, "--resume", env=gone).splitlines()[1]
+    assert "log_loss" not in output("evaluate", folder, env=gone)
 
 
 def test_runs_without_a_newer_score_have_a_dash(
@@ -339,28 +340,28 @@ def test_runs_without_a_newer_score_have_a_dash(
     lines = done.stdout.splitlines()
     assert " – " in lines[2]
     assert " – " not in lines[3]
-    assert "log loss" not in lines[4]  # a mean of some runs would be read as that of all
+    assert "log loss" not in lines[4]  # a mean over some runs would look like one over all
     assert run("report", cwd=tmp_path, env=plug_in).returncode == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('data-label="log loss by track">–</td>') == 1
 
 
-def test_a_loss_of_another_package_is_learnt_by(
+def test_a_loss_of_another_package_trains_a_network(
     run, sounds: Path, tmp_path: Path, plug_in: dict[str, str]
 ) -> None:
-    def said(*arguments: object) -> str:
+    def output(*arguments: object) -> str:
         done = run(*arguments, cwd=tmp_path, env=plug_in)
         assert done.returncode == 0, done.stderr
         text: str = done.stdout
         return text
 
     data = ("--data", sounds / "audio", "--n-mels", 24, "--chunk", 1, "--workers", 0)
-    said("featurize", "folder", *data, "--store", "mel.zarr")
+    output("featurize", "folder", *data, "--store", "mel.zarr")
     how: Any = ("train", "crnn-base", "--store", "mel.zarr", "--epochs", 2, "--set", "device=cpu")
-    assert "squared" in said("losses")
+    assert "squared" in output("losses")
     folders = {}
     for loss in ("squared", "cross-entropy"):
-        said(*how, "--set", f"loss={loss}", "--out", loss)
+        output(*how, "--set", f"loss={loss}", "--out", loss)
         (folders[loss],) = (tmp_path / loss).iterdir()
         assert json.loads((folders[loss] / "run.json").read_text())["settings"]["loss"] == loss
         assert f"loss {loss}" in (folders[loss] / "card.md").read_text()
@@ -368,9 +369,9 @@ def test_a_loss_of_another_package_is_learnt_by(
     first = (squared / "history.csv").read_text().splitlines()[1]
     assert float(first.split(",")[2]) < 0.35  # cross-entropy of three classes begins at 1.1
     assert len({(folder / "model.safetensors").read_bytes() for folder in folders.values()}) == 2
-    found = json.loads(said("evaluate", squared, "--json"))
+    scores = json.loads(output("evaluate", squared, "--json"))
     stored = json.loads((squared / "metrics.json").read_text())["test"]
-    assert {level: found[level] for level in ("chunk", "track")} == stored
+    assert {level: scores[level] for level in ("chunk", "track")} == stored
     done = run("evaluate", squared, cwd=tmp_path)
     assert done.returncode == 2
     assert "parameter loss must be the name of a loss; got 'squared'" in done.stderr

@@ -1,4 +1,4 @@
-"""Every registered loss keeps the contract; so does one of another package that is not exclusive."""
+"""Every registered loss keeps the contract; so does a loss of another package that is not exclusive."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from audiospec.zoo.losses.base import Loss
 
 
 class Binary(Loss):
-    """binary: of each class by itself."""
+    """binary: cross-entropy of each class separately."""
 
     exclusive = False
 
     def sums(self, logits, targets, weights):
-        there = (targets.sum(-1, keepdim=True) > 0) * weights
-        each = binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
-        return (there * each).sum(), there.sum()
+        weights = (targets.sum(-1, keepdim=True) > 0) * weights
+        losses = binary_cross_entropy_with_logits(logits.float(), targets, reduction="none")
+        return (weights * losses).sum(), weights.sum()
 
     def probabilities(self, logits):
         return logits.sigmoid()
@@ -52,9 +52,9 @@ class TestCrossEntropy(LossContract):
     name = "cross-entropy"
 
     def reference(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        # For targets that are shares torch would divide by the count of rows, not by their weights.
-        each = torch.nn.functional.cross_entropy(logits, targets, weight=weights, reduction="none")
-        return each.sum() / (weights * targets).sum()
+        # The mean of torch divides by the number of rows, not by their weights, if targets are shares.
+        by_row = torch.nn.functional.cross_entropy(logits, targets, weight=weights, reduction="none")
+        return by_row.sum() / (weights * targets).sum()
 
 
 @pytest.mark.usefixtures("plug_in")
@@ -63,15 +63,15 @@ class TestBinary(LossContract):
 
 
 def test_every_loss_has_a_contract() -> None:
-    here = {value.name for name, value in globals().items() if name.startswith("Test")}
-    assert here >= set(losses.names())
+    tested = {value.name for name, value in globals().items() if name.startswith("Test")}
+    assert tested >= set(losses.names())
 
 
 def test_the_registry_lists_without_torch(python: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    said = python(
+    output = python(
         "import sys\nfrom audiospec.zoo.losses.base import losses\n"
         "print(*[f'{name}: {losses.summary(name)}' for name in losses], sep='\\n')\n"
         "losses['cross-entropy']\n"
         "assert not {'torch', 'lightning'} & sys.modules.keys()"
     ).stdout
-    assert said == "cross-entropy: of the softmax, for rows of one class each.\n"
+    assert output == "cross-entropy: cross-entropy of targets and softmax; each row has one class.\n"

@@ -28,7 +28,7 @@ class TestKnn5(ModelContract):
 class TestKnn5ByDistance(ModelContract):
     name = "knn-5"
     settings = {"weights": "distance"}  # noqa: RUF012
-    # A distance is the root of a difference: a near one has half of float64's digits.
+    # A distance is the root of a difference, so a small one has only half of float64's digits.
     close = 1e-6
 
 
@@ -40,16 +40,16 @@ class TestRf(ModelContract):
     name = "rf"
     settings = {"trees": 20}  # noqa: RUF012
 
-    def test_a_seed_is_a_forest(self) -> None:
+    def test_another_seed_gives_another_forest(self) -> None:
         train = self.task(per_class=6, shape=(2,))
         rows = np.random.default_rng(0).normal(20, 20, (200, 2)).astype(np.float32)
         one, other = (self.fitted(train, seed).predict_proba(rows) for seed in (0, 1))
         assert not np.array_equal(one, other)
 
     @pytest.mark.parametrize("damage", ["children_left", "children_right", "feature"])
-    def test_refuses_trees_that_lead_out_of_memory(self, tmp_path: Path, damage: str) -> None:
+    def test_refuses_trees_with_indices_outside_their_arrays(self, tmp_path: Path, damage: str) -> None:
         trained = self.fitted(self.task())
-        # As does a file that somebody made: scikit-learn follows such numbers without looking.
+        # A manipulated file may have such indices, and scikit-learn does not check them.
         tree = trained.pipeline[-1].estimators_[3].tree_  # type: ignore[attr-defined]
         getattr(tree, damage)[0] = 1_000_000
         trained.save(tmp_path)
@@ -100,7 +100,7 @@ class TestSvmC10(ModelContract):
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
-def test_impossible_parameters_are_told_in_one_line(name: str, settings: dict[str, float]) -> None:
+def test_impossible_parameters_are_refused_in_one_line(name: str, settings: dict[str, float]) -> None:
     contract = TestSvm()
     train = contract.task(2, per_class=3)
     model = models[name](models[name].Settings.replace_in(settings), train.view.info.row_shape, train.classes)
@@ -118,5 +118,5 @@ def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_model_has_a_contract() -> None:
-    here = {name: value for name, value in globals().items() if name.startswith("Test")}
-    assert {contract.name for contract in here.values()} == set(models.names())
+    contracts = {name: value for name, value in globals().items() if name.startswith("Test")}
+    assert {contract.name for contract in contracts.values()} == set(models.names())

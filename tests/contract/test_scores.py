@@ -1,4 +1,4 @@
-"""Every registered score keeps the contract; so do two of another package that need probabilities."""
+"""Every registered score keeps the contract; so do two scores of another package that use probabilities."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from audiospec.zoo.scores.base import Score, scores
 
 
 class LogLoss(Score):
-    """log-loss: how surprising the truth is."""
+    """log-loss: the mean of -log p of the true class."""
 
     title, percent, higher_is_better, best = "log loss", False, False, 0.0
 
@@ -37,7 +37,7 @@ class LogLoss(Score):
 
 
 class Top2(Score):
-    """top-2: the share whose class is among the two likeliest."""
+    """top-2: the share whose class is among the two most likely ones."""
 
     title = "top 2"
 
@@ -47,10 +47,10 @@ class Top2(Score):
         return sample.weights @ (higher < 2) / sample.weights.sum(1)
 
 
-class Strange(Score):
-    """strange: never a number."""
+class NeverFinite(Score):
+    """never-finite: always NaN."""
 
-    title = "strange"
+    title = "never finite"
 
     def compute(self, sample):
         return np.full(len(sample), np.nan)
@@ -110,22 +110,22 @@ class TestTop2(ScoreContract):
 
 
 def test_every_score_has_a_contract() -> None:
-    here = {value.name for name, value in globals().items() if name.startswith("Test")}
-    assert here >= set(scores.names())
+    tested = {value.name for name, value in globals().items() if name.startswith("Test")}
+    assert tested >= set(scores.names())
 
 
 def test_the_registry_lists_without_importing(python: Python) -> None:
-    said = python(
+    output = python(
         "import sys\nfrom audiospec.zoo.scores.base import scores\n"
         "print(*[f'{name}: {scores.summary(name)}' for name in scores], sep='\\n')\n"
         "loaded = [name for name in sys.modules if name in ('torch', 'sklearn', 'matplotlib')"
         " or name.startswith('audiospec.zoo.scores.') and not name.endswith('.base')]\n"
         "assert not loaded, loaded"
     ).stdout
-    assert said == "accuracy: the share that is right.\nmacro-f1: the mean of the classes’ F1.\n"
+    assert output == "accuracy: the share of correct predictions.\nmacro-f1: the mean of the classes’ F1.\n"
 
 
-def test_what_is_chosen_is_registered() -> None:
+def test_the_main_score_and_the_scores_of_an_epoch_are_registered() -> None:
     main = all_scores()[MAIN]
     assert main.percent
     assert main.higher_is_better
@@ -136,62 +136,66 @@ def test_what_is_chosen_is_registered() -> None:
 @pytest.mark.usefixtures("plug_in")
 def test_every_registered_score_is_in_the_table() -> None:
     items = made_items(tracks=20)
-    found = score_chunks(items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"])
-    said = found.to_dict()["track"]
+    evaluation = score_chunks(items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"])
+    stored = evaluation.to_dict()["track"]
     keys = ["accuracy", "log_loss", "macro_f1", "top_2"]
-    assert list(said) == ["count", *keys, *(f"{key}_interval" for key in keys), "per_class", "confusion"]
-    chunk = found.chunk
+    assert list(stored) == ["count", *keys, *(f"{key}_interval" for key in keys), "per_class", "confusion"]
+    chunk = evaluation.chunk
     assert chunk.log_loss == pytest.approx(log_loss(items.truth, items.probabilities, labels=range(4)))
     low, high = chunk.log_loss_interval
     assert low < chunk.log_loss < high
-    # A track's probabilities are those of its mean log-probabilities.
+    # A track's probabilities are in proportion to the exponentials of its mean log-probabilities.
     means = np.array([np.log(items.probabilities[items.track_of == track]).mean(0) for track in range(20)])
     shares = np.exp(means) / np.exp(means).sum(1, keepdims=True)
-    assert found.track.log_loss == pytest.approx(log_loss(items.truth[::3], shares, labels=range(4)))
+    assert evaluation.track.log_loss == pytest.approx(log_loss(items.truth[::3], shares, labels=range(4)))
     with pytest.raises(AttributeError, match="there is no score 'recall'"):
-        _ = found.track.recall
+        _ = evaluation.track.recall
 
 
-def test_blocks_of_resamples_give_the_same_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_resamples_give_the_same_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     items = made_items(tracks=20)
     arguments = items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"]
-    whole = score_chunks(*arguments)
+    in_one_block = score_chunks(*arguments)
     monkeypatch.setattr(chunks_module, "MEMORY", 8 * 60 * 7)  # blocks of 7
-    assert score_chunks(*arguments) == whole
+    assert score_chunks(*arguments) == in_one_block
 
 
-def test_a_score_that_is_no_number_is_refused(plug_in: Path) -> None:
-    install(plug_in, "strange", "strange = strange:Strange")
+def test_a_score_that_is_not_finite_is_refused(plug_in: Path) -> None:
+    install(plug_in, "never_finite", "never-finite = never_finite:NeverFinite")
     items = made_items()
-    with pytest.raises(ModelError, match="score strange must be a finite number"):
+    with pytest.raises(
+        ModelError, match=r"score never_finite must be a finite number .*: fix or uninstall the package"
+    ):
         score_chunks(items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"])
 
 
 @pytest.mark.parametrize("name", ["count", "per-class", "confusion", "my-interval"])
-def test_a_key_that_is_taken_is_refused(plug_in: Path, name: str) -> None:
+def test_a_reserved_key_is_refused(plug_in: Path, name: str) -> None:
     install(plug_in, "taken", f"{name} = taken:Top2")
-    with pytest.raises(RegistryError, match=f"score '{name}' has a name that stored scores need"):
+    with pytest.raises(RegistryError, match=f"score '{name}' has a name that is reserved .*: rename it$"):
         all_scores()
 
 
 def test_two_scores_of_one_key_are_refused(plug_in: Path) -> None:
     install(plug_in, "twin", "log_loss = twin:LogLoss")
-    with pytest.raises(RegistryError, match="two scores have one key"):
+    with pytest.raises(
+        RegistryError, match=r"two scores have one key .*: uninstall one of the two packages$"
+    ):
         all_scores()
 
 
-def test_what_is_stored_is_shown_by_its_title_or_its_key() -> None:
+def test_a_stored_score_is_displayed_by_its_title_or_its_key() -> None:
     old = {"count": 3, "accuracy": 0.5, "accuracy_interval": [0.25, 0.75], "confusion": []}
     new = {**old, "elsewhere": 2.5, "elsewhere_interval": [1, 4.0]}
-    found = stored_scores([old, new])
-    assert {key: score.title for key, score in found.items()} == {
+    by_key = stored_scores([old, new])
+    assert {key: score.title for key, score in by_key.items()} == {
         "accuracy": "accuracy",
         "elsewhere": "elsewhere",
     }
-    assert list(main_first(found)) == ["macro_f1", "accuracy", "elsewhere"]
-    assert [show_stored(old, key, score) for key, score in found.items()] == ["50.0 (25.0 to 75.0)", "–"]
-    assert show_stored(new, "elsewhere", found["elsewhere"]) == "2.500 (1.000 to 4.000)"
+    assert list(main_first(by_key)) == ["macro_f1", "accuracy", "elsewhere"]
+    assert [show_stored(old, key, score) for key, score in by_key.items()] == ["50.0 (25.0 to 75.0)", "–"]
+    assert show_stored(new, "elsewhere", by_key["elsewhere"]) == "2.500 (1.000 to 4.000)"
     assert describe("elsewhere") == "a score of a package that is not installed"
     assert describe("macro_f1") == "the mean of the classes’ F1."
     with pytest.raises(NotImplementedError, match="'elsewhere' is not installed"):
-        found["elsewhere"].compute(Sample(made_items()))
+        by_key["elsewhere"].compute(Sample(made_items()))

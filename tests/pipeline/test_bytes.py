@@ -94,9 +94,9 @@ def test_a_track_that_is_too_loud_is_a_problem_of_that_track_only(
     report = _run(kit, music, tmp_path / "s.zarr")
     assert list(report.problems) == ["ant/loud.wav"]
     problem = report.problems["ant/loud.wav"]
-    assert problem.startswith("too loud for dtype uint8: its features reach ")
-    assert "--dtype float16" in problem
-    beyond = float(problem.split("reach ")[1].split(" dB")[0])
+    assert problem.startswith("too loud for dtype uint8: features are ")
+    assert "use dtype float16 and another store" in problem
+    beyond = float(problem.split("features are ")[1].split(" dB")[0])
     assert 30 < beyond < 20 * np.log10(150)  # it is 150 times as loud as twice full scale
     (view,) = report.views
     assert "ant/over.wav" in view.ids.tolist()

@@ -1,4 +1,4 @@
-"""Small stores to train on: an imported table, and a few seconds of audio in three classes."""
+"""Small stores to train on: an imported table, and a few seconds of audio in each of three classes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MakeRun = Callable[..., Run]
 
 
 def write_table(file: Path, tracks: dict[str, int], pieces: int = 3, apart: float = 1.5) -> Path:
-    """A table of so many tracks of each class, in pieces; classes overlap a little."""
+    """Write a table of the given number of tracks of each class, in pieces; the classes overlap slightly."""
     random = np.random.default_rng(0)
     lines = ["filename,length,a,b,c,d,label"]
     for number, (label, count) in enumerate(tracks.items()):
@@ -48,7 +48,7 @@ def write_table(file: Path, tracks: dict[str, int], pieces: int = 3, apart: floa
 
 @pytest.fixture(scope="module")
 def make_table(tmp_path_factory: pytest.TempPathFactory) -> MakeTable:
-    """Import a table of tracks: label → how many."""
+    """Import a table of tracks; `tracks` is label → number of tracks."""
 
     def make(tracks: dict[str, int], pieces: int = 3) -> View:
         folder = tmp_path_factory.mktemp("table")
@@ -67,7 +67,7 @@ def table(make_table: MakeTable) -> View:
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of six tracks in each of three classes; the last chunk is not whole."""
+    """A folder of six tracks in each of three classes; the last chunk of a track is incomplete."""
     folder = tmp_path_factory.mktemp("music")
     for number in range(6):
         seconds = 2.7 + 0.1 * number
@@ -89,7 +89,7 @@ def store(music: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore
 
 
 @pytest.fixture(scope="module")
-def heard(store: FeatureStore) -> View:
+def tabular(store: FeatureStore) -> View:
     """The tabular view of `store`."""
     return next(view for view in store.views() if view.spec == TABULAR)
 
@@ -108,7 +108,7 @@ def run(table: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def make_run(run: Run) -> MakeRun:
-    """Write a run like `run`, but with any scores and any `RunInfo`, and with digests that fit.
+    """Write a copy of `run` with other scores and other fields of `RunInfo`; the digests are correct.
 
     make_run(path, 0.8, chunk=0.7, strategy="random", seed=1, …) or make_run(path, metrics={…}, …)
     """
@@ -137,29 +137,30 @@ def make_run(run: Run) -> MakeRun:
         shutil.copytree(run.path, path)
         (path / "metrics.json").write_text(json.dumps(metrics))
         (path / "history.csv").write_text(history)
-        said = {**json.loads((path / "run.json").read_text()), "split": split, **changes}
-        said.pop("digest")
-        version = said.pop("audiospec_run")
-        said["files"] = {
-            name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in said["files"]
+        stated = {**json.loads((path / "run.json").read_text()), "split": split, **changes}
+        stated.pop("digest")
+        version = stated.pop("audiospec_run")
+        stated["files"] = {
+            name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in stated["files"]
         }
-        (path / "run.json").write_text(json.dumps({"audiospec_run": version, **said, "digest": digest(said)}))
+        content = {"audiospec_run": version, **stated, "digest": digest(stated)}
+        (path / "run.json").write_text(json.dumps(content))
         return Run(path)
 
     return make
 
 
 def _scores(track: float, chunk: float, spread: float, classes: list[str], tracks: int) -> dict[str, Any]:
-    """Scores of one side, as `metrics.json` has them; errors go to the next class."""
+    """Return scores of one side, as in `metrics.json`; each error is predicted to be the next class."""
 
     def score(f1: float, count: int) -> dict[str, Any]:
-        each = count // len(classes)
-        wrong = round(each * (1 - f1))
-        confusion = (np.eye(len(classes), dtype=int) * (each - wrong)).tolist()
+        per_class = count // len(classes)
+        wrong = round(per_class * (1 - f1))
+        confusion = (np.eye(len(classes), dtype=int) * (per_class - wrong)).tolist()
         for number, row in enumerate(confusion):
             row[(number + 1) % len(classes)] = wrong
         interval = [max(0.0, f1 - spread), min(1.0, f1 + spread)]
-        values = {"precision": f1, "recall": f1, "f1": f1, "support": each}
+        values = {"precision": f1, "recall": f1, "f1": f1, "support": per_class}
         return {
             "count": count,
             "accuracy": f1,

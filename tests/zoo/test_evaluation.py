@@ -1,4 +1,4 @@
-"""Evaluation: a run's scores come again, from another store too, and a store that has changed is refused."""
+"""Evaluation: a run's scores are reproduced, other stores are scored, and a changed store is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEC = audiospec.TabularSpec(sample_rate=RATE, families=("rms",), n_fft=512, hop
 
 
 def compose(folder: Path, seed: int = 0) -> Path:
-    """Ten tracks of two classes."""
+    """Write ten tracks in each of two classes."""
     for number in range(10):
         hiss = noise(1.0, RATE, level=0.05, seed=100 * seed + number)
         for label, wave in (("hiss", 3 * hiss), ("tone", tone(1.0, RATE, hertz=200 + 9 * number) + hiss)):
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Run:
     return train("lr", view, out=tmp_path / "run")
 
 
-def test_scores_come_again(run: Run) -> None:
+def test_evaluating_again_gives_the_stored_scores(run: Run) -> None:
     assert json.loads(json.dumps(evaluate(run).to_dict())) == run.metrics["test"]
 
 
@@ -53,7 +53,7 @@ def test_a_store_that_has_another_track_is_refused(run: Run, tmp_path: Path) -> 
     shutil.copy(tmp_path / "music" / "tone" / "1.wav", tmp_path / "music" / "tone" / "10.wav")
     featurize(tmp_path / "music", tmp_path / "music.zarr")
     with pytest.raises(
-        RunError, match=r"has changed since run .*: its rows split otherwise now.*train again"
+        RunError, match=r"has changed since run .*; it now splits differently, so .* test rows: train again$"
     ):
         evaluate(run)
 
@@ -65,14 +65,17 @@ def test_a_store_whose_audio_has_changed_is_refused(run: Run, tmp_path: Path) ->
         os.utime(file, (stat.st_atime, stat.st_mtime + 2))
     featurize(tmp_path / "music", tmp_path / "music.zarr")
     with pytest.raises(
-        RunError, match=r"has changed since run .*: its rows hold other numbers now; train again"
+        RunError, match=r"has changed since run .*; its rows have other values now: train again$"
     ):
         evaluate(run)
 
 
-def test_a_store_that_is_gone_or_has_other_features(run: Run, tmp_path: Path) -> None:
+def test_a_missing_store_or_one_of_other_features_is_refused(run: Run, tmp_path: Path) -> None:
     other = featurize(tmp_path / "music", tmp_path / "other.zarr", audiospec.TabularSpec(sample_rate=RATE))
-    with pytest.raises(ModelError, match=r"has no view of the features that run .* was trained on"):
+    with pytest.raises(
+        ModelError,
+        match=r"has no view of the features that run .* was trained on .*: make one with `audiospec feat",
+    ):
         evaluate(run, other.store)
     shutil.rmtree(tmp_path / "music.zarr")
     with pytest.raises(StoreError):

@@ -20,9 +20,9 @@ from audiospec.zoo.training import train
 
 
 @pytest.fixture(scope="module")
-def listener(heard: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def listener(tabular: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run trained on audio."""
-    return train("svm", heard, out=tmp_path_factory.mktemp("runs") / "svm")
+    return train("svm", tabular, out=tmp_path_factory.mktemp("runs") / "svm")
 
 
 def files_of(view: View) -> dict[str, Path]:
@@ -31,9 +31,9 @@ def files_of(view: View) -> dict[str, Path]:
     return {record.id: view.store.root / record.path for record in records}
 
 
-def test_features_equal_the_stores_to_the_bit(listener: Run, heard: View) -> None:
-    for id, file in files_of(heard).items():
-        stored = heard.read(heard.rows_of(id))
+def test_features_equal_the_stores_to_the_bit(listener: Run, tabular: View) -> None:
+    for id, file in files_of(tabular).items():
+        stored = tabular.read(tabular.rows_of(id))
         rows = features_of(listener, file)
         assert rows.dtype == np.float32
         assert rows.shape == stored.shape == (3, 18)
@@ -59,11 +59,11 @@ def _info_for_view(run: Run, view: View) -> RunInfo:
     )
 
 
-def test_predictions_equal_those_of_the_stores_tracks(listener: Run, heard: View) -> None:
-    files = files_of(heard)
+def test_predictions_equal_those_of_the_stores_tracks(listener: Run, tabular: View) -> None:
+    files = files_of(tabular)
     predictions = list(predict(listener, list(files.values())))
     assert [prediction.file for prediction in predictions] == list(files.values())
-    labels = dict(zip(heard.ids.tolist(), heard.labels.tolist(), strict=True))
+    labels = dict(zip(tabular.ids.tolist(), tabular.labels.tolist(), strict=True))
     model = listener.model()
     for (id, _), prediction in zip(files.items(), predictions, strict=True):
         assert prediction.problem == ""
@@ -72,7 +72,7 @@ def test_predictions_equal_those_of_the_stores_tracks(listener: Run, heard: View
         assert sorted(prediction.classes) == model.classes
         assert prediction.probabilities == sorted(prediction.probabilities, reverse=True)
         assert sum(prediction.probabilities) == pytest.approx(1)
-        rows = heard.read(heard.rows_of(id))
+        rows = tabular.read(tabular.rows_of(id))
         means = track_log_probabilities(model.predict_proba(rows), np.zeros(3, np.int64), 1)[0]
         shares = np.exp(means) / np.exp(means).sum()
         expected = dict(zip(model.classes, shares.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""The report: what is ranked with what, what is folded, what leaks, and what is refused."""
+"""The report: ranking, entries of several runs, leakage gaps, and runs that are refused."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def models(board: Any) -> list[str]:
     return [entry.first.info.model for entry in board.entries]
 
 
-# --- what is ranked with what ------------------------------------------------------------------------------
+# --- ranking -----------------------------------------------------------------------------------------------
 
 
-def test_the_best_by_track_is_first_whatever_the_order(make: Make) -> None:
+def test_the_best_by_track_is_first_for_any_order_of_runs(make: Make) -> None:
     runs = [make(0.7, chunk=0.9, model="a"), make(0.9, chunk=0.6, model="b"), make(0.8, model="c")]
     for order in (runs, runs[::-1]):
         (board,) = only(order).boards
@@ -67,19 +67,19 @@ def test_a_tie_is_an_interval_that_overlaps_with_the_best(make: Make) -> None:
     assert board.tied == [False, True, False, False]
 
 
-def test_other_data_or_classes_are_another_task(make: Make) -> None:
+def test_runs_on_other_datasets_or_classes_are_another_task(make: Make) -> None:
     runs = [
         make(0.9, dataset="b"),
         make(0.5, dataset="a"),
         make(0.7, dataset="a", classes=["ant", "bee"]),
         make(0.6, dataset="a"),
     ]
-    found = tasks(runs)
-    assert [(task.dataset, len(task.classes)) for task in found] == [("a", 2), ("a", 3), ("b", 3)]
-    assert [len(task.boards[0].entries) for task in found] == [1, 1, 1]
+    ranked = tasks(runs)
+    assert [(task.dataset, len(task.classes)) for task in ranked] == [("a", 2), ("a", 3), ("b", 3)]
+    assert [len(task.boards[0].entries) for task in ranked] == [1, 1, 1]
 
 
-def test_leaky_runs_have_a_board_of_their_own_and_the_last(make: Make) -> None:
+def test_leaky_runs_have_a_separate_board_which_is_last(make: Make) -> None:
     boards = only([make(0.99, strategy="random"), make(0.7), make(0.8, strategy="group")]).boards
     assert [(board.strategy, board.leaky) for board in boards] == [
         *(("group", False), ("track", False)),
@@ -87,13 +87,13 @@ def test_leaky_runs_have_a_board_of_their_own_and_the_last(make: Make) -> None:
     ]
 
 
-def test_a_run_that_says_it_is_leaky_is_believed(make: Make) -> None:
+def test_a_run_that_is_marked_as_leaky_is_leaky(make: Make) -> None:
     split = {**make(0.5).info.split, "strategy": "fold-1", "leaky": True}
     (board,) = only([make(0.9, split=split)]).boards
     assert (board.strategy, board.leaky) == ("fold-1 (leaky)", True)
 
 
-def test_other_test_tracks_are_told(make: Make, tmp_path: Path) -> None:
+def test_a_note_says_if_test_tracks_differ(make: Make, tmp_path: Path) -> None:
     alike = [make(0.9, model="a"), make(0.8, model="b")]
     assert only(alike).boards[0].one_test
     assert "Not all entries were tested on the same tracks" not in write(alike, tmp_path)
@@ -103,14 +103,14 @@ def test_other_test_tracks_are_told(make: Make, tmp_path: Path) -> None:
     assert "tested on 15 to 30 tracks" in write([*alike, other], tmp_path)
 
 
-def test_a_list_of_tracks_or_a_fold_is_the_same_test_for_any_seed(make: Make) -> None:
+def test_a_fixed_list_or_a_fold_has_the_same_test_tracks_for_any_seed(make: Make) -> None:
     for strategy in ("filtered", "fold-1"):
         runs = [make(0.9, model="a", strategy=strategy), make(0.8, model="b", strategy=strategy, seed=7)]
         (board,) = only(runs).boards
         assert board.one_test
 
 
-# --- what is folded ----------------------------------------------------------------------------------------
+# --- entries of several runs -------------------------------------------------------------------------------
 
 
 def test_seeds_of_a_configuration_are_one_entry(make: Make) -> None:
@@ -134,12 +134,12 @@ def test_seeds_of_a_configuration_are_one_entry(make: Make) -> None:
     ],
     ids=str,
 )
-def test_other_configurations_are_not_folded(make: Make, change: dict[str, Any]) -> None:
+def test_other_configurations_are_separate_entries(make: Make, change: dict[str, Any]) -> None:
     boards = only([make(0.8), make(0.8, seed=1, **change)]).boards
     assert sum(len(board.entries) for board in boards) == 2
 
 
-def test_a_run_from_before_losses_could_be_chosen_is_folded_with_later_ones(make: Make) -> None:
+def test_runs_from_before_and_after_the_loss_became_a_parameter_are_one_entry(make: Make) -> None:
     older = make(0.8, settings={"epochs": 3})
     later = make(0.8, seed=1, settings={"epochs": 3, "loss": "cross-entropy"})
     other = make(0.8, seed=2, settings={"epochs": 3, "loss": "other"})
@@ -171,7 +171,7 @@ def test_only_parameters_that_differ_are_on_the_board(make: Make, tmp_path: Path
     assert "gamma" in page
 
 
-# --- what leaks --------------------------------------------------------------------------------------------
+# --- leakage gaps ------------------------------------------------------------------------------------------
 
 
 def test_the_leakage_gap_is_of_means_by_chunk_on_one_view(make: Make, tmp_path: Path) -> None:
@@ -186,26 +186,26 @@ def test_the_leakage_gap_is_of_means_by_chunk_on_one_view(make: Make, tmp_path: 
     assert gap.points == pytest.approx(18)
     assert gap.clear
     page = write(runs, tmp_path)
-    assert "a macro F1 of 90.0 by chunk" in page
+    assert "it would claim a macro F1 of 90.0 by chunk" in page
     assert "it has 72.0 (mean of 2 runs): leakage gap <strong>+18.0 points</strong>." in page
 
 
-def test_a_gap_within_the_intervals_is_told_as_such(make: Make, tmp_path: Path) -> None:
+def test_a_gap_within_the_intervals_is_marked(make: Make, tmp_path: Path) -> None:
     page = write([make(0.8), make(0.79, strategy="random")], tmp_path)
     assert "<strong>−1.0 points</strong>, but the intervals overlap" in page
 
 
-def test_where_a_track_is_one_chunk_nothing_can_leak(make: Make, tmp_path: Path) -> None:
+def test_nothing_can_leak_if_each_track_is_one_chunk(make: Make, tmp_path: Path) -> None:
     split = make(0.5).info.split
     sides = {
-        side: {"rows": there["tracks"], "tracks": there["tracks"]} for side, there in split["sides"].items()
+        side: {"rows": size["tracks"], "tracks": size["tracks"]} for side, size in split["sides"].items()
     }
     honest = make(0.8, split={**split, "sides": sides})
     page = write([honest, make(0.9, strategy="random")], tmp_path)
-    assert "each track is one chunk here and nothing can leak" in page
+    assert "points</strong> by chance, because each track is one chunk here and nothing can leak" in page
 
 
-def test_the_same_runs_make_the_same_page(make: Make, tmp_path: Path) -> None:
+def test_the_same_runs_give_the_same_page(make: Make, tmp_path: Path) -> None:
     runs = [
         make(0.8, model="a", history="epoch,train_loss\n1,2\n"),
         make(0.8, model="b"),
@@ -215,7 +215,7 @@ def test_the_same_runs_make_the_same_page(make: Make, tmp_path: Path) -> None:
     assert write([Run(run.path) for run in runs[::-1]], tmp_path) == first
 
 
-# --- what is found and what is refused ---------------------------------------------------------------------
+# --- finding runs ------------------------------------------------------------------------------------------
 
 
 def test_runs_are_found_at_any_depth_and_once(make: Make, tmp_path: Path) -> None:
@@ -269,12 +269,12 @@ def test_a_run_that_cannot_be_drawn_is_refused(
     found = find_runs([tmp_path / "runs"])
     assert [one.path.name for one in found.runs] == ["good"]
     (reason,) = found.problems.values()
-    assert reason.startswith(f"run {bad.path} does not say what a report needs (")
+    assert reason.startswith(f"run {bad.path} lacks data that a report needs (")
     assert reason.endswith("): train again")
 
 
 @pytest.mark.parametrize("value", [float("nan"), -0.1, 1.1, "0.5", None])
-def test_a_score_that_is_none_is_refused(run: Run, make: Make, tmp_path: Path, value: Any) -> None:
+def test_an_impossible_score_is_refused(run: Run, make: Make, tmp_path: Path, value: Any) -> None:
     metrics = json.loads(json.dumps(run.metrics))
     metrics["test"]["track"]["macro_f1"] = value
     make(name="bad", metrics=metrics)
@@ -282,21 +282,21 @@ def test_a_score_that_is_none_is_refused(run: Run, make: Make, tmp_path: Path, v
 
 
 def test_a_real_run_is_shown(run: Run, tmp_path: Path) -> None:
-    (found,) = find_runs([run.path]).runs
-    assert found.info == run.info
-    assert dataclasses.asdict(found.info)["versions"]["numpy"] in write([found], tmp_path)
+    (opened,) = find_runs([run.path]).runs
+    assert opened.info == run.info
+    assert dataclasses.asdict(opened.info)["versions"]["numpy"] in write([opened], tmp_path)
 
 
-def test_a_report_replaces_the_last_one_or_leaves_it(make: Make, tmp_path: Path) -> None:
+def test_a_report_replaces_the_last_one_only_if_it_can_be_written(make: Make, tmp_path: Path) -> None:
     one = make(0.8)
     path = write_report([one], tmp_path / "new" / "folder" / "report.html")
     before = path.read_bytes()
     write_report([one, make(0.7)], path)
     assert path.read_bytes() != before
     assert os.listdir(path.parent) == ["report.html"]
-    with pytest.raises(RunError, match="at least one run"):
+    with pytest.raises(RunError, match=r"at least one run; got none: train one with `audiospec train`$"):
         write_report([], path)
-    with pytest.raises(RunError, match=r"cannot write .*choose another --out"):
+    with pytest.raises(RunError, match=r"cannot write .*: choose another `out`$"):
         write_report([one], tmp_path)
-    with pytest.raises(RunError, match=r"cannot write .*choose another --out"):
+    with pytest.raises(RunError, match=r"cannot write .*: choose another `out`$"):
         write_report([one], path / "below")

@@ -1,4 +1,4 @@
-"""The report's page: as text it is well-formed and escaped; a browser shows it, and it loads nothing."""
+"""The report page: its HTML is valid and escaped; in a browser it is readable and loads nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CURVES = "epoch,seconds,train_loss,train_accuracy,train_f1,valid_loss,valid_accu
 )
 
 
-# --- the text ----------------------------------------------------------------------------------------------
+# --- the HTML ----------------------------------------------------------------------------------------------
 
 
 def write(runs: list[Run], folder: Path, **more: Any) -> str:
@@ -47,7 +47,7 @@ HOSTILE = [
 
 
 def hostile(make_run: Make, path: Path) -> Run:
-    """A run in which whatever is somebody's own text is hostile."""
+    """Make a run in which every text that a user can choose is hostile."""
     text = HOSTILE[1]
     return make_run(
         path,
@@ -92,14 +92,14 @@ def test_the_page_can_load_nothing(make_run: Make, tmp_path: Path) -> None:
     assert {str(link)[1:] for link in links if str(link).startswith("#")} <= set(ids)
 
 
-def test_no_word_of_a_leaky_score_goes_unmarked(make_run: Make, tmp_path: Path) -> None:
+def test_a_leaky_split_is_always_marked(make_run: Make, tmp_path: Path) -> None:
     page = write([make_run(tmp_path / "run", strategy="random")], tmp_path)
     assert "Leaky, so not ranked" in page
     assert "These scores are" in page
     assert not re.search(r"random(?! \(leaky\))", page)
 
 
-def test_curves_are_drawn_from_what_there_is(make_run: Make, tmp_path: Path) -> None:
+def test_curves_are_drawn_from_the_columns_that_exist(make_run: Make, tmp_path: Path) -> None:
     def drawn(history: str) -> list[str]:
         page = Page(write([make_run(tmp_path / str(len(os.listdir(tmp_path))), history=history)], tmp_path))
         return [str(tag["aria-label"]) for name, tag in page.tags if name == "svg" and "aria-label" in tag]
@@ -129,7 +129,7 @@ def test_curves_are_drawn_from_what_there_is(make_run: Make, tmp_path: Path) -> 
         (1e-9, 4e-9, [1e-9, 2e-9, 3e-9, 4e-9]),
     ],
 )
-def test_ticks_are_round_and_hold_the_values(low: float, high: float, expected: list[float]) -> None:
+def test_ticks_are_round_and_span_the_values(low: float, high: float, expected: list[float]) -> None:
     assert ticks(low, high) == expected
 
 
@@ -147,7 +147,7 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(one => one.open = true)
 
 @pytest.fixture(scope="module")
 def page(run: Run, make_run: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of runs whose names are all hostile, of one with 50 classes, and of one that is real."""
+    """A report of a real run, one with hostile names, one with 50 classes, and a leaky one."""
     folder = tmp_path_factory.mktemp("report")
     fifty = [f"species number {number} of fifty" for number in range(50)]
     runs = [
@@ -160,7 +160,7 @@ def page(run: Run, make_run: Make, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def opened(browser: Chrome, page: Path, width: int = 1200, **media: str) -> Chrome:
-    """The page, freshly loaded at a width; `media` are features such as ``prefers_color_scheme``."""
+    """Load the page at a width in pixels; `media` are features such as ``prefers_color_scheme``."""
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
@@ -172,71 +172,78 @@ def opened(browser: Chrome, page: Path, width: int = 1200, **media: str) -> Chro
     return browser
 
 
-def ask(browser: Chrome, script: str) -> Any:
+def evaluate(browser: Chrome, script: str) -> Any:
     return browser.execute_script(script)
 
 
-def test_it_renders_and_says_nothing_and_asks_for_nothing(browser: Chrome, page: Path) -> None:
+def test_the_page_renders_without_messages_and_requests_nothing(browser: Chrome, page: Path) -> None:
     opened(browser, page)
-    ask(browser, OPEN_ALL)
-    assert ask(browser, "return document.querySelector('h1').textContent") == "Report on 4 runs"
-    assert ask(browser, "return getComputedStyle(document.body).maxWidth") == "1248px"  # the style counts
+    evaluate(browser, OPEN_ALL)
+    assert evaluate(browser, "return document.querySelector('h1').textContent") == "Report on 4 runs"
+    assert (
+        evaluate(browser, "return getComputedStyle(document.body).maxWidth") == "1248px"
+    )  # the style is applied
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [
+    requested = [
         event["params"]["request"]["url"]
         for event in events
         if event["method"] == "Network.requestWillBeSent"
     ]
-    assert {url for url in asked if not url.startswith("data:")} == {page.as_uri()}
-    assert ask(browser, "return performance.getEntriesByType('resource').length") == 0
+    assert {url for url in requested if not url.startswith("data:")} == {page.as_uri()}
+    assert evaluate(browser, "return performance.getEntriesByType('resource').length") == 0
 
 
-def test_what_is_hostile_does_nothing(browser: Chrome, page: Path) -> None:
+def test_hostile_text_is_displayed_and_does_nothing(browser: Chrome, page: Path) -> None:
     opened(browser, page)
-    assert ask(browser, "return document.querySelectorAll('script, img, iframe, [onmouseover]').length") == 0
-    shown = ask(browser, "return document.body.innerText")
+    assert (
+        evaluate(browser, "return document.querySelectorAll('script, img, iframe, [onmouseover]').length")
+        == 0
+    )
+    shown = evaluate(browser, "return document.body.innerText")
     for label in (*HOSTILE[:5], HOSTILE[6]):
         assert label in shown
-    # What a policy is for: even if something slipped through, it would not run, nor load.
-    ask(browser, "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hit = 1\">')")
-    ask(
+    # Even elements that were inserted by mistake cannot run or load, because of the policy.
+    evaluate(
+        browser, "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hit = 1\">')"
+    )
+    evaluate(
         browser,
         "document.body.append(Object.assign(document.createElement('script'), {text: 'window.hit=1'}))",
     )
-    assert ask(browser, "return window.hit === undefined")
+    assert evaluate(browser, "return window.hit === undefined")
 
 
 @pytest.mark.parametrize("width", [320, 375, 768, 1200])
 def test_the_page_does_not_scroll_sideways(browser: Chrome, page: Path, width: int) -> None:
     opened(browser, page, width)
-    ask(browser, OPEN_ALL)
+    evaluate(browser, OPEN_ALL)
     page_scrolls = "return document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    assert not ask(browser, page_scrolls)
-    # What is wider scrolls inside its own box; nothing else sticks out.
+    assert not evaluate(browser, page_scrolls)
+    # Wide content scrolls inside its box; nothing else is wider than the page.
     outside = """return [...document.querySelectorAll('body *')].filter(one =>
         !one.closest('.scroll, .wide, svg, thead') && one.getBoundingClientRect().right > innerWidth + 1
     ).map(one => one.outerHTML.slice(0, 80))"""
-    assert ask(browser, outside) == []
+    assert evaluate(browser, outside) == []
     boxes = "return [...document.querySelectorAll('.scroll')].map(one => one.getBoundingClientRect().right)"
-    assert max(ask(browser, boxes)) <= width
+    assert max(evaluate(browser, boxes)) <= width
 
 
 def test_a_matrix_of_fifty_classes_scrolls_in_its_box(browser: Chrome, page: Path) -> None:
     opened(browser, page, 375)
-    ask(browser, OPEN_ALL)
+    evaluate(browser, OPEN_ALL)
     wide = "return [...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > 1500).length"
-    assert ask(browser, wide) == 1
+    assert evaluate(browser, wide) == 1
 
 
 def test_the_first_run_is_open_and_links_open_the_others(browser: Chrome, page: Path) -> None:
     opened(browser, page)
     state = "return [...document.querySelectorAll('details.run')].map(one => one.open)"
-    assert ask(browser, state) == [True, False, False, False]
-    ask(browser, "document.querySelectorAll('.board th a')[1].click()")
-    assert ask(browser, state)[:2] == [True, True]
-    ask(browser, "document.querySelectorAll('details.run > summary')[2].click()")
-    assert ask(browser, state)[2]
+    assert evaluate(browser, state) == [True, False, False, False]
+    evaluate(browser, "document.querySelectorAll('.board th a')[1].click()")
+    assert evaluate(browser, state)[:2] == [True, True]
+    evaluate(browser, "document.querySelectorAll('details.run > summary')[2].click()")
+    assert evaluate(browser, state)[2]
 
 
 CONTRAST = """
@@ -261,26 +268,26 @@ return [...document.querySelectorAll('body *')]
     const ink = parse(one.closest('svg') ? style.fill : style.color).slice(0, 3);
     return [ratio(light(ink), light(back(one))), one.outerHTML.slice(0, 90)];
   })
-  .filter(([found]) => !(found >= 4.5));
+  .filter(([contrast]) => !(contrast >= 4.5));
 """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_has_the_contrast_of_aa(browser: Chrome, page: Path, scheme: str) -> None:
     opened(browser, page, prefers_color_scheme=scheme)
-    ask(browser, OPEN_ALL)
-    assert ask(browser, CONTRAST) == []
-    dark = ask(browser, "return getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
+    evaluate(browser, OPEN_ALL)
+    assert evaluate(browser, CONTRAST) == []
+    dark = evaluate(browser, "return getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 28)"
     assert dark == (scheme == "dark")
 
 
 def test_tables_are_tables_to_a_screen_reader(browser: Chrome, page: Path) -> None:
     opened(browser, page, 375)
-    ask(browser, OPEN_ALL)
+    evaluate(browser, OPEN_ALL)
     tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     roles = [node.get("role", {}).get("value") for node in tree]
-    tables = ask(browser, "return document.querySelectorAll('table').length")
+    tables = evaluate(browser, "return document.querySelectorAll('table').length")
     assert sum(role == "table" for role in roles) == tables
     assert roles.count("rowheader") > tables
     without = "return [...document.querySelectorAll('table')].filter(one => !one.caption).length"
-    assert ask(browser, without) == 0
+    assert evaluate(browser, without) == 0

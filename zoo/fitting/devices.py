@@ -1,4 +1,4 @@
-"""Processes, signals and messages of training on several devices."""
+"""Processes and errors of training on several devices; Lightning without its messages."""
 
 from __future__ import annotations
 
@@ -19,76 +19,80 @@ from audiospec.errors import ModelError
 if TYPE_CHECKING:
     from audiospec.zoo.fitting.settings import NetworkSettings
 
-
-#: Those of Lightning, which say what it has found of devices.
+#: Lightning's loggers, which report the devices.
 LOGGERS = [logging.getLogger(f"lightning{part}") for part in ("", ".pytorch", ".fabric")]
 EpochCallback = Callable[[dict[str, float]], None]
 
 
 @contextmanager
-def relayed(tell: EpochCallback) -> Iterator[EpochCallback]:
-    """What processes can call, so that `tell` is called here."""
-    queue = torch.multiprocessing.get_context("spawn").SimpleQueue()
-
-    failed: list[BaseException] = []
+def relayed(callback: EpochCallback) -> Iterator[EpochCallback]:
+    """Yield a function that other processes can call; each call of it calls `callback` in this process."""
+    # A pipe, not a queue: the lock of a queue would stay locked if the process that sends is killed. The pipe
+    # needs no lock, because only rank 0 sends, and an entry is small enough to be written whole or not at all.
+    reader, writer = torch.multiprocessing.get_context("spawn").Pipe(duplex=False)
+    failures: list[BaseException] = []
 
     def listen() -> None:
-        while (entry := queue.get()) is not None:
+        while (entry := reader.recv()) is not None:
             try:
-                if not failed:
-                    tell(entry)
-            except BaseException as error:  # to be raised where it is of use
-                failed.append(error)
+                if not failures:
+                    callback(entry)
+            except BaseException as error:  # raised again below, in the caller's thread
+                failures.append(error)
 
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     try:
-        yield queue.put
+        yield writer.send
     finally:
-        queue.put(None)
+        writer.send(None)
         listener.join()
-    if failed:
-        raise failed[0]
+        reader.close()
+        writer.close()
+    if failures:
+        raise failures[0]
 
 
 @contextmanager
 def no_orphans() -> Iterator[None]:
-    """End the processes that the block started, should it be left before they are done."""
-    others = {process.pid for process in multiprocessing.active_children()}
+    """Kill the processes that were started inside the block and still run when it is left."""
+    earlier = {process.pid for process in multiprocessing.active_children()}
     try:
         yield
     finally:
         for process in multiprocessing.active_children():
-            if process.pid not in others:
+            if process.pid not in earlier:
                 process.kill()
                 process.join()
 
 
 def explain(error: BaseException, settings: NetworkSettings) -> BaseException:
-    """Say of an error of torch's what can be done; other errors stay what they are."""
+    """Return a `ModelError` with a hint for an error of torch or of a training process; else the error."""
     text = str(error)
     out_of_memory = ("can't allocate memory", "OutOfMemoryError", "out of memory", "MemoryError")
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in text for said in out_of_memory):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(part in text for part in out_of_memory):
         if settings.batch > 1:
             return ModelError(
-                f"out of memory with {settings.batch} rows in a batch: try --set batch={settings.batch // 2}"
+                f"out of memory with {settings.batch} rows in a batch", f"try `batch={settings.batch // 2}`"
             )
         return ModelError(
-            "out of memory with one row in a batch: train on shorter chunks, or on a machine with more"
+            "out of memory with one row in a batch",
+            "train on shorter chunks, or on a machine with more memory",
         )
     if "more than 1 value per channel" in text:
         return ModelError(
-            f"one row at a time is too few for batch normalisation of chunks this short: batch "
-            f"{settings.batch} on {settings.devices} device(s) comes down to one; try a larger --set batch=N"
+            "batch normalisation of chunks this short needs at least two rows per device in each batch; got "
+            f"one, from batches of {settings.batch} on {settings.devices} device(s)",
+            f"try a larger batch, such as `batch={max(2 * settings.batch, 4 * settings.devices)}`",
         )
     if isinstance(error, ProcessRaisedException):
         last = text.strip().splitlines()[-1]
         name, _, message = last.partition(": ")
-        ours = name.endswith(("ModelError", "RunError", "StoreError"))
-        return ModelError(message if ours else f"a process that trained has failed: {last}")
+        is_ours = name.endswith(("ModelError", "RunError", "StoreError"))
+        return ModelError(message if is_ours else f"a training process failed: {last}")
     if isinstance(error, ProcessException):
         return ModelError(
-            f"a process that trained was ended ({text}), perhaps for its memory: try a smaller batch"
+            f"a training process was killed ({text}), perhaps because memory ran out", "try a smaller batch"
         )
     return error
 
@@ -101,11 +105,11 @@ def silence_lightning() -> None:
 
 @contextmanager
 def deterministic(settings: NetworkSettings) -> Iterator[None]:
-    """Lightning without what it says of devices; torch deterministic, and afterwards as it was."""
+    """Make torch deterministic and Lightning silent, and restore both afterwards."""
     levels = {logger: logger.level for logger in LOGGERS}
     before = torch.get_deterministic_debug_mode()
     if settings.cuda():
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS is not deterministic
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for a deterministic cuBLAS
     silence_lightning()
     try:
         with warnings.catch_warnings():

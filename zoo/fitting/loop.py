@@ -1,7 +1,7 @@
-"""How networks are trained: epoch after epoch by Lightning Fabric, with a checkpoint after each.
+"""The training loop of networks, by Lightning Fabric, with a checkpoint after each epoch.
 
-All that is random in an epoch follows from the seed and the epoch's number. So a training that was killed
-goes on from its checkpoint as if nothing had been.
+Everything random in an epoch follows from the seed and the epoch's number. So an interrupted training that is
+resumed from its checkpoint gives the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ from audiospec.zoo.losses.base import losses
 if TYPE_CHECKING:
     from audiospec.zoo.fitting.settings import NetworkSettings
 
+#: Side → its name in messages.
+_LOSS_NAMES = {"train": "training", "valid": "validation"}
+
 
 def train_network(
     net: nn.Module,
@@ -56,31 +59,34 @@ def train_network(
     work: Path,
     progress: Progress | None,
 ) -> list[dict[str, float]]:
-    """Train a network until its validation loss has not fallen for some epochs; leave it at its best.
+    """Train a network until its validation loss has not fallen for `patience` epochs.
+
+    Afterwards the network has the weights of the epoch of the lowest validation loss.
 
     Parameters
     ----------
     net : Module
-        Rows (B, mel, frame) → logits (B, classes); its weights are changed.
+        Maps rows (B, mel, frame) to logits (B, classes); its weights are changed.
     train, valid : Rows
         At least one row each.
     settings : NetworkSettings
     seed : int
-        Of the order of rows, dropout, masks and mixtures.
+        Seed of the order of rows, dropout, masks and mixup.
     work : Path
-        Folder of the checkpoint; one that is there is gone on from.
+        Folder of the checkpoint; an existing checkpoint is resumed.
     progress : callable or None
-        Called after each epoch, also with those before the checkpoint.
+        Called after each epoch; after resuming, first with the epochs before the checkpoint.
 
     Returns
     -------
     list of dict
-        For each epoch: epoch (from 1), seconds, and loss, accuracy, f1 (0 to 1) of train_ and valid_.
+        For each epoch: ``epoch`` (from 1), ``seconds``, and, with the prefixes ``train_`` and ``valid_``,
+        ``loss``, ``accuracy`` and ``f1`` (0 to 1).
 
     Raises
     ------
     ModelError
-        The loss is not finite, or memory does not suffice.
+        The loss is not finite, memory is too small, or the checkpoint is damaged.
     """
     cuda = settings.cuda()
     file = work / CHECKPOINT
@@ -104,14 +110,15 @@ def train_network(
         )
         try:
             if settings.devices == 1:
-                failure = fabric.launch(partial(job, tell=progress or _ignore))
+                failure = fabric.launch(partial(job, report=progress or _ignore))
             else:
-                with relayed(progress or _ignore) as tell, no_orphans():
-                    failure = fabric.launch(partial(job, tell=tell))
+                with relayed(progress or _ignore) as report, no_orphans():
+                    failure = fabric.launch(partial(job, report=report))
         except (RuntimeError, MemoryError, ValueError, ProcessException) as error:
             raise explain(error, settings) from error
     if failure:
-        raise ModelError(failure)
+        rate = f"`learning_rate={settings.learning_rate / 10:g}`"
+        raise ModelError(failure, f"try {rate}, or check the features with `audiospec store verify`")
     state = read_checkpoint(file)
     net.load_state_dict(state["best"])
     history: list[dict[str, float]] = state["history"]
@@ -128,9 +135,9 @@ def _train(
     seed: int,
     file: Path,
     parent: int,
-    tell: EpochCallback,
+    report: EpochCallback,
 ) -> str:
-    """Train in each process; the checkpoint has the result, what is returned is why there is none."""
+    """Train, in each process; the result is in the checkpoint. Return why training failed, else ``""``."""
     optimizer = torch.optim.Adam(
         (weights for weights in net.parameters() if weights.requires_grad), lr=settings.learning_rate
     )
@@ -146,9 +153,9 @@ def _train(
         history, best = state["history"], state["best"]
     if fabric.is_global_zero:
         for entry in history:
-            tell(entry)
-    if settings.devices > 1:  # a process of its own, which `deterministic` has not reached
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
+            report(entry)
+    if settings.devices > 1:  # this is another process, so `deterministic` had no effect here
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
         silence_lightning()
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.set_num_threads(max(1, usable_cores() // settings.devices))
@@ -165,31 +172,29 @@ def _train(
         torch.manual_seed(_seed(seed, number, fabric.global_rank))
         entry = {"epoch": float(number)}
         for side, batches in sides.items():
-            learns = side == "train"
+            training = side == "train"
             order = np.arange(len(batches))
-            if learns:
+            if training:
                 order = np.random.default_rng([seed, number]).permutation(order)
-            model.train(learns)
-            with torch.set_grad_enabled(learns):
+            model.train(training)
+            with torch.set_grad_enabled(training):
                 for rows, targets in batches.inorder(order):
-                    if learns:
+                    if training:
                         rows, targets = augment(rows, targets, settings)
-                    value = totals(model(rows), targets)
-                    if learns:
+                    loss = totals(model(rows), targets)
+                    if training:
                         optimizer.zero_grad(set_to_none=True)
-                        fabric.backward(value)
+                        fabric.backward(loss)
                         optimizer.step()
-            found = totals.collect(fabric)
-            if not np.isfinite(found["loss"]):
-                return (
-                    f"the {side} loss is not finite in epoch {number}: lower learning_rate, or look at the "
-                    "features (`audiospec store verify`)"
-                )
-            entry |= {f"{side}_{name}": value for name, value in found.items()}
+            scores = totals.collect(fabric)
+            if not np.isfinite(scores["loss"]):
+                return f"the {_LOSS_NAMES[side]} loss is not finite in epoch {number}"
+            entry |= {f"{side}_{name}": value for name, value in scores.items()}
         if not history or entry["valid_loss"] < min(past["valid_loss"] for past in history):
             best = copy_weights(net)
         history.append({"epoch": entry.pop("epoch"), "seconds": time.monotonic() - began, **entry})
-        if settings.devices > 1 and os.getppid() != parent:  # killed: somebody else may go on by now
+        # If the parent was killed, another process may have resumed this training: do not write over it.
+        if settings.devices > 1 and os.getppid() != parent:
             os._exit(1)
         if fabric.is_global_zero:
             state = {
@@ -200,9 +205,9 @@ def _train(
             }
             write_checkpoint(file, state)
             fabric.log_dict(entry, step=number)
-            tell(history[-1])
+            report(history[-1])
     for logger in fabric.loggers:
-        logger.finalize("success")  # nothing is written after the file's digest was taken
+        logger.finalize("success")  # so that the file does not change after its digest is computed
     fabric.barrier()
     return ""
 
@@ -227,10 +232,9 @@ def _loggers(settings: NetworkSettings, work: Path) -> list[Any]:
         return [TensorBoardLogger(work, name="", version="")]
     except ModuleNotFoundError as error:
         raise ModelError(
-            "tensorboard is not installed: pip install 'audiospec[tensorboard]', or leave out "
-            "tensorboard=true"
+            "tensorboard is not installed", "pip install 'audiospec[tensorboard]', or leave out `tensorboard`"
         ) from error
 
 
 def _ignore(_: dict[str, float]) -> None:
-    """Tell nobody."""
+    """Do nothing: the callback if there is none."""

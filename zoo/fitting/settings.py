@@ -19,27 +19,27 @@ class NetworkSettings(ModelSettings):
     Parameters
     ----------
     epochs : int
-        The most; at least 1.
+        Largest number of epochs; at least 1.
     patience : int
         Epochs without a lower validation loss after which training stops; the best epoch is kept.
     batch : int
-        Rows in a step, of all devices together.
+        Rows in a step, over all devices.
     learning_rate : float
-        Of Adam; above 0.
+        Learning rate of Adam; above 0.
     loss : str
         Name in the registry of losses; `audiospec losses` lists them.
     class_weights : bool
-        Whether a class counts the more in the loss the fewer rows it has.
+        Whether to weight the loss so that all classes count alike, however many rows they have.
     mask_mel, mask_time : float
-        Largest share of a row's mel bins, and of its frames, that SpecAugment hides while it learns, 0 to 1.
+        Largest share of a row's mel bins, and of its frames, that SpecAugment hides in training, 0 to 1.
     mixup : float
-        Alpha of the Beta distribution by which rows are mixed while it learns; 0 for none, 0.2 is usual.
+        Alpha of the Beta distribution of mixup's shares in training; 0 for no mixup, 0.2 is usual.
     device : "auto", "cpu" or "cuda"
-        ``"auto"`` takes a GPU if there is one, else the CPU. A GPU trains in bfloat16.
+        ``"auto"``: a GPU if there is one, else the CPU. Training on a GPU is in bfloat16.
     devices : int
-        Processes that share each step, each with a GPU of its own, or with its part of the CPU.
+        Number of processes that share each step; each has its own GPU, or its part of the CPU.
     tensorboard : bool
-        Whether to write the history for TensorBoard, too.
+        Whether to write the history for TensorBoard as well.
     """
 
     epochs: int = 100
@@ -57,7 +57,7 @@ class NetworkSettings(ModelSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, fine, expected in (
+        for name, valid, expected in (
             ("epochs", self.epochs >= 1, "at least 1"),
             ("patience", self.patience >= 1, "at least 1"),
             ("batch", self.batch >= 1, "at least 1"),
@@ -67,7 +67,7 @@ class NetworkSettings(ModelSettings):
             ("mixup", self.mixup == 0 or self.mixup >= 0.001, "0, or at least 0.001"),
             ("devices", self.devices >= 1, "at least 1"),
         ):
-            if not fine:
+            if not valid:
                 raise ModelError(f"parameter {name} must be {expected}; got {getattr(self, name)!r}")
 
         names = losses.names()
@@ -78,5 +78,5 @@ class NetworkSettings(ModelSettings):
             )
 
     def cuda(self) -> bool:
-        """Whether to use a GPU."""
+        """Return whether to use a GPU."""
         return self.device != "cpu" and torch.cuda.is_available()

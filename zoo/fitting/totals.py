@@ -1,4 +1,4 @@
-"""What an epoch adds up to: the mean loss and scores; and how much each class counts."""
+"""The mean loss and the scores of an epoch; class weights."""
 
 from __future__ import annotations
 
@@ -14,33 +14,39 @@ from audiospec.zoo.scores.base import EPOCH_SCORES, ConfusionScore, scores
 
 
 class EpochTotals:
-    """Mean losses of batches, and the loss and the scores of all batches of an epoch.
+    """Computes the mean loss of each batch, and collects the loss and the scores of an epoch.
 
     Parameters
     ----------
     loss : Loss
     weights : Tensor of float32, shape (classes,)
-        What each class counts in the loss.
+        Weight of each class in the loss.
     """
 
     def __init__(self, loss: Loss, weights: Tensor) -> None:
         self.loss = loss
         self.weights = weights
         count = len(weights)
-        self.sums = weights.new_zeros(2, dtype=torch.float64)  # of losses, of weights
+        self.sums = weights.new_zeros(2, dtype=torch.float64)  # sum of the losses, sum of the weights
         self.confusion = weights.new_zeros(count, count, dtype=torch.float64)
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Mean loss of a batch; targets are shares of the classes, see `Loss.sums`."""
+        """Return the mean loss of a batch, and add the batch to the epoch.
+
+        Parameters
+        ----------
+        logits, targets : Tensor, shape (B, classes)
+            See `Loss.sums`.
+        """
         losses, weights = self.loss.sums(logits, targets, self.weights)
         with torch.no_grad():
             self.sums += torch.stack([losses, weights])
-            said = nn.functional.one_hot(logits.argmax(-1), logits.shape[-1])
-            self.confusion += (targets.T @ said.to(targets)).double()
+            predicted = nn.functional.one_hot(logits.argmax(-1), logits.shape[-1])
+            self.confusion += (targets.T @ predicted.to(targets)).double()
         return losses / weights.clamp_min(1e-12)
 
     def collect(self, fabric: Fabric) -> dict[str, float]:
-        """Loss and `EPOCH_SCORES` since the last time, over all devices."""
+        """Return the loss and `EPOCH_SCORES` of the epoch over all devices, and start the next epoch."""
         parts = torch.cat([self.sums, self.confusion.flatten()])
         reduced = fabric.all_reduce(parts, reduce_op="sum")
         assert isinstance(reduced, Tensor)
@@ -48,15 +54,15 @@ class EpochTotals:
         self.sums.zero_()
         self.confusion.zero_()
         matrix = total[2:].reshape(1, *self.confusion.shape)
-        found = {"loss": float(total[0] / total[1])}
+        values = {"loss": float(total[0] / total[1])}
         for column, name in EPOCH_SCORES.items():
             score = scores[name]()
-            assert isinstance(score, ConfusionScore), "an epoch keeps a confusion matrix alone"
-            found[column] = float(score.of_confusion(matrix)[0])
-        return found
+            assert isinstance(score, ConfusionScore), "an epoch has only its confusion matrix"
+            values[column] = float(score.of_confusion(matrix)[0])
+        return values
 
 
 def class_weights(rows: Rows) -> NDArray[np.float64]:
-    """Weight of each class: rows ÷ (classes × rows of the class), so that all count alike."""
+    """Return a weight per class: rows ÷ (classes × rows of the class), so that all classes count alike."""
     counts = np.bincount(rows.targets, minlength=len(rows.classes))
     return len(rows) / (len(rows.classes) * np.maximum(counts, 1))

@@ -1,1 +1,1 @@
-"""The losses that networks learn by: a file each."""
+"""The losses that networks minimise, one file each."""

@@ -1,7 +1,7 @@
-"""Loss: what networks learn by; the registry of losses.
+"""Loss: the base class of the losses that networks minimise; the registry of losses.
 
-A loss is one file of `audiospec.zoo.losses`, or of another package (entry point ``audiospec.losses``), under
-``@losses.register``. A network's parameter ``loss`` chooses one.
+A loss is a class under ``@losses.register``, in a file of `audiospec.zoo.losses` or in another package
+(entry point ``audiospec.losses``). The parameter ``loss`` of a network chooses one.
 """
 
 from __future__ import annotations
@@ -18,30 +18,35 @@ losses: Registry[type[Loss]] = Registry("loss", "audiospec.zoo.losses", "audiosp
 
 
 class Loss(ABC):
-    """How wrong a network's logits are, and what probabilities they stand for.
+    """A loss of a network's logits, and the probabilities that the logits stand for.
 
     Attributes
     ----------
     exclusive : bool
-        Whether a row is of one class, so that its probabilities add up to 1.
+        Whether each row has exactly one class, so that its probabilities add up to 1.
     """
 
     exclusive: ClassVar[bool] = True
 
     @abstractmethod
     def sums(self, logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the losses of some rows, and of what they weigh; the mean loss is their ratio.
+        """Return the sum of the rows' losses and the sum of their weights; the mean loss is the ratio.
 
         Parameters
         ----------
         logits : Tensor, shape (B, classes)
-            In the network's own precision.
+            In the precision of the network.
         targets : Tensor of float32, shape (B, classes)
             Shares of the classes: one-hot, mixed, or all zero for a row that does not count.
         weights : Tensor of float32, shape (classes,)
-            What each class counts.
+            Weight of each class.
+
+        Returns
+        -------
+        (Tensor, Tensor)
+            Two scalars; the first has a gradient.
         """
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Probabilities (B, classes) of logits (B, classes), in the same precision."""
+        """Return the probabilities (B, classes) of logits (B, classes), in the same precision."""

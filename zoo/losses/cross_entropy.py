@@ -1,4 +1,4 @@
-"""cross-entropy: of the softmax, for rows of one class each."""
+"""cross-entropy: cross-entropy of targets and softmax; each row has one class."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class CrossEntropy(Loss):
     """Cross-entropy between the targets and the softmax of the logits."""
 
     def sums(self, logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the rows' losses, each weighted as its classes are, and of these weights."""
-        found = -(weights * targets * logits.float().log_softmax(-1)).sum()
-        return found, (weights * targets).sum()
+        """Return the sum of the rows' losses, weighted by class, and the sum of the weights."""
+        loss = -(weights * targets * logits.float().log_softmax(-1)).sum()
+        return loss, (weights * targets).sum()
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Softmax of the logits."""
+        """Return the softmax of the logits."""
         return logits.softmax(-1)

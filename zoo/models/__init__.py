@@ -1,1 +1,1 @@
-"""The models: a file holds one entry, or a family of them; see `audiospec.zoo.base`."""
+"""The models; each file has one entry or a family of entries. See `audiospec.zoo.base`."""

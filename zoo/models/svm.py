@@ -1,4 +1,4 @@
-"""Support vector machines with a radial kernel, of two penalties."""
+"""Support vector machines with a radial kernel; two values of C."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from audiospec.zoo.estimator import SklearnModel
 class Svm(SklearnModel):
     """svm: support vector machine with a radial kernel, C = 1 (scikit-learn's default, and the study's).
 
-    It is `sklearn.svm.SVC` on standardised columns. Its probabilities are the softmax of its
-    one-against-the-rest decision values: they order classes as the machine does, and are not calibrated.
+    It is `sklearn.svm.SVC` on standardised columns. Its probabilities are the softmax of its one-vs-rest
+    decision values: they rank the classes as the decision values do, and are not calibrated.
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
-        """Parameters of the machine.
+        """Parameters of the classifier.
 
         Parameters
         ----------
         C : float
-            Weight of an error against the margin; above 0.
+            Weight of errors relative to the margin; above 0.
         gamma : "scale", "auto", or float
-            Width of the kernel: 1 / (columns · variance), 1 / columns, or a number above 0.
+            Coefficient of the kernel: 1 / (columns · variance), 1 / columns, or a number above 0.
         """
 
         C: float = 1.0
         gamma: Literal["scale", "auto"] | float = "scale"
 
     def estimator(self, seed: int) -> Any:
-        """Make the machine; nothing in it is random."""
+        """Return a new classifier; nothing in it is random."""
         from sklearn.svm import SVC
 
         return SVC(
@@ -44,9 +44,9 @@ class Svm(SklearnModel):
         )
 
     def probabilities(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Softmax of the decision values."""
+        """Return the softmax of the decision values."""
         values = np.asarray(self.pipeline.decision_function(rows))
-        if values.ndim == 1:  # two classes have one value
+        if values.ndim == 1:  # for two classes scikit-learn returns one value per row
             values = np.stack([-values, values], axis=1) / 2
         powers = np.exp(values - values.max(1, keepdims=True))
         return np.asarray(powers / powers.sum(1, keepdims=True))
@@ -58,6 +58,6 @@ class SvmC10(Svm):
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(Svm.Settings):
-        """As those of `svm`, with another default."""
+        """The parameters of `svm`, with another default of C."""
 
         C: float = 10.0

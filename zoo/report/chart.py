@@ -1,4 +1,4 @@
-"""Charts of the report page, as inline SVG; lines and marks are told apart without colour."""
+"""Charts of the report page, as inline SVG; lines and marks also differ in shape, not only in colour."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from audiospec.render.html import ticks
 _WIDTH, _HEIGHT = 360, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 352, 46, 206
 _NAMES = {"train": "training", "valid": "validation"}
-#: With more epochs than this, marks would hide the lines.
+#: With more epochs than this, a line has no marks, because they would hide it.
 _MOST_MARKS = 40
 
 
 def interval_bar(low: float, mean: float, high: float, start: float) -> str:
-    """Draw a score and its interval on a line from `start` to 1; the numbers stand beside it."""
+    """Return a bar: a score and its interval on a line from `start` to 1.
+
+    It is hidden from screen readers, because the numbers are beside it.
+    """
     left, middle, right = (100 * (value - start) / (1 - start) for value in (low, mean, high))
     return (
         '<svg class="bar" viewBox="0 0 104 10" preserveAspectRatio="none" aria-hidden="true">'
@@ -28,17 +31,18 @@ def interval_bar(low: float, mean: float, high: float, start: float) -> str:
 def chart(
     measure: str, epochs: Sequence[float], lines: Mapping[str, Sequence[float | None]], best: float | None
 ) -> str:
-    """Draw a measure of training and validation over the epochs.
+    """Return a chart of a measure of training and validation over the epochs.
 
     Parameters
     ----------
     measure : str
-        What is drawn, for the title.
+        Title, such as ``"loss"``.
     epochs : sequence of float
+        Numbers of the epochs.
     lines : mapping
-        ``"train"``, ``"valid"`` or both → a value an epoch, or None where there is none.
+        ``"train"``, ``"valid"`` or both → one value per epoch, None where there is none.
     best : float or None
-        The epoch to mark.
+        The epoch to mark as the best.
     """
     values = [value for line in lines.values() for value in line if value is not None]
     y_ticks = ticks(min(values), max(values))
@@ -78,14 +82,14 @@ def chart(
         start = 150 + 100 * number
         parts.append(f'<path class="{side}" d="M{start} 10h24"/>{_mark(side, start + 12, 10)}')
         parts.append(f'<text x="{start + 30}" y="14">{_NAMES[side]}</text>')
-    said = "; ".join(_ends(_NAMES[side], line) for side, line in lines.items())
-    marked = f"; best epoch {best:g}" if best is not None else ""
-    label = escape(f"{measure} over {len(epochs)} epochs: {said}{marked}")
+    ends = "; ".join(_ends(_NAMES[side], line) for side, line in lines.items())
+    best_epoch = f"; best epoch {best:g}" if best is not None else ""
+    label = escape(f"{measure} over {len(epochs)} epochs: {ends}{best_epoch}")
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
 def _path(points: Iterable[tuple[float, float] | None]) -> str:
-    """Return a line through the points, broken where there is none."""
+    """Return the path of a line through the points, with a gap where a point is None."""
     parts, pen = [], "M"
     for point in points:
         if point is None:
@@ -97,12 +101,13 @@ def _path(points: Iterable[tuple[float, float] | None]) -> str:
 
 
 def _mark(side: str, x: float, y: float) -> str:
-    """Round for training, square for validation: told apart without colour."""
+    """Return a mark: a circle for training, a square for validation."""
     if side == "train":
         return f'<circle class="dot-train" cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
     return f'<rect class="dot-valid" x="{x - 3:.1f}" y="{y - 3:.1f}" width="6" height="6"/>'
 
 
 def _ends(name: str, line: Sequence[float | None]) -> str:
+    """Return a line's first and last value in words, for screen readers."""
     values = [value for value in line if value is not None]
     return f"{name} from {values[0]:.3g} to {values[-1]:.3g}" if values else f"{name} unknown"

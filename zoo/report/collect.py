@@ -14,17 +14,17 @@ from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import SUFFIX
 
 
-class Found(NamedTuple):
-    """What `find_runs` found.
+class FoundRuns(NamedTuple):
+    """The runs below some folders.
 
     Attributes
     ----------
     runs : list of Run
-        By path.
+        Sorted by path.
     problems : dict
         Path → why it cannot be shown.
     unfinished : int
-        Folders of runs that are still being trained, or whose training was killed.
+        Number of runs that are still in training, or whose training was interrupted.
     """
 
     runs: list[Run]
@@ -32,13 +32,13 @@ class Found(NamedTuple):
     unfinished: int
 
 
-def find_runs(folders: Iterable[Path | str]) -> Found:
-    """Open all runs in and below some folders; a damaged one does not stop the others.
+def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
+    """Open all runs in and below some folders; a damaged run becomes a problem, and the others are opened.
 
     Parameters
     ----------
-    folders : iterable of paths
-        Runs, or folders of runs at any depth.
+    folders : iterable of path
+        Runs, or folders that have runs at any depth.
     """
     runs: dict[str, Run] = {}
     problems: dict[str, str] = {}
@@ -55,20 +55,20 @@ def find_runs(folders: Iterable[Path | str]) -> Found:
             elif RUN in files or METRICS in files:
                 below.clear()
                 try:
-                    # One folder may be asked for twice, by itself and by the folder that it is in.
-                    runs.setdefault(os.path.realpath(name), _opened(Path(name)))
+                    # A run may be given twice: as itself, and by a folder above it.
+                    runs.setdefault(os.path.realpath(name), _open(Path(name)))
                 except RunError as error:
                     problems[name] = str(error)
     ordered = sorted(runs.values(), key=lambda run: str(run.path))
-    return Found(ordered, dict(sorted(problems.items())), len(unfinished))
+    return FoundRuns(ordered, dict(sorted(problems.items())), len(unfinished))
 
 
-def _opened(path: Path) -> Run:
-    """Open a run; what its page cannot be drawn of is refused here, not when all runs are drawn."""
+def _open(path: Path) -> Run:
+    """Open a run and write its page, so that a run without the necessary data is refused here, alone."""
     run = Run(path)
     try:
         report_page([run], {}, 0)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
-        raise RunError(f"run {path} does not say what a report needs ({what}): train again") from error
+        raise RunError(f"run {path} lacks data that a report needs ({what})", "train again") from error
     return run

@@ -1,8 +1,7 @@
-"""Leaderboards: runs ranked among those that they can be compared with, and what leakage would have claimed.
+"""Leaderboards: comparable runs, ranked; and leakage gaps: how much better a leaky split would look.
 
-Runs of one task (dataset and classes) and one split strategy make a board. Runs of one configuration (model,
-settings, view, shares) are one entry of it, whatever their seeds. Leaky runs have a board of their own,
-without ranks.
+A board has the runs of one task (dataset and classes) and one split strategy. Runs that differ only in seed
+(same model, settings, view and shares) are one entry of it. Leaky runs have a separate board, without ranks.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import MAIN
 from audiospec.zoo.splits import displayed_strategy, is_leaky
 
-#: What all folds of a dataset are called together.
+#: The displayed strategy of all folds of a dataset together.
 FOLDS = "fold-K"
 
 
 class Measure(NamedTuple):
-    """A score of an entry: means over its runs, of the score and of its interval's ends."""
+    """A score of an entry: the mean and deviation over its runs, and the means of the interval's ends."""
 
     mean: float
     deviation: float
@@ -39,44 +38,44 @@ class Entry:
     Attributes
     ----------
     runs : list of Run
-        At least one; they differ in seed, or in the fold that tests.
+        At least one; they differ in seed, or in the fold that they are tested on.
     """
 
     runs: list[Run]
 
     @property
     def first(self) -> Run:
-        """The run that stands for what all runs have alike."""
+        """The first run, for everything that is the same in all runs."""
         return self.runs[0]
 
     @property
     def repeats(self) -> list[str]:
-        """What tells the runs apart: seeds, or folds."""
+        """The runs' seeds, or their folds."""
         if strategy_of(self.first) == FOLDS:
             return [run.info.split["strategy"] for run in self.runs]
         return [str(run.info.seed) for run in self.runs]
 
     @property
     def tested(self) -> list[int]:
-        """Numbers of test tracks that its runs have, each once."""
+        """The distinct numbers of test tracks of its runs, ascending."""
         return sorted({run.metrics["test"]["track"]["count"] for run in self.runs})
 
     def tables(self, level: str) -> list[dict[str, Any]]:
-        """Each run's scores of the test rows, as they are stored."""
+        """Return each run's stored table of scores of the test rows; `level` is "chunk" or "track"."""
         return [run.metrics["test"][level] for run in self.runs]
 
     def has(self, level: str, key: str) -> bool:
-        """Whether all runs have a score."""
+        """Return whether all runs have a score."""
         return all(key in table for table in self.tables(level))
 
     def measure(self, level: str, key: str = MAIN) -> Measure:
-        """A score of the test rows.
+        """Return a score of the test rows.
 
         Parameters
         ----------
         level : "chunk" or "track"
         key : str
-            Of the score.
+            Key that the score is stored under.
 
         Raises
         ------
@@ -96,12 +95,12 @@ class Board:
     Attributes
     ----------
     strategy : str
-        As it is to be shown.
+        As it is displayed.
     leaky : bool
     entries : list of Entry
         The highest main score by track first.
     one_test : bool
-        Whether all runs were tested on the same tracks, as far as their splits tell.
+        Whether all entries were tested on the same tracks, as far as their splits show.
     """
 
     strategy: str
@@ -111,54 +110,54 @@ class Board:
 
     @property
     def ranks(self) -> list[int]:
-        """Place of each entry; entries with the same score have the same."""
-        scores = [_shown(entry) for entry in self.entries]
+        """Rank of each entry, from 1; entries with equal scores have equal ranks."""
+        scores = [_ranking_score(entry) for entry in self.entries]
         return [1 + sum(other > score for other in scores) for score in scores]
 
     @property
     def tied(self) -> list[bool]:
-        """For each entry but the first: whether its interval overlaps with the first's."""
+        """For each entry, whether its interval overlaps with the first's; False for the first."""
         best, *others = (entry.measure("track") for entry in self.entries)
         return [False, *(best.low <= other.high and other.low <= best.high for other in others)]
 
 
 class Gap(NamedTuple):
-    """One configuration by an honest and by a leaky split of the same view."""
+    """One configuration with an honest and with a leaky split of the same view."""
 
     honest: Entry
     leaky: Entry
 
     @property
     def points(self) -> float:
-        """Main score by chunk that the leaky split claims more, in points of a hundred."""
+        """How much more main score by chunk the leaky split claims, in percentage points."""
         claimed, worth = (entry.measure("chunk").mean for entry in (self.leaky, self.honest))
         return 100 * (claimed - worth)
 
     @property
     def clear(self) -> bool:
-        """Whether the intervals of the two do not overlap."""
+        """Whether the two intervals do not overlap."""
         claimed, worth = (entry.measure("chunk") for entry in (self.leaky, self.honest))
         return claimed.low > worth.high or worth.low > claimed.high
 
     @property
     def possible(self) -> bool:
-        """Whether anything can leak: not where each track is one chunk."""
+        """Whether anything can leak: some track has several chunks."""
         sides = self.honest.first.info.split["sides"].values()
         return any(side["rows"] > side["tracks"] for side in sides)
 
 
 @dataclass(frozen=True)
 class Task:
-    """Runs that tell the same classes of the same dataset apart.
+    """Runs on the same classes of the same dataset.
 
     Attributes
     ----------
     dataset : str
     classes : tuple of str
     boards : list of Board
-        One a split strategy; leaky ones last.
+        One per split strategy; leaky ones last.
     gaps : list of Gap
-        The widest first.
+        The largest first.
     """
 
     dataset: str
@@ -168,7 +167,7 @@ class Task:
 
 
 def tasks(runs: Sequence[Run]) -> list[Task]:
-    """Group, fold and rank runs; the order in which they come does not matter.
+    """Group and rank runs; the result does not depend on their order.
 
     Parameters
     ----------
@@ -177,52 +176,52 @@ def tasks(runs: Sequence[Run]) -> list[Task]:
     Returns
     -------
     list of Task
-        By name of the dataset, then by number of classes.
+        Sorted by name of the dataset, then by number of classes.
     """
     by_task: defaultdict[tuple[str, tuple[str, ...]], list[Run]] = defaultdict(list)
     for run in runs:
         by_task[run.info.dataset, tuple(run.info.classes)].append(run)
-    found = []
-    for (dataset, classes), mine in by_task.items():
-        entries = _folded(mine)
-        found.append(Task(dataset, classes, _boards(entries), _gaps(entries)))
-    return sorted(found, key=lambda task: (task.dataset, len(task.classes), task.classes))
+    all_tasks = []
+    for (dataset, classes), task_runs in by_task.items():
+        entries = _entries(task_runs)
+        all_tasks.append(Task(dataset, classes, _boards(entries), _gaps(entries)))
+    return sorted(all_tasks, key=lambda task: (task.dataset, len(task.classes), task.classes))
 
 
 def leaky(run: Run) -> bool:
-    """Whether one track may be on two sides of a run's split."""
+    """Return whether one track may be on two sides of a run's split."""
     return bool(run.info.split["leaky"]) or is_leaky(run.info.split["strategy"])
 
 
 def strategy_of(run: Run) -> str:
-    """A run's split strategy, as it is to be shown; all folds of a dataset are one."""
+    """Return a run's split strategy as a board displays it; all folds of a dataset have one name."""
     fold = run.info.split["strategy"].startswith("fold-") and not leaky(run)
     return FOLDS if fold else shown_split(run)
 
 
 def shown_split(run: Run) -> str:
-    """A run's split strategy as it is to be shown: nothing leaky goes without the word."""
+    """Return a run's split strategy as it is displayed: a leaky one has the word "leaky"."""
     strategy: str = run.info.split["strategy"]
     shown = displayed_strategy(strategy)
-    # Whoever wrote the run may know of a leak that the strategy's name does not tell.
+    # A run can be marked as leaky although its strategy usually is not.
     return f"{shown} (leaky)" if leaky(run) and not is_leaky(strategy) else shown
 
 
 def _configuration(run: Run) -> str:
-    """What runs have alike that differ in their split strategy and seed alone."""
+    """Return a digest of a run without split strategy and seed: equal for the runs of one configuration."""
     info = run.info
     settings = comparable_settings(info.settings)
     return digest([info.model, settings, info.view, info.spec, info.chunking, info.split["shares"]])
 
 
-def _folded(runs: Sequence[Run]) -> list[Entry]:
-    together: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
+def _entries(runs: Sequence[Run]) -> list[Entry]:
+    groups: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
-        together[_configuration(run), strategy_of(run)].append(run)
-    return [Entry(sorted(alike, key=_repeat)) for alike in together.values()]
+        groups[_configuration(run), strategy_of(run)].append(run)
+    return [Entry(sorted(group, key=_entry_order)) for group in groups.values()]
 
 
-def _repeat(run: Run) -> tuple[str, int, str]:
+def _entry_order(run: Run) -> tuple[str, int, str]:
     return run.info.split["strategy"], run.info.seed, str(run.path)
 
 
@@ -231,37 +230,38 @@ def _boards(entries: Sequence[Entry]) -> list[Board]:
     for entry in entries:
         by_strategy[strategy_of(entry.first)].append(entry)
     boards = []
-    for strategy, mine in by_strategy.items():
-        # Runs of several seeds are tested on several sets of tracks, but all entries on the same ones.
-        tests = {frozenset(map(_tested_on, entry.runs)) for entry in mine}
-        ordered = sorted(mine, key=_order)
-        boards.append(Board(strategy, leaky(ordered[0].first), ordered, len(tests) == 1))
+    for strategy, strategy_entries in by_strategy.items():
+        # Each seed has other test tracks, so entries are compared by the set of their runs' tests.
+        tests = {frozenset(map(_test_digest, entry.runs)) for entry in strategy_entries}
+        ranked = sorted(strategy_entries, key=_board_order)
+        boards.append(Board(strategy, leaky(ranked[0].first), ranked, len(tests) == 1))
     return sorted(boards, key=lambda board: (board.leaky, board.strategy))
 
 
-def _tested_on(run: Run) -> str:
-    """What says which tracks test a run: equal for equal tracks, in any view of one dataset."""
+def _test_digest(run: Run) -> str:
+    """Return a digest that is equal for runs tested on the same tracks, in any view of one dataset."""
     split = run.info.split
-    drawn = split["strategy"] != "filtered" and strategy_of(run) != FOLDS
+    depends_on_seed = split["strategy"] != "filtered" and strategy_of(run) != FOLDS
     tracks = [split["sides"][side]["tracks"] for side in ("train", "valid", "test")]
-    return digest([split["strategy"], [run.info.seed, split["shares"], tracks] if drawn else tracks[-1]])
+    drawn_from = [run.info.seed, split["shares"], tracks] if depends_on_seed else tracks[-1]
+    return digest([split["strategy"], drawn_from])
 
 
 def _gaps(entries: Sequence[Entry]) -> list[Gap]:
-    of = {(_configuration(entry.first), leaky(entry.first)): entry for entry in entries}
-    pairs = [
-        Gap(entry, of[_configuration(entry.first), True])
-        for entry in entries
-        if not leaky(entry.first) and (_configuration(entry.first), True) in of
-    ]
-    return sorted(pairs, key=lambda gap: (-round(gap.points, 9), *_order(gap.honest)))
+    by_configuration = {(_configuration(entry.first), leaky(entry.first)): entry for entry in entries}
+    gaps = []
+    for entry in entries:
+        counterpart = by_configuration.get((_configuration(entry.first), True))
+        if counterpart is not None and not leaky(entry.first):
+            gaps.append(Gap(entry, counterpart))
+    return sorted(gaps, key=lambda gap: (-round(gap.points, 9), *_board_order(gap.honest)))
 
 
-def _shown(entry: Entry, level: str = "track") -> float:
-    """The score that ranks, without the last bits of a mean."""
+def _ranking_score(entry: Entry, level: str = "track") -> float:
+    """Return the main score, rounded, so that the last bits of a mean do not rank."""
     return round(entry.measure(level).mean, 9)
 
 
-def _order(entry: Entry) -> tuple[float, float, str, str, str]:
-    run = entry.first
-    return -_shown(entry), -_shown(entry, "chunk"), run.info.model, run.info.view, str(run.path)
+def _board_order(entry: Entry) -> tuple[float, float, str, str, str]:
+    info, path = entry.first.info, str(entry.first.path)
+    return -_ranking_score(entry), -_ranking_score(entry, "chunk"), info.model, info.view, path

@@ -1,4 +1,4 @@
-"""The report: leaderboards, and every run's scores, curves and errors, on one page that needs no network."""
+"""The report page: leaderboards, and each run's scores, curves and errors; it needs no network."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from audiospec.zoo.scores.measuring.stored import (
 
 
 def write_report(
-    runs: Sequence[Run], path: Path | str, *, problems: Mapping[str, str] | None = None, unfinished: int = 0
+    runs: Sequence[Run], out: Path | str, *, problems: Mapping[str, str] | None = None, unfinished: int = 0
 ) -> Path:
-    """Write the page; a file that is there is replaced. The same runs make the same page.
+    """Write the report page; the same runs give the same page, whatever their order.
 
     Parameters
     ----------
     runs : sequence of Run
-    path : path
-        Of the HTML file.
+    out : path
+        The HTML file; an existing file is replaced.
     problems : mapping or None
         Path → why a run is not shown; listed on the page.
     unfinished : int
-        How many runs were skipped because they are not finished.
+        Number of runs that were left out because they are not finished.
 
     Returns
     -------
@@ -49,15 +49,15 @@ def write_report(
         No run, or the file cannot be written.
     """
     if not runs:
-        raise RunError("a report needs at least one run: train one with `audiospec train`")
-    return save(report_page(runs, problems or {}, unfinished), path, RunError, "--out")
+        raise RunError("a report needs at least one run; got none", "train one with `audiospec train`")
+    return save(report_page(runs, problems or {}, unfinished), out, RunError, "`out`")
 
 
 # --- the page ----------------------------------------------------------------------------------------------
 
 
 def report_page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: int) -> str:
-    """The page as HTML."""
+    """Return the page as HTML; see `write_report` for the parameters."""
     ranked = tasks(runs)
     ordered = [
         run for task in ranked for board in task.boards for entry in board.entries for run in entry.runs
@@ -76,10 +76,10 @@ def report_page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: in
 
 def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, str], unfinished: int) -> str:
     entries = sum(len(board.entries) for task in ranked for board in task.boards)
-    said = f"{count(entries, 'configuration')}; {count(len(ranked), 'task')}, each a dataset and its classes."
+    counts = f"{count(entries, 'configuration')} in {count(len(ranked), 'task')} (a dataset and its classes)."
     if unfinished:
-        said += f" {count(unfinished, 'unfinished run')} left out."
-    lines = [f"<h1>Report on {count(len(runs), 'run')}</h1>", f"<p>{said}</p>"]
+        counts += f" {count(unfinished, 'unfinished run')} left out."
+    lines = [f"<h1>Report on {count(len(runs), 'run')}</h1>", f"<p>{counts}</p>"]
     if problems:
         lines.append(
             f'<p class="warn">{count(len(problems), "run")} refused: '
@@ -91,9 +91,9 @@ def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, s
         f"{text(score.title)}: {text(_meaning(key, score), None)}" for key, score in scores.items()
     )
     lines.append(
-        f'<p class="quiet">Scores are of test rows, in percent where nothing else is said ({meanings}). A '
-        "track’s prediction is that of the highest mean log-probability of its chunks. Ranges are 95 % "
-        "bootstrap intervals over tracks.</p>"
+        f'<p class="quiet">Scores are of the test rows, in percent unless stated otherwise ({meanings}). The '
+        "predicted class of a track is the one with the highest mean log-probability over its chunks. Ranges "
+        "are 95 % bootstrap intervals over tracks.</p>"
     )
     return "\n".join(lines)
 
@@ -125,7 +125,7 @@ def _task(task: Task, ids: Mapping[Path, str]) -> str:
     return "\n".join(lines)
 
 
-#: Columns of a board besides scores → the kind of their cells.
+#: Columns of a board, except scores → CSS class of their cells.
 _COLUMNS = {
     "features": "own",
     "chunk (s)": "n",
@@ -143,7 +143,7 @@ def _board(board: Board, varying: Mapping[str, set[str]], ids: Mapping[Path, str
     tracks = span([number for entry in board.entries for number in entry.tested])
     ranked = (
         '<strong class="leaky">Leaky, so not ranked</strong>: chunks of one track may be on both sides, and '
-        "a model can recognise a recording that it has learnt from."
+        "a model can recognise a recording that it was trained on."
         if board.leaky
         else f"Best {main.title} by track first."
     )
@@ -168,26 +168,29 @@ def _board(board: Board, varying: Mapping[str, set[str]], ids: Mapping[Path, str
 
 
 def _score_columns(scores: Mapping[str, Score]) -> list[tuple[str, str, str]]:
-    """Title, level and kind of the columns of scores: the main score by both levels, the others by track."""
+    """Return title, level and CSS class of each column: the main score by both levels, others by track."""
     main, *others = (score.title for score in scores.values())
     return [(main, "track", ""), (main, "chunk", "n"), *((title, "track", "n") for title in others)]
 
 
 def _notes(board: Board) -> str:
-    """Say what the marks of a board mean, and what its order does not."""
+    """Return notes on the marks of a board, and on the limits of its order."""
     notes = []
     if not board.leaky and any(board.tied):
         notes.append(
-            "Tied with the best: the interval overlaps with the best’s, so this test does not settle which "
-            "of the two is better."
+            "Tied with the best: the interval overlaps with that of the best, so this test does not show "
+            "which of the two is better."
         )
     if not board.leaky and not board.one_test:
         notes.append(
             "Not all entries were tested on the same tracks (the seeds, the shares or the number of tracks "
-            "differ), so some of the differences are the tests’, not the models’."
+            "differ), so part of the differences is due to the test tracks, not to the models."
         )
     if any(len(entry.runs) > 1 for entry in board.entries):
-        notes.append("± is the standard deviation over runs; such a row’s intervals are means of its runs’.")
+        notes.append(
+            "± is the standard deviation over runs; in such a row, the ends of an interval are means over "
+            "runs."
+        )
     return "".join(f'<p class="quiet">{note}</p>' for note in notes)
 
 
@@ -207,7 +210,7 @@ def _entry(
     name += ' <span class="mark">tied with the best</span>' if tied else ""
     name += f"<small>{text(settings)}</small>" if settings else ""
     shown = [
-        f'<span class="score">{_spread(entry, "track", MAIN, main)}</span>'
+        f'<span class="score">{_mean_with_deviation(entry, "track", MAIN, main)}</span>'
         f"<small>{main.show(track.low)} to {main.show(track.high)}</small>"
         f"{interval_bar(track.low, track.mean, track.high, start)}",
         _with_interval(entry, "chunk", MAIN, main),
@@ -236,7 +239,7 @@ def _entry(
 
 
 def _repeats(entry: Entry, ids: Mapping[Path, str]) -> str:
-    """Seeds or folds of an entry; of several, each with its own score."""
+    """Return the seeds or folds of an entry; if there are several, also the score of each."""
     if len(entry.runs) == 1:
         return text(entry.repeats[0])
     main = main_score()
@@ -254,7 +257,7 @@ def _gap(gap: Gap, varying: Mapping[str, set[str]]) -> str:
     claimed, worth = (_chunk_score(entry) for entry in (gap.leaky, gap.honest))
     points = f"<strong>{gap.points:+.1f} points</strong>".replace("-", "−")
     if not gap.possible:
-        verdict = f"{points}, by chance, since each track is one chunk here and nothing can leak"
+        verdict = f"{points} by chance, because each track is one chunk here and nothing can leak"
     elif gap.clear:
         verdict = f"leakage gap {points}"
     else:
@@ -262,18 +265,18 @@ def _gap(gap: Gap, varying: Mapping[str, set[str]]) -> str:
     settings = _settings(run, varying)
     return (
         f"<li>{text(run.info.model)}{f' ({text(settings)})' if settings else ''} on {text(run.info.view)}: "
-        f"by {marked(strategy_of(gap.leaky.first))} chunks it would claim a {main.title} of "
-        f"{claimed} by chunk; split by {text(strategy_of(run))} it has {worth}: {verdict}."
+        f"with split {marked(strategy_of(gap.leaky.first))} it would claim a {main.title} of "
+        f"{claimed} by chunk; with split {text(strategy_of(run))} it has {worth}: {verdict}."
     )
 
 
 def _chunk_score(entry: Entry) -> str:
-    of = f" (mean of {len(entry.runs)} runs)" if len(entry.runs) > 1 else ""
-    return f"{main_score().show(entry.measure('chunk').mean)}{of}"
+    runs = f" (mean of {len(entry.runs)} runs)" if len(entry.runs) > 1 else ""
+    return f"{main_score().show(entry.measure('chunk').mean)}{runs}"
 
 
 def _varying(task: Task) -> dict[str, set[str]]:
-    """Model → the parameters that tell its entries apart; the others would fill the board for nothing."""
+    """Return, for each model, the parameters whose values differ between its entries."""
     seen: dict[str, dict[str, set[str]]] = {}
     for board in task.boards:
         for entry in board.entries:
@@ -281,27 +284,28 @@ def _varying(task: Task) -> dict[str, set[str]]:
             for name, value in entry.first.info.settings.items():
                 values.setdefault(name, set()).add(str(value))
     return {
-        model: {name for name, found in values.items() if len(found) > 1} for model, values in seen.items()
+        model: {name for name, settings in values.items() if len(settings) > 1}
+        for model, values in seen.items()
     }
 
 
 def _settings(run: Run, varying: Mapping[str, set[str]]) -> str:
-    """Those parameters of a run's model that tell it from others on its board."""
-    told = varying[run.info.model]
-    return ", ".join(f"{name} {value}" for name, value in run.info.settings.items() if name in told)
+    """Return the parameters of a run's model that differ between the entries of its task, in words."""
+    names = varying[run.info.model]
+    return ", ".join(f"{name} {value}" for name, value in run.info.settings.items() if name in names)
 
 
 def _features(run: Run) -> str:
-    """What the features are, in short; the run's own part of the page has all of it."""
+    """Return a summary of the features; the section of the run has the full spec."""
     spec, shape = run.info.spec, run.info.row_shape
     if len(shape) == 1:
         return f"{spec['feature']}: {shape[0]} columns"
     names = {"n_mels": "n_mels", "n_fft": "n_fft", "hop_length": "hop"}
-    said = ", ".join(f"{word} {spec[name]}" for name, word in names.items() if name in spec)
-    return f"{spec['feature']}: {said or ' × '.join(map(str, shape))}"
+    parameters = ", ".join(f"{word} {spec[name]}" for name, word in names.items() if name in spec)
+    return f"{spec['feature']}: {parameters or ' × '.join(map(str, shape))}"
 
 
-def _spread(entry: Entry, level: str, key: str, score: Score) -> str:
+def _mean_with_deviation(entry: Entry, level: str, key: str, score: Score) -> str:
     measure = entry.measure(level, key)
     return score.show(measure.mean) + (f" ± {score.show(measure.deviation)}" if len(entry.runs) > 1 else "")
 
@@ -311,4 +315,4 @@ def _with_interval(entry: Entry, level: str, key: str, score: Score) -> str:
         return MISSING
     measure = entry.measure(level, key)
     ends = f"{score.show(measure.low)} to {score.show(measure.high)}"
-    return f"{_spread(entry, level, key, score)}<small>{ends}</small>"
+    return f"{_mean_with_deviation(entry, level, key, score)}<small>{ends}</small>"

@@ -1,4 +1,4 @@
-"""A run's own part of the report page: scores, curves, confusion, errors, and how it was trained."""
+"""The section of a run on the report page: scores, curves, confusion matrix, errors, metadata."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from audiospec.zoo.report.leaderboard import leaky, shown_split
 from audiospec.zoo.report.style import SHADES, marked
 from audiospec.zoo.runs.info import HISTORY
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, Score, share
+from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, Score, format_percent
 from audiospec.zoo.scores.base import scores as registered
 from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 
 _SIDES = {"test": "test", "valid": "validation", "train": "training"}
-#: Scores of each epoch, of which the first that a history has is drawn.
-_EPOCH_SCORES = ("f1", "accuracy")
+#: Columns of scores of an epoch; the chart shows the first that a history has.
+_CHART_SCORES = ("f1", "accuracy")
 
 
 def run_section(run: Run, id: str, opened: bool) -> str:
-    """All that the page says of one run, to be opened.
+    """Return the section of a run, which can be opened and closed.
 
     Parameters
     ----------
     run : Run
     id : str
-        What links point to. It is inside, so that following one opens the run.
+        Target of links. The element is inside the section, so that following a link opens the section.
     opened : bool
-        Whether it is open from the start.
+        Whether the section is open initially.
     """
     info, split = run.info, run.info.split
     strategy = marked(shown_split(run))
@@ -39,8 +39,8 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     score = show_stored(run.metrics["test"]["track"], MAIN, scores[MAIN])
     warning = (
         '<p class="warn">These scores are <strong class="leaky">leaky</strong>: chunks of one track may be '
-        "on both sides of the split, and a model can recognise a recording that it has learnt from. Split by "
-        "track to learn what it is worth on music that is new to it.</p>"
+        "on both sides of the split, and a model can recognise a recording that it was trained on. Split by "
+        "track to measure how well it does on recordings that are new to it.</p>"
         if leaky(run)
         else ""
     )
@@ -50,20 +50,20 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         "training": f"{info.seconds:,.1f} s",
         "weights": f"{info.parameters:,}" if info.parameters else "–",
     }
-    chosen = {
+    split_facts = {
         "strategy": shown_split(run),
         "seed": info.seed,
         "shares": split["shares"],
         "digest": split["digest"][:16],
         **{
-            _SIDES.get(side, side): f"{count(there['rows'], 'row')} of {count(there['tracks'], 'track')}"
-            for side, there in split["sides"].items()
+            _SIDES.get(side, side): f"{count(size['rows'], 'row')} of {count(size['tracks'], 'track')}"
+            for side, size in split["sides"].items()
         },
     }
     groups = {
         "Run": about,
         "Parameters of the model": info.settings,
-        "Split": chosen,
+        "Split": split_facts,
         "Features": info.spec,
         "Chunks": info.chunking,
         "Versions": info.versions,
@@ -82,7 +82,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
 
 
 def _scores(run: Run, scores: Mapping[str, Score]) -> str:
-    """All scores of a run: a row for each side and level."""
+    """Return a table of all scores of a run, with a row for each side and level."""
     rows = []
     for side in (*_SIDES, *sorted(set(run.metrics) - set(_SIDES))):
         for level, table in run.metrics.get(side, {}).items():
@@ -103,7 +103,7 @@ def _scores(run: Run, scores: Mapping[str, Score]) -> str:
 
 
 def _curves(run: Run) -> str:
-    """Loss, and F1 or accuracy, over the epochs; nothing for models without epochs."""
+    """Return charts of loss, and of F1 or accuracy, over the epochs; ``""`` for models without epochs."""
     history = _history(run)
     if not history:
         return ""
@@ -113,7 +113,7 @@ def _curves(run: Run) -> str:
     loss = _lines(history, "loss")
     if loss:
         charts.append(chart("loss", epochs, loss, best))
-    for measure in _EPOCH_SCORES:
+    for measure in _CHART_SCORES:
         lines = _lines(history, measure)
         if lines:
             scaled = {
@@ -124,7 +124,7 @@ def _curves(run: Run) -> str:
             break
     if not charts:
         names = text(", ".join(history))
-        return f'<h4>Training</h4><p class="quiet">Its history has no loss, F1 or accuracy: {names}.</p>'
+        return f'<h4>Training</h4><p class="quiet">The history has no loss, F1 or accuracy: {names}.</p>'
     note = f'<p class="quiet">Best epoch: {why}.</p>' if best is not None else ""
     return f'<h4>Training</h4><div class="charts">{"".join(charts)}</div>{note}'
 
@@ -134,20 +134,20 @@ def _title(measure: str) -> str:
 
 
 def _history(run: Run) -> dict[str, list[float | None]]:
-    """Column → a number an epoch, or None where there is none that can be drawn."""
+    """Return, for each column, one value per epoch; None where it cannot be drawn."""
     try:
         with open(run.path / HISTORY, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (OSError, ValueError, csv.Error):
-        return {}  # not all models of other packages need have one
+        return {}  # a model of another package may have none
     names = [name for name in rows[0] if name is not None] if rows else []
     return {name: [_number(row[name]) for row in rows] for name in names}
 
 
 def _epochs(history: Mapping[str, list[float | None]]) -> list[float]:
-    """The epochs as the history numbers them, else from 1."""
-    said = history.get("epoch", [None])
-    numbers = [epoch for epoch in said if epoch is not None]
+    """Return the numbers of the epochs: the history's, or from 1 if it does not number all of them."""
+    column = history.get("epoch", [None])
+    numbers = [epoch for epoch in column if epoch is not None]
     length = len(next(iter(history.values())))
     return numbers if len(numbers) == length else [float(number) for number in range(1, length + 1)]
 
@@ -161,15 +161,15 @@ def _number(cell: str | None) -> float | None:
 
 
 def _lines(history: Mapping[str, list[float | None]], measure: str) -> dict[str, list[float | None]]:
-    named = {side: history.get(f"{side}_{measure}", []) for side in ("train", "valid")}
-    return {side: line for side, line in named.items() if any(value is not None for value in line)}
+    lines = {side: history.get(f"{side}_{measure}", []) for side in ("train", "valid")}
+    return {side: line for side, line in lines.items() if any(value is not None for value in line)}
 
 
 def _best(history: Mapping[str, list[float | None]], epochs: Sequence[float]) -> tuple[float | None, str]:
-    """The epoch that was the best, and by what."""
+    """Return the best epoch and why it is the best; None and ``""`` if no column decides."""
     for name, sign, why in (
         ("valid_loss", 1, "the lowest validation loss"),
-        *((f"valid_{measure}", -1, f"the highest validation {_title(measure)}") for measure in _EPOCH_SCORES),
+        *((f"valid_{measure}", -1, f"the highest validation {_title(measure)}") for measure in _CHART_SCORES),
     ):
         values = [
             (sign * value, epoch)
@@ -182,7 +182,7 @@ def _best(history: Mapping[str, list[float | None]], epochs: Sequence[float]) ->
 
 
 def _confusion(run: Run) -> str:
-    """The confusion matrix of the test tracks; right ones and errors have shades of their own."""
+    """Return the confusion matrix of the test tracks; correct predictions and errors differ in colour."""
     score = run.metrics["test"]["track"]
     names = list(score["per_class"])
     head = "".join(
@@ -190,49 +190,51 @@ def _confusion(run: Run) -> str:
     )
     rows = []
     for number, (name, counts) in enumerate(zip(names, score["confusion"], strict=True)):
-        whole = sum(counts)
-        cells = "".join(_cell(many, whole, place == number) for place, many in enumerate(counts))
+        total = sum(counts)
+        cells = "".join(_cell(tracks, total, column == number) for column, tracks in enumerate(counts))
         rows.append(f'<tr><th scope="row" title="{attribute(name)}"><span>{text(name, 24)}</span>{cells}\n')
     return scrolled(
-        "Test tracks: the true class in rows, the predicted one in columns. Darker: a larger share of the "
-        "row. Framed: right",
+        "Test tracks: the true class in rows, the predicted class in columns. Darker: a larger share of the "
+        "row. Framed: correct",
         f"<thead><tr><td>true ↓ predicted →{head}</thead><tbody>{''.join(rows)}</tbody>",
         "confusion",
     )
 
 
-def _cell(many: int, whole: int, right: bool) -> str:
-    shade = math.ceil(SHADES * many / whole) if many else 0
+def _cell(tracks: int, total: int, right: bool) -> str:
+    shade = math.ceil(SHADES * tracks / total) if tracks else 0
     kinds = [f"{'r' if right else 'w'}{shade}"] if shade else ["quiet"]
     kinds += ["own-class"] if right else []
-    return f"<td{kind_attribute(' '.join(kinds))}>{f'{many:d}' if many else '·'}"
+    return f"<td{kind_attribute(' '.join(kinds))}>{f'{tracks:d}' if tracks else '·'}"
 
 
 def _classes(run: Run) -> str:
-    """Scores of each class of the test tracks, the worst first."""
+    """Return a table of the scores of each class of the test tracks, the lowest F1 first."""
     score = run.metrics["test"]["track"]
     names = list(score["per_class"])
     worst = sorted(enumerate(score["per_class"].items()), key=lambda item: (item[1][1]["f1"], item[0]))
     rows = []
     for number, (name, values) in worst:
-        scores = "".join(f'<td class="n">{share(values[key])}' for key in ("precision", "recall", "f1"))
-        taken = _taken_for(score["confusion"][number], number, names)
+        scores = "".join(
+            f'<td class="n">{format_percent(values[key])}' for key in ("precision", "recall", "f1")
+        )
+        mistaken = _most_frequent_error(score["confusion"][number], number, names)
         rows.append(
             f'<tr><th scope="row" class="own">{text(name)}<td class="n">{values["support"]:d}{scores}'
-            f'<td class="own">{taken}'
+            f'<td class="own">{mistaken}'
         )
     head = "".join(f'<th scope="col" class="n">{name}' for name in ("tracks", "precision", "recall", "F1"))
     return scrolled(
         "Test tracks in percent, the class of the lowest F1 first",
-        f'<thead><tr><th scope="col">class{head}<th scope="col">most often taken for</thead>'
+        f'<thead><tr><th scope="col">class{head}<th scope="col">most often mistaken for</thead>'
         f"<tbody>{''.join(rows)}</tbody>",
     )
 
 
-def _taken_for(row: Sequence[int], own: int, names: Sequence[str]) -> str:
-    """Name the class that a class was taken for most often, and how often."""
-    others = [(many, names[number]) for number, many in enumerate(row) if number != own and many]
-    if not others:
+def _most_frequent_error(counts: Sequence[int], own: int, names: Sequence[str]) -> str:
+    """Return the other class that was predicted most often for a class, and how often."""
+    errors = [(tracks, names[number]) for number, tracks in enumerate(counts) if number != own and tracks]
+    if not errors:
         return '<span class="quiet">none</span>'
-    many, name = max(others)
-    return f"{text(name)} ({many:d})"
+    tracks, name = max(errors)
+    return f"{text(name)} ({tracks:d})"

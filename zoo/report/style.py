@@ -1,4 +1,4 @@
-"""What the report page has of its own: its style, and words that need one."""
+"""The style of the report page, and fragments of HTML that several parts of it use."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from audiospec.render.html import text
 
-#: Confusion cells are shaded in so many steps, from 1.
+#: Number of shades of the cells of a confusion matrix, without the blank one.
 SHADES = 8
 
-#: The style of the report, beside what all pages share.
+#: The style of the report, in addition to that of all pages.
 STYLE = """
 :root { --right: 47 111 176; --wrong: 214 120 60 }
 @media (prefers-color-scheme: dark) { :root { --right: 62 126 206; --wrong: 186 92 38 } }
@@ -64,7 +64,7 @@ summary h3 { display: inline; margin: 0 }
   .confusion td { print-color-adjust: exact }
 }
 """
-# Shades stop at .68, so that the text's own colour can be read on all of them, by day and by night.
+# The strongest shade has opacity .68, so that text is readable on it in the light and the dark scheme.
 STYLE += "".join(
     f".{kind}{shade} {{ background: rgb(var(--{name}) / {0.68 * shade / SHADES:.3f}) }}\n"
     for kind, name in (("r", "right"), ("w", "wrong"))
@@ -73,11 +73,11 @@ STYLE += "".join(
 
 
 def span(numbers: Sequence[int]) -> str:
-    """The least and the largest of some numbers, or the one that they all are."""
+    """Return the range of some numbers, such as ``"15 to 30"``, or ``"30"`` if all are equal."""
     low, high = min(numbers), max(numbers)
     return f"{low:d}" if low == high else f"{low:d} to {high:d}"
 
 
 def marked(strategy: str) -> str:
-    """A split strategy; a leaky one stands out."""
+    """Return a split strategy as HTML; a leaky one is highlighted."""
     return f'<span class="leaky">{text(strategy)}</span>' if "(leaky)" in strategy else text(strategy)

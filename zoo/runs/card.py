@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
-    """Say what a run is, what it was trained on, how right it is, and what that is worth.
+    """Return the model card: what was trained on what, its scores, and how far they can be trusted.
 
     Parameters
     ----------
     info : RunInfo
     metrics : dict
-        As `Run.metrics`.
+        Side → scores as plain JSON values, as in `Run.metrics`.
     """
     split = info.split
     leaky = split["leaky"]
@@ -27,8 +27,8 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
     lines = [
         f"# {info.model} on {_plain(info.view)}",
         "",
-        f"Trained on {info.date} to tell {len(info.classes)} classes of dataset {_plain(info.dataset)} "
-        f"apart: {', '.join(map(_plain, info.classes))}.",
+        f"Trained on {info.date} to classify dataset {_plain(info.dataset)}. {len(info.classes)} classes: "
+        f"{', '.join(map(_plain, info.classes))}.",
         "",
         f"- parameters of the model: {_pairs(info.settings)}",
         f"- features: {_pairs(info.spec)}",
@@ -49,27 +49,30 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
     if leaky:
         lines += [
             "",
-            "These scores are inflated: chunks of one track were on both sides, and a model can recognise a "
-            "recording that it has learnt from. Split by track to learn what it is worth on music that is "
-            "new to it.",
+            "These scores are inflated: chunks of one track were on both sides of the split, and a model can "
+            "recognise a recording that it was trained on. Split by track to measure how well it does on "
+            "recordings that are new to it.",
         ]
     else:
-        lines += ["", "No track of the test rows was trained on. Intervals are bootstrap over tracks."]
+        lines += [
+            "",
+            "The model was not trained on any track of the test rows. Intervals are bootstrap over tracks.",
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _plain(text: str) -> str:
-    """Somebody's own text, so that Markdown does not read it as its own."""
+    """Return a user's text in one line, with Markdown's special characters escaped."""
     line = " ".join(text.split())
     return "".join(f"\\{char}" if char in r"\`*_{}[]<>()#+!|~&" else char for char in line)
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    shown = {
+    joined = {
         name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         for name, value in values.items()
     }
-    return _plain("; ".join(f"{name} {value}" for name, value in shown.items())) or "none"
+    return _plain("; ".join(f"{name} {value}" for name, value in joined.items())) or "none"
 
 
 def _interval(values: list[float]) -> str:

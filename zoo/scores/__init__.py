@@ -1,1 +1,1 @@
-"""The scores of predictions: a file each."""
+"""The scores of predictions, one file each."""

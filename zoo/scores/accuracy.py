@@ -1,4 +1,4 @@
-"""accuracy: the share that is right."""
+"""accuracy: the share of correct predictions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from audiospec.zoo.scores.base import ConfusionScore, scores
 
 @scores.register
 class Accuracy(ConfusionScore):
-    """Share of the chunks, or of the tracks, that is right."""
+    """Share of the chunks, or of the tracks, whose class is predicted correctly."""
 
     title = "accuracy"
 
     def of_confusion(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
-        """Trace ÷ sum."""
+        """Return the trace of each matrix, divided by its sum."""
         shares: NDArray[np.float64] = np.trace(matrices, axis1=1, axis2=2) / matrices.sum((1, 2))
         return shares

@@ -1,7 +1,8 @@
-"""Score: what every score of predictions is; the registry of scores.
+"""Score: the base class of the scores of predictions; the registry of scores.
 
-A score is one file of `audiospec.zoo.scores`, or of another package (entry point ``audiospec.scores``), under
-``@scores.register``. All registered scores are computed, stored and shown wherever a model is scored.
+A score is a class under ``@scores.register``, in a file of `audiospec.zoo.scores` or in another package
+(entry point ``audiospec.scores``). All registered scores are computed, stored and shown wherever a model is
+scored.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ from audiospec.registry import Registry
 
 scores: Registry[type[Score]] = Registry("score", "audiospec.zoo.scores", "audiospec.scores")
 
-#: Key of the main score: leaderboards rank by it and leakage gaps are differences of it. It is a share, of
-#: which more is better.
+#: Key of the main score: leaderboards rank by it, and leakage gaps are differences of it. It is a share, and
+#: higher is better.
 MAIN: Final = "macro_f1"
-#: Column of a network's history → the score that it has of each epoch, by name in the registry.
+#: Column of a network's history → name of the score in the registry. Each epoch has these scores.
 EPOCH_SCORES: Final = {"accuracy": "accuracy", "f1": "macro-f1"}
 
-#: What a stored table of scores has besides scores.
+#: Keys of a stored table of scores that are not scores.
 _RESERVED = ("count", "per_class", "confusion", "scores")
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """What is scored: chunks or tracks, with the truth and what a model says.
+    """Chunks or tracks to score: true classes and a model's predictions.
 
     Attributes
     ----------
@@ -42,9 +43,9 @@ class Items:
     probabilities : ndarray of float64, shape (items, classes)
         Each row adds up to 1.
     track_of : ndarray of int, shape (items,)
-        Number of each item's track, which is what resamples draw.
+        Number of each item's track; resamples draw tracks.
     tracks : int
-        How many tracks there are.
+        Number of tracks.
     """
 
     truth: NDArray[np.int64]
@@ -55,22 +56,22 @@ class Items:
 
     @cached_property
     def confusion_parts(self) -> NDArray[np.float64]:
-        """What each track adds to the confusion matrix: (tracks, classes × classes)."""
+        """Each track's part of the confusion matrix: (tracks, classes × classes)."""
         classes = self.probabilities.shape[1]
-        # In float64, which holds such counts exactly, and whose products are many times as fast as integers'.
+        # In float64 such counts are exact, and matrix products are many times as fast as those of integers.
         parts = np.zeros((self.tracks, classes * classes))
         np.add.at(parts, (self.track_of, self.truth * classes + self.predicted), 1)
         return parts
 
 
 class Sample:
-    """Scored items, counted as often as each of `n` resamples drew their tracks.
+    """Items in `n` resamples: each item counts as often as its track was drawn.
 
     Parameters
     ----------
     items : Items
     draws : ndarray of float64, shape (n, tracks)
-        How often each resample has each track. None: one resample that has each once.
+        How often each track is in each resample. None: one resample that has each track once.
     """
 
     def __init__(self, items: Items, draws: NDArray[np.float64] | None = None) -> None:
@@ -78,17 +79,17 @@ class Sample:
         self._draws = np.ones((1, items.tracks)) if draws is None else draws
 
     def __len__(self) -> int:
-        """Count of the resamples, n."""
+        """Return the number of resamples, n."""
         return len(self._draws)
 
     @property
     def truth(self) -> NDArray[np.int64]:
-        """Class number of each item."""
+        """True class number of each item, shape (items,)."""
         return self._items.truth
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """Number of the class that each item is predicted to be."""
+        """Predicted class number of each item, shape (items,)."""
         return self._items.predicted
 
     @property
@@ -98,39 +99,39 @@ class Sample:
 
     @cached_property
     def weights(self) -> NDArray[np.float64]:
-        """How often each resample counts each item: (n, items); `mean` and `total` do without it."""
+        """How often each item is in each resample: (n, items). `mean` and `total` need less memory."""
         return self._draws[:, self._items.track_of]
 
     @cached_property
     def confusion(self) -> NDArray[np.float64]:
         """Confusion matrices (n, true class, predicted class): whole numbers."""
         classes = self.probabilities.shape[1]
-        # A resample's matrix is a weighted sum of what each track adds.
+        # The matrix of a resample is a weighted sum of the tracks' parts.
         return (self._draws @ self._items.confusion_parts).reshape(-1, classes, classes)
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Sums (n,) over the items of each resample, of a number an item (items,)."""
-        parts = np.bincount(self._items.track_of, values, self._items.tracks)
-        sums: NDArray[np.float64] = self._draws @ parts
+        """Return the sum over each resample (n,) of one value per item (items,)."""
+        by_track = np.bincount(self._items.track_of, values, self._items.tracks)
+        sums: NDArray[np.float64] = self._draws @ by_track
         return sums
 
     def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Means (n,) over the items of each resample, of a number an item (items,)."""
+        """Return the mean over each resample (n,) of one value per item (items,)."""
         return self.total(values) / self.total(np.ones(len(values)))
 
 
 class Score(ABC):
-    """How right predictions are, as one number.
+    """A measure of predictions, as one number.
 
     Attributes
     ----------
     title : str
-        As it is shown, such as ``"macro F1"``.
+        Displayed name, such as ``"macro F1"``.
     percent : bool
-        Whether it is a share of 0 to 1, which is shown in percent, or a plain number.
+        True: a share of 0 to 1, displayed in percent. False: a plain number.
     higher_is_better : bool
     best : float
-        Of predictions that are all right and sure.
+        The score if every prediction is correct with probability 1.
     """
 
     title: str
@@ -140,72 +141,80 @@ class Score(ABC):
 
     @abstractmethod
     def compute(self, sample: Sample) -> NDArray[np.float64]:
-        """Score of each resample: (n,), finite."""
+        """Return the score of each resample: (n,), finite.
+
+        Parameters
+        ----------
+        sample : Sample
+            Shared with other scores; its arrays must not be changed.
+        """
 
     def show(self, value: float) -> str:
-        """A value in words: ``"91.6"`` of a share, ``"0.312"`` of a plain number.
+        """Return a value as text: a share as ``"91.6"``, a plain number as ``"0.312"``.
 
         Raises
         ------
         ValueError
-            It is no such score.
+            The value is not finite, or not a share although the score is one.
         """
         if self.percent:
-            return share(value)
+            return format_percent(value)
         if not math.isfinite(value):
-            raise ValueError(f"a score is {value}")
+            raise ValueError(f"a score must be finite; got {value}")
         return f"{value:.3f}"
 
     def show_interval(self, value: float, interval: Sequence[float]) -> str:
-        """A value and its interval in words, such as ``"91.6 (88.0 to 94.5)"``."""
+        """Return a value and its interval as text, such as ``"91.6 (88.0 to 94.5)"``."""
         low, high = map(self.show, interval)
         return f"{self.show(value)} ({low} to {high})"
 
 
 class ConfusionScore(Score):
-    """A score that follows from the confusion matrix alone."""
+    """A score that depends only on the confusion matrix."""
 
     @abstractmethod
     def of_confusion(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
-        """Scores (n,) of confusion matrices (n, true class, predicted class)."""
+        """Return the scores (n,) of confusion matrices (n, true class, predicted class)."""
 
     def compute(self, sample: Sample) -> NDArray[np.float64]:
-        """Score of each resample."""
+        """Return the score of each resample: (n,)."""
         return self.of_confusion(sample.confusion)
 
 
-def share(value: float) -> str:
-    """A share of 0 to 1 in percent, such as ``"91.6"``.
+def format_percent(share: float) -> str:
+    """Return a share of 0 to 1 in percent, such as ``"91.6"``.
 
     Raises
     ------
     ValueError
-        It is no such share.
+        The value is not from 0 to 1.
     """
-    if not -1e-9 <= value <= 1 + 1e-9:
-        raise ValueError(f"a score is {value}")
-    return f"{100 * value:.1f}"
+    if not -1e-9 <= share <= 1 + 1e-9:
+        raise ValueError(f"a score must be from 0 to 1; got {share}")
+    return f"{100 * share:.1f}"
 
 
 def key_of(name: str) -> str:
-    """Under which key a score is stored: its name in the registry, with underscores."""
+    """Return the key that a score is stored under: its name in the registry, with underscores."""
     return name.replace("-", "_")
 
 
 def all_scores() -> dict[str, Score]:
-    """Every registered score by its key: what is computed wherever a model is scored.
+    """Return an instance of every registered score, by its key.
 
     Raises
     ------
     RegistryError
-        Two scores of other packages have one key, or one has a key that is taken.
+        Two scores have one key, or the key of one is reserved.
     """
     names = {key_of(name): name for name in scores}
     if len(names) < len(scores.names()):
         raise RegistryError(
-            f"two scores have one key (there are: {', '.join(scores)}): uninstall one of the two packages"
+            f"two scores have one key (there are: {', '.join(scores)})", "uninstall one of the two packages"
         )
     for key, name in names.items():
         if key in _RESERVED or key.endswith("_interval"):
-            raise RegistryError(f"score {name!r} has a name that stored scores need: rename it")
+            raise RegistryError(
+                f"score {name!r} has a name that is reserved in stored tables of scores", "rename it"
+            )
     return {key: scores[name]() for key, name in names.items()}

@@ -20,9 +20,9 @@ class MacroF1(ConfusionScore):
     title = "macro F1"
 
     def of_confusion(self, matrices: NDArray[Any]) -> NDArray[np.float64]:
-        """Mean over the classes that occur or are predicted."""
+        """Return the mean F1 over the classes that occur or are predicted."""
         right = np.diagonal(matrices, axis1=1, axis2=2)
-        both = matrices.sum(1) + matrices.sum(2)
-        f1 = np.divide(2 * right, both, out=np.zeros(both.shape), where=both > 0)
-        mean: NDArray[np.float64] = f1.sum(1) / (both > 0).sum(1)
+        sums = matrices.sum(1) + matrices.sum(2)  # 2 TP + FP + FN
+        f1 = np.divide(2 * right, sums, out=np.zeros(sums.shape), where=sums > 0)
+        mean: NDArray[np.float64] = f1.sum(1) / (sums > 0).sum(1)
         return mean

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from audiospec.errors import ModelError
 from audiospec.zoo.base import Model, ModelSettings, Progress, Rows, models
 
+FILE = "model.npy"
+
 
 @models.register(name="nearest-mean")
 class NearestMean(Model):
@@ -52,24 +54,24 @@ class NearestMean(Model):
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probabilities, shape (n, classes)."""
         difference = rows[:, None].astype(np.float64) - self.means
-        distances = np.sqrt((difference**2).reshape(*difference.shape[:2], -1).mean(-1))
+        distances = np.sqrt((difference**2).mean(axis=tuple(range(2, difference.ndim))))
         weights = np.exp(-self.settings.sharpness * (distances - distances.min(1, keepdims=True)))
         shares: NDArray[np.float64] = weights / weights.sum(1, keepdims=True)
         return shares
 
     def save(self, folder: Path) -> None:
         """Write the means."""
-        np.save(folder / "means.npy", self.means, allow_pickle=False)
+        np.save(folder / FILE, self.means, allow_pickle=False)
 
     def load(self, folder: Path) -> None:
         """Read the means."""
         try:
-            means = np.load(folder / "means.npy", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{folder / 'means.npy'} cannot be read ({error})", "train again") from error
+            means = np.load(folder / FILE, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ModelError(f"{folder / FILE} cannot be read ({error})", "train again") from error
         if means.shape != (len(self.classes), *self.row_shape):
             raise ModelError(
-                f"expected means of shape {(len(self.classes), *self.row_shape)} in {folder / 'means.npy'}; "
+                f"expected means of shape {(len(self.classes), *self.row_shape)} in {folder / FILE}; "
                 f"got {means.shape}",
                 "train again",
             )

@@ -11,7 +11,8 @@ class Prefixed(PublishedDataset):
     """Any folder of ``LABEL-NUMBER.wav`` files."""
 
     layout = "LABEL-NUMBER.wav files"
-    licence = "that of the files"
+    citation = "audiospec's tests"
+    licence = "MIT"
 
     def track(self, path: PurePosixPath) -> Track | None:
         """Return a track for each file with a dash in its name."""

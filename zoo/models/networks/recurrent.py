@@ -1,4 +1,4 @@
-"""Recurrent layers over time: how the study's networks end."""
+"""Recurrent layers over time: the last layers of the study's networks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from torch import Tensor, nn
 
 
 class Recurrent(nn.Module):
-    """Maps (B, channels, mel, time) → logits (B, classes).
+    """Maps the output of convolutions (B, channels, mel, time) to logits (B, classes).
 
-    Two GRU layers of 32 units over time, dropout 0.3 of the last state, and a dense layer.
+    Two GRU layers over time, dropout 0.3 of the last state, and a dense layer.
+
+    Parameters
+    ----------
+    height : int
+        Channels × mel.
+    classes : int
+    units : int
+        Units of each GRU layer.
     """
 
     def __init__(self, height: int, classes: int, units: int = 32) -> None:
@@ -18,7 +26,7 @@ class Recurrent(nn.Module):
         self.dense = nn.Linear(units, classes)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Logits of what convolutions found; `height` is channels × mel."""
+        """Return logits (B, classes) of maps (B, channels, mel, time)."""
         sequence, _ = self.gru(maps.permute(0, 3, 1, 2).flatten(2))
         logits: Tensor = self.dense(self.dropout(sequence[:, -1]))
         return logits

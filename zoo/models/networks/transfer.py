@@ -1,4 +1,4 @@
-"""Transfer: convolutions that were trained on photographs, then the recurrent layers of the CRNNs."""
+"""Transfer: convolutions that were pretrained on photographs, then the recurrent layers of the CRNNs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class TransferSettings(NetworkSettings):
     Parameters
     ----------
     weights : str
-        ``"imagenet"``: those trained on ImageNet. ``"none"``: random ones. Else a file of them, as
-        safetensors or as torch writes them.
+        Initial weights of the convolutions. ``"imagenet"``: pretrained on ImageNet. ``"none"``: random. Else
+        the path of a file, in the format of safetensors or of `torch.save`.
     freeze : bool
-        Whether the convolutions stay as they are, and only what follows learns.
+        Whether to keep the convolutions fixed and train only the other layers.
     """
 
     weights: str = "imagenet"
@@ -34,58 +34,62 @@ class TransferSettings(NetworkSettings):
 
 
 class TransferModel(NetworkModel):
-    """A `Transfer` of some convolutions."""
+    """Base class of the transfer models: a `Transfer` around a backbone."""
 
     Settings = TransferSettings
 
-    #: Name, in the backbone, of its first convolution.
+    #: Name of the backbone's first convolution.
     first: str
 
     @abstractmethod
     def backbone(self) -> nn.Module:
-        """Make the convolutions, (B, 1, mel, frame) → (B, channels, mel, time), with random weights."""
+        """Return the convolutions, (B, 1, mel, frame) → (B, channels, mel, time), with random weights."""
 
     @abstractmethod
     def imagenet(self) -> Mapping[str, Tensor]:
-        """Weights of the backbone (of three channels) that were trained on ImageNet.
+        """Return the backbone's weights for three channels, pretrained on ImageNet.
 
         Raises
         ------
         ModelError
-            They cannot be had; says the ways out.
+            They are not available.
         """
 
     def network(self) -> nn.Module:
-        """Make the network, with random weights."""
+        """Return a new network with random weights."""
         return Transfer(self.backbone(), self.row_shape, len(self.classes), frozen=self.settings.freeze)
 
     def prepare(self, net: nn.Module) -> None:
-        """Take over the weights that are asked for."""
+        """Load the weights that the parameter `weights` chooses."""
         assert isinstance(net, Transfer)
-        if self.settings.weights != "none":
-            given = self.imagenet() if self.settings.weights == "imagenet" else of_file(self.settings.weights)
-            self._take(net.backbone, given)
+        choice = self.settings.weights
+        if choice != "none":
+            pretrained = self.imagenet() if choice == "imagenet" else read_weights(choice)
+            self._load_pretrained(net.backbone, pretrained)
 
-    def _take(self, backbone: nn.Module, given: Mapping[str, Tensor]) -> None:
-        """Load what a backbone has; weights of layers that it lacks, such as the classifier, are left."""
-        weights = {name: value for name, value in given.items() if name in backbone.state_dict()}
+    def _load_pretrained(self, backbone: nn.Module, pretrained: Mapping[str, Tensor]) -> None:
+        """Load the weights of the backbone's layers, and ignore others, such as those of a classifier."""
+        weights = {name: value for name, value in pretrained.items() if name in backbone.state_dict()}
         name = f"{self.first}.weight"
         if name in weights:
-            weights[name] = of_one_channel(weights[name])
+            weights[name] = sum_channels(weights[name])
         try:
             backbone.load_state_dict(weights)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"weights {self.settings.weights} are not of this network: {reason}") from error
+            raise ModelError(
+                f"weights {self.settings.weights} are not of this network ({reason})",
+                "choose other `weights`",
+            ) from error
 
 
 class Transfer(nn.Module):
-    """Rows (B, mel, frame) → logits (B, classes).
+    """Maps rows (B, mel, frame) to logits (B, classes).
 
     Batch normalisation over the mel bins, the backbone, `Recurrent`.
 
-    The backbone sees one channel. Its first convolution has, for each filter, the sum of the three channels'
-    weights: so it gives what the old one gives of a picture with three equal channels.
+    The backbone reads one channel. The weights of its first convolution are summed over the three channels of
+    the pretrained one, so its output equals that of the pretrained one for a picture of three equal channels.
     """
 
     def __init__(
@@ -101,39 +105,48 @@ class Transfer(nn.Module):
         self.train()
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits of rows."""
+        """Return logits (B, classes) of rows (B, mel, frame)."""
         logits: Tensor = self.recurrent(self.backbone(self.norm(rows).unsqueeze(1)))
         return logits
 
     def train(self, mode: bool = True) -> Transfer:
-        """Let it learn, or predict; a frozen backbone always predicts, and so keeps its running means."""
+        """Set the mode of training; a frozen backbone stays in evaluation, so its running means are fixed."""
         super().train(mode)
         if self.frozen:
             self.backbone.eval()
         return self
 
 
-def of_one_channel(weights: Tensor) -> Tensor:
-    """Weights (filters, 1, height, width) that give of a channel what `weights` give of three like it."""
+def sum_channels(weights: Tensor) -> Tensor:
+    """Return a convolution's weights (filters, channels, height, width), summed over the channels.
+
+    On one channel, the sum gives the same output as `weights` on as many equal channels.
+    """
     return weights.sum(1, keepdim=True)
 
 
-def of_file(name: str) -> Mapping[str, Tensor]:
-    """Read weights; nothing in the file is executed."""
+def read_weights(name: str) -> Mapping[str, Tensor]:
+    """Read a file of weights; no code in it is executed.
+
+    Raises
+    ------
+    ModelError
+        The file does not exist, cannot be read, or has something other than weights.
+    """
     from safetensors.torch import load_file
 
     file = Path(name).expanduser()
     if not file.is_file():
-        raise ModelError(f"no weights at {file}: expected imagenet, none, or a file (--weights)")
+        raise ModelError(f"no weights at {file}", "expected `weights` to be imagenet, none, or a file")
     try:
-        found = (
+        weights = (
             load_file(file)
             if file.suffix == ".safetensors"
             else torch.load(file, map_location="cpu", weights_only=True)
         )
-    except Exception as error:  # safetensors', torch's, pickle's and zip's own
+    except Exception as error:  # safetensors, torch, pickle and zipfile raise many types
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"weights {file} cannot be read ({reason})") from error
-    if not isinstance(found, Mapping) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise ModelError(f"weights {file} are no weights: expected names and tensors (a state_dict)")
-    return found
+        raise ModelError(f"weights {file} cannot be read ({reason})", "choose other `weights`") from error
+    if not isinstance(weights, Mapping) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ModelError(f"{file} has no weights", "expected names and tensors (a state_dict)")
+    return weights

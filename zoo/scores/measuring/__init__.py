@@ -1,1 +1,1 @@
-"""How scores are measured, kept and shown."""
+"""Compute, store and display scores and their intervals."""

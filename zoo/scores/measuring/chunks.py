@@ -1,6 +1,6 @@
 """Scores of the predictions of chunks: by chunk and by track.
 
-A track's prediction is the class of the highest mean log-probability of its chunks.
+The predicted class of a track is the one with the highest mean log-probability over its chunks.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from audiospec.zoo.scores.base import Items, Sample, Score, all_scores
 from audiospec.zoo.scores.measuring.bootstrap import draw_tracks, interval
 from audiospec.zoo.scores.measuring.tables import Evaluation, ScoreTable, ScoreValue
 
-#: A probability counts as no less, or one sure and wrong chunk would decide for its track.
+#: Lower probabilities are raised to this. Else a probability of 0 in one chunk would decide for its track.
 LEAST_PROBABILITY = 1e-6
-#: Bytes that the weights of resamples of items may take at a time.
+#: Largest number of bytes of the weights of items in resamples at a time.
 MEMORY = 1 << 28
 
 
@@ -39,65 +39,77 @@ def score_chunks(
     targets : array of int, shape (chunks,)
         Number of each chunk's true class.
     tracks : array, shape (chunks,)
-        What tells the tracks apart; a track has one class.
+        Id or number of each chunk's track; all chunks of a track have one class.
     classes : list of str
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
 
     Raises
     ------
     ModelError
-        No chunk, arrays that do not fit, or a score that is not finite.
+        There are no chunks, the shapes do not fit, or a score is not finite.
     """
     values = np.asarray(probabilities, np.float64)
     truth = np.asarray(targets)
     names, track_of = np.unique(np.asarray(tracks), return_inverse=True)
     if not len(truth) or values.shape != (len(truth), len(classes)) or len(track_of) != len(truth):
         raise ModelError(
-            f"expected probabilities of shape (chunks, {len(classes)}), and a target and a track for each; "
-            f"got {values.shape}, {truth.shape} and {track_of.shape}"
+            f"expected probabilities of shape (chunks, {len(classes)}), and a target and a track for each "
+            f"chunk; got {values.shape}, {truth.shape} and {track_of.shape}"
         )
     means = track_log_probabilities(values, track_of, len(names))
     truth_of_track = np.empty(len(names), truth.dtype)
     truth_of_track[track_of] = truth
     draws = draw_tracks(len(names), seed)
     chunks = Items(truth, values.argmax(1), values, track_of, len(names))
-    whole = Items(truth_of_track, means.argmax(1), shares_of(means), np.arange(len(names)), len(names))
-    found = all_scores()
-    return Evaluation(*(_table(items, draws, classes, found) for items in (chunks, whole)))
+    by_track = Items(truth_of_track, means.argmax(1), shares_of(means), np.arange(len(names)), len(names))
+    scores = all_scores()
+    return Evaluation(*(_table(items, draws, classes, scores) for items in (chunks, by_track)))
 
 
 def track_log_probabilities(
     probabilities: NDArray[np.float64], track_of: NDArray[np.int64], count: int
 ) -> NDArray[np.float64]:
-    """Mean log-probability (tracks, classes) of each track's chunks; `track_of` has the chunks' tracks."""
+    """Return the mean log-probability over the chunks of each track.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (chunks, classes)
+    track_of : ndarray, shape (chunks,)
+        Number of each chunk's track, from 0.
+    count : int
+        Number of tracks.
+
+    Returns
+    -------
+    ndarray of float64, shape (tracks, classes)
+    """
     sums = np.zeros((count, probabilities.shape[1]))
     np.add.at(sums, track_of, np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
     return sums / np.bincount(track_of, minlength=count)[:, None]
 
 
 def shares_of(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities (n, classes) that are proportional to those, each row adding up to 1."""
+    """Return probabilities (n, classes) in proportion to the given ones; each row adds up to 1."""
     shares: NDArray[np.float64] = np.exp(log_probabilities - log_probabilities.max(1, keepdims=True))
     shares /= shares.sum(1, keepdims=True)
     return shares
 
 
 def _table(
-    items: Items, draws: NDArray[np.float64], classes: list[str], found: Mapping[str, Score]
+    items: Items, draws: NDArray[np.float64], classes: list[str], scores: Mapping[str, Score]
 ) -> ScoreTable:
-    whole = Sample(items)
-    matrix = whole.confusion[0].astype(np.int64)
-    right, there, said = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
+    matrix = Sample(items).confusion[0].astype(np.int64)
+    right, actual, predicted = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
     return ScoreTable(
         count=len(items.truth),
-        scores=_values(items, whole, draws, found),
+        scores=_values(items, draws, scores),
         per_class={
             name: {
-                "precision": float(right[i] / said[i]) if said[i] else 0.0,
-                "recall": float(right[i] / there[i]) if there[i] else 0.0,
-                "f1": float(2 * right[i] / (there[i] + said[i])) if there[i] + said[i] else 0.0,
-                "support": int(there[i]),
+                "precision": float(right[i] / predicted[i]) if predicted[i] else 0.0,
+                "recall": float(right[i] / actual[i]) if actual[i] else 0.0,
+                "f1": float(2 * right[i] / (actual[i] + predicted[i])) if actual[i] + predicted[i] else 0.0,
+                "support": int(actual[i]),
             }
             for i, name in enumerate(classes)
         },
@@ -105,23 +117,22 @@ def _table(
     )
 
 
-def _values(
-    items: Items, whole: Sample, draws: NDArray[np.float64], found: Mapping[str, Score]
-) -> dict[str, ScoreValue]:
-    """Scores of the items, and their intervals."""
+def _values(items: Items, draws: NDArray[np.float64], scores: Mapping[str, Score]) -> dict[str, ScoreValue]:
+    """Return the scores of the items, and their intervals over the resamples."""
     step = max(1, MEMORY // (8 * len(items.truth)))
-    parts: dict[str, list[NDArray[np.float64]]] = {key: [] for key in found}
+    computed: dict[str, list[NDArray[np.float64]]] = {key: [] for key in scores}
     blocks = (Sample(items, draws[first : first + step]) for first in range(0, len(draws), step))
-    for sample in itertools.chain([whole], blocks):
-        for key, score in found.items():
+    for sample in itertools.chain([Sample(items)], blocks):
+        for key, score in scores.items():
             values = score.compute(sample)
             if np.shape(values) != (len(sample),) or not np.isfinite(values).all():
+                got = "some that are not finite" if np.shape(values) == (len(sample),) else np.shape(values)
                 raise ModelError(
-                    f"score {key} must be a finite number for each of {len(sample)} resamples; got "
-                    f"{np.shape(values)}, not all of them finite: mend or uninstall the package that has it"
+                    f"score {key} must be a finite number for each of {len(sample)} resamples; got {got}",
+                    "fix or uninstall the package that provides it",
                 )
-            parts[key].append(values)
+            computed[key].append(values)
     return {
-        key: ScoreValue(float(point[0]), interval(np.concatenate(drawn)))
-        for key, (point, *drawn) in parts.items()
+        key: ScoreValue(float(of_items[0]), interval(np.concatenate(of_resamples)))
+        for key, (of_items, *of_resamples) in computed.items()
     }

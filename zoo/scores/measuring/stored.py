@@ -1,4 +1,4 @@
-"""Scores that are stored: which there are, and how each is shown."""
+"""Stored scores: which a table has, and how each is displayed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from audiospec.zoo.scores.base import MAIN, Sample, Score, key_of, scores
 
-#: What is shown where a run has no such score.
+#: Displayed where a run does not have a score.
 MISSING = "–"
 
 
 class UnknownScore(Score):
-    """A score of a package that is not installed: shown by the key that it is stored under.
+    """A score of a package that is not installed; it is displayed under the key that it is stored under.
 
     Parameters
     ----------
@@ -28,45 +28,45 @@ class UnknownScore(Score):
         self.title = key
 
     def compute(self, sample: Sample) -> NDArray[np.float64]:
-        """Raise `NotImplementedError`: what it computes is not known here."""
+        """Raise `NotImplementedError`, because the score's code is not installed."""
         raise NotImplementedError(f"score {self.title!r} is not installed")
 
 
 def main_score() -> Score:
-    """The score that leaderboards rank by."""
+    """Return the score that leaderboards rank by."""
     return _score(MAIN, _names())
 
 
 def stored_scores(tables: Iterable[Mapping[str, Any]]) -> dict[str, Score]:
-    """Every score that some of the stored tables have, by its key.
+    """Return every score that at least one of the stored tables has.
 
     Parameters
     ----------
     tables : iterable of mapping
-        As `ScoreTable.to_dict`; older ones may lack scores, others have scores that are not installed.
+        As from `ScoreTable.to_dict`. Tables may have different scores, also ones that are not installed.
 
     Returns
     -------
     dict
-        Sorted by key.
+        Key → score, sorted by key.
     """
     keys = {key for table in tables for key in table if f"{key}_interval" in table}
     names = _names()
     return {key: _score(key, names) for key in sorted(keys)}
 
 
-def main_first(found: Mapping[str, Score]) -> dict[str, Score]:
-    """The same scores, the main one first, even if it is missing."""
-    return {MAIN: main_score(), **found}
+def main_first(by_key: Mapping[str, Score]) -> dict[str, Score]:
+    """Return the scores with the main score first; it is added if it is missing."""
+    return {MAIN: main_score(), **by_key}
 
 
 def show_stored(table: Mapping[str, Any], key: str, score: Score) -> str:
-    """A stored score and its interval in words, or `MISSING`."""
+    """Return a stored score and its interval as text, or `MISSING`."""
     return score.show_interval(table[key], table[f"{key}_interval"]) if key in table else MISSING
 
 
 def describe(key: str) -> str:
-    """One line of what a score is."""
+    """Return the summary of the score that is stored under a key, in one line."""
     name = _names().get(key)
     return scores.summary(name) if name else "a score of a package that is not installed"
 

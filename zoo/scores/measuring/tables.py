@@ -1,4 +1,4 @@
-"""What scoring gives: a table of scores by chunk and one by track."""
+"""The result of scoring: a table of scores by chunk and one by track."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class ScoreValue(NamedTuple):
-    """Value of a score, and its 95 % bootstrap interval over tracks."""
+    """The value of a score, and its 95 % bootstrap interval over tracks."""
 
     value: float
     interval: tuple[float, float]
@@ -15,20 +15,20 @@ class ScoreValue(NamedTuple):
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """How right the predictions of some chunks or tracks are.
+    """Scores of the predictions of some chunks or tracks.
 
-    Each score is an attribute, too: ``table.macro_f1`` and ``table.macro_f1_interval``.
+    Each score is also an attribute: ``table.macro_f1`` and ``table.macro_f1_interval``.
 
     Attributes
     ----------
     count : int
-        Chunks, or tracks.
+        Number of chunks or tracks.
     scores : dict
-        Key → `ScoreValue`, of every registered score.
+        Key → `ScoreValue`, for every registered score.
     per_class : dict
-        Class → precision, recall, f1 (0 where undefined) and support (how many there are).
+        Class → precision, recall, f1 (0 where undefined) and support (number of chunks or tracks).
     confusion : list of list of int
-        Row: the true class; column: the predicted one; in the order of `per_class`.
+        Rows are true classes, columns are predicted classes, in the order of `per_class`.
     """
 
     count: int
@@ -37,14 +37,14 @@ class ScoreTable:
     confusion: list[list[int]]
 
     def __getattr__(self, name: str) -> Any:
-        scores = self.__dict__.get("scores", {})  # none before __init__, as when it is unpickled
+        scores = self.__dict__.get("scores", {})  # missing while the table is unpickled
         key = name.removesuffix("_interval")
         if key not in scores:
             raise AttributeError(f"there is no score {key!r} (there are: {', '.join(scores) or 'none'})")
         return scores[key].value if key == name else scores[key].interval
 
     def to_dict(self) -> dict[str, Any]:
-        """The table as plain JSON values, as a run stores it."""
+        """Return the table as plain JSON values, as a run stores it."""
         return {
             "count": self.count,
             **{key: score.value for key, score in self.scores.items()},
@@ -61,14 +61,14 @@ class Evaluation:
     Attributes
     ----------
     chunk : ScoreTable
-        Each chunk counts.
+        Scores of the chunks' predictions.
     track : ScoreTable
-        Each track counts, by the mean log-probability of its chunks.
+        Scores of the tracks' predictions, which are by the mean log-probability of their chunks.
     """
 
     chunk: ScoreTable
     track: ScoreTable
 
     def to_dict(self) -> dict[str, Any]:
-        """The scores as plain JSON values."""
+        """Return the scores as plain JSON values."""
         return {"chunk": self.chunk.to_dict(), "track": self.track.to_dict()}
