@@ -110,8 +110,8 @@ class FeatureStore(ABC):
         if self._root is None:
             raise StoreError(
                 f"{self.path} does not say where its audio is, because the folder was left out on export",
-                f"run `audiospec featurize DATASET --data FOLDER --store {self.path}`, which records the "
-                "folder, then try again",
+                "run `audiospec featurize DATASET --data FOLDER --store STORE`, which records the folder, "
+                "then try again",
             )
         return self._root
 
