@@ -27,7 +27,7 @@ settings.register_profile("audiospec", deadline=None, derandomize=True)
 settings.load_profile("audiospec")
 
 
-#: Options that keep Chromium from the network, and from its sandbox and shared memory, which containers lack.
+#: Options of Chromium: no window, no connections of the browser itself, no sandbox.
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),

@@ -28,6 +28,8 @@ from audiospec.stores.layout.schema import (
     ROW_DTYPE,
     TRACK_COLUMNS,
     TrackRecord,
+    replaced,
+    row_table,
     store_attributes,
 )
 from audiospec.stores.layout.tracks import Tracks
@@ -45,6 +47,8 @@ __all__ = [
     "ViewInfo",
     "missing_store",
     "open_store",
+    "replaced",
+    "row_table",
     "store_attributes",
     "store_class",
     "stores",
@@ -110,8 +114,8 @@ class FeatureStore(ABC):
         if self._root is None:
             raise StoreError(
                 f"{self.path} does not say where its audio is, because the folder was left out on export",
-                f"run `audiospec featurize DATASET --data FOLDER --store {self.path}`, which records the "
-                "folder, then try again",
+                "run `audiospec featurize DATASET --data FOLDER --store STORE`, which records the folder, "
+                "then try again",
             )
         return self._root
 

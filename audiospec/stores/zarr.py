@@ -39,7 +39,7 @@ from audiospec.stores.layout.schema import (
 )
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
-from audiospec.stores.shards.format import is_compressed, open_shard, write_shard
+from audiospec.stores.shards.format import REPAIR, is_compressed, open_shard, write_shard
 from audiospec.stores.shards.frames import LEVEL
 from audiospec.stores.shards.packed import PackedShard
 from audiospec.stores.shards.rows import OpenFile, read_rows
@@ -197,13 +197,8 @@ class ZarrView(View):
         expected = min(capacity, len(self) - number * capacity)
         expected = -(-expected // self.info.chunk_rows) * self.info.chunk_rows  # the last chunk is filled up
         if count != expected:
-            raise StoreError(f"shard {path} is damaged: expected {expected} rows, got {count}", self._repair)
+            raise StoreError(f"shard {path} is damaged: expected {expected} rows, got {count}", REPAIR)
         return shard
-
-    @property
-    def _repair(self) -> str:
-        """Hint for a damaged shard."""
-        return f"run `audiospec store verify {self.store.path} --repair`"
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         numbers, within = np.divmod(rows, self.info.shard_rows)
@@ -222,7 +217,7 @@ class ZarrView(View):
                 shard.fill(buffer, offset_in_shard)
             except OSError as error:
                 raise StoreError(
-                    f"shard {self.shard_file(number)} cannot be read ({error.strerror})", self._repair
+                    f"shard {self.shard_file(number)} cannot be read ({error.strerror})", REPAIR
                 ) from error
 
         read_rows(numbers * _STRIDE + within * self.info.row_bytes, out, fill)

@@ -160,7 +160,7 @@ def test_an_unknown_suite_is_refused_before_any_is_run(add: Add, tmp_path: Path)
 def test_help_lists_exactly_the_registered_suites() -> None:
     command = typer.main.get_command(cli.app).commands["benchmark"]  # type: ignore[attr-defined]
     (argument,) = (parameter for parameter in command.params if parameter.param_type_name == "argument")
-    listed = re.fullmatch(r"(.+) \(all\)\.?", argument.help)
+    listed = re.fullmatch(r"Suites to run: (.+) \(all\)\.?", argument.help)
     assert listed is not None
     assert sorted(listed[1].split(", ")) == suites.names()
 

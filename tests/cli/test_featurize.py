@@ -258,7 +258,7 @@ def test_a_store_of_bytes(call, music: Path, tmp_path: Path, suffix: str) -> Non
 def test_only_decibels_can_be_stored_as_bytes(call, music: Path, tmp_path: Path) -> None:
     arguments = ("featurize", "folder", "--data", music, "--chunk", 2, "--store", tmp_path / "s.zarr")
     for options, message in (
-        (("--features", "mel,tabular", "--dtype", "uint8"), "'tabular' has none of"),
+        (("--features", "mel,tabular", "--dtype", "uint8"), "feature 'tabular' is not in decibels"),
         (("--dtype", "uint8", "--scale", "linear"), "power spans more than uint8 can hold"),
     ):
         done = call(*arguments, *options)

@@ -10,20 +10,25 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))  # so that the tests can import it while they are collected
+
+# The tests import the package while they are collected. Its entry points must not be seen by other tests.
+sys.path.insert(0, str(HERE))
+import audiospec_extras  # noqa: E402
+
+assert audiospec_extras.__path__
+sys.path.remove(str(HERE))
 
 
 @pytest.fixture(autouse=True, scope="module")
 def installed() -> Iterator[None]:
     """Put the package on the path of this process and of those that it starts."""
-    sys.path.insert(0, str(HERE))
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), *([before] if before else [])])
+    sys.path.insert(0, str(HERE))
     try:
         yield
     finally:
-        while str(HERE) in sys.path:
-            sys.path.remove(str(HERE))
+        sys.path.remove(str(HERE))
         if before is None:
             del os.environ["PYTHONPATH"]
         else:

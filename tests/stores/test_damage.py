@@ -107,12 +107,12 @@ def test_any_flipped_bit_of_a_zarr_store_is_noticed(
 
 @pytest.mark.parametrize("kind", [ZARR])
 @pytest.mark.parametrize("part", ["tracks/label", "views/{}/checksum", "views/{}/track"])
-@pytest.mark.parametrize("how", ["gone", "no chunk", "shorter"])
+@pytest.mark.parametrize("how", ["missing", "no chunk", "shorter"])
 def test_a_missing_column_of_zarr(
     kind: type[FeatureStore], path: Path, content: Content, part: str, how: str
 ) -> None:
     folder = path / part.format(content.info.name)
-    if how == "gone":
+    if how == "missing":
         shutil.rmtree(folder)
     elif how == "no chunk":  # zarr itself would read zeros
         (folder / "c/0").unlink()
@@ -127,7 +127,7 @@ def test_a_missing_column_of_zarr(
 @pytest.mark.parametrize(
     "part", ["tracks", "tracks/label", "views", "views/{}/track", "views/{}/checksum", "views/{}/data"]
 )
-@pytest.mark.parametrize("how", ["gone", "other"])
+@pytest.mark.parametrize("how", ["missing", "other"])
 def test_a_missing_part_of_hdf5(
     kind: type[FeatureStore], path: Path, content: Content, part: str, how: str
 ) -> None:

@@ -119,7 +119,7 @@ from audiospec.benchmarks.base import Setup
 from audiospec.benchmarks.suites import frontend, pipeline
 
 chunk = np.random.default_rng(0).standard_normal(22050).astype(np.float32)
-for case in (frontend._log_mel([chunk]), frontend._batch([chunk], 1, frontend.torch.device("cpu"))):
+for case in (frontend._log_mel_case([chunk]), frontend._batch_case([chunk], 1, frontend.torch.device("cpu"))):
     assert "torchaudio" in case.missing
     assert "torchaudio" not in [each.name for each in case.contenders]
 setup = Setup(device="cpu", full=False, data=None, folder=Path(sys.argv[1]))

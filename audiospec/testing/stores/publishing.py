@@ -255,7 +255,7 @@ class PublishingTests(StoreCase):
             assert "root" not in copy.store_attributes()
             with pytest.raises(StoreError) as caught:
                 _ = copy.root
-            one_line(caught, str(target), "featurize")
+            one_line(caught, str(target), "`audiospec featurize DATASET --data FOLDER --store STORE`")
             files = [target] if target.is_file() else [file for file in target.rglob("*") if file.is_file()]
             for file in files:
                 for name in (b"jane", b"On This Machine", os.fsencode(tmp_path), os.fsencode(path.name)):

@@ -22,9 +22,9 @@ from audiospec.stores.base import (
     Tracks,
     View,
     ViewInfo,
+    replaced,
     stores,
 )
-from audiospec.stores.layout.schema import replaced
 
 
 @stores.register
