@@ -6,17 +6,19 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from audiospec.testing.losses import LossContract
-from audiospec.testing.scores import ScoreContract
 from audiospec_extras.archive import ArchiveStore
 from audiospec_extras.modulation import ModulationSpec
+from audiospec_extras.nearest_mean import NearestMean
 
 from audiospec.datasets.base import Dataset, datasets
 from audiospec.testing.datasets import DatasetContract
 from audiospec.testing.engines import EngineContract
 from audiospec.testing.features import FrontendContract
+from audiospec.testing.losses import LossContract
 from audiospec.testing.models import ModelContract
+from audiospec.testing.scores import ScoreContract
 from audiospec.testing.stores import StoreContract
+from audiospec.zoo.base import models
 
 HERE = Path(__file__).parent
 
@@ -47,6 +49,9 @@ class TestArchive(StoreContract):
 
 class TestNearestMean(ModelContract):
     name = "nearest-mean"
+
+    def test_the_entry_point_gives_the_class(self) -> None:
+        assert models["nearest-mean"] is NearestMean
 
 
 class TestThreads(EngineContract):
