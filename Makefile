@@ -46,4 +46,4 @@ generated: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist *.egg-info demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .numba_cache
