@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent.parent
 
 # Tests run in parallel, one on each core: more threads would slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# librosa compiles functions when they are first called. Two processes that do so at once, for different types,
-# can leave a cache in which a type finds the code of another, and crash: each process has a cache of its own.
+# librosa compiles functions when they are first called. Two processes that do so at once, for different
+# types, can leave a cache in which a type finds the code of another, and crash. So each has its own cache.
 os.environ.setdefault(
     "NUMBA_CACHE_DIR", str(ROOT / ".numba_cache" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
 )
