@@ -23,9 +23,7 @@ ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # librosa compiles functions when they are first called. Two processes that do so at once, for different
 # types, can leave a cache in which a type finds the code of another, and crash. So each has its own cache.
-os.environ.setdefault(
-    "NUMBA_CACHE_DIR", str(ROOT / ".numba_cache" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
-)
+os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".numba_cache" / os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
 # No deadline, as speed differs between machines. The same examples in each run, so that failures repeat.
 settings.register_profile("audiospec", deadline=None, derandomize=True)
