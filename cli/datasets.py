@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import body, facts, listing, say, size
+from audiospec.cli._text import entry, facts, listing, size
 from audiospec.datasets.base import Dataset, datasets
 
 EPILOG = "Example: audiospec datasets gtzan"
@@ -23,8 +23,7 @@ def command(
         listing(datasets)
         return
     dataset = datasets[name]
-    say(f"{name}: {datasets.summary(name)}", "bold")
-    body(dataset)
+    entry(datasets, name, dataset)
     facts({title: value for title, value in _facts(dataset).items() if value})
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import body, listing, say
+from audiospec.cli._text import entry, listing
 
 EPILOG = "Example: audiospec engines local"
 
@@ -22,6 +22,4 @@ def command(
     if name is None:
         listing(engines)
         return
-    engine = engines[name]
-    say(f"{name}: {engines.summary(name)}", "bold")
-    body(engine)
+    entry(engines, name, engines[name])

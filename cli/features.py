@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import body, listing, say, table
+from audiospec.cli._text import entry, listing, say, table
 from audiospec.fields import Fields
 from audiospec.specs.base import features, spec_class
 from audiospec.specs.tabular import FAMILIES, PUBLISHED, TabularSpec
@@ -31,8 +31,7 @@ def command(
         listing(features)
         return
     cls = spec_class(name)
-    say(f"{name}: {features.summary(name)}", "bold")
-    body(cls)
+    entry(features, name, cls)
     docs = field_docs(cls)
     rows = [(field.name, default_of(field), docs.get(field.name, "")) for field in dataclasses.fields(cls)]
     table(rows, ("field", "default", "meaning"), indent=2)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import body, facts, listing, say
+from audiospec.cli._text import entry, facts, listing, say
 
 EPILOG = "Example: audiospec losses cross-entropy"
 
@@ -23,8 +23,7 @@ def command(
         listing(losses)
         return
     loss = losses[name]
-    say(f"{name}: {losses.summary(name)}", "bold")
-    body(loss)
+    entry(losses, name, loss)
     facts({"labels": "one class per row" if loss.exclusive else "any number of classes per row"})
     say()
     say(f"next: audiospec train MODEL --set loss={name}", "dim")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import body, facts, listing, say
+from audiospec.cli._text import entry, facts, listing
 
 EPILOG = "Example: audiospec scores macro-f1"
 
@@ -23,8 +23,7 @@ def command(
         listing(scores)
         return
     score = scores[name]
-    say(f"{name}: {scores.summary(name)}", "bold")
-    body(score)
+    entry(scores, name, score)
     better = "higher" if score.higher_is_better else "lower"
     unit = "percent" if score.percent else "number"
     facts({"stored as": key_of(name), "shown as": unit, "better": better})

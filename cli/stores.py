@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import body, facts, listing, say
+from audiospec.cli._text import entry, facts, listing
 
 EPILOG = "Example: audiospec stores zarr"
 
@@ -23,6 +23,5 @@ def command(
         listing(stores)
         return
     store = stores[name]
-    say(f"{name}: {stores.summary(name)}", "bold")
-    body(store)
+    entry(stores, name, store)
     facts({"suffixes": ", ".join(store.suffixes)})

@@ -187,7 +187,7 @@ def spec_class(feature: str) -> type[FeatureSpec]:
     """
     # Built-in specs have separate modules, which do not import torch; other specs are imported with their
     # frontends.
-    module = f"audiospec.specs.{feature.replace('-', '_')}"
+    module = f"audiospec.specs.{feature}"
     if feature not in _SPECS and feature.isidentifier() and find_spec(module) is not None:
         import_module(module)
     return _SPECS[feature] if feature in _SPECS else features[feature].spec_class
