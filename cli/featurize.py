@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from audiospec.cli._progress import progress
-from audiospec.cli._text import (
-    MOST_REASONS,
-    assignments,
-    by,
-    clock,
-    count,
-    emit,
-    reasons,
-    say,
-    size,
-    stopwatch,
-    table,
+from audiospec.cli._report import (
+    emit_done,
+    emit_plan,
+    emit_progress,
+    print_done,
+    print_next,
+    print_plan,
+    print_problems,
+    progress_text,
 )
-from audiospec.cli._views import described, tracks_of
+from audiospec.cli._text import assignments
 from audiospec.datasets.base import datasets
 from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
 
 if TYPE_CHECKING:
     from audiospec.pipeline.progress import Progress
-    from audiospec.pipeline.summary import PlannedView, Report
 
 EPILOG = (
     "Examples: audiospec featurize demo\n\n"
@@ -219,9 +214,9 @@ def command(
 
         def report_progress(now: Progress) -> None:
             if json:
-                _emit_progress(now)
+                emit_progress(now)
             else:
-                step(now.view, now.audio_seconds, now.audio_seconds_total, _progress_text(now))
+                step(now.view, now.audio_seconds, now.audio_seconds_total, progress_text(now))
 
         report = run(
             dataset,
@@ -237,13 +232,13 @@ def command(
             progress=report_progress,
         )
     if json:
-        _emit_plan(report) if dry_run else _emit_done(report)
+        emit_plan(report) if dry_run else emit_done(report)
         return
     if not quiet:
-        _print_plan(report) if dry_run else _print_done(report)
-    _print_problems(report)
+        print_plan(report) if dry_run else print_done(report)
+    print_problems(report)
     if not (quiet or dry_run):
-        _print_next(report)
+        print_next(report)
 
 
 def _names(features: list[str] | None) -> list[str]:
@@ -271,114 +266,3 @@ def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:
         for owner in having or features[:1]:  # the spec refuses a field that none has, and names the nearest
             chosen[owner][field] = value
     return [cls.replace_in(chosen[name]) for name, cls in classes.items()]
-
-
-def _progress_text(now: Progress) -> str:
-    left = f", {stopwatch(now.seconds_left)} left" if now.seconds_left else ""
-    return (
-        f"{now.tracks}/{now.tracks_total} tracks, {stopwatch(now.audio_seconds)} of audio, "
-        f"{now.times_real_time:.0f} × real time{left}"
-    )
-
-
-def _emit_progress(now: Progress) -> None:
-    emit(
-        "progress",
-        **dataclasses.asdict(now),
-        times_real_time=now.times_real_time,
-        seconds_left=now.seconds_left,
-    )
-
-
-def _emit_plan(report: Report) -> None:
-    emit(
-        "plan",
-        store=str(report.store),
-        tracks=report.tracks,
-        views=[dataclasses.asdict(view) for view in report.planned],
-        problems=report.problems,
-        skipped=report.skipped,
-    )
-
-
-def _emit_done(report: Report) -> None:
-    emit(
-        "done",
-        store=str(report.store),
-        tracks=report.tracks,
-        views=[described(view) for view in report.views],
-        problems=report.problems,
-        skipped=report.skipped,
-        computed_shards=sum(plan.missing_shards for plan in report.planned),
-        seconds=report.seconds,
-        times_real_time=_audio(report) / report.seconds,
-    )
-
-
-def _print_plan(report: Report) -> None:
-    say(f"{report.store}: {count(report.tracks, 'track')}", "bold")
-    head = ("view", "rows", "shards", "missing", "audio to compute", "on disk", "to write")
-    rows = [
-        (
-            plan.name,
-            str(plan.rows),
-            str(plan.shards),
-            str(plan.missing_shards),
-            clock(plan.missing_audio_seconds),
-            _size(plan.bytes, plan),
-            _size(plan.missing_bytes, plan),
-        )
-        for plan in report.planned
-    ]
-    table(rows, head, indent=2)
-    say("dry run: nothing was computed or written")
-
-
-def _size(bytes: int, plan: PlannedView) -> str:
-    """Format a size; an upper bound if rows are compressed, because their size is not known yet."""
-    return f"< {size(bytes)}" if plan.packed and bytes else size(bytes)
-
-
-def _print_done(report: Report) -> None:
-    say(f"{report.store}: {count(report.tracks, 'track')}", "bold")
-    rows = [
-        (
-            view.name,
-            count(tracks_of(view), "track"),
-            by(view.shape),
-            view.spec.dtype,
-            size(view.bytes_on_disk()),
-        )
-        for view in report.views
-    ]
-    table(rows, indent=2)
-    if any(plan.missing_shards for plan in report.planned):
-        speed = f"{_audio(report) / report.seconds:.0f} × real time"
-        say(f"{clock(_audio(report))} of audio in {clock(report.seconds)}, {speed}")
-    else:
-        say("nothing to do: all rows were computed before")
-
-
-def _print_problems(report: Report) -> None:
-    command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
-    rest = command if report.views else "--json prints all"  # after a dry run there may be no store
-    reasons(f"{count(len(report.problems), 'track')} with a problem", report.problems, MOST_REASONS, rest)
-    for name, tracks in report.skipped.items():
-        reasons(f"{count(len(tracks), 'track')} skipped in {name}", tracks, MOST_REASONS, rest)
-
-
-def _print_next(report: Report) -> None:
-    store = shlex.quote(str(report.store))
-    drawable = [view for view in report.views if view.spec.kind == "spectrogram"]
-    if drawable:
-        say(f"next: audiospec show {store} {shlex.quote(str(drawable[0].ids[0]))}", "dim")
-    elif report.views[0].spec.kind == "table":
-        name = shlex.quote(report.views[0].name)
-        say(f"next: audiospec table export {store} --view {name} --out features.csv", "dim")
-    else:
-        say(f"next: audiospec store info {store}", "dim")
-
-
-def _audio(report: Report) -> float:
-    """Seconds of audio that were decoded: the most of any view, because views share the audio."""
-    return max(plan.missing_audio_seconds for plan in report.planned)

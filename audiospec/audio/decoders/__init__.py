@@ -1,0 +1,1 @@
+"""Decoders, one module for each kind of container; `base` defines what all of them do."""

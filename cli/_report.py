@@ -1,0 +1,133 @@
+"""What `featurize` prints: the progress, the plan of a dry run, and what was done."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from typing import TYPE_CHECKING
+
+from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, stopwatch, table
+from audiospec.cli._views import described, tracks_of
+
+if TYPE_CHECKING:
+    from audiospec.pipeline.progress import Progress
+    from audiospec.pipeline.summary import PlannedView, Report
+
+
+def progress_text(now: Progress) -> str:
+    """Return the progress in one line."""
+    left = f", {stopwatch(now.seconds_left)} left" if now.seconds_left else ""
+    return (
+        f"{now.tracks}/{now.tracks_total} tracks, {stopwatch(now.audio_seconds)} of audio, "
+        f"{now.times_real_time:.0f} × real time{left}"
+    )
+
+
+def emit_progress(now: Progress) -> None:
+    """Print the progress as JSON."""
+    emit(
+        "progress",
+        **dataclasses.asdict(now),
+        times_real_time=now.times_real_time,
+        seconds_left=now.seconds_left,
+    )
+
+
+def emit_plan(report: Report) -> None:
+    """Print the plan of a dry run as JSON."""
+    emit(
+        "plan",
+        store=str(report.store),
+        tracks=report.tracks,
+        views=[dataclasses.asdict(view) for view in report.planned],
+        problems=report.problems,
+        skipped=report.skipped,
+    )
+
+
+def emit_done(report: Report) -> None:
+    """Print what was done as JSON."""
+    emit(
+        "done",
+        store=str(report.store),
+        tracks=report.tracks,
+        views=[described(view) for view in report.views],
+        problems=report.problems,
+        skipped=report.skipped,
+        computed_shards=sum(plan.missing_shards for plan in report.planned),
+        seconds=report.seconds,
+        times_real_time=_audio(report) / report.seconds,
+    )
+
+
+def print_plan(report: Report) -> None:
+    """Print the plan of a dry run."""
+    say(f"{report.store}: {count(report.tracks, 'track')}", "bold")
+    head = ("view", "rows", "shards", "missing", "audio to compute", "on disk", "to write")
+    rows = [
+        (
+            plan.name,
+            str(plan.rows),
+            str(plan.shards),
+            str(plan.missing_shards),
+            clock(plan.missing_audio_seconds),
+            _size(plan.bytes, plan),
+            _size(plan.missing_bytes, plan),
+        )
+        for plan in report.planned
+    ]
+    table(rows, head, indent=2)
+    say("dry run: nothing was computed or written")
+
+
+def _size(bytes: int, plan: PlannedView) -> str:
+    """Format a size; an upper bound if rows are compressed, because their size is not known yet."""
+    return f"< {size(bytes)}" if plan.packed and bytes else size(bytes)
+
+
+def print_done(report: Report) -> None:
+    """Print what was done."""
+    say(f"{report.store}: {count(report.tracks, 'track')}", "bold")
+    rows = [
+        (
+            view.name,
+            count(tracks_of(view), "track"),
+            by(view.shape),
+            view.spec.dtype,
+            size(view.bytes_on_disk()),
+        )
+        for view in report.views
+    ]
+    table(rows, indent=2)
+    if any(plan.missing_shards for plan in report.planned):
+        speed = f"{_audio(report) / report.seconds:.0f} × real time"
+        say(f"{clock(_audio(report))} of audio in {clock(report.seconds)}, {speed}")
+    else:
+        say("nothing to do: all rows were computed before")
+
+
+def print_problems(report: Report) -> None:
+    """Print the tracks with a problem, and those that are too short."""
+    command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
+    rest = command if report.views else "--json prints all"  # after a dry run there may be no store
+    reasons(f"{count(len(report.problems), 'track')} with a problem", report.problems, MOST_REASONS, rest)
+    for name, tracks in report.skipped.items():
+        reasons(f"{count(len(tracks), 'track')} skipped in {name}", tracks, MOST_REASONS, rest)
+
+
+def print_next(report: Report) -> None:
+    """Print the command that is likely to follow."""
+    store = shlex.quote(str(report.store))
+    drawable = [view for view in report.views if view.spec.kind == "spectrogram"]
+    if drawable:
+        say(f"next: audiospec show {store} {shlex.quote(str(drawable[0].ids[0]))}", "dim")
+    elif report.views[0].spec.kind == "table":
+        name = shlex.quote(report.views[0].name)
+        say(f"next: audiospec table export {store} --view {name} --out features.csv", "dim")
+    else:
+        say(f"next: audiospec store info {store}", "dim")
+
+
+def _audio(report: Report) -> float:
+    """Seconds of audio that were decoded: the most of any view, because views share the audio."""
+    return max(plan.missing_audio_seconds for plan in report.planned)
