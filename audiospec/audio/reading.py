@@ -54,3 +54,7 @@ class Reading:
     def from_json(cls, value: Mapping[str, Any]) -> Reading:
         """Read what `to_json` returned."""
         return cls(**value)
+
+
+#: Only files that are whole and not silent.
+STRICT = Reading()

@@ -1,11 +1,10 @@
-"""Probe, decode, pick or mix channels, and resample audio files, as a stream: memory does not grow with the file.
+"""Probe, decode, mix and resample audio files, as a stream: memory does not grow with the file.
 
 `decoders.choose` finds the decoder of a file by its content. soxr resamples at its high quality setting.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,17 +15,15 @@ import xxhash
 from audiospec.audio.decoders.base import Decoder
 from audiospec.audio.decoders.choose import open_decoder
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.reading import Reading
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.rules import Channels, Signal, check_header, loudest_channel, picked, silence
 from audiospec.audio.source import SourceFile
 from audiospec.audio.waves import Wave, mix_to_mono, pad_or_trim
+from audiospec.digests import hash_of
 from audiospec.errors import AudioError
 
 #: Most frames decoded at a time: 24 s at 44.1 kHz, 4 MiB a channel.
 BLOCK_FRAMES = 1 << 20
-#: Reading of a file that is to be whole and not silent.
-STRICT = Reading()
-
 _NOTHING = np.zeros(0, np.float32)
 
 
@@ -87,7 +84,7 @@ class Recording:
             return
         try:
             with self.source.open() as file:
-                self.hash = hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+                self.hash = hash_of(file)
         except OSError as error:
             raise AudioError(f"not readable: {error.strerror}") from error
 
@@ -136,9 +133,9 @@ class Recording:
             # Keep blocks small if there are many channels or if a low rate is raised.
             highest = max(rate for rate, _ in wanted) // info.sample_rate
             most = max(1, BLOCK_FRAMES // max(1, info.channels // 8, highest))
-            loudest = self._loudest(most) if info.channels > 1 and ("loudest" in dict(_swapped(wanted))) else 0
-            signals = [Signal(channel) for channel in dict(_swapped(wanted))]
-            places = {signal.channel: number for number, signal in enumerate(signals)}
+            names = list(dict.fromkeys(channel for _, channel in wanted))
+            loudest = self._loudest(most) if info.channels > 1 and "loudest" in names else 0
+            signals = [Signal(channel) for channel in names]
             resamplers = [_resampler(info.sample_rate, rate) for rate, _ in wanted]
             frames = 0
             mixed = Channels() if info.channels > 1 else None
@@ -147,16 +144,21 @@ class Recording:
                     signal.check(block, frames, info.sample_rate)
                 frames += len(blocks[0])
                 yield tuple(
-                    _resampled(resampler, blocks[places[channel]])
+                    _resampled(resampler, blocks[names.index(channel)])
                     for resampler, (_, channel) in zip(resamplers, wanted, strict=True)
                 )
             self._end(decoder, signals, frames, mixed)
             self.info = AudioInfo(info.sample_rate, info.channels, frames)
         yield tuple(_resampled(resampler, _NOTHING, last=True) for resampler in resamplers)
 
-    def _end(
-        self, decoder: Decoder, signals: Sequence[Signal], frames: int, mixed: Channels | None
-    ) -> None:
+    def whole(self, sample_rate: int, channel: str = "mix") -> Wave:
+        """Do the same as `waves`, and return all of it in one array (samples,)."""
+        parts = [wave for wave in self.waves(sample_rate, channel) if len(wave)]
+        assert self.info is not None
+        wave = parts[0] if len(parts) == 1 else np.concatenate([_NOTHING, *parts])
+        return pad_or_trim(wave, self.info.samples(sample_rate))
+
+    def _end(self, decoder: Decoder, signals: Sequence[Signal], frames: int, mixed: Channels | None) -> None:
         """Decide about a file that has been decoded: use it, with a note if need be, or raise."""
         if decoder.loss and (self.reading.truncated != "keep" or not frames):
             raise AudioError(decoder.loss)
@@ -183,10 +185,6 @@ class Recording:
                     squares = np.einsum("ij,ij->j", samples, samples)
                 sums.append(np.stack([np.full(len(squares), len(samples)), samples.sum(axis=0), squares]))
         return loudest_channel(sums)
-
-
-def _swapped(wanted: Sequence[tuple[int, str]]) -> Iterator[tuple[str, int]]:
-    return ((channel, rate) for rate, channel in wanted)
 
 
 def _check(decoder: Decoder, reading: Reading) -> None:
@@ -269,8 +267,4 @@ def load(
     AudioError
         See `probe` and `Recording.waves`.
     """
-    recording = Recording(Path(path), reading)
-    parts = [wave for wave in recording.waves(sample_rate, channel) if len(wave)]
-    assert recording.info is not None
-    wave = parts[0] if len(parts) == 1 else np.concatenate([_NOTHING, *parts])
-    return pad_or_trim(wave, recording.info.samples(sample_rate))
+    return Recording(Path(path), reading).whole(sample_rate, channel)

@@ -13,17 +13,17 @@ from audiospec.audio.info import AudioInfo
 from audiospec.audio.waves import Wave
 from audiospec.errors import AudioError
 
-#: Sample rates in Hz. Recordings of seismometers and hearts begin at some 100 Hz, those of ultrasound end at a
-#: few MHz. Beyond these, a header is damaged, and resampling would make hours of a few samples.
+#: Sample rates in Hz. Recordings of seismometers and hearts begin at some 100 Hz, those of ultrasound end at
+#: a few MHz. Beyond these, a header is damaged, and resampling would make hours of a few samples.
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 50, 10_000_000
 #: Most channels. Microphone arrays have up to some hundred; a header may state 65535.
 MAX_CHANNELS = 1024
 #: Largest sample; full scale is 1. Recorders with 32-bit float samples have some 24 dB of headroom, lossy
-#: decoders overshoot by less than 12 dB. Beyond +30 dB, a file holds integers that were stored as floats, from
-#: ±127 on, or no audio at all.
+#: decoders overshoot by less than 12 dB. Beyond +30 dB, a file holds integers that were stored as floats,
+#: from ±127 on, or no audio at all.
 MAX_AMPLITUDE = 32.0
-#: A signal is silent if the difference of its highest and lowest sample is less than a step of 24-bit samples:
-#: nothing that a converter has recorded is below that. A constant is no sound, whatever its value.
+#: A signal is silent if its highest and lowest sample differ by less than a step of 24-bit samples: nothing
+#: that a converter has recorded is below that. A constant is no sound, whatever its value.
 SILENT_SPAN = 2.0**-23
 
 

@@ -129,6 +129,12 @@ def caf_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     stop, loss = chunks.judge(start, max(0, announced), frame, unknown=unknown, whole=False, header=start)
 
     def head(count: int) -> bytes:
-        return b"caff\0\1\0\0desc" + struct.pack(">q", 32) + described + b"data" + struct.pack(">qI", count + 4, 0)
+        return (
+            b"caff\0\1\0\0desc"
+            + struct.pack(">q", 32)
+            + described
+            + b"data"
+            + struct.pack(">qI", count + 4, 0)
+        )
 
     return SampleBytes(start, stop, max(0, announced), frame, loss, "", head)

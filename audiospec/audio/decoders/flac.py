@@ -147,7 +147,7 @@ class FlacStream(Decoder):
         self.loss = decoder.loss or self._loss(frames, same)
 
     def _loss(self, frames: int, same: bool | None) -> str:
-        """Return what is wrong with `frames` samples; `same` is whether their MD5 is right, None if unknown."""
+        """Return what is wrong with `frames` samples; `same`: whether their MD5 is right, None if unknown."""
         if same:
             return ""
         proven, total = self._proven, self._stream.total
@@ -156,9 +156,8 @@ class FlacStream(Decoder):
         needed = max(believed, proven or 0)
         if frames < needed:
             rate = self.info.sample_rate
-            return (
-                f"truncated: the header announces {needed / rate:.3f} s, {frames / rate:.3f} s could be decoded"
-            )
+            decoded = f"{frames / rate:.3f} s could be decoded"
+            return f"truncated: the header announces {needed / rate:.3f} s, {decoded}"
         if proven is None and not believed:
             return f"truncated: the last frame is not whole, {frames} samples are there"
         if same is not None:
@@ -248,7 +247,9 @@ def _first_frame(file: BinaryIO, start: int, stop: int) -> tuple[FrameHeader | N
     return _frame(_read(file, at, _MOST_HEADER)), at
 
 
-def _end(file: BinaryIO, first_at: int, stop: int, stream: StreamInfo, first: FrameHeader | None) -> int | None:
+def _end(
+    file: BinaryIO, first_at: int, stop: int, stream: StreamInfo, first: FrameHeader | None
+) -> int | None:
     """Return the number of samples that a stream's last frame proves; None if that is not whole."""
     block = first.samples if first is not None else stream.block
     for window in _TAILS:

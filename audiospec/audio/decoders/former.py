@@ -20,19 +20,21 @@ def decode_mp3(source: SourceFile) -> SndfileDecoder:
     """Open an MP3."""
     if has_frame_count(source.path):
         return SndfileDecoder(source)
+    with source.open() as file:
+        found = CountedMp3.of(file) is not None
     plain = SndfileDecoder(source, exact=False)
+    if not found:
+        return plain
+    with plain:
+        info = plain.info
 
     def counted(file: BinaryIO) -> CountedMp3:
         view = CountedMp3.of(file)
         assert view is not None
         return view
 
-    with source.open() as file:
-        if CountedMp3.of(file) is None:
-            return plain
     decoder = SndfileDecoder(source, counted, exact=False)
-    decoder.info = plain.info
-    plain.close()
+    decoder.info = info
     return decoder
 
 

@@ -82,8 +82,10 @@ def w64_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     unknown = length <= 24 or length >= 1 << 62 or is_placeholder(length)
     start, frame = place + 24, _block(form, "<")
     end = start + announced
-    if not unknown and end < size and (
-        size - end < 8 or chunks.read((end + 7) // 8 * 8 + 4, 12) in (_W64_GUID, b"")
+    if (
+        not unknown
+        and end < size
+        and (size - end < 8 or chunks.read((end + 7) // 8 * 8 + 4, 12) in (_W64_GUID, b""))
     ):
         return _sample_bytes(chunks, form, start, end, announced, "")
     stop, loss = chunks.judge(start, announced, frame, unknown=unknown, whole=abs(riff - size) <= 8)
@@ -99,9 +101,7 @@ def _found(
     chunks: Chunks, form: bytes, start: int, announced: int, unknown: bool, whole: bool
 ) -> SampleBytes | None:
     frame = _block(form, chunks.order)
-    stop, loss = chunks.judge(
-        start, announced, frame, unknown=unknown, whole=whole, header=start
-    )
+    stop, loss = chunks.judge(start, announced, frame, unknown=unknown, whole=whole, header=start)
     return _sample_bytes(chunks, form, start, stop, announced, loss)
 
 
@@ -139,7 +139,9 @@ def _contradiction(form: bytes, order: Literal["<", ">"]) -> str:
         return f"damaged: the header has {channels} channels of {bits} bits, but blocks of {block} bytes"
     stated, odd = divmod(byte_rate, block)
     if block == needed and not odd and rate not in _USUAL_RATES and stated in _USUAL_RATES:
-        return f"damaged: the header has a sample rate of {rate} Hz, but as many bytes a second as {stated} Hz"
+        return (
+            f"damaged: the header has a sample rate of {rate} Hz, but as many bytes a second as {stated} Hz"
+        )
     return ""
 
 

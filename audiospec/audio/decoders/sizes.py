@@ -10,15 +10,21 @@ from typing import BinaryIO, Literal
 #: Most chunks of a file that are walked.
 MOST_CHUNKS = 10_000
 #: Names of chunks that may follow the samples.
-KNOWN = frozenset(
-    (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"cue ", b"smpl", b"inst", b"fact", b"PEAK"),
-) | frozenset(
-    (b"JUNK", b"junk", b"PAD ", b"FLLR", b"fllr", b"afsp", b"cart", b"axml", b"chna", b"LGWV", b"umid"),
-) | frozenset(
-    (b"DISP", b"acid", b"strc", b"plst", b"note", b"labl", b"ltxt", b"minf", b"elm1", b"regn", b"SAUR"),
-) | frozenset(
-    (b"NAME", b"AUTH", b"ANNO", b"(c) ", b"COMT", b"MARK", b"INST", b"MIDI", b"APPL", b"COMM", b"FVER"),
-) | frozenset((b"CHAN", b"info", b"strg", b"mark", b"uuid", b"ovvw", b"peak", b"free", b"pakt", b"kuki"))
+KNOWN = (
+    frozenset(
+        (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"cue ", b"smpl", b"inst", b"fact", b"PEAK"),
+    )
+    | frozenset(
+        (b"JUNK", b"junk", b"PAD ", b"FLLR", b"fllr", b"afsp", b"cart", b"axml", b"chna", b"LGWV", b"umid"),
+    )
+    | frozenset(
+        (b"DISP", b"acid", b"strc", b"plst", b"note", b"labl", b"ltxt", b"minf", b"elm1", b"regn", b"SAUR"),
+    )
+    | frozenset(
+        (b"NAME", b"AUTH", b"ANNO", b"(c) ", b"COMT", b"MARK", b"INST", b"MIDI", b"APPL", b"COMM", b"FVER"),
+    )
+    | frozenset((b"CHAN", b"info", b"strg", b"mark", b"uuid", b"ovvw", b"peak", b"free", b"pakt", b"kuki"))
+)
 #: First bytes of tags that programs append to files of any kind.
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS", b"3DI")
 #: Most bytes behind the samples that are taken for padding.
