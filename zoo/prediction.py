@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.audio.recording import load
+from audiospec.audio.reading import STRICT, Reading
+from audiospec.audio.recording import Recording
 from audiospec.audio.waves import pad_or_trim
 from audiospec.errors import AudioError, ModelError, RunError
 from audiospec.specs.base import FeatureSpec
@@ -40,6 +41,8 @@ class Prediction:
         Number of chunks.
     problem : str
         Why there is no prediction; ``""`` if there is one.
+    note : str
+        What is odd about a file that was used nevertheless: truncated, damaged or silent.
     """
 
     file: Path
@@ -47,9 +50,12 @@ class Prediction:
     probabilities: list[float]
     chunks: int
     problem: str = ""
+    note: str = ""
 
 
-def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> Iterator[Prediction]:
+def predict(
+    run: Run, files: Sequence[Path | str], *, device: str = "cpu", reading: Reading = STRICT
+) -> Iterator[Prediction]:
     """Predict the classes of audio files.
 
     Files are cut like the tracks of the run's view, and features are computed as by `featurize`: equal to the
@@ -61,6 +67,8 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     files : sequence of path
     device : str
         Where features are computed.
+    reading : Reading
+        What to do with truncated, damaged and silent files. By default they are not used.
 
     Yields
     ------
@@ -80,11 +88,11 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     model = run.model()
     for file in map(Path, files):
         try:
-            rows = features_of(run, file, device)
+            rows, note = _rows_and_note(run, file, device, reading)
         except AudioError as error:
             yield Prediction(file, [], [], 0, str(error))
         else:
-            yield _prediction(file, model, rows)
+            yield replace(_prediction(file, model, rows), note=note)
 
 
 def score_predictions(
@@ -129,7 +137,7 @@ def score_predictions(
     return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
 
 
-def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32]:
+def features_of(run: Run, file: Path, device: str = "cpu", reading: Reading = STRICT) -> NDArray[np.float32]:
     """Compute the rows of a file as the run's view would have them.
 
     Returns
@@ -141,12 +149,18 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
     AudioError
         The file cannot be decoded, is too short for a chunk, or too loud for the spec's dtype.
     """
+    return _rows_and_note(run, file, device, reading)[0]
+
+
+def _rows_and_note(run: Run, file: Path, device: str, reading: Reading) -> tuple[NDArray[np.float32], str]:
+    """Return the rows of a file, and its note."""
     import torch
 
     from audiospec.features.base import one_thread, store_row
 
     spec, chunking = run.spec, run.chunking
-    wave = load(file, spec.sample_rate)
+    recording = Recording(file, reading)
+    wave = recording.whole(spec.sample_rate, spec.channel)
     chunks = chunking.chunks(len(wave), spec.sample_rate, spec.least_samples)
     if not chunks:
         raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))
@@ -158,7 +172,7 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
             part = wave[start : start + samples]
             part = pad_or_trim(part, length) if spec.pads else part
             store_row(spec, module(torch.from_numpy(part.copy()).to(device)).cpu(), row)
-    return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows)
+    return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows), recording.note
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.engines.base import Engine
 from audiospec.errors import EngineError, StoreError
 from audiospec.machine import versions
@@ -59,13 +60,19 @@ class ViewBuilder:
     """Computes several views together, and publishes them in the store."""
 
     def __init__(
-        self, target: BuildTarget, plans: list[Plan], engine: Engine, device: str, backends: Mapping[str, str]
+        self,
+        target: BuildTarget,
+        plans: list[Plan],
+        engine: Engine,
+        device: str,
+        backends: Mapping[str, str],
+        reading: Reading = STRICT,
     ) -> None:
         self.target = target
         self.plans = plans
         self.tracks = plans[0].tracks
         self.engine = engine
-        self.constants = RunConstants(str(target.work), device, backends)
+        self.constants = RunConstants(str(target.work), device, backends, reading)
 
     def compute(self, progress: ProgressCallback | None) -> None:
         """Plan and compute the missing shards until none is missing."""

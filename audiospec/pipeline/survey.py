@@ -9,6 +9,7 @@ from typing import Any
 
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.recording import probe
 from audiospec.digests import content_hash
 from audiospec.errors import AudioError
@@ -25,6 +26,7 @@ def survey_store(
     existing: FeatureStore | None,
     work: Path,
     views: Sequence[tuple[FeatureSpec, Chunking]],
+    reading: Reading = STRICT,
 ) -> list[TrackState]:
     """Survey the files of a manifest, and use what the store and its staged shards say of them.
 
@@ -37,6 +39,8 @@ def survey_store(
         Its work folder.
     views : sequence of (FeatureSpec, Chunking)
         The views whose staged shards are read.
+    reading : Reading
+        What the run does with truncated and silent files.
 
     Returns
     -------
@@ -48,8 +52,8 @@ def survey_store(
     for spec, chunking in views:
         name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
         for _, commit in Staging(work, name).commits():
-            decoded.update({result.id: result for result in commit.decoded})
-    return survey(manifest, records, decoded)
+            decoded.update({r.id: r for r in commit.decoded if not reading.allows(r.problem)})
+    return survey(manifest, records, decoded, reading)
 
 
 #: The problem of a track that the manifest no longer has; stores contain this text.
@@ -108,11 +112,15 @@ class TrackState:
             problem=decoded.problem,
             size=decoded.size,
             modified=decoded.modified,
+            note=decoded.note,
         )
 
 
 def survey(
-    manifest: Manifest, records: Sequence[TrackRecord], decoded: Mapping[str, DecodeResult]
+    manifest: Manifest,
+    records: Sequence[TrackRecord],
+    decoded: Mapping[str, DecodeResult],
+    reading: Reading = STRICT,
 ) -> list[TrackState]:
     """Check every file of a manifest, and compare it with what was known before.
 
@@ -123,29 +131,37 @@ def survey(
         The store's track table. Its order is kept; new tracks follow.
     decoded : mapping of str to DecodeResult
         Track id → result in a staged shard.
+    reading : Reading
+        What the run does with truncated and silent files.
 
     Returns
     -------
     list of TrackState
         The new track table. A file whose size and modification time have not changed is taken to be
-        unchanged; otherwise its content hash decides.
+        unchanged; otherwise its content hash decides. What was known of an unchanged file stays, but one that
+        was refused for something that `reading` allows is looked at again.
     """
     in_manifest = {track.id: track for track in manifest}
     tracks: list[TrackState] = []
     for record in records:
         track = in_manifest.pop(record.id, None)
         if track is not None:
-            tracks.append(_survey_track(manifest, track, record, decoded))
+            tracks.append(_survey_track(manifest, track, record, decoded, reading))
             continue
         if record.path:  # a track of an imported table has no file
             record = replace(record, problem=record.problem or REMOVED)
         tracks.append(TrackState(record, manifest.root / record.path, kept=True))
-    tracks += [_survey_track(manifest, track, TrackRecord(id), decoded) for id, track in in_manifest.items()]
+    for id, track in in_manifest.items():
+        tracks.append(_survey_track(manifest, track, TrackRecord(id), decoded, reading))
     return tracks
 
 
 def _survey_track(
-    manifest: Manifest, track: Track, record: TrackRecord, decoded: Mapping[str, DecodeResult]
+    manifest: Manifest,
+    track: Track,
+    record: TrackRecord,
+    decoded: Mapping[str, DecodeResult],
+    reading: Reading,
 ) -> TrackState:
     """Check the file of one track, and return what is known of the track."""
     file = manifest.file(track)
@@ -176,13 +192,15 @@ def _survey_track(
         state.update(hash="", problem=f"not readable: {error.strerror}")
         return state
     changes: dict[str, Any] = {"size": stat.st_size, "modified": stat.st_mtime_ns}
-    if record.hash and same:  # decoded before, and unchanged: nothing more can be learnt
+    if (
+        record.hash and same and not reading.allows(record.problem)
+    ):  # decoded before, and unchanged: nothing more can be learnt
         state.info = None if record.problem else record.info
         state.update(**changes)
         return state
-    changes.update(hash="", problem="", seconds=0.0, sample_rate=0, channels=0)
+    changes.update(hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0)
     try:
-        info = state.info = probe(file)
+        info = state.info = probe(file, reading)
         changes.update(seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels)
     except AudioError as error:
         changes["problem"] = str(error)
