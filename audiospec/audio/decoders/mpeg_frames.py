@@ -20,6 +20,9 @@ DECODER_DELAY = 529
 #: No frame has more bytes, one of free bitrate included.
 MOST_BYTES = 8192
 
+#: What a tag in the first frame of a stream begins with.
+MARKS = frozenset((b"Xing", b"Info", b"VBRI"))
+
 
 class Kind(NamedTuple):
     """What all frames of one stream have in common.
@@ -142,10 +145,10 @@ def tag_of(frame: bytes, kind: Kind) -> Tag | None:
         return None
     if frame[36:40] == b"VBRI" and len(frame) >= 54:
         return Tag(int.from_bytes(frame[50:54]), int.from_bytes(frame[46:50]), b"", trims=False)
-    for at in (4 + kind.side_bytes, 6 + kind.side_bytes):
-        if frame[at : at + 4] in (b"Xing", b"Info"):
-            break
-    else:
+    at = 4 + kind.side_bytes
+    if frame[at + 2 : at + 6] in MARKS and kind.checked:
+        at += 2
+    if frame[at : at + 4] not in (b"Xing", b"Info"):
         return None
     flags, at = int.from_bytes(frame[at + 4 : at + 8]), at + 8
     values: list[int | None] = []
@@ -189,9 +192,9 @@ def failed_checksums(data: bytes, starts: list[int], kind: Kind) -> NDArray[Any]
     kind : Kind
         Of all these frames.
     """
+    if not kind.checked or kind.layer == 2 or not starts:
+        return np.zeros(len(starts), bool)
     at = np.array(starts, np.int64)
-    if not kind.checked or kind.layer == 2 or not len(at):
-        return np.zeros(len(at), bool)
     buffer = np.frombuffer(data, np.uint8)
     crc = np.full(len(at), 0xFFFF, np.uint16)
     if kind.layer == 3:

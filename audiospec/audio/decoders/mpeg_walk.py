@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from audiospec.audio.decoders.mpeg_frames import (
+    MARKS,
     MOST_BYTES,
     Kind,
     Tag,
@@ -206,25 +207,32 @@ class _Walker:
         """Walk through the frames of a stream from `at` on; return where they end."""
         kind = stream.kind
         lengths, mono, begin = lengths_of(kind), kind.channels == 1, at
+        mark = 4 + kind.side_bytes  # where a tag stands, if a frame holds one
+        mark_end, may_tag, second_mark = mark + 4, kind.layer == 3, mark != 36
         ended = False
         while not ended:
             self.load(at)
             base, data, starts = self.base, self.data, list[int]()
-            last = base + len(data) >= self.size
-            place, stop = at - base, len(data) - (3 if last else MOST_BYTES)
-            for limit in (*_marked(data, place, stop, kind), stop):
-                while place < limit:
-                    length = lengths.get(data[place : place + 3])
-                    if length is None or (data[place + 3] >= 0xC0) != mono:
-                        break
-                    starts.append(place)
-                    place += length
-                else:
-                    if place != limit or limit == stop or not self.is_tag(base + place, kind):
-                        continue
-                ended = True
-                break
-            ended = ended or last
+            ended = base + len(data) >= self.size
+            place, stop = at - base, len(data) - (3 if ended else MOST_BYTES)
+            while place < stop:
+                length = lengths.get(data[place : place + 3])
+                if length is None or (data[place + 3] >= 0xC0) != mono:
+                    ended = True
+                    break
+                if (
+                    may_tag
+                    and (
+                        data[place + mark : place + mark_end] in MARKS
+                        or (second_mark and data[place + 36 : place + 40] in MARKS)
+                        or (kind.checked and data[place + mark + 2 : place + mark_end + 2] in MARKS)
+                    )
+                    and self.is_tag(base + place, kind)
+                ):
+                    ended = True
+                    break
+                starts.append(place)
+                place += length
             if starts and base + place > self.size:  # players take a part of a frame for none
                 place = starts.pop()
                 self.result.cut = True
@@ -290,7 +298,7 @@ class _Walker:
     def joined(self, start: int, end: int) -> int | None:
         """Open the stream that a tag begins between two places; return where its frames begin."""
         data = self.get(start, end - start)
-        places = [data.find(b"ID3"), *(_marked_places(data))]
+        places = [data.find(b"ID3"), *_marked_places(data)]
         for place in sorted(place for place in places if place >= 0):
             opened = self.opens_with_tag(start + place)
             if opened is not None:
@@ -315,24 +323,10 @@ class _Walker:
         return min(at, self.size)
 
 
-def _marked(data: bytes, start: int, stop: int, kind: Kind) -> list[int]:
-    """Return the places from `start` to `stop` where a frame with a tag may begin, in order."""
-    if kind.layer != 3:
-        return []
-    places = set()
-    offsets = (4 + kind.side_bytes, 6 + kind.side_bytes)
-    for mark, before in ((b"Xing", offsets), (b"Info", offsets), (b"VBRI", (36,))):
-        at = data.find(mark, start)
-        while at >= 0:
-            places.update(at - offset for offset in before if start <= at - offset < stop)
-            at = data.find(mark, at + 1)
-    return sorted(places)
-
-
 def _marked_places(data: bytes) -> list[int]:
     """Return the places in `data` where frames begin that have a tag, whatever their kind."""
     places = []
-    for mark in (b"Xing", b"Info", b"VBRI"):
+    for mark in MARKS:
         at = data.find(mark)
         while at >= 0:
             places += [at - offset for offset in (13, 15, 21, 23, 36, 38) if at >= offset]
