@@ -9,7 +9,7 @@ import soundfile
 
 from audiospec.audio.decoders.base import Block, Decoder
 from audiospec.audio.decoders.ogg_pages import Link, walk
-from audiospec.audio.decoders.pyav import PyavDecoder, decode_with_pyav
+from audiospec.audio.decoders.pyav import PyavDecoder
 from audiospec.audio.decoders.splice import Splice
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.sndfile import one_line, open_sound_file
@@ -41,7 +41,7 @@ def decode_ogg(source: SourceFile) -> Decoder:
     if not found.links:
         if found.damage:
             raise AudioError(f"{found.damage}; 0.000 s are there")
-        return decode_with_pyav(source, "no codec that libsndfile knows")
+        return PyavDecoder(source, "no codec that libsndfile knows")
     return OggDecoder(source, found.links, found.damage, alone=not found.others)
 
 

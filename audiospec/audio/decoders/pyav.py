@@ -34,24 +34,6 @@ _MOST_SAMPLES = 1024
 _BLOCK_FRAMES = 1 << 16
 
 
-def decode_with_pyav(source: SourceFile, reason: str = "") -> Decoder:
-    """Open a file with PyAV. Of several streams of sound, the first is decoded.
-
-    Parameters
-    ----------
-    source : SourceFile
-        The file.
-    reason : str
-        Why libsndfile does not read it, for messages.
-
-    Raises
-    ------
-    AudioError
-        The file cannot be read, is of no container of sound, or PyAV is not installed.
-    """
-    return PyavDecoder(source, reason)
-
-
 def _pyav(reason: str) -> ModuleType:
     try:
         import av
@@ -74,10 +56,19 @@ class PyavDecoder(Decoder):
         Why libsndfile does not read it.
     stream : BinaryIO or None
         Parts of the file to be read instead of all of it; it is closed with the decoder.
+    reader : str or None
+        FFmpeg's name of the reader to use; None: the one that knows the first bytes.
+
+    Attributes
+    ----------
+    reader : str
+        FFmpeg's name of the reader that is used.
     """
 
-    def __init__(self, source: SourceFile, reason: str, stream: BinaryIO | None = None) -> None:
-        self._reason = reason
+    def __init__(
+        self, source: SourceFile, reason: str, stream: BinaryIO | None = None, reader: str | None = None
+    ) -> None:
+        self._reason, self._asked = reason, reader
         self._av = _pyav(reason)
         if stream is None:
             with source.open() as file:
@@ -87,6 +78,7 @@ class PyavDecoder(Decoder):
         self._container: Any = None
         try:
             self._open()
+            self.reader = str(self._container.format.name)
             self.info = self._announced(source.size)
         except BaseException:
             self.close()
@@ -98,7 +90,9 @@ class PyavDecoder(Decoder):
         options = {"format_whitelist": _READERS, "protocol_whitelist": ""}
         try:
             # From an open file, never by name: a name may be taken for an address, or for a pattern.
-            self._container = av.open(self._file, "r", options=options, metadata_errors="ignore")
+            self._container = av.open(
+                self._file, "r", format=self._asked, options=options, metadata_errors="ignore"
+            )
             if not self._container.streams.audio:
                 raise AudioError("no audio: the file has no stream of sound")
             self._stream = self._container.streams.audio[0]
@@ -111,6 +105,8 @@ class PyavDecoder(Decoder):
                 raise self._refused("no sample rate or no channels")
         except AudioError:  # a ValueError too
             raise
+        except av.error.ArgumentError as failure:
+            raise self._refused("no container that holds its own sound") from failure
         except (av.error.FFmpegError, ValueError) as failure:
             raise self._refused(_detail(failure)) from failure
 
@@ -143,7 +139,7 @@ class PyavDecoder(Decoder):
 
     def _states(self) -> float:
         """Return the seconds that the header promises for the stream of sound alone; 0 if it does not."""
-        names = set(self._container.format.name.split(","))
+        names = set(self.reader.split(","))
         if names & _COUNTED and self._stream.duration is not None:
             return self._seconds()
         alone = len(self._container.streams) == 1
