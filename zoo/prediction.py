@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.audio.recording import load
-from audiospec.audio.waves import pad_or_trim
+from audiospec.audio.isolated import load_files
+from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.errors import AudioError, ModelError, RunError
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.table import TableSpec
@@ -78,9 +78,14 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
             "train on a view of `audiospec featurize --features tabular`",
         )
     model = run.model()
-    for file in map(Path, files):
+    paths = [Path(file) for file in files]
+    # Decoded in another process, which a file may kill.
+    waves = load_files(paths, sample_rate=run.spec.sample_rate)
+    for file, wave in zip(paths, waves, strict=True):
         try:
-            rows = features_of(run, file, device)
+            if isinstance(wave, AudioError):
+                raise wave
+            rows = features_of(run, wave, device)
         except AudioError as error:
             yield Prediction(file, [], [], 0, str(error))
         else:
@@ -129,8 +134,15 @@ def score_predictions(
     return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
 
 
-def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32]:
+def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32]:
     """Compute the rows of a file as the run's view would have them.
+
+    Parameters
+    ----------
+    run : Run
+    wave : ndarray, shape (samples,), float32
+        The file's sound at the spec's rate.
+    device : str
 
     Returns
     -------
@@ -139,14 +151,13 @@ def features_of(run: Run, file: Path, device: str = "cpu") -> NDArray[np.float32
     Raises
     ------
     AudioError
-        The file cannot be decoded, is too short for a chunk, or too loud for the spec's dtype.
+        The file is too short for a chunk, or too loud for the spec's dtype.
     """
     import torch
 
     from audiospec.features.base import one_thread, store_row
 
     spec, chunking = run.spec, run.chunking
-    wave = load(file, spec.sample_rate)
     chunks = chunking.chunks(len(wave), spec.sample_rate, spec.least_samples)
     if not chunks:
         raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))

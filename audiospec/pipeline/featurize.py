@@ -200,7 +200,7 @@ def run(
                 f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",
                 "choose another `store`",
             )
-        tracks = survey_store(manifest, existing, work, views)
+        tracks = survey_store(manifest, existing, work, views, engine)
         attributes = store_attributes(manifest.dataset, manifest.root.absolute())
         plans = [Plan.make(*view, tracks, finished_view(existing, *view)) for view in views]
         planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
