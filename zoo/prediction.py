@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.audio.isolated import load_files
 from audiospec.audio.reading import STRICT, Reading
-from audiospec.audio.recording import Recording
-from audiospec.audio.waves import pad_or_trim
+from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.errors import AudioError, ModelError, RunError
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.table import TableSpec
@@ -86,13 +86,18 @@ def predict(
             "train on a view of `audiospec featurize --features tabular`",
         )
     model = run.model()
-    for file in map(Path, files):
+    paths = [Path(file) for file in files]
+    # Decoded in another process, which a file may kill.
+    sounds = load_files(paths, run.spec.sample_rate, run.spec.channel, reading)
+    for file, sound in zip(paths, sounds, strict=True):
         try:
-            rows, note = _rows_and_note(run, file, device, reading)
+            if isinstance(sound, AudioError):
+                raise sound
+            rows = features_of(run, sound.wave, device)
         except AudioError as error:
             yield Prediction(file, [], [], 0, str(error))
         else:
-            yield replace(_prediction(file, model, rows), note=note)
+            yield replace(_prediction(file, model, rows), note=sound.note)
 
 
 def score_predictions(
@@ -137,8 +142,15 @@ def score_predictions(
     return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
 
 
-def features_of(run: Run, file: Path, device: str = "cpu", reading: Reading = STRICT) -> NDArray[np.float32]:
+def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32]:
     """Compute the rows of a file as the run's view would have them.
+
+    Parameters
+    ----------
+    run : Run
+    wave : ndarray, shape (samples,), float32
+        The file's sound at the spec's rate.
+    device : str
 
     Returns
     -------
@@ -147,20 +159,13 @@ def features_of(run: Run, file: Path, device: str = "cpu", reading: Reading = ST
     Raises
     ------
     AudioError
-        The file cannot be decoded, is too short for a chunk, or too loud for the spec's dtype.
+        The file is too short for a chunk, or too loud for the spec's dtype.
     """
-    return _rows_and_note(run, file, device, reading)[0]
-
-
-def _rows_and_note(run: Run, file: Path, device: str, reading: Reading) -> tuple[NDArray[np.float32], str]:
-    """Return the rows of a file, and its note."""
     import torch
 
     from audiospec.features.base import one_thread, store_row
 
     spec, chunking = run.spec, run.chunking
-    recording = Recording(file, reading)
-    wave = recording.whole(spec.sample_rate, spec.channel)
     chunks = chunking.chunks(len(wave), spec.sample_rate, spec.least_samples)
     if not chunks:
         raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))
@@ -172,7 +177,7 @@ def _rows_and_note(run: Run, file: Path, device: str, reading: Reading) -> tuple
             part = wave[start : start + samples]
             part = pad_or_trim(part, length) if spec.pads else part
             store_row(spec, module(torch.from_numpy(part.copy()).to(device)).cpu(), row)
-    return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows), recording.note
+    return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows)
 
 
 @lru_cache(maxsize=2)

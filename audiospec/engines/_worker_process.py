@@ -10,15 +10,22 @@ import threading
 from typing import Any, TextIO
 
 from audiospec.engines.base import describe_error, resolve
+from audiospec.limits import make_expendable
 
 
 def main() -> None:
     """Run the function that the last argument names on each task that arrives on standard input."""
+    make_expendable()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not get between the results
     tasks: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
-    function = resolve(sys.argv[2])
+    try:
+        function = resolve(sys.argv[2])
+    except Exception as error:
+        _write(out, {"error": describe_error(error)})
+        return
+    _write(out, {"ready": True})
     while True:
         task = json.loads(tasks.get())
         try:
@@ -37,6 +44,8 @@ def _write(out: TextIO, message: dict[str, Any]) -> None:
 
 def _read_tasks(tasks: queue.Queue[str]) -> None:
     """Queue the tasks, and end the process at once when the parent has ended."""
-    for line in sys.stdin:
-        tasks.put(line)
-    os._exit(1)
+    try:
+        for line in sys.stdin:
+            tasks.put(line)
+    finally:  # without this thread no task would ever arrive
+        os._exit(1)

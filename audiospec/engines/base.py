@@ -10,6 +10,7 @@ import importlib
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from audiospec import errors
@@ -18,6 +19,25 @@ from audiospec.registry import Registry
 
 #: One task in, its results out, one by one. Both are plain JSON values.
 TaskFunction = Callable[[dict[str, Any]], Iterator[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """What an engine yields, in place of further results, for a task whose worker died over it.
+
+    Attributes
+    ----------
+    task : dict
+        The task, as it was given.
+    how : str
+        How the worker died, such as ``"killed by signal 11"``, for messages.
+    signal : int
+        The signal that killed it; 0 if it ended otherwise, or if the engine cannot tell.
+    """
+
+    task: dict[str, Any]
+    how: str
+    signal: int = 0
 
 
 class Engine(ABC):
@@ -44,12 +64,15 @@ class Engine(ABC):
         self.workers = workers
 
     @abstractmethod
-    def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:
         """Yield the results of all tasks as they arrive, in any order.
 
         Tasks are taken from the iterable as they are needed, because there may be more than memory has room
-        for. A task whose worker dies may be run again, so a result may arrive twice. Closing the iterator
-        stops the work; what tasks have written by then stays.
+        for. Closing the iterator stops the work; what tasks have written by then stays.
+
+        A worker may die over a task. Then the other tasks go on, and a `WorkerDied` is yielded, once, after
+        those results of the task that have arrived. The engine does not try the task again: whoever gave it
+        knows better how.
 
         Parameters
         ----------
@@ -63,7 +86,7 @@ class Engine(ABC):
         AudiospecError
             The error that a task raised, of the same type (see `restore_error`). It stops the work.
         EngineError
-            Workers died or could not be started.
+            Workers cannot be started.
         """
 
 

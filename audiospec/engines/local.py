@@ -17,11 +17,14 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from signal import SIGKILL
 from typing import Any
 
-from audiospec.engines.base import Engine, engines, restore_error
+from audiospec.engines.base import Engine, WorkerDied, engines, restore_error
 from audiospec.errors import EngineError
+from audiospec.limits import TIME_IS_UP
 from audiospec.machine import usable_cores
+from audiospec.text import printable
 
 #: Environment variables of a worker.
 ENVIRONMENT = {
@@ -34,6 +37,10 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
+#: Processes that are started for one task before an error says that they cannot start.
+MOST_STARTS = 3
+#: Characters of the last line that a dead worker wrote to its standard error.
+MOST_LAST_WORDS = 200
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from audiospec.engines._worker_process import main; main()"
@@ -44,7 +51,7 @@ _START = (
 class LocalEngine(Engine):
     """Runs tasks in processes of this machine.
 
-    A worker that dies is replaced, and its task is tried once more. Workers end when this process ends.
+    A worker that dies is replaced. Workers end when this process ends.
 
     Parameters
     ----------
@@ -62,17 +69,15 @@ class LocalEngine(Engine):
             )
         super().__init__(usable_cores() if workers is None else workers)
 
-    def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the results of all tasks as they arrive, in any order.
-
-        A task whose worker dies is tried once more, by a new worker.
+    def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:
+        """Yield the results of all tasks as they arrive, in any order, and the deaths of workers.
 
         Raises
         ------
         AudiospecError
             The error that a task raised, of the same type.
         EngineError
-            A task killed two workers, or a worker could not start.
+            A worker died several times before it had begun.
         """
         waiting = iter(tasks)
         events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
@@ -84,17 +89,24 @@ class LocalEngine(Engine):
             while any(worker.task is not None for worker in workers):
                 worker, event = events.get()
                 if event is None:
-                    if worker.deaths:
-                        raise worker.death_error()
-                    assert worker.task is not None
                     workers.remove(worker)
-                    worker.stop()
-                    workers.append(_Worker(function, events))
-                    workers[-1].give(worker.task, deaths=1)
+                    died = worker.end()
+                    if not worker.ready and worker.starts >= MOST_STARTS:
+                        raise worker.start_error()
+                    successor = waiting
+                    if not worker.ready and died is not None:  # its task did not begin: it is not the cause
+                        successor, died = iter([died.task]), None
+                    for task in itertools.islice(successor, 1):
+                        workers.append(_Worker(function, events, 1 if worker.ready else worker.starts + 1))
+                        workers[-1].give(task)
+                    if died is not None:
+                        yield died
                 elif "error" in event:
                     raise restore_error(event["error"])
                 elif "result" in event:
                     yield event["result"]
+                elif "ready" in event:
+                    worker.ready = True
                 else:
                     worker.task = None
                     for task in itertools.islice(waiting, 1):
@@ -105,14 +117,22 @@ class LocalEngine(Engine):
 
 
 class _Worker:
-    """A child process, the thread that reads its results, and its task."""
+    """A child process, the thread that reads its results, and its task.
 
-    def __init__(self, function: str, events: queue.Queue[tuple[_Worker, dict[str, Any] | None]]) -> None:
+    `starts` counts the processes that were started for the task, until one was `ready`.
+    """
+
+    def __init__(
+        self, function: str, events: queue.Queue[tuple[_Worker, dict[str, Any] | None]], starts: int = 1
+    ) -> None:
         self.task: dict[str, Any] | None = None
-        self.deaths = 0
+        self.ready = False
+        self.starts = starts
+        self._how = ""
         self._events = events
-        # What decoders print is kept out of sight, but shown if the worker dies.
+        # What decoders print is kept out of sight, but its last line is shown if the worker dies.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        self._stderr_start = 0
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, json.dumps(sys.path), function],
             stdin=subprocess.PIPE,
@@ -125,9 +145,10 @@ class _Worker:
         self._reader = threading.Thread(target=self._read_results, daemon=True)
         self._reader.start()
 
-    def give(self, task: dict[str, Any], deaths: int = 0) -> None:
-        """Send a task; `deaths` workers have died over it so far."""
-        self.task, self.deaths = task, deaths
+    def give(self, task: dict[str, Any]) -> None:
+        """Send a task."""
+        self.task = task
+        self._stderr_start = os.fstat(self._stderr.fileno()).st_size
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # if it has died, the reader reports that
             self._process.stdin.write(json.dumps(task).encode() + b"\n")
@@ -143,19 +164,26 @@ class _Worker:
             with suppress(BrokenPipeError):
                 stream.close()
 
-    def death_error(self) -> EngineError:
-        """Return the error for a process that died: how, and over which files."""
+    def end(self) -> WorkerDied | None:
+        """Stop a process that has died; return how, unless it had no task."""
         code = self._process.wait()
-        self._stderr.seek(0)
+        signal = max(0, -code)
+        how = f"killed by signal {signal}" if signal else f"status {code}"
+        if signal == SIGKILL:
+            how += ", as by the system for want of memory"
+        if signal == TIME_IS_UP:
+            how = "no progress in the time allowed"
+        self._stderr.seek(max(self._stderr_start, self._stderr.seek(0, os.SEEK_END) - 4096))
         last = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-        how = f"killed by signal {-code}" if code < 0 else f"status {code}"
-        if code == -9:
-            how += "; was it out of memory?"
-        about = (self.task or {}).get("about")
-        over = f" over {about}" if about else ""
+        self._how = f"{how}: {printable(last[:MOST_LAST_WORDS])}" if last else how
+        self.stop()
+        return WorkerDied(self.task, self._how, signal) if self.task is not None else None
+
+    def start_error(self) -> EngineError:
+        """Return the error for a process that died before it could begin."""
         return EngineError(
-            f"a worker died twice{over} ({how}{': ' + last if last else ''})",
-            "finished shards are kept; run again with `workers=0` to see more, or leave that file out",
+            f"a worker cannot start ({self._how}); {self.starts} were tried",
+            "run with `workers=0` to see more",
         )
 
     def _read_results(self) -> None:

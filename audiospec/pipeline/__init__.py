@@ -11,6 +11,7 @@ tasks               the format of a task and of its results
 worker              computes a task: decodes each track once
 cutter              cuts the chunks of one view out of the decoded stream
 filling             fills shards with rows: computed, or copied from where they exist
+suspects            tracks over which workers died, to be tried alone
 staging             finished shards of a view that is not complete yet
 builder             computes until nothing is missing, then publishes the views
 progress, summary   what is reported while a run goes on, and at its end

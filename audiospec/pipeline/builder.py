@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
+from audiospec.audio.deaths import problem_of
 from audiospec.audio.reading import STRICT, Reading
-from audiospec.engines.base import Engine
+from audiospec.engines.base import Engine, WorkerDied
 from audiospec.errors import EngineError, StoreError
 from audiospec.machine import versions
 from audiospec.pipeline.checks import require_rows
@@ -17,7 +18,8 @@ from audiospec.pipeline.plan import Plan, Shard
 from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
 from audiospec.pipeline.schedule import Schedule
 from audiospec.pipeline.staging import DecodeResult, Staging
-from audiospec.pipeline.tasks import RunConstants, TaskResult
+from audiospec.pipeline.suspects import Suspects
+from audiospec.pipeline.tasks import RunConstants, TrackBegun, read_result
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.contents import NewView, ShardSource
@@ -28,7 +30,7 @@ from audiospec.stores.layout.view import View
 #: Packages whose versions are stored with a view.
 PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
 #: Most rounds of planning and computing in one run. The second is usually the last: more are needed only if
-#: files change meanwhile.
+#: files change meanwhile. A round in which workers died does not count: it has found suspects.
 MAX_PASSES = 5
 
 
@@ -75,13 +77,16 @@ class ViewBuilder:
         self.constants = RunConstants(str(target.work), device, backends, reading)
 
     def compute(self, progress: ProgressCallback | None) -> None:
-        """Plan and compute the missing shards until none is missing."""
+        """Plan and compute the missing shards until none is missing.
+
+        A track whose worker dies is tried alone in the next round. If it dies again, that is its problem.
+        """
         for plan in self.plans:
             self._staging(plan).drop_corrupt(plan.info.row_dtype)
         by_id = {track.id: track for track in self.tracks}
-        passes = 0
-        while (schedule := Schedule(self.plans, self.target.work)).lead:
-            passes += 1
+        passes, suspects = 0, Suspects()
+        while (schedule := Schedule(self.plans, self.target.work, suspects.alone)).lead:
+            passes += not suspects.found
             if passes > MAX_PASSES:
                 raise EngineError(
                     f"files of {self.target.attributes['dataset']} keep changing while they are read",
@@ -91,16 +96,33 @@ class ViewBuilder:
             counter = ProgressCounter(schedule)
             if progress is not None:
                 progress(counter.now())
+            suspects.begin_round()
             decoded: list[DecodeResult] = []
             tasks = (task.to_json() for task in schedule.tasks(self.constants))
             for value in self.engine.run("audiospec.pipeline.worker:compute", tasks):
-                result = TaskResult.from_json(value)
+                if isinstance(value, WorkerDied):
+                    suspects.add(value)
+                    continue
+                result = read_result(value)
+                if isinstance(result, TrackBegun):
+                    suspects.begun(result)
+                    continue
                 decoded += result.decoded
                 if progress is not None and counter.step(result.view, result.digest):
                     progress(counter.now())
+            if suspects.found:  # a worker may die between a commit and its result
+                decoded += self._staged_results()
             for decode_result in decoded:
                 by_id[decode_result.id].apply(decode_result)
+            for id, died in suspects.killers.items():
+                by_id[id].refuse(problem_of(died, by_id[id].record.size))
             self.plans = [plan.replan() for plan in self.plans]
+
+    def _staged_results(self) -> Iterator[DecodeResult]:
+        """Yield what the commits of all views say of the tracks."""
+        for plan in self.plans:
+            for _, commit in self._staging(plan).commits():
+                yield from commit.decoded
 
     def _staging(self, plan: Plan) -> Staging:
         return Staging(self.target.work, plan.info.name)

@@ -210,7 +210,7 @@ def run(
                 f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",
                 "choose another `store`",
             )
-        tracks = survey_store(manifest, existing, work, views, reading)
+        tracks = survey_store(manifest, existing, work, views, engine, reading)
         attributes = store_attributes(manifest.dataset, manifest.root.absolute())
         plans = [Plan.make(*view, tracks, finished_view(existing, *view), reading=reading) for view in views]
         planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]

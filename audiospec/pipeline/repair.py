@@ -79,7 +79,8 @@ def repair(
             needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
             _require_same_audio(store, needed)
             manifest = Manifest(store.dataset, store.root, tuple(_track(records[n]) for n in needed))
-            tracks = survey_store(manifest, store, work, [(view.spec, view.chunking)], _AS_BEFORE)
+            views = [(view.spec, view.chunking)]
+            tracks = survey_store(manifest, store, work, views, engine, _AS_BEFORE)
             for track, record in zip(tracks, records, strict=True):
                 if track.kept:  # the survey did not look for the files of other tracks: keep what is known
                     track.record = record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Schedule:
         One for each view, all with the same tracks.
     work : Path
         The store's work folder.
+    alone : set of str
+        Ids of tracks that get a task each, which decodes no other track: those that may kill its worker.
 
     Attributes
     ----------
@@ -47,7 +49,7 @@ class Schedule:
         Number of views with missing shards.
     """
 
-    def __init__(self, plans: Sequence[Plan], work: Path) -> None:
+    def __init__(self, plans: Sequence[Plan], work: Path, alone: Collection[str] = ()) -> None:
         schedules = []
         for plan in plans:
             staging = Staging(work, plan.info.name)
@@ -60,6 +62,13 @@ class Schedule:
         #: For each task, the view and the shards that it follows; for each track, its task.
         self._groups: list[tuple[ViewSchedule, list[Shard]]] = []
         self._task_of_track = np.full(len(plans[0].tracks), -1)
+        # Those come first, so that the last task of a shard, which assembles it, is none of them.
+        for number in [n for n, track in enumerate(plans[0].tracks) if track.id in alone]:
+            for view in self._schedules:
+                if group := view.shards_of(number):
+                    self._task_of_track[number] = len(self._groups)
+                    self._groups.append((view, group))
+                    break
         for view in self._schedules:
             for group in view.groups():
                 tracks = np.concatenate([view.plan.rows["track"][shard.rows] for shard in group])
@@ -78,6 +87,7 @@ class Schedule:
             numbers = {row.track for view in views for shard in view.shards for row in shard.rows}
             if numbers:  # if there are none, other tasks compute the missing rows of its shards
                 yield Task(
+                    task,
                     run,
                     tuple(TaskTrack(n, states[n].id, str(states[n].file)) for n in sorted(numbers)),
                     self._first_track(task, lead.plan, group[-1]),
@@ -148,6 +158,11 @@ class ViewSchedule:
             group.append(shard)
         if group:
             yield group
+
+    def shards_of(self, track: int) -> list[Shard]:
+        """Return the missing shards with rows of a track."""
+        numbers = self.plan.rows["track"]
+        return [shard for shard in self.missing if (numbers[shard.rows] == track).any()]
 
     def assign(self, task_of_track: NDArray[Any]) -> None:
         """Assign the missing shards to the tasks that compute their rows.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
+from audiospec.audio.deaths import is_death, is_remembered, remembered
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.isolated import probe_files
 from audiospec.audio.reading import STRICT, Reading
-from audiospec.audio.recording import probe
 from audiospec.digests import content_hash
+from audiospec.engines.base import Engine
 from audiospec.errors import AudioError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.staging import DecodeResult, Staging
@@ -26,6 +29,7 @@ def survey_store(
     existing: FeatureStore | None,
     work: Path,
     views: Sequence[tuple[FeatureSpec, Chunking]],
+    engine: Engine,
     reading: Reading = STRICT,
 ) -> list[TrackState]:
     """Survey the files of a manifest, and use what the store and its staged shards say of them.
@@ -39,6 +43,8 @@ def survey_store(
         Its work folder.
     views : sequence of (FeatureSpec, Chunking)
         The views whose staged shards are read.
+    engine : Engine
+        Its workers read the headers of files that are not known yet.
     reading : Reading
         What the run does with truncated and silent files.
 
@@ -53,7 +59,7 @@ def survey_store(
         name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
         for _, commit in Staging(work, name).commits():
             decoded.update({r.id: r for r in commit.decoded if not reading.allows(r.problem)})
-    return survey(manifest, records, decoded, reading)
+    return survey(manifest, records, decoded, engine, reading)
 
 
 #: The problem of a track that the manifest no longer has; stores contain this text.
@@ -115,11 +121,23 @@ class TrackState:
             note=decoded.note,
         )
 
+    def refuse(self, problem: str) -> None:
+        """Set the problem that probing has found, or over which workers died.
+
+        A file that ends its decoder gets a hash, like one that was decoded: it is not tried in each run.
+        """
+        self.info = None
+        self.update(hash="", problem=problem)
+        if is_death(problem):
+            with suppress(OSError):
+                self.update(hash=content_hash(self.file), problem=remembered(problem))
+
 
 def survey(
     manifest: Manifest,
     records: Sequence[TrackRecord],
     decoded: Mapping[str, DecodeResult],
+    engine: Engine,
     reading: Reading = STRICT,
 ) -> list[TrackState]:
     """Check every file of a manifest, and compare it with what was known before.
@@ -131,6 +149,8 @@ def survey(
         The store's track table. Its order is kept; new tracks follow.
     decoded : mapping of str to DecodeResult
         Track id → result in a staged shard.
+    engine : Engine
+        Its workers read the headers of files that are not known yet.
     reading : Reading
         What the run does with truncated and silent files.
 
@@ -153,6 +173,10 @@ def survey(
         tracks.append(TrackState(record, manifest.root / record.path, kept=True))
     for id, track in in_manifest.items():
         tracks.append(_survey_track(manifest, track, TrackRecord(id), decoded, reading))
+    unknown = [state for state in tracks if not (state.kept or state.record.hash or state.problem)]
+    probed = probe_files(engine, [state.file for state in unknown], reading)
+    for state, found in zip(unknown, probed, strict=True):
+        _apply_header(state, found)
     return tracks
 
 
@@ -163,7 +187,10 @@ def _survey_track(
     decoded: Mapping[str, DecodeResult],
     reading: Reading,
 ) -> TrackState:
-    """Check the file of one track, and return what is known of the track."""
+    """Check the file of one track, and return what is known of the track.
+
+    A file that has to be probed has neither a hash nor a problem.
+    """
     file = manifest.file(track)
     record = replace(record, path=track.path, label=track.label, group=track.group, fold=track.fold)
     if record.problem == REMOVED:  # the manifest has the track again
@@ -186,7 +213,9 @@ def _survey_track(
     try:
         stat = file.stat()
         same = (record.size, record.modified) == (stat.st_size, stat.st_mtime_ns)
-        if record.hash and not same:
+        if is_death(record.problem):
+            same = same and is_remembered(record.problem)
+        elif record.hash and not same:
             same = record.size == stat.st_size and content_hash(file) == record.hash
     except OSError as error:
         state.update(hash="", problem=f"not readable: {error.strerror}")
@@ -198,11 +227,14 @@ def _survey_track(
         state.info = None if record.problem else record.info
         state.update(**changes)
         return state
-    changes.update(hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0)
-    try:
-        info = state.info = probe(file, reading)
-        changes.update(seconds=info.seconds, sample_rate=info.sample_rate, channels=info.channels)
-    except AudioError as error:
-        changes["problem"] = str(error)
-    state.update(**changes)
+    state.update(**changes, hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0)
     return state
+
+
+def _apply_header(state: TrackState, found: AudioInfo | AudioError) -> None:
+    """Set what probing a file has found."""
+    if isinstance(found, AudioError):
+        state.refuse(str(found))
+    else:
+        state.info = found
+        state.update(seconds=found.seconds, sample_rate=found.sample_rate, channels=found.channels)

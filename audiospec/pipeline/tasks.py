@@ -245,6 +245,8 @@ class Task:
 
     Attributes
     ----------
+    number : int
+        Its number in the schedule.
     run : RunConstants
     tracks : tuple of TaskTrack
         The tracks of all rows, by number.
@@ -255,6 +257,7 @@ class Task:
         The views that the task has shards of.
     """
 
+    number: int
     run: RunConstants
     tracks: tuple[TaskTrack, ...]
     first: int | None
@@ -270,6 +273,7 @@ class Task:
         """Return the fields as a JSON object, and ``about``, which engines put into their messages."""
         return {
             "about": self.about,
+            "number": self.number,
             "run": self.run.to_json(),
             "tracks": [track.to_json() for track in self.tracks],
             "first": self.first,
@@ -280,11 +284,32 @@ class Task:
     def from_json(cls, value: Json) -> Task:
         """Read what `to_json` returned."""
         return cls(
+            value["number"],
             RunConstants.from_json(value["run"]),
             tuple(map(TaskTrack.from_json, value["tracks"])),
             value["first"],
             tuple(map(TaskView.from_json, value["views"])),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TrackBegun:
+    """A result that announces the next track to be decoded. If the worker dies, that is the suspect.
+
+    Attributes
+    ----------
+    task : int
+        Number of the task.
+    track : int
+        Number of the track.
+    """
+
+    task: int
+    track: int
+
+    def to_json(self) -> Json:
+        """Return the fields as a JSON object."""
+        return {"task": self.task, "begun": self.track}
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,3 +340,8 @@ class TaskResult:
         """Read what `to_json` returned."""
         decoded = tuple(map(DecodeResult.from_json, value["decoded"]))
         return cls(value["view"], value["digest"], decoded)
+
+
+def read_result(value: Json) -> TaskResult | TrackBegun:
+    """Read what `TaskResult.to_json` or `TrackBegun.to_json` returned."""
+    return TrackBegun(value["task"], value["begun"]) if "begun" in value else TaskResult.from_json(value)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from audiospec.audio.guard import Guard
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.recording import Recording, probe
 from audiospec.digests import source_bits
@@ -21,7 +22,7 @@ from audiospec.features.base import one_thread
 from audiospec.pipeline.cutter import ChunkStream
 from audiospec.pipeline.filling import PendingShard, ViewFiller
 from audiospec.pipeline.staging import DecodeResult
-from audiospec.pipeline.tasks import Task, TaskResult, TaskTrack
+from audiospec.pipeline.tasks import Task, TaskResult, TaskTrack, TrackBegun
 
 
 def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -35,7 +36,8 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Yields
     ------
     dict
-        A `TaskResult`, as JSON, for each shard or fragment once it is committed.
+        A `TrackBegun`, as JSON, for each track before it is decoded, and a `TaskResult` for each shard or
+        fragment once it is committed.
 
     Raises
     ------
@@ -54,8 +56,8 @@ class _Worker:
         self.task = task
         self.views = [ViewFiller(view, task) for view in task.views]
 
-    def results(self) -> Iterator[TaskResult]:
-        """Yield the result of each of the task's shards once it is committed."""
+    def results(self) -> Iterator[TaskResult | TrackBegun]:
+        """Yield each track that begins, and the result of each of the task's shards once it is committed."""
         tracks = {track.number: track for track in self.task.tracks}
         streams: dict[int, list[ChunkStream]] = defaultdict(list)
         for view in self.views:
@@ -67,6 +69,7 @@ class _Worker:
                 streams[number].append(ChunkStream(view, rows))
         first = self.task.first
         for number in sorted(streams, key=lambda number: (number != first, number)):
+            yield TrackBegun(self.task.number, number)
             for view, shard in self._decode(tracks[number], streams[number]):
                 yield view.commit(shard)
 
@@ -85,9 +88,11 @@ class _Worker:
         try:
             stat = file.stat()
             size, modified = stat.st_size, stat.st_mtime_ns
-            recording = Recording(file, self.task.run.reading)
+            guard = Guard(size)
+            with guard.step():
+                recording = Recording(file, self.task.run.reading)
             hash = recording.hash
-            for waves in recording.streams(wanted):
+            for waves in guard.steps(recording.streams(wanted)):
                 for stream in streams:
                     stream.feed(waves[wanted.index(stream.view.signal)])
                     for shard in stream.transform(source_bits(hash)):
@@ -102,7 +107,7 @@ class _Worker:
                     yield stream.view, shard
         except (AudioError, OSError) as error:
             problem = str(error) if isinstance(error, AudioError) else f"not readable: {error.strerror}"
-            with suppress(AudioError):
+            with suppress(AudioError), Guard(size).step():
                 info = probe(file, self.task.run.reading)  # the header may still be readable
         decoded = DecodeResult(
             id=track.id,

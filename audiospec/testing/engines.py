@@ -17,7 +17,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from audiospec import errors
-from audiospec.engines.base import Engine, engines
+from audiospec.engines.base import Engine, WorkerDied, engines
 from audiospec.errors import EngineError
 
 WORK = "audiospec.testing.engines:work"
@@ -46,9 +46,7 @@ def work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         raise getattr(errors, task["raise"])(task["message"])
     if task.get("bug"):
         raise ZeroDivisionError("a bug")
-    if task.get("die") and not Path(task["die"]).exists():
-        if task.get("once"):
-            Path(task["die"]).touch()
+    if task.get("die"):
         os._exit(3)
 
 
@@ -94,18 +92,18 @@ class EngineContract:
     def test_every_result_arrives(self, engine: Engine) -> None:
         """In any order. A task may have no results, or several."""
         tasks = [{"number": number, "results": number % 4} for number in range(25)]
-        results = Counter((r["number"], r["part"]) for r in engine.run(WORK, iter(tasks)))
+        results = Counter((r["number"], r["part"]) for r in _results(engine, WORK, iter(tasks)))
         assert results == Counter((task["number"], part) for task in tasks for part in range(task["results"]))
 
     def test_no_tasks(self, engine: Engine) -> None:
         """There are no results."""
-        assert list(engine.run(WORK, [])) == []
-        assert list(engine.run(WORK, iter(()))) == []
+        assert list(_results(engine, WORK, [])) == []
+        assert list(_results(engine, WORK, iter(()))) == []
 
     def test_it_can_run_again(self, engine: Engine) -> None:
         """One engine runs several functions, one after another."""
         for function in (WORK, "audiospec.testing.engines:other_work", WORK):
-            numbers = [result["number"] for result in engine.run(function, [{"number": 1}])]
+            numbers = [result["number"] for result in _results(engine, function, [{"number": 1}])]
             assert numbers == [-1 if "other" in function else 1]
 
     def test_values_arrive_unchanged(self, engine: Engine) -> None:
@@ -116,14 +114,14 @@ class EngineContract:
             "nested": [[], {}, [{"": [1]}]],
             "long": "x" * 200_000,
         }
-        (result,) = engine.run(WORK, [{"number": 0, "value": value}])
+        (result,) = _results(engine, WORK, [{"number": 0, "value": value}])
         assert result["value"] == value
         assert [type(n) for n in result["value"]["numbers"]] == [type(n) for n in value["numbers"]]
 
     def test_tasks_are_taken_as_they_are_needed(self, engine: Engine) -> None:
         """There may be more tasks than memory has room for."""
         taken = itertools.count()
-        results = engine.run(WORK, ({"number": next(taken)} for _ in range(MANY)))
+        results = _results(engine, WORK, ({"number": next(taken)} for _ in range(MANY)))
         for _ in range(3):
             next(results)
         _close(results)
@@ -134,14 +132,14 @@ class EngineContract:
         """And their message, even if it has several lines."""
         message = "expected ü, got \udc80:\ndo that"
         with pytest.raises(getattr(errors, kind)) as caught:
-            list(engine.run(WORK, [{"number": 0, "raise": kind, "message": message}]))
+            list(_results(engine, WORK, [{"number": 0, "raise": kind, "message": message}]))
         assert type(caught.value) is getattr(errors, kind)
         assert str(caught.value) == message
 
     def test_a_bug_is_reported(self, engine: Engine) -> None:
         """Any other error arrives as it is, or as an `EngineError` with its type, message and traceback."""
         with pytest.raises((EngineError, ZeroDivisionError)) as caught:
-            list(engine.run(WORK, [{"number": 0, "bug": True}]))
+            list(_results(engine, WORK, [{"number": 0, "bug": True}]))
         text = f"{type(caught.value).__name__}: {caught.value}"
         assert "ZeroDivisionError: a bug" in text
         if isinstance(caught.value, EngineError):
@@ -153,7 +151,7 @@ class EngineContract:
         taken = itertools.count()
         bad = {"number": MANY, "raise": "SpecError", "message": "no", "results": 2}
         good = ({"number": next(taken), "folder": str(tmp_path)} for _ in range(MANY))
-        results = engine.run(WORK, itertools.chain([bad], good))
+        results = _results(engine, WORK, itertools.chain([bad], good))
         counts: Counter[int] = Counter()
         with pytest.raises(errors.SpecError, match=r"^no$"):
             counts.update(result["number"] for result in results)
@@ -165,7 +163,9 @@ class EngineContract:
     def test_closing_the_results_stops_the_work(self, engine: Engine, tmp_path: Path) -> None:
         """What tasks have written by then stays."""
         taken = itertools.count()
-        results = engine.run(WORK, ({"number": next(taken), "folder": str(tmp_path)} for _ in range(MANY)))
+        results = _results(
+            engine, WORK, ({"number": next(taken), "folder": str(tmp_path)} for _ in range(MANY))
+        )
         first = next(results)["number"]
         _close(results)
         assert (tmp_path / str(first)).exists()
@@ -177,27 +177,39 @@ class EngineContract:
         time.sleep(0.3)
         assert len(list(folder.iterdir())) == before
 
-    def test_a_worker_that_dies_is_replaced(self, engine: Engine, tmp_path: Path) -> None:
-        """Its task is tried again; the results of the other tasks arrive once."""
+    def test_a_worker_that_dies_is_reported(self, engine: Engine, tmp_path: Path) -> None:
+        """Once, with its task, and after those of its results that arrive; the others' arrive once."""
         if not self.has_workers:
             pytest.skip(f"engine {self.name} has no workers")
-        tasks: list[dict[str, Any]] = [{"number": number} for number in range(8)]
-        tasks[3].update(die=str(tmp_path / "died"), once=True)
-        counts = Counter(result["number"] for result in engine.run(WORK, tasks))
-        assert (tmp_path / "died").exists()
-        assert set(counts) == set(range(8))
-        assert all(count == 1 for number, count in counts.items() if number != 3)
+        tasks: list[dict[str, Any]] = [{"number": number, "value": "ü \udc80"} for number in range(8)]
+        tasks[3].update(die=True)
+        events = list(engine.run(WORK, map(dict, tasks)))
+        (died,) = [event for event in events if isinstance(event, WorkerDied)]
+        assert died.task == tasks[3]
+        assert "3" in died.how  # its exit status
+        assert died.how.isprintable()
+        counts = Counter(event["number"] for event in events if isinstance(event, dict))
+        assert {number: count for number, count in counts.items() if number != 3} == dict.fromkeys(
+            (0, 1, 2, 4, 5, 6, 7), 1
+        )
+        assert counts[3] <= 1
+        later = events[events.index(died) :]
+        assert not any(event["number"] == 3 for event in later if isinstance(event, dict))
 
-    def test_a_task_that_kills_its_workers_is_named(self, engine: Engine, tmp_path: Path) -> None:
-        """The error has the task's ``about``."""
+    def test_any_number_of_workers_may_die(self, engine: Engine, tmp_path: Path) -> None:
+        """The engine goes on; it does not try a task again."""
         if not self.has_workers:
             pytest.skip(f"engine {self.name} has no workers")
-        tasks: list[dict[str, Any]] = [
-            {"number": 0, "die": str(tmp_path / "never"), "about": "bad ü.mp3"},
-            {"number": 1},
-        ]
-        with pytest.raises(EngineError, match=r"bad ü\.mp3"):
-            list(engine.run(WORK, tasks))
+        tasks = [{"number": n, "die": n < 7, "folder": str(tmp_path)} for n in range(9)]
+        events = list(engine.run(WORK, tasks))
+        died = [event.task["number"] for event in events if isinstance(event, WorkerDied)]
+        assert sorted(died) == list(range(7))
+        assert {event["number"] for event in events if isinstance(event, dict)} >= {7, 8}
+
+    def test_a_function_that_cannot_be_imported(self, engine: Engine) -> None:
+        """It is an error that names the module, not a death of each worker."""
+        with pytest.raises((EngineError, ImportError), match="no_such_module"):
+            list(_results(engine, "audiospec.testing.no_such_module:work", [{"number": 0}]))
 
     def test_stores_are_equal_to_the_byte(self, engine: Engine, tmp_path: Path) -> None:
         """A run on this engine writes the same files as one on `serial`; one audio file is damaged."""
@@ -225,7 +237,18 @@ def other_work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"number": -task["number"]}
 
 
-def _close(results: Iterator[dict[str, Any]]) -> None:
+def _results(engine: Engine, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the results of tasks over which no worker dies."""
+    results = engine.run(function, tasks)
+    try:
+        for result in results:
+            assert isinstance(result, dict)
+            yield result
+    finally:
+        _close(results)
+
+
+def _close(results: Iterator[Any]) -> None:
     """Close the generator, which stops the work."""
     results.close()  # type: ignore[attr-defined]
 

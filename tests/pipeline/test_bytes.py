@@ -123,14 +123,15 @@ def test_a_full_disk_is_found_before_the_work(
 def test_prediction_computes_the_features_of_training(kit: Any, music: Path, tmp_path: Path) -> None:
     from types import SimpleNamespace
 
+    from audiospec.audio.recording import load
     from audiospec.errors import AudioError
     from audiospec.zoo.prediction import features_of
 
     (view,) = _run(kit, music, tmp_path / "s.zarr").views
     run: Any = SimpleNamespace(spec=view.spec, chunking=view.chunking, info=view.info)
-    rows = features_of(run, music / "bee" / "002.flac")
+    rows = features_of(run, load(music / "bee" / "002.flac", 8000))
     assert rows.dtype == np.float32
     assert rows.tobytes() == view.read(view.rows_of("bee/002.flac")).tobytes()
     soundfile.write(tmp_path / "loud.wav", np.full(8000, 500.0), 8000, subtype="FLOAT")
     with pytest.raises(AudioError, match="too loud for dtype uint8"):
-        features_of(run, tmp_path / "loud.wav")
+        features_of(run, load(tmp_path / "loud.wav", 8000))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from audiospec.audio.recording import load
 from audiospec.errors import AudioError, RunError, SpecError
 from audiospec.stores.layout.view import View
 from audiospec.testing.audio import FORMATS, noise, tone, write
@@ -34,7 +35,7 @@ def files_of(view: View) -> dict[str, Path]:
 def test_features_equal_the_stores_to_the_bit(listener: Run, tabular: View) -> None:
     for id, file in files_of(tabular).items():
         stored = tabular.read(tabular.rows_of(id))
-        rows = features_of(listener, file)
+        rows = features_of(listener, load(file, listener.spec.sample_rate))
         assert rows.dtype == np.float32
         assert rows.shape == stored.shape == (3, 18)
         assert np.array_equal(rows, stored.astype(np.float32))
@@ -46,7 +47,7 @@ def test_features_of_a_mel_view_equal_the_stores_to_the_bit(listener: Run, mel: 
     for id, file in list(files_of(mel).items())[::5]:
         stored = mel.read(mel.rows_of(id))
         assert stored.dtype == np.float16
-        assert np.array_equal(features_of(run, file), stored.astype(np.float32))
+        assert np.array_equal(features_of(run, load(file, run.spec.sample_rate)), stored.astype(np.float32))
 
 
 def _info_for_view(run: Run, view: View) -> RunInfo:
@@ -87,7 +88,7 @@ def test_a_network_predicts_the_same_from_audio_and_from_the_store_to_the_bit(
     model = run.model()
     for id, file in list(files_of(mel).items())[::4]:
         stored = mel.read(mel.rows_of(id)).astype(np.float32)
-        rows = features_of(run, file)
+        rows = features_of(run, load(file, run.spec.sample_rate))
         assert np.array_equal(model.predict_proba(rows), model.predict_proba(stored))
         (prediction,) = predict(run, [file])
         means = track_log_probabilities(model.predict_proba(stored), np.zeros(len(stored), np.int64), 1)[0]
@@ -141,7 +142,7 @@ def test_files_with_problems_do_not_stop_the_others(listener: Run, music: Path, 
         if prediction.problem:
             assert (prediction.classes, prediction.probabilities, prediction.chunks) == ([], [], 0)
             with pytest.raises(AudioError):
-                features_of(listener, prediction.file)
+                features_of(listener, load(prediction.file, listener.spec.sample_rate))
 
 
 def test_no_files(listener: Run) -> None:

@@ -1,0 +1,220 @@
+"""Probe and decode files in the workers of an engine, because a file may crash or hang its decoder.
+
+The functions that run in a worker come first; those that the caller uses follow. A worker that dies costs a
+second try of one file, alone: if that dies too, the file is named, and the others go on.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiospec.audio.deaths import is_final, problem_of
+from audiospec.audio.guard import Guard
+from audiospec.audio.info import AudioInfo
+from audiospec.audio.reading import STRICT, Reading
+from audiospec.audio.waves import Wave, pad_or_trim
+from audiospec.engines.base import Engine, WorkerDied, make_engine
+from audiospec.errors import AudioError
+
+#: Least and most files that one task probes. A task may need another process, which takes as long to start as
+#: a thousand small files take on a fast disk.
+FILES_PER_TASK = (250, 1000)
+
+
+def probe_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Task function: probe files one by one.
+
+    Parameters
+    ----------
+    task : dict
+        ``files``, a list of number and path; ``reading``, as JSON.
+
+    Yields
+    ------
+    dict
+        For each file ``number``, and ``info`` or ``problem`` (reason and hint).
+    """
+    from audiospec.audio.recording import probe
+
+    reading = Reading.from_json(task["reading"])
+    for number, name in task["files"]:
+        try:
+            with _guard(Path(name)).step():
+                info = probe(Path(name), reading)
+            yield {"number": number, "info": asdict(info)}
+        except AudioError as error:
+            yield {"number": number, "problem": [error.reason, error.hint]}
+
+
+def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Task function: decode one file.
+
+    Parameters
+    ----------
+    task : dict
+        ``file``, ``sample_rate`` in Hz, ``channel``, and ``reading`` as JSON.
+
+    Yields
+    ------
+    dict
+        ``wave``, the next samples as base64 of little-endian float32, until ``info`` (with ``note``) or
+        ``problem``.
+    """
+    from audiospec.audio.recording import Recording
+
+    path = Path(task["file"])
+    guard = _guard(path)
+    try:
+        with guard.step():
+            recording = Recording(path, Reading.from_json(task["reading"]))
+        for wave in guard.steps(recording.waves(task["sample_rate"], task["channel"])):
+            yield {"wave": base64.b64encode(wave.astype("<f4", copy=False).tobytes()).decode("ascii")}
+        assert recording.info is not None
+        yield {"info": asdict(recording.info), "note": recording.note}
+    except AudioError as error:
+        yield {"problem": [error.reason, error.hint]}
+
+
+def _guard(path: Path) -> Guard:
+    return Guard(_size(path))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # the decoder's error says more
+        return 0
+
+
+def probe_files(
+    engine: Engine, files: Sequence[Path], reading: Reading = STRICT
+) -> list[AudioInfo | AudioError]:
+    """Read the headers of files in an engine's workers.
+
+    Parameters
+    ----------
+    engine : Engine
+    files : sequence of Path
+    reading : Reading
+        What to do with truncated files.
+
+    Returns
+    -------
+    list of AudioInfo or AudioError
+        For each file, in order, what `probe` returns or raises. A death of the decoder is an error, too.
+    """
+    answers: dict[int, AudioInfo | AudioError] = {}
+    deaths: Counter[int] = Counter()
+    least, most = FILES_PER_TASK
+    count = min(most, max(least, -(-len(files) // (engine.workers or 1))))
+    numbers = list(range(len(files)))
+    waiting = [numbers[first : first + count] for first in range(0, len(files), count)]
+    while waiting:
+        tasks = [
+            {"files": [[n, str(files[n])] for n in part], "reading": reading.to_json()} for part in waiting
+        ]
+        waiting = []
+        for value in engine.run(f"{__name__}:probe_in_worker", tasks):
+            if isinstance(value, dict):
+                answers[value["number"]] = _restore(value)
+                continue
+            left = [number for number, _ in value.task["files"] if number not in answers]
+            if len(value.task["files"]) == 1 and left:
+                deaths[left[0]] += 1
+                if is_final(value, deaths[left[0]]):
+                    answers[left[0]] = AudioError(problem_of(value, _size(files[left[0]])))
+                    continue
+            # The first one without an answer is tried alone. If the engine loses answers it may not be the
+            # cause, but then it is the turn of the next.
+            waiting += [part for part in (left[:1], left[1:]) if part]
+    return [answers[number] for number in numbers]
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A decoded file.
+
+    Attributes
+    ----------
+    wave : ndarray, shape (samples,), float32
+        Full scale at ±1.
+    note : str
+        See `Recording`.
+    """
+
+    wave: Wave
+    note: str
+
+
+def load_files(
+    files: Iterable[Path], sample_rate: int, channel: str = "mix", reading: Reading = STRICT
+) -> Iterator[Sound | AudioError]:
+    """Decode whole files to mono, as `load` does, in a process of their own.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        One is taken at a time.
+    sample_rate : int
+        Hz.
+    channel : str
+    reading : Reading
+        What to do with files that are truncated, damaged or silent.
+
+    Yields
+    ------
+    Sound or AudioError
+        For each file, in order, what `load` returns or raises. A death of the decoder is an error, too.
+    """
+    engine = make_engine("local", 1)
+    options = {"sample_rate": sample_rate, "channel": channel, "reading": reading.to_json()}
+    tasks = ({"file": str(file), "about": str(file), **options} for file in files)
+    parts: list[Wave] = []
+    for value in engine.run(f"{__name__}:decode_in_worker", tasks):
+        if isinstance(value, WorkerDied):
+            yield _load_alone(engine, value.task)
+            parts = []
+        elif "wave" in value:
+            parts.append(_wave(value))
+        else:
+            yield _assemble(parts, value, sample_rate)
+            parts = []
+
+
+def _load_alone(engine: Engine, task: dict[str, Any]) -> Sound | AudioError:
+    """Decode a file over which a worker died once more, until a death is the file's own."""
+    deaths = 0
+    while True:
+        parts: list[Wave] = []
+        for value in engine.run(f"{__name__}:decode_in_worker", [task]):
+            if isinstance(value, WorkerDied):
+                deaths += 1
+                if is_final(value, deaths):
+                    return AudioError(problem_of(value, _size(Path(task["file"]))))
+            elif "wave" in value:
+                parts.append(_wave(value))
+            else:
+                return _assemble(parts, value, task["sample_rate"])
+
+
+def _wave(value: dict[str, Any]) -> Wave:
+    return np.frombuffer(base64.b64decode(value["wave"]), "<f4").astype(np.float32, copy=False)
+
+
+def _assemble(parts: list[Wave], value: dict[str, Any], sample_rate: int) -> Sound | AudioError:
+    info = _restore(value)
+    if isinstance(info, AudioError):
+        return info
+    wave = np.concatenate([np.zeros(0, np.float32), *parts])
+    return Sound(pad_or_trim(wave, info.samples(sample_rate)), value["note"])
+
+
+def _restore(value: dict[str, Any]) -> AudioInfo | AudioError:
+    return AudioError(*value["problem"]) if "problem" in value else AudioInfo(**value["info"])
