@@ -9,8 +9,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from audiospec.errors import AudiospecError, DatasetError, DiskFullError, StoreError
 
@@ -103,7 +104,7 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
             file.write(part)
 
 
-def open_plain(path: Path, most: int | None = None) -> BinaryIO:
+def open_plain(path: Path, most: int | None = None) -> BufferedReader:
     """Open a regular file for reading bytes; a pipe or a device would never end.
 
     Parameters

@@ -18,7 +18,13 @@ from audiospec.zoo.base import Model, Progress, Rows, models
 from audiospec.zoo.evaluation import content_digest, evaluate_rows
 from audiospec.zoo.runs.info import RUN, RunInfo
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.runs.training_folder import end_training, is_stopped, stopped_otherwise, training_folder
+from audiospec.zoo.runs.training_folder import (
+    end_training,
+    is_stopped,
+    stopped_otherwise,
+    training_folder,
+    writing_run,
+)
 from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
 from audiospec.zoo.splits import SIDES, Split, split
@@ -118,7 +124,8 @@ def train(
 
         def record(entry: dict[str, float]) -> None:
             finished.append(entry)
-            write_history(work, finished)
+            with writing_run(work):
+                write_history(work, finished)
             if progress is not None:
                 progress(entry)
 

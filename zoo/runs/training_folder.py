@@ -71,6 +71,11 @@ def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> It
     lock = FileLock(work / LOCK, blocking=False)
     with writing_run(work):
         work.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in work.iterdir()} - {LOCK}
+        if names and not names & {CHECKPOINT, TRAINING, f"{TRAINING}.partial"}:
+            raise RunError(
+                f"{work} is not the folder of a training", "choose another `out`, or move the folder"
+            )
         try:
             lock.acquire()
         except Timeout as error:
@@ -83,7 +88,9 @@ def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> It
             if (work / CHECKPOINT).exists():
                 _check_same(path, training, resume)
             else:
-                _begin(work, training)
+                with writing_run(work):
+                    _remove_ours(work)
+                    write_json(work / TRAINING, {**training, "digest": digest(training)})
         yield work
     finally:
         if not (work / CHECKPOINT).exists():
@@ -223,19 +230,10 @@ def replace_text(file: Path, text: str) -> None:
     os.replace(partial, file)
 
 
-def _begin(work: Path, training: Mapping[str, Any]) -> None:
-    """Remove what a training without a checkpoint left, and state what is trained."""
-    names = {path.name for path in work.iterdir()}
-    if names - {LOCK} and not names & {TRAINING, f"{TRAINING}.partial"}:
-        raise RunError(f"{work} is not the folder of a training", "choose another `out`, or move the folder")
-    with writing_run(work):
-        _remove_ours(work)
-        write_json(work / TRAINING, {**training, "digest": digest(training)})
-
-
 def _remove_ours(work: Path) -> None:
     """Remove what audiospec wrote into the folder of a training, but for the lock."""
-    for path in work.iterdir():
+    # What is trained is removed last: it tells that the folder is a training's.
+    for path in sorted(work.iterdir(), key=lambda path: path.name.startswith(TRAINING)):
         if any(fnmatch(path.name, pattern) or path.name == f"{pattern}.partial" for pattern in _OURS):
             remove_path(path)
 

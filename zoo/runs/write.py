@@ -93,12 +93,11 @@ def write_run(
     return run
 
 
-def write_history(work: Path, history: Sequence[Mapping[str, float]]) -> None:
+def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
     """Write ``history.csv`` into a folder."""
     text = io.StringIO()
     if history:
         writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-    with writing_run(work):
-        replace_text(work / HISTORY, text.getvalue())
+    replace_text(folder / HISTORY, text.getvalue())
