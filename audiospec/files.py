@@ -57,9 +57,14 @@ def disk_full_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if is_full(error):
             raise disk_full(path) from error
         raise
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the cause of an error is a full disk, a quota or a limit on the size of files."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
