@@ -18,7 +18,13 @@ from audiospec.zoo.base import Model, Progress, Rows, models
 from audiospec.zoo.evaluation import content_digest, evaluate_rows
 from audiospec.zoo.runs.info import RUN, RunInfo
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.runs.training_folder import is_stopped, stopped_otherwise, training_folder
+from audiospec.zoo.runs.training_folder import (
+    end_training,
+    is_stopped,
+    stopped_otherwise,
+    training_folder,
+    writing_run,
+)
 from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
 from audiospec.zoo.splits import SIDES, Split, split
@@ -110,16 +116,16 @@ def train(
         else _run_path(Path(runs), run_name(model, view, strategy, seed), training, resume)
     )
     if resume and (path / RUN).exists():
-        run = Run(path)
-        if not run.says(training):
-            raise RunError(f"{path} is the run of another training", "choose another `out`")
-        return run
+        return _finished(path, training)
     with training_folder(path, training, resume) as work:
+        if resume and (path / RUN).exists():  # another process has finished it in the meantime
+            return _finished(path, training)
         finished: list[dict[str, float]] = []
 
         def record(entry: dict[str, float]) -> None:
             finished.append(entry)
-            write_history(work, finished)
+            with writing_run(work):
+                write_history(work, finished)
             if progress is not None:
                 progress(entry)
 
@@ -166,6 +172,15 @@ def _run_path(runs: Path, name: str, training: Mapping[str, Any], resume: bool) 
         elif not is_stopped(path) or not stopped_otherwise(path, training):
             return path
     raise AssertionError
+
+
+def _finished(path: Path, training: Mapping[str, Any]) -> Run:
+    """Open the finished run of a training."""
+    run = Run(path)
+    if not run.says(training):
+        raise RunError(f"{path} is the run of another training", "choose another `out`")
+    end_training(path, training)
+    return run
 
 
 def _check_input(name: str, cls: type[Model], view: View) -> None:

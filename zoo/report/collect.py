@@ -50,7 +50,8 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
     for folder in folders:
         for name, below, files in os.walk(folder, onerror=unreadable):
             if name.endswith(SUFFIX):
-                unfinished.add(os.path.realpath(name))
+                if not Path(name.removesuffix(SUFFIX), RUN).exists():  # else a kill left the folder
+                    unfinished.add(os.path.realpath(name))
                 below.clear()
             elif RUN in files or METRICS in files:
                 below.clear()
