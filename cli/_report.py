@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, stopwatch, table
 from audiospec.cli._views import described, tracks_of
+from audiospec.datasets.own.search import left_out
 
 if TYPE_CHECKING:
     from audiospec.pipeline.progress import Progress
@@ -42,6 +43,7 @@ def emit_plan(report: Report) -> None:
         views=[dataclasses.asdict(view) for view in report.planned],
         problems=report.problems,
         skipped=report.skipped,
+        left_out=list(report.left_out),
     )
 
 
@@ -54,6 +56,7 @@ def emit_done(report: Report) -> None:
         views=[described(view) for view in report.views],
         problems=report.problems,
         skipped=report.skipped,
+        left_out=list(report.left_out),
         computed_shards=sum(plan.missing_shards for plan in report.planned),
         seconds=report.seconds,
         times_real_time=_audio(report) / report.seconds,
@@ -107,7 +110,9 @@ def print_done(report: Report) -> None:
 
 
 def print_problems(report: Report) -> None:
-    """Print the tracks with a problem, and those that are too short."""
+    """Print how many files are no tracks, the tracks with a problem, and those that are too short."""
+    if report.left_out:
+        say(left_out(report.left_out), "yellow")
     command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
     rest = command if report.views else "--json prints all"  # after a dry run there may be no store
     reasons(f"{count(len(report.problems), 'track')} with a problem", report.problems, MOST_REASONS, rest)

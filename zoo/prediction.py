@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from audiospec.audio.recording import load
 from audiospec.audio.waves import pad_or_trim
+from audiospec.datasets.own.search import expand, left_out
 from audiospec.errors import AudioError, ModelError, RunError
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.table import TableSpec
@@ -23,6 +25,9 @@ from audiospec.zoo.scores.measuring.tables import ScoreTable
 
 if TYPE_CHECKING:
     from audiospec.features.base import Frontend
+
+
+_log = logging.getLogger("audiospec")
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     ----------
     run : Run
     files : sequence of path
+        A folder stands for all sound files in it, at any depth; other files in it are logged.
     device : str
         Where features are computed.
 
@@ -71,14 +77,19 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     ------
     RunError
         The run was trained on an imported table, whose columns cannot be computed from audio.
+    DatasetError
+        A folder has no sound file.
     """
     if isinstance(run.spec, TableSpec):
         raise RunError(
             f"run {run.path} was trained on an imported table, whose columns cannot be computed from audio",
             "train on a view of `audiospec featurize --features tabular`",
         )
+    found, others = expand(list(map(Path, files)))
+    if others:
+        _log.warning("%s", left_out(list(map(str, others))))
     model = run.model()
-    for file in map(Path, files):
+    for file in found:
         try:
             rows = features_of(run, file, device)
         except AudioError as error:

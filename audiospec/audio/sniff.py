@@ -8,7 +8,7 @@ from pathlib import Path
 HEAD_BYTES = 4096
 
 #: Container → place and bytes that mark it. Containers of compressed frames without a header follow below.
-#: Short marks that are also words of a text ("caff", "dns.", "MAC ") have more bytes here, or a check in `_CHECKS`.
+#: Marks that are also words of a text ("caff", "dns.", "MAC ") have more bytes here, or a check in `_CHECKS`.
 _MAGIC: tuple[tuple[str, int, bytes], ...] = (
     ("wav", 8, b"WAVE"),
     ("avi", 8, b"AVI "),
@@ -77,8 +77,8 @@ _FORMS = {
 }
 #: Brands of an ``ftyp`` box that stand for pictures: HEIF, AVIF, JPEG 2000, JPEG XL, Canon's raw.
 _PICTURES = (b"hei", b"hev", b"mif", b"msf", b"avi", b"jp2", b"jpx", b"jpm", b"jxl", b"crx")
-#: Boxes that stand before ``moov`` or ``mdat`` in an old QuickTime file; the words are also those of texts, in
-#: whose place the size would be a very large number.
+#: Bytes of a box that may begin an old QuickTime file. "free" and "wide" are also words of texts, where the
+#: size is a very large number.
 _LARGEST_BOX = 1 << 29
 #: Containers that may hold sound but seldom do, or whose mark is short: the suffix has to agree.
 _UNSURE = {
@@ -128,7 +128,7 @@ def is_sound(path: Path) -> bool:
 
 
 def _is_au(head: bytes) -> bool:
-    """Whether the data of an AU file begins behind its header of 24 bytes or more, not where text would say."""
+    """Whether the data of an AU file begins behind a header of 24 bytes or more, not where text would say."""
     place = int.from_bytes(head[4:8], "big" if head.startswith(b".") else "little")
     return 24 <= place < 1 << 24
 

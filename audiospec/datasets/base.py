@@ -24,6 +24,7 @@ from audiospec.manifest import Manifest, Track
 from audiospec.registry import Registry
 from audiospec.text import printable
 
+
 class Dataset(ABC):
     """A source of labelled tracks. A subclass is one file with one decorator, ``@datasets.register``.
 
@@ -41,6 +42,9 @@ class Dataset(ABC):
         Source of the dataset and terms of use.
     layout : str
         Files that are expected under `data`, in a few words, for messages.
+    layouts : tuple of tuples
+        What is understood, for help: a situation, what gives the label, the fold and the group, and the
+        option that chooses otherwise.
     remotes : tuple of Remote
         Places to download it from, in the order to try. Empty if it cannot be downloaded.
     expected : mapping of str to int
@@ -57,6 +61,7 @@ class Dataset(ABC):
     licence: ClassVar[str] = ""
     homepage: ClassVar[str] = ""
     layout: ClassVar[str] = "audio files"
+    layouts: ClassVar[tuple[tuple[str, str, str, str, str], ...]] = ()
     remotes: ClassVar[tuple[Remote, ...]] = ()
     expected: Mapping[str, int] = MappingProxyType({})
 
@@ -66,11 +71,23 @@ class Dataset(ABC):
             cls.name = cls.__module__.rpartition(".")[2].replace("_", "-")
 
     def __init__(self, data: Path | str | None = None) -> None:
+        self.data = self.absolute(data)
+
+    @staticmethod
+    def absolute(path: Path | str | None) -> Path | None:
+        """Return a path with the user's home folder for ``~``, absolute because workers may run elsewhere.
+
+        Links are not resolved.
+
+        Raises
+        ------
+        DatasetError
+            The path starts with the home folder of a user who does not exist.
+        """
         try:
-            # Absolute, because workers may run in another folder; links are not resolved.
-            self.data = None if data is None else Path(data).expanduser().absolute()
+            return None if path is None else Path(path).expanduser().absolute()
         except RuntimeError as error:
-            raise DatasetError(f"data folder {str(data)!r}: {error}") from error
+            raise DatasetError(f"data folder {str(path)!r}: {error}") from error
 
     def is_here(self) -> bool:
         """Whether the audio is present, so that `manifest` downloads and makes nothing."""

@@ -62,6 +62,8 @@ class Report:
         The finished views; empty after a dry run.
     seconds : float
         Duration of the run.
+    left_out : tuple of str
+        Other files of the dataset's folder, which are no tracks; see `Manifest`.
     """
 
     store: Path
@@ -71,6 +73,7 @@ class Report:
     planned: list[PlannedView]
     views: list[View]
     seconds: float
+    left_out: tuple[str, ...] = ()
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:

@@ -52,12 +52,13 @@ class TestFolder(DatasetContract):
 
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
-        return datasets["folder"](files(tmp_path / "data", "a/x.wav", "b/c/\x1by é.FLAC"))
+        return datasets["folder"](files(tmp_path / "data", "a/x.wav", "b/\x1by é.FLAC", "b/notes.txt"))
 
 
 class TestCsv(DatasetContract):
     name = "csv"
     named = False
+    finds_files = False
 
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from audiospec.datasets.own.folds import fold_in, fold_named
 from audiospec.errors import DatasetError
@@ -21,16 +20,8 @@ _NAMED = 3  #: labels that a choice shows
 Folders = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """What the folders say of one file."""
-
-    label: str
-    fold: str = ""
-
-
-def read_levels(folders: Sequence[Folders], label_level: int | None = None) -> list[Labelled]:
-    """Return label and fold of each file.
+def read_levels(folders: Sequence[Folders], label_level: int | None = None) -> list[tuple[str, str]]:
+    """Return label and fold of each file; the fold is ``""`` if the folders are no split.
 
     Parameters
     ----------
@@ -48,46 +39,60 @@ def read_levels(folders: Sequence[Folders], label_level: int | None = None) -> l
         labels = _labels_at(folders, label_level)
         taken = {label_level - 1} if label_level > 0 else {len(path) + label_level for path in folders}
         given = [level for level in fold_levels(folders) if level not in taken]
-        return _labelled(folders, labels, given)
-    given = fold_levels(folders)
-    rest = [[level for level in range(len(path)) if level not in given] for path in folders]
-    if not all(rest):
-        _refuse_no_class(folders, given, rest)
-    return _labelled(folders, _labels(folders, rest), given)
+    else:
+        given = fold_levels(folders)
+        rest = [[level for level in range(len(path)) if level not in given] for path in folders]
+        if given and not _have_classes(folders, given, rest):
+            _refuse_no_class(folders, given, rest)
+        labels = _labels(folders, rest)
+    return list(zip(labels, _folds(folders, given), strict=True))
 
 
-def fold_levels(folders: Sequence[Folders]) -> list[int]:
+def read_folds(folders: Sequence[Folders]) -> list[str]:
+    """Return the fold of each file, whose label is known; ``""`` if the folders are no split."""
+    return _folds(folders, fold_levels(folders, alone=True))
+
+
+def fold_levels(folders: Sequence[Folders], alone: bool = False) -> list[int]:
     """Return the levels, from 0, whose folders are a given split, such as ``train`` and ``test``.
 
     All folders of such a level are named after a fold, and there are two folds or more; or it is ``train``,
-    ``test`` or ``valid`` alone, with folders in it.
+    ``test`` or ``valid`` alone, with folders in it or, with `alone`, without.
     """
     levels = []
     for level in range(max(map(len, folders), default=0)):
         names = {path[level] for path in folders if len(path) > level}
         folds = {fold_in(name) for name in names}
-        alone = len(names) == 1 and any(map(fold_named, names)) and all(len(path) > 1 for path in folders)
-        if "" not in folds and (len(folds) > 1 or alone):
+        one = len(names) == 1 and any(map(fold_named, names)) and (alone or all(len(f) > 1 for f in folders))
+        if "" not in folds and (len(folds) > 1 or one):
             levels.append(level)
     return levels
 
 
-def _labelled(folders: Sequence[Folders], labels: Sequence[str], given: Sequence[int]) -> list[Labelled]:
+def _folds(folders: Sequence[Folders], given: Sequence[int]) -> list[str]:
     result = []
-    for path, label in zip(folders, labels, strict=True):
+    for path in folders:
         folds = {fold_in(path[level]) for level in given if level < len(path)}
         if len(folds) > 1:
             raise DatasetError(
                 f"folder {_path(path)} is of several folds: {', '.join(sorted(folds))}",
                 "rename the folders that are no split, or list the files in a CSV file",
             )
-        result.append(Labelled(label, folds.pop() if folds else ""))
+        result.append(folds.pop() if folds else "")
     return result
+
+
+def _have_classes(folders: Sequence[Folders], given: Sequence[int], rest: Sequence[list[int]]) -> bool:
+    """Whether each file is in a folder of a class: one below the split, or one of several above it."""
+    above = range(min(given))
+    several = any(len({path[level] for path in folders}) > 1 for level in above)
+    alone = len({path[min(given)] for path in folders}) == 1
+    return all(levels and (several or alone or levels[-1] > min(given)) for levels in rest)
 
 
 def _refuse_no_class(folders: Sequence[Folders], given: Sequence[int], rest: Sequence[list[int]]) -> None:
     """Refuse files that are directly in a folder of a split."""
-    bare = [path for path, levels in zip(folders, rest, strict=True) if not levels]
+    bare = [path for path, levels in zip(folders, rest, strict=True) if not levels or levels[-1] < min(given)]
     raise DatasetError(
         f"{len(bare)} file(s) are directly in a folder of a split, such as {_path(bare[0])}, so they have no "
         "label",
@@ -142,8 +147,8 @@ def _refuse_half_a_split(folders: Sequence[Folders]) -> None:
 def _labels_at(folders: Sequence[Folders], level: int) -> list[str]:
     if level == 0:
         raise DatasetError(
-            "expected a `label_level` from 1, the first folder below the data folder, or from -1, the file's own "
-            "folder; got 0"
+            "expected a `label_level` from 1, the first folder below the data folder, or from -1, the file's "
+            "own folder; got 0"
         )
     short = [path for path in folders if len(path) < abs(level)]
     if short:

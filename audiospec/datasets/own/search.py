@@ -17,7 +17,22 @@ AUDIO_SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
         *("wav", "wave", "w64", "rf64", "bwf", "au", "snd", "aif", "aiff", "aifc", "caf", "flac"),
-        *("ogg", "oga", "opus", "spx", "mp1", "mp2", "mp3", "mpga", "m4a", "m4b", "m4r", "mp4", "aac", "adts"),
+        *(
+            "ogg",
+            "oga",
+            "opus",
+            "spx",
+            "mp1",
+            "mp2",
+            "mp3",
+            "mpga",
+            "m4a",
+            "m4b",
+            "m4r",
+            "mp4",
+            "aac",
+            "adts",
+        ),
         *("ac3", "eac3", "wma", "wv", "ape", "tta", "amr", "awb", "3gp", "webm", "weba", "mka", "mkv"),
         *("mov", "avi"),
     )
@@ -28,9 +43,40 @@ OTHER_SUFFIXES = frozenset(
     f".{suffix}"
     for suffix in (
         *("txt", "csv", "tsv", "json", "jsonl", "parquet", "xml", "html", "htm", "yaml", "yml", "toml", "md"),
-        *("pdf", "doc", "docx", "xls", "xlsx", "py", "ipynb", "m", "sh", "log", "npy", "npz", "pt", "pkl", "h5"),
+        *(
+            "pdf",
+            "doc",
+            "docx",
+            "xls",
+            "xlsx",
+            "py",
+            "ipynb",
+            "m",
+            "sh",
+            "log",
+            "npy",
+            "npz",
+            "pt",
+            "pkl",
+            "h5",
+        ),
         *("jpg", "jpeg", "png", "gif", "bmp", "svg", "webp", "heic", "avif", "tif", "tiff", "psd"),
-        *("zip", "gz", "tar", "tgz", "rar", "7z", "lab", "textgrid", "jams", "mid", "midi", "srt", "m3u", "m3u8"),
+        *(
+            "zip",
+            "gz",
+            "tar",
+            "tgz",
+            "rar",
+            "7z",
+            "lab",
+            "textgrid",
+            "jams",
+            "mid",
+            "midi",
+            "srt",
+            "m3u",
+            "m3u8",
+        ),
         *("md5", "sha1", "sha256", "db", "ini", "cue", "nfo"),
     )
 )
@@ -136,8 +182,8 @@ def no_audio(found: Found) -> str:
 def files_under(root: Path) -> list[str]:
     """Return the paths of all files under a folder, relative to it, with forward slashes, sorted.
 
-    Hidden names, `SYSTEM_FILES` and ``__MACOSX`` are left out. Links to folders are followed after all real folders,
-    and no folder is read twice, so links cannot loop or list a file twice. A broken link is listed,
+    Hidden names, `SYSTEM_FILES` and ``__MACOSX`` are left out. Links to folders are followed after all real
+    folders, and no folder is read twice, so links cannot loop or list a file twice. A broken link is listed,
     so that reading it reports it.
 
     Raises
@@ -188,6 +234,6 @@ def not_found(path: Path) -> str:
 
 
 def suffix(path: str) -> str:
-    """Return the suffix of a path in lower case, such as ``".wav"``; of ``x.wav?id=1`` and ``x.wav. `` too."""
+    """Return the suffix of a path in lower case: ``".wav"`` of ``x.WAV``, ``x.wav?id=1`` and ``x.wav. ``."""
     name = PurePosixPath(path).name.lower().partition("?")[0].rstrip(" .")
     return PurePosixPath(name).suffix if name else ""

@@ -96,7 +96,7 @@ def _from_records(file: Path, records: Iterable[tuple[int, Mapping[str, Any]]]) 
 
 
 def cell(value: object) -> str:
-    """Return a value of JSON or Parquet as text, as it would stand in a CSV file; a list is separated by ``|``."""
+    """Return a value of JSON or Parquet as text, as it would stand in a CSV file; a list has bars."""
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, bool):
@@ -119,20 +119,20 @@ def _json_lines(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         except (ValueError, RecursionError) as error:
             raise DatasetError(f"{file}, line {number} is not JSON: {error}") from error
         if not isinstance(record, dict):
-            raise DatasetError(f"{file}, line {number}: expected a JSON object, such as {{\"path\": …}}")
+            raise DatasetError(f'{file}, line {number}: expected a JSON object, such as {{"path": …}}')
         yield number, record
 
 
 def _parquet(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
     try:
-        parquet = importlib.import_module("pyarrow.parquet")
+        arrow, parquet = map(importlib.import_module, ("pyarrow", "pyarrow.parquet"))
     except ImportError as error:
         raise DatasetError(
             f"{file} is Parquet, which needs pyarrow", "install audiospec[table], or save it as CSV"
         ) from error
     try:
         records = parquet.read_table(file).to_pylist()
-    except Exception as error:  # pyarrow's errors have no common root but this
+    except (OSError, arrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(f"cannot read {file} as Parquet: {reason}") from error
     return list(enumerate(records, 1))
