@@ -17,7 +17,9 @@ from audiospec.text import printable
 
 #: Tables of an AudioFolder: their rows have the labels of the files in their folder, and below.
 METADATA = tuple(f"metadata{suffix}" for suffix in SUFFIXES)
-ELSEWHERE = "write paths relative to the table's folder, or give `label_level=-1` to take labels from the files' folders"
+ELSEWHERE = (
+    "write paths relative to the table, or give `label_level=-1` to take labels from the files' folders"
+)
 #: Most tables beside the audio that are looked into for paths and labels.
 MOST_TABLES = 8
 
@@ -182,5 +184,6 @@ def _refuse_a_table_beside(root: Path, found: Found) -> None:
             raise DatasetError(
                 f"all files under {root} are in one folder, and {printable(file)} has no column of paths, or "
                 f"none of labels (it has: {', '.join(map(printable, read_table(root / file).columns))})",
-                "name them with `path_column` and `label_column`, or give `label_level=-1` for the folder's name",
+                "name them with `path_column` and `label_column`, or give `label_level=-1` for the "
+                "folder's name",
             )

@@ -49,6 +49,7 @@ class TestFsdd(DatasetContract):
 class TestFolder(DatasetContract):
     name = "folder"
     named = False
+    finds_files = True
 
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
@@ -58,7 +59,6 @@ class TestFolder(DatasetContract):
 class TestCsv(DatasetContract):
     name = "csv"
     named = False
-    finds_files = False
 
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:

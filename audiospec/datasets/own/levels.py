@@ -63,7 +63,8 @@ def fold_levels(folders: Sequence[Folders], alone: bool = False) -> list[int]:
     for level in range(max(map(len, folders), default=0)):
         names = {path[level] for path in folders if len(path) > level}
         folds = {fold_in(name) for name in names}
-        one = len(names) == 1 and any(map(fold_named, names)) and (alone or all(len(f) > 1 for f in folders))
+        least = level if alone else level + 1
+        one = len(names) == 1 and any(map(fold_named, names)) and all(len(path) > least for path in folders)
         if "" not in folds and (len(folds) > 1 or one):
             levels.append(level)
     return levels
@@ -84,10 +85,10 @@ def _folds(folders: Sequence[Folders], given: Sequence[int]) -> list[str]:
 
 def _have_classes(folders: Sequence[Folders], given: Sequence[int], rest: Sequence[list[int]]) -> bool:
     """Whether each file is in a folder of a class: one below the split, or one of several above it."""
-    above = range(min(given))
-    several = any(len({path[level] for path in folders}) > 1 for level in above)
-    alone = len({path[min(given)] for path in folders}) == 1
-    return all(levels and (several or alone or levels[-1] > min(given)) for levels in rest)
+    first = min(given)
+    several = any(len({path[level] for path in folders if len(path) > level}) > 1 for level in range(first))
+    alone = len({path[first] for path in folders if len(path) > first}) == 1
+    return all(levels and (several or alone or levels[-1] > first) for levels in rest)
 
 
 def _refuse_no_class(folders: Sequence[Folders], given: Sequence[int], rest: Sequence[list[int]]) -> None:
@@ -168,7 +169,8 @@ def _ambiguous(reason: str, folders: Sequence[Folders], levels: Sequence[int]) -
 def _choice(folders: Sequence[Folders], level: int) -> str:
     """Say what a level of labels gives: ``label_level=1`` gives 2 labels (jazz 10, rock 12)."""
     counts = Counter(path[level - 1 if level > 0 else level] for path in folders if len(path) >= abs(level))
-    named = ", ".join(f"{printable(name)} {count}" for name, count in counts.most_common(_NAMED))
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
+    named = ", ".join(f"{printable(name)} {count}" for name, count in largest)
     more = ", …" if len(counts) > _NAMED else ""
     return f"`label_level={level}` gives {len(counts)} label{'s' * (len(counts) != 1)} ({named}{more})"
 
