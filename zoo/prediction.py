@@ -64,7 +64,7 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     ----------
     run : Run
     files : sequence of path
-        A folder stands for all sound files in it, at any depth; other files in it are logged.
+        A folder stands for all sound files in it, at any depth; a line in the log says how many others it has.
     device : str
         Where features are computed.
 
@@ -78,7 +78,7 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     RunError
         The run was trained on an imported table, whose columns cannot be computed from audio.
     DatasetError
-        A folder has no sound file.
+        A folder cannot be read.
     """
     if isinstance(run.spec, TableSpec):
         raise RunError(

@@ -140,14 +140,15 @@ def expand(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     Returns
     -------
     list of Path
-        The files that were given, and the sound files of the folders, in order, each once.
+        The files that were given, and the sound files of the folders, in order, each once. A folder without
+        sound stands for itself, so that reading it reports it.
     list of Path
         The other files of the folders.
 
     Raises
     ------
     DatasetError
-        A folder cannot be read, or none of its files is sound.
+        A folder cannot be read.
     """
     files: list[Path] = []
     others: list[Path] = []
@@ -156,9 +157,7 @@ def expand(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             files.append(path)
             continue
         found = find_sound(path)
-        if not found.sound:
-            raise DatasetError(f"expected audio files under {path}: {no_audio(found)}")
-        files += [path / file for file in found.sound]
+        files += [path / file for file in found.sound] or [path]
         others += [path / file for file in found.others]
     return list(dict.fromkeys(files)), list(dict.fromkeys(others))
 
