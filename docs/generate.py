@@ -63,6 +63,19 @@ def dataset_table() -> str:
     return table(("dataset", "what it is", "tracks", "licence", "can be downloaded"), rows)
 
 
+def layout_table(name: str) -> str:
+    """What a dataset of your own audio understands."""
+    rows = [
+        (
+            f"`{situation}`" if "/" in situation else situation,
+            *taken,
+            option and f"`--{option.replace('_', '-')}`",
+        )
+        for situation, *taken, option in datasets[name].layouts
+    ]
+    return table(("situation", "label", "fold", "group", "option"), rows)
+
+
 def feature_table() -> str:
     """Every feature, with its axes and backends."""
     rows = []
@@ -240,6 +253,8 @@ def public_names() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "datasets": dataset_table,
+    "layouts-folder": partial(layout_table, "folder"),
+    "layouts-csv": partial(layout_table, "csv"),
     "features": feature_table,
     "families": family_table,
     "stores": store_table,

@@ -27,7 +27,7 @@ from audiospec.zoo.runs.training_folder import (
 )
 from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
-from audiospec.zoo.splits import SIDES, Split, split
+from audiospec.zoo.splits import SIDES, Split, default_strategy, split
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
@@ -38,7 +38,7 @@ def train(
     view: View,
     *,
     settings: Mapping[str, Any] | None = None,
-    strategy: str = "track",
+    strategy: str | None = None,
     seed: int = 0,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
@@ -57,8 +57,9 @@ def train(
         Its rows must be of the kind that the model reads.
     settings : mapping or None
         The model's parameters that differ from their defaults; values may be given as text.
-    strategy : str
-        How rows are split; see `audiospec.zoo.splits`. Only ``"random"`` is leaky.
+    strategy : str or None
+        How rows are split; see `audiospec.zoo.splits`. Only ``"random"`` is leaky. None: the dataset's own
+        split if it has one (folds called train and test), else ``"track"``.
     seed : int
         Seed of the split and of the training.
     shares : sequence of 3 floats or None
@@ -93,6 +94,7 @@ def train(
         The run exists, is of another training, or cannot be written.
     """
     cls = models[model]
+    strategy = default_strategy(view) if strategy is None else strategy
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training

@@ -7,8 +7,8 @@ import json
 import re
 from pathlib import Path, PurePosixPath
 
-from audiospec.datasets.base import AUDIO_SUFFIXES, files_under, suffix
 from audiospec.datasets.gtzan import GENRES
+from audiospec.datasets.own.search import find_sound
 from audiospec.digests import content_hash, digest
 from audiospec.errors import DatasetError
 from audiospec.files import atomic_write
@@ -55,7 +55,7 @@ def find_songs(folder: Path) -> Songs:
     DatasetError
         No audio file has a genre.
     """
-    files = [file for file in files_under(folder) if suffix(file) in AUDIO_SUFFIXES]
+    files = find_sound(folder).sound
     genres = {folder / file: genre_of(file) for file in files}
     if not any(genres.values()):
         raise DatasetError(

@@ -1,0 +1,32 @@
+"""Recognise names of folds: of a folder, or in a column of a table."""
+
+from __future__ import annotations
+
+import re
+
+#: Fold → the names for it that Hugging Face's AudioFolder knows, in lower case.
+KEYWORDS = {
+    "train": ("train", "training"),
+    "valid": ("valid", "validation", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+_FOLDS = {keyword: fold for fold, keywords in KEYWORDS.items() for keyword in keywords}
+_NUMBERED = re.compile(r"fold[-._ ]?(\d+)")
+
+
+def fold_named(name: str) -> str:
+    """Return the fold that a name is the whole name of, such as ``"test"`` of ``Testing``; ``""`` if none."""
+    return _FOLDS.get(name.strip().lower(), "")
+
+
+def fold_in(name: str) -> str:
+    """Return the fold in a folder's name; ``""`` if there is none, or there are several.
+
+    A keyword counts if it is the whole name, or if ``-._``, blanks or digits separate it from the rest, as
+    in ``train_clean`` and ``my test 2``. ``fold3`` is the fold ``"3"``.
+    """
+    name = name.strip().lower()
+    if match := _NUMBERED.fullmatch(name):
+        return match[1].lstrip("0") or "0"
+    found = {_FOLDS[word] for word in re.split(r"[-._ 0-9]+", name) if word in _FOLDS}
+    return found.pop() if len(found) == 1 else ""
