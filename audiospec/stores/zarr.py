@@ -1,7 +1,8 @@
 """zarr: a Zarr v3 folder of sharded arrays, read by zarr, xarray and anything else that knows Zarr.
 
-The package `shards` writes shards and reads rows from them. zarr-python writes the metadata and the small tables,
-which have seals (see `seals`). A new view is built in the work folder beside the store, then renamed into the store.
+The package `shards` writes shards and reads rows from them. zarr-python writes the metadata and the small
+tables, which have seals (see `seals`). A new view is built in the work folder beside the store, then renamed
+into the store.
 """
 
 from __future__ import annotations
@@ -63,9 +64,7 @@ class ZarrStore(FeatureStore):
         def read() -> dict[str, NDArray[Any]]:
             files = PartFiles(self.path, "tracks", self.sealed_root.is_sealed("tracks"))
             # The table itself says which column is missing.
-            return {
-                name: read_array(files, name) for name in TRACK_COLUMNS if files.has(f"{name}/zarr.json")
-            }
+            return {name: read_array(files, name) for name in TRACK_COLUMNS if files.has(f"{name}/zarr.json")}
 
         return _read_unchanged(self.path / "tracks", read)
 

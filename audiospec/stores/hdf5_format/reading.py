@@ -17,7 +17,7 @@ from audiospec.errors import StoreError
 from audiospec.files import damage_errors
 from audiospec.stores.hdf5_format.trailer import require_undamaged
 from audiospec.stores.layout.schema import RESTORE, ROW_DTYPE, RowTable, row_table
-from audiospec.stores.seals.damage import damaged_part
+from audiospec.stores.seals.damage import LostSealError, repair_hint
 from audiospec.stores.shards.rows import OpenFile
 
 #: How JSON text begins. Other text that begins so is stored as JSON too, so that reading is unambiguous.
@@ -40,7 +40,11 @@ def open_file(path: Path) -> h5py.File:
         with damage_errors(path):
             lost = SEAL in file.attrs
         if lost:
-            raise damaged_part(path, "store", "its seal is gone, because another program changed the file")
+            raise LostSealError(
+                f"{path} has lost its seal, because another program changed the file",
+                "if that was meant, seal it as it is now; otherwise restore a complete copy: "
+                + repair_hint(path),
+            )
     return file
 
 

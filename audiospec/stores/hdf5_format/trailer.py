@@ -1,11 +1,11 @@
 """The seal of an HDF5 file: bytes behind HDF5's own end of the file, which HDF5 ignores.
 
-It is read in plain Python, and the file is compared with it before HDF5 sees a byte of it: HDF5 itself crashes or
-hangs on some damage. It has
+It is read in plain Python, and the file is compared with it before HDF5 sees a byte of it: HDF5 itself
+crashes or hangs on some damage. It has
 
 - the *head*: see `_HEAD`,
-- the *spans*: start and stop of each stretch of rows in the file, little-endian int64. Rows have checksums of
-  their own, in the row table. The head has the CRC-32C of all other bytes,
+- the *spans*: start and stop of each stretch of rows in the file, little-endian int64. Rows have checksums
+  of their own, in the row table. The head has the CRC-32C of all other bytes,
 - a *copy* of everything but the rows, from which the file can be written again (see `copying`),
 - the spans and the head once more, so that one damaged byte never takes away both.
 """
@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from audiospec.files import damage_errors
 from audiospec.stores.seals.damage import damaged_part
 
-#: Magic number; length of the HDF5 file, of the spans, of the copy; CRC-32C of the bytes that are not rows, of the
-#: spans, of the copy, of this head up to here.
+#: Magic number; length of the HDF5 file, of the spans, of the copy; CRC-32C of the bytes that are not rows, of
+#: the spans, of the copy, of this head up to here.
 _HEAD = struct.Struct("<16sQQQIIII")
 _MAGIC = b"audiospec seal 1"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"

@@ -68,7 +68,7 @@ def max_size(tracks: Tracks, views: Sequence[NewView]) -> int:
             size += 2 * sum(len(text.encode()) for text in tracks[name])
     for view in views:
         size += 1 << 16
-        # A row has entries in the row table, in the index of chunks, whose nodes may be half empty, and in the copy.
+        # A row has entries in the row table, in the index of chunks, and in the copies of both.
         size += len(view.rows) * (view.info.row_bytes + 2 * ROW_DTYPE.itemsize + 256)
         for values, _ in view.info.coordinates().values():
             size += sum(64 + len(str(value).encode()) for value in values)

@@ -1,7 +1,7 @@
 """Bundles: several named pieces of bytes as one, compressed, with a checksum.
 
-A bundle is a magic number, the CRC-32C of the rest, and a Zstandard frame: the length of a JSON object (name →
-length of the piece) as little-endian uint32, that object, and the pieces.
+A bundle is a magic number, the CRC-32C of the rest, and a Zstandard frame: the length of a JSON object (name
+→ length of the piece) as little-endian uint32, that object, and the pieces.
 """
 
 from __future__ import annotations

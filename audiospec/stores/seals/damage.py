@@ -47,6 +47,10 @@ class Check:
     isolate: bool = False
 
 
+class LostSealError(StoreError):
+    """A store that must have a seal has none: another program changed it."""
+
+
 def repair_hint(store: Path) -> str:
     """Return the hint for a part of a store that differs from its seal."""
     return f"restore it with `audiospec store verify {shlex.quote(str(store))} --repair`"

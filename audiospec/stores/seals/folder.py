@@ -1,7 +1,8 @@
 """The seal of a part that is a folder of Zarr: size and CRC-32C of each of its files but the shards.
 
-It lies in the folder of one of the part's arrays, where Zarr's readers list nothing, so it is renamed with its
-part: a reader, or a writer that is killed, never has one without the other. Beside it is a copy of the files.
+It lies in the folder of one of the part's arrays, where Zarr's readers list nothing, so it is renamed with
+its part: a reader, or a writer that is killed, never has one without the other. Beside it is a copy of the
+files.
 """
 
 from __future__ import annotations

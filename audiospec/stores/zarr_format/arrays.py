@@ -1,8 +1,8 @@
 """The small arrays of a store: one axis, one chunk, numbers or text, compressed with Zstandard.
 
 They are decoded here, not by zarr-python: from bytes that were compared with the seal, by the codecs that
-audiospec writes and no others (a codec such as ``pickle`` runs code from the file), and without allocating more
-than the bytes can hold.
+audiospec writes and no others (a codec such as ``pickle`` runs code from the file), and without allocating
+more than the bytes can hold.
 """
 
 from __future__ import annotations

@@ -8,18 +8,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from audiospec.errors import AudiospecError, StoreError
+from audiospec.errors import AudiospecError
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.seals.damage import Check, Damage
-from audiospec.stores.seals.folder import MOST_BYTES, PartFiles, copy_file, open_copy, read_file
+from audiospec.stores.seals.folder import PartFiles, copy_file, open_copy, read_file
 from audiospec.stores.zarr_format.arrays import read_array
 from audiospec.stores.zarr_format.root import Root, read_root
 
 #: The group of all views has nothing of its own, so that every store has the same.
 VIEWS_GROUP: dict[str, Any] = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 INTERRUPTED = (
-    "a publish was interrupted (or goes on): run the same `audiospec featurize` again, or repair, which finishes it"
+    "a publish was interrupted (or goes on): run the same `audiospec featurize` again, or repair, "
+    "which finishes it"
 )
 #: How often, and for how many seconds each, to wait for a writer that renames parts at this moment.
 _TRIES, _PAUSE = 100, 0.01
@@ -60,7 +61,7 @@ def _check(path: Path) -> Check:
     try:
         root = read_root(path)
         if not root.attributes:
-            raise StoreError("its zarr.json is missing")
+            return Check(unsealed=("store",))  # this is no store
     except AudiospecError as error:
         can_be_restored = (copy_file(path / "tracks")).exists()
         damage.append(Damage("store", _without_hint(error), can_be_restored))
@@ -117,7 +118,8 @@ def _check_part(path: Path, part: str, root: Root, unsealed: list[str]) -> list[
 def _check_objects(folder: Path, part: str) -> list[Damage]:
     """Return which files among a view's shards do not belong there. Missing shards are damaged rows."""
     node = json.loads((folder / "data" / "zarr.json").read_bytes())
-    info = ViewInfo.from_attributes(json.loads((folder / "zarr.json").read_bytes())["attributes"], folder.name)
+    attributes = json.loads((folder / "zarr.json").read_bytes())["attributes"]
+    info = ViewInfo.from_attributes(attributes, folder.name)
     zeros = "/0" * len(info.row_shape)
     expected = {f"{number}{zeros}" for number in range(-(-node["shape"][0] // info.shard_rows))}
     shards = folder / "data" / "c"
@@ -140,6 +142,9 @@ def _check_root(path: Path, root: Root, found: set[str]) -> list[Damage]:
         return [] if same else [Damage("store", "views/zarr.json is missing or damaged", True)]
     if not same:
         damage.append(Damage("store", "views/zarr.json is missing or damaged", True))
+    sealed = PartFiles(path, "tracks", True).seal
+    if sealed is not None and dict(sealed.attributes) != dict(root.attributes):
+        damage.append(Damage("store", "its zarr.json is of another version than the tracks", True))
     nodes = {} if root.metadata is None else dict(root.metadata)
     if nodes.pop("views", None) is None:
         damage.append(Damage("store", "its zarr.json lacks the group of views", True))
@@ -155,7 +160,7 @@ def _check_root(path: Path, root: Root, found: set[str]) -> list[Damage]:
                 reason = f"its zarr.json disagrees with {file.relative_to(path)}"
                 damage.append(Damage("store", reason, True))
     if nodes:
-        damage.append(Damage("store", f"its zarr.json has more nodes than there are: {', '.join(nodes)}", True))
+        damage.append(Damage("store", f"its zarr.json names what is not there: {', '.join(nodes)}", True))
     return damage
 
 

@@ -35,7 +35,7 @@ _WARNING = "Consolidated metadata is currently not part"
 def new_files(
     path: Path, root: Root, attributes: Mapping[str, Any], tracks: Tracks, view: NewView | None
 ) -> dict[str, bytes]:
-    """Return the files of a new track table and a new view, with their seals, and of the root: name → content.
+    """Return the files of a new track table, a new view and the root, with their seals: name → content.
 
     Shards are not among them. zarr-python's own writing to files needs a disk with hard links.
 
