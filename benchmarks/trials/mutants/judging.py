@@ -21,6 +21,7 @@ Samples = NDArray[np.float32]
 REASONS = {
     "last frame": "the same samples, but one decoder gives up to a frame more at the end",
     "first frame": "the same samples, but one decoder gives up to a frame more at the start",
+    "behind the end": "audiospec has the samples up to the length in the header, the other reads on or stops there too",
     "concealed": "both have all intact sound in its order and differ only near the damaged bytes",
     "other decoder lost sound": "audiospec has all intact sound in its order; the other reports an error, or has not",
     "no decoder sees it": "a codec without checksums: same samples from both, and the other reports no error",
@@ -106,23 +107,51 @@ def judge(
     kind = before.file.kind
     if ours["exact"] and ours["announced"] != len(wave):
         return "unexplained", "", f"announced as exactly {ours['announced']} samples, decoded {len(wave)}"
+    if other["samples"] and other["rate"] != ours["rate"]:
+        return "unexplained", "", f"{ours['rate']} Hz, {other['rate']} Hz by the other decoder"
     compared, missing = _compare(before, wave, theirs)
     kept = _keeps(before, joined, change, wave)
+    in_header = change.first < before.file.packets[0][0] and kind.name not in ("vorbis", "opus")
+    is_in_place = len(change.content) == len(before.file.content) and len(change.pieces) == 2
+    is_checked = kind.checked == "whole" or (kind.checked == "frames" and is_in_place)
+    if is_checked and not in_header and not kept:
+        kept = _sealed(before, joined, change, wave)
+    # The header says where the sound ends: what is behind that is none of it.
+    as_announced = kind.bounded and len(wave) == len(before.samples)
     if compared == "same":
-        in_header = change.first < before.file.packets[0][0] and not kind.name in ("vorbis", "opus")
-        if kind.is_plain or not kept or in_header:
+        behind = change.first >= len(before.file.content)
+        if as_announced and behind and kept and _equal(wave, before.samples, kind.tolerance):
+            return "explained", "behind the end", kept
+        if not kept or in_header or kind.is_plain:  # of a plain format, other numbers are stored
             return "equal", "", ""
-        if not kind.checked and not other["errors"]:
+        if not is_checked and not other["errors"]:
             return "explained", "no decoder sees it", kept
         return "unexplained", "", f"both decoders lost sound in silence: {kept}"
-    if compared in ("last frame", "first frame") and not (kept and kind.checked):
+    if compared in ("last frame", "first frame") and not (kept and is_checked):
         return "explained", compared, missing
+    if as_announced and kind.is_plain and _equal(wave, theirs[: len(wave)], kind.tolerance):
+        return "explained", "behind the end", missing
     if not kept:
         lost = _keeps(before, joined, change, theirs, before.lead)
         if other["errors"] or lost:
             return "explained", "other decoder lost sound", "; ".join([*other["errors"][:1], lost])
         return "explained", "concealed", missing
     return "unexplained", "", f"{missing}; {kept}" + (f"; {other['errors'][0]}" if other["errors"] else "")
+
+
+def _sealed(before: Sound, joined: Sound, change: Change, wave: Samples) -> str:
+    """Return how a mutant of a checked kind differs from whole originals, or from what is before a cut."""
+    whole = before.samples
+    tolerance = before.file.kind.tolerance
+    if len(change.pieces) == 1 and len(wave) <= len(whole):  # cut: what follows cannot be known
+        whole = whole[: len(wave)]
+    elif change.pieces[-1][0] == 1:
+        whole = np.concatenate([whole, joined.samples])
+    if len(wave) == len(whole) and _equal(wave, whole, tolerance):
+        return ""
+    differing = np.flatnonzero(~_close(*(x[: min(len(wave), len(whole))] for x in (wave, whole)), tolerance))
+    where = f", others from {differing[0]}" if len(differing) else ""
+    return f"under checksums, yet {len(wave)} samples instead of {len(whole)}{where}"
 
 
 def _compare(before: Sound, ours: Samples, theirs: Samples) -> tuple[str, str]:
@@ -139,10 +168,9 @@ def _compare(before: Sound, ours: Samples, theirs: Samples) -> tuple[str, str]:
             return "same", ""
         what = f"{len(ours)} samples, {len(theirs)} by the other decoder, the same from sample {lead}"
         frame = max(kind.frame, 64)
-        if lead == before.lead and abs(extra - before.extra) <= frame:
-            return "last frame", what
-        if abs(lead - before.lead) <= frame and abs(extra - before.extra) <= 2 * frame:
-            return "first frame", what
+        behind = abs((extra - lead) - (before.extra - before.lead))
+        if behind <= frame and abs(lead - before.lead) <= frame:
+            return ("last frame" if lead == before.lead else "first frame"), what
         return "other", what
     a, b = ours[max(0, -before.lead) :], theirs[max(0, before.lead) :]
     count = min(len(a), len(b))
@@ -159,7 +187,7 @@ def _close(a: Samples, b: Samples, tolerance: float) -> NDArray[np.bool_]:
 
 
 def _equal(a: Samples, b: Samples, tolerance: float) -> bool:
-    return bool(_close(a, b, tolerance).all())
+    return len(a) == len(b) and bool(_close(a, b, tolerance).all())
 
 
 def _keeps(before: Sound, joined: Sound, change: Change, wave: Samples, lead: int = 0) -> str:

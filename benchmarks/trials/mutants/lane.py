@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,12 @@ from audiospec.benchmarks.trials.trial import Lane, Record, Series
 MOST_MEMORY = 1_500_000_000
 #: Address space of the process that decodes: a runaway ends there and not in the machine's memory.
 _SPACE = 6 << 30
+#: The same of a run's parent and workers, which have torch.
+_RUN_SPACE = 24 << 30
 #: Originals of each kind.
 VARIANTS = 4
+#: Every so many trials, the last is not a mutant: it featurizes those before it in one run.
+BATCH = 250
 
 
 class MutantLane(Lane):
@@ -36,12 +41,18 @@ class MutantLane(Lane):
         self._series, self._folder = series, folder
         self._ours = Child(f"{decoding.__name__}:by_audiospec", _SPACE)
         self._others = Child(f"{decoding.__name__}:by_others")
+        self._runs = Child(f"{decoding.__name__.replace('decoding', 'runs')}:by_run", _RUN_SPACE)
         self._sounds: dict[tuple[str, int], Sound] = {}
         #: Kind → the decoder that it is compared with.
         self._library: dict[str, str] = {}
 
     def do(self, number: int) -> Record:
-        """Make mutant `number`, decode it by audiospec and, if that accepts it, by another decoder."""
+        """Make mutant `number`, decode it by audiospec and, if that accepts it, by another decoder.
+
+        The last number of each batch is a run over the mutants before it.
+        """
+        if number % BATCH == BATCH - 1:
+            return self._run(range(number - BATCH + 1, number))
         kind, variant, mutant = make(self._series, number)
         path = self._write(mutant.content, mutant.suffix or kind.suffix)
         ours, wave = self._decode(self._ours, path, {}, self._series.seconds)
@@ -69,9 +80,49 @@ class MutantLane(Lane):
         return record
 
     def close(self) -> None:
-        """End both processes."""
-        self._ours.stop()
-        self._others.stop()
+        """End the processes."""
+        for child in (self._ours, self._others, self._runs):
+            child.stop()
+
+    def _run(self, numbers: range) -> Record:
+        """Featurize mutants in one run; it has to end, and to use those that are accepted one by one."""
+        folder = self._folder / "batch"
+        folder.mkdir()
+        intact = original(KINDS[0], self._series.seed, 0, self._series.data)
+        (folder / "intact.wav").write_bytes(intact.content)
+        accepted: dict[str, float] = {}
+        for number in numbers:
+            kind, _, mutant = make(self._series, number)
+            path = folder / f"{number}{mutant.suffix or kind.suffix}"
+            path.write_bytes(mutant.content)
+            answer, _ = self._decode(self._ours, path, {}, self._series.seconds)
+            if answer.value.get("rate"):
+                accepted[path.name] = answer.value["samples"] / answer.value["rate"]
+        run = self._runs.ask({"folder": str(folder), "workers": 2}, 3 * self._series.seconds + 60)
+        shutil.rmtree(folder)
+        for left in self._folder.glob("store.zarr*"):
+            shutil.rmtree(left)
+        value = run.value
+        record: Record = {"group": "runs", "what": f"a run over mutants {numbers[0]} to {numbers[-1]}"}
+        record.update(seconds=round(run.seconds, 3), memory=value.get("memory", run.memory))
+        if run.end or "error" in value:
+            outcome = "hang" if run.end == "hang" else "crash" if run.end else "stopped"
+            record.update(outcome=outcome, detail=run.end or value["error"])
+            return record
+        used = value["seconds"]
+        differing = [name for name, seconds in accepted.items() if abs(used.get(name, -1.0) - seconds) > 1e-3]
+        differing += sorted(used.keys() - accepted.keys() - {"intact.wav"})
+        if "intact.wav" not in used:
+            differing.append("intact.wav")
+        if record["memory"] > MOST_MEMORY:
+            record.update(outcome="memory", detail=f"{record['memory'] / 1e9:.2f} GB in a worker")
+        elif differing or value["damaged"]:
+            reasons = [f"{name} ({value['problems'].get(name, 'used')})" for name in differing[:5]]
+            detail = f"{len(differing)} files not used as one by one: {', '.join(reasons)}; "
+            record.update(outcome="wrong", detail=f"{detail}{value['damaged']} damaged rows")
+        else:
+            record.update(outcome="equal", detail=f"{len(used)} used, {len(value['problems'])} named")
+        return record
 
     def _compare(
         self, kind: Kind, path: Path, before: Sound, joined: Sound, mutant: Change, ours: dict[str, Any],

@@ -14,6 +14,8 @@ import soundfile
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
+#: Names and values of an encoder's or a container's options.
+Options = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Kind:
     ----------
     name, suffix : str
     writer : tuple
-        ``("sndfile", format, subtype)`` or ``("av", codec, container, options)``.
+        ``("sndfile", format, subtype)`` or ``("av", codec, container, its options, the codec's)``.
     rate : int
         Sample rate of the clips in Hz.
     frame : int
@@ -37,8 +39,11 @@ class Kind:
     drift : float
         RMS of what a decoder may add after a place of damage, as a share of the sound's: its noise
         generator or its prediction goes on from another state.
-    checked : bool
-        Whether all sound is under checksums, so that no change of it can be accepted unseen.
+    checked : str
+        ``"frames"`` if each frame has a checksum, so that none may be accepted that is not what was written;
+        ``"whole"`` if frames are numbered, too, so that none may be missing or in another place.
+    bounded : bool
+        Whether the container says where its sound ends, so that what is behind is none of it.
     """
 
     name: str
@@ -49,7 +54,8 @@ class Kind:
     reach: int = 0
     tolerance: float = 0.0
     drift: float = 0.0
-    checked: bool = False
+    checked: str = ""
+    bounded: bool = False
 
     @property
     def neighbourhood(self) -> int:
@@ -63,26 +69,32 @@ class Kind:
 
 
 _PLAIN = (("write_xing", "0"), ("id3v2_version", "0"))
+#: Without noise from a generator, which goes on from another state after a place of damage.
+_AAC = (("aac_pns", "0"),)
 
 #: All formats; every one has a decoder in a plain installation with the extra ``av``.
 KINDS: tuple[Kind, ...] = (
-    Kind("wav", ".wav", ("sndfile", "WAV", "PCM_16")),
-    Kind("wav-float", ".wav", ("sndfile", "WAV", "FLOAT")),
-    Kind("aiff", ".aiff", ("sndfile", "AIFF", "PCM_16")),
-    Kind("au", ".au", ("sndfile", "AU", "PCM_16")),
-    Kind("caf", ".caf", ("sndfile", "CAF", "PCM_16")),
-    Kind("flac", ".flac", ("sndfile", "FLAC", "PCM_16"), frame=4096, reach=1, checked=True),
-    Kind("vorbis", ".ogg", ("sndfile", "OGG", "VORBIS"), frame=1024, reach=3, tolerance=2e-4, checked=True),
-    Kind("opus", ".opus", ("av", "libopus", "ogg", ()), 48000, 960, 6, 2e-3, 0.1, checked=True),
-    Kind("mp3", ".mp3", ("av", "libmp3lame", "mp3", ()), frame=1152, reach=5, tolerance=2e-4),
+    Kind("wav", ".wav", ("sndfile", "WAV", "PCM_16"), bounded=True),
+    Kind("wav-float", ".wav", ("sndfile", "WAV", "FLOAT"), bounded=True),
+    Kind("aiff", ".aiff", ("sndfile", "AIFF", "PCM_16"), bounded=True),
+    Kind("au", ".au", ("sndfile", "AU", "PCM_16"), bounded=True),
+    Kind("caf", ".caf", ("sndfile", "CAF", "PCM_16"), bounded=True),
+    Kind("flac", ".flac", ("sndfile", "FLAC", "PCM_16"), frame=4096, reach=1, checked="whole"),
+    Kind(
+        "vorbis", ".ogg", ("sndfile", "OGG", "VORBIS"), frame=1024, reach=3, tolerance=2e-4, checked="whole"
+    ),
+    Kind("opus", ".opus", ("av", "libopus", "ogg"), 48000, 960, 6, 2e-3, checked="whole"),
+    Kind("mp3", ".mp3", ("av", "libmp3lame", "mp3"), frame=1152, reach=5, tolerance=2e-4),
     Kind("mp3-plain", ".mp3", ("av", "libmp3lame", "mp3", _PLAIN), frame=1152, reach=5, tolerance=2e-4),
-    Kind("m4a", ".m4a", ("av", "aac", "ipod", ()), frame=1024, reach=4, tolerance=2e-4, drift=0.1),
-    Kind("alac", ".m4a", ("av", "alac", "ipod", ()), frame=4096, reach=1),
-    Kind("adts", ".aac", ("av", "aac", "adts", ()), frame=1024, reach=4, tolerance=2e-4, drift=0.1),
-    Kind("ac3", ".ac3", ("av", "ac3", "ac3", ()), frame=1536, reach=3, tolerance=2e-4, drift=0.1),
-    Kind("wma", ".wma", ("av", "wmav2", "asf", ()), frame=2048, reach=5, tolerance=2e-4, drift=0.1),
-    Kind("wavpack", ".wv", ("av", "wavpack", "wv", ()), frame=22050, reach=1, checked=True),
-    Kind("tta", ".tta", ("av", "tta", "tta", ()), frame=46080, reach=1, checked=True),
+    Kind("m4a", ".m4a", ("av", "aac", "ipod", (), _AAC), frame=1024, reach=4, tolerance=2e-4, bounded=True),
+    Kind("alac", ".m4a", ("av", "alac", "ipod"), frame=4096, reach=1, bounded=True),
+    Kind("adts", ".aac", ("av", "aac", "adts", (), _AAC), frame=1024, reach=4, tolerance=2e-4),
+    Kind(
+        "ac3", ".ac3", ("av", "ac3", "ac3"), frame=1536, reach=3, tolerance=2e-4, drift=0.35, checked="frames"
+    ),
+    Kind("wma", ".wma", ("av", "wmav2", "asf"), frame=2048, reach=5, tolerance=2e-4, drift=0.1, bounded=True),
+    Kind("wavpack", ".wv", ("av", "wavpack", "wv"), frame=22050, reach=1, checked="whole", bounded=True),
+    Kind("tta", ".tta", ("av", "tta", "tta"), frame=46080, reach=1, checked="whole", bounded=True),
 )
 
 
@@ -161,13 +173,18 @@ def _with_soundfile(samples: Samples, kind: Kind, format: str, subtype: str) -> 
 
 
 def _with_av(
-    samples: Samples, kind: Kind, codec: str, container: str, options: tuple[tuple[str, str], ...]
+    samples: Samples,
+    kind: Kind,
+    codec: str,
+    container: str,
+    options: Options = (),
+    codec_options: Options = (),
 ) -> bytes:
     import av
 
     file = io.BytesIO()
     with av.open(file, "w", format=container, options={"fflags": "bitexact", **dict(options)}) as output:
-        stream = output.add_stream(codec, rate=kind.rate)
+        stream = output.add_stream(codec, rate=kind.rate, options=dict(codec_options))
         stream.layout = "mono" if samples.shape[1] == 1 else "stereo"
         stream.bit_rate = 96000 * samples.shape[1]
         context = stream.codec_context
