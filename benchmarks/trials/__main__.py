@@ -14,6 +14,8 @@ from audiospec.benchmarks.trials.trial import Series, bad, run, save, table
 TRIALS = {
     "mutants": ("audiospec.benchmarks.trials.mutants.lane:MutantLane", 10_000),
     "flips": ("audiospec.benchmarks.trials.flips:FlipLane", 4200),
+    "kills": ("audiospec.benchmarks.trials.kills:KillLane", 1000),
+    "disks": ("audiospec.benchmarks.trials.disks:DiskLane", 100),
 }
 
 

@@ -18,6 +18,8 @@ _TURNS = ("zarr", "hdf5") * 10 + ("run",)
 _SUFFIX = {"zarr": ".zarr", "hdf5": ".h5"}
 #: Part of a place's name that is left out of its kind's.
 _COUNTED = re.compile(r"(?<=c)(/\d+)+$|-[\d.]+s-[0-9a-f]{6}")
+#: What the command says about an error that nobody foresaw.
+_UNEXPECTED = re.compile(r"unexpected \w*(Error|Exception)\b|Traceback")
 
 #: A stretch of bytes of a kind: file, first byte, end.
 Stretch = tuple[str, int, int]
@@ -63,7 +65,7 @@ class FlipLane(Lane):
         if not outcome:
             result = verified.value["value"]
             if result["status"]:
-                strange = result["status"] not in (1, 2) or "unexpected" in result["text"]
+                strange = result["status"] not in (1, 2) or _UNEXPECTED.search(result["text"])
                 outcome, detail = ("crash" if strange else "found"), result["text"]
             else:
                 outcome, detail = self._read(format, path)

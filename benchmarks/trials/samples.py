@@ -12,6 +12,7 @@ import soundfile
 
 import audiospec
 from audiospec.audio.chunking import Chunking
+from audiospec.manifest import Manifest
 from audiospec.pipeline.summary import Report
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.layout.view import View
@@ -53,9 +54,12 @@ def views() -> list[tuple[FeatureSpec, Chunking]]:
     ]
 
 
-def featurize(music: Path, store: Path, **options: Any) -> Report:
-    """Make the store of a folder of music."""
-    return audiospec.run("folder", data=music, views=views(), store=store, **options)
+def featurize(
+    music: Path, store: Path, *, manifest: Manifest | None = None, count: int = 3, **options: Any
+) -> Report:
+    """Make the first `count` views of a folder of music, or of a manifest of it."""
+    source: dict[str, Any] = {"data": music} if manifest is None else {}
+    return audiospec.run(manifest or "folder", views=views()[:count], store=store, **source, **options)
 
 
 def train(model: str, store: Path, run: Path, **options: Any) -> Run:
@@ -77,7 +81,12 @@ def store_content(path: Path) -> str:
             name: (np.asarray(values).tolist(), *rest)
             for name, (values, *rest) in view.info.coordinates().items()
         }
-        parts += [view.name, repr(view.info.to_attributes()), repr(coordinates), sorted(view.skipped().items())]
+        parts += [
+            view.name,
+            repr(view.info.to_attributes()),
+            repr(coordinates),
+            sorted(view.skipped().items()),
+        ]
         parts += [_sha(view.rows.tobytes()), _sha(view.read_stored().tobytes()), _sha(view.read().tobytes())]
     return _sha(json.dumps(parts).encode())
 
