@@ -1,4 +1,4 @@
-"""Flips: single bits, and a little more, changed in stores, runs and checkpoints; each is found or harmless."""
+"""Flips: single bits, and a little more, changed in stores, runs and checkpoints: found, or harmless."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _kinds_of_files(folder: Path) -> dict[str, list[Stretch]]:
 
 
 def _kinds_of_hdf5(file: Path) -> dict[str, list[Stretch]]:
-    """Return the stretches of an HDF5 file by kind: the numbers of each dataset, and the structure between."""
+    """Return the stretches of an HDF5 file by kind: each dataset's numbers, and the structure."""
     import h5py
 
     kinds: dict[str, list[Stretch]] = {}

@@ -1,7 +1,7 @@
 """Jobs that are killed or run out of disk: in forks of a child process that has everything loaded.
 
-A job writes into a folder, the place. ``attempt`` does it in a fork that may be killed, or whose disk may be full;
-``finish`` does it once more to its end, and returns what is there then.
+A job writes into a folder, the place. ``attempt`` does it in a fork that may be killed, or whose disk may be
+full; ``finish`` does it once more to its end, and returns what is there then.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,6 @@ from audiospec.benchmarks.trials import samples
 from audiospec.datasets.base import datasets
 from audiospec.errors import AudiospecError
 from audiospec.manifest import Manifest
-from audiospec.pipeline.progress import Progress
 from audiospec.testing.stores.content import tree_state, watching
 
 #: Name of a job and a format, such as ``("add", "zarr")``.
@@ -41,35 +41,39 @@ def do(request: dict[str, Any]) -> dict[str, Any]:
     return _DOES[request["do"]](**arguments)
 
 
-def _prepare(base: str) -> dict[str, Any]:
-    """Make what jobs start from, and do each once undisturbed.
+def _prepare(job: list[str], base: str) -> dict[str, Any]:
+    """Make what a job starts from, and do it once undisturbed.
 
     Returns
     -------
     dict
-        Job, as ``"NAME FORMAT"`` → ``content``, ``operations`` (changes to files), ``seconds``, ``shards``.
+        ``content``, ``operations`` (changes to files) and ``seconds``.
     """
     torch.set_num_threads(1)
-    root = Path(base)
-    music = samples.make_music(root / "music")
-    manifest = datasets["folder"](music).manifest()
-    part = Manifest(manifest.dataset, manifest.root, manifest.tracks[:5])
-    for format, suffix in samples.SUFFIXES.items():
-        for name, options in (("add", {"count": 1}), ("grow", {"manifest": part})):
-            folder = root / f"{name} {format}"
-            folder.mkdir()
-            samples.featurize(music, folder / f"store{suffix}", workers=0, **options)
+    root, (name, format) = Path(base), job
+    music = root / "music"
+    if not music.exists():
+        samples.make_music(music)
+    suffix = samples.SUFFIXES[format]
+    # Also if nobody needs it: forks find everything loaded.
+    if not (root / f"store{suffix}").exists():
         samples.featurize(music, root / f"store{suffix}", workers=0)
-    found = {}
-    for job in (*STORE_JOBS, TRAINING):
-        place = root / "place"
-        _start(list(job), str(root), str(place))
-        if job == TRAINING:  # once more than is timed, because the first time loads the library
-            samples.train("crnn-base", root / "store.zarr", root / "warm")
-            shutil.rmtree(root / "warm")
-        found[" ".join(job)] = _fork(lambda job=job, place=place: _undisturbed(job, root, place))[1]["value"]
+    if name in ("add", "grow"):
+        manifest = datasets["folder"](music).manifest()
+        part = Manifest(manifest.dataset, manifest.root, manifest.tracks[:5])
+        options: dict[str, Any] = {"count": 1} if name == "add" else {"manifest": part}
+        start = root / " ".join(job)
+        start.mkdir()
+        samples.featurize(music, start / f"store{suffix}", workers=0, **options)
+    if name == "train":
+        samples.train("crnn-base", root / "store.zarr", root / "warm")
+        shutil.rmtree(root / "warm")
+    place = root / "undisturbed"
+    _start(job, base, str(place))
+    try:
+        return dict(_fork(lambda: _undisturbed((name, format), root, place))[1]["value"])
+    finally:
         shutil.rmtree(place)
-    return found
 
 
 def _start(job: list[str], base: str, place: str) -> dict[str, Any]:
@@ -82,19 +86,12 @@ def _start(job: list[str], base: str, place: str) -> dict[str, Any]:
     return {}
 
 
-def _perform(job: Job, base: Path, place: Path, workers: int = 0) -> int:
-    """Do a job; return the number of shards that it set out to compute."""
-    planned = [0]
-
-    def note(now: Progress) -> None:
-        planned[0] = planned[0] or now.shards_total
-
+def _perform(job: Job, base: Path, place: Path, workers: int = 0) -> None:
     if job == TRAINING:
         samples.train("crnn-base", base / "store.zarr", place / "run", resume=True)
     else:
         store = place / f"store{samples.SUFFIXES[job[1]]}"
-        samples.featurize(base / "music", store, workers=workers, progress=note)
-    return planned[0]
+        samples.featurize(base / "music", store, workers=workers)
 
 
 def _undisturbed(job: Job, base: Path, place: Path) -> dict[str, Any]:
@@ -106,9 +103,9 @@ def _undisturbed(job: Job, base: Path, place: Path) -> dict[str, Any]:
 
     began = time.monotonic()
     with watching(place, step):
-        shards = _perform(job, base, place)
+        _perform(job, base, place)
     seconds = time.monotonic() - began
-    return {"operations": count, "seconds": seconds, "shards": shards, "content": _content(job, place)}
+    return {"operations": count, "seconds": seconds, "content": _content(job, place)}
 
 
 def _content(job: Job, place: Path) -> list[str]:
@@ -132,15 +129,14 @@ def _attempt(
     seconds: float = 0.0,
     room: int | None = None,
 ) -> dict[str, Any]:
-    """Do a job in a fork; kill the `victim` before its change to files number `operation`, or after `seconds`.
+    """Do a job in a fork; kill the `victim` before change number `operation` to a file, or after `seconds`.
 
     With `room`, nothing is killed: the disk is full after that many changes to files.
 
     Returns
     -------
     dict
-        ``end``: ``"killed"``, ``"finished"``, ``"refused"`` or ``"error"``; ``detail``; ``committed``: shards
-        of each view that are staged afterwards.
+        ``end``: ``"killed"``, ``"finished"``, ``"refused"`` or ``"error"``; and ``detail``.
     """
     changes = 0
 
@@ -161,15 +157,29 @@ def _attempt(
         return {}
 
     end, value = _fork(work, seconds, victim)
-    return {"end": end, "detail": value.get("detail", ""), "committed": _committed(Path(place))}
+    return {"end": end, "detail": value.get("detail", "")}
 
 
 def _finish(job: list[str], base: str, place: str) -> dict[str, Any]:
-    """Do a job to its end; return ``content`` and ``shards``, or ``end`` and ``detail`` if it failed."""
+    """Do a job to its end.
+
+    Returns
+    -------
+    dict
+        ``end`` and ``detail``; if it is finished, ``content``, and ``lost``: shards that were staged before,
+        and are staged again.
+    """
+    commits = _committed(Path(place))
+    again: set[str] = set()
+
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and os.path.abspath(os.fsdecode(arguments[1])) in commits:
+            again.add(os.fsdecode(arguments[1]))
 
     def work() -> dict[str, Any]:
-        shards = _perform((job[0], job[1]), Path(base), Path(place))
-        return {"shards": shards, "content": _content((job[0], job[1]), Path(place))}
+        sys.addaudithook(note)  # it ends with the fork
+        _perform((job[0], job[1]), Path(base), Path(place))
+        return {"lost": sorted(again), "content": _content((job[0], job[1]), Path(place))}
 
     end, value = _fork(work)
     return {"end": end, "detail": value.get("detail", ""), **value.get("value", {})}
@@ -181,16 +191,12 @@ def _look(job: list[str], place: str) -> dict[str, Any]:
     if not store.exists():
         return {"content": ""}
     end, value = _fork(lambda: {"content": samples.store_content(store)})
-    return {"end": end, "detail": value.get("detail", ""), **value.get("value", {})}
+    return {"end": end, "detail": value.get("detail", ""), "content": "", **value.get("value", {})}
 
 
-def _committed(place: Path) -> dict[str, int]:
-    """Return how many whole shards of each view are staged."""
-    return {
-        folder.name: sum(1 for file in folder.glob("*.json") if "-" not in file.stem)
-        for folder in place.glob("*.work/*")
-        if folder.is_dir()
-    }
+def _committed(place: Path) -> set[str]:
+    """Return the commits of all shards that are staged whole."""
+    return {str(file.absolute()) for file in place.glob("*.work/*/*.json") if "-" not in file.stem}
 
 
 def _fork(

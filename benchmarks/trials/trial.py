@@ -1,4 +1,4 @@
-"""What all kinds of trials share: the numbers of a series, the lanes that work on them, journal and result."""
+"""What all kinds of trials share: a series, the lanes that work on its numbers, journal and result."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ Samples = NDArray[np.float32]
 REASONS = {
     "last frame": "the same samples, but one decoder gives up to a frame more at the end",
     "first frame": "the same samples, but one decoder gives up to a frame more at the start",
-    "behind the end": "audiospec has the samples up to the length in the header, the other reads on or stops there too",
+    "behind the end": "all up to the length in the header; the other decoder reads on, or stops there too",
     "concealed": "both have all intact sound in its order and differ only near the damaged bytes",
-    "other decoder lost sound": "audiospec has all intact sound in its order; the other reports an error, or has not",
+    "other decoder lost sound": "audiospec has all intact sound; the other decoder reports an error, or has not",
     "no decoder sees it": "a codec without checksums: same samples from both, and the other reports no error",
 }
 #: Samples that a search for a shifted piece compares.

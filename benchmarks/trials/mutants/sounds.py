@@ -135,10 +135,8 @@ class Original:
 def original(kind: Kind, seed: int, variant: int, data: Path) -> Original:
     """Make the file number `variant` of a kind: mono if that is even, stereo if it is odd."""
     samples = _clip(seed, variant, kind.rate, data)
-    if variant % 2:
-        samples = np.stack([samples, 0.5 * np.roll(samples, 97)], axis=1)
-    else:
-        samples = samples[:, None]
+    right = [0.5 * np.roll(samples, 97)] if variant % 2 else []
+    samples = np.stack([samples, *right], axis=1)
     how, *rest = kind.writer
     content = _with_soundfile(samples, kind, *rest) if how == "sndfile" else _with_av(samples, kind, *rest)
     return Original(kind, content)
@@ -150,9 +148,9 @@ def _clip(seed: int, variant: int, rate: int, data: Path) -> Samples:
     count = int(rate * random.uniform(1.0, 1.6))
     clips = sorted(data.glob("gtzan-clips/*/*.flac"))
     if clips:
-        wave, found = soundfile.read(clips[random.integers(len(clips))], dtype="float32")
+        wave, _ = soundfile.read(clips[random.integers(len(clips))], dtype="float32")
         # Taken for the rate of the format: it is the bytes that matter, not the pitch.
-        return np.resize(0.8 * wave, count).astype(np.float32) if found else wave
+        return np.resize(0.8 * wave, count).astype(np.float32)
     time = np.arange(count) / rate
     wave = 0.01 * random.standard_normal(count)
     for start in np.arange(0, count / rate, 0.17):
