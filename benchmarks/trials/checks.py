@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from audiospec.benchmarks.trials import samples
-from audiospec.cli import main as command
 from audiospec.errors import AudiospecError
 
 
@@ -70,12 +70,14 @@ def _verify(store: str) -> dict[str, Any]:
 
 
 def _command(*arguments: str) -> dict[str, Any]:
-    out = io.StringIO()
+    out, status = io.StringIO(), 0
     before = sys.argv
     sys.argv = ["audiospec", *arguments]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            status = command()
+            runpy.run_module("audiospec", run_name="__main__")
+    except SystemExit as end:
+        status = int(end.code or 0)
     finally:
         sys.argv = before
     return {"status": status, "text": out.getvalue()[-500:]}

@@ -41,7 +41,7 @@ def make_music(folder: Path, tracks: int = 8) -> Path:
 def views() -> list[tuple[FeatureSpec, Chunking]]:
     """Return the views of the store: spectrograms in two bytes and in one, and columns."""
     half = Chunking(seconds=0.5)
-    mel = {"sample_rate": RATE, "n_fft": 256, "hop_length": 128, "n_mels": 8, "fmax": 4000.0}
+    mel: dict[str, Any] = {"sample_rate": RATE, "n_fft": 256, "hop_length": 128, "n_mels": 8, "fmax": 4000.0}
     return [
         (audiospec.MelSpec(**mel), half),
         (audiospec.MelSpec(**mel, dtype="uint8"), half),

@@ -6,6 +6,7 @@ import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from audiospec.benchmarks.trials.mutants.sounds import Original
 
@@ -92,7 +93,8 @@ def _field(file: Original, other: Original, draw: random.Random) -> Change:
     at = draw.randrange(0, max(1, min(160, len(file.content) - width)), 1)
     if file.kind.suffix == ".m4a" and draw.random() < 0.7:
         at = len(file.content) - width - draw.randrange(min(900, len(file.content) - width))
-    order = draw.choice(("little", "big"))
+    orders: tuple[Literal["little", "big"], ...] = ("little", "big")
+    order = draw.choice(orders)
     old = int.from_bytes(file.content[at : at + width], order)
     most = 256**width - 1
     word, new = draw.choice(

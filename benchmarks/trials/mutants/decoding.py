@@ -85,7 +85,7 @@ def _with_pyav(path: str, blocks: list[NDArray[np.float32]], errors: list[str]) 
                 continue
             for frame in frames:
                 kind = frame.format.name.removesuffix("p")
-                values = frame.to_ndarray().astype(np.float32 if kind != "s32" else np.float64)
+                values: NDArray[Any] = frame.to_ndarray().astype(np.float32 if kind != "s32" else np.float64)
                 channels = len(frame.layout.channels)
                 values = values.T if frame.format.is_planar else values.reshape(-1, channels)
                 offset = 128.0 if kind == "u8" else 0.0

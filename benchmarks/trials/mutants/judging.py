@@ -23,7 +23,7 @@ REASONS = {
     "first frame": "the same samples, but one decoder gives up to a frame more at the start",
     "behind the end": "all up to the length in the header; the other decoder reads on, or stops there too",
     "concealed": "both have all intact sound in its order and differ only near the damaged bytes",
-    "other decoder lost sound": "audiospec has all intact sound; the other decoder reports an error, or has not",
+    "other decoder lost sound": "audiospec has all intact sound; the other reports an error, or has not",
     "no decoder sees it": "a codec without checksums: same samples from both, and the other reports no error",
 }
 #: Samples that a search for a shifted piece compares.
@@ -149,7 +149,8 @@ def _sealed(before: Sound, joined: Sound, change: Change, wave: Samples) -> str:
         whole = np.concatenate([whole, joined.samples])
     if len(wave) == len(whole) and _equal(wave, whole, tolerance):
         return ""
-    differing = np.flatnonzero(~_close(*(x[: min(len(wave), len(whole))] for x in (wave, whole)), tolerance))
+    count = min(len(wave), len(whole))
+    differing = np.flatnonzero(~_close(wave[:count], whole[:count], tolerance))
     where = f", others from {differing[0]}" if len(differing) else ""
     return f"under checksums, yet {len(wave)} samples instead of {len(whole)}{where}"
 

@@ -11,7 +11,7 @@ import audiospec
 from audiospec.errors import AudiospecError
 
 #: A spectrogram that takes little time.
-_SPEC = {"n_fft": 512, "hop_length": 512, "n_mels": 16}
+_SPEC: dict[str, Any] = {"n_fft": 512, "hop_length": 512, "n_mels": 16}
 
 
 def by_run(request: dict[str, Any]) -> dict[str, Any]:

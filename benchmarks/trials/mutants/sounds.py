@@ -117,8 +117,8 @@ class Original:
         import av
 
         starts: dict[int, int] = {}
-        with av.open(io.BytesIO(self.content)) as container:
-            stream = container.streams.audio[0]
+        with av.open(io.BytesIO(self.content), "r") as container:
+            stream: Any = container.streams.audio[0]
             for packet in container.demux(stream):
                 if packet.size and packet.pos is not None and packet.pts is not None:
                     sample = round(float(packet.pts * stream.time_base) * self.kind.rate)
@@ -160,7 +160,8 @@ def _clip(seed: int, variant: int, rate: int, data: Path) -> Samples:
         for harmonic in range(1, 6):
             wave += 0.2 / harmonic * struck * np.sin(2 * np.pi * harmonic * pitch * since)
         wave += 0.1 * struck**4 * random.standard_normal(count)
-    return (0.7 * wave / np.abs(wave).max()).astype(np.float32)
+    notes: Samples = (0.7 * wave / np.abs(wave).max()).astype(np.float32)
+    return notes
 
 
 def _with_soundfile(samples: Samples, kind: Kind, format: str, subtype: str) -> bytes:
@@ -182,7 +183,7 @@ def _with_av(
 
     file = io.BytesIO()
     with av.open(file, "w", format=container, options={"fflags": "bitexact", **dict(options)}) as output:
-        stream = output.add_stream(codec, rate=kind.rate, options=dict(codec_options))
+        stream: Any = output.add_stream(codec, rate=kind.rate, options=dict(codec_options))
         stream.layout = "mono" if samples.shape[1] == 1 else "stereo"
         stream.bit_rate = 96000 * samples.shape[1]
         context = stream.codec_context
