@@ -166,7 +166,7 @@ class Recording:
             raise AudioError("no audio: the file has 0 samples")
         notes = [decoder.loss] if decoder.loss else []
         for signal in signals:
-            if signal.is_silent:
+            if signal.is_silent(frames):
                 error = silence(signal, frames, mixed if signal.channel == "mix" else None)
                 if not self.reading.keep_silent:
                     raise error
@@ -217,7 +217,7 @@ def _signals(
                 waves.append(mix_to_mono(block.samples))
             else:
                 waves.append(mix_to_mono(block.samples[:, number : number + 1]))
-        if mixed is not None and any(s.channel == "mix" and s.is_silent for s in signals):
+        if mixed is not None and any(s.channel == "mix" and s.is_flat for s in signals):
             mixed.add(block.samples)
         if part_rate != rate:
             waves = [_resampled(joint, wave) for joint, wave in zip(joints, waves, strict=True)]

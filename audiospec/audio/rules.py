@@ -57,9 +57,13 @@ class Signal:
         self.low, self.high = math.inf, -math.inf
 
     @property
-    def is_silent(self) -> bool:
-        """Whether it has been silent so far."""
+    def is_flat(self) -> bool:
+        """Whether it has been constant so far, or nearly so."""
         return not self.high - self.low >= SILENT_SPAN
+
+    def is_silent(self, frames: int) -> bool:
+        """Whether all of it is silent, now that it has ended with `frames` samples."""
+        return self.is_flat and (frames > 1 or abs(self.low) < SILENT_SPAN)  # one sample may be a click
 
     def check(self, block: Wave, frames: int, sample_rate: int) -> None:
         """Check the next block; `frames` samples came before it.

@@ -126,7 +126,7 @@ def caf_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     start = content + 4  # behind the edit count
     announced = length - 4
     unknown = length < 4 or length >= 1 << 62
-    stop, loss = chunks.judge(start, max(0, announced), frame, unknown=unknown, whole=False, header=start)
+    stop, loss = chunks.judge(start, max(0, announced), frame, unknown=unknown, whole=None, header=start)
 
     def head(count: int) -> bytes:
         return (

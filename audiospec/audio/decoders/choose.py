@@ -10,6 +10,7 @@ from audiospec.audio.decoders.flac import decode_flac
 from audiospec.audio.decoders.former import PyavDecoder, decode_mp3, decode_ogg
 from audiospec.audio.decoders.sizes import truncated
 from audiospec.audio.decoders.sndfile import SndfileDecoder, one_line
+from audiospec.audio.decoders.voc import decode_voc
 from audiospec.audio.sniff import HEAD_BYTES, container_of
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
@@ -34,6 +35,8 @@ def open_decoder(source: SourceFile) -> Decoder:
             return decode_mp3(source)
         if container == "ogg":
             return decode_ogg(source)
+        if container == "voc" and (voc := decode_voc(source)) is not None:
+            return voc
         return _other(source)
     except soundfile.LibsndfileError as error:
         # Of a file whose header makes no sense, FFmpeg would decode any part as if it were all.

@@ -76,6 +76,6 @@ def decode_chunked(source: SourceFile, found: SampleBytes | None) -> SndfileDeco
         decoder.close()
 
     def corrected(file: BinaryIO) -> FileView:
-        return FileView(found.head(size), file, found.start, found.stop)
+        return FileView(found.head(size), file, [(found.start, found.stop)])
 
     return SndfileDecoder(source, corrected, loss=found.loss)

@@ -125,7 +125,7 @@ class FlacStream(Decoder):
         if head != header or start or stop != source.size:
 
             def view(file: BinaryIO) -> FileView:
-                return FileView(head, file, start + _HEADER, stop)
+                return FileView(head, file, [(start + _HEADER, stop)])
 
         self._decoder = SndfileDecoder(source, view)
         info = self._decoder.info
@@ -144,7 +144,9 @@ class FlacStream(Decoder):
             samples = samples if self._bits == 16 else as_float(samples, self._bits)
             yield Block(samples, self.info.sample_rate)
         same = None if digest is None else digest.digest() == self._stream.md5
-        self.loss = decoder.loss or self._loss(frames, same)
+        # If the last frame is not whole, the decoder stops there; anywhere else, the file is damaged.
+        cut = self._loss(frames, same) if self._proven is None or not decoder.loss else ""
+        self.loss = cut or decoder.loss
 
     def _loss(self, frames: int, same: bool | None) -> str:
         """Return what is wrong with `frames` samples; `same`: whether their MD5 is right, None if unknown."""

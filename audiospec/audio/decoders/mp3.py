@@ -11,6 +11,7 @@ from audiospec.audio.decoders.base import Block, Decoder
 from audiospec.audio.decoders.mpeg_frames import DECODER_DELAY, MOST_BYTES, tag_frame
 from audiospec.audio.decoders.mpeg_walk import Stream, walk
 from audiospec.audio.decoders.splice import Part, Splice
+from audiospec.audio.decoders.tags import tag_bytes
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.sndfile import one_line, open_sound_file, silenced_stderr
 from audiospec.audio.source import SourceFile
@@ -92,6 +93,11 @@ class Mp3Decoder(Decoder):
         self._source = source
         with source.open() as file:
             self._walk = walk(file, source.size)
+            file.seek(0)
+            head = file.read(10)
+            # libsndfile passes over one tag without a footer.
+            length = tag_bytes(lambda at, length: head, 0, source.size) if head[:3] == b"ID3" else 0
+            self._behind_id3 = length if head[5:6] < b"\x10" else -1
         streams = [stream for stream in self._walk.streams if stream.frames]
         if not streams:
             if self._walk.damage:
@@ -157,8 +163,9 @@ class Mp3Decoder(Decoder):
             len(self._walk.streams) == 1
             and len(stream.ranges) == 1
             and not (self._walk.damage or self._walk.cut)
-            and stream.first == 0
+            and stream.first == self._behind_id3
             and piece.tag
+            and piece.tag.clean
             and piece.is_right
             and piece.tag.frames is not None
             and piece.tag.frames <= stream.frames

@@ -107,6 +107,47 @@ def lengths_of(kind: Kind) -> dict[bytes, int]:
     return lengths
 
 
+def first_swallowing(data: bytes, starts: list[int], end: int, lengths: dict[bytes, int]) -> int:
+    """Return which frame is several: one lost bit of the bitrate in its header made it as long as they are.
+
+    Parameters
+    ----------
+    data : bytes
+        Bytes with the frames in it.
+    starts : list of int
+        Where each begins.
+    end : int
+        Where the last one ends.
+    lengths : dict
+        Of `lengths_of`, for their kind.
+
+    Returns
+    -------
+    int
+        The index of the first such frame; the number of frames if there is none.
+    """
+    if not starts:
+        return 0
+    at = np.array(starts, np.int64)
+    length = np.diff(np.append(at, end))
+    buffer = np.frombuffer(data, np.uint8)
+    begin = data[starts[0] : starts[0] + 2]
+    table = np.array([lengths.get(begin + bytes((third,)), 0) for third in range(256)])
+    found = len(starts)
+    for bit in (0x10, 0x20, 0x40, 0x80):
+        inner = table[buffer[at + 2] ^ bit]
+        place = np.minimum(at + inner, len(buffer) - 2)
+        maybe = (inner > 0) & (inner < length) & (buffer[place] == 0xFF) & (buffer[place + 1] == begin[1])
+        for index in np.flatnonzero(maybe):
+            behind, stop = int(place[index]), int(at[index] + length[index])
+            while behind < stop and (following := lengths.get(data[behind : behind + 3])):
+                behind += following
+            if behind == stop:
+                found = min(found, int(index))
+                break
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     """What the first frame of a stream says about the stream, instead of holding sound.
@@ -121,12 +162,15 @@ class Tag:
         LAME's extension (36 bytes), with the encoder's delay and padding; ``b""`` if there is none.
     trims : bool
         Whether a decoder trims the delay: Fraunhofer's tag, VBRI, makes none do so.
+    clean : bool
+        Whether all before the tag is zero: libmpg123 takes the frame for one of sound otherwise.
     """
 
     frames: int | None
     size: int | None
     lame: bytes
     trims: bool
+    clean: bool = True
 
     @property
     def delay(self) -> int:
@@ -148,8 +192,12 @@ def tag_of(frame: bytes, kind: Kind) -> Tag | None:
     at = 4 + kind.side_bytes
     if frame[at + 2 : at + 6] in MARKS and kind.checked:
         at += 2
-    if frame[at : at + 4] not in (b"Xing", b"Info"):
-        return None
+    side, mark = frame[6 if kind.checked else 4 : at], frame[at : at + 4]
+    if mark not in (b"Xing", b"Info"):
+        # One bit of the mark is lost: all else is that of a tag, and no frame of sound.
+        near = min((int.from_bytes(mark) ^ int.from_bytes(known)).bit_count() for known in (b"Xing", b"Info"))
+        if near > 1 or any(side) or len(mark) < 4:
+            return None
     flags, at = int.from_bytes(frame[at + 4 : at + 8]), at + 8
     values: list[int | None] = []
     for bit, size in ((1, 4), (2, 4), (4, 100), (8, 4)):
@@ -157,7 +205,7 @@ def tag_of(frame: bytes, kind: Kind) -> Tag | None:
         at += size if flags & bit else 0
     lame = frame[at : at + 36]
     known = len(lame) == 36 and any(lame[:9])
-    return Tag(values[0], values[1], lame if known else b"", trims=True)
+    return Tag(values[0], values[1], lame if known else b"", True, mark in MARKS and not any(side))
 
 
 def tag_frame(kind: Kind, frames: int, lame: bytes) -> bytes:

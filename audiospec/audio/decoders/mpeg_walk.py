@@ -11,6 +11,7 @@ from audiospec.audio.decoders.mpeg_frames import (
     Kind,
     Tag,
     failed_checksums,
+    first_swallowing,
     lengths_of,
     parse,
     tag_of,
@@ -236,7 +237,7 @@ class _Walker:
             if starts and base + place > self.size:  # players take a part of a frame for none
                 place = starts.pop()
                 self.result.cut = True
-            at = base + self.checked(stream, starts, place)
+            at = base + self.checked(stream, starts, place, lengths)
             if starts:
                 self.last_frame = base + starts[-1]
             ended = ended or bool(self.result.damage)
@@ -244,17 +245,21 @@ class _Walker:
             stream.ranges.append((begin, at))
         return at
 
-    def checked(self, stream: Stream, starts: list[int], end: int) -> int:
-        """Count frames up to the first whose checksum fails; return where they end in `data`."""
+    def checked(self, stream: Stream, starts: list[int], end: int, lengths: dict[bytes, int]) -> int:
+        """Count frames up to the first that is damaged; return where they end in `data`."""
         failed = failed_checksums(self.data, starts, stream.kind)
         # There are encoders that write wrong checksums into every frame.
-        if 0 < failed.sum() <= len(starts) / 2:
-            first = int(failed.argmax())
-            stream.frames += first
-            self.result.damage = f"the frame at byte {self.base + starts[first]} has a wrong checksum"
-            return starts[first]
-        stream.frames += len(starts)
-        return end
+        sure = 0 < failed.sum() <= len(starts) / 2
+        first = int(failed.argmax()) if sure else len(starts)
+        what = "a wrong checksum"
+        swallowing = first_swallowing(self.data, starts, end, lengths)
+        if swallowing < first:
+            first, what = swallowing, "a wrong header"
+        stream.frames += first
+        if first == len(starts):
+            return end
+        self.result.damage = f"the frame at byte {self.base + starts[first]} has {what}"
+        return starts[first]
 
     def is_tag(self, at: int, kind: Kind) -> bool:
         """Whether the frame at `at` holds a tag."""
@@ -267,8 +272,12 @@ class _Walker:
         """Return where frames go on behind those of `stream`, which end at `end`; None if they do not."""
         at = tags_end(self.get, end, self.size)
         if self.result.cut or at >= self.size:
-            joined = self.joined(end + 4, self.size) if self.result.cut else None
-            self.result.cut = self.result.cut and joined is None
+            if not self.result.cut:
+                return None
+            joined = self.joined(end + 4, self.size)
+            self.result.cut = joined is None
+            if self.result.cut and self.is_wrong_end(stream, end):
+                self.result.damage = f"the frame at byte {end} has a wrong header"
             return joined
         if at > end and not self.is_complete(stream) and self.chain(at) == stream.kind:
             if not self.is_tag(at, stream.kind):  # a tag inside of a stream
@@ -290,6 +299,22 @@ class _Walker:
         if len(ending) > _MOST_REST or parse(ending[:4], stream.kind.free_bytes):
             self.result.damage = f"what begins at byte {at} is no frame"
         return None
+
+    def is_wrong_end(self, stream: Stream, end: int) -> bool:
+        """Whether what seems to be a part of a frame, from `end` on, is a frame with a wrong length."""
+        if stream.tag and stream.tag.size and stream.tag.size <= self.size - stream.first:
+            return True  # nothing was cut
+        lengths = lengths_of(stream.kind)
+        data = self.get(end, self.size - end)
+        place = data.find(b"\xff", 3)
+        while place >= 0:
+            at = place
+            while length := lengths.get(data[at : at + 3]):
+                at += length
+                if at == len(data):
+                    return True
+            place = data.find(b"\xff", place + 1)
+        return False
 
     def is_complete(self, stream: Stream) -> bool:
         """Whether a stream's tag counts just the frames that were found."""

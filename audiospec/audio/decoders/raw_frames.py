@@ -120,6 +120,8 @@ class _Walker:
                 result.streams.append(RawStream())
             end = at + found[1]
             if end > self.size:  # players take a part of a frame for none
+                if self.leads_to_end(at + 1, key):
+                    result.damage = f"the frame at byte {at} has a wrong header"
                 break
             stream = result.streams[-1]
             if stream.ranges and stream.ranges[-1][1] == at:
@@ -160,6 +162,20 @@ class _Walker:
                 return not whole
             found = self.parse(self.get(at, _HEAD_BYTES))
         return found is not None and first is not None and found[0] == first[0]
+
+    def leads_to_end(self, begin: int, key: Hashable) -> bool:
+        """Whether frames of a kind that begin behind `begin` lead to the very end."""
+        data = self.get(begin, self.size - begin)
+        lead = bytes((self.mark >> 8,))
+        place = data.find(lead)
+        while place >= 0:
+            at = place
+            while (found := self.parse(data[at : at + _HEAD_BYTES])) and found[0] == key:
+                at += found[1]
+                if at == len(data):
+                    return True
+            place = data.find(lead, place + 1)
+        return False
 
     def was_header(self, at: int) -> bool:
         """Whether a frame may have begun at `at`: no more than one bit of the mark is wrong."""

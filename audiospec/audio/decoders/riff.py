@@ -33,8 +33,7 @@ def wav_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     file.seek(0)
     kind = file.read(4)
     chunks = Chunks(file, size, ">" if kind == b"RIFX" else "<")
-    form = b"", b""
-    place, long_sizes = 12, (0, 0)
+    form, place, long_sizes = b"", 12, (0, 0)
     for _ in range(MOST_CHUNKS):
         chunk = chunks.at(place)
         if chunk is None:
@@ -43,7 +42,7 @@ def wav_samples(file: BinaryIO, size: int) -> SampleBytes | None:
         if name == b"data":
             break
         if name == b"fmt ":
-            form = kind, chunks.read(content, min(length, _MOST_FORMAT))
+            form = chunks.read(content, min(length, _MOST_FORMAT))
         elif name == b"ds64":
             fields = chunks.read(content, 16)
             long_sizes = struct.unpack("<QQ", fields) if len(fields) == 16 else long_sizes
@@ -55,8 +54,18 @@ def wav_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     if kind in (b"RF64", b"BW64") and length == 0xFFFFFFFF:
         riff, announced = long_sizes
         unknown = announced == 0 or announced >= 1 << 62 or is_placeholder(announced)
-    whole = abs(riff + 8 - size) <= 8
-    return _found(chunks, form[1], content, announced, unknown, whole)
+    agrees = abs(riff + 8 - content - announced) <= 8
+    whole = True if abs(riff + 8 - size) <= 8 else False if agrees else None
+    stop, loss = chunks.judge(
+        content,
+        announced,
+        _block(form, chunks.order),
+        unknown=unknown,
+        whole=whole,
+        agrees=agrees,
+        header=content,
+    )
+    return _sample_bytes(chunks, form, content, stop, announced, loss)
 
 
 def w64_samples(file: BinaryIO, size: int) -> SampleBytes | None:
@@ -95,14 +104,6 @@ def w64_samples(file: BinaryIO, size: int) -> SampleBytes | None:
 def is_placeholder(size: int) -> bool:
     """Whether a size of 32 bits is one that writers to pipes put down."""
     return any(low <= size <= high for low, high in _PLACEHOLDERS)
-
-
-def _found(
-    chunks: Chunks, form: bytes, start: int, announced: int, unknown: bool, whole: bool
-) -> SampleBytes | None:
-    frame = _block(form, chunks.order)
-    stop, loss = chunks.judge(start, announced, frame, unknown=unknown, whole=whole, header=start)
-    return _sample_bytes(chunks, form, start, stop, announced, loss)
 
 
 def _sample_bytes(

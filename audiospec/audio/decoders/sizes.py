@@ -27,6 +27,8 @@ KNOWN = (
 )
 #: First bytes of tags that programs append to files of any kind.
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS", b"3DI")
+#: First bytes of files that are joined to others.
+_FILES = (b"RIFF", b"RIFX", b"RF64", b"FORM", b".snd", b"caff", b"riff\x2e\x91\xcf\x11")
 #: Most bytes behind the samples that are taken for padding.
 _PADDING = 512
 #: Bytes at the end of a file in which chunks behind the samples are looked for.
@@ -157,6 +159,7 @@ class Chunks:
         *,
         unknown: bool,
         whole: bool | None,
+        agrees: bool = False,
         header: int = 0,
     ) -> tuple[int, str]:
         """Decide where the samples end.
@@ -172,7 +175,9 @@ class Chunks:
         unknown : bool
             Whether the announced size is one that writers to pipes put down.
         whole : bool or None
-            Whether the size of the file that the header states is right; None if it states none.
+            Whether the size of the file that the header states is right; None if it states none, or nonsense.
+        agrees : bool
+            Whether that size is the announced size and the header.
         header : int
             Bytes of the header, which some writers count as samples.
 
@@ -189,9 +194,9 @@ class Chunks:
         if announced > there:
             # Whole, though the header announces more: less than a sample is missing, the size of the file
             # is right, or the size is that of the file or of all but its first eight bytes.
-            mistake = start + announced - self.size in (header, header - 8)
+            mistake = not agrees and start + announced - self.size in (header, header - 8)
             if announced - there < max(2, frame) or whole or mistake:
-                return (self.end_of_samples(start) if whole else self.size), ""
+                return self.end_of_samples(start), ""
             return self.size, truncated(announced, there)
         end = start + announced
         return self._with_more(start, end, frame, whole)
@@ -199,18 +204,26 @@ class Chunks:
     def _with_more(self, start: int, end: int, frame: int, whole: bool | None) -> tuple[int, str]:
         """Decide where samples end that the header announces to end at `end`, before the file's end."""
         rest = self.size - end
+        behind = self.read(end, 4096)
+        for name in _FILES:
+            if behind[:16].find(name) in (0, 1):
+                return (
+                    end,
+                    f"damaged: another file begins behind the samples, its {rest} bytes are not decoded",
+                )
         if rest < max(2, frame) or self.reach_the_end(end) or self.reach_the_end(end + end % 2):
             return end, ""
-        behind = self.read(end, 4096)
         if behind.startswith(_TAGS) or behind[1:].startswith(_TAGS):
             return end, ""
         wrapped = rest % (1 << 32) == 0  # more than 4 GiB, in a size of 32 bits
         if whole or wrapped:
             return self.end_of_samples(start), ""
-        if rest <= _PADDING or self._is_empty(end):
+        if (earlier := self.end_of_samples(start)) < end:  # the size counts a part of the chunks, too
+            return earlier, ""
+        if self._is_empty(end) or (rest <= _PADDING and whole is not None):
             return end, ""
         if whole is None:  # no size of the file, and no chunks: what follows can only be samples
-            return self.size, ""
+            return self.end_of_samples(start), ""
         return end, (
             f"damaged: {rest} bytes follow the {end - start} bytes of samples that the header announces, and "
             "are neither chunks nor a tag"

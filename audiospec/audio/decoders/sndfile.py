@@ -131,8 +131,9 @@ class SndfileDecoder(Decoder):
             for samples in self._again(frames, frames + most, dtype):
                 frames += len(samples)
                 yield samples
-            text = one_line(error.error_string, "the decoder lost its place")
-            self.loss = f"damaged: {text}, past sample {frames} of {self.info.frames}"
+            text = one_line(error.error_string.removeprefix("Error : "), "the decoder lost its place")
+            of = f" of {self.info.frames}" if self.info.exact else ""
+            self.loss = f"damaged: {text}, past sample {frames}{of}"
 
     def _next(self, frames: int, most: int) -> int:
         """Return how many samples to ask for after `frames`: memory for all of them is reserved."""
