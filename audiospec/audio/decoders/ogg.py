@@ -10,9 +10,9 @@ import soundfile
 from audiospec.audio.decoders.base import Block, Decoder
 from audiospec.audio.decoders.ogg_pages import Link, walk
 from audiospec.audio.decoders.pyav import PyavDecoder
+from audiospec.audio.decoders.sndfile import one_line, open_sound_file
 from audiospec.audio.decoders.splice import Splice
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.sndfile import one_line, open_sound_file
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
 

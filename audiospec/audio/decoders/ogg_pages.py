@@ -171,7 +171,9 @@ class _Walker:
                 count = f"{missing} pages are" if missing > 1 else "a page is"
                 result.damage = f"damaged: {count} missing before byte {page.begin}"
             elif bool(page.flags & 1) != before.open:
-                result.damage = f"damaged: the page at byte {page.begin} does not go on with the packet before"
+                result.damage = (
+                    f"damaged: the page at byte {page.begin} does not go on with the packet before"
+                )
             else:
                 beginning = False
             if result.damage:

@@ -9,8 +9,8 @@ import numpy as np
 
 from audiospec.audio.decoders.base import Block, Decoder
 from audiospec.audio.decoders.claims import check_claims
+from audiospec.audio.decoders.sndfile import one_line
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.sndfile import one_line
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
 
