@@ -52,9 +52,14 @@ def disk_full_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if is_disk_full(error):
             raise disk_full(path) from error
         raise
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether the system could not write because there was no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager

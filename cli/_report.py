@@ -6,8 +6,9 @@ import dataclasses
 import shlex
 from typing import TYPE_CHECKING
 
-from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, stopwatch, table
+from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, stopwatch, table
 from audiospec.cli._views import described, tracks_of
+from audiospec.text import size
 
 if TYPE_CHECKING:
     from audiospec.pipeline.progress import Progress

@@ -10,6 +10,7 @@ from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.summary import PlannedView, skipped_tracks
 from audiospec.pipeline.survey import TrackState
 from audiospec.stores.base import FeatureStore
+from audiospec.text import too_little
 
 
 def require_no_problems(tracks: list[TrackState], skipped: dict[str, dict[str, str]]) -> None:
@@ -64,6 +65,6 @@ def require_disk_space(path: Path, planned: list[PlannedView], kind: type[Featur
     free = shutil.disk_usage(path.absolute().parent).free
     if needed > free:
         raise DiskFullError(
-            f"the disk is too full: {path} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free",
+            f"the disk is too full for {path}: {too_little(needed, free)}",
             "free some space, or choose a `store` on another disk",
         )

@@ -24,7 +24,8 @@ from audiospec.datasets.download.remote import Progress, Remote
 from audiospec.datasets.download.resume import ResumingDownloader, UnreachableError
 from audiospec.datasets.download.unpack import unpack
 from audiospec.errors import DatasetError
-from audiospec.files import filled
+from audiospec.files import filled, is_disk_full
+from audiospec.text import size
 
 #: Compares an unpacked folder with the full set: returns one line for each difference.
 Check = Callable[[Path], list[str]]
@@ -68,7 +69,7 @@ def fetch(
     except OSError as error:
         raise DatasetError(
             f"dataset {name!r} cannot be written under {folder.parent} ({error.strerror or error})",
-            "make room, or set AUDIOSPEC_DATA to another folder",
+            f"{'make room, or ' if is_disk_full(error) else ''}set AUDIOSPEC_DATA to another folder",
         ) from error
 
 
@@ -237,7 +238,7 @@ def _reported(title: str, progress: Progress | None) -> Iterator[Progress]:
             now = time.monotonic()
             if now - last >= 10 or done == total:
                 last = now
-                of = f" of {total / 1e6:.0f}" if total else ""
-                print(f"{title}: {done / 1e6:.0f}{of} MB", file=sys.stderr, flush=True)
+                of = f" of {size(total)}" if total else ""
+                print(f"{title}: {size(done)}{of}", file=sys.stderr, flush=True)
 
         yield line
