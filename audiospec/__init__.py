@@ -18,6 +18,7 @@ from audiospec.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from audiospec.audio.chunking import Chunking
+    from audiospec.audio.reading import Reading
     from audiospec.datasets.base import Dataset
     from audiospec.errors import AudiospecError
     from audiospec.features.base import Frontend, frontend
@@ -57,6 +58,7 @@ _HOMES = {
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
+    "Reading": "audio.reading",
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
     "Split": "zoo.splits",
@@ -92,6 +94,7 @@ __all__ = [
     "PlannedView",
     "Prediction",
     "Progress",
+    "Reading",
     "Report",
     "Run",
     "Split",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,13 @@ def content_hash(path: Path) -> str:
         The file cannot be read.
     """
     with path.open("rb") as file:
-        # file_digest accepts any object with the methods of a hash, such as xxhash's.
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
+        return hash_of(file)
+
+
+def hash_of(file: BufferedReader) -> str:
+    """Return the content hash of an open file, from its present position on."""
+    # file_digest accepts any object with the methods of a hash, such as xxhash's.
+    return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def digest(value: object) -> str:

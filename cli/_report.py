@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from audiospec.cli._options import with_options
 from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, stopwatch, table
 from audiospec.cli._views import described, tracks_of
 from audiospec.text import size
@@ -42,6 +44,7 @@ def emit_plan(report: Report) -> None:
         tracks=report.tracks,
         views=[dataclasses.asdict(view) for view in report.planned],
         problems=report.problems,
+        notes=report.notes,
         skipped=report.skipped,
     )
 
@@ -54,6 +57,7 @@ def emit_done(report: Report) -> None:
         tracks=report.tracks,
         views=[described(view) for view in report.views],
         problems=report.problems,
+        notes=report.notes,
         skipped=report.skipped,
         computed_shards=sum(plan.missing_shards for plan in report.planned),
         seconds=report.seconds,
@@ -107,11 +111,20 @@ def print_done(report: Report) -> None:
         say("nothing to do: all rows were computed before")
 
 
-def print_problems(report: Report) -> None:
-    """Print the tracks with a problem, and those that are too short."""
+def print_problems(report: Report, options: Mapping[str, str]) -> None:
+    """Print the tracks with a problem or a note, and those that are too short.
+
+    Parameters
+    ----------
+    report : Report
+    options : mapping of str to str
+        Parameter → option of the command, for messages.
+    """
     command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
     rest = command if report.views else "--json prints all"  # after a dry run there may be no store
-    reasons(f"{count(len(report.problems), 'track')} with a problem", report.problems, MOST_REASONS, rest)
+    problems = {id: with_options(problem, options) for id, problem in report.problems.items()}
+    reasons(f"{count(len(problems), 'track')} with a problem", problems, MOST_REASONS, rest)
+    reasons(f"{count(len(report.notes), 'track')} used with a note", report.notes, MOST_REASONS, rest)
     for name, tracks in report.skipped.items():
         reasons(f"{count(len(tracks), 'track')} skipped in {name}", tracks, MOST_REASONS, rest)
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiospec.cli._options import options_of
 from audiospec.cli._progress import progress
+from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
 from audiospec.cli._report import (
     emit_done,
     emit_plan,
@@ -133,6 +135,10 @@ def command(
         str | None,
         _field("dtype", "NAME", "Type of stored values: float16, float32 or uint8 (decibels, compressed)"),
     ] = None,
+    channel: Annotated[
+        str | None,
+        _field("channel", "NAME", "Channel of the audio: mix, left, right, loudest, or a number from 0"),
+    ] = None,
     families: Annotated[
         str | None,
         typer.Option(
@@ -184,6 +190,8 @@ def command(
     strict: Annotated[
         bool, typer.Option("--strict", rich_help_panel=_RUN, help="Fail if a track cannot be used.")
     ] = False,
+    truncated: Annotated[str, TRUNCATED] = "refuse",
+    keep_silent: Annotated[bool, KEEP_SILENT] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", rich_help_panel=_RUN, help="Only print what a run would do.")
     ] = False,
@@ -205,6 +213,7 @@ def command(
     specs = _specs(_names(features), flags | assignments(set_ or []))
 
     from audiospec.audio.chunking import Chunking
+    from audiospec.audio.reading import Reading
     from audiospec.pipeline.featurize import run
 
     chunkings = [Chunking(seconds=seconds, hop=hop, min_fill=min_fill) for seconds in chunk or [10.0]]
@@ -228,6 +237,7 @@ def command(
             device=device,
             backend=backend,
             strict=strict,
+            reading=Reading(truncated=truncated, keep_silent=keep_silent),
             dry_run=dry_run,
             progress=report_progress,
         )
@@ -236,7 +246,7 @@ def command(
         return
     if not quiet:
         print_plan(report) if dry_run else print_done(report)
-    print_problems(report)
+    print_problems(report, options_of(context.command))
     if not (quiet or dry_run):
         print_next(report)
 

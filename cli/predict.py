@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._text import count, emit, say, table
+from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
+from audiospec.cli._text import count, emit, reasons, say, table
 
 if TYPE_CHECKING:
     from audiospec.zoo.prediction import Prediction
@@ -38,6 +39,8 @@ def command(
             help="Number of classes to show per file, most probable first (3).",
         ),
     ] = 3,
+    truncated: Annotated[str, TRUNCATED] = "refuse",
+    keep_silent: Annotated[bool, KEEP_SILENT] = False,
     device: Annotated[
         str,
         typer.Option(metavar="NAME", show_default=False, help="Torch device for computing features (cpu)."),
@@ -49,6 +52,7 @@ def command(
     Features are computed as they were for training. If a file cannot be decoded, it is reported, the others
     are predicted, and the exit status is 1.
     """
+    from audiospec.audio.reading import Reading
     from audiospec.datasets.base import datasets
     from audiospec.zoo.prediction import predict, score_predictions
     from audiospec.zoo.runs.run import Run
@@ -59,9 +63,10 @@ def command(
         labels = {(manifest.root / track.path).resolve(): track.label for track in manifest}
     if not files and truth is None:
         raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
+    reading = Reading(truncated=truncated, keep_silent=keep_silent)
     opened = Run(run)
     predictions = []
-    for prediction in predict(opened, files or list(labels), device=device):
+    for prediction in predict(opened, files or list(labels), device=device, reading=reading):
         predictions.append(prediction)
         if json:
             emit(
@@ -70,12 +75,15 @@ def command(
                 classes=dict(zip(prediction.classes[:top], prediction.probabilities, strict=False)),
                 chunks=prediction.chunks,
                 problem=prediction.problem,
+                note=prediction.note,
             )
     if not json:
         rows = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in predictions]
         columns = 3 if truth is None else 4
         head = ("file", "prediction", "chunks", "truth")
         table([row[:columns] for row in rows], head[:columns])
+        notes = {str(prediction.file): prediction.note for prediction in predictions if prediction.note}
+        reasons(f"{count(len(notes), 'file')} used with a note", notes, None)
     if truth is not None:
         _print_scores(score_predictions(predictions, labels, opened.info.classes), len(predictions), json)
     failed = sum(bool(prediction.problem) for prediction in predictions)

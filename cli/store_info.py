@@ -51,13 +51,14 @@ def command(
 def _print(store: FeatureStore) -> None:
     tracks = count(len(store.tracks), "track")
     say(f"{store.path}: {store.dataset}, {tracks}, {size(store.bytes_on_disk())}", "bold")
-    problems = len(store.tracks.problems)
+    problems, notes = len(store.tracks.problems), store.tracks.notes
     more = f" (audiospec store info {shlex.quote(str(store.path))} --problems)"
     facts(
         {
             "audio": _audio(store),
             "labels": _labels(store),
             "problems": f"{count(problems, 'track')}{more}" if problems else "none",
+            **({"notes": _kinds(notes) + more} if notes else {}),
         }
     )
     for view in store.views():
@@ -71,6 +72,7 @@ def _print_problems(store: FeatureStore) -> None:
     problems.update({f"skipped in {view.name}": view.skipped() for view in store.views()})
     for title, tracks in problems.items():
         reasons(f"{count(len(tracks), 'track')} {title}", tracks, None)
+    reasons(f"{count(len(store.tracks.notes), 'track')} used with a note", store.tracks.notes, None)
     if not any(problems.values()):
         say("no problems: every track has rows in every view")
 
@@ -80,6 +82,13 @@ def _audio(store: FeatureStore) -> str:
     if not any(store.tracks["path"]):
         return "none (all tracks were imported from tables)"
     return str(store.store_attributes().get("root", "unknown (exported without it)"))
+
+
+def _kinds(notes: dict[str, str]) -> str:
+    """Return how many tracks have a note, and of which kinds: ``"3 tracks: 2 truncated, 1 silent"``."""
+    kinds = Counter(part.partition(":")[0] for note in notes.values() for part in note.split("; "))
+    counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    return f"{count(len(notes), 'track')}: {counts}"
 
 
 def _labels(store: FeatureStore) -> str:
@@ -152,6 +161,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
         "tracks": len(store.tracks),
         "labels": Counter(store.tracks["label"].tolist()),
         "problems": store.tracks.problems,
+        "notes": store.tracks.notes,
         "views": [
             {
                 **described(view),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio.isolated import load_files
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.errors import AudioError, ModelError, RunError
 from audiospec.specs.base import FeatureSpec
@@ -40,6 +41,8 @@ class Prediction:
         Number of chunks.
     problem : str
         Why there is no prediction; ``""`` if there is one.
+    note : str
+        What is odd about a file that was used nevertheless: truncated, damaged or silent.
     """
 
     file: Path
@@ -47,9 +50,12 @@ class Prediction:
     probabilities: list[float]
     chunks: int
     problem: str = ""
+    note: str = ""
 
 
-def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> Iterator[Prediction]:
+def predict(
+    run: Run, files: Sequence[Path | str], *, device: str = "cpu", reading: Reading = STRICT
+) -> Iterator[Prediction]:
     """Predict the classes of audio files.
 
     Files are cut like the tracks of the run's view, and features are computed as by `featurize`: equal to the
@@ -61,6 +67,8 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     files : sequence of path
     device : str
         Where features are computed.
+    reading : Reading
+        What to do with truncated, damaged and silent files. By default they are not used.
 
     Yields
     ------
@@ -80,16 +88,16 @@ def predict(run: Run, files: Sequence[Path | str], *, device: str = "cpu") -> It
     model = run.model()
     paths = [Path(file) for file in files]
     # Decoded in another process, which a file may kill.
-    waves = load_files(paths, sample_rate=run.spec.sample_rate)
-    for file, wave in zip(paths, waves, strict=True):
+    sounds = load_files(paths, run.spec.sample_rate, run.spec.channel, reading)
+    for file, sound in zip(paths, sounds, strict=True):
         try:
-            if isinstance(wave, AudioError):
-                raise wave
-            rows = features_of(run, wave, device)
+            if isinstance(sound, AudioError):
+                raise sound
+            rows = features_of(run, sound.wave, device)
         except AudioError as error:
             yield Prediction(file, [], [], 0, str(error))
         else:
-            yield _prediction(file, model, rows)
+            yield replace(_prediction(file, model, rows), note=sound.note)
 
 
 def score_predictions(
@@ -141,7 +149,7 @@ def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32
     ----------
     run : Run
     wave : ndarray, shape (samples,), float32
-        The file's sound at the spec's rate.
+        The file's sound, of the spec's channel and at its rate.
     device : str
 
     Returns

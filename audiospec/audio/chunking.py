@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from audiospec.errors import SpecError
 
 
@@ -114,20 +117,34 @@ class Chunking:
         list of Chunk
             In order of start; empty if the track is too short.
         """
+        starts, lengths = self.places(samples, sample_rate, least)
+        return [Chunk(*place) for place in zip(starts.tolist(), lengths.tolist(), strict=True)]
+
+    def places(
+        self, samples: int, sample_rate: int, least: int = 1
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Do the same as `chunks`, without an object for each chunk: return all starts and all samples."""
+        length, hop, full, tail = self._cut(samples, sample_rate, least)
+        starts = np.arange(full + bool(tail), dtype=np.int64) * hop
+        lengths = np.full(len(starts), length, np.int64)
+        lengths[full:] = tail
+        return starts, lengths
+
+    def _cut(self, samples: int, sample_rate: int, least: int) -> tuple[int, int, int, int]:
+        """Return length and hop of a chunk, the number of full chunks, and samples of the tail (0: none)."""
         length = self.samples(sample_rate)
         assert self.hop is not None
         hop = max(1, round(self.hop * sample_rate))
         full = 0 if samples < length else 1 + (samples - length) // hop
-        chunks = [Chunk(i * hop, length) for i in range(full)]
-        covered = chunks[-1].start + length if chunks else 0
+        covered = (full - 1) * hop + length if full else 0
         tail = samples - full * hop
-        if samples > covered and tail >= max(1, least) and tail >= self.min_fill * length:
-            chunks.append(Chunk(full * hop, tail))
-        return chunks
+        kept = samples > covered and tail >= max(1, least) and tail >= self.min_fill * length
+        return length, hop, full, tail if kept else 0
 
     def reason_to_skip(self, samples: int, sample_rate: int, least: int = 1) -> str:
         """Return why a track has no chunk, in one line; ``""`` if it has one."""
-        if self.chunks(samples, sample_rate, least):
+        _, _, full, tail = self._cut(samples, sample_rate, least)
+        if full or tail:
             return ""
         needed = max(1, least, math.ceil(self.min_fill * self.samples(sample_rate)))
         return (

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiospec.audio.deaths import is_final, problem_of
 from audiospec.audio.guard import Guard
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.engines.base import Engine, WorkerDied, make_engine
 from audiospec.errors import AudioError
@@ -33,7 +34,7 @@ def probe_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     task : dict
-        ``files``, a list of number and path; ``options``, other arguments of `probe`.
+        ``files``, a list of number and path; ``reading``.
 
     Yields
     ------
@@ -42,10 +43,11 @@ def probe_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """
     from audiospec.audio.recording import probe
 
+    reading = Reading.from_json(task["reading"])
     for number, name in task["files"]:
         try:
             with _guard(Path(name)).step():
-                info = probe(Path(name), **task["options"])
+                info = probe(Path(name), reading)
             yield {"number": number, "info": asdict(info)}
         except AudioError as error:
             yield {"number": number, "problem": [error.reason, error.hint]}
@@ -57,12 +59,13 @@ def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     task : dict
-        ``file``; ``options``, the arguments of `Recording.waves`.
+        ``file``, ``sample_rate``, ``channel``, ``reading``.
 
     Yields
     ------
     dict
-        ``wave``, the next samples as base64 of little-endian float32, until ``info`` or ``problem``.
+        ``wave``, the next samples as base64 of little-endian float32, until ``info`` and ``note``, or
+        ``problem``.
     """
     from audiospec.audio.recording import Recording
 
@@ -70,11 +73,11 @@ def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     guard = _guard(path)
     try:
         with guard.step():
-            recording = Recording(path)
-        for wave in guard.steps(recording.waves(**task["options"])):
+            recording = Recording(path, Reading.from_json(task["reading"]))
+        for wave in guard.steps(recording.waves(task["sample_rate"], task["channel"])):
             yield {"wave": base64.b64encode(wave.astype("<f4", copy=False).tobytes()).decode("ascii")}
         assert recording.info is not None
-        yield {"info": asdict(recording.info)}
+        yield {"info": asdict(recording.info), "note": recording.note}
     except AudioError as error:
         yield {"problem": [error.reason, error.hint]}
 
@@ -90,15 +93,32 @@ def _size(path: Path) -> int:
         return 0
 
 
-def probe_files(engine: Engine, files: Sequence[Path], **options: Any) -> list[AudioInfo | AudioError]:
+class Sound(NamedTuple):
+    """A whole file, decoded to mono.
+
+    Attributes
+    ----------
+    wave : ndarray, shape (samples,), float32
+        As `load` returns it.
+    note : str
+        See `Recording`.
+    """
+
+    wave: Wave
+    note: str
+
+
+def probe_files(
+    engine: Engine, files: Sequence[Path], reading: Reading = STRICT
+) -> list[AudioInfo | AudioError]:
     """Read the headers of files in an engine's workers.
 
     Parameters
     ----------
     engine : Engine
     files : sequence of Path
-    **options
-        Other arguments of `probe`, plain JSON.
+    reading : Reading
+        What to do with files of which a part is missing.
 
     Returns
     -------
@@ -111,8 +131,9 @@ def probe_files(engine: Engine, files: Sequence[Path], **options: Any) -> list[A
     count = min(most, max(least, -(-len(files) // (engine.workers or 1))))
     numbers = list(range(len(files)))
     waiting = [numbers[first : first + count] for first in range(0, len(files), count)]
+    policy = reading.to_json()
     while waiting:
-        tasks = [{"files": [[n, str(files[n])] for n in part], "options": options} for part in waiting]
+        tasks = [{"files": [[n, str(files[n])] for n in part], "reading": policy} for part in waiting]
         waiting = []
         for value in engine.run(f"{__name__}:probe_in_worker", tasks):
             if isinstance(value, dict):
@@ -130,23 +151,26 @@ def probe_files(engine: Engine, files: Sequence[Path], **options: Any) -> list[A
     return [answers[number] for number in numbers]
 
 
-def load_files(files: Iterable[Path], **options: Any) -> Iterator[Wave | AudioError]:
+def load_files(
+    files: Iterable[Path], sample_rate: int, channel: str = "mix", reading: Reading = STRICT
+) -> Iterator[Sound | AudioError]:
     """Decode whole files to mono, as `load` does, in a process of their own.
 
     Parameters
     ----------
     files : iterable of Path
         One is taken at a time.
-    **options
-        The arguments of `Recording.waves`, plain JSON: ``sample_rate`` in Hz.
+    sample_rate, channel, reading
+        See `load`.
 
     Yields
     ------
-    ndarray, shape (samples,), float32, or AudioError
+    Sound or AudioError
         For each file, in order, what `load` returns or raises. A death of the decoder is an error, too.
     """
     engine = make_engine("local", 1)
-    tasks = ({"file": str(file), "about": str(file), "options": options} for file in files)
+    how = {"sample_rate": sample_rate, "channel": channel, "reading": reading.to_json()}
+    tasks = ({"file": str(file), "about": str(file), **how} for file in files)
     parts: list[Wave] = []
     for value in engine.run(f"{__name__}:decode_in_worker", tasks):
         if isinstance(value, WorkerDied):
@@ -155,11 +179,11 @@ def load_files(files: Iterable[Path], **options: Any) -> Iterator[Wave | AudioEr
         elif "wave" in value:
             parts.append(_wave(value))
         else:
-            yield _assemble(parts, value, options["sample_rate"])
+            yield _assemble(parts, value, sample_rate)
             parts = []
 
 
-def _load_alone(engine: Engine, task: dict[str, Any]) -> Wave | AudioError:
+def _load_alone(engine: Engine, task: dict[str, Any]) -> Sound | AudioError:
     """Decode a file over which a worker died once more, until a death is the file's own."""
     deaths = 0
     while True:
@@ -172,19 +196,19 @@ def _load_alone(engine: Engine, task: dict[str, Any]) -> Wave | AudioError:
             elif "wave" in value:
                 parts.append(_wave(value))
             else:
-                return _assemble(parts, value, task["options"]["sample_rate"])
+                return _assemble(parts, value, task["sample_rate"])
 
 
 def _wave(value: dict[str, Any]) -> Wave:
     return np.frombuffer(base64.b64decode(value["wave"]), "<f4").astype(np.float32, copy=False)
 
 
-def _assemble(parts: list[Wave], value: dict[str, Any], sample_rate: int) -> Wave | AudioError:
+def _assemble(parts: list[Wave], value: dict[str, Any], sample_rate: int) -> Sound | AudioError:
     info = _restore(value)
     if isinstance(info, AudioError):
         return info
     wave = np.concatenate([np.zeros(0, np.float32), *parts])
-    return pad_or_trim(wave, info.samples(sample_rate))
+    return Sound(pad_or_trim(wave, info.samples(sample_rate)), value["note"])
 
 
 def _restore(value: dict[str, Any]) -> AudioInfo | AudioError:

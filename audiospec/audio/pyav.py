@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import soundfile
 
+from audiospec.audio.decoders.sndfile import one_line
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.sndfile import one_line
-from audiospec.audio.waves import Wave, mix_to_mono
+from audiospec.audio.waves import Wave
 from audiospec.errors import AudioError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def blocks_with_pyav(path: Path, error: soundfile.LibsndfileError) -> Iterator[A
         for frame in container.decode(stream):
             for part in to_float.resample(frame):
                 frames += part.samples
-                yield mix_to_mono(part.to_ndarray().reshape(-1, part.layout.nb_channels))
+                yield part.to_ndarray().reshape(-1, part.layout.nb_channels).astype(np.float32)
         states_length = _LENGTH_FORMATS & set(container.format.name.split(","))
         # The codec's delay makes the stated length slightly uncertain, and video may outlast the audio.
         if states_length and len(container.streams) == 1 and frames < 0.9 * info.frames:

@@ -1,63 +1,50 @@
-"""Probe, decode, mix to mono and resample audio files, as a stream: memory does not grow with the file.
+"""Probe, decode, mix and resample audio files, as a stream: memory does not grow with the file.
 
-libsndfile (through soundfile) reads WAV, AU, AIFF, FLAC, Ogg Vorbis, Opus and MP3. PyAV, an optional
-dependency, reads m4a, wma and video. soxr resamples at its high quality setting.
+`decoders.choose` finds the decoder of a file by its content. soxr resamples at its high quality setting.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 import xxhash
 
+from audiospec.audio.decoders.base import Decoder
+from audiospec.audio.decoders.choose import open_decoder
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.mp3 import CountedMp3
-from audiospec.audio.pyav import blocks_with_pyav, probe_with_pyav
-from audiospec.audio.sndfile import ESTIMATED_LENGTHS, one_line, open_sound_file, read_header, silenced_stderr
+from audiospec.audio.reading import STRICT, Reading
+from audiospec.audio.rules import Channels, Signal, check_header, loudest_channel, picked, silence
+from audiospec.audio.source import SourceFile
 from audiospec.audio.waves import Wave, mix_to_mono, pad_or_trim
-from audiospec.digests import content_hash
+from audiospec.digests import hash_of
 from audiospec.errors import AudioError
 
 #: Most frames decoded at a time: 24 s at 44.1 kHz, 4 MiB a channel.
 BLOCK_FRAMES = 1 << 20
-#: Samples beyond this are not audio, and float32 could not hold their spectra.
-MAX_AMPLITUDE = 1e9
+_NOTHING = np.zeros(0, np.float32)
 
 
-def probe(path: Path) -> AudioInfo:
-    """Read a file's header.
+def probe(path: Path, reading: Reading = STRICT) -> AudioInfo:
+    """Read a file's header, and compare it with the file's size.
 
     Parameters
     ----------
     path : Path
         An audio file.
+    reading : Reading
+        What to do with a file of which a part is missing.
 
     Raises
     ------
     AudioError
-        The file cannot be decoded: it is missing, empty, without samples or not audio.
+        The file cannot be decoded: it is missing, empty, without samples, truncated or not audio.
     """
-    try:
-        if path.stat().st_size == 0:
-            raise AudioError("empty: the file has 0 bytes")
-        # By file descriptor: given a name ending in .au, .snd, .gsm or .vox, libsndfile takes any bytes
-        # for audio.
-        with path.open("rb") as raw, open_sound_file(raw.fileno()) as file:
-            info = read_header(file, path)
-    except OSError as error:
-        raise AudioError(f"not readable: {error.strerror}") from error
-    except soundfile.LibsndfileError as error:
-        info = probe_with_pyav(path, error)
-    if info.frames == 0:
-        raise AudioError("no audio: the file has 0 samples")
-    return info
+    with open_decoder(SourceFile(path)) as decoder:
+        _check(decoder, reading)
+        return decoder.info
 
 
 class Recording:
@@ -67,13 +54,19 @@ class Recording:
     ----------
     path : Path
         An audio file.
+    reading : Reading
+        What to do with a file that is truncated, damaged or silent.
 
     Attributes
     ----------
     hash : str
         XXH3-128 of the file's bytes, 32 hexadecimal digits.
     info : AudioInfo or None
-        What was decoded; None until the last block has been.
+        What was decoded; None until the last block has been. If files of several rates were joined, the rate
+        is that of the first, and the others are counted as resampled to it.
+    note : str
+        What is odd about a file that is used nevertheless: that it is truncated, damaged or silent. ``""`` if
+        nothing is, and until the last block has been decoded.
 
     Raises
     ------
@@ -81,24 +74,29 @@ class Recording:
         The file cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, reading: Reading = STRICT) -> None:
+        self.path, self.reading = path, reading
         self.info: AudioInfo | None = None
+        self.note = ""
+        self.source = SourceFile(path)
+        if not self.source.size:  # not opened: it may be a pipe, which would wait for a writer
+            self.hash = xxhash.xxh3_128_hexdigest(b"")
+            return
         try:
-            status = os.stat(path)
-            self._hashed = _version(status)
-            # An empty file is not opened: it may be a pipe, which would wait for a writer.
-            self.hash = content_hash(path) if status.st_size else xxhash.xxh3_128_hexdigest(b"")
+            with self.source.open() as file:
+                self.hash = hash_of(file)
         except OSError as error:
             raise AudioError(f"not readable: {error.strerror}") from error
 
-    def waves(self, sample_rate: int) -> Iterator[Wave]:
-        """Decode, mix to mono (the mean of the channels) and resample.
+    def waves(self, sample_rate: int, channel: str = "mix") -> Iterator[Wave]:
+        """Decode, mix to mono or pick a channel, and resample.
 
         Parameters
         ----------
         sample_rate : int
             Rate of the blocks in Hz.
+        channel : str
+            ``"mix"`` (the mean of the channels) or one of the others that `FeatureSpec` names.
 
         Yields
         ------
@@ -109,121 +107,143 @@ class Recording:
         ------
         AudioError
             The file cannot be used: it is damaged, truncated, not finite, out of range, silent or without
-            samples.
+            samples, or lacks the channel.
         """
-        for (wave,) in self.streams([sample_rate]):
+        for (wave,) in self.streams([(sample_rate, channel)]):
             yield wave
 
-    def streams(self, sample_rates: Sequence[int]) -> Iterator[tuple[Wave, ...]]:
-        """Do the same as `waves` at several rates at once: the file is decoded once for all of them.
+    def streams(self, wanted: Sequence[tuple[int, str]]) -> Iterator[tuple[Wave, ...]]:
+        """Do the same as `waves` for several rates and channels at once: the file is decoded once for all.
+
+        If a loudest channel is wanted of a file with several, it is decoded twice: first to find it.
 
         Parameters
         ----------
-        sample_rates : sequence of int
-            Hz.
+        wanted : sequence of (int, str)
+            Sample rate (Hz) and channel.
 
         Yields
         ------
         tuple of ndarray, each of shape (n,), float32
-            The next block at each rate; their lengths differ, and may be 0.
+            The next block of each; their lengths differ, and may be 0.
         """
-        blocks = self._blocks(max(sample_rates))
-        info = next(blocks)
-        assert isinstance(info, AudioInfo)
-        resamplers = [
-            soxr.ResampleStream(info.sample_rate, rate, 1, dtype="float32", quality="HQ")
-            if rate != info.sample_rate
-            else None
-            for rate in sample_rates
-        ]
-        frames, silent = 0, True
-        for block in blocks:
-            assert not isinstance(block, AudioInfo)
-            with np.errstate(over="ignore", invalid="ignore"):
-                # One pass over the samples. The offending sample is only looked for if this fails.
-                within_range = block.dot(block) <= MAX_AMPLITUDE**2
-            if not within_range:
-                finite = np.isfinite(block)
-                if not finite.all():
-                    at = (frames + int(np.flatnonzero(~finite)[0])) / info.sample_rate
-                    raise AudioError(f"not finite: NaN or infinity at {at:.3f} s")
-                peak = np.abs(block).max()
-                if peak > MAX_AMPLITUDE:
-                    raise AudioError(f"out of range: samples reach {peak:.1g}, full scale is 1")
-            silent = silent and not block.any()
-            frames += len(block)
-            yield tuple(block if r is None else r.resample_chunk(block) for r in resamplers)
-        if frames == 0:
-            raise AudioError("no audio: the file has 0 samples")
-        if info.exact and frames < info.frames:
-            raise AudioError(
-                f"truncated: the header announces {info.seconds:.3f} s, "
-                f"{frames / info.sample_rate:.3f} s could be decoded"
-            )
-        if silent:
-            raise AudioError(f"silent: all {frames} samples are zero")
-        self.info = AudioInfo(info.sample_rate, info.channels, frames)
-        end = np.zeros(0, np.float32)
-        yield tuple(end if r is None else r.resample_chunk(end, last=True) for r in resamplers)
-
-    def _blocks(self, sample_rate: int) -> Iterator[AudioInfo | Wave]:
-        """Yield the info in the header, then mono blocks (n,) float32 at the file's rate."""
-        if self._hashed.size == 0:
-            raise AudioError("empty: the file has 0 bytes")
-        with ExitStack() as stack:
-            try:
-                # By file descriptor: libsndfile reads in small pieces, and a Python file object would be
-                # called for each.
-                raw = stack.enter_context(self.path.open("rb"))
-                if _version(os.fstat(raw.fileno())) != self._hashed:
-                    raise AudioError(
-                        "changed while it was read", "featurize again once nothing is writing to it"
-                    )
-                file = stack.enter_context(open_sound_file(raw.fileno()))
-                info = read_header(file, self.path)
-                if file.subtype == "MPEG_LAYER_III" and not info.exact:
-                    counted = CountedMp3.of(raw)
-                    file = stack.enter_context(open_sound_file(counted)) if counted else file
-            except OSError as error:
-                raise AudioError(f"not readable: {error.strerror}") from error
-            except soundfile.LibsndfileError as error:
-                yield from blocks_with_pyav(self.path, error)
-                return
-            yield info
+        with open_decoder(self.source) as decoder:
+            _check(decoder, self.reading)
+            info = decoder.info
             # Keep blocks small if there are many channels or if a low rate is raised.
-            count = max(1, BLOCK_FRAMES // max(1, file.channels // 8, sample_rate // file.samplerate))
-            # 16-bit samples are converted to float here: libsndfile takes eight times as long for it.
-            dtype = "int16" if file.subtype == "PCM_16" else "float32"
-            prints_notes = file.format in ESTIMATED_LENGTHS
+            highest = max(rate for rate, _ in wanted) // info.sample_rate
+            most = max(1, BLOCK_FRAMES // max(1, info.channels // 8, highest))
+            names = list(dict.fromkeys(channel for _, channel in wanted))
+            loudest = self._loudest(most) if info.channels > 1 and "loudest" in names else 0
+            signals = [Signal(channel) for channel in names]
+            resamplers = [_resampler(info.sample_rate, rate) for rate, _ in wanted]
             frames = 0
-            try:
-                while True:
-                    with silenced_stderr() if prints_notes else nullcontext():
-                        block = file.read(count, dtype=dtype, always_2d=True)
-                    if not len(block):
-                        break
-                    frames += len(block)
-                    yield mix_to_mono(block)
-            except soundfile.LibsndfileError as error:
-                raise AudioError(
-                    f"damaged: {one_line(error.error_string)}, past sample {frames} of {info.frames}"
-                ) from error
+            mixed = Channels() if info.channels > 1 else None
+            for blocks in _signals(decoder, signals, most, loudest, mixed):
+                for signal, block in zip(signals, blocks, strict=True):
+                    signal.check(block, frames, info.sample_rate)
+                frames += len(blocks[0])
+                yield tuple(
+                    _resampled(resampler, blocks[names.index(channel)])
+                    for resampler, (_, channel) in zip(resamplers, wanted, strict=True)
+                )
+            self._end(decoder, signals, frames, mixed)
+            self.info = AudioInfo(info.sample_rate, info.channels, frames)
+        yield tuple(_resampled(resampler, _NOTHING, last=True) for resampler in resamplers)
+
+    def whole(self, sample_rate: int, channel: str = "mix") -> Wave:
+        """Do the same as `waves`, and return all of it in one array (samples,)."""
+        parts = [wave for wave in self.waves(sample_rate, channel) if len(wave)]
+        assert self.info is not None
+        wave = parts[0] if len(parts) == 1 else np.concatenate([_NOTHING, *parts])
+        return pad_or_trim(wave, self.info.samples(sample_rate))
+
+    def _end(self, decoder: Decoder, signals: Sequence[Signal], frames: int, mixed: Channels | None) -> None:
+        """Decide about a file that has been decoded: use it, with a note if need be, or raise."""
+        if decoder.loss and (self.reading.truncated != "keep" or not frames):
+            raise AudioError(decoder.loss)
+        if not frames:
+            raise AudioError("no audio: the file has 0 samples")
+        notes = [decoder.loss] if decoder.loss else []
+        for signal in signals:
+            if signal.is_silent(frames):
+                error = silence(signal, frames, mixed if signal.channel == "mix" else None)
+                if not self.reading.keep_silent:
+                    raise error
+                notes.append(error.reason)
+        self.note = "; ".join(dict.fromkeys(notes))
+
+    def _loudest(self, most: int) -> int:
+        """Return the number of the channel with the most energy in the whole file."""
+        sums = [np.zeros((3, 1))]
+        with open_decoder(self.source) as decoder:
+            for block in decoder.blocks(min(most, 1 << 16)):
+                samples = block.samples.astype(np.float64)
+                if block.samples.dtype == np.int16:
+                    samples /= 32768
+                with np.errstate(over="ignore", invalid="ignore"):  # such a file is refused in the next pass
+                    squares = np.einsum("ij,ij->j", samples, samples)
+                sums.append(np.stack([np.full(len(squares), len(samples)), samples.sum(axis=0), squares]))
+        return loudest_channel(sums)
 
 
-class _Version(NamedTuple):
-    """Properties of a file that change if it is replaced or written to."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-
-
-def _version(status: os.stat_result) -> _Version:
-    return _Version(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+def _check(decoder: Decoder, reading: Reading) -> None:
+    """Raise if a file that has been opened cannot be used, as far as that is known already."""
+    if decoder.loss and (reading.truncated != "keep" or not decoder.info.frames):
+        raise AudioError(decoder.loss)
+    if decoder.info.frames == 0:
+        raise AudioError("no audio: the file has 0 samples")
+    check_header(decoder.info)
 
 
-def load(path: Path | str, sample_rate: int = 22050) -> Wave:
+def _signals(
+    decoder: Decoder, signals: Sequence[Signal], most: int, loudest: int, mixed: Channels | None
+) -> Iterator[list[Wave]]:
+    """Yield the next block of each signal, at the rate of the file's first part."""
+    rate = decoder.info.sample_rate
+    part_rate = rate
+    joints: list[soxr.ResampleStream | None] = [None] * len(signals)
+    for block in decoder.blocks(most):
+        if block.sample_rate != part_rate:  # another file begins, which was joined to the one before
+            if part_rate != rate:
+                yield [_resampled(joint, _NOTHING, last=True) for joint in joints]
+            part_rate = block.sample_rate
+            check_header(AudioInfo(part_rate, block.samples.shape[1], 1))
+            joints = [_resampler(part_rate, rate) for _ in signals]
+        waves = []
+        for signal in signals:
+            number = picked(signal.channel, block.samples.shape[1], loudest)
+            if number is None:
+                waves.append(mix_to_mono(block.samples))
+            else:
+                waves.append(mix_to_mono(block.samples[:, number : number + 1]))
+        if mixed is not None and any(s.channel == "mix" and s.is_flat for s in signals):
+            mixed.add(block.samples)
+        if part_rate != rate:
+            waves = [_resampled(joint, wave) for joint, wave in zip(joints, waves, strict=True)]
+        if len(waves[0]):
+            yield waves
+    if part_rate != rate:
+        waves = [_resampled(joint, _NOTHING, last=True) for joint in joints]
+        if len(waves[0]):
+            yield waves
+
+
+def _resampler(rate: int, target: int) -> soxr.ResampleStream | None:
+    """Return what resamples a stream; None if there is nothing to do."""
+    return None if rate == target else soxr.ResampleStream(rate, target, 1, dtype="float32", quality="HQ")
+
+
+def _resampled(resampler: soxr.ResampleStream | None, wave: Wave, last: bool = False) -> Wave:
+    if resampler is None:
+        return wave
+    resampled: Wave = resampler.resample_chunk(wave, last=last)
+    return resampled
+
+
+def load(
+    path: Path | str, sample_rate: int = 22050, *, channel: str = "mix", reading: Reading = STRICT
+) -> Wave:
     """Decode a whole file to mono.
 
     Parameters
@@ -232,6 +252,10 @@ def load(path: Path | str, sample_rate: int = 22050) -> Wave:
         An audio file.
     sample_rate : int
         Hz of the result.
+    channel : str
+        ``"mix"`` (the mean of the channels) or one of the others that `FeatureSpec` names.
+    reading : Reading
+        What to do with a file that is truncated, damaged or silent.
 
     Returns
     -------
@@ -243,9 +267,4 @@ def load(path: Path | str, sample_rate: int = 22050) -> Wave:
     AudioError
         See `probe` and `Recording.waves`.
     """
-    path = Path(path)
-    recording = Recording(path)
-    parts = [wave for wave in recording.waves(sample_rate) if len(wave)]
-    assert recording.info is not None
-    wave = parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, np.float32), *parts])
-    return pad_or_trim(wave, recording.info.samples(sample_rate))
+    return Recording(Path(path), reading).whole(sample_rate, channel)

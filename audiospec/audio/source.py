@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from audiospec.errors import AudioError
 
@@ -50,7 +51,7 @@ class SourceFile:
         """Size in bytes."""
         return self.version.size
 
-    def open(self) -> BinaryIO:
+    def open(self) -> BufferedReader:
         """Open the file for reading, with a position of its own.
 
         Raises

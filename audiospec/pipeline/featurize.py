@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audiospec.audio.chunking import Chunking
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.datasets.base import datasets
 from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
@@ -48,6 +49,7 @@ def featurize(
     device: str = "cpu",
     backend: str | None = None,
     strict: bool = False,
+    reading: Reading = STRICT,
     progress: ProgressCallback | None = None,
 ) -> View:
     """Turn a dataset's audio into a view of a feature store.
@@ -80,6 +82,8 @@ def featurize(
         One of the frontend's backends. None: the fastest that fits all devices.
     strict : bool
         Whether a track that cannot be used is an error.
+    reading : Reading
+        What to do with truncated, damaged and silent files. By default they are not used.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
 
@@ -110,12 +114,15 @@ def featurize(
         device=device,
         backend=backend,
         strict=strict,
+        reading=reading,
         progress=progress,
     )
     for id, problem in report.problems.items():
         _log.warning("%s: %s", id, problem)
     for id, reason in report.skipped[report.views[0].name].items():
         _log.warning("%s: %s", id, reason)
+    for id, note in report.notes.items():
+        _log.warning("%s: used, though %s", id, note)
     return report.views[0]
 
 
@@ -130,6 +137,7 @@ def run(
     device: str = "cpu",
     backend: str | None = None,
     strict: bool = False,
+    reading: Reading = STRICT,
     dry_run: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Report:
@@ -158,6 +166,8 @@ def run(
         Used for each feature whose frontend has a backend of that name; at least one must have it.
     strict : bool
         Whether a file that cannot be used is an error.
+    reading : Reading
+        What to do with truncated, damaged and silent files. By default they are not used.
     dry_run : bool
         Whether to plan only: nothing is downloaded, computed or written.
     progress : callable or None
@@ -200,9 +210,9 @@ def run(
                 f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",
                 "choose another `store`",
             )
-        tracks = survey_store(manifest, existing, work, views, engine)
+        tracks = survey_store(manifest, existing, work, views, engine, reading)
         attributes = store_attributes(manifest.dataset, manifest.root.absolute())
-        plans = [Plan.make(*view, tracks, finished_view(existing, *view)) for view in views]
+        plans = [Plan.make(*view, tracks, finished_view(existing, *view), reading=reading) for view in views]
         planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
         skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
         finished: list[View] = []
@@ -212,7 +222,7 @@ def run(
             require_rows(plans)
             require_disk_space(path, planned, kind)
             target = BuildTarget(kind, path, work, attributes)
-            builder = ViewBuilder(target, plans, engine, device, backends)
+            builder = ViewBuilder(target, plans, engine, device, backends, reading)
             builder.compute(progress)
             if strict:
                 require_no_problems(tracks, {})
@@ -221,7 +231,8 @@ def run(
             for view in finished:
                 Staging(work, view.name).clear()
     problems = {track.id: track.problem for track in tracks if track.problem}
-    return Report(path, len(tracks), problems, skipped, planned, finished, time.monotonic() - began)
+    notes = {track.id: track.record.note for track in tracks if track.record.note}
+    return Report(path, len(tracks), problems, skipped, planned, finished, time.monotonic() - began, notes)
 
 
 def _manifest(dataset: str | Manifest, data: Path | str | None, dry_run: bool) -> Manifest:

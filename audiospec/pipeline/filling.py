@@ -35,6 +35,8 @@ class ViewFiller:
         self.name = view.name
         self.length = view.length
         self.rate = spec.sample_rate
+        #: What is fed to it: rate and channel, as `Recording.streams` takes them.
+        self.signal = spec.sample_rate, spec.channel
         self.pads = spec.pads
         self.least_samples = spec.least_samples
         self.device = task.run.device

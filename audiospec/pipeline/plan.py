@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.audio.chunking import Chunk, Chunking
+from audiospec.audio.chunking import Chunking
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.digests import digest, source_bits
 from audiospec.pipeline.staging import Staging
 from audiospec.pipeline.survey import TrackState
@@ -55,6 +56,8 @@ class Plan:
         The finished view of the same name, whose rows need not be computed again.
     damaged_rows : frozenset of int
         Rows of `finished` that are damaged.
+    reading : Reading
+        What the run does with truncated and silent files.
     """
 
     info: ViewInfo
@@ -62,6 +65,7 @@ class Plan:
     tracks: list[TrackState]
     finished: View | None
     damaged_rows: frozenset[int]
+    reading: Reading = STRICT
 
     @classmethod
     def make(
@@ -71,6 +75,7 @@ class Plan:
         tracks: list[TrackState],
         finished: View | None = None,
         damaged_rows: frozenset[int] = frozenset(),
+        reading: Reading = STRICT,
     ) -> Plan:
         """Plan the rows of all tracks, in the order of the table."""
         rate = spec.sample_rate
@@ -80,14 +85,15 @@ class Plan:
                 part = _finished_rows(finished, number, rate)
             elif track.info is not None:
                 samples = track.info.samples(rate)
-                chunks = chunking.chunks(samples, rate, spec.least_samples)
-                if not chunks and track.is_estimated:
-                    # Plan one row, as if the track were long enough. Decoding measures its length, and the
-                    # next plan uses that.
-                    chunks = [Chunk(0, max(1, min(samples, chunking.samples(rate))))]
-                part = np.zeros(len(chunks), PLAN_DTYPE)
-                if chunks:
-                    part["start"], part["samples"] = np.array(chunks).T
+                if track.is_estimated:
+                    # A length that is a guess or a claim gets one row, as if the track were long enough.
+                    # Decoding measures it, and the next plan uses that.
+                    part = np.zeros(1, PLAN_DTYPE)
+                    part["samples"] = max(1, min(samples, chunking.samples(rate)))
+                else:
+                    starts, lengths = chunking.places(samples, rate, spec.least_samples)
+                    part = np.zeros(len(starts), PLAN_DTYPE)
+                    part["start"], part["samples"] = starts, lengths
                 part["source"] = source_bits(track.record.hash)
             else:
                 continue
@@ -96,11 +102,13 @@ class Plan:
         rows = np.concatenate(parts) if parts else np.zeros(0, PLAN_DTYPE)
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1)
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=_shard_rows(rows, info))
-        return cls(info, rows, tracks, finished, damaged_rows)
+        return cls(info, rows, tracks, finished, damaged_rows, reading)
 
     def replan(self) -> Plan:
         """Plan the view again, from what is known of the tracks now."""
-        return Plan.make(self.info.spec, self.info.chunking, self.tracks, self.finished, self.damaged_rows)
+        return Plan.make(
+            self.info.spec, self.info.chunking, self.tracks, self.finished, self.damaged_rows, self.reading
+        )
 
     @cached_property
     def shards(self) -> list[Shard]:
@@ -120,7 +128,9 @@ class Plan:
             record = self.tracks[number].record
             chunks = part[part["track"] == number][["start", "samples"]].tolist()
             tracks.append([record.id, record.size, record.modified, chunks])
-        return digest([self.info.shard_rows, tracks])[:32]
+        # Another reading has other shards: a track that it refuses has rows of zeros in those.
+        reading = [] if self.reading == STRICT else [self.reading.to_json()]
+        return digest([self.info.shard_rows, tracks, *reading])[:32]
 
     def is_finished(self, shard: Shard) -> bool:
         """Whether the finished view has this shard with the same rows, none of them damaged."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from audiospec.audio.reading import Reading
 from audiospec.digests import content_hash
 from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, StoreError
@@ -19,6 +20,10 @@ from audiospec.specs.table import TableSpec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import TrackRecord
+
+#: Tracks that have rows were accepted, truncated or silent as their notes say they are; their files are the
+#: same.
+_AS_BEFORE = Reading(truncated="keep", keep_silent=True)
 
 
 def repair(
@@ -74,14 +79,16 @@ def repair(
             needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
             _require_same_audio(store, needed)
             manifest = Manifest(store.dataset, store.root, tuple(_track(records[n]) for n in needed))
-            tracks = survey_store(manifest, store, work, [(view.spec, view.chunking)], engine)
+            views = [(view.spec, view.chunking)]
+            tracks = survey_store(manifest, store, work, views, engine, _AS_BEFORE)
             for track, record in zip(tracks, records, strict=True):
                 if track.kept:  # the survey did not look for the files of other tracks: keep what is known
                     track.record = record
             target = BuildTarget(type(store), store.path, work, store.store_attributes())
-            plan = Plan.make(view.spec, view.chunking, tracks, view, frozenset(int(row) for row in rows))
+            numbers = frozenset(int(row) for row in rows)
+            plan = Plan.make(view.spec, view.chunking, tracks, view, numbers, _AS_BEFORE)
             device, backend = view.info.made["device"], view.info.made["backend"]
-            builder = ViewBuilder(target, [plan], engine, device, {view.spec.feature: backend})
+            builder = ViewBuilder(target, [plan], engine, device, {view.spec.feature: backend}, _AS_BEFORE)
             builder.compute(progress)
             builder.publish()
             Staging(work, name).clear()

@@ -43,6 +43,8 @@ class DecodeResult:
         Why the track cannot be used; ``""`` if it can.
     size, modified : int
         Bytes, and modification time in ns, of the file that was read.
+    note : str
+        What is odd about a track that has rows nevertheless; see `Recording`.
     """
 
     id: str
@@ -53,6 +55,7 @@ class DecodeResult:
     problem: str
     size: int
     modified: int
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from audiospec.pipeline.plan import Plan
@@ -62,6 +62,8 @@ class Report:
         The finished views; empty after a dry run.
     seconds : float
         Duration of the run.
+    notes : dict
+        Track id → what is odd about a track that is used nevertheless: truncated, damaged or silent.
     """
 
     store: Path
@@ -71,6 +73,7 @@ class Report:
     planned: list[PlannedView]
     views: list[View]
     seconds: float
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:

@@ -12,6 +12,7 @@ from audiospec.audio.chunking import Chunking
 from audiospec.audio.deaths import is_death, is_remembered, remembered
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.isolated import probe_files
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.digests import content_hash
 from audiospec.engines.base import Engine
 from audiospec.errors import AudioError
@@ -29,6 +30,7 @@ def survey_store(
     work: Path,
     views: Sequence[tuple[FeatureSpec, Chunking]],
     engine: Engine,
+    reading: Reading = STRICT,
 ) -> list[TrackState]:
     """Survey the files of a manifest, and use what the store and its staged shards say of them.
 
@@ -43,6 +45,8 @@ def survey_store(
         The views whose staged shards are read.
     engine : Engine
         Its workers read the headers of files that are not known yet.
+    reading : Reading
+        What the run does with truncated and silent files.
 
     Returns
     -------
@@ -54,8 +58,8 @@ def survey_store(
     for spec, chunking in views:
         name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
         for _, commit in Staging(work, name).commits():
-            decoded.update({result.id: result for result in commit.decoded})
-    return survey(manifest, records, decoded, engine)
+            decoded.update({r.id: r for r in commit.decoded if not reading.allows(r.problem)})
+    return survey(manifest, records, decoded, engine, reading)
 
 
 #: The problem of a track that the manifest no longer has; stores contain this text.
@@ -114,6 +118,7 @@ class TrackState:
             problem=decoded.problem,
             size=decoded.size,
             modified=decoded.modified,
+            note=decoded.note,
         )
 
     def refuse(self, problem: str) -> None:
@@ -133,6 +138,7 @@ def survey(
     records: Sequence[TrackRecord],
     decoded: Mapping[str, DecodeResult],
     engine: Engine,
+    reading: Reading = STRICT,
 ) -> list[TrackState]:
     """Check every file of a manifest, and compare it with what was known before.
 
@@ -145,32 +151,40 @@ def survey(
         Track id → result in a staged shard.
     engine : Engine
         Its workers read the headers of files that are not known yet.
+    reading : Reading
+        What the run does with truncated and silent files.
 
     Returns
     -------
     list of TrackState
         The new track table. A file whose size and modification time have not changed is taken to be
-        unchanged; otherwise its content hash decides.
+        unchanged; otherwise its content hash decides. What was known of an unchanged file stays, but one that
+        was refused for something that `reading` allows is looked at again.
     """
     in_manifest = {track.id: track for track in manifest}
     tracks: list[TrackState] = []
     for record in records:
         track = in_manifest.pop(record.id, None)
         if track is not None:
-            tracks.append(_survey_track(manifest, track, record, decoded))
+            tracks.append(_survey_track(manifest, track, record, decoded, reading))
             continue
         if record.path:  # a track of an imported table has no file
             record = replace(record, problem=record.problem or REMOVED)
         tracks.append(TrackState(record, manifest.root / record.path, kept=True))
-    tracks += [_survey_track(manifest, track, TrackRecord(id), decoded) for id, track in in_manifest.items()]
+    for id, track in in_manifest.items():
+        tracks.append(_survey_track(manifest, track, TrackRecord(id), decoded, reading))
     unknown = [state for state in tracks if not (state.kept or state.record.hash or state.problem)]
-    for state, found in zip(unknown, probe_files(engine, [s.file for s in unknown]), strict=True):
+    for state, found in zip(unknown, probe_files(engine, [s.file for s in unknown], reading), strict=True):
         _apply_header(state, found)
     return tracks
 
 
 def _survey_track(
-    manifest: Manifest, track: Track, record: TrackRecord, decoded: Mapping[str, DecodeResult]
+    manifest: Manifest,
+    track: Track,
+    record: TrackRecord,
+    decoded: Mapping[str, DecodeResult],
+    reading: Reading,
 ) -> TrackState:
     """Check the file of one track, and return what is known of the track.
 
@@ -206,11 +220,13 @@ def _survey_track(
         state.update(hash="", problem=f"not readable: {error.strerror}")
         return state
     changes: dict[str, Any] = {"size": stat.st_size, "modified": stat.st_mtime_ns}
-    if record.hash and same:  # decoded before, and unchanged: nothing more can be learnt
+    if (
+        record.hash and same and not reading.allows(record.problem)
+    ):  # decoded before, and unchanged: nothing more can be learnt
         state.info = None if record.problem else record.info
         state.update(**changes)
         return state
-    state.update(**changes, hash="", problem="", seconds=0.0, sample_rate=0, channels=0)
+    state.update(**changes, hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0)
     return state
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.pipeline.staging import DecodeResult
 from audiospec.specs.base import FeatureSpec
 
@@ -213,20 +214,29 @@ class RunConstants:
         Torch device that computes the features.
     backends : mapping of str to str
         Feature → backend. Any other feature gets the default backend of its frontend.
+    reading : Reading
+        What to do with truncated and silent files.
     """
 
     work: str
     device: str
     backends: Mapping[str, str]
+    reading: Reading = STRICT
 
     def to_json(self) -> Json:
         """Return the fields as a JSON object."""
-        return {"work": self.work, "device": self.device, "backends": dict(self.backends)}
+        return {
+            "work": self.work,
+            "device": self.device,
+            "backends": dict(self.backends),
+            "reading": self.reading.to_json(),
+        }
 
     @classmethod
     def from_json(cls, value: Json) -> RunConstants:
         """Read what `to_json` returned."""
-        return cls(value["work"], value["device"], value["backends"])
+        reading = Reading.from_json(value["reading"])
+        return cls(value["work"], value["device"], value["backends"], reading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,24 +82,24 @@ class _Worker:
         shard of each view waits for the end of the track, because its commit contains the `DecodeResult`.
         """
         file = Path(track.file)
-        hash, problem, size, modified = "", "", -1, -1
+        hash, problem, note, size, modified = "", "", "", -1, -1
         info: AudioInfo | None = None
-        rates = sorted({stream.view.rate for stream in streams})
+        wanted = sorted({stream.view.signal for stream in streams})
         try:
             stat = file.stat()
             size, modified = stat.st_size, stat.st_mtime_ns
             guard = Guard(size)
             with guard.step():
-                recording = Recording(file)
+                recording = Recording(file, self.task.run.reading)
             hash = recording.hash
-            for waves in guard.steps(recording.streams(rates)):
+            for waves in guard.steps(recording.streams(wanted)):
                 for stream in streams:
-                    stream.feed(waves[rates.index(stream.view.rate)])
+                    stream.feed(waves[wanted.index(stream.view.signal)])
                     for shard in stream.transform(source_bits(hash)):
                         yield stream.view, shard
                 if not any(stream.needs_more for stream in streams):
                     break
-            info = recording.info
+            info, note = recording.info, recording.note
             for stream in streams:
                 if info is not None:
                     stream.end(info.samples(stream.view.rate))
@@ -108,7 +108,7 @@ class _Worker:
         except (AudioError, OSError) as error:
             problem = str(error) if isinstance(error, AudioError) else f"not readable: {error.strerror}"
             with suppress(AudioError), Guard(size).step():
-                info = probe(file)  # the header may still be readable
+                info = probe(file, self.task.run.reading)  # the header may still be readable
         decoded = DecodeResult(
             id=track.id,
             hash=hash,
@@ -118,6 +118,7 @@ class _Worker:
             problem=problem,
             size=size,
             modified=modified,
+            note=note,
         )
         for stream in streams:
             stream.fill_missing()

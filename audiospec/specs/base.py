@@ -39,6 +39,8 @@ class FrontendClass(Protocol):
 features: Registry[FrontendClass] = Registry("feature", "audiospec.features", "audiospec.features")
 
 _SPECS: dict[str, type[FeatureSpec]] = {}
+#: Names of channels; a number from 0 is another.
+CHANNELS = ("mix", "left", "right", "loudest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,11 @@ class FeatureSpec(Fields, ABC):
     dtype : "float16", "float32" or "uint8"
         Type of the stored numbers; frontends compute in float32. ``"uint8"`` stores one byte per number,
         compressed, and is available only for features with a `code`.
+    channel : str
+        Which channel of a file is used: ``"mix"``, the mean of all; ``"left"`` and ``"right"``, the first and
+        the second; ``"loudest"``, the one with the most energy in the whole file; or a number from 0. The
+        only channel of a mono file is left, right and loudest. A file without the channel of a number has a
+        problem.
 
     Raises
     ------
@@ -73,6 +80,7 @@ class FeatureSpec(Fields, ABC):
 
     sample_rate: int = 22050
     dtype: Literal["float16", "float32", "uint8"] = "float16"
+    channel: str = "mix"
 
     def __init_subclass__(cls, *, feature: str, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -89,7 +97,15 @@ class FeatureSpec(Fields, ABC):
         _SPECS[feature] = cls
 
     def __post_init__(self) -> None:
+        channel: object = self.channel
+        if isinstance(channel, int) and not isinstance(channel, bool):
+            object.__setattr__(self, "channel", str(channel))
         super().__post_init__()
+        expected = f"{', '.join(CHANNELS)}, or a number from 0"
+        numbered = self.channel.isascii() and self.channel.isdecimal()
+        require(numbered or self.channel in CHANNELS, "channel", expected, self.channel)
+        if numbered:
+            object.__setattr__(self, "channel", str(int(self.channel)))
         require(self.sample_rate >= 1, "sample_rate", "at least 1 Hz", self.sample_rate)
         self.validate()
         if self.dtype == "uint8" and (self.code is None or len(self.dims) < 2):
@@ -141,8 +157,14 @@ class FeatureSpec(Fields, ABC):
         """Unit of the numbers in a row, such as ``"dB"``."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as plain JSON values, with the feature's name and version."""
-        return {"feature": self.feature, "version": self.version, **dataclasses.asdict(self)}
+        """Return the spec as plain JSON values, with the feature's name and version.
+
+        A `channel` of ``"mix"`` is left out, as specs were before there was a choice: fingerprints stay.
+        """
+        values = dataclasses.asdict(self)
+        if self.channel == "mix":
+            del values["channel"]
+        return {"feature": self.feature, "version": self.version, **values}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> FeatureSpec:

@@ -35,6 +35,7 @@ class TableSpec(FeatureSpec, feature="table"):
 
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
+        require(self.channel == "mix", "channel", "mix for a table, which has no audio", self.channel)
         require(len(self.columns) > 0, "columns", "at least one name", self.columns)
         require(len(set(self.columns)) == len(self.columns), "columns", "different names", self.columns)
 

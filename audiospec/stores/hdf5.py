@@ -25,6 +25,7 @@ from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import (
+    LATER_COLUMNS,
     RESTORE,
     ROW_ATTRIBUTES,
     ROW_DTYPE,
@@ -64,7 +65,9 @@ class HDF5Store(FeatureStore):
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
         with _open(self.path) as file, damage_errors(self.path):
-            return {name: _read(file["tracks"], name) for name in TRACK_COLUMNS}
+            table = file["tracks"]
+            names = [name for name in TRACK_COLUMNS if name not in LATER_COLUMNS or name in table]
+            return {name: _read(table, name) for name in names}
 
     def view_names(self) -> list[str]:
         """Return the names of the finished views, sorted."""

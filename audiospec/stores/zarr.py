@@ -30,6 +30,7 @@ from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import (
+    LATER_COLUMNS,
     ROW_ATTRIBUTES,
     ROW_DTYPE,
     TRACK_ATTRIBUTES,
@@ -66,7 +67,12 @@ class ZarrStore(FeatureStore):
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
         folder = self.path / "tracks"
-        return _read_unchanged(folder, lambda: {name: _read_array(folder / name) for name in TRACK_COLUMNS})
+
+        def columns() -> dict[str, NDArray[Any]]:
+            names = [name for name in TRACK_COLUMNS if name not in LATER_COLUMNS or (folder / name).exists()]
+            return {name: _read_array(folder / name) for name in names}
+
+        return _read_unchanged(folder, columns)
 
     def view_names(self) -> list[str]:
         """Return the names of the finished views, sorted."""

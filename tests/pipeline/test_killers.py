@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.isolated import load_files, probe_files
+from audiospec.audio.isolated import Sound, load_files, probe_files
 from audiospec.audio.recording import load, probe
 from audiospec.digests import content_hash
 from audiospec.engines.base import WorkerDied
@@ -208,14 +208,15 @@ def test_files_are_loaded_in_a_process_of_their_own(log: Path, tmp_path: Path) -
     bad = {name: tmp_path / _write_killer(tmp_path, name, DECODED) for name in ("SEGFAULT", "HOLD", "KILL")}
     once = tmp_path / _write_killer(tmp_path, "ONCE", DECODED)
     files = [good[0], *bad.values(), once, tmp_path / "nowhere.wav", good[1]]
-    waves = list(load_files(files, sample_rate=22050))
-    for name, wave in zip(bad, waves[1:], strict=False):
-        assert isinstance(wave, AudioError)
-        assert PROBLEMS[name].startswith(str(wave))
-    assert "not readable" in str(waves[5])
-    for file, wave in ((good[0], waves[0]), (once, waves[4]), (good[1], waves[6])):
-        assert isinstance(wave, np.ndarray)
-        assert wave.tobytes() == load(file, 22050).tobytes()
+    sounds = list(load_files(files, 22050))
+    for name, sound in zip(bad, sounds[1:], strict=False):
+        assert isinstance(sound, AudioError)
+        assert PROBLEMS[name].startswith(str(sound))
+    assert "not readable" in str(sounds[5])
+    for file, sound in ((good[0], sounds[0]), (once, sounds[4]), (good[1], sounds[6])):
+        assert isinstance(sound, Sound)
+        assert sound.note == ""
+        assert sound.wave.tobytes() == load(file, 22050).tobytes()
 
 
 def test_headers_are_read_by_workers(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

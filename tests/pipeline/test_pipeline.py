@@ -83,9 +83,9 @@ def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = worker.Recording
 
-    def recording(file: Path) -> Any:
+    def recording(file: Path, *policy: Any) -> Any:
         names.append(f"{file.parent.name}/{file.name}")
-        return original(file)
+        return original(file, *policy)
 
     monkeypatch.setattr(worker, "Recording", recording)
     return names

@@ -27,6 +27,7 @@ from audiospec.specs.tabular import TabularSpec
 
 #: For each parameter, a value that is not its default and is valid with the other defaults.
 NON_DEFAULTS: dict[str, Any] = {
+    "channel": "left",
     "sample_rate": 16000,
     "dtype": "float32",
     "n_fft": 4096,
@@ -283,7 +284,7 @@ def test_unknown_descriptions_are_refused(
 
 
 def test_an_unknown_parameter_lists_the_choices() -> None:
-    with pytest.raises(SpecError, match=r"it has: sample_rate, dtype, n_fft, .*top_db"):
+    with pytest.raises(SpecError, match=r"it has: sample_rate, dtype, channel, n_fft, .*top_db"):
         MelSpec.replace_in({"window": "hann"})
 
 

@@ -22,6 +22,7 @@ COLUMNS = {
     "problem": str,
     "size": "<i8",
     "modified": "<i8",
+    "note": str,
 }
 
 
@@ -35,12 +36,15 @@ def test_columns_are_the_fields_of_a_record_in_order() -> None:
 def test_a_table_returns_its_records() -> None:
     records = [
         TrackRecord("new"),
-        TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62)),
+        TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62), "h"),
     ]
     tracks = Tracks.from_records(records)
     read = list(tracks.records())
     assert read == records
-    assert [type(getattr(read[1], name)) for name in COLUMNS] == [*[str] * 6, float, int, int, str, int, int]
+    assert [type(getattr(read[1], name)) for name in COLUMNS] == [
+        *[str] * 6,
+        *(float, int, int, str, int, int, str),
+    ]
     for name, kind in COLUMNS.items():
         assert tracks[name].dtype == (object if kind is str else np.dtype(kind))
     assert list(Tracks.from_records([]).records()) == []

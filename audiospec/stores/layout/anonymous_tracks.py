@@ -24,7 +24,7 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
     Tracks
         Paths that are absolute or lead out of the folder, and ids made from them, are reduced to the file's
         name. If several tracks have that name, the track's row number comes first (``"3/song.wav"``). The
-        folder is cut out of the texts of problems.
+        folder is cut out of the texts of problems and notes.
     """
     records = list(tracks.records())
     root_is_top = root is not None and root == Path(root.anchor)
@@ -36,7 +36,13 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
     ids = _reduce([record.id for record in records], [_leaves_root(record.id) for record in records])
     return Tracks.from_records(
         [
-            replace(record, path=path, id=id, problem=_without_folder(record.problem, record.path, root))
+            replace(
+                record,
+                path=path,
+                id=id,
+                problem=_without_folder(record.problem, record.path, root),
+                note=_without_folder(record.note, record.path, root),
+            )
             for record, path, id in zip(records, paths, ids, strict=True)
         ]
     )
@@ -62,7 +68,7 @@ def _reduce(paths: list[str], chosen: list[bool]) -> list[str]:
 
 
 def _without_folder(problem: str, path: str, root: Path | None) -> str:
-    """Return a problem's text without the folder's name, and with the file's name in place of its path."""
+    """Return a problem or note without the folder's name, and with the file's name in place of its path."""
     if root is None or not problem:
         return problem
     if path:

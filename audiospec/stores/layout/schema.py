@@ -42,6 +42,9 @@ class TrackRecord:
     size, modified : int
         Size in bytes and modification time (ns since 1970) of the file when its hash was computed; -1 if
         unknown.
+    note : str
+        What is odd about a track that has rows nevertheless: that its file is truncated, damaged or silent;
+        ``""`` if nothing is. Stores from before there were notes lack the column.
     """
 
     id: str
@@ -56,6 +59,7 @@ class TrackRecord:
     problem: str = ""
     size: int = -1
     modified: int = -1
+    note: str = ""
 
     @property
     def info(self) -> AudioInfo:
@@ -68,6 +72,8 @@ _NUMBER_TYPES = {"seconds": "<f8", "sample_rate": "<i4", "channels": "<i4", "siz
 TRACK_COLUMNS: dict[str, type | str] = {
     field.name: _NUMBER_TYPES.get(field.name, str) for field in fields(TrackRecord)
 }
+#: Columns that stores of older versions lack → their value there.
+LATER_COLUMNS: dict[str, str] = {"note": ""}
 #: Columns of a view's row table.
 ROW_DTYPE = np.dtype(
     [

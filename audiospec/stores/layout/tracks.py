@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError, nearest
-from audiospec.stores.layout.schema import RESTORE, TRACK_COLUMNS, TrackRecord
+from audiospec.stores.layout.schema import LATER_COLUMNS, RESTORE, TRACK_COLUMNS, TrackRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +22,16 @@ class Tracks:
     Raises
     ------
     StoreError
-        A column is missing or has another length.
+        A column is missing or has another length. Columns of `LATER_COLUMNS` may be missing: they are filled.
     """
 
     columns: Mapping[str, NDArray[Any]]
 
     def __post_init__(self) -> None:
+        missing = {name: value for name, value in LATER_COLUMNS.items() if name not in self.columns}
+        if missing and "id" in self.columns:
+            filled = {name: np.full(len(self), value, dtype=object) for name, value in missing.items()}
+            object.__setattr__(self, "columns", {**self.columns, **filled})
         for name in TRACK_COLUMNS:
             if name not in self.columns:
                 raise StoreError(f"the track table is damaged: it has no column {name!r}", RESTORE)
@@ -101,8 +105,16 @@ class Tracks:
     @property
     def problems(self) -> dict[str, str]:
         """Track id → reason, for each track with a problem."""
-        pairs = zip(self["id"].tolist(), self["problem"].tolist(), strict=True)
-        return {id: problem for id, problem in pairs if problem}
+        return self._texts("problem")
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """Track id → what is odd about it, for each track with a note."""
+        return self._texts("note")
+
+    def _texts(self, column: str) -> dict[str, str]:
+        pairs = zip(self["id"].tolist(), self[column].tolist(), strict=True)
+        return {id: text for id, text in pairs if text}
 
 
 def _storable(text: str) -> str:
