@@ -88,7 +88,7 @@ class BenchmarkError(AudiospecError, RuntimeError):
 
 
 class EngineError(AudiospecError, RuntimeError):
-    """Workers died or could not be started; the shards that they finished are kept."""
+    """Workers could not be started, or a task failed; the shards that were finished are kept."""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

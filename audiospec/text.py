@@ -1,4 +1,4 @@
-"""Printable text from file names and other foreign text."""
+"""Printable text from file names and other foreign text; sizes as text."""
 
 from __future__ import annotations
 
@@ -19,3 +19,22 @@ def printable(text: str) -> str:
         else char
         for char in text
     )
+
+
+def size(count: float) -> str:
+    """Format a number of bytes, such as ``"84.4 MB"``."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}" if count < 999.5 * scale else f"{count / scale:.0f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+def too_little(needed: int, free: int) -> str:
+    """Format two different numbers of bytes, such as ``"84.4 MB are needed, 3.2 MB are free"``.
+
+    To the byte, if they would look the same otherwise.
+    """
+    texts = size(needed), size(free)
+    if texts[0] == texts[1]:
+        texts = f"{needed} bytes", f"{free} bytes"
+    return f"{texts[0]} are needed, {texts[1]} are free"

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from audiospec.cli._options import with_options
-from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, size, stopwatch, table
+from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, stopwatch, table
 from audiospec.cli._views import described, tracks_of
 from audiospec.datasets.own.search import left_out
+from audiospec.text import size
 
 if TYPE_CHECKING:
     from audiospec.pipeline.progress import Progress

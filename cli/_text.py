@@ -141,14 +141,6 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def size(count: float) -> str:
-    """Format a number of bytes, such as ``"84.4 MB"``."""
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}" if count < 999.5 * scale else f"{count / scale:.0f} {unit}"
-    return f"{count:.0f} bytes"
-
-
 def percent(share: float) -> str:
     """Format a share in percent, such as ``"91.6"``, without the sign."""
     return f"{100 * share:.1f}"

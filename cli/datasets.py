@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import entry, facts, listing, size, table
+from audiospec.cli._text import entry, facts, listing, table
 from audiospec.datasets.base import Dataset, datasets
+from audiospec.text import size
 
 EPILOG = "Example: audiospec datasets gtzan"
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import count, emit, reasons, say, size
+from audiospec.cli._text import count, emit, reasons, say
+from audiospec.text import size
 
 EPILOG = "Example: audiospec report runs --out report.html"
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import say, size
-from audiospec.text import printable
+from audiospec.cli._text import say
+from audiospec.text import printable, size
 
 EPILOG = "Example: audiospec store export gtzan.zarr gtzan.h5"
 

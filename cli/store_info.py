@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiospec.cli._text import by, count, facts, reasons, say, size
+from audiospec.cli._text import by, count, facts, reasons, say
 from audiospec.cli._views import described, tracks_of
+from audiospec.text import size
 
 if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import count, say, size
+from audiospec.cli._text import count, say
+from audiospec.text import size
 
 EPILOG = "Example: audiospec table export gtzan.zarr --chunk 30 --out features_30_sec.csv"
 

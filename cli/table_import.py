@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import by, count, emit, say, size
+from audiospec.cli._text import by, count, emit, say
 from audiospec.cli._views import described, tracks_of
+from audiospec.text import size
 
 EPILOG = "Example: audiospec table import features_30_sec.csv --store gtzan.zarr"
 

@@ -159,7 +159,7 @@ def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32
     ----------
     run : Run
     wave : ndarray, shape (samples,), float32
-        The file's sound at the spec's rate.
+        The file's sound, of the spec's channel and at its rate.
     device : str
 
     Returns

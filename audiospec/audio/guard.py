@@ -13,8 +13,9 @@ T = TypeVar("T")
 
 #: Seconds until a decoder must have returned, for any file.
 STEP_SECONDS = 30.0
-#: Bytes a second that a slow disk delivers: added to that, for a file that is read through in one step.
-STEP_RATE = 1e6
+#: Bytes a second that are got through in one step at least: added to that, for a file that has to be read or
+#: decoded through before its first samples are known.
+STEP_RATE = 250e3
 #: Bytes a second that a slow decoder gets through in all: 48 times real time for speech at 6 kbit/s.
 DECODER_RATE = 36e3
 #: Bytes of memory that a decoder may ask for at once. Those of ordinary files need less than 100 MB.

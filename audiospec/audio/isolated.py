@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def probe_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     task : dict
-        ``files``, a list of number and path; ``reading``, as JSON.
+        ``files``, a list of number and path; ``reading``.
 
     Yields
     ------
@@ -59,12 +59,12 @@ def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     task : dict
-        ``file``, ``sample_rate`` in Hz, ``channel``, and ``reading`` as JSON.
+        ``file``, ``sample_rate``, ``channel``, ``reading``.
 
     Yields
     ------
     dict
-        ``wave``, the next samples as base64 of little-endian float32, until ``info`` (with ``note``) or
+        ``wave``, the next samples as base64 of little-endian float32, until ``info`` and ``note``, or
         ``problem``.
     """
     from audiospec.audio.recording import Recording
@@ -93,6 +93,21 @@ def _size(path: Path) -> int:
         return 0
 
 
+class Sound(NamedTuple):
+    """A whole file, decoded to mono.
+
+    Attributes
+    ----------
+    wave : ndarray, shape (samples,), float32
+        As `load` returns it.
+    note : str
+        See `Recording`.
+    """
+
+    wave: Wave
+    note: str
+
+
 def probe_files(
     engine: Engine, files: Sequence[Path], reading: Reading = STRICT
 ) -> list[AudioInfo | AudioError]:
@@ -103,7 +118,7 @@ def probe_files(
     engine : Engine
     files : sequence of Path
     reading : Reading
-        What to do with truncated files.
+        What to do with files of which a part is missing.
 
     Returns
     -------
@@ -116,10 +131,9 @@ def probe_files(
     count = min(most, max(least, -(-len(files) // (engine.workers or 1))))
     numbers = list(range(len(files)))
     waiting = [numbers[first : first + count] for first in range(0, len(files), count)]
+    policy = reading.to_json()
     while waiting:
-        tasks = [
-            {"files": [[n, str(files[n])] for n in part], "reading": reading.to_json()} for part in waiting
-        ]
+        tasks = [{"files": [[n, str(files[n])] for n in part], "reading": policy} for part in waiting]
         waiting = []
         for value in engine.run(f"{__name__}:probe_in_worker", tasks):
             if isinstance(value, dict):
@@ -137,22 +151,6 @@ def probe_files(
     return [answers[number] for number in numbers]
 
 
-@dataclass(frozen=True)
-class Sound:
-    """A decoded file.
-
-    Attributes
-    ----------
-    wave : ndarray, shape (samples,), float32
-        Full scale at ±1.
-    note : str
-        See `Recording`.
-    """
-
-    wave: Wave
-    note: str
-
-
 def load_files(
     files: Iterable[Path], sample_rate: int, channel: str = "mix", reading: Reading = STRICT
 ) -> Iterator[Sound | AudioError]:
@@ -162,11 +160,8 @@ def load_files(
     ----------
     files : iterable of Path
         One is taken at a time.
-    sample_rate : int
-        Hz.
-    channel : str
-    reading : Reading
-        What to do with files that are truncated, damaged or silent.
+    sample_rate, channel, reading
+        See `load`.
 
     Yields
     ------
@@ -174,8 +169,8 @@ def load_files(
         For each file, in order, what `load` returns or raises. A death of the decoder is an error, too.
     """
     engine = make_engine("local", 1)
-    options = {"sample_rate": sample_rate, "channel": channel, "reading": reading.to_json()}
-    tasks = ({"file": str(file), "about": str(file), **options} for file in files)
+    how = {"sample_rate": sample_rate, "channel": channel, "reading": reading.to_json()}
+    tasks = ({"file": str(file), "about": str(file), **how} for file in files)
     parts: list[Wave] = []
     for value in engine.run(f"{__name__}:decode_in_worker", tasks):
         if isinstance(value, WorkerDied):

@@ -110,19 +110,24 @@ class ViewBuilder:
                 decoded += result.decoded
                 if progress is not None and counter.step(result.view, result.digest):
                     progress(counter.now())
-            if suspects.found:  # a worker may die between a commit and its result
-                decoded += self._staged_results()
+            if suspects.found:
+                decoded = [*self._unreported(), *decoded]
             for decode_result in decoded:
                 by_id[decode_result.id].apply(decode_result)
             for id, died in suspects.killers.items():
                 by_id[id].refuse(problem_of(died, by_id[id].record.size))
             self.plans = [plan.replan() for plan in self.plans]
 
-    def _staged_results(self) -> Iterator[DecodeResult]:
-        """Yield what the commits of all views say of the tracks."""
+    def _unreported(self) -> Iterator[DecodeResult]:
+        """Yield results that are committed, but whose worker died before it reported them."""
+        records = (track.record for track in self.tracks if not track.record.hash)
+        unknown = {(record.id, record.size, record.modified) for record in records}
+        allows = self.constants.reading.allows
         for plan in self.plans:
             for _, commit in self._staging(plan).commits():
-                yield from commit.decoded
+                for result in commit.decoded:
+                    if (result.id, result.size, result.modified) in unknown and not allows(result.problem):
+                        yield result
 
     def _staging(self, plan: Plan) -> Staging:
         return Staging(self.target.work, plan.info.name)

@@ -10,6 +10,7 @@ from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.summary import PlannedView, skipped_tracks
 from audiospec.pipeline.survey import TrackState
 from audiospec.stores.base import FeatureStore
+from audiospec.text import too_little
 
 
 def require_no_problems(tracks: list[TrackState], skipped: dict[str, dict[str, str]]) -> None:
@@ -64,17 +65,6 @@ def require_disk_space(path: Path, planned: list[PlannedView], kind: type[Featur
     free = shutil.disk_usage(path.absolute().parent).free
     if needed > free:
         raise DiskFullError(
-            f"the disk is too full: {path} needs {_size(needed)}, {_size(free)} are free",
+            f"the disk is too full for {path}: {too_little(needed, free)}",
             "free some space, or choose a `store` on another disk",
         )
-
-
-def _size(count: int) -> str:
-    """Format a number of bytes; small ones in full, as two of "0.00 GB" would say nothing."""
-    return (
-        f"{count / 1e9:.2f} GB"
-        if count >= 10**8
-        else f"{count / 1e6:.2f} MB"
-        if count >= 10**5
-        else f"{count} bytes"
-    )

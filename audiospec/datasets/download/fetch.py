@@ -25,6 +25,7 @@ from audiospec.datasets.download.resume import ResumingDownloader, UnreachableEr
 from audiospec.datasets.download.unpack import unpack
 from audiospec.errors import DatasetError
 from audiospec.files import filled, is_full
+from audiospec.text import size
 
 #: Compares an unpacked folder with the full set: returns one line for each difference.
 Check = Callable[[Path], list[str]]
@@ -238,7 +239,7 @@ def _reported(title: str, progress: Progress | None) -> Iterator[Progress]:
             now = time.monotonic()
             if now - last >= 10 or done == total:
                 last = now
-                of = f" of {total / 1e6:.0f}" if total else ""
-                print(f"{title}: {done / 1e6:.0f}{of} MB", file=sys.stderr, flush=True)
+                of = f" of {size(total)}" if total else ""
+                print(f"{title}: {size(done)}{of}", file=sys.stderr, flush=True)
 
         yield line

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from audiospec.datasets.download.remote import Progress
 from audiospec.errors import DatasetError
 from audiospec.files import read_json
+from audiospec.text import too_little
 
 if TYPE_CHECKING:
     import requests
@@ -216,8 +217,9 @@ class ResumingDownloader:
         if self.length and length != self.length:
             self._discard()
             raise DatasetError(f"expected {self.length} bytes; the server announces {length}")
-        if length and shutil.disk_usage(self.part.parent).free < length - received:
-            raise OSError(errno.ENOSPC, f"{length - received} more bytes are needed than are free")
+        free = shutil.disk_usage(self.part.parent).free
+        if length and free < length - received:
+            raise OSError(errno.ENOSPC, f"the disk is too full: {too_little(length - received, free)}")
         with open(self.part, "ab") as file:
             self.progress(received, length)
             # Not decoded: some servers send a .tar.gz as a .tar with a content encoding.
