@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import soundfile
 
 from audiospec.audio.decoders.base import Block, Decoder
-from audiospec.audio.decoders.mpeg_frames import DECODER_DELAY, MOST_BYTES, tag_frame
+from audiospec.audio.decoders.mpeg_frames import DECODER_DELAY, tag_frame
 from audiospec.audio.decoders.mpeg_walk import Stream, walk
 from audiospec.audio.decoders.sndfile import one_line, open_sound_file, silenced_stderr
 from audiospec.audio.decoders.splice import Part, Splice
@@ -80,8 +80,8 @@ class _Piece:
         tag = self.stream.tag
         if not tag or not tag.frames or tag.frames <= self.stream.frames + 1:
             return 0.0
-        # If the size is right, nothing is missing: the count is wrong.
-        if tag.size is not None and tag.size <= self.stream.size + MOST_BYTES // 4:
+        # If the size is right, but for a frame, nothing is missing: the count is wrong.
+        if tag.size is not None and tag.size <= self.stream.size * (1 + 1.5 / self.stream.frames):
             return 0.0
         return (tag.frames - self.stream.frames) * self.stream.kind.samples / self.rate
 
@@ -115,9 +115,8 @@ class Mp3Decoder(Decoder):
             self.loss = f"damaged: {self._walk.damage}; {seconds:.3f} s are there"
         elif missing:
             # One of the joined files may lack its end; that does not keep the next from being decoded.
-            self.loss = (
-                f"truncated: the header announces {seconds + missing:.3f} s, {seconds:.3f} s are there"
-            )
+            announced = f"truncated: the header announces {seconds + missing:.3f} s"
+            self.loss = f"{announced}; {seconds:.3f} s are there"
 
     def blocks(self, most: int) -> Iterator[Block]:
         """Yield all samples as float32, in blocks of 1 to `most` frames; see `Decoder.blocks`."""
