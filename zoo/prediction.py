@@ -70,7 +70,7 @@ def predict(
     ----------
     run : Run
     files : sequence of path
-        A folder stands for all sound files in it, at any depth; a line in the log says how many others it has.
+        A folder stands for all sound files in it, at any depth; the log says how many others it has.
     device : str
         Where features are computed.
     reading : Reading

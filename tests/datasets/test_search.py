@@ -106,7 +106,7 @@ def test_folders_stand_for_their_sound(tone: bytes, tmp_path: Path) -> None:
     files, others = expand(
         [tmp_path / "c.wav", tmp_path / "in", tmp_path / "in" / "a.wav", tmp_path / "gone"]
     )
-    assert files == [tmp_path / name for name in ("c.wav", "in/a.wav", "in/deep/b", "gone")]
+    assert files == [tmp_path / name for name in ("c.wav", "in/a.wav", "in/deep/b", "in/a.wav", "gone")]
     assert others == [tmp_path / "in" / "notes.md"]
     (tmp_path / "empty").mkdir()
     assert expand([tmp_path / "empty", tmp_path / "c.wav"]) == ([tmp_path / "empty", tmp_path / "c.wav"], [])

@@ -140,7 +140,7 @@ def expand(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     Returns
     -------
     list of Path
-        The files that were given, and the sound files of the folders, in order, each once. A folder without
+        The files that were given, and the sound files of the folders, in order. A folder without
         sound stands for itself, so that reading it reports it.
     list of Path
         The other files of the folders.
@@ -159,7 +159,7 @@ def expand(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
         found = find_sound(path)
         files += [path / file for file in found.sound] or [path]
         others += [path / file for file in found.others]
-    return list(dict.fromkeys(files)), list(dict.fromkeys(others))
+    return files, others
 
 
 def left_out(others: Sequence[str]) -> str:
