@@ -16,6 +16,7 @@ from audiospec.stores.seals.damage import Check, Damage, LostSealError
 
 #: Called with a view's name, the rows checked, and its rows.
 Step = Callable[[str, int, int], None]
+LOST_SEAL = "its seal is gone, because another program wrote the file again: --repair seals it as it is now"
 _ANSWER = "audiospec.pipeline.verify:answer"
 
 
@@ -138,8 +139,11 @@ def examine(
             return verified
         raise
 
+    if store.has_lost_seal:
+        verified.damage.append(Damage("store", LOST_SEAL, True))
+
     def add(part: str, error: AudiospecError) -> None:
-        if not any(damage.part in (part, "store") for damage in verified.damage):
+        if not any(damage.part in (part, "store") for damage in check.damage):
             verified.damage.append(Damage(part, str(error)))
 
     try:

@@ -89,6 +89,8 @@ class FeatureStore(ABC):
 
     suffixes: ClassVar[tuple[str, ...]]
     is_sealed: ClassVar[bool] = False
+    #: Whether another program wrote the store again, without the seal that it had.
+    has_lost_seal: bool = False
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)

@@ -24,11 +24,13 @@ from audiospec.stores.hdf5_format.mending import check, restore
 from audiospec.stores.hdf5_format.reading import (
     ChunkOffsets,
     is_deflated,
+    lost_seal,
     open_file,
     read_attributes,
     read_column,
     read_rows_of,
 )
+from audiospec.stores.hdf5_format.trailer import require_undamaged
 from audiospec.stores.hdf5_format.writing import write_file
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.info import ViewInfo
@@ -54,6 +56,7 @@ class HDF5Store(FeatureStore):
             if not h5py.is_hdf5(self.path):
                 return {}
         with open_file(self.path) as file, damage_errors(self.path):
+            self.has_lost_seal = lost_seal(file) and not require_undamaged(self.path)
             return read_attributes(file)
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:

@@ -29,23 +29,29 @@ SEAL = "seal"
 def open_file(path: Path) -> h5py.File:
     """Open a file for reading, after it was compared with its seal, if it has one.
 
+    A file that another program rewrote has lost its seal, and is opened; `lost_seal` says so.
+
     Raises
     ------
     StoreError
-        The file differs from its seal, or has lost it, or is no HDF5 file.
+        The file differs from its seal, or is no HDF5 file, or has something else in the seal's place.
     """
     is_sealed = require_undamaged(path)
     file = open_unchecked(path)
     if not is_sealed:
         with damage_errors(path):
-            lost = SEAL in file.attrs
-        if lost:
+            broken = lost_seal(file) and path.stat().st_size != file.id.get_filesize()
+        if broken:
             raise LostSealError(
-                f"{path} has lost its seal, because another program changed the file",
-                "if that was meant, seal it as it is now; otherwise restore a complete copy: "
-                + repair_hint(path),
+                f"{path} has a damaged seal, and it is not known what else is damaged",
+                "restore a complete copy, or seal it as it is: " + repair_hint(path),
             )
     return file
+
+
+def lost_seal(file: h5py.File) -> bool:
+    """Whether a file had a seal; call it of a file that has none."""
+    return SEAL in file.attrs
 
 
 def open_unchecked(path: Path) -> h5py.File:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from audiospec.files import damage_errors
 from audiospec.stores.seals.damage import damaged_part
 
-#: Magic number; length of the HDF5 file, of the spans, of the copy; CRC-32C of the bytes that are not rows, of
-#: the spans, of the copy, of this head up to here.
+#: Magic number; length of the HDF5 file, of the spans, of the copy; CRC-32C of the bytes that are not rows,
+#: of the spans, of the copy, of this head up to here.
 _HEAD = struct.Struct("<16sQQQIIII")
 _MAGIC = b"audiospec seal 1"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"

@@ -48,7 +48,7 @@ class Check:
 
 
 class LostSealError(StoreError):
-    """A store that must have a seal has none: another program changed it."""
+    """A store that must have a seal has none that can be read."""
 
 
 def repair_hint(store: Path) -> str:
