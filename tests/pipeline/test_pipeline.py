@@ -488,7 +488,7 @@ def test_a_full_disk_is_found_before_the_work(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     decoded = _decoded(monkeypatch)
     with pytest.raises(
-        DiskFullError, match=r"needs .* GB, 0\.00 GB are free: free some space, or choose a `store`"
+        DiskFullError, match=r"needs .* (bytes|MB|GB), 5000 bytes are free: free some space, or choose a `st"
     ):
         _run(kit, music, tmp_path / f"s{suffix}")
     assert decoded == []
