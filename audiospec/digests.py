@@ -12,7 +12,6 @@ import google_crc32c
 import xxhash
 
 from audiospec.errors import StoreError
-from audiospec.text import printable
 
 if TYPE_CHECKING:  # else ``audiospec --help`` would load numpy
     from numpy.typing import NDArray
@@ -67,7 +66,7 @@ def source_bits(hash: str) -> int:
         return 0
     if len(hash) != 32 or not set(hash) <= _DIGITS:
         raise StoreError(
-            f"the track table is damaged: it has the content hash {printable(hash)[:64]!r}; expected 32 "
+            f"the track table is damaged: it has the content hash {hash[:64]!a}; expected 32 "
             "hexadecimal digits",
             "restore a complete copy, or remove the store and featurize again",
         )

@@ -1,4 +1,4 @@
-"""Files that other people's tools write: each gives all of its sound, or a reason that says what is missing."""
+"""Files that other tools write: each gives all of its sound, or a reason that says what is missing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import soundfile
 import audiospec
 from audiospec.audio.reading import Reading
 from audiospec.audio.recording import Recording, load
+from audiospec.datasets.base import datasets
 from audiospec.errors import AudioError, DatasetError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.featurize import run
@@ -27,7 +28,7 @@ LENGTHS = {
     "2tags1000.mp3": (44100, 529_200, 0),
     "2tags4000.mp3": (44100, 529_200, 0),
     "concat.mp3": (44100, 311_087, 2 * 1105),
-    "chained.ogg": (44100, 308_828, 0),
+    "chained.ogg": (44100, 308_828, 128),  # FFmpeg counts the first block of the second stream
     "data0.wav": (22050, 88_200, 0),
     "wav_size_44_too_large.wav": (22050, 88_200, 0),
     "noeos.ogg": (44100, 134_848, 0),
@@ -82,7 +83,7 @@ def test_a_cut_file_is_named_or_kept_with_a_note(inputs: Path) -> None:
 
 def test_opposite_phase_is_told_from_silence(inputs: Path) -> None:
     file = inputs / "opposite_phase.wav"
-    with pytest.raises(AudioError, match=r"cancel.*channel") as caught:
+    with pytest.raises(AudioError, match=r"opposite.*channel") as caught:
         load(file)
     assert "all samples are zero" not in str(caught.value)
     left = load(file, channel="left")
@@ -131,5 +132,5 @@ def test_given_folds_are_kept(inputs: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["seg.csv", "seg1.csv", "multi.csv"])
 def test_segments_and_several_labels_are_refused(inputs: Path, name: str) -> None:
     with pytest.raises(DatasetError) as caught:
-        audiospec.datasets["csv"](inputs / "segments" / name).manifest()
+        datasets["csv"](inputs / "segments" / name).manifest()
     assert ("segment" in str(caught.value)) or ("label" in str(caught.value) and name == "multi.csv")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from filelock import FileLock
 from audiospec.errors import ModelError, RunError
 from audiospec.features.base import one_thread
 from audiospec.stores.layout.view import View
-from audiospec.zoo.fitting.checkpoint import read_checkpoint
+from audiospec.zoo.fitting.checkpoint import read_checkpoint, write_checkpoint
 from audiospec.zoo.report.collect import find_runs
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import stopped_otherwise
@@ -331,6 +333,51 @@ def test_a_run_that_another_process_finished_meanwhile_is_returned(
     monkeypatch.setattr(FileLock, "acquire", late)
     assert resumed(mel, work).info == complete.info
     assert os.listdir(work.parent) == ["run"]
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as on a disk that becomes full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_becomes_full_loses_no_checkpoint(mel: View, work: Path, complete: Run) -> None:
+    """Whichever file of the run is cut off: its model, its scores, its pictures, run.json."""
+    checkpoint = (work / "checkpoint").read_bytes()
+    sizes = sorted(file.stat().st_size for file in complete.path.iterdir())
+    for size in (50, *(size - 1 for size in sizes if size > 100)):
+        with (
+            pytest.raises(
+                RunError,
+                match=r"cannot write .*training \(File too large\): the checkpoint is kept",
+            ),
+            largest_file(size),
+        ):
+            resumed(mel, work)
+        assert (work / "checkpoint").read_bytes() == checkpoint
+        assert not work.with_name("run").exists()
+    assert weights(resumed(mel, work)) == weights(complete)
+
+
+def test_a_disk_that_becomes_full_leaves_no_half_a_run(table: View, tmp_path: Path, run: Run) -> None:
+    for size in (50, *(file.stat().st_size - 1 for file in run.path.iterdir() if file.stat().st_size > 100)):
+        with pytest.raises(RunError, match=r"\(File too large\): choose another `out`"), largest_file(size):
+            train("lr", table, out=tmp_path / "run")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_cannot_be_written_keeps_the_one_before(work: Path) -> None:
+    state = read_checkpoint(work / "checkpoint")
+    before = (work / "checkpoint").read_bytes()
+    with pytest.raises(RunError, match="the checkpoint is kept"), largest_file(len(before) - 1):
+        write_checkpoint(work / "checkpoint", state)
+    assert (work / "checkpoint").read_bytes() == before
+    assert not (work / "checkpoint.partial").exists()
 
 
 def test_a_folder_of_someone_else_is_not_touched(table: View, tmp_path: Path) -> None:

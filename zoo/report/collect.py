@@ -69,7 +69,15 @@ def _open(path: Path) -> Run:
     run = Run(path)
     try:
         report_page([run], {}, 0)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise RunError(f"run {path} lacks data that a report needs ({what})", "train again") from error
     return run

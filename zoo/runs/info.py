@@ -119,6 +119,10 @@ def _is_mapping(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_versions(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
 def _is_seconds(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
@@ -126,7 +130,8 @@ def _is_seconds(value: Any) -> bool:
 #: Field → what it must be, in words and as a test.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("model", "dataset", "store", "view", "date"), ("text", _is_text)),
-    **dict.fromkeys(("settings", "spec", "chunking", "versions"), ("a mapping", _is_mapping)),
+    **dict.fromkeys(("settings", "spec", "chunking"), ("a mapping", _is_mapping)),
+    "versions": ("a mapping of names to versions", _is_versions),
     **dict.fromkeys(("seed", "parameters"), ("a whole number, at least 0", _is_count)),
     "classes": ("two different names or more", _is_classes),
     "row_shape": (f"whole numbers, for at most {MOST_VALUES} values", _is_shape),

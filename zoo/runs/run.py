@@ -109,7 +109,7 @@ class Run:
             csv.Error,
         ) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
-            raise RunError(f"run {self.path} is damaged ({reason})", "train again") from error
+            raise RunError(f"run {self.path} is damaged ({reason[:200]})", "train again") from error
 
     def _check_files(self) -> None:
         """Raise an error unless the files are those that were written."""
