@@ -120,14 +120,18 @@ def test_tags_at_the_end_are_no_sound_and_no_damage(tags: str, tagged: bool, dec
 
 @pytest.mark.parametrize("rate", MP3.rates)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_samples_are_those_of_other_decoders(rate: int, channels: int, decoded: Decode, other: Decode) -> None:
+def test_samples_are_those_of_other_decoders(
+    rate: int, channels: int, decoded: Decode, other: Decode
+) -> None:
     content = mp3(1, rate, channels)
     plain = decoded(content, decode_mp3)
     assert plain.shapes == [(rate, channels)]
     np.testing.assert_allclose(plain.samples, other(content), atol=2e-5)
     # Without a tag no delay is known, and nothing is dropped.
     without = decoded(bare(content), decode_mp3)
-    assert len(without) == without.info.frames == len(starts(bare(content))) * (1152 if rate >= 32000 else 576)
+    assert (
+        len(without) == without.info.frames == len(starts(bare(content))) * (1152 if rate >= 32000 else 576)
+    )
     np.testing.assert_allclose(without.samples, other(bare(content)), atol=2e-5)
 
 
@@ -215,7 +219,11 @@ def test_joined_files_are_read_to_the_last_one(parts: list[bytes], decoded: Deco
         assert len(got) == got.info.frames
     # The beginning and the end are those of the first and last part.
     first = alone[0].samples
-    np.testing.assert_allclose(np.concatenate([x for x in got.blocks if x.shape[1] == first.shape[1]])[:60000], first[:60000], atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate([x for x in got.blocks if x.shape[1] == first.shape[1]])[:60000],
+        first[:60000],
+        atol=1e-6,
+    )
 
 
 def test_a_file_joined_to_one_that_was_cut(decoded: Decode) -> None:
@@ -265,13 +273,19 @@ def test_a_hole_is_named(decoded: Decode) -> None:
 def test_little_that_is_no_frame_before_the_first_is_passed_over(decoded: Decode) -> None:
     content = bare(mp3())
     expected = decoded(content, decode_mp3).samples
-    for junk in (b"\r\nHTTP headers\r\n" * 20, content[starts(content)[3] + 50 : starts(content)[4]], bytes(700)):
+    for junk in (
+        b"\r\nHTTP headers\r\n" * 20,
+        content[starts(content)[3] + 50 : starts(content)[4]],
+        bytes(700),
+    ):
         got = decoded(junk + content, decode_mp3)
         assert got.loss == ""
         np.testing.assert_array_equal(got.samples, expected)
 
 
-@pytest.mark.parametrize("content", [b"\0", b"ID3", id3(500), b"RIFF" * 99, bytes(5000), b"\xff\xfb\x90\x00" * 9])
+@pytest.mark.parametrize(
+    "content", [b"\0", b"ID3", id3(500), b"RIFF" * 99, bytes(5000), b"\xff\xfb\x90\x00" * 9]
+)
 def test_other_content_is_refused(content: bytes, decoded: Decode) -> None:
     with pytest.raises(AudioError, match=r"^(not decodable|damaged): "):
         got = decoded(content, decode_mp3)
@@ -316,7 +330,10 @@ def test_checksums_of_frames_are_checked(decoded: Decode) -> None:
     at = starts(bytes(content))[30]
     content[at + 10] ^= 4  # in the side information
     got = decoded(bytes(content), decode_mp3)
-    assert got.loss == f"damaged: the frame at byte {at} has a wrong checksum; {30 * 1152 / 44100:.3f} s are there"
+    assert (
+        got.loss
+        == f"damaged: the frame at byte {at} has a wrong checksum; {30 * 1152 / 44100:.3f} s are there"
+    )
     assert len(got) == 30 * 1152
     # An encoder that writes wrong checksums everywhere is believed in all else.
     broken = bytearray(with_checksums(bare(mp3())))

@@ -154,9 +154,20 @@ class _Checker:
         held = np.diff(np.append(0, ends[last - 1] if count else last))
         chunk_ends = chunks[:, 0] + held
         if chunk_ends.max() > self.size:
-            there = int(per_chunk[chunk_ends <= self.size].sum())
-            return f"truncated: a track announces {count} samples, {there} of them are in the file"
+            # A chunk may hold the whole track: look where each of its samples ends.
+            begins = np.repeat(chunks[:, 0] - (ends[last - 1] - held), per_chunk)
+            return self.cut(begins + ends <= self.size, times)
         following = chunks[1:, 0]
         if (np.diff(chunks[:, 0]) > 0).all() and (chunk_ends[:-1] > following).any():
             return "damaged: the chunks of a track overlap"
         return ""
+
+    def cut(self, there: NDArray[np.bool_], times: NDArray[Any] | None) -> str:
+        """Return the loss of a track of which only some samples (packets of sound) are in the file."""
+        if times is None or b"mdhd" not in self.track:
+            return f"truncated: a track announces {len(there)} packets; {there.sum()} of them are there"
+        self.file.seek(self.track[b"mdhd"][0] + 8)
+        head = self.file.read(36)
+        scale = max(1, int.from_bytes(head[20:24] if head[0] else head[12:16]))
+        durations = np.repeat(times[:, 1], times[:, 0]) / scale
+        return f"truncated: the header announces {durations.sum():.3f} s; {durations[there].sum():.3f} s are there"
