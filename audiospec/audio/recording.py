@@ -205,8 +205,8 @@ def _signals(
     joints: list[soxr.ResampleStream | None] = [None] * len(signals)
     for block in decoder.blocks(most):
         if block.sample_rate != part_rate:  # another file begins, which was joined to the one before
-            if part_rate != rate:
-                yield [_resampled(joint, _NOTHING, last=True) for joint in joints]
+            if part_rate != rate and len((ends := _ends(joints))[0]):
+                yield ends
             part_rate = block.sample_rate
             check_header(AudioInfo(part_rate, block.samples.shape[1], 1))
             joints = [_resampler(part_rate, rate) for _ in signals]
@@ -217,16 +217,20 @@ def _signals(
                 waves.append(mix_to_mono(block.samples))
             else:
                 waves.append(mix_to_mono(block.samples[:, number : number + 1]))
-        if mixed is not None and any(s.channel == "mix" and s.is_flat for s in signals):
-            mixed.add(block.samples)
         if part_rate != rate:
             waves = [_resampled(joint, wave) for joint, wave in zip(joints, waves, strict=True)]
         if len(waves[0]):
             yield waves
-    if part_rate != rate:
-        waves = [_resampled(joint, _NOTHING, last=True) for joint in joints]
-        if len(waves[0]):
-            yield waves
+        # By now the caller has checked the block. Few files get here: this takes longer than to mix it.
+        if mixed is not None and any(signal.channel == "mix" and signal.is_flat for signal in signals):
+            mixed.add(block.samples)
+    if part_rate != rate and len((ends := _ends(joints))[0]):
+        yield ends
+
+
+def _ends(joints: Sequence[soxr.ResampleStream | None]) -> list[Wave]:
+    """Return what resamplers still hold back, at the end of a part."""
+    return [_resampled(joint, _NOTHING, last=True) for joint in joints]
 
 
 def _resampler(rate: int, target: int) -> soxr.ResampleStream | None:

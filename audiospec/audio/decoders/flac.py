@@ -332,9 +332,9 @@ def _packed(samples: NDArray[Any], bits: int) -> bytes | memoryview:
     """Return samples as FLAC's MD5 counts them: little-endian, in as few whole bytes as they need."""
     if bits == 16:
         return samples.astype("<i2", copy=False).data.cast("B")
-    width = (bits + 7) // 8
-    whole = samples >> 32 - bits
-    return whole.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
+    # Samples of whole bytes, at the upper end of the 32 bits.
+    width, words = bits // 8, np.ascontiguousarray(samples, "<i4")
+    return np.ndarray(words.size, f"V{width}", words.data, 4 - width, (4,)).tobytes()
 
 
 def _read(file: BinaryIO, at: int, count: int) -> bytes:
