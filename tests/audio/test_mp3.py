@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ TAGS_BEHIND = {
 def test_tags_at_the_start_move_no_sample(tags: str, tagged: bool, decoded: Decode) -> None:
     content = mp3() if tagged else bare(mp3())
     expected = decoded(content, decode_mp3)
-    assert expected.info.exact and not expected.loss
+    assert expected.info.exact
+    assert expected.loss == ""
     assert len(expected) == expected.info.frames == (88200 if tagged else len(starts(content)) * 1152)
     got = decoded(TAGS_BEFORE[tags] + content, decode_mp3)
     assert got.loss == ""
@@ -120,14 +122,18 @@ def test_tags_at_the_end_are_no_sound_and_no_damage(tags: str, tagged: bool, dec
 
 @pytest.mark.parametrize("rate", MP3.rates)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_samples_are_those_of_other_decoders(rate: int, channels: int, decoded: Decode, other: Decode) -> None:
+def test_samples_are_those_of_other_decoders(
+    rate: int, channels: int, decoded: Decode, other: Decode
+) -> None:
     content = mp3(1, rate, channels)
     plain = decoded(content, decode_mp3)
     assert plain.shapes == [(rate, channels)]
     np.testing.assert_allclose(plain.samples, other(content), atol=2e-5)
     # Without a tag no delay is known, and nothing is dropped.
     without = decoded(bare(content), decode_mp3)
-    assert len(without) == without.info.frames == len(starts(bare(content))) * (1152 if rate >= 32000 else 576)
+    assert (
+        len(without) == without.info.frames == len(starts(bare(content))) * (1152 if rate >= 32000 else 576)
+    )
     np.testing.assert_allclose(without.samples, other(bare(content)), atol=2e-5)
 
 
@@ -150,7 +156,8 @@ def test_a_false_count_is_no_length(count: int, decoded: Decode) -> None:
     assert got.loss == "", "the tag's size is right: nothing is missing"
     # The delay is dropped, the padding is not: it was put behind another number of frames.
     tag = tag_of(content[: starts(content)[1]], Kind(3, 3, 44100, 1, False))
-    assert tag is not None and tag.frames == frames
+    assert tag is not None
+    assert tag.frames == frames
     assert len(got) == got.info.frames == frames * 1152 - tag.delay - 529
     np.testing.assert_array_equal(got.samples[:88200], decoded(content, decode_mp3).samples)
 
@@ -215,7 +222,11 @@ def test_joined_files_are_read_to_the_last_one(parts: list[bytes], decoded: Deco
         assert len(got) == got.info.frames
     # The beginning and the end are those of the first and last part.
     first = alone[0].samples
-    np.testing.assert_allclose(np.concatenate([x for x in got.blocks if x.shape[1] == first.shape[1]])[:60000], first[:60000], atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate([x for x in got.blocks if x.shape[1] == first.shape[1]])[:60000],
+        first[:60000],
+        atol=1e-6,
+    )
 
 
 def test_a_file_joined_to_one_that_was_cut(decoded: Decode) -> None:
@@ -236,10 +247,11 @@ def test_a_lost_bit_in_a_header_never_shifts_the_sound(bit: int, which: int, dec
     try:
         got = decoded(bytes(content), decode_mp3)
     except AudioError as error:
-        assert str(error).startswith("damaged: ")
-        assert "0.000 s are there" in str(error)
-        return
-    if got.loss:
+        got, reason = None, str(error)
+    if got is None:
+        assert reason.startswith("damaged: ")
+        assert "0.000 s are there" in reason
+    elif got.loss:
         assert got.loss.startswith("damaged: ")
         assert got.loss.endswith(f"{len(got) / 44100:.3f} s are there")
         assert len(got) <= (which % 80 + 1) * 1152
@@ -265,37 +277,36 @@ def test_a_hole_is_named(decoded: Decode) -> None:
 def test_little_that_is_no_frame_before_the_first_is_passed_over(decoded: Decode) -> None:
     content = bare(mp3())
     expected = decoded(content, decode_mp3).samples
-    for junk in (b"\r\nHTTP headers\r\n" * 20, content[starts(content)[3] + 50 : starts(content)[4]], bytes(700)):
+    for junk in (
+        b"\r\nHTTP headers\r\n" * 20,
+        content[starts(content)[3] + 50 : starts(content)[4]],
+        bytes(700),
+    ):
         got = decoded(junk + content, decode_mp3)
         assert got.loss == ""
         np.testing.assert_array_equal(got.samples, expected)
 
 
-@pytest.mark.parametrize("content", [b"\0", b"ID3", id3(500), b"RIFF" * 99, bytes(5000), b"\xff\xfb\x90\x00" * 9])
+@pytest.mark.parametrize(
+    "content", [b"\0", b"ID3", id3(500), b"RIFF" * 99, bytes(5000), b"\xff\xfb\x90\x00" * 9]
+)
 def test_other_content_is_refused(content: bytes, decoded: Decode) -> None:
     with pytest.raises(AudioError, match=r"^(not decodable|damaged): "):
-        got = decoded(content, decode_mp3)
-        assert not len(got)
-        raise AudioError(got.loss)
+        raise AudioError(decoded(content, decode_mp3).loss)
 
 
 def with_checksums(content: bytes) -> bytes:
-    """An MP3 of 44.1 kHz whose frames carry checksums, which take the place of two bytes at each one's end."""
+    """An MP3 whose frames carry checksums, which take the place of two bytes at the end of each."""
     where = [*starts(content), len(content)]
     frames = []
-    for begin, end in zip(where[:-1], where[1:], strict=True):
+    for begin, end in pairwise(where):
         frame = bytearray(content[begin:end])
         frame[1] &= 0xFE
         frames.append(frame[:4] + b"\0\0" + frame[4:-2])
     result = bytearray(b"".join(frames))
     kind = parse(bytes(result[:4]))[0]  # type: ignore[index]
     for at in where[:-1]:
-        for value in range(1 << 16):
-            result[at + 4 : at + 6] = value.to_bytes(2)
-            if value == 0:
-                crc = checksum(bytes(result[at : at + 6 + kind.side_bytes]))
-                result[at + 4 : at + 6] = crc.to_bytes(2)
-                break
+        result[at + 4 : at + 6] = checksum(bytes(result[at : at + 6 + kind.side_bytes])).to_bytes(2)
     return bytes(result)
 
 
@@ -316,7 +327,10 @@ def test_checksums_of_frames_are_checked(decoded: Decode) -> None:
     at = starts(bytes(content))[30]
     content[at + 10] ^= 4  # in the side information
     got = decoded(bytes(content), decode_mp3)
-    assert got.loss == f"damaged: the frame at byte {at} has a wrong checksum; {30 * 1152 / 44100:.3f} s are there"
+    assert (
+        got.loss
+        == f"damaged: the frame at byte {at} has a wrong checksum; {30 * 1152 / 44100:.3f} s are there"
+    )
     assert len(got) == 30 * 1152
     # An encoder that writes wrong checksums everywhere is believed in all else.
     broken = bytearray(with_checksums(bare(mp3())))
@@ -366,7 +380,8 @@ def test_layers_one_and_two(layer: int, decoded: Decode, other: Decode) -> None:
         # A frame of silence: no bits are allocated.
         content = (b"\xff\xff\x94\xc0" + bytes(12 * 288000 // 48000 * 4 - 4)) * 50
         got = decoded(content, decode_mp3)
-        assert got.loss == "" and len(got) == 50 * 384
+        assert got.loss == ""
+        assert len(got) == 50 * 384
         return
     file = with_pyav("mp2", tone(1, 48000))
     got = decoded(file, decode_mp3)
