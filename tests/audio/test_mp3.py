@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ TAGS_BEHIND = {
 def test_tags_at_the_start_move_no_sample(tags: str, tagged: bool, decoded: Decode) -> None:
     content = mp3() if tagged else bare(mp3())
     expected = decoded(content, decode_mp3)
-    assert expected.info.exact and not expected.loss
+    assert expected.info.exact
+    assert expected.loss == ""
     assert len(expected) == expected.info.frames == (88200 if tagged else len(starts(content)) * 1152)
     got = decoded(TAGS_BEFORE[tags] + content, decode_mp3)
     assert got.loss == ""
@@ -154,7 +156,8 @@ def test_a_false_count_is_no_length(count: int, decoded: Decode) -> None:
     assert got.loss == "", "the tag's size is right: nothing is missing"
     # The delay is dropped, the padding is not: it was put behind another number of frames.
     tag = tag_of(content[: starts(content)[1]], Kind(3, 3, 44100, 1, False))
-    assert tag is not None and tag.frames == frames
+    assert tag is not None
+    assert tag.frames == frames
     assert len(got) == got.info.frames == frames * 1152 - tag.delay - 529
     np.testing.assert_array_equal(got.samples[:88200], decoded(content, decode_mp3).samples)
 
@@ -244,10 +247,11 @@ def test_a_lost_bit_in_a_header_never_shifts_the_sound(bit: int, which: int, dec
     try:
         got = decoded(bytes(content), decode_mp3)
     except AudioError as error:
-        assert str(error).startswith("damaged: ")
-        assert "0.000 s are there" in str(error)
-        return
-    if got.loss:
+        got, reason = None, str(error)
+    if got is None:
+        assert reason.startswith("damaged: ")
+        assert "0.000 s are there" in reason
+    elif got.loss:
         assert got.loss.startswith("damaged: ")
         assert got.loss.endswith(f"{len(got) / 44100:.3f} s are there")
         assert len(got) <= (which % 80 + 1) * 1152
@@ -288,28 +292,21 @@ def test_little_that_is_no_frame_before_the_first_is_passed_over(decoded: Decode
 )
 def test_other_content_is_refused(content: bytes, decoded: Decode) -> None:
     with pytest.raises(AudioError, match=r"^(not decodable|damaged): "):
-        got = decoded(content, decode_mp3)
-        assert not len(got)
-        raise AudioError(got.loss)
+        raise AudioError(decoded(content, decode_mp3).loss)
 
 
 def with_checksums(content: bytes) -> bytes:
-    """An MP3 of 44.1 kHz whose frames carry checksums, which take the place of two bytes at each one's end."""
+    """An MP3 whose frames carry checksums, which take the place of two bytes at the end of each."""
     where = [*starts(content), len(content)]
     frames = []
-    for begin, end in zip(where[:-1], where[1:], strict=True):
+    for begin, end in pairwise(where):
         frame = bytearray(content[begin:end])
         frame[1] &= 0xFE
         frames.append(frame[:4] + b"\0\0" + frame[4:-2])
     result = bytearray(b"".join(frames))
     kind = parse(bytes(result[:4]))[0]  # type: ignore[index]
     for at in where[:-1]:
-        for value in range(1 << 16):
-            result[at + 4 : at + 6] = value.to_bytes(2)
-            if value == 0:
-                crc = checksum(bytes(result[at : at + 6 + kind.side_bytes]))
-                result[at + 4 : at + 6] = crc.to_bytes(2)
-                break
+        result[at + 4 : at + 6] = checksum(bytes(result[at : at + 6 + kind.side_bytes])).to_bytes(2)
     return bytes(result)
 
 
@@ -352,7 +349,7 @@ def test_checksums_are_those_of_the_standard() -> None:
 def test_frames_of_free_bitrate(decoded: Decode) -> None:
     # At 48 kHz frames have one length; without the bitrate in their headers they are of free bitrate.
     file = with_pyav("mp3", tone(1, 48000, hertz=1000, level=0.4), bit_rate=128_000)
-    content = bytearray(bare(file))
+    content = bytearray(bare(file[file.find(b"\xff\xfb") :]))
     where = starts(bytes(content))
     assert len(set(np.diff(where))) == 1
     expected = decoded(bytes(content), decode_mp3)
@@ -383,7 +380,8 @@ def test_layers_one_and_two(layer: int, decoded: Decode, other: Decode) -> None:
         # A frame of silence: no bits are allocated.
         content = (b"\xff\xff\x94\xc0" + bytes(12 * 288000 // 48000 * 4 - 4)) * 50
         got = decoded(content, decode_mp3)
-        assert got.loss == "" and len(got) == 50 * 384
+        assert got.loss == ""
+        assert len(got) == 50 * 384
         return
     file = with_pyav("mp2", tone(1, 48000))
     got = decoded(file, decode_mp3)

@@ -1,4 +1,4 @@
-"""Compare what the headers of a container claim with the bytes that are there, before a library believes them.
+"""Compare what the headers of a container claim with the bytes that are there.
 
 Sources: RFC 8794 (EBML) and RFC 9559 (Matroska), Microsoft's description of ASF.
 """

@@ -1,4 +1,4 @@
-"""Decode MPEG audio (MP3, MP2, MP1): every frame is found first, then libsndfile is given nothing but frames."""
+"""Decode MPEG audio (MP3, MP2, MP1): every frame is found first, then libsndfile gets only frames."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import soundfile
 from audiospec.audio.decoders.base import Block, Decoder
 from audiospec.audio.decoders.mpeg_frames import DECODER_DELAY, tag_frame
 from audiospec.audio.decoders.mpeg_walk import Stream, walk
-from audiospec.audio.decoders.sndfile import one_line, open_sound_file, silenced_stderr
-from audiospec.audio.decoders.splice import Part, Splice
+from audiospec.audio.decoders.splice import Part, open_parts
 from audiospec.audio.decoders.tags import tag_bytes
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.decoders.sndfile import one_line, silenced_stderr
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
 
@@ -146,13 +146,8 @@ class Mp3Decoder(Decoder):
     def _opened(self, piece: _Piece) -> Iterator[soundfile.SoundFile]:
         """Open one stream with libsndfile: the file itself if it is nothing but this stream."""
         with self._source.open() as file:
-            if self._is_plain(piece):
-                # By file descriptor: a Python object would be called for every few bytes.
-                with open_sound_file(file.fileno()) as opened:
-                    yield opened
-                return
-            parts, promised = piece.parts()
-            with Splice(file, parts, promised).buffered as spliced, open_sound_file(spliced) as opened:
+            parts, promised = (None, 0) if self._is_plain(piece) else piece.parts()
+            with open_parts(file, parts, promised) as opened:
                 yield opened
 
     def _is_plain(self, piece: _Piece) -> bool:

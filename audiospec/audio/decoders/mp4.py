@@ -25,7 +25,7 @@ _TABLES = {
 _NEEDED = _PARENTS | set(_TABLES) | {b"mdat", b"stsz", b"mdhd", b"mvhd", b"tkhd", b"hdlr", b"elst", b"stsd"}
 _NEEDED |= {b"trex", b"trun", b"tfhd", b"sgpd", b"sbgp"}
 #: Further boxes that differ from one of those by a single bit.
-_LOOK_ALIKE = {b"stz2"}
+_LOOK_ALIKE = {b"mfhd", b"mehd", b"stps", b"tref"}
 #: Bytes of a table that are read.
 _MOST_TABLE = 1 << 27
 

@@ -1,7 +1,7 @@
 """The frames of MPEG audio (MP1, MP2, MP3): their headers, checksums, and the tag in a stream's first frame.
 
-Sources: ISO/IEC 11172-3 and 13818-3 (header, checksum), Xing's and Fraunhofer's descriptions of their tags, and
-LAME's of its extension.
+Sources: ISO/IEC 11172-3 and 13818-3 (header, checksum), the descriptions by Xing and Fraunhofer of their
+tags, and LAME's of its extension.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Kind(NamedTuple):
 
 @lru_cache(maxsize=1 << 14)
 def parse(header: bytes, free_bytes: int = 0) -> tuple[Kind, int] | None:
-    """Return the kind of the frame that has this header (4 bytes), and its length in bytes; None for no header.
+    """Return the kind of the frame that has this header, and its length in bytes; None for no header.
 
     Parameters
     ----------

@@ -166,7 +166,7 @@ class _Walker:
         return at + found[1] if found and tag else at
 
     def chain(self, at: int) -> Kind | None:
-        """Return the kind of the frames at `at`; None unless a tag or several frames show that there are some."""
+        """Return the kind of the frames at `at`; None unless a tag or several frames are there."""
         head = self.get(at, 4)
         found, free = parse(head), 0
         if found is None:
@@ -279,9 +279,9 @@ class _Walker:
             if self.result.cut and self.is_wrong_end(stream, end):
                 self.result.damage = f"the frame at byte {end} has a wrong header"
             return joined
-        if at > end and not self.is_complete(stream) and self.chain(at) == stream.kind:
-            if not self.is_tag(at, stream.kind):  # a tag inside of a stream
-                return at
+        inside = at > end and not self.is_complete(stream) and self.chain(at) == stream.kind
+        if inside and not self.is_tag(at, stream.kind):  # a tag inside of a stream
+            return at
         opened = self.opens(at)
         if opened is None and (rest := self.skip_zeros(at)) > at:
             opened = self.opens_with_tag(rest)
@@ -331,7 +331,7 @@ class _Walker:
         return None
 
     def opens_with_tag(self, at: int) -> int | None:
-        """Begin the stream at `at` if a tag is before it or in its first frame; return where its frames begin."""
+        """Begin the stream at `at` if a tag begins it; return where its frames begin."""
         behind = tags_end(self.get, at, self.size)
         found = parse(self.get(behind, 4))
         tagged = bool(found and self.is_tag(behind, found[0]))

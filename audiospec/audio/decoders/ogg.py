@@ -1,4 +1,4 @@
-"""Decode Ogg (Vorbis, Opus, FLAC, Speex): every page is checked first, then each link is decoded by itself."""
+"""Decode Ogg (Vorbis, Opus, FLAC, Speex): every page is checked first, then each link is decoded alone."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from contextlib import contextmanager
 import soundfile
 
 from audiospec.audio.decoders.base import Block, Decoder
-from audiospec.audio.decoders.ogg_pages import Link, walk
+from audiospec.audio.decoders.ogg_pages import Link, walk, with_end
 from audiospec.audio.decoders.pyav import PyavDecoder
-from audiospec.audio.decoders.sndfile import one_line, open_sound_file
-from audiospec.audio.decoders.splice import Splice
+from audiospec.audio.decoders.splice import Part, Splice, open_parts
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.decoders.sndfile import one_line
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
 
 #: Most samples that one packet of a codec holds in each channel, at any rate.
 _MOST_SAMPLES = {"vorbis": 8192, "opus": 5760, "flac": 65535, "speex": 320 * 10}
+#: Codecs that libsndfile does not decode.
+_BY_PYAV = {"speex", "flac of FFmpeg"}
 
 
 def decode_ogg(source: SourceFile) -> Decoder:
@@ -63,6 +65,7 @@ class OggDecoder(Decoder):
     def __init__(self, source: SourceFile, links: list[Link], damage: str, *, alone: bool) -> None:
         self._source, self._links = source, links
         self._is_plain = len(links) == 1 and alone and not damage and links[0].ranges[0][0] == 0
+        self._is_plain = self._is_plain and links[0].has_end
         self._infos: list[AudioInfo] = []
         for link in links:
             try:
@@ -86,7 +89,7 @@ class OggDecoder(Decoder):
 
     def _announced(self, link: Link) -> AudioInfo:
         """Return the info of one link; the length that its pages state is bounded by their packets."""
-        if link.codec == "speex":
+        if link.codec in _BY_PYAV:
             with self._pyav(link) as decoder:
                 return decoder.info
         try:
@@ -95,6 +98,9 @@ class OggDecoder(Decoder):
                 exact = 0 < file.frames <= most
                 return AudioInfo(file.samplerate, file.channels, min(max(file.frames, 0), most), exact)
         except soundfile.LibsndfileError as error:
+            if link.codec == "flac":  # FFmpeg writes some that libsndfile does not read
+                link.codec = "flac of FFmpeg"
+                return self._announced(link)
             raise AudioError(f"not decodable: {one_line(error.error_string)}") from error
 
     def blocks(self, most: int) -> Iterator[Block]:
@@ -103,7 +109,7 @@ class OggDecoder(Decoder):
         for link, info in zip(self._links, self._infos, strict=True):
             frames, reason = 0, ""
             try:
-                if link.codec == "speex":
+                if link.codec in _BY_PYAV:
                     with self._pyav(link) as decoder:
                         for block in decoder.blocks(most):
                             frames += len(block.samples)
@@ -129,12 +135,14 @@ class OggDecoder(Decoder):
     def _opened(self, link: Link) -> Iterator[soundfile.SoundFile]:
         """Open one link with libsndfile: the file itself if it is nothing but this link."""
         with self._source.open() as file:
-            if self._is_plain:
-                # By file descriptor: a Python object would be called for every few bytes.
-                with open_sound_file(file.fileno()) as opened:
-                    yield opened
-                return
-            with Splice(file, link.ranges).buffered as spliced, open_sound_file(spliced) as opened:
+            parts: list[Part] = [*link.ranges]
+            if link.last and not link.has_end:
+                # libsndfile refuses Opus whose last page is not marked and holds more than it counts.
+                begin = link.ranges[-1][0]
+                file.seek(link.last.begin)
+                page = with_end(file.read(link.last.end - link.last.begin))
+                parts[-1:] = [(begin, link.last.begin), page] if begin < link.last.begin else [page]
+            with open_parts(file, None if self._is_plain else parts) as opened:
                 yield opened
 
     def _pyav(self, link: Link) -> PyavDecoder:

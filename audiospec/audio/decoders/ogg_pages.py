@@ -68,21 +68,23 @@ class Link:
     ----------
     codec : str
         ``"vorbis"``, ``"opus"``, ``"flac"`` or ``"speex"``.
-    head : bytes
-        The first packet.
     ranges : list of (int, int)
         The bytes of the file that hold its pages; neighbours are joined.
     packets : int
         Packets that end in these pages, headers included.
-    granule : int
-        The last position that a page states.
+    last : Page or None
+        The last page.
     """
 
     codec: str
-    head: bytes
     ranges: list[tuple[int, int]] = field(default_factory=list)
     packets: int = 0
-    granule: int = 0
+    last: Page | None = None
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the last page is marked as the last."""
+        return bool(self.last and self.last.flags & 4)
 
     def add(self, page: Page) -> None:
         """Add the next page."""
@@ -91,7 +93,7 @@ class Link:
         else:
             self.ranges.append((page.begin, page.end))
         self.packets += page.packets
-        self.granule = max(self.granule, page.granule)
+        self.last = page
 
 
 @dataclass
@@ -117,6 +119,12 @@ def checksum(page: bytes) -> int:
     """Return the checksum of a page whose field for it is zero: CRC-32, polynomial 0x04c11db7, from zero."""
     reversed_crc = zlib.crc32(page.translate(_REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int.from_bytes(reversed_crc.to_bytes(4, "little").translate(_REVERSED))
+
+
+def with_end(page: bytes) -> bytes:
+    """Return a page marked as the last of its stream."""
+    marked = page[:5] + bytes((page[5] | 4,)) + page[6:22] + b"\0\0\0\0" + page[26:]
+    return marked[:22] + checksum(marked).to_bytes(4, "little") + marked[26:]
 
 
 def walk(file: BinaryIO, size: int) -> Walk:
@@ -161,7 +169,7 @@ class _Walker:
                 codec = next((name for mark, name in _CODECS.items() if head.startswith(mark)), "")
                 if codec and sound is None:
                     sound = page.serial
-                    result.links.append(Link(codec, head))
+                    result.links.append(Link(codec))
                 else:
                     result.others += 1
             elif before is None:
@@ -197,11 +205,11 @@ class _Walker:
 
     def pages(self) -> Iterator[Page]:
         """Yield the intact pages up to the first damaged one."""
-        at, behind_page = tags_end(self.get, 0, self.size), False
+        at = tags_end(self.get, 0, self.size)
         while at < self.size:
             head = self.get(at, 27 + 255)
             if head[:4] != b"OggS" or len(head) < 27:
-                following = self.following(at)
+                following = self.following(at + 1)
                 if following is None:
                     self.rest(at)
                     return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -78,7 +78,6 @@ class PyavDecoder(Decoder):
         self._container: Any = None
         try:
             self._open()
-            self.reader = str(self._container.format.name)
             self.info = self._announced(source.size)
         except BaseException:
             self.close()
@@ -93,8 +92,10 @@ class PyavDecoder(Decoder):
             self._container = av.open(
                 self._file, "r", format=self._asked, options=options, metadata_errors="ignore"
             )
+            self.reader = str(self._container.format.name)
             if not self._container.streams.audio:
-                raise AudioError("no audio: the file has no stream of sound")
+                missing = AudioError("no audio: the file has no stream of sound")
+                raise self._refused("") if self._claimed else missing
             self._stream = self._container.streams.audio[0]
             if self._stream.codec_context is None:
                 raise self._refused("unknown codec")
@@ -175,9 +176,11 @@ class PyavDecoder(Decoder):
         if reason:
             self.loss = f"{reason}; {seconds:.3f} s are there"
 
-    def _decoded(self) -> Iterator[tuple[Any, int]]:
+    def _decoded(self) -> Generator[tuple[Any, int], None, str]:
         """Yield the samples (n, channels) float32 and rate of each frame; return why it ended too early."""
-        av, convert, shape = self._av, None, None
+        av = self._av
+        convert: Any = None
+        shape: tuple[str, str, int] | None = None
         try:
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt and packet.size:

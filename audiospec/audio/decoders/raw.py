@@ -1,4 +1,4 @@
-"""Decode AAC in ADTS, AC-3 and E-AC-3 without a container: frames are found first, then PyAV gets only them."""
+"""Decode AAC in ADTS, AC-3 and E-AC-3: frames are found first, then PyAV gets only frames."""
 
 from __future__ import annotations
 

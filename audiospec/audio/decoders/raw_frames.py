@@ -23,7 +23,7 @@ _AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384
 
 
 def _adts(head: bytes) -> tuple[Hashable, int] | None:
-    """Return what frames of one stream have in common, and the frame's length in bytes; None for no header."""
+    """Return what frames of one stream share, and this one's length in bytes; None for no header."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5

@@ -5,8 +5,13 @@ from __future__ import annotations
 import io
 import os
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO
+
+import soundfile
+
+from audiospec.audio.decoders.sndfile import silenced_stderr
 
 #: A part: bytes, or the first byte of a file and the one after its last.
 Part = bytes | tuple[int, int]
@@ -82,3 +87,23 @@ class Splice(io.RawIOBase):
         """Close the stream and its file."""
         self._file.close()
         super().close()
+
+
+@contextmanager
+def open_parts(
+    file: BinaryIO, parts: Sequence[Part] | None, promised: int = 0
+) -> Iterator[soundfile.SoundFile]:
+    """Open parts of a file with libsndfile; None: the whole file, by its descriptor.
+
+    By descriptor, libsndfile need not call a Python object for every few bytes.
+
+    Raises
+    ------
+    soundfile.LibsndfileError
+        libsndfile refuses it.
+    """
+    stream = None if parts is None else Splice(file, parts, promised).buffered
+    with silenced_stderr():  # notes of libmpg123
+        opened = soundfile.SoundFile(stream or file.fileno(), closefd=False)
+    with opened:
+        yield opened
