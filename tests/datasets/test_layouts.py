@@ -119,6 +119,25 @@ def test_the_shared_input() -> None:
     assert counts == {("jazz", "train"): 3, ("metal", "train"): 3, ("jazz", "test"): 1, ("metal", "test"): 1}
 
 
+def test_lists_of_files_are_a_split(tmp_path: Path) -> None:
+    root = files(tmp_path, *grid("yes no"), "notes.txt")
+    table(root, "testing_list.txt", "yes/1.wav\n\n./no/1.wav\r\n")
+    table(root, "validation_list.txt", "no\\2.wav\n")
+    table(root, "test_protocol.txt", "we tested\n")
+    assert {path: fold for path, (_, fold) in tracks(root).items()} == {
+        "yes/1.wav": "test",
+        "no/1.wav": "test",
+        "no/2.wav": "valid",
+        "yes/2.wav": "train",
+    }
+    assert Folder(root).manifest().left_out == ("notes.txt", "test_protocol.txt")
+    table(root, "train.txt", "yes/2.wav\n")
+    table(root, "validation_list.txt", "")
+    assert tracks(root)["no/2.wav"] == ("no", "")
+    table(root, "train.txt", "yes/1.wav\n")
+    assert "'yes/1.wav' is in lists of two folds" in error(root)
+
+
 # --- levels -------------------------------------------------------------------------------------------------
 
 
