@@ -57,7 +57,14 @@ def grid(*levels: str) -> list[str]:
 def test_every_keyword_of_audiofolder_is_a_fold(tmp_path: Path, fold: str) -> None:
     other = "test" if fold == "train" else "train"
     for number, keyword in enumerate(KEYWORDS[fold]):
-        for name in (keyword, keyword.upper(), f"{keyword}_clean", f"my-{keyword} 1", f"set.{keyword}"):
+        for name in (
+            keyword,
+            keyword.upper(),
+            f"{keyword}_clean",
+            f"my-{keyword} 1",
+            f"set.{keyword}",
+            f"{keyword}set",
+        ):
             root = files(
                 tmp_path / f"{number}{name}", *grid(f"{name.replace(' ', '.')} {other}", "jazz rock")
             )
@@ -74,6 +81,7 @@ def test_every_keyword_of_audiofolder_is_a_fold(tmp_path: Path, fold: str) -> No
         (("fold1 fold2 fold10", "jazz rock"), 1, 0),
         (("train", "jazz rock"), 1, 0),
         (("train test", "audio", "jazz rock"), 2, 0),
+        (("TrainData TestData", "jazz rock"), 1, 0),
         (("train test", "a b c", "jazz rock"), 2, 0),
     ],
 )
@@ -95,6 +103,10 @@ def test_half_a_split_is_refused(tmp_path: Path) -> None:
     message = error(files(tmp_path, *grid("train test", "jazz rock"), *grid("unlabelled", "jazz")))
     assert "'test', 'train' look like a given split, but 'unlabelled' is beside them" in message
     assert "`label_level=1` gives 3 labels (test 4, train 4, unlabelled 2)" in message
+    assert "look like a given split" in error(
+        files(tmp_path / "x", *grid("my_train my_test more", "jazz rock"))
+    )
+    assert len(tracks(files(tmp_path / "y", *grid("test-tone dog cat")))) == 6
 
 
 @pytest.mark.parametrize("levels", [("train test",), ("audio", "train test"), ("audio", "fold1 fold2 fold3")])
