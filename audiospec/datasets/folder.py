@@ -9,6 +9,7 @@ from audiospec.datasets.base import Dataset, datasets
 from audiospec.datasets.own.columns import REQUIRED, candidates
 from audiospec.datasets.own.levels import read_folds, read_levels
 from audiospec.datasets.own.listing import Row, read_listing
+from audiospec.datasets.own.lists import read_lists
 from audiospec.datasets.own.search import Found
 from audiospec.datasets.own.tables import SUFFIXES, read_table
 from audiospec.errors import DatasetError
@@ -29,9 +30,9 @@ class Folder(Dataset):
     """All audio files under `data`, at any depth; a file's label is the name of its folder.
 
     Folders called ``train``, ``test`` or ``valid`` (or another name that Hugging Face's AudioFolder has for
-    them) are the dataset's own split: they give the fold. If a ``metadata.csv`` (or ``.jsonl``, ``.parquet``)
-    has the columns ``file_name`` and ``label``, it gives the labels. What can be read in several ways is
-    refused, and the message says what each way gives.
+    them) are the dataset's own split: they give the fold. So do lists of files, such as ``test_list.txt``.
+    If a ``metadata.csv`` (or ``.jsonl``, ``.parquet``) has the columns ``file_name`` and ``label``, it gives
+    the labels. What can be read in several ways is refused, and the message says what each way gives.
 
     The id is the path relative to `data`, including the suffix. If all files are directly in `data`,
     the only label is the name of that folder. Files directly in `data` beside folders with audio
@@ -59,6 +60,7 @@ class Folder(Dataset):
         ("CLASS/train/file, CLASS/test/file", "CLASS", "train, test, valid", "", ""),
         ("train/file, test/file", "refused: none", "", "", "label_level"),
         ("fold1/CLASS/file, fold2/CLASS/file", "CLASS", "1, 2", "", ""),
+        ("testing_list.txt, validation_list.txt", "", "test, valid; train", "", ""),
         ("metadata.csv, .jsonl, .parquet", "label, class, genre …", "fold, split", "group", "label_column"),
         ("train/metadata.csv, test/metadata.csv", "label, class, genre …", "train, test, valid", "group", ""),
     )
@@ -120,11 +122,17 @@ class Folder(Dataset):
             labelled = read_levels([path.parts[:-1] for path in paths], self.label_level)
         if len({label for label, _ in labelled}) == 1 and self.label_level is None:
             _refuse_a_table_beside(root, found)
+        folds, lists = ({}, []) if any(fold for _, fold in labelled) else read_lists(root, found)
         tracks = (
-            Track(id=printable(str(path)), path=str(path), label=printable(label), fold=fold)
+            Track(
+                id=printable(str(path)),
+                path=str(path),
+                label=printable(label),
+                fold=fold or folds.get(str(path), ""),
+            )
             for path, (label, fold) in zip(paths, labelled, strict=True)
         )
-        return self.ordered(root, tracks, found.others)
+        return self.ordered(root, tracks, [file for file in found.others if file not in lists])
 
     def _from_metadata(self, root: Path, found: Found, metadata: list[str]) -> Manifest:
         """Return the tracks that tables of metadata list; the audio that they do not list is left out."""

@@ -191,7 +191,14 @@ def test_what_is_ambiguous_is_refused(tmp_path: Path, text: str, options: dict, 
             "x,end",
             "offset,duration",
         ),
-        *("start_ms,end_ms", "event_onset,event_offset", "tmin,tmax"),
+        *(
+            "from,to",
+            "Time,Duration",
+            "xmin,xmax",
+            "start_ms,end_ms",
+            "event_onset,event_offset",
+            "tmin,tmax",
+        ),
     ],
 )
 def test_segments_are_refused(tmp_path: Path, columns: str) -> None:

@@ -57,7 +57,14 @@ def grid(*levels: str) -> list[str]:
 def test_every_keyword_of_audiofolder_is_a_fold(tmp_path: Path, fold: str) -> None:
     other = "test" if fold == "train" else "train"
     for number, keyword in enumerate(KEYWORDS[fold]):
-        for name in (keyword, keyword.upper(), f"{keyword}_clean", f"my-{keyword} 1", f"set.{keyword}"):
+        for name in (
+            keyword,
+            keyword.upper(),
+            f"{keyword}_clean",
+            f"my-{keyword} 1",
+            f"set.{keyword}",
+            f"{keyword}set",
+        ):
             root = files(
                 tmp_path / f"{number}{name}", *grid(f"{name.replace(' ', '.')} {other}", "jazz rock")
             )
@@ -74,6 +81,7 @@ def test_every_keyword_of_audiofolder_is_a_fold(tmp_path: Path, fold: str) -> No
         (("fold1 fold2 fold10", "jazz rock"), 1, 0),
         (("train", "jazz rock"), 1, 0),
         (("train test", "audio", "jazz rock"), 2, 0),
+        (("TrainData TestData", "jazz rock"), 1, 0),
         (("train test", "a b c", "jazz rock"), 2, 0),
     ],
 )
@@ -95,6 +103,10 @@ def test_half_a_split_is_refused(tmp_path: Path) -> None:
     message = error(files(tmp_path, *grid("train test", "jazz rock"), *grid("unlabelled", "jazz")))
     assert "'test', 'train' look like a given split, but 'unlabelled' is beside them" in message
     assert "`label_level=1` gives 3 labels (test 4, train 4, unlabelled 2)" in message
+    assert "look like a given split" in error(
+        files(tmp_path / "x", *grid("my_train my_test more", "jazz rock"))
+    )
+    assert len(tracks(files(tmp_path / "y", *grid("test-tone dog cat")))) == 6
 
 
 @pytest.mark.parametrize("levels", [("train test",), ("audio", "train test"), ("audio", "fold1 fold2 fold3")])
@@ -117,6 +129,25 @@ def test_a_file_of_two_folds_is_refused(tmp_path: Path) -> None:
 def test_the_shared_input() -> None:
     counts = Counter(tracks(INPUTS).values())
     assert counts == {("jazz", "train"): 3, ("metal", "train"): 3, ("jazz", "test"): 1, ("metal", "test"): 1}
+
+
+def test_lists_of_files_are_a_split(tmp_path: Path) -> None:
+    root = files(tmp_path, *grid("yes no"), "notes.txt")
+    table(root, "testing_list.txt", "yes/1.wav\n\n./no/1.wav\r\n")
+    table(root, "validation_list.txt", "no\\2.wav\n")
+    table(root, "test_protocol.txt", "we tested\n")
+    assert {path: fold for path, (_, fold) in tracks(root).items()} == {
+        "yes/1.wav": "test",
+        "no/1.wav": "test",
+        "no/2.wav": "valid",
+        "yes/2.wav": "train",
+    }
+    assert Folder(root).manifest().left_out == ("notes.txt", "test_protocol.txt")
+    table(root, "train.txt", "yes/2.wav\n")
+    table(root, "validation_list.txt", "")
+    assert tracks(root)["no/2.wav"] == ("no", "")
+    table(root, "train.txt", "yes/1.wav\n")
+    assert "'yes/1.wav' is in lists of two folds" in error(root)
 
 
 # --- levels -------------------------------------------------------------------------------------------------

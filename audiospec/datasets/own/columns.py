@@ -28,6 +28,8 @@ ROLES = (*REQUIRED, "id", "group", "fold")
 _UNITS = r"(_?(time|at|s|sec|secs|second|seconds|ms|millisecond|milliseconds|sample|samples|frame|frames))*"
 _FROM = re.compile(rf"(t_|time_|event_|segment_|clip_|crop_)?(start|onset|begin|offset){_UNITS}|t0|tmin")
 _TO = re.compile(rf"(t_|time_|event_|segment_|clip_|crop_)?(end|stop|offset|finish){_UNITS}|t1|tmax")
+#: Names that are times only beside each other.
+_PAIRS = (("from", "to"), ("xmin", "xmax"), ("time", "duration"), ("low_time", "high_time"))
 _TIME = re.compile(r"[-+]?(\d+:)*\d*[.,]?\d+([eE][-+]?\d+)?\s*m?s?")
 
 
@@ -140,9 +142,11 @@ def _only_folds(values: Sequence[str]) -> bool:
 
 def _refuse_segments(table: Table, used: set[int]) -> None:
     """Refuse columns of times: their labels are those of parts of a file, not of the whole."""
+    names = set(map(plain, table.columns))
+    paired = {name for pair in _PAIRS if names.issuperset(pair) for name in pair}
     for column, name in enumerate(table.columns):
         known = plain(name)
-        if column in used or not (_FROM.fullmatch(known) or _TO.fullmatch(known)):
+        if column in used or not (_FROM.fullmatch(known) or _TO.fullmatch(known) or known in paired):
             continue
         cells = ((number, row[column]) for number, row in table.rows)
         number, value = next(((n, text) for n, text in cells if _TIME.fullmatch(text)), (0, ""))

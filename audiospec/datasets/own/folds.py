@@ -11,6 +11,8 @@ KEYWORDS = {
     "test": ("test", "testing", "eval", "evaluation"),
 }
 _FOLDS = {keyword: fold for fold, keywords in KEYWORDS.items() for keyword in keywords}
+#: A keyword that is one word with what it is of: "trainset", "testdata".
+_COMPOUND = re.compile(rf"({'|'.join(_FOLDS)})(set|data|files|audio|clips|wavs?)s?")
 _NUMBERED = re.compile(r"fold[-._ ]?(\d+)")
 
 
@@ -22,11 +24,13 @@ def fold_named(name: str) -> str:
 def fold_in(name: str) -> str:
     """Return the fold in a folder's name; ``""`` if there is none, or there are several.
 
-    A keyword counts if it is the whole name, or if ``-._``, blanks or digits separate it from the rest, as
-    in ``train_clean`` and ``my test 2``. ``fold3`` is the fold ``"3"``.
+    A keyword counts if it is the whole name, or if ``-._``, blanks, digits or a capital separate it from the
+    rest, as in ``train_clean``, ``my test 2`` and ``TestData``; ``trainset`` counts too. ``fold3`` is the
+    fold ``"3"``.
     """
-    name = name.strip().lower()
+    name = re.sub("(?<=[a-z])(?=[A-Z])", "_", name.strip()).lower()
     if match := _NUMBERED.fullmatch(name):
         return match[1].lstrip("0") or "0"
-    found = {_FOLDS[word] for word in re.split(r"[-._ 0-9]+", name) if word in _FOLDS}
+    words = (_COMPOUND.sub(r"\1", word) for word in re.split(r"[-._ 0-9]+", name))
+    found = {_FOLDS[word] for word in words if word in _FOLDS}
     return found.pop() if len(found) == 1 else ""

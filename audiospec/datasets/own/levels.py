@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from audiospec.datasets.own.folds import fold_in, fold_named
+from audiospec.datasets.own.folds import KEYWORDS, fold_in, fold_named
 from audiospec.errors import DatasetError
 from audiospec.text import printable
 
@@ -136,8 +136,9 @@ def _refuse_half_a_split(folders: Sequence[Folders]) -> None:
     for level in range(max(map(len, folders))):
         names = {path[level] for path in folders if len(path) > level}
         others = sorted(name for name in names if not fold_in(name))
-        if others and len({fold_named(name) for name in names} - {""}) > 1:
-            split = sorted(filter(fold_named, names))
+        folds = {fold_in(name) for name in names} & KEYWORDS.keys()
+        if others and len(folds) > 1 and ("train" in folds or len(set(map(fold_named, names))) > 2):
+            split = sorted(name for name in names if fold_in(name))
             raise DatasetError(
                 f"folders {', '.join(map(_name, split))} look like a given split, but "
                 f"{_name(others[0])} is beside them",
