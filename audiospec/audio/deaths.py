@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
-
 from audiospec.audio.guard import step_seconds
 from audiospec.engines.base import WorkerDied
 from audiospec.limits import TIME_IS_UP
 from audiospec.version import __version__
 
-#: Signals that come from outside: from a person, or from the system for want of memory. The file that was
-#: being decoded may have nothing to do with it.
-OUTSIDE = frozenset({SIGKILL, SIGTERM, SIGINT, SIGHUP})
-#: Deaths of a file's own worker, by such a signal, until the file is named.
+#: Deaths of a file's own worker, by a signal from outside, until the file is named.
 OUTSIDE_TRIES = 3
 _DIED, _HANGS = "its decoder died: ", "its decoder hangs: "
 _END = f" (audiospec {__version__} tries it again once the file is touched)"
@@ -20,12 +15,12 @@ _END = f" (audiospec {__version__} tries it again once the file is touched)"
 
 def is_final(died: WorkerDied, deaths: int) -> bool:
     """Whether a file is to be named, now that `deaths` workers died that had no other file."""
-    return deaths >= (OUTSIDE_TRIES if died.signal in OUTSIDE else 1)
+    return deaths >= (OUTSIDE_TRIES if died.from_outside else 1)
 
 
 def problem_of(died: WorkerDied, size: int) -> str:
     """Return the problem of a file of `size` bytes that is to be named."""
-    if died.signal in OUTSIDE:
+    if died.from_outside:
         return f"its worker died {OUTSIDE_TRIES} times: {died.how}"
     if died.signal == TIME_IS_UP:
         return f"{_HANGS}no progress in {step_seconds(size):.0f} s"

@@ -11,6 +11,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 from typing import Any, cast
 
 from audiospec import errors
@@ -19,6 +20,10 @@ from audiospec.registry import Registry
 
 #: One task in, its results out, one by one. Both are plain JSON values.
 TaskFunction = Callable[[dict[str, Any]], Iterator[dict[str, Any]]]
+
+
+#: Signals that come from outside a process: from a person, or from the system for want of memory.
+_FROM_OUTSIDE = frozenset({SIGKILL, SIGTERM, SIGINT, SIGHUP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,11 @@ class WorkerDied:
     task: dict[str, Any]
     how: str
     signal: int = 0
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether the signal came from outside. The task may have nothing to do with it."""
+        return self.signal in _FROM_OUTSIDE
 
 
 class Engine(ABC):

@@ -37,8 +37,9 @@ ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
 }
-#: Processes that are started for one task before an error says that they cannot start.
-MOST_STARTS = 3
+#: Processes that are started for one task before an error says that they cannot start; and if the last was
+#: killed from outside.
+MOST_STARTS, MOST_KILLED_STARTS = 3, 20
 #: Characters of the last line that a dead worker wrote to its standard error.
 MOST_LAST_WORDS = 200
 _START = (
@@ -91,10 +92,10 @@ class LocalEngine(Engine):
                 if event is None:
                     workers.remove(worker)
                     died = worker.end()
-                    if not worker.ready and worker.starts >= MOST_STARTS:
-                        raise worker.start_error()
                     successor = waiting
                     if not worker.ready and died is not None:  # its task did not begin: it is not the cause
+                        if worker.starts >= (MOST_KILLED_STARTS if died.from_outside else MOST_STARTS):
+                            raise _start_error(died.how, worker.starts)
                         successor, died = iter([died.task]), None
                     for task in itertools.islice(successor, 1):
                         workers.append(_Worker(function, events, 1 if worker.ready else worker.starts + 1))
@@ -116,6 +117,13 @@ class LocalEngine(Engine):
                 worker.stop()
 
 
+def _start_error(how: str, starts: int) -> EngineError:
+    """Return the error for processes that died before they could begin."""
+    return EngineError(
+        f"a worker cannot start ({how}); {starts} were tried", "run with `workers=0` to see more"
+    )
+
+
 class _Worker:
     """A child process, the thread that reads its results, and its task.
 
@@ -128,7 +136,6 @@ class _Worker:
         self.task: dict[str, Any] | None = None
         self.ready = False
         self.starts = starts
-        self._how = ""
         self._events = events
         # What decoders print is kept out of sight, but its last line is shown if the worker dies.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
@@ -175,16 +182,9 @@ class _Worker:
             how = "no progress in the time allowed"
         self._stderr.seek(max(self._stderr_start, self._stderr.seek(0, os.SEEK_END) - 4096))
         last = self._stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-        self._how = f"{how}: {printable(last[:MOST_LAST_WORDS])}" if last else how
+        how = f"{how}: {printable(last[:MOST_LAST_WORDS])}" if last else how
         self.stop()
-        return WorkerDied(self.task, self._how, signal) if self.task is not None else None
-
-    def start_error(self) -> EngineError:
-        """Return the error for a process that died before it could begin."""
-        return EngineError(
-            f"a worker cannot start ({self._how}); {self.starts} were tried",
-            "run with `workers=0` to see more",
-        )
+        return WorkerDied(self.task, how, signal) if self.task is not None else None
 
     def _read_results(self) -> None:
         """Queue the results; None when the process has ended."""

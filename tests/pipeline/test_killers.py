@@ -48,7 +48,7 @@ else:
     def fill():
         parts = []
         while True:
-            parts.append(numpy.ones(1 << 24))
+            parts.append(numpy.empty(1 << 24))
 
     def once():
         if LOG.read_text().count("ONCE") == 1:
