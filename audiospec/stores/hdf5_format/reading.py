@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors
-from audiospec.stores.hdf5_format.trailer import require_undamaged
+from audiospec.stores.hdf5_format.trailer import hdf5_end, require_undamaged
 from audiospec.stores.layout.schema import RESTORE, ROW_DTYPE, RowTable, row_table
 from audiospec.stores.seals.damage import LostSealError, repair_hint
 from audiospec.stores.shards.rows import OpenFile
@@ -40,7 +40,7 @@ def open_file(path: Path) -> h5py.File:
     file = open_unchecked(path)
     if not is_sealed:
         with damage_errors(path):
-            broken = lost_seal(file) and path.stat().st_size != file.id.get_filesize()
+            broken = lost_seal(file) and path.stat().st_size != hdf5_end(file.id.get_vfd_handle())
         if broken:
             raise LostSealError(
                 f"{path} has a damaged seal, and it is not known what else is damaged",
