@@ -1,4 +1,4 @@
-"""Seals: what vanishes, is exchanged, or is changed by others is seen; unsealed files cannot hurt the reader."""
+"""Seals: what vanishes, is exchanged, or is changed by others is seen; damage cannot hurt the reader."""
 
 from __future__ import annotations
 
@@ -96,12 +96,13 @@ def test_what_vanishes_from_a_view_is_missed(
     assert part in parts(path)
     assert_holds(kind(path).view(other.info.name), replace(other, tracks=other.tracks))
     if what in ("zarr.json", "folder"):
-        for use in (lambda: kind(path).views(), lambda: kind(path).view(content.info.name)):
+        store = kind(path)
+        for use in (store.views, lambda: store.view(content.info.name)):
             with pytest.raises(StoreError) as caught:
                 use()
             one_line(caught, content.info.name, "missing")
-        with pytest.raises(StoreError):  # there are two, although only one can be opened
-            kind(path).view()
+        with pytest.raises(StoreError, match="2 views"):  # although only one can be opened
+            store.view()
     done = mend(path, verify(path))
     if what == "folder":
         assert any("vanished" in line for line in done)
@@ -117,7 +118,7 @@ def test_what_vanishes_from_a_view_is_missed(
     "what", ["zarr.json", "views/zarr.json", "tracks/id/seal.json", "tracks/id/seal.copy"]
 )
 @pytest.mark.parametrize("how", ["missing", "empty", "zeros"])
-def test_files_of_the_whole_store(
+def test_files_of_a_store(
     kind: type[FeatureStore], path: Path, content: Content, what: str, how: str
 ) -> None:
     before, files = plain(path), tree_state(path, times=False)
@@ -170,9 +171,10 @@ def test_an_interrupted_publish_is_told(
             raise KeyboardInterrupt
         replace_(source, target)
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(os, "replace", stop)
-        publish(kind, path, new)
+        with pytest.raises(KeyboardInterrupt):
+            publish(kind, path, new)
     assert work_folder(path).exists()
     assert_holds(kind(path).view(), new)
     assert any("interrupted" in damage.reason for damage in verify(path).damage)
@@ -352,7 +354,7 @@ def test_a_process_that_may_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_damage_to_an_unsealed_file_ends_no_process(
     kind: type[FeatureStore], path: Path, content: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever HDF5 does of damaged bytes, it does in another process: `verify` returns or raises our error."""
+    """Whatever HDF5 makes of damaged bytes, it does so in another process."""
     monkeypatch.setattr(isolated, "_SECONDS", 15.0)
     unseal(path)
     for file, byte, bit in flips(path, 8, seed=3):

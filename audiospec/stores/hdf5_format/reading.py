@@ -148,11 +148,18 @@ def chunk_table(data: h5py.Dataset) -> NDArray[np.int64]:
     if not data.chunks:
         return np.empty((0, 3), np.int64)
     table = np.full((-(-len(data) // data.chunks[0]), 3), -1, np.int64)
+    numbers: list[int] = []
+    found: list[tuple[int, int, int]] = []
+    rows = data.chunks[0]
 
     def add(chunk: Any) -> None:
-        table[chunk.chunk_offset[0] // data.chunks[0]] = chunk.byte_offset, chunk.size, chunk.filter_mask
+        coordinates, mask, offset, size = chunk
+        numbers.append(coordinates[0] // rows)
+        found.append((offset, size, mask))
 
     data.id.chunk_iter(add)
+    if found:
+        table[numbers] = found
     return table
 
 
