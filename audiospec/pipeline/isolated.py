@@ -17,9 +17,11 @@ from typing import Any
 from audiospec.engines.base import describe_error, restore_error
 
 #: Seconds that the process may take: these, and one more for each so many bytes of the file.
-_SECONDS, _BYTES_PER_SECOND = 60.0, 10_000_000
+_SECONDS, _BYTES_PER_SECOND = 30.0, 10_000_000
 #: Bytes of memory that it may take, besides as many as the file has.
 _MEMORY = 2 << 30
+#: Exit status of a process that got no more memory.
+_TOO_LARGE = 70
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from audiospec.pipeline.isolated import main; main(sys.argv[2], sys.argv[3], int(sys.argv[4]))"
@@ -84,6 +86,8 @@ def run_isolated(
     if late.is_set():
         return None, f"reading it did not end in {seconds:.0f} s"
     code = process.returncode
+    if code == _TOO_LARGE:
+        return None, f"reading it takes more than {(_MEMORY + size) / 1e9:.1f} GB of memory"
     reason = signal.Signals(-code).name if code < 0 else f"status {code}"
     return None, f"reading it ends the process that reads it ({reason})"
 
@@ -106,6 +110,6 @@ def main(function: str, request: str, memory: int) -> None:
     try:
         write(answer=getattr(importlib.import_module(module), name)(json.loads(request), step))
     except MemoryError:
-        os._exit(1)
+        os._exit(_TOO_LARGE)
     except Exception as error:
         write(error=describe_error(error))

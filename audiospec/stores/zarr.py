@@ -33,7 +33,7 @@ from audiospec.stores.shards.format import REPAIR, is_compressed, open_shard
 from audiospec.stores.shards.packed import PackedShard
 from audiospec.stores.shards.rows import OpenFile, read_rows
 from audiospec.stores.zarr_format.arrays import read_array
-from audiospec.stores.zarr_format.root import Root, read_root, require_format
+from audiospec.stores.zarr_format.root import Root, is_format, read_root
 
 #: Shards of a view that stay open. Most systems let a process have 1024 files open. Opening a shard again
 #: takes 0.03 ms, as long as reading a row of 331 KB.
@@ -160,7 +160,8 @@ class ZarrView(View):
             files = PartFiles(store.path, part, store.sealed_root.is_sealed(part))
             with damage_errors(folder / "zarr.json"):
                 node = json.loads(files.read("zarr.json"))
-                require_format(node, "group")
+                if not is_format(node, "group"):
+                    raise files.damaged("zarr.json is not that of a Zarr v3 group")
                 attributes = dict(node["attributes"])
             columns = {column: read_array(files, column) for column in ROW_DTYPE.names or ()}
             return ViewInfo.from_attributes(attributes, name), columns, _folder_identity(folder)

@@ -274,7 +274,7 @@ def replace_row(view: View, number: int, frame: bytes) -> None:
         file.unlink()
         write(file, frames)
     else:
-        # Written in HDF5's older format, because the newer one has no room for a frame much larger than a row.
+        # Written in HDF5's older format: the newer one has no room for a frame much larger than a row.
         with h5py.File(view.store.path, "r+", libver=("earliest", "v110")) as file:
             group = file["views"][view.name]
             rows = group.pop("data")[:]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors
-from audiospec.stores.hdf5_format.trailer import require_undamaged
+from audiospec.stores.hdf5_format.trailer import hdf5_end, require_undamaged
 from audiospec.stores.layout.schema import RESTORE, ROW_DTYPE, RowTable, row_table
 from audiospec.stores.seals.damage import LostSealError, repair_hint
 from audiospec.stores.shards.rows import OpenFile
@@ -40,7 +40,7 @@ def open_file(path: Path) -> h5py.File:
     file = open_unchecked(path)
     if not is_sealed:
         with damage_errors(path):
-            broken = lost_seal(file) and path.stat().st_size != file.id.get_filesize()
+            broken = lost_seal(file) and path.stat().st_size != hdf5_end(file.id.get_vfd_handle())
         if broken:
             raise LostSealError(
                 f"{path} has a damaged seal, and it is not known what else is damaged",
@@ -148,11 +148,18 @@ def chunk_table(data: h5py.Dataset) -> NDArray[np.int64]:
     if not data.chunks:
         return np.empty((0, 3), np.int64)
     table = np.full((-(-len(data) // data.chunks[0]), 3), -1, np.int64)
+    numbers: list[int] = []
+    found: list[tuple[int, int, int]] = []
+    rows = data.chunks[0]
 
     def add(chunk: Any) -> None:
-        table[chunk.chunk_offset[0] // data.chunks[0]] = chunk.byte_offset, chunk.size, chunk.filter_mask
+        coordinates, mask, offset, size = chunk
+        numbers.append(coordinates[0] // rows)
+        found.append((offset, size, mask))
 
     data.id.chunk_iter(add)
+    if found:
+        table[numbers] = found
     return table
 
 

@@ -86,7 +86,7 @@ def read_trailer(file: int, *, whole: bool) -> Trailer | None:
     size = os.fstat(file).st_size
     found = _head_at(file, size - _HEAD.size, size)
     flaws = []
-    first = _hdf5_end(file) if found is None else int(found[1])
+    first = hdf5_end(file) if found is None else int(found[1])
     if found is None:
         flaws.append("its last bytes do not match their checksum")
         found = _head_at(file, first, size)
@@ -183,7 +183,7 @@ def _head_at(file: int, offset: int, size: int) -> tuple[int, ...] | None:
     return fields if magic == _MAGIC and fits else None
 
 
-def _hdf5_end(file: int) -> int:
+def hdf5_end(file: int) -> int:
     """Return the length of an HDF5 file by its superblock; -1 if it has none of a known version."""
     block = os.pread(file, 64, 0)
     if len(block) < 48 or block[:8] != _SIGNATURE:

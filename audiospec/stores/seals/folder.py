@@ -17,6 +17,7 @@ import google_crc32c
 
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors
+from audiospec.stores.layout.schema import RESTORE
 from audiospec.stores.seals.bundle import pack_bundle, unpack_bundle
 from audiospec.stores.seals.damage import damaged_part
 
@@ -127,6 +128,8 @@ class PartFiles:
 
     def damaged(self, reason: str) -> StoreError:
         """Return the error for damage to this part."""
+        if self.seal is None and not seal_file(self.folder).exists():
+            return StoreError(f"{self.part} of {self.store} is damaged: {reason}", RESTORE)
         return damaged_part(self.store, self.part, reason)
 
     def has(self, name: str) -> bool:

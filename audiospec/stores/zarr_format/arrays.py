@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import StoreError
 from audiospec.files import damage_errors
 from audiospec.stores.seals.folder import PartFiles
 from audiospec.stores.shards.frames import content_size, unpack
-from audiospec.stores.zarr_format.root import require_format
+from audiospec.stores.zarr_format.root import is_format
 
 #: Types of numbers in tables and axes.
 _NUMBERS = ("int32", "int64", "uint32", "uint64", "float32", "float64")
@@ -35,16 +34,19 @@ def read_array(files: PartFiles, name: str) -> NDArray[Any]:
     """
     with damage_errors(files.folder / name):
         node = json.loads(files.read(f"{name}/zarr.json"))
-        require_format(node, "array")
+        if not is_format(node, "array"):
+            raise files.damaged(f"{name} is not a Zarr v3 array")
         (count,) = node["shape"]
         kind, codecs = node["data_type"], [codec["name"] for codec in node["codecs"]]
         chunk = node["chunk_grid"]["configuration"]["chunk_shape"]
         if codecs != ["vlen-utf8" if kind == "string" else "bytes", "zstd"] or chunk != [max(1, count)]:
-            raise StoreError(f"array {name} was not written by audiospec: codecs {codecs}, chunks {chunk}")
+            raise files.damaged(
+                f"{name} has codecs {codecs} and chunks {chunk}, which audiospec does not write"
+            )
         if kind == "string":
             return _texts(files.read(f"{name}/c/0"), count) if count else np.empty(0, object)
         if kind not in _NUMBERS or node["codecs"][0]["configuration"]["endian"] != "little":
-            raise StoreError(f"array {name} was not written by audiospec: it is of {kind}")
+            raise files.damaged(f"{name} is of {kind}, which audiospec does not write")
         dtype = np.dtype(kind).newbyteorder("<")
         return _numbers(files.read(f"{name}/c/0"), count, dtype) if count else np.empty(0, dtype)
 

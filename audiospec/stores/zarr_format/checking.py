@@ -23,7 +23,7 @@ INTERRUPTED = (
     "which finishes it"
 )
 #: How often, and for how many seconds each, to wait for a writer that renames parts at this moment.
-_TRIES, _PAUSE = 100, 0.01
+_TRIES, _PAUSE = 30, 0.01
 
 
 def check(path: Path) -> Check:
@@ -133,11 +133,7 @@ def _check_objects(folder: Path, part: str) -> list[Damage]:
 def _check_root(path: Path, root: Root, found: set[str]) -> list[Damage]:
     """Return how an undamaged root, which was replaced alone, differs from the undamaged parts."""
     damage = []
-    group = read_file(path / "views" / "zarr.json")
-    try:
-        same = group is not None and json.loads(group) == VIEWS_GROUP
-    except ValueError:
-        same = False
+    same = has_views_group(path)
     if root.sealed is None:
         return [] if same else [Damage("store", "views/zarr.json is missing or damaged", True)]
     if not same:
@@ -162,6 +158,15 @@ def _check_root(path: Path, root: Root, found: set[str]) -> list[Damage]:
     if nodes:
         damage.append(Damage("store", f"its zarr.json names what is not there: {', '.join(nodes)}", True))
     return damage
+
+
+def has_views_group(path: Path) -> bool:
+    """Whether the group of views is as it is in every store."""
+    content = read_file(path / "views" / "zarr.json")
+    try:
+        return content is not None and bool(json.loads(content) == VIEWS_GROUP)
+    except ValueError:
+        return False
 
 
 def copied_files(folder: Path) -> tuple[Any, dict[str, bytes]] | None:

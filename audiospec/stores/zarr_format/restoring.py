@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiospec.errors import AudiospecError
 from audiospec.stores.seals.folder import FolderSeal, PartFiles, copy_file, read_file, seal_file
-from audiospec.stores.zarr_format.checking import check, copied_files
+from audiospec.stores.zarr_format.checking import copied_files, has_views_group
 from audiospec.stores.zarr_format.root import Root, read_root
 from audiospec.stores.zarr_format.writing import is_or_gets_sealed, new_root, part_files, views_group
 
@@ -25,8 +25,7 @@ def restore(path: Path, work: Path) -> list[str]:
     parts = ["tracks", *sorted(f"views/{folder.name}" for folder in path.glob("views/*") if folder.is_dir())]
     for part in parts:
         done += _restore_part(path, part, root, work)
-    group = read_file(path / "views" / "zarr.json")
-    if group is None or any(damage.reason.startswith("views/zarr.json") for damage in check(path).damage):
+    if not has_views_group(path):
         _put(path / "views" / "zarr.json", views_group(), work)
         done.append("views/zarr.json: written again")
     views = {part: seal_file(path / part).exists() for part in parts if (path / part / "zarr.json").exists()}

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiospec.errors import StoreError
 from audiospec.files import damage_errors
 from audiospec.stores.seals.damage import damaged_part
 from audiospec.stores.seals.folder import read_file, seal_file
@@ -96,6 +95,8 @@ def read_root(path: Path) -> Root:
             attributes = dict(node.get("attributes", {}))
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise damaged_part(path, "store", f"its zarr.json is unreadable ({error})") from error
+        if not is_format(node, "group"):
+            raise damaged_part(path, "store", "its zarr.json is not that of a Zarr v3 group")
         seal = attributes.pop("seal", None)
         if seal is None:
             if seal_file(path / "tracks").exists() and b"sha256" in content:
@@ -106,13 +107,9 @@ def read_root(path: Path) -> Root:
         return Root(attributes, seal["parts"], node["consolidated_metadata"]["metadata"])
 
 
-def require_format(node: Any, kind: str) -> None:
-    """Raise unless the metadata of a node is of Zarr v3 and of the given kind.
+def is_format(node: Any, kind: str) -> bool:
+    """Whether the metadata of a node is of Zarr v3 and of a kind.
 
-    Raises
-    ------
-    StoreError
-        It is of another version, such as 2, whose codecs may run code from the file.
+    Other versions, such as 2, have codecs that may run code from the file.
     """
-    if not isinstance(node, dict) or node.get("zarr_format") != 3 or node.get("node_type") != kind:
-        raise StoreError(f"expected a Zarr v3 {kind}")
+    return isinstance(node, dict) and (node.get("zarr_format"), node.get("node_type")) == (3, kind)

@@ -40,7 +40,7 @@ class SealTests(StoreCase):
 
     @pytest.mark.parametrize("dtype", ["float16", "uint8"])
     def test_any_flipped_bit_is_noticed(self, path: Path, dtype: str) -> None:
-        """A flipped bit is found by `verify`, or changes nothing that can be read. Never does `verify` fail."""
+        """A flipped bit is found by `verify`, or changes nothing that can be read."""
         content = Content.make(dtype=dtype)
         publish(self.store, path, content)
         unseen = []
@@ -75,7 +75,7 @@ class SealTests(StoreCase):
                 assert_holds(self.store(path).view(), content)
 
     def test_a_damaged_part_is_not_opened(self, path: Path, content: Content) -> None:
-        """A reader of a damaged table gets an error that names the command which mends it, or right values."""
+        """A reader of a damaged table gets right values, or an error that names the command to mend it."""
         if not self.store.is_sealed:
             pytest.skip("this kind of store has no seal")
         publish(self.store, path, content)
