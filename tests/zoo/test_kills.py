@@ -156,15 +156,15 @@ while True:
     assert forked(resumed) == 0, f"operation {number}"
     shutil.rmtree(out.parent)
     number += int(step)
-print(number - 1)
+print(number - int(step))
 """
 
 
-@pytest.mark.parametrize("how", ["kill", "full"])
+@pytest.mark.parametrize(("how", "step"), [("kill", 1), ("full", 2)])
 def test_a_training_that_dies_anywhere_is_resumed(
-    python: Python, table: View, tmp_path: Path, how: str
+    python: Python, table: View, tmp_path: Path, how: str, step: int
 ) -> None:
-    done = python(SCRIPT, table.store.path, table.name, tmp_path, how, 1)
+    done = python(SCRIPT, table.store.path, table.name, tmp_path, how, step)
     assert int(done.stdout) > 30
 
 
