@@ -13,7 +13,7 @@ from audiospec.benchmarks.trials.trial import Series, bad, run, save, table
 #: Kind of trial → module and class of its lane, and how many the long form has.
 TRIALS = {
     "mutants": ("audiospec.benchmarks.trials.mutants.lane:MutantLane", 10_000),
-    "flips": ("audiospec.benchmarks.trials.flips:FlipLane", 4200),
+    "flips": ("audiospec.benchmarks.trials.flips:FlipLane", 4400),
     "kills": ("audiospec.benchmarks.trials.kills:KillLane", 1000),
     "disks": ("audiospec.benchmarks.trials.disks:DiskLane", 100),
 }

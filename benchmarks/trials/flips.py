@@ -13,8 +13,8 @@ from audiospec.benchmarks.trials import checks
 from audiospec.benchmarks.trials.child import Answer, Child
 from audiospec.benchmarks.trials.trial import Lane, Record, Series
 
-#: Of 21 trials 10 are of each format of stores, and one of runs and checkpoints.
-_TURNS = ("zarr", "hdf5") * 10 + ("run",)
+#: Of 44 trials 20 are of each format of stores, two of runs and two of checkpoints.
+_TURNS = ("zarr", "hdf5") * 20 + ("run", "checkpoint") * 2
 _SUFFIX = {"zarr": ".zarr", "hdf5": ".h5"}
 #: Part of a place's name that is left out of its kind's.
 _COUNTED = re.compile(r"(?<=c)(/\d+)+$|-[\d.]+s-[0-9a-f]{6}")
@@ -46,9 +46,11 @@ class FlipLane(Lane):
     def do(self, number: int) -> Record:
         """Damage a copy of a store, a run or a checkpoint in one place; find out who notices."""
         draw = random.Random(f"{self._series.seed} flip {number}")
-        turns = [turn for turn in _TURNS if self._series.only in turn]
+        turns = [one for one in _TURNS if self._series.only in one]
         turn = turns[number % len(turns)]
-        return self._run(draw) if turn == "run" else self._store(turn, draw)
+        if turn in _SUFFIX:
+            return self._store(turn, draw)
+        return self._run("stopped" if turn == "checkpoint" else draw.choice(("lr", "crnn-base")), draw)
 
     def close(self) -> None:
         """End the process."""
@@ -81,11 +83,13 @@ class FlipLane(Lane):
                 return "unseen", f"verified as written; {does}: {answer.end or answer.value}"
         return "harmless", ""
 
-    def _run(self, draw: random.Random) -> Record:
-        if "lr" not in self._intact:
-            self._intact |= self._value(self._ask("prepare runs", 300, folder=str(self._folder)))
-        which = draw.choice(("lr", "crnn-base", "stopped"))
+    def _run(self, which: str, draw: random.Random) -> Record:
         stopped = which == "stopped"
+        model = "crnn-base" if stopped else which
+        for name in dict.fromkeys((model, which)):
+            if name not in self._intact:
+                answer = self._ask("prepare run", 300, folder=str(self._folder), name=name)
+                self._intact[name] = self._value(answer)
         name = "stopped.training" if stopped else which
         path = self._folder / f"copy{'.training' if stopped else ''}"
         _copy(self._folder / name, path)
@@ -102,7 +106,7 @@ class FlipLane(Lane):
         if not outcome:
             if "refused" in answer.value:
                 outcome, detail = "found", answer.value["refused"]
-            elif answer.value["value"] == self._intact["crnn-base" if stopped else which]:
+            elif answer.value["value"] == self._intact[model]:
                 outcome = "harmless"
             else:
                 outcome, detail = "unseen", "accepted, with other content"

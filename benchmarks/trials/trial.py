@@ -112,7 +112,9 @@ def run(
                     number = next(waiting, None)
                 if number is None:
                     break
-                keep({"number": number, **lane.do(number)})
+                record = lane.do(number)
+                record["detail"] = _without(folder, record.get("detail", ""))
+                keep({"number": number, **record})
         except BaseException as error:  # a fault of the harness: raised below
             failed.append(error)
         finally:
@@ -164,6 +166,12 @@ def save(name: str, series: Series, records: Sequence[Record], file: Path) -> No
     before[name] = with_origin("python -m benchmarks.trials " + " ".join(sys.argv[1:]), figures)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(dict(sorted(before.items())), indent=2) + "\n", encoding="utf-8")
+
+
+def _without(folder: Path, detail: str) -> str:
+    """Return the last line of a detail without the names of this machine's folders."""
+    lines = detail.replace(f"{folder}/", "").strip().splitlines()
+    return lines[-1][:400] if lines else ""
 
 
 def _read(journal: Path | None, seed: int) -> list[Record]:

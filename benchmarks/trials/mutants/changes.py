@@ -105,6 +105,23 @@ def _field(file: Original, other: Original, draw: random.Random) -> Change:
     )
 
 
+def _length(file: Original, other: Original, draw: random.Random) -> Change:
+    """Have the header announce another length: 0, the largest, or one that is somewhat wrong."""
+    found = _LENGTHS.get(file.kind.name)
+    if found is None:
+        return _field(file, other, draw)
+    mark, offset, bits, order = found
+    width = -(-bits // 8)
+    at = file.content.index(mark) + offset
+    old = int.from_bytes(file.content[at : at + width], order)
+    above = old >> bits << bits  # of FLAC, four bits of the first byte are of another field
+    length = old - above
+    most = 2**bits - 1
+    new = draw.choice((0, most, most // 2, 1, length + 44, length - 44, 2 * length, length // 2)) & most
+    value = (above + new).to_bytes(width, order)
+    return _overwritten(file, at, value, f"length {length} in the header set to {new}")
+
+
 def _cut(file: Original, other: Original, draw: random.Random) -> Change:
     at = draw.randrange(1, len(file.content))
     return Change(file.content[:at], [(0, 0, at)], f"cut at byte {at}", at)
@@ -186,6 +203,21 @@ def _misnamed(file: Original, other: Original, draw: random.Random) -> Change:
     return Change(file.content, [(0, 0, size)], f"named *{suffix}", size, suffix or ".")
 
 
+#: Kind → mark before the length in its header, bytes from its start to there, bits of the length, byte order.
+_LENGTHS: dict[str, tuple[bytes, int, int, Literal["little", "big"]]] = {
+    "wav": (b"data", 4, 32, "little"),
+    "wav-float": (b"data", 4, 32, "little"),
+    "aiff": (b"SSND", 4, 32, "big"),
+    "au": (b".snd", 8, 32, "big"),
+    "caf": (b"data", 4, 64, "big"),
+    "flac": (b"fLaC", 21, 36, "big"),
+    "mp3": (b"Info", 8, 32, "big"),
+    "m4a": (b"mdhd", 20, 32, "big"),
+    "alac": (b"mdhd", 20, 32, "big"),
+    "wavpack": (b"wvpk", 12, 32, "little"),
+    "tta": (b"TTA1", 14, 32, "little"),
+}
+
 #: Way → its weight, and its function.
 _WAYS: dict[str, tuple[float, Callable[[Original, Original, random.Random], Change]]] = {
     "flip": (4, _flip),
@@ -194,6 +226,7 @@ _WAYS: dict[str, tuple[float, Callable[[Original, Original, random.Random], Chan
     "zeros": (2, _zeros),
     "random bytes": (1, _noise),
     "field": (3, _field),
+    "length": (2, _length),
     "cut": (1.5, _cut),
     "cut at a frame": (1.5, _cut_at_frame),
     "removed": (1.5, _removed),

@@ -65,6 +65,7 @@ class MutantLane(Lane):
             record.update(outcome="crash", detail=ours.end or error)
         elif ours.memory > MOST_MEMORY:
             record.update(outcome="memory", detail=f"{ours.memory / 1e9:.2f} GB")
+            self._ours.stop()  # what it keeps is not the next one's
         elif "refused" in ours.value:
             text = ours.value["refused"]
             if not text.strip() or len(text.splitlines()) != 1:

@@ -111,19 +111,30 @@ class Original:
     kind: Kind
     content: bytes
 
-    @cached_property
+    @property
     def packets(self) -> list[tuple[int, int]]:
         """Byte and first sample of each packet, in order; packets that begin at one byte are one."""
+        return self._packets[0]
+
+    @property
+    def sound_end(self) -> int:
+        """The end of the last packet: only a header or a tag may follow."""
+        return self._packets[1]
+
+    @cached_property
+    def _packets(self) -> tuple[list[tuple[int, int]], int]:
         import av
 
         starts: dict[int, int] = {}
+        end = 0
         with av.open(io.BytesIO(self.content), "r") as container:
             stream: Any = container.streams.audio[0]
             for packet in container.demux(stream):
                 if packet.size and packet.pos is not None and packet.pts is not None:
                     sample = round(float(packet.pts * stream.time_base) * self.kind.rate)
                     starts.setdefault(packet.pos, max(0, sample))
-        return sorted(starts.items())
+                    end = max(end, packet.pos + packet.size)
+        return sorted(starts.items()), end
 
     @property
     def places(self) -> list[int]:
