@@ -10,10 +10,10 @@ import soundfile
 from audiospec.audio.decoders.base import Block, Decoder
 from audiospec.audio.decoders.mpeg_frames import DECODER_DELAY, tag_frame
 from audiospec.audio.decoders.mpeg_walk import Stream, walk
+from audiospec.audio.decoders.sndfile import one_line, silenced_stderr
 from audiospec.audio.decoders.splice import Part, open_parts
 from audiospec.audio.decoders.tags import tag_bytes
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.decoders.sndfile import one_line, silenced_stderr
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
 

@@ -170,4 +170,5 @@ class _Checker:
         head = self.file.read(36)
         scale = max(1, int.from_bytes(head[20:24] if head[0] else head[12:16]))
         durations = np.repeat(times[:, 1], times[:, 0]) / scale
-        return f"truncated: the header announces {durations.sum():.3f} s; {durations[there].sum():.3f} s are there"
+        announced, left = durations.sum(), durations[there].sum()
+        return f"truncated: the header announces {announced:.3f} s; {left:.3f} s are there"

@@ -10,9 +10,9 @@ import soundfile
 from audiospec.audio.decoders.base import Block, Decoder
 from audiospec.audio.decoders.ogg_pages import Link, walk, with_end
 from audiospec.audio.decoders.pyav import PyavDecoder
+from audiospec.audio.decoders.sndfile import one_line
 from audiospec.audio.decoders.splice import Part, Splice, open_parts
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.decoders.sndfile import one_line
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
 
