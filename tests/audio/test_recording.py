@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiospec.audio import mp3, waves
 from audiospec.audio import recording as audio
+from audiospec.audio import waves
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.recording import Recording, load, probe
 from audiospec.audio.waves import pad_or_trim
@@ -302,31 +301,6 @@ def test_an_mp3_of_variable_bitrate_without_a_frame_count_is_read_to_its_end(
     # The tag that was removed also states the encoder's delay of 576 samples.
     np.testing.assert_array_equal(wave[576 : 576 + len(sound)], expected)
     assert len(wave) - len(sound) < 3 * 1152
-
-
-@pytest.mark.parametrize("rate", MP3.rates)
-@pytest.mark.parametrize("channels", [1, 2])
-def test_the_added_frame_suits_every_kind_of_mp3(rate: int, channels: int) -> None:
-    # A sine to both ends: nothing is missing, and the added frame is silent.
-    sound = tone(1, rate, hertz=rate / 20, level=0.5, channels=channels)
-    raw = io.BytesIO(encode(sound, rate, MP3))
-    counted = mp3.CountedMp3.of(raw)
-    assert counted is not None
-    with soundfile.SoundFile(counted) as file:
-        assert file.frames > 2 * rate
-        wave = file.read(3 * rate, dtype="float32", always_2d=True).mean(axis=1)
-    # This file has its own frame count, and that frame is decoded as well: one more frame of silence.
-    assert rate <= len(wave) < rate + 5 * 1152
-    hertz, level = sine_in(wave, rate)
-    assert hertz == pytest.approx(rate / 20, rel=0.01)
-    assert level == pytest.approx(0.5, rel=0.05)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff", b"\xff\xfb", b"ID3", b"ID3\x04\0\0\0\0\x07\x68", b"RIFF" * 9]
-)
-def test_other_content_than_mp3_gets_no_added_frame(content: bytes) -> None:
-    assert mp3.CountedMp3.of(io.BytesIO(content)) is None
 
 
 # --- PyAV -------------------------------------------------------------------------------------------

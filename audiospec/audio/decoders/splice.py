@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import soundfile
-
-from audiospec.audio.decoders.sndfile import silenced_stderr
+from audiospec.audio.decoders.sndfile import SoundFile, open_sound_file
 
 #: A part: bytes, or the first byte of a file and the one after its last.
 Part = bytes | tuple[int, int]
@@ -90,9 +88,7 @@ class Splice(io.RawIOBase):
 
 
 @contextmanager
-def open_parts(
-    file: BinaryIO, parts: Sequence[Part] | None, promised: int = 0
-) -> Iterator[soundfile.SoundFile]:
+def open_parts(file: BinaryIO, parts: Sequence[Part] | None, promised: int = 0) -> Iterator[SoundFile]:
     """Open parts of a file with libsndfile; None: the whole file, by its descriptor.
 
     By descriptor, libsndfile need not call a Python object for every few bytes.
@@ -103,7 +99,5 @@ def open_parts(
         libsndfile refuses it.
     """
     stream = None if parts is None else Splice(file, parts, promised).buffered
-    with silenced_stderr():  # notes of libmpg123
-        opened = soundfile.SoundFile(stream or file.fileno(), closefd=False)
-    with opened:
+    with open_sound_file(stream or file.fileno()) as opened:
         yield opened
