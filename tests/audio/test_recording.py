@@ -243,8 +243,7 @@ def test_the_info_is_exact_once_the_file_is_decoded(tmp_path: Path) -> None:
     recording = Recording(path)
     assert recording.info is None
     wave = np.concatenate(list(recording.waves(44100)))
-    assert not probe(path).exact
-    assert recording.info == AudioInfo(44100, 1, len(wave))
+    assert recording.info == AudioInfo(44100, 1, len(wave)) == probe(path)
     assert len(load(path, 44100)) == len(wave)
 
 
@@ -296,10 +295,10 @@ def test_an_mp3_of_variable_bitrate_without_a_frame_count_is_read_to_its_end(
     expected = stream(path, 44100)
     assert len(expected) == len(sound)
     path.write_bytes(id3 + without_xing(counted))
-    assert probe(path).frames < len(sound) / 2, "or else the test proves nothing"
+    assert soundfile.info(path).frames < len(sound) / 2, "or else the test proves nothing"
     wave = stream(path, 44100)
-    # The tag that was removed also states the encoder's delay of 576 samples.
-    np.testing.assert_array_equal(wave[576 : 576 + len(sound)], expected)
+    # The tag that was removed states the encoder's delay of 576 samples; the decoder's is 529.
+    np.testing.assert_array_equal(wave[1105 : 1105 + len(sound)], expected)
     assert len(wave) - len(sound) < 3 * 1152
 
 
@@ -318,9 +317,7 @@ def test_m4a_is_decoded_with_pyav(tmp_path: Path) -> None:
     assert hertz == pytest.approx(1000, abs=1)
     assert level == pytest.approx(0.4, rel=0.05)
     path.write_bytes(path.read_bytes()[:4000])
-    with pytest.raises(
-        AudioError, match=r"^not decodable: Format not recognised \(libsndfile\); .*\(FFmpeg\)"
-    ):
+    with pytest.raises(AudioError, match=r"^truncated: the box mdat announces \d+ bytes, \d+ are there"):
         probe(path)
 
 
@@ -355,7 +352,7 @@ def test_a_container_that_ends_early_is_truncated(tmp_path: Path) -> None:
         container.mux(media.encode(None))
     assert len(stream(path, 8000)) == 16000
     path.write_bytes(path.read_bytes()[:20000])
-    with pytest.raises(AudioError, match=r"^truncated: the header announces 2\.000 s"):
+    with pytest.raises(AudioError, match=r"^truncated: the file announces \d+ bytes, \d+ are there"):
         stream(path, 8000)
 
 
