@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def probe(path: Path, reading: Reading = STRICT) -> AudioInfo:
     AudioError
         The file cannot be decoded: it is missing, empty, without samples, truncated or not audio.
     """
-    with open_decoder(SourceFile(path)) as decoder:
+    with _named(), open_decoder(SourceFile(path)) as decoder:
         _check(decoder, reading)
         return decoder.info
 
@@ -127,6 +128,10 @@ class Recording:
         tuple of ndarray, each of shape (n,), float32
             The next block of each; their lengths differ, and may be 0.
         """
+        with _named():
+            yield from self._streams(wanted)
+
+    def _streams(self, wanted: Sequence[tuple[int, str]]) -> Iterator[tuple[Wave, ...]]:
         with open_decoder(self.source) as decoder:
             _check(decoder, self.reading)
             info = decoder.info
@@ -185,6 +190,18 @@ class Recording:
                     squares = np.einsum("ij,ij->j", samples, samples)
                 sums.append(np.stack([np.full(len(squares), len(samples)), samples.sum(axis=0), squares]))
         return loudest_channel(sums)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Turn what a decoder raises over a file that nobody has thought of into an error of that file."""
+    try:
+        yield
+    except (AudioError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise AudioError(f"not decodable: its decoder failed ({type(error).__name__}: {reason})") from error
 
 
 def _check(decoder: Decoder, reading: Reading) -> None:
