@@ -6,16 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audiospec.errors import SpecError
 from audiospec.fields import shown
 
 #: Longest chunk: a year. Chunks may be longer than any track, for one row a track.
 MOST_SECONDS = 366 * 24 * 3600
+
+if TYPE_CHECKING:  # else ``audiospec --help`` would load numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Chunk(NamedTuple):
@@ -142,6 +143,8 @@ class Chunking:
         self, samples: int, sample_rate: int, least: int = 1
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Do the same as `chunks`, without an object for each chunk: return all starts and all samples."""
+        import numpy as np
+
         length, hop, full, tail = self._cut(samples, sample_rate, least)
         starts = np.arange(full + bool(tail), dtype=np.int64) * hop
         lengths = np.full(len(starts), length, np.int64)
