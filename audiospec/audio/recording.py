@@ -194,7 +194,7 @@ class Recording:
 
 @contextmanager
 def _named() -> Iterator[None]:
-    """Turn what a decoder raises over a file that nobody has thought of into an error of that file."""
+    """Turn any other error of a decoder into one of this file, so that it costs this file only."""
     try:
         yield
     except (AudioError, MemoryError, OSError):
