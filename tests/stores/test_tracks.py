@@ -53,3 +53,10 @@ def test_a_table_returns_its_records() -> None:
 def test_a_new_record_is_not_decoded() -> None:
     info = TrackRecord("new").info
     assert (info.frames, info.sample_rate, info.channels) == (0, 0, 0)
+
+
+def test_a_table_from_before_there_were_notes_has_none() -> None:
+    tracks = Tracks.from_records([TrackRecord("a", problem="x"), TrackRecord("b", note="y")])
+    old = Tracks({name: column for name, column in tracks.columns.items() if name != "note"})
+    assert [record.note for record in old.records()] == ["", ""]
+    assert (old.notes, tracks.notes, tracks.problems) == ({}, {"b": "y"}, {"a": "x"})
