@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 import xxhash
 
+from audiospec.errors import StoreError
+
 if TYPE_CHECKING:  # else ``audiospec --help`` would load numpy
     from numpy.typing import NDArray
+
+_DIGITS = frozenset("0123456789abcdef")
 
 
 def content_hash(path: Path) -> str:
@@ -51,5 +55,19 @@ def checksum(row: NDArray[Any]) -> int:
 
 
 def source_bits(hash: str) -> int:
-    """Return the first 64 bits of a content hash, as row tables store them; 0 for ``""``."""
-    return int(hash[:16] or "0", 16)
+    """Return the first 64 bits of a content hash, as row tables store them; 0 for ``""``.
+
+    Raises
+    ------
+    StoreError
+        It is no content hash: the track table that it is from is damaged.
+    """
+    if not hash:
+        return 0
+    if len(hash) != 32 or not set(hash) <= _DIGITS:
+        raise StoreError(
+            f"the track table is damaged: it has the content hash {hash[:64]!a}; expected 32 "
+            "hexadecimal digits",
+            "restore a complete copy, or remove the store and featurize again",
+        )
+    return int(hash[:16], 16)

@@ -92,7 +92,7 @@ def _coerce(name: str, hint: Any, value: Any) -> Any:
                 return choice(number) + 0  # -0.0 is 0.0
         elif isinstance(value, choice):
             return value
-    raise SpecError(f"parameter {name} must be {_expected(hint)}; got {value!r}")
+    raise SpecError(f"parameter {name} must be {_expected(hint)}; got {shown(value)}")
 
 
 def _number(value: Any) -> float | None:
@@ -104,6 +104,15 @@ def _number(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def shown(value: object) -> str:
+    """Return a value for a message: one line of at most 200 characters, whatever it is."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits; lists in lists in lists
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:199]}…"
 
 
 _IN_WORDS: dict[Any, str] = {

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 from audiospec.errors import AudiospecError, DatasetError, DiskFullError, StoreError
 
@@ -52,13 +57,13 @@ def disk_full_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if is_disk_full(error):
+        if is_full(error):
             raise disk_full(path) from error
         raise
 
 
-def is_disk_full(error: OSError) -> bool:
-    """Whether the system could not write because there was no room."""
+def is_full(error: OSError) -> bool:
+    """Whether the cause of an error is a full disk, a quota or a limit on the size of files."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -102,3 +107,74 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
     with atomic_write(path) as temporary, temporary.open("wb") as file:
         for part in parts:
             file.write(part)
+
+
+def open_plain(path: Path, most: int | None = None) -> BufferedReader:
+    """Open a regular file for reading bytes; a pipe or a device would never end.
+
+    Parameters
+    ----------
+    path : Path
+    most : int or None
+        Largest size in bytes. None: any.
+
+    Raises
+    ------
+    ValueError
+        It is no regular file, or it is larger.
+    OSError
+        It cannot be opened.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for a writer.
+    file = os.fdopen(
+        os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+    )
+    try:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError(f"{path.name} is not a regular file")
+        if most is not None and found.st_size > most:
+            raise ValueError(f"{path.name} has {found.st_size} bytes; expected at most {most}")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_json(path: Path, most: int) -> Any:
+    """Read a JSON file of at most `most` bytes; its numbers are finite.
+
+    Raises
+    ------
+    ValueError, RecursionError
+        It is no regular file, is larger, or is not JSON.
+    OSError
+        It cannot be read.
+    """
+    with open_plain(path, most) as file:
+        content = file.read(most + 1)  # it may have grown since it was opened
+    if len(content) > most:
+        raise ValueError(f"{path.name} has more than {most} bytes")
+    return json.loads(content.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    """Return a number of a JSON text, which must be finite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk: they survive a loss of power then."""
+    if os.name == "nt" and path.is_dir():  # Windows cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems do not sync
+            raise
+    finally:
+        os.close(descriptor)

@@ -48,6 +48,9 @@ class Manifest:
         Folder that the tracks' paths are relative to.
     tracks : tuple of Track
         At least one; ids are unique.
+    left_out : tuple of str
+        Other files under `root`, relative to it, which are not tracks: no audio, or audio that the
+        dataset does not list.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Manifest:
     dataset: str
     root: Path
     tracks: tuple[Track, ...]
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tracks:

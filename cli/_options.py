@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,4 +45,5 @@ def with_options(message: str, options: Mapping[str, str]) -> str:
 
 def _plain(value: str) -> str:
     """Return a Python value as it is typed in a shell."""
-    return "none" if value == "None" else value.strip("\"'")
+    plain = "none" if value == "None" else value.strip("\"'")
+    return shlex.quote(plain) if " " in plain else plain

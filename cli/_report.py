@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from audiospec.cli._options import with_options
 from audiospec.cli._text import MOST_REASONS, by, clock, count, emit, reasons, say, stopwatch, table
 from audiospec.cli._views import described, tracks_of
+from audiospec.datasets.own.search import left_out
 from audiospec.text import size
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def emit_plan(report: Report) -> None:
         problems=report.problems,
         notes=report.notes,
         skipped=report.skipped,
+        left_out=list(report.left_out),
     )
 
 
@@ -59,6 +61,7 @@ def emit_done(report: Report) -> None:
         problems=report.problems,
         notes=report.notes,
         skipped=report.skipped,
+        left_out=list(report.left_out),
         computed_shards=sum(plan.missing_shards for plan in report.planned),
         seconds=report.seconds,
         times_real_time=_audio(report) / report.seconds,
@@ -112,7 +115,7 @@ def print_done(report: Report) -> None:
 
 
 def print_problems(report: Report, options: Mapping[str, str]) -> None:
-    """Print the tracks with a problem or a note, and those that are too short.
+    """Print how many files are no tracks, the tracks with a problem or a note, and those that are too short.
 
     Parameters
     ----------
@@ -120,6 +123,8 @@ def print_problems(report: Report, options: Mapping[str, str]) -> None:
     options : mapping of str to str
         Parameter → option of the command, for messages.
     """
+    if report.left_out:
+        say(left_out(report.left_out), "yellow")
     command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
     rest = command if report.views else "--json prints all"  # after a dry run there may be no store
     problems = {id: with_options(problem, options) for id, problem in report.problems.items()}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import entry, facts, listing
+from audiospec.cli._text import entry, facts, listing, table
 from audiospec.datasets.base import Dataset, datasets
 from audiospec.text import size
 
@@ -26,6 +26,14 @@ def command(
     dataset = datasets[name]
     entry(datasets, name, dataset)
     facts({title: value for title, value in _facts(dataset).items() if value})
+    if dataset.layouts:
+        rows = [(*row[:-1], _flag(row[-1])) for row in dataset.layouts]
+        table(rows, ("situation", "label", "fold", "group", "option"), indent=2)
+
+
+def _flag(option: str) -> str:
+    """Return the command line's name of an option of a dataset: ``--label-level`` of ``label_level``."""
+    return f"--{option.replace('_', '-')}" if option else ""
 
 
 def _facts(dataset: type[Dataset]) -> dict[str, str]:

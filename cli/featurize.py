@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiospec.cli._columns import AudioRoot, LabelColumn, PathColumn, given
 from audiospec.cli._options import options_of
 from audiospec.cli._progress import progress
 from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
@@ -60,6 +61,24 @@ def command(
         Path | None,
         typer.Option(metavar="PATH", help="Folder or file of the audio (downloaded, if the dataset can be)."),
     ] = None,
+    label_level: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Dataset folder: which folder is the label; 1 is the first below --data, -1 the file's own "
+            "(the only one that can be it).",
+        ),
+    ] = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    group_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of the group, of csv or metadata (group).")
+    ] = None,
+    fold_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of the fold, of csv (fold, or split with train …)."),
+    ] = None,
+    audio_root: AudioRoot = None,
     store: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Store to make or to add to, .zarr or .h5 (DATASET.zarr)."),
@@ -230,6 +249,14 @@ def command(
         report = run(
             dataset,
             data=data,
+            options=given(
+                label_level=label_level,
+                path_column=path_column,
+                label_column=label_column,
+                group_column=group_column,
+                fold_column=fold_column,
+                audio_root=audio_root,
+            ),
             views=list(dict.fromkeys((spec, chunking) for spec in specs for chunking in chunkings)),
             store=store,
             workers=workers,

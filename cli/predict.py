@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiospec.cli._columns import AudioRoot, LabelColumn, PathColumn, given
 from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
 from audiospec.cli._text import count, emit, reasons, say, table
 
@@ -21,7 +22,11 @@ def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE...]", help="Audio files (the files in --truth).", show_default=False),
+        typer.Argument(
+            metavar="[FILE...]",
+            help="Audio files, and folders of them (the files in --truth).",
+            show_default=False,
+        ),
     ] = None,
     truth: Annotated[
         Path | None,
@@ -30,6 +35,9 @@ def command(
             help="A table of paths and labels, in the format of dataset `csv`: print the scores as well.",
         ),
     ] = None,
+    path_column: PathColumn = None,
+    label_column: LabelColumn = None,
+    audio_root: AudioRoot = None,
     top: Annotated[
         int,
         typer.Option(
@@ -53,20 +61,23 @@ def command(
     are predicted, and the exit status is 1.
     """
     from audiospec.audio.reading import Reading
-    from audiospec.datasets.base import datasets
+    from audiospec.datasets.base import open_dataset
+    from audiospec.datasets.own.search import expand, left_out
     from audiospec.zoo.prediction import predict, score_predictions
     from audiospec.zoo.runs.run import Run
 
     labels: dict[Path, str] = {}
     if truth is not None:
-        manifest = datasets["csv"](truth).manifest()
+        columns = given(path_column=path_column, label_column=label_column, audio_root=audio_root)
+        manifest = open_dataset("csv", truth, columns).manifest()
         labels = {(manifest.root / track.path).resolve(): track.label for track in manifest}
     if not files and truth is None:
         raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
     reading = Reading(truncated=truncated, keep_silent=keep_silent)
+    found, others = expand(files or list(labels))
     opened = Run(run)
     predictions = []
-    for prediction in predict(opened, files or list(labels), device=device, reading=reading):
+    for prediction in predict(opened, found, device=device, reading=reading):
         predictions.append(prediction)
         if json:
             emit(
@@ -79,11 +90,15 @@ def command(
             )
     if not json:
         rows = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in predictions]
-        columns = 3 if truth is None else 4
+        shown = 3 if truth is None else 4
         head = ("file", "prediction", "chunks", "truth")
-        table([row[:columns] for row in rows], head[:columns])
+        table([row[:shown] for row in rows], head[:shown])
         notes = {str(prediction.file): prediction.note for prediction in predictions if prediction.note}
         reasons(f"{count(len(notes), 'file')} used with a note", notes, None)
+    if others and json:
+        emit("left_out", files=list(map(str, others)))
+    elif others:
+        say(left_out(list(map(str, others))), "yellow")
     if truth is not None:
         _print_scores(score_predictions(predictions, labels, opened.info.classes), len(predictions), json)
     failed = sum(bool(prediction.problem) for prediction in predictions)

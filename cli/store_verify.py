@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +18,8 @@ from audiospec.text import printable
 
 if TYPE_CHECKING:
     from audiospec.pipeline.progress import Progress
+    from audiospec.pipeline.verify import Verified
     from audiospec.stores.base import FeatureStore
-    from audiospec.stores.layout.view import View
 
 EPILOG = "Example: audiospec store verify gtzan.zarr --repair"
 
@@ -29,7 +30,11 @@ MAX_TRACKS = 5
 def command(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A feature store.")],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Compute damaged rows again from the audio.")
+        bool,
+        typer.Option(
+            "--repair",
+            help="Restore tables and metadata from their copies; compute rows again from the audio.",
+        ),
     ] = False,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Number of processes for --repair (one per core).")
@@ -41,49 +46,64 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Check every row against its checksum; repair damage.
+    """Check everything in a store against its checksums: rows, tables and metadata; repair damage.
 
     Damage is repaired only with --repair. The exit status is 1 if damage remains.
     """
+    from audiospec.pipeline.verify import mend
     from audiospec.stores.base import open_store
 
-    store = open_store(path)
-    damaged = _check(store.views())
-    computed = {name: rows for name, rows in damaged.items() if not _is_table(store, name)}
-    if repair and computed:
-        _repair(store, computed, workers, engine)
+    verified = _verify(path)
+    if repair and (verified.damage or verified.unsealed):
+        was_damaged = bool(verified.damage)
+        for done in mend(path, verified):
+            say(done)
+        if was_damaged:
+            verified = _verify(path)
+    damaged = {view.name: view.damaged for view in verified.views if view.damaged}
+    if repair and damaged and not verified.damage:
         store = open_store(path)
-        remaining = _check([store.view(name) for name in computed])
-        damaged = {name: rows for name, rows in damaged.items() if name not in computed} | remaining
-    _print_stale(store)
-    if damaged:
-        _print_remedy(store, list(damaged))
+        computed = {name: rows for name, rows in damaged.items() if not _is_table(store, name)}
+        if computed:
+            _repair(store, computed, workers, engine)
+            again = _verify(path, list(computed))
+            kept = [view for view in verified.views if view.name not in computed]
+            verified = replace(again, views=[*kept, *again.views])
+    _print_stale(verified)
+    if not verified.is_whole:
+        _print_remedies(path, verified)
         raise typer.Exit(1)
 
 
-def _check(views: list[View]) -> dict[str, Sequence[int]]:
-    """Check views and print the results; return the damaged rows of each damaged view."""
-    damaged = {}
+def _verify(path: Path, views: list[str] | None = None) -> Verified:
+    """Verify a store, or the rows of some of its views, and print the results."""
+    from audiospec.pipeline.verify import verify
+
     with progress() as step:
-        for view in views:
 
-            def report(done: int, name: str = view.name, total: int = len(view)) -> None:
-                step(name, done, total, f"{done}/{total} rows")
+        def report(name: str, done: int, total: int) -> None:
+            step(name, done, total, f"{done}/{total} rows")
 
-            damaged[view.name] = view.damaged(report).tolist()
-    for view in views:
-        checked = f"{view.name}: {count(len(view), 'row')} checked"
-        rows = damaged[view.name]
-        if rows:
-            tracks = list(dict.fromkeys(view.ids[rows].tolist()))
-            say(f"{checked}, {len(rows)} damaged, in {_named(tracks)}", "red")
+        verified = verify(path, report, views)
+    for damage in verified.damage:
+        say(f"{damage.part}: {damage.reason}", "red")
+    if not verified.damage and views is None:
+        if verified.unsealed:
+            say("tables and metadata: no seal, so that only a part of them could be checked", "yellow")
+        else:
+            say("tables and metadata: checked, all as written")
+    for view in verified.views:
+        checked = f"{view.name}: {count(view.rows, 'row')} checked"
+        if view.damaged:
+            where = f", in {_named(view.tracks)}" if view.tracks else ""
+            say(f"{checked}, {len(view.damaged)} damaged{where}", "red")
         else:
             say(f"{checked}, all as written")
-    return {name: rows for name, rows in damaged.items() if rows}
+    return verified
 
 
 def _repair(
-    store: FeatureStore, damaged: dict[str, Sequence[int]], workers: int | None, engine: str | None
+    store: FeatureStore, damaged: Mapping[str, Sequence[int]], workers: int | None, engine: str | None
 ) -> None:
     from audiospec.pipeline.repair import repair
 
@@ -101,32 +121,60 @@ def _is_table(store: FeatureStore, view: str) -> bool:
     return isinstance(store.view(view).spec, TableSpec)
 
 
-def _print_remedy(store: FeatureStore, damaged: list[str]) -> None:
-    """Print the command that repairs each damaged view: its import, or a repair from the audio."""
-    path = shlex.quote(str(store.path))
-    for name in damaged:
-        if _is_table(store, name):
-            view = store.view(name)
-            file = shlex.quote(printable(str(view.info.made.get("table", "FILE"))))
-            options = [f"--store {path}", f"--chunk {view.chunking.seconds:g}"]
-            if view.chunking.hop != view.chunking.seconds:
-                options.append(f"--hop {view.chunking.hop:g}")
-            if view.spec.sample_rate != TableSpec.sample_rate:
-                options.append(f"--sample-rate {view.spec.sample_rate}")
-            if tuple(view.columns) != TabularSpec().columns:
-                options.append(f"--columns {shlex.quote(','.join(view.columns))}")
-            say(f"{name}: import it again: audiospec table import {file} {' '.join(options)}")
-    if not all(_is_table(store, name) for name in damaged):
-        say(f"next: audiospec store verify {path} --repair")
+def _print_remedies(path: Path, verified: Verified) -> None:
+    """Print what repairs each damaged part."""
+    from audiospec.stores.base import open_store
+
+    store_path = shlex.quote(str(path))
+    lost = {damage.part: None for damage in verified.damage if not damage.can_be_restored}
+    can_repair = any(damage.can_be_restored for damage in verified.damage)
+    for part in lost:
+        if part.startswith("views/"):
+            folder = shlex.quote(str(path / part))
+            say(
+                f"{part}: if --repair does not help, remove {folder} "
+                "and compute it again with `audiospec featurize`"
+            )
+            can_repair = True
+        else:
+            say(
+                f"{part}: its copy is damaged, too, or it has none: restore a copy of the store, "
+                f"or remove {store_path} and run `audiospec featurize` again"
+            )
+    damaged = [view.name for view in verified.views if view.damaged]
+    if damaged and not verified.damage:
+        store = open_store(path)
+        for name in damaged:
+            if _is_table(store, name):
+                _print_import(store, name)
+            else:
+                can_repair = True
+    elif damaged:
+        can_repair = True
+    if can_repair:
+        say(f"next: audiospec store verify {store_path} --repair")
 
 
-def _print_stale(store: FeatureStore) -> None:
+def _print_import(store: FeatureStore, name: str) -> None:
+    """Print the command that imports a view's table again."""
+    view = store.view(name)
+    file = shlex.quote(printable(str(view.info.made.get("table", "FILE"))))
+    options = [f"--store {shlex.quote(str(store.path))}", f"--chunk {view.chunking.seconds:g}"]
+    if view.chunking.hop != view.chunking.seconds:
+        options.append(f"--hop {view.chunking.hop:g}")
+    if view.spec.sample_rate != TableSpec.sample_rate:
+        options.append(f"--sample-rate {view.spec.sample_rate}")
+    if tuple(view.columns) != TabularSpec().columns:
+        options.append(f"--columns {shlex.quote(','.join(view.columns))}")
+    say(f"{name}: import it again: audiospec table import {file} {' '.join(options)}")
+
+
+def _print_stale(verified: Verified) -> None:
     """Print the tracks whose audio has changed since they were computed, which is not damage."""
-    for view in store.views():
-        stale = view.stale()
-        if stale:
+    for view in verified.views:
+        if view.stale:
             hint = "not damaged; `audiospec featurize` computes them again"
-            say(f"{view.name}: audio has changed for {_named(stale)} ({hint})", "yellow")
+            say(f"{view.name}: audio has changed for {_named(view.stale)} ({hint})", "yellow")
 
 
 def _named(tracks: list[str]) -> str:

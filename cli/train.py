@@ -46,15 +46,16 @@ def command(
         ),
     ] = None,
     strategy: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--split",
             metavar="STRATEGY",
             show_default=False,
             rich_help_panel=_HOW,
-            help="How rows are split: track, group, fold-K, filtered; or random, which leaks (track).",
+            help="How rows are split: track, group, fold-K, filtered; or random, which leaks (fold-test if "
+            "the dataset has the folds train and test, else track).",
         ),
-    ] = "track",
+    ] = None,
     shares: Annotated[
         str | None,
         typer.Option(
@@ -145,7 +146,7 @@ def command(
     from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
-    from audiospec.zoo.splits import displayed_strategy
+    from audiospec.zoo.splits import default_strategy, displayed_strategy
     from audiospec.zoo.training import epoch_in_words, train
 
     reads = models[model].input  # first, so that a misspelt name fails before the store is opened
@@ -163,6 +164,7 @@ def command(
         "classes": names(classes),
     }
     most = getattr(models[model].Settings.replace_in(options["settings"], f"model {model!r}"), "epochs", 0)
+    strategy = strategy or default_strategy(chosen)
     runs: dict[str, list[Run]] = {}
     with progress(json) as step:
         for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):

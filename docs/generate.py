@@ -21,6 +21,7 @@ from typing import Any
 import audiospec
 from audiospec import errors
 from audiospec.benchmarks.formatting import describe_target, format_number
+from audiospec.benchmarks.trials.trial import BAD
 from audiospec.datasets.base import datasets
 from audiospec.engines.base import engines
 from audiospec.specs.base import features
@@ -61,6 +62,19 @@ def dataset_table() -> str:
             (f"`{name}`", sentence(datasets.summary(name)), full, cls.licence, "yes" if cls.remotes else "")
         )
     return table(("dataset", "what it is", "tracks", "licence", "can be downloaded"), rows)
+
+
+def layout_table(name: str) -> str:
+    """What a dataset of your own audio understands."""
+    rows = [
+        (
+            f"`{situation}`" if "/" in situation else situation,
+            *taken,
+            option and f"`--{option.replace('_', '-')}`",
+        )
+        for situation, *taken, option in datasets[name].layouts
+    ]
+    return table(("situation", "label", "fold", "group", "option"), rows)
 
 
 def feature_table() -> str:
@@ -182,6 +196,28 @@ def score_table(name: str) -> str:
     return f"{origin(result)}\n\n" + "\n".join(rows)
 
 
+#: Outcomes of trials in the order of the tables; those from `unexplained` on must not occur.
+OUTCOMES = ("refused", "found", "harmless", "equal", "explained", *BAD)
+
+
+def trial_tables() -> str:
+    """Every series of trials: what became of each group, and the reasons that were checked."""
+    results = json.loads((RESULTS / "trials.json").read_text(encoding="utf-8"))
+    parts = []
+    for name, result in results.items():
+        groups = result["figures"]["groups"]
+        seen = [one for one in OUTCOMES if any(one in group["outcomes"] for group in groups.values())]
+        rows = []
+        for group, figures in groups.items():
+            counts = [figures["outcomes"].get(outcome, 0) for outcome in seen]
+            reasons = ", ".join(f"{count} {reason}" for reason, count in figures["reasons"].items())
+            memory = figures["memory_mb"] or ""
+            rows.append((group, figures["trials"], *counts, reasons, figures["seconds"], memory))
+        titles = (name, "trials", *seen, "of these", "longest, s", "most memory, MB")
+        parts.append(f"{origin(result)}\n\n{table(titles, rows)}")
+    return "\n\n".join(parts)
+
+
 def study_report() -> str:
     """All sections of the reproduction's report, one level deeper."""
     text = (RESULTS / "reproduce-gtzan.md").read_text(encoding="utf-8")
@@ -240,6 +276,8 @@ def public_names() -> str:
 
 PARTS: dict[str, Callable[[], str]] = {
     "datasets": dataset_table,
+    "layouts-folder": partial(layout_table, "folder"),
+    "layouts-csv": partial(layout_table, "csv"),
     "features": feature_table,
     "families": family_table,
     "stores": store_table,
@@ -255,6 +293,7 @@ PARTS: dict[str, Callable[[], str]] = {
         for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")
     },
     "study": study_report,
+    "trials": trial_tables,
     "cli": command_line,
     "errors": error_table,
     "api": public_names,

@@ -47,6 +47,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_inputs() -> Path:
+    """Return the folder of small files that other tools wrote."""
+    folder = ROOT.parent / "shared" / "inputs"
+    if not folder.is_dir():
+        pytest.skip(f"no files of other tools: {folder} is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function, ``python(code, *args)``, that runs a script in a new interpreter.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
+from audiospec.files import open_plain
 from audiospec.zoo.base import Layer, Model, Progress, Rows
 
 FILE = "model.skops"
@@ -113,6 +116,7 @@ class SklearnModel(Model):
 
         file = folder / FILE
         try:
+            _check_archive(file)
             untrusted = sorted({*skops.io.get_untrusted_types(file=file)} - {*self.trusted})
             if untrusted:
                 raise ModelError(f"{file} contains untrusted types ({', '.join(untrusted)})", "train again")
@@ -164,3 +168,14 @@ class SklearnModel(Model):
             Layer("scaling", "StandardScaler", self.row_shape, columns),
             Layer("classifier", estimator, (len(self.classes),), 0),
         ]
+
+
+def _check_archive(file: Path) -> None:
+    """Raise `ValueError` if the file is no plain zip archive, or if its content would be larger than itself.
+
+    skops stores members without compression.
+    """
+    with open_plain(file) as stream, zipfile.ZipFile(stream) as archive:
+        size = os.fstat(stream.fileno()).st_size
+        if sum(member.file_size for member in archive.infolist()) > size:
+            raise ValueError(f"its content is larger than its {size} bytes")

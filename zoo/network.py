@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
+from audiospec.files import open_plain
 from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
@@ -96,10 +97,10 @@ class NetworkModel(Model):
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         weights = {name: value.cpu().contiguous() for name, value in self.net.state_dict().items()}
-        save_file(weights, folder / FILE)
+        (folder / FILE).write_bytes(save(weights))  # `save_file` would not raise OSError if the disk is full
 
     def load(self, folder: Path) -> None:
         """Read the weights into a new network.
@@ -109,11 +110,13 @@ class NetworkModel(Model):
         ModelError
             The file cannot be read, or its weights do not fit the network.
         """
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         try:
-            weights = load_file(folder / FILE)
+            with open_plain(folder / FILE) as file:
+                weights = load(file.read())
             with _torch_defaults():
+                self._check_shapes(weights)
                 self.net = self.network()
                 self.net.load_state_dict(weights)
         except Exception as error:  # safetensors' own errors, and torch's about names and shapes
@@ -146,6 +149,13 @@ class NetworkModel(Model):
                     layer.register_forward_hook(recorder(name))
             net(torch.zeros(1, *self.row_shape))
         return layers
+
+    def _check_shapes(self, weights: Mapping[str, Tensor]) -> None:
+        """Raise an error if weights do not fit the network, before the network takes memory."""
+        with torch.device("meta"):
+            self.network().load_state_dict(
+                {name: torch.empty_like(value, device="meta") for name, value in weights.items()}
+            )
 
     def _set_to_predict(self) -> None:
         """Move the network to the device that predicts, and switch it to evaluation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from audiospec.audio.isolated import load_files
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
+from audiospec.datasets.own.search import expand, left_out
 from audiospec.errors import AudioError, ModelError, RunError
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.table import TableSpec
@@ -24,6 +26,9 @@ from audiospec.zoo.scores.measuring.tables import ScoreTable
 
 if TYPE_CHECKING:
     from audiospec.features.base import Frontend
+
+
+_log = logging.getLogger("audiospec")
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def predict(
     ----------
     run : Run
     files : sequence of path
+        A folder stands for all sound files in it, at any depth; the log says how many others it has.
     device : str
         Where features are computed.
     reading : Reading
@@ -79,17 +85,21 @@ def predict(
     ------
     RunError
         The run was trained on an imported table, whose columns cannot be computed from audio.
+    DatasetError
+        A folder cannot be read.
     """
     if isinstance(run.spec, TableSpec):
         raise RunError(
             f"run {run.path} was trained on an imported table, whose columns cannot be computed from audio",
             "train on a view of `audiospec featurize --features tabular`",
         )
+    found, others = expand(list(map(Path, files)))
+    if others:
+        _log.warning("%s", left_out(list(map(str, others))))
     model = run.model()
-    paths = [Path(file) for file in files]
     # Decoded in another process, which a file may kill.
-    sounds = load_files(paths, run.spec.sample_rate, run.spec.channel, reading)
-    for file, sound in zip(paths, sounds, strict=True):
+    sounds = load_files(found, run.spec.sample_rate, run.spec.channel, reading)
+    for file, sound in zip(found, sounds, strict=True):
         try:
             if isinstance(sound, AudioError):
                 raise sound

@@ -3,6 +3,8 @@
     track     all chunks of a track on one side (the default)
     group     all tracks of a group (artist, speaker, original recording) on one side
     fold-K    tests on the dataset's own fold K; part of the rest validates, split by groups if the folds are
+              (the default, with K test, if the dataset has the folds train and test: test files are never
+              trained on; its fold valid, if it has one, validates)
     filtered  GTZAN's fault-filtered list of tracks, which also separates most artists
     random    chunks at random: *leaky*, because a model can recognise the recording
 
@@ -89,9 +91,20 @@ def displayed_strategy(strategy: str) -> str:
     return f"{strategy} (leaky)" if is_leaky(strategy) else strategy
 
 
+def default_strategy(view: View) -> str:
+    """Return the strategy that is used if none is chosen.
+
+    It is ``"fold-test"`` if the dataset has the folds train and test, ``"fold-valid"`` if it has train and
+    valid only, else ``"track"``.
+    """
+    folds = {*view.folds.astype(str).tolist()}
+    held_out = [fold for fold in ("test", "valid") if fold in folds]
+    return f"fold-{held_out[0]}" if "train" in folds and held_out else "track"
+
+
 def split(
     view: View,
-    strategy: str = "track",
+    strategy: str | None = None,
     *,
     seed: int = 0,
     shares: Sequence[float] = SHARES,
@@ -126,6 +139,7 @@ def split(
         raise SplitError(f"expected a seed of at least 0; got {seed!r}")
     if isinstance(classes, str):
         raise SplitError(f"expected a list of labels; got the text {classes!r}")
+    strategy = default_strategy(view) if strategy is None else strategy
     train_share, valid_share, test_share = _checked(shares)  # of the rows of `classes`
     labels, ids = view.labels.astype(str), view.ids.astype(str)
     rows = _rows_of_classes(view, labels, classes)
@@ -268,6 +282,8 @@ def _fold_sides(
         names = f"it has: {', '.join(f'fold-{name}' for name in available)}" if available else "it has none"
         raise SplitError(f"dataset {view.store.dataset!r} has no fold {fold!r} ({names})")
     test, rest = rows[folds[rows] == fold], rows[folds[rows] != fold]
+    if fold == "test" and "valid" in available and "train" in available:
+        return [rest[folds[rest] != "valid"], rest[folds[rest] == "valid"], test]
     train, valid = (share / sum(shares) for share in shares)
     if not valid or not len(rest):
         return [rest, rest[:0], test]

@@ -18,10 +18,16 @@ from audiospec.zoo.base import Model, Progress, Rows, models
 from audiospec.zoo.evaluation import content_digest, evaluate_rows
 from audiospec.zoo.runs.info import RUN, RunInfo
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.runs.training_folder import is_stopped, stopped_otherwise, training_folder
+from audiospec.zoo.runs.training_folder import (
+    end_training,
+    is_stopped,
+    stopped_otherwise,
+    training_folder,
+    writing_run,
+)
 from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
-from audiospec.zoo.splits import SIDES, Split, split
+from audiospec.zoo.splits import SIDES, Split, default_strategy, split
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
@@ -32,7 +38,7 @@ def train(
     view: View,
     *,
     settings: Mapping[str, Any] | None = None,
-    strategy: str = "track",
+    strategy: str | None = None,
     seed: int = 0,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
@@ -51,8 +57,9 @@ def train(
         Its rows must be of the kind that the model reads.
     settings : mapping or None
         The model's parameters that differ from their defaults; values may be given as text.
-    strategy : str
-        How rows are split; see `audiospec.zoo.splits`. Only ``"random"`` is leaky.
+    strategy : str or None
+        How rows are split; see `audiospec.zoo.splits`. Only ``"random"`` is leaky. None: the dataset's own
+        split if it has one (folds called train and test), else ``"track"``.
     seed : int
         Seed of the split and of the training.
     shares : sequence of 3 floats or None
@@ -87,6 +94,7 @@ def train(
         The run exists, is of another training, or cannot be written.
     """
     cls = models[model]
+    strategy = default_strategy(view) if strategy is None else strategy
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training
@@ -110,16 +118,16 @@ def train(
         else _run_path(Path(runs), run_name(model, view, strategy, seed), training, resume)
     )
     if resume and (path / RUN).exists():
-        run = Run(path)
-        if not run.says(training):
-            raise RunError(f"{path} is the run of another training", "choose another `out`")
-        return run
+        return _finished(path, training)
     with training_folder(path, training, resume) as work:
+        if resume and (path / RUN).exists():  # another process has finished it in the meantime
+            return _finished(path, training)
         finished: list[dict[str, float]] = []
 
         def record(entry: dict[str, float]) -> None:
             finished.append(entry)
-            write_history(work, finished)
+            with writing_run(work):
+                write_history(work, finished)
             if progress is not None:
                 progress(entry)
 
@@ -166,6 +174,15 @@ def _run_path(runs: Path, name: str, training: Mapping[str, Any], resume: bool) 
         elif not is_stopped(path) or not stopped_otherwise(path, training):
             return path
     raise AssertionError
+
+
+def _finished(path: Path, training: Mapping[str, Any]) -> Run:
+    """Open the finished run of a training."""
+    run = Run(path)
+    if not run.says(training):
+        raise RunError(f"{path} is the run of another training", "choose another `out`")
+    end_training(path, training)
+    return run
 
 
 def _check_input(name: str, cls: type[Model], view: View) -> None:

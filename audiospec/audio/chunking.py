@@ -6,12 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from audiospec.errors import SpecError
+from audiospec.fields import shown
+
+#: Longest chunk: a year. Chunks may be longer than any track, for one row a track.
+MOST_SECONDS = 366 * 24 * 3600
+
+if TYPE_CHECKING:  # else ``audiospec --help`` would load numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Chunk(NamedTuple):
@@ -62,9 +67,15 @@ class Chunking:
         values: dict[str, object] = {"chunk": self.seconds, "hop": hop, "min_fill": self.min_fill}
         for name, value in values.items():
             if isinstance(value, bool) or not isinstance(value, Real):
-                raise SpecError(f"parameter {name} must be a number; got {value!r}")
+                raise SpecError(f"parameter {name} must be a number; got {shown(value)}")
+            try:
+                float(value)
+            except OverflowError as error:
+                raise SpecError(f"parameter {name} must be a number; got {shown(value)}") from error
         if not (math.isfinite(self.seconds) and self.seconds > 0):
             raise SpecError(f"parameter chunk must be above 0 seconds; got {self.seconds:g}")
+        if self.seconds > MOST_SECONDS:
+            raise SpecError(f"parameter chunk must be at most {MOST_SECONDS} seconds; got {self.seconds:g}")
         if not hop > 0:
             raise SpecError(f"parameter hop must be above 0 seconds; got {hop:g}")
         if hop > self.seconds:
@@ -84,7 +95,15 @@ class Chunking:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Chunking:
-        """Return the chunking that `to_dict` described."""
+        """Return the chunking that `to_dict` described.
+
+        Raises
+        ------
+        SpecError
+            It did not describe this.
+        """
+        if not isinstance(values, Mapping) or set(values) != {"seconds", "hop", "min_fill"}:
+            raise SpecError(f"a chunking has seconds, hop and min_fill; got {shown(values)}")
         return cls(**values)
 
     def samples(self, sample_rate: int) -> int:
@@ -124,6 +143,8 @@ class Chunking:
         self, samples: int, sample_rate: int, least: int = 1
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Do the same as `chunks`, without an object for each chunk: return all starts and all samples."""
+        import numpy as np
+
         length, hop, full, tail = self._cut(samples, sample_rate, least)
         starts = np.arange(full + bool(tail), dtype=np.int64) * hop
         lengths = np.full(len(starts), length, np.int64)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def probe(path: Path, reading: Reading = STRICT) -> AudioInfo:
     AudioError
         The file cannot be decoded: it is missing, empty, without samples, truncated or not audio.
     """
-    with open_decoder(SourceFile(path)) as decoder:
+    with _named(), open_decoder(SourceFile(path)) as decoder:
         _check(decoder, reading)
         return decoder.info
 
@@ -127,6 +128,10 @@ class Recording:
         tuple of ndarray, each of shape (n,), float32
             The next block of each; their lengths differ, and may be 0.
         """
+        with _named():
+            yield from self._streams(wanted)
+
+    def _streams(self, wanted: Sequence[tuple[int, str]]) -> Iterator[tuple[Wave, ...]]:
         with open_decoder(self.source) as decoder:
             _check(decoder, self.reading)
             info = decoder.info
@@ -187,6 +192,18 @@ class Recording:
         return loudest_channel(sums)
 
 
+@contextmanager
+def _named() -> Iterator[None]:
+    """Turn any other error of a decoder into one of this file, so that it costs this file only."""
+    try:
+        yield
+    except (AudioError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise AudioError(f"not decodable: its decoder failed ({type(error).__name__}: {reason})") from error
+
+
 def _check(decoder: Decoder, reading: Reading) -> None:
     """Raise if a file that has been opened cannot be used, as far as that is known already."""
     if decoder.loss and (reading.truncated != "keep" or not decoder.info.frames):
@@ -205,8 +222,8 @@ def _signals(
     joints: list[soxr.ResampleStream | None] = [None] * len(signals)
     for block in decoder.blocks(most):
         if block.sample_rate != part_rate:  # another file begins, which was joined to the one before
-            if part_rate != rate:
-                yield [_resampled(joint, _NOTHING, last=True) for joint in joints]
+            if part_rate != rate and len((ends := _ends(joints))[0]):
+                yield ends
             part_rate = block.sample_rate
             check_header(AudioInfo(part_rate, block.samples.shape[1], 1))
             joints = [_resampler(part_rate, rate) for _ in signals]
@@ -217,16 +234,20 @@ def _signals(
                 waves.append(mix_to_mono(block.samples))
             else:
                 waves.append(mix_to_mono(block.samples[:, number : number + 1]))
-        if mixed is not None and any(s.channel == "mix" and s.is_flat for s in signals):
-            mixed.add(block.samples)
         if part_rate != rate:
             waves = [_resampled(joint, wave) for joint, wave in zip(joints, waves, strict=True)]
         if len(waves[0]):
             yield waves
-    if part_rate != rate:
-        waves = [_resampled(joint, _NOTHING, last=True) for joint in joints]
-        if len(waves[0]):
-            yield waves
+        # By now the caller has checked the block. Few files get here: this takes longer than to mix it.
+        if mixed is not None and any(signal.channel == "mix" and signal.is_flat for signal in signals):
+            mixed.add(block.samples)
+    if part_rate != rate and len((ends := _ends(joints))[0]):
+        yield ends
+
+
+def _ends(joints: Sequence[soxr.ResampleStream | None]) -> list[Wave]:
+    """Return what resamplers still hold back, at the end of a part."""
+    return [_resampled(joint, _NOTHING, last=True) for joint in joints]
 
 
 def _resampler(rate: int, target: int) -> soxr.ResampleStream | None:

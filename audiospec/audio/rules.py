@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ MAX_AMPLITUDE = 32.0
 #: A signal is silent if its highest and lowest sample differ by less than a step of 24-bit samples: nothing
 #: that a converter has recorded is below that. A constant is no sound, whatever its value.
 SILENT_SPAN = 2.0**-23
+
+#: A problem of one channel, as the functions below word it.
+_CHANNEL = re.compile(r"(?:silent: all \d+ samples of|no) channel (\w+)")
 
 
 def check_header(info: AudioInfo) -> None:
@@ -127,14 +131,20 @@ def silence(signal: Signal, frames: int, channels: Channels | None) -> AudioErro
             'take one of them: `channel="left"`',
         )
     low, high = signal.low, signal.high
+    samples = f"all {frames} samples" + ("" if signal.channel == "mix" else f" of channel {signal.channel}")
     if low == high == 0:
-        return AudioError(f"silent: all {frames} samples are zero")
+        return AudioError(f"silent: {samples} are zero")
     if low == high:
-        return AudioError(f"silent: all {frames} samples have the same value, {low:.3g}")
+        return AudioError(f"silent: {samples} have the same value, {low:.3g}")
     return AudioError(
-        f"silent: all {frames} samples are between {low:.3g} and {high:.3g}, which is less than a step of "
-        "24-bit samples"
+        f"silent: {samples} are between {low:.3g} and {high:.3g}, which is less than a step of 24-bit samples"
     )
+
+
+def refused_channel(problem: str) -> str:
+    """Return the channel for which a file was refused; ``""`` if it was refused for something else."""
+    match = _CHANNEL.match(problem)
+    return "mix" if match is None and problem.startswith("silent:") else match[1] if match else ""
 
 
 def picked(channel: str, channels: int, loudest: int) -> int | None:

@@ -7,31 +7,22 @@ manifest itself.
 
 from __future__ import annotations
 
+import inspect
 import os
-import stat
 from abc import ABC, abstractmethod
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import ClassVar
 
 from audiospec.datasets.download.remote import Progress, Remote
-from audiospec.errors import DatasetError
+from audiospec.datasets.own.search import AUDIO_SUFFIXES, Found, find_sound, no_audio, not_found, suffix
+from audiospec.errors import DatasetError, nearest
 from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
 from audiospec.registry import Registry
 from audiospec.text import printable
-
-AUDIO_SUFFIXES = frozenset(
-    f".{suffix}"
-    for suffix in (
-        *("wav", "wave", "w64", "rf64", "bwf", "au", "snd", "aif", "aiff", "aifc", "caf", "flac"),
-        *("ogg", "oga", "opus", "spx", "mp1", "mp2", "mp3", "m4a", "m4b", "mp4", "aac", "ac3"),
-        *("wma", "wv", "ape", "amr", "3gp", "webm", "mka", "mkv", "mov", "avi"),
-    )
-)
-"""Suffixes of audio files, in lower case."""
 
 
 class Dataset(ABC):
@@ -51,6 +42,9 @@ class Dataset(ABC):
         Source of the dataset and terms of use.
     layout : str
         Files that are expected under `data`, in a few words, for messages.
+    layouts : tuple of tuples
+        What is understood, for help: a situation, what gives the label, the fold and the group, and the
+        option that chooses otherwise.
     remotes : tuple of Remote
         Places to download it from, in the order to try. Empty if it cannot be downloaded.
     expected : mapping of str to int
@@ -67,6 +61,7 @@ class Dataset(ABC):
     licence: ClassVar[str] = ""
     homepage: ClassVar[str] = ""
     layout: ClassVar[str] = "audio files"
+    layouts: ClassVar[tuple[tuple[str, str, str, str, str], ...]] = ()
     remotes: ClassVar[tuple[Remote, ...]] = ()
     expected: Mapping[str, int] = MappingProxyType({})
 
@@ -76,11 +71,23 @@ class Dataset(ABC):
             cls.name = cls.__module__.rpartition(".")[2].replace("_", "-")
 
     def __init__(self, data: Path | str | None = None) -> None:
+        self.data = self.absolute(data)
+
+    @staticmethod
+    def absolute(path: Path | str | None) -> Path | None:
+        """Return a path with the user's home folder for ``~``, absolute because workers may run elsewhere.
+
+        Links are not resolved.
+
+        Raises
+        ------
+        DatasetError
+            The path starts with the home folder of a user who does not exist.
+        """
         try:
-            # Absolute, because workers may run in another folder; links are not resolved.
-            self.data = None if data is None else Path(data).expanduser().absolute()
+            return None if path is None else Path(path).expanduser().absolute()
         except RuntimeError as error:
-            raise DatasetError(f"data folder {str(data)!r}: {error}") from error
+            raise DatasetError(f"data folder {str(path)!r}: {error}") from error
 
     def is_here(self) -> bool:
         """Whether the audio is present, so that `manifest` downloads and makes nothing."""
@@ -118,8 +125,8 @@ class Dataset(ABC):
                 lines.append(f"{label}: {count} tracks, the full set has {expected}")
         return lines
 
-    def audio_files(self, root: Path) -> list[str]:
-        """Return the paths of all audio files under `root`, relative to it, with forward slashes, sorted.
+    def find(self, root: Path) -> Found:
+        """Find the audio files under `root`, and name the others; see `find_sound`.
 
         Raises
         ------
@@ -129,18 +136,15 @@ class Dataset(ABC):
         """
         if not os.path.isdir(root):
             raise DatasetError(f"dataset {self.name!r} expects {self.layout} in a folder: {not_found(root)}")
-        files = files_under(root)
-        audio = [file for file in files if suffix(file) in AUDIO_SUFFIXES]
-        if not audio:
-            others = f"{len(files)} other file(s) such as {printable(files[0])!r}" if files else "no file"
-            raise DatasetError(
-                f"dataset {self.name!r} expects {self.layout} under {root}: found no audio, {others}"
-            )
-        return audio
+        found = find_sound(root)
+        if not found.sound:
+            raise DatasetError(f"dataset {self.name!r} expects {self.layout} under {root}: {no_audio(found)}")
+        return found
 
-    def ordered(self, root: Path, tracks: Iterable[Track]) -> Manifest:
+    def ordered(self, root: Path, tracks: Iterable[Track], left_out: Iterable[str] = ()) -> Manifest:
         """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
-        return Manifest(self.name, root, tuple(sorted(tracks, key=lambda track: track.id)))
+        in_order = tuple(sorted(tracks, key=lambda track: track.id))
+        return Manifest(self.name, root, in_order, tuple(sorted(left_out)))
 
 
 class PublishedDataset(Dataset):
@@ -204,20 +208,23 @@ class PublishedDataset(Dataset):
         DatasetError
             There is no audio, a file is not of the dataset, or two files have one id.
         """
-        tracks, foreign = [], []
-        for path in self.audio_files(root):
+        found = self.find(root)
+        tracks, foreign, others = [], [], found.others
+        for path in found.sound:
             track = self.track(PurePosixPath(path))
-            if track is None:
-                foreign.append(path)
-            else:
+            if track is not None:
                 tracks.append(track)
+            elif suffix(path) in AUDIO_SUFFIXES:
+                foreign.append(path)
+            else:  # a sound file, but neither its name nor its suffix is of the dataset
+                others.append(path)
         if foreign:
             raise DatasetError(
                 f"dataset {self.name!r} expects {self.layout} under {root}: {len(foreign)} audio "
                 f"file(s) have other names, such as {printable(foreign[0])!r}",
                 "remove them, or use the dataset 'folder'",
             )
-        return self.ordered(root, tracks)
+        return self.ordered(root, tracks, others)
 
 
 def data_folder() -> Path:
@@ -229,62 +236,34 @@ def data_folder() -> Path:
     return Path(pooch.os_cache("audiospec"))
 
 
-def files_under(root: Path) -> list[str]:
-    """Return the paths of all files under a folder, relative to it, with forward slashes, sorted.
+def open_dataset(
+    name: str, data: Path | str | None = None, options: Mapping[str, object] = MappingProxyType({})
+) -> Dataset:
+    """Make a registered dataset, with the options that its class has.
 
-    Hidden names and ``__MACOSX`` are left out. Links to folders are followed after all real folders,
-    and no folder is read twice, so links cannot loop or list a file twice. A broken link is listed,
-    so that reading it reports it.
+    Parameters
+    ----------
+    name : str
+        Name in the registry.
+    data : path or None
+        Folder or file of the audio; see `Dataset`.
+    options : mapping
+        Option → value, such as ``{"label_level": 1}`` for `folder`.
 
     Raises
     ------
     DatasetError
-        A folder cannot be read.
+        The dataset has no such option.
     """
-    paths: list[str] = []
-    seen: set[tuple[int, int]] = set()
-    folders, links = deque([""]), deque[str]()
-    while folders or links:
-        folder = folders.popleft() if folders else links.popleft()
-        try:
-            status = os.stat(root / folder)
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(root / folder) as entries:
-                listing = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
+    cls = datasets[name]
+    available = [option for option in inspect.signature(cls).parameters if option != "data"]
+    for option in options:
+        if option not in available:
             raise DatasetError(
-                f"cannot read folder {printable(str(root / folder))}: {error.strerror}"
-            ) from error
-        for entry in listing:
-            if entry.name.startswith(".") or entry.name == "__MACOSX":
-                continue
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            try:
-                mode = entry.stat().st_mode
-            except OSError:
-                mode = stat.S_IFREG  # a broken link
-            if stat.S_ISDIR(mode):
-                (links if entry.is_symlink() else folders).append(path)
-            elif stat.S_ISREG(mode):
-                paths.append(path)
-    return sorted(paths)
-
-
-def not_found(path: Path) -> str:
-    """Say what a path is instead of the expected: a folder, a file, or missing (with the nearest folder)."""
-    if os.path.isdir(path):
-        return f"{path} is a folder"
-    if os.path.exists(path):
-        return f"{path} is a file"
-    parent = next((parent for parent in path.parents if os.path.isdir(parent)), path)
-    return f"there is no {path} (the nearest folder that exists is {parent})"
-
-
-def suffix(path: str) -> str:
-    """Return the suffix of a path in lower case, such as ``".wav"``."""
-    return PurePosixPath(path).suffix.lower()
+                f"dataset {name!r} has no option `{option}`{nearest(option, available)} "
+                f"(it has: {', '.join(available) or 'none'})"
+            )
+    return cls(data, **options)
 
 
 datasets: Registry[type[Dataset]] = Registry("dataset", "audiospec.datasets", "audiospec.datasets")

@@ -2,40 +2,83 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from pathlib import Path
 
-from audiospec.datasets.base import Dataset, datasets, not_found
-from audiospec.errors import DatasetError, nearest
+from audiospec.datasets.base import Dataset, datasets
+from audiospec.datasets.own.listing import Row, read_listing
+from audiospec.datasets.own.paths import normal
+from audiospec.datasets.own.search import not_found
+from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
 from audiospec.text import printable
-
-REQUIRED = ("path", "label")
-OPTIONAL = ("id", "group", "fold")
 
 
 @datasets.register
 class Csv(Dataset):
-    """The rows of the CSV file at `data`.
+    """The rows of the table at `data`: CSV, TSV, JSON Lines (.jsonl) or Parquet.
 
-    The columns ``path`` and ``label`` are required; ``id``, ``group`` and ``fold`` are optional.
+    The columns ``path`` and ``label`` are required; ``id``, ``group`` and ``fold`` are optional. Usual other
+    names of them are understood, such as ``file_name`` and ``genre``, if only one column has such a name.
+    Names may be in any order and case; other columns are ignored.
 
-    The first row names the columns, in any order and case; other columns are ignored. Cells are
-    separated by commas, semicolons or tabs. Paths are relative to the CSV's folder, or absolute.
-    The id is the path as written, unless the column ``id`` has one. A track whose file does not exist
-    is kept, so that reading it reports it, but at least one file must exist. The text is UTF-8, with
-    or without a byte order mark, or UTF-16 with one.
+    Cells of CSV are separated by commas, semicolons, tabs or bars; the text is UTF-8, with or without a byte
+    order mark, or UTF-16 with one. Paths are relative to the table's folder, or absolute. The id is the path
+    as written, unless the column ``id`` has one. A track whose file does not exist is kept, so that reading
+    it reports it, but at least one file must exist.
+
+    Each row is a whole file with one label: rows with times, and cells with several labels, are refused.
+
+    Parameters
+    ----------
+    data : path
+        The table.
+    path_column, label_column, id_column, group_column, fold_column : str or None
+        Name of the column of the path, and so on. None: the one with a usual name.
+    audio_root : path or None
+        Folder that paths are relative to. None: the table's.
     """
 
     layout = "a CSV file with the columns path and label"
+    layouts = (
+        ("columns path, label, fold, group", "label", "fold", "group", ""),
+        ("file_name, filename, file … for path", "", "", "", "path_column"),
+        ("class, category, genre, target … for label", "that column", "", "", "label_column"),
+        ("target 3 and category dog", "category, the name", "", "", "label_column"),
+        ("two such columns that differ", "refused: choose", "", "", "label_column"),
+        ("split or subset: train, test …", "", "that column", "", "fold_column"),
+        ("artist, speaker, site …", "", "", "not taken: choose", "group_column"),
+        ("paths relative to another folder", "", "", "", "audio_root"),
+        ("start and end of segments", "refused: cut files", "", "", ""),
+        ("several labels in a cell or of a file", "refused: keep one", "", "", ""),
+    )
+
+    def __init__(
+        self,
+        data: Path | str | None = None,
+        *,
+        path_column: str | None = None,
+        label_column: str | None = None,
+        id_column: str | None = None,
+        group_column: str | None = None,
+        fold_column: str | None = None,
+        audio_root: Path | str | None = None,
+    ) -> None:
+        super().__init__(data)
+        self.columns = {
+            "path": path_column,
+            "label": label_column,
+            "id": id_column,
+            "group": group_column,
+            "fold": fold_column,
+        }
+        self.audio_root = Dataset.absolute(audio_root)
 
     def manifest(self) -> Manifest:
         """Read the rows and return their tracks sorted by id.
 
-        The manifest's root is the CSV's folder, or the nearest folder above it that contains all
-        files.
+        The manifest's root is the table's folder (or `audio_root`), or the nearest folder above it that
+        contains all files.
 
         Raises
         ------
@@ -49,108 +92,24 @@ class Csv(Dataset):
             )
         if not os.path.isfile(self.data):
             raise DatasetError(f"dataset 'csv' expects {self.layout}: {not_found(self.data)}")
-        rows = self._rows(_text(self.data))
-        folder = os.path.dirname(_normal(str(self.data)))
-        files = [_normal(os.path.join(folder, row["path"])) for _, row in rows]
-        self._check(rows, files)
+        if self.audio_root is not None and not os.path.isdir(self.audio_root):
+            raise DatasetError(f"expected a folder as `audio_root`: {not_found(self.audio_root)}")
+        folder = os.path.dirname(normal(str(self.data))) if self.audio_root is None else str(self.audio_root)
+        rows = read_listing(self.data, Path(folder), self.columns)
         try:
-            root = os.path.commonpath([folder, *map(os.path.dirname, files)])
+            root = os.path.commonpath([folder, *(os.path.dirname(row.file) for row in rows)])
         except ValueError as error:
             raise DatasetError(
                 f"{self.data} lists files on several drives: expected all on the drive of the CSV file"
             ) from error
-        return self.ordered(
-            Path(root),
-            (
-                Track(
-                    id=printable(row["id"]),
-                    path=Path(os.path.relpath(file, root)).as_posix(),
-                    label=printable(row["label"]),
-                    group=printable(row["group"]),
-                    fold=printable(row["fold"]),
-                )
-                for (_, row), file in zip(rows, files, strict=True)
-            ),
-        )
-
-    def _rows(self, text: str) -> list[tuple[int, dict[str, str]]]:
-        """Return the number and the cells by column of each row that is not blank; missing cells are ""."""
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        try:
-            lines = [(number, [cell.strip() for cell in line]) for number, line in enumerate(reader, 1)]
-        except csv.Error as error:
-            raise DatasetError(f"{self.data}, line {reader.line_num}: {error}") from error
-        columns = [name.lower() for name in lines[0][1]] if lines else []
-        for name in REQUIRED:
-            if name not in columns:
-                raise DatasetError(
-                    f"{self.data} has no column {name!r}{nearest(name, columns)} "
-                    f"(row 1 has: {', '.join(map(printable, columns)) or 'nothing'})"
-                )
-        for name in (*REQUIRED, *OPTIONAL):
-            if columns.count(name) > 1:
-                raise DatasetError(
-                    f"{self.data} has {columns.count(name)} columns called {name!r}", "keep one"
-                )
-        rows = []
-        for number, cells in lines[1:]:
-            if not any(cells):
-                continue
-            if any(cells[len(columns) :]):
-                raise DatasetError(
-                    f"{self.data}, row {number}: {len(cells)} cells for {len(columns)} columns",
-                    f"put a cell that contains {delimiter!r} in double quotes",
-                )
-            row = dict.fromkeys(OPTIONAL, "") | dict(zip(columns, cells, strict=False))
-            for name in REQUIRED:
-                if not row.get(name):
-                    raise DatasetError(f"{self.data}, row {number}, column {name!r} is empty")
-            row["id"] = row["id"] or Path(os.path.normpath(row["path"])).as_posix()
-            rows.append((number, row))
-        if not rows:
-            raise DatasetError(f"{self.data} has no row after its header: expected one for each audio file")
-        return rows
-
-    def _check(self, rows: list[tuple[int, dict[str, str]]], files: list[str]) -> None:
-        """Refuse an id or a file that is listed twice, and a list without any file that exists."""
-        for column, values in (("id", [row["id"] for _, row in rows]), ("path", files)):
-            first_rows: dict[str, int] = {}
-            for (number, row), value in zip(rows, values, strict=True):
-                if first_rows.setdefault(value, number) != number:
-                    raise DatasetError(
-                        f"{self.data}, row {number}, column {column!r}: {printable(row[column])!r} is "
-                        f"already in row {first_rows[value]}"
-                    )
-        if not any(map(os.path.isfile, files)):
-            number, row = rows[0]
-            raise DatasetError(
-                f"{self.data}: none of its {len(files)} files exists; row {number}, column 'path' "
-                f"is {printable(row['path'])!r}, which stands for {printable(files[0])}"
-            )
+        return self.ordered(Path(root), (_track(row, root) for row in rows))
 
 
-def _text(file: Path) -> str:
-    """Return the text of a file in UTF-8 or, if it starts with a byte order mark of UTF-16, in UTF-16."""
-    try:
-        raw = file.read_bytes()
-        encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-        text = raw.decode(encoding)
-    except OSError as error:
-        raise DatasetError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise DatasetError(
-            f"{file}, line {line} is not UTF-8 ({error.reason})", "save the file as UTF-8"
-        ) from error
-    if "\0" in text:
-        raise DatasetError(f"{file} is not a CSV file: it contains zero bytes")
-    return text
-
-
-def _normal(path: str) -> str:
-    """Return a path without ``..``, resolved as the system does; other links are kept."""
-    folder, name = os.path.split(path)
-    if ".." in Path(path).parts:
-        folder = os.path.realpath(folder)
-    return os.path.normpath(os.path.join(folder, name))
+def _track(row: Row, root: str) -> Track:
+    return Track(
+        id=printable(row.id or row.path),
+        path=Path(os.path.relpath(row.file, root)).as_posix(),
+        label=printable(row.label),
+        group=printable(row.group),
+        fold=printable(row.fold),
+    )

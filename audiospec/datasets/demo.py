@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiospec.datasets.base import Dataset, data_folder, datasets, not_found
+from audiospec.datasets.base import Dataset, data_folder, datasets
+from audiospec.datasets.own.search import not_found
 from audiospec.errors import DatasetError
 from audiospec.files import filled
 from audiospec.manifest import Manifest, Track

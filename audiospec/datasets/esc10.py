@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from audiospec.datasets.base import PublishedDataset, datasets
 from audiospec.datasets.download.remote import Remote
+from audiospec.datasets.own.search import Found
 from audiospec.manifest import Track
 
 # Class → its number in ESC-50, which includes ESC-10.
@@ -53,9 +54,11 @@ class Esc10(PublishedDataset):
     )
     expected = MappingProxyType(dict.fromkeys(TARGETS, 40))
 
-    def audio_files(self, root: Path) -> list[str]:
-        """Return the paths of the audio files, without those of ESC-50's other classes."""
-        return [path for path in super().audio_files(root) if not _is_other(PurePosixPath(path).stem)]
+    def find(self, root: Path) -> Found:
+        """Find the audio files, without those of ESC-50's other classes."""
+        found = super().find(root)
+        sound = [path for path in found.sound if not _is_other(PurePosixPath(path).stem)]
+        return Found(sound, found.others)
 
     def track(self, path: PurePosixPath) -> Track | None:
         """Return the track of a clip, given its name and, for ESC-10, the name of its folder."""

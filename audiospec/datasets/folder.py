@@ -2,24 +2,81 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import os
+from pathlib import Path, PurePosixPath
 
 from audiospec.datasets.base import Dataset, datasets
+from audiospec.datasets.own.columns import REQUIRED, candidates
+from audiospec.datasets.own.levels import read_folds, read_levels
+from audiospec.datasets.own.listing import Row, read_listing
+from audiospec.datasets.own.lists import read_lists
+from audiospec.datasets.own.search import Found
+from audiospec.datasets.own.tables import SUFFIXES, read_table
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
 from audiospec.text import printable
+
+#: Tables of an AudioFolder: their rows have the labels of the files in their folder, and below.
+METADATA = tuple(f"metadata{suffix}" for suffix in SUFFIXES)
+ELSEWHERE = (
+    "write paths relative to the table, or give `label_level=-1` to take labels from the files' folders"
+)
+#: Most tables beside the audio that are looked into for paths and labels.
+MOST_TABLES = 8
 
 
 @datasets.register
 class Folder(Dataset):
     """All audio files under `data`, at any depth; a file's label is the name of its folder.
 
+    Folders called ``train``, ``test`` or ``valid`` (or another name that Hugging Face's AudioFolder has for
+    them) are the dataset's own split: they give the fold. So do lists of files, such as ``test_list.txt``.
+    If a ``metadata.csv`` (or ``.jsonl``, ``.parquet``) has the columns ``file_name`` and ``label``, it gives
+    the labels. What can be read in several ways is refused, and the message says what each way gives.
+
     The id is the path relative to `data`, including the suffix. If all files are directly in `data`,
     the only label is the name of that folder. Files directly in `data` beside folders with audio
     have no label and are refused.
+
+    Parameters
+    ----------
+    data : path
+        The folder.
+    label_level : int or None
+        The folder that is the label: 1 is the first below `data`, 2 the one in it, -1 the file's own. None:
+        the only one that can be it.
+    path_column, label_column, group_column : str or None
+        Columns of the metadata. None: those with a usual name, as for `csv`.
     """
 
     layout = "CLASS/FILE.wav (or any other audio)"
+    layouts = (
+        ("CLASS/file", "CLASS", "", "", ""),
+        ("all files in one folder", "its name", "", "", ""),
+        ("SITE/CLASS/file, classes repeat", "CLASS", "", "", "label_level"),
+        ("GENRE/ALBUM/file, albums do not repeat", "refused: choose", "", "", "label_level"),
+        ("files at several depths", "refused: choose", "", "", "label_level"),
+        ("train/CLASS/file, test/CLASS/file", "CLASS", "train, test, valid", "", ""),
+        ("CLASS/train/file, CLASS/test/file", "CLASS", "train, test, valid", "", ""),
+        ("train/file, test/file", "refused: none", "", "", "label_level"),
+        ("fold1/CLASS/file, fold2/CLASS/file", "CLASS", "1, 2", "", ""),
+        ("testing_list.txt, validation_list.txt", "", "test, valid; train", "", ""),
+        ("metadata.csv, .jsonl, .parquet", "label, class, genre …", "fold, split", "group", "label_column"),
+        ("train/metadata.csv, test/metadata.csv", "label, class, genre …", "train, test, valid", "group", ""),
+    )
+
+    def __init__(
+        self,
+        data: Path | str | None = None,
+        *,
+        label_level: int | None = None,
+        path_column: str | None = None,
+        label_column: str | None = None,
+        group_column: str | None = None,
+    ) -> None:
+        super().__init__(data)
+        self.label_level = label_level
+        self.columns = {"path": path_column, "label": label_column, "group": group_column}
 
     def manifest(self) -> Manifest:
         """Find the audio files and return them sorted by id.
@@ -27,25 +84,114 @@ class Folder(Dataset):
         Raises
         ------
         DatasetError
-            `data` is not given or contains no audio, or a file has no label.
+            `data` is not given or contains no audio, a file has no label, or labels can be read in several
+            ways.
         """
         if self.data is None:
             raise DatasetError("dataset 'folder' reads your own audio", "give its folder with `data=FOLDER`")
-        paths = [PurePosixPath(path) for path in self.audio_files(self.data)]
+        root, found = self.data, self.find(self.data)
+        metadata = [file for file in found.others if PurePosixPath(file).name.lower() in METADATA]
+        asked = any(self.columns.values())
+        if asked and (self.label_level is not None or not metadata):
+            reason = (
+                "folder has no metadata.csv, .jsonl or .parquet" if not metadata else "levels have no columns"
+            )
+            raise DatasetError(
+                f"{root}: a {reason}, which a column could be of",
+                "give a `label_level`, or columns, or list the files in a CSV file for the dataset 'csv'",
+            )
+        usable = [file for file in metadata if asked or _has_columns(root / file)]
+        if usable and self.label_level is None:
+            return self._from_metadata(root, found, usable)
+        return self._from_folders(root, found)
+
+    def _from_folders(self, root: Path, found: Found) -> Manifest:
+        """Return the tracks with the labels and folds that folders give."""
+        paths = [PurePosixPath(path) for path in found.sound]
         loose = [path for path in paths if len(path.parts) == 1]
-        only_label = self.data.resolve().name
-        if loose and (len(loose) < len(paths) or not only_label):
+        only_label = root.resolve().name
+        if loose and (len(loose) < len(paths) or not only_label or self.label_level not in (None, -1)):
             raise DatasetError(
                 f"dataset 'folder' expects each file in the folder of its class: {len(loose)} file(s) "
-                f"are directly in {self.data}, such as {printable(str(loose[0]))!r}",
+                f"are directly in {root}, such as {printable(str(loose[0]))!r}",
                 "move each into the folder of its class",
             )
-        return self.ordered(
-            self.data,
-            (
-                Track(
-                    id=printable(str(path)), path=str(path), label=printable(path.parent.name or only_label)
-                )
-                for path in paths
-            ),
+        if loose:
+            labelled = [(only_label, "")] * len(paths)
+        else:
+            labelled = read_levels([path.parts[:-1] for path in paths], self.label_level)
+        if len({label for label, _ in labelled}) == 1 and self.label_level is None:
+            _refuse_a_table_beside(root, found)
+        folds, lists = ({}, []) if any(fold for _, fold in labelled) else read_lists(root, found)
+        tracks = (
+            Track(
+                id=printable(str(path)),
+                path=str(path),
+                label=printable(label),
+                fold=fold or folds.get(str(path), ""),
+            )
+            for path, (label, fold) in zip(paths, labelled, strict=True)
         )
+        return self.ordered(root, tracks, [file for file in found.others if file not in lists])
+
+    def _from_metadata(self, root: Path, found: Found, metadata: list[str]) -> Manifest:
+        """Return the tracks that tables of metadata list; the audio that they do not list is left out."""
+        rows: dict[str, Row] = {}
+        for file in metadata:
+            for row in read_listing(root / file, (root / file).parent, self.columns, ELSEWHERE):
+                path = Path(os.path.relpath(row.file, root)).as_posix()
+                if path.startswith("../"):
+                    raise DatasetError(
+                        f"{root / file}, row {row.number}: {printable(row.path)!r} is not under {root}",
+                        "use the dataset 'csv' with `data` as this file",
+                    )
+                if path in rows:
+                    raise DatasetError(
+                        f"{root / file}, row {row.number}: {printable(row.path)!r} is already in another "
+                        "table of metadata",
+                        "keep one row for each file",
+                    )
+                rows[path] = row
+        folds = read_folds([PurePosixPath(path).parts[:-1] for path in rows])
+        tracks = (
+            Track(
+                id=printable(path),
+                path=path,
+                label=printable(row.label),
+                group=printable(row.group),
+                fold=printable(row.fold or fold),
+            )
+            for (path, row), fold in zip(rows.items(), folds, strict=True)
+        )
+        used = {*rows, *metadata}
+        return self.ordered(
+            root, tracks, [file for file in (*found.sound, *found.others) if file not in used]
+        )
+
+
+def _has_columns(file: Path) -> bool:
+    """Whether a table has a column of paths and one of labels."""
+    table = read_table(file)
+    return all(candidates(table, role) for role in REQUIRED)
+
+
+def _refuse_a_table_beside(root: Path, found: Found) -> None:
+    """Refuse to give all files one label if a table beside them has others."""
+    tables = [file for file in found.others if PurePosixPath(file).suffix.lower() in SUFFIXES]
+    for file in tables[:MOST_TABLES]:
+        try:
+            has_columns = _has_columns(root / file)
+        except DatasetError:  # it is no table of ours, and is named among the files left out
+            continue
+        if has_columns:
+            raise DatasetError(
+                f"all files under {root} are in one folder, and {printable(file)} has paths and labels",
+                f"use the dataset 'csv' with `data={root / file}`, or `label_level=-1` for the folder's name",
+            )
+        if PurePosixPath(file).name.lower() in METADATA:
+            raise DatasetError(
+                f"all files under {root} are in one folder, and {printable(file)} has no column of paths, or "
+                f"none of labels (it has: {', '.join(map(printable, read_table(root / file).columns))})",
+                "name them with `path_column` and `label_column`, or give `label_level=-1` for the "
+                "folder's name",
+            )

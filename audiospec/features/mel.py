@@ -38,6 +38,8 @@ BLOCK = 144
 #: Mel filters in a band; a band's product skips the Fourier bins that none of its filters touches. 16 floats
 #: fill a vector register.
 BAND = 16
+#: Longest window of nnAudio's kernels, one for each Fourier bin, which take 1 GiB then.
+MOST_KERNEL = 1 << 14
 
 
 @features.register
@@ -243,6 +245,10 @@ def mel_filters(spec: MelSpec) -> Tensor:
 
 def _nnaudio_stft(spec: MelSpec) -> nn.Module:
     """nnAudio's short-time Fourier transform for a spec."""
+    if spec.n_fft > MOST_KERNEL:
+        raise SpecError(
+            f"backend 'conv' computes with n_fft up to {MOST_KERNEL}; got {spec.n_fft}", "use backend 'fft'"
+        )
     from nnAudio2.features.stft import STFT
 
     stft: nn.Module = STFT(

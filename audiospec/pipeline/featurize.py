@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.reading import STRICT, Reading
-from audiospec.datasets.base import datasets
+from audiospec.datasets.base import open_dataset
+from audiospec.datasets.own.search import left_out
 from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
 from audiospec.manifest import Manifest
@@ -41,6 +42,7 @@ def featurize(
     dataset: str | Manifest,
     *,
     data: Path | str | None = None,
+    options: Mapping[str, object] | None = None,
     spec: FeatureSpec | None = None,
     chunk: float | Chunking = 10.0,
     store: Path | str | None = None,
@@ -64,6 +66,8 @@ def featurize(
     data : path or None
         Folder or file of the audio. None: the data folder of this machine, where missing audio is downloaded
         if the dataset can be.
+    options : mapping or None
+        Options of the dataset, such as ``{"label_level": 1}`` for ``"folder"``; see the dataset's class.
     spec : FeatureSpec or None
         The features to compute. None: ``MelSpec()``.
     chunk : float or Chunking
@@ -107,6 +111,7 @@ def featurize(
     report = run(
         dataset,
         data=data,
+        options=options,
         views=[(spec or MelSpec(), chunking)],
         store=store,
         workers=workers,
@@ -117,6 +122,8 @@ def featurize(
         reading=reading,
         progress=progress,
     )
+    if report.left_out:
+        _log.warning("%s", left_out(report.left_out))
     for id, problem in report.problems.items():
         _log.warning("%s: %s", id, problem)
     for id, reason in report.skipped[report.views[0].name].items():
@@ -130,6 +137,7 @@ def run(
     dataset: str | Manifest,
     *,
     data: Path | str | None = None,
+    options: Mapping[str, object] | None = None,
     views: Sequence[tuple[FeatureSpec, Chunking]],
     store: Path | str | None = None,
     workers: int | None = None,
@@ -151,6 +159,8 @@ def run(
         Name in the registry of datasets, or a manifest of your own.
     data : path or None
         Where the audio lies. None: the machine's data folder, downloading what is missing.
+    options : mapping or None
+        Option of the dataset → value.
     views : sequence of (FeatureSpec, Chunking)
         At least one. They are computed together: each track is decoded once.
     store : path or None
@@ -200,7 +210,7 @@ def run(
     path = Path(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
     engine = make_engine(engine, workers)
-    manifest = _manifest(dataset, data, dry_run)
+    manifest = _manifest(dataset, data, options or {}, dry_run)
     with _unlocked(path) if dry_run else locked(path) as work:
         if not dry_run:
             kind.recover(path, work)
@@ -232,13 +242,30 @@ def run(
                 Staging(work, view.name).clear()
     problems = {track.id: track.problem for track in tracks if track.problem}
     notes = {track.id: track.record.note for track in tracks if track.record.note}
-    return Report(path, len(tracks), problems, skipped, planned, finished, time.monotonic() - began, notes)
+    return Report(
+        store=path,
+        tracks=len(tracks),
+        problems=problems,
+        skipped=skipped,
+        planned=planned,
+        views=finished,
+        seconds=time.monotonic() - began,
+        notes=notes,
+        left_out=manifest.left_out,
+    )
 
 
-def _manifest(dataset: str | Manifest, data: Path | str | None, dry_run: bool) -> Manifest:
+def _manifest(
+    dataset: str | Manifest, data: Path | str | None, options: Mapping[str, object], dry_run: bool
+) -> Manifest:
     if isinstance(dataset, Manifest):
+        if options:
+            raise DatasetError(
+                f"a manifest has no options; got {', '.join(options)}",
+                "give the name of a dataset, or no `options`",
+            )
         return dataset
-    source = datasets[dataset](data)
+    source = open_dataset(dataset, data, options)
     if dry_run and not source.is_here():
         raise DatasetError(
             f"dataset {dataset!r} is not on this machine, and a dry run downloads nothing",

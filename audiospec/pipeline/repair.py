@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -28,7 +28,7 @@ _AS_BEFORE = Reading(truncated="keep", keep_silent=True)
 
 def repair(
     store: FeatureStore,
-    damaged: dict[str, Sequence[int]],
+    damaged: Mapping[str, Sequence[int]],
     *,
     workers: int | None = None,
     engine: Engine | str | None = None,
@@ -40,7 +40,7 @@ def repair(
     ----------
     store : FeatureStore
         Open it again afterwards: this object shows what it was.
-    damaged : dict
+    damaged : mapping
         View name → row numbers, from `View.damaged`.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.

@@ -64,6 +64,8 @@ class Report:
         Duration of the run.
     notes : dict
         Track id → what is odd about a track that is used nevertheless: truncated, damaged or silent.
+    left_out : tuple of str
+        Other files of the dataset's folder, which are no tracks; see `Manifest`.
     """
 
     store: Path
@@ -74,6 +76,7 @@ class Report:
     views: list[View]
     seconds: float
     notes: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:

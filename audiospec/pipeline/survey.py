@@ -13,6 +13,7 @@ from audiospec.audio.deaths import is_death, is_remembered, remembered
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.isolated import probe_files
 from audiospec.audio.reading import STRICT, Reading
+from audiospec.audio.rules import refused_channel
 from audiospec.digests import content_hash
 from audiospec.engines.base import Engine
 from audiospec.errors import AudioError
@@ -55,11 +56,32 @@ def survey_store(
     """
     records = list(existing.tracks.records()) if existing is not None else []
     decoded = {}
+    policy = Policy(reading, frozenset(spec.channel for spec, _ in views))
     for spec, chunking in views:
         name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
         for _, commit in Staging(work, name).commits():
-            decoded.update({r.id: r for r in commit.decoded if not reading.allows(r.problem)})
-    return survey(manifest, records, decoded, engine, reading)
+            decoded.update({r.id: r for r in commit.decoded if not policy.allows(r.problem)})
+    return survey(manifest, records, decoded, engine, policy)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a run does with files that were refused before.
+
+    Attributes
+    ----------
+    reading : Reading
+    channels : frozenset of str
+        Those that its views use; empty if they do not matter.
+    """
+
+    reading: Reading = STRICT
+    channels: frozenset[str] = frozenset()
+
+    def allows(self, problem: str) -> bool:
+        """Whether a file that was refused with `problem` may be used now."""
+        channel = refused_channel(problem)
+        return self.reading.allows(problem) or bool(channel and self.channels - {channel})
 
 
 #: The problem of a track that the manifest no longer has; stores contain this text.
@@ -138,7 +160,7 @@ def survey(
     records: Sequence[TrackRecord],
     decoded: Mapping[str, DecodeResult],
     engine: Engine,
-    reading: Reading = STRICT,
+    policy: Policy = Policy(),
 ) -> list[TrackState]:
     """Check every file of a manifest, and compare it with what was known before.
 
@@ -151,30 +173,31 @@ def survey(
         Track id → result in a staged shard.
     engine : Engine
         Its workers read the headers of files that are not known yet.
-    reading : Reading
-        What the run does with truncated and silent files.
+    policy : Policy
+        What the run does with files that were refused before.
 
     Returns
     -------
     list of TrackState
         The new track table. A file whose size and modification time have not changed is taken to be
         unchanged; otherwise its content hash decides. What was known of an unchanged file stays, but one that
-        was refused for something that `reading` allows is looked at again.
+        was refused for something that `policy` allows is looked at again.
     """
     in_manifest = {track.id: track for track in manifest}
     tracks: list[TrackState] = []
     for record in records:
         track = in_manifest.pop(record.id, None)
         if track is not None:
-            tracks.append(_survey_track(manifest, track, record, decoded, reading))
+            tracks.append(_survey_track(manifest, track, record, decoded, policy))
             continue
         if record.path:  # a track of an imported table has no file
             record = replace(record, problem=record.problem or REMOVED)
         tracks.append(TrackState(record, manifest.root / record.path, kept=True))
     for id, track in in_manifest.items():
-        tracks.append(_survey_track(manifest, track, TrackRecord(id), decoded, reading))
+        tracks.append(_survey_track(manifest, track, TrackRecord(id), decoded, policy))
     unknown = [state for state in tracks if not (state.kept or state.record.hash or state.problem)]
-    for state, found in zip(unknown, probe_files(engine, [s.file for s in unknown], reading), strict=True):
+    probed = probe_files(engine, [state.file for state in unknown], policy.reading)
+    for state, found in zip(unknown, probed, strict=True):
         _apply_header(state, found)
     return tracks
 
@@ -184,7 +207,7 @@ def _survey_track(
     track: Track,
     record: TrackRecord,
     decoded: Mapping[str, DecodeResult],
-    reading: Reading,
+    policy: Policy,
 ) -> TrackState:
     """Check the file of one track, and return what is known of the track.
 
@@ -220,9 +243,8 @@ def _survey_track(
         state.update(hash="", problem=f"not readable: {error.strerror}")
         return state
     changes: dict[str, Any] = {"size": stat.st_size, "modified": stat.st_mtime_ns}
-    if (
-        record.hash and same and not reading.allows(record.problem)
-    ):  # decoded before, and unchanged: nothing more can be learnt
+    # If it was decoded before and is unchanged, nothing more can be learnt.
+    if record.hash and same and not policy.allows(record.problem):
         state.info = None if record.problem else record.info
         state.update(**changes)
         return state

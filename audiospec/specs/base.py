@@ -16,9 +16,13 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from audiospec.digests import digest
 from audiospec.errors import RegistryError, SpecError
-from audiospec.fields import Fields
+from audiospec.fields import Fields, shown
 from audiospec.registry import Registry
 from audiospec.specs.byte_code import DecibelCode
+
+#: Limits far above what audio needs. A spec may come from a damaged file, and must not ask for gigabytes:
+#: rate in Hz, samples in a window and in a hop, weights of filters, and numbers in a row.
+MOST_RATE, MOST_WINDOW, MOST_HOP, MOST_WEIGHTS, MOST_VALUES = 10**7, 1 << 20, 1 << 24, 1 << 27, 1 << 28
 
 #: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) by frame (s);
 #: ``"other"``, any other axes.
@@ -107,6 +111,7 @@ class FeatureSpec(Fields, ABC):
         if numbered:
             object.__setattr__(self, "channel", str(int(self.channel)))
         require(self.sample_rate >= 1, "sample_rate", "at least 1 Hz", self.sample_rate)
+        require(self.sample_rate <= MOST_RATE, "sample_rate", f"at most {MOST_RATE} Hz", self.sample_rate)
         self.validate()
         if self.dtype == "uint8" and (self.code is None or len(self.dims) < 2):
             raise SpecError(
@@ -177,13 +182,15 @@ class FeatureSpec(Fields, ABC):
         RegistryError
             The feature is unknown.
         """
+        if not isinstance(values, Mapping):
+            raise SpecError(f"a spec is a mapping of fields to values; got {shown(values)}")
         fields = dict(values)
         cls = spec_class(str(fields.pop("feature", "")))
         version = fields.pop("version", None)
         if version != cls.version:
             raise SpecError(
-                f"spec of feature {cls.feature!r} has version {version}, this audiospec computes version "
-                f"{cls.version}",
+                f"spec of feature {cls.feature!r} has version {shown(version)}, this audiospec computes "
+                f"version {cls.version}",
                 "featurize again, or use the version of audiospec that wrote it",
             )
         return cls.replace_in(fields)
@@ -224,4 +231,4 @@ def require_samples(samples: int, least: int) -> None:
 def require(valid: bool, name: str, expected: str, value: object) -> None:
     """Raise `SpecError` for parameter `name` unless its value is valid."""
     if not valid:
-        raise SpecError(f"parameter {name} must be {expected}; got {value!r}")
+        raise SpecError(f"parameter {name} must be {expected}; got {shown(value)}")

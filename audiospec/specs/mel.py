@@ -9,7 +9,15 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError
-from audiospec.specs.base import FeatureSpec, Kind, require
+from audiospec.specs.base import (
+    MOST_HOP,
+    MOST_VALUES,
+    MOST_WEIGHTS,
+    MOST_WINDOW,
+    FeatureSpec,
+    Kind,
+    require,
+)
 from audiospec.specs.byte_code import DecibelCode
 
 #: Smallest normal float32. Smaller numbers lose digits or become 0, whose logarithm is minus infinity.
@@ -80,7 +88,9 @@ class MelSpec(FeatureSpec, feature="mel"):
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
         require(self.n_fft >= 2, "n_fft", "at least 2 samples", self.n_fft)
+        require(self.n_fft <= MOST_WINDOW, "n_fft", f"at most {MOST_WINDOW} samples", self.n_fft)
         require(self.hop_length >= 1, "hop_length", "at least 1 sample", self.hop_length)
+        require(self.hop_length <= MOST_HOP, "hop_length", f"at most {MOST_HOP} samples", self.hop_length)
         require(self.n_mels >= 1, "n_mels", "at least 1", self.n_mels)
         nyquist = self.sample_rate / 2
         if self.fmax > nyquist:
@@ -90,7 +100,7 @@ class MelSpec(FeatureSpec, feature="mel"):
                 "lower `fmax` or raise `sample_rate`",
             )
         require(0 <= self.fmin < self.fmax, "fmin", f"from 0 to below fmax ({self.fmax:g} Hz)", self.fmin)
-        require(self.power > 0, "power", "above 0", self.power)
+        require(0 < self.power <= 16, "power", "above 0, at most 16", self.power)
         require(self.amin >= _TINY, "amin", f"at least {_TINY}, the smallest normal float32", self.amin)
         require(self.ref == "max" or self.ref > 0, "ref", 'above 0, or "max"', self.ref)
         require(self.top_db is None or self.top_db > 0, "top_db", "above 0, or none", self.top_db)
@@ -101,6 +111,8 @@ class MelSpec(FeatureSpec, feature="mel"):
             )
         bins = self.n_fft // 2 + 1
         require(self.n_mels <= 2 * bins, "n_mels", f"at most 2 for each of {bins} Fourier bins", self.n_mels)
+        most = MOST_WEIGHTS // bins
+        require(self.n_mels <= most, "n_mels", f"at most {most} for n_fft={self.n_fft}", self.n_mels)
         empty = self._empty_filters()
         if empty:
             raise SpecError(
@@ -189,7 +201,14 @@ class MelSpec(FeatureSpec, feature="mel"):
                 f"center={self.center}, pad_mode={self.pad_mode!r}; expected at least {least} samples",
                 "lengthen the chunk or lower `n_fft`",
             )
-        return (self.n_mels, 1 + (samples + 2 * pad - self.n_fft) // self.hop_length)
+        frames = 1 + (samples + 2 * pad - self.n_fft) // self.hop_length
+        if self.n_mels * frames > MOST_VALUES:
+            raise SpecError(
+                f"a chunk of {samples} samples has {frames} frames of {self.n_mels} mel bins; expected at "
+                f"most {MOST_VALUES} numbers in a row",
+                "shorten the chunk or raise `hop_length`",
+            )
+        return (self.n_mels, frames)
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
         """Return the centre of each mel bin in Hz, and of each frame in seconds from the chunk's start."""

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError, nearest
-from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
+from audiospec.fields import shown
+from audiospec.specs.base import MOST_WINDOW, FeatureSpec, Kind, require, require_samples
 from audiospec.specs.mel import MelSpec
+
+#: Most weights of chroma filters for one tuning; there are filters for 100 tunings.
+MOST_CHROMA = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
                 'give `dtype="float32"`',
             )
         require(self.n_fft >= 4 and self.n_fft % 2 == 0, "n_fft", "an even number, at least 4", self.n_fft)
+        require(self.n_fft <= MOST_WINDOW, "n_fft", f"at most {MOST_WINDOW} samples", self.n_fft)
         require(
             1 <= self.hop_length <= self.n_fft,
             "hop_length",
@@ -155,16 +160,22 @@ class TabularSpec(FeatureSpec, feature="tabular"):
             self.hop_length,
         )
         require(self.n_chroma >= 1, "n_chroma", "at least 1", self.n_chroma)
+        require(self.n_mels <= self.n_fft + 2, "n_mels", "at most 2 for each Fourier bin", self.n_mels)
         require(1 <= self.n_mfcc <= self.n_mels, "n_mfcc", f"from 1 to n_mels ({self.n_mels})", self.n_mfcc)
         require(0 < self.roll_percent < 1, "roll_percent", "between 0 and 1", self.roll_percent)
-        odd = self.kernel_size % 2 == 1 and self.kernel_size >= 3
-        require(odd, "kernel_size", "an odd number, at least 3", self.kernel_size)
+        odd = self.kernel_size % 2 == 1 and 3 <= self.kernel_size <= 999
+        require(odd, "kernel_size", "an odd number from 3 to 999", self.kernel_size)
         require(self.start_bpm > 0, "start_bpm", "above 0", self.start_bpm)
-        odd = self.delta_width % 2 == 1 and self.delta_width >= 3
-        require(odd, "delta_width", "an odd number, at least 3", self.delta_width)
-        require(self.n_bands >= 1, "n_bands", "at least 1", self.n_bands)
+        odd = self.delta_width % 2 == 1 and 3 <= self.delta_width <= 999
+        require(odd, "delta_width", "an odd number from 3 to 999", self.delta_width)
+        require(1 <= self.n_bands <= 16, "n_bands", "from 1 to 16", self.n_bands)
         if not {"tempo", "mfcc", "mfcc_delta", "mfcc_delta2"}.isdisjoint(self.families):
             self.mel_spec()  # raises if a filter would be empty
+        if not {"chroma_stft", "tonnetz"}.isdisjoint(self.families):
+            most = MOST_CHROMA // (self.n_fft // 2 + 1)
+            require(
+                self.n_chroma <= most, "n_chroma", f"at most {most} for n_fft={self.n_fft}", self.n_chroma
+            )
         if "tempo" in self.families:
             most = max(1, self.sample_rate // 2)  # leaves 16 lags in 8 s
             require(self.hop_length <= most, "hop_length", f"at most {most} for a tempo", self.hop_length)
@@ -248,7 +259,7 @@ def _families(names: tuple[str, ...]) -> tuple[str, ...]:
             choices = ["published", "all", *FAMILIES]
             listed = ", ".join(choices)
             raise SpecError(
-                f"parameter families must be some of {listed}; got {name!r}{nearest(name, choices)}"
+                f"parameter families must be some of {listed}; got {shown(name)}{nearest(name[:99], choices)}"
             )
         chosen.update({"published": PUBLISHED, "all": tuple(FAMILIES)}.get(name, (name,)))
     require(bool(chosen), "families", "at least one name", names)

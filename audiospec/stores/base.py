@@ -34,10 +34,13 @@ from audiospec.stores.layout.schema import (
 )
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
+from audiospec.stores.seals.damage import Check, Damage
 
 __all__ = [
     "ROW_DTYPE",
     "TRACK_COLUMNS",
+    "Check",
+    "Damage",
     "FeatureStore",
     "NewView",
     "ShardSource",
@@ -70,6 +73,8 @@ class FeatureStore(ABC):
     ----------
     suffixes : tuple of str
         File suffixes that select this kind of store.
+    is_sealed : bool
+        Whether stores of this kind carry checksums of everything in them (see `check`).
     dataset : str
         Name of the dataset.
     root : Path
@@ -83,6 +88,9 @@ class FeatureStore(ABC):
     """
 
     suffixes: ClassVar[tuple[str, ...]]
+    is_sealed: ClassVar[bool] = False
+    #: Whether another program wrote the store again, without the seal that it had.
+    has_lost_seal: bool = False
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -168,10 +176,52 @@ class FeatureStore(ABC):
     def recover(cls, path: Path, work: Path) -> None:
         """Complete or undo a `publish` that was killed. The caller holds the store's lock."""
 
+    @classmethod
+    def check(cls, path: Path) -> Check:
+        """Compare everything in a store that is not a row with what was written.
+
+        Rows have checksums of their own, see `View.damaged`. A store that cannot be opened can be checked.
+
+        Parameters
+        ----------
+        path : Path
+            The store.
+
+        Returns
+        -------
+        Check
+            Of a kind of store without seals: nothing is known.
+        """
+        return Check(unsealed=("store",))
+
+    @classmethod
+    def restore(cls, path: Path, work: Path) -> list[str]:
+        """Mend what `check` found, as far as the store's copies allow, and seal what has no seal.
+
+        The caller holds the store's lock, and has checked the store.
+
+        Parameters
+        ----------
+        path : Path
+            The store.
+        work : Path
+            An existing folder on the same disk for unfinished files.
+
+        Returns
+        -------
+        list of str
+            What was done, one sentence each.
+        """
+        return []
+
     @cached_property
     def tracks(self) -> Tracks:
         """The track table."""
         return Tracks(self._tracks())
+
+    def listed_view_names(self) -> list[str]:
+        """Return the names of the views that the store should have, sorted, also of one that vanished."""
+        return self.view_names()
 
     def find_track(self, track: str) -> int:
         """Return the row number in the track table of a track id, or of a file's name.
@@ -199,9 +249,9 @@ class FeatureStore(ABC):
         Raises
         ------
         StoreError
-            No view matches, or several do; lists the names.
+            No view matches, or several do; lists the names. Or the view has vanished.
         """
-        names = self.view_names()
+        names = self.listed_view_names()
         if not names:
             raise StoreError(f"{self.path} has no view yet", "run `audiospec featurize` first")
         matches = [name] if name in names else [n for n in names if n.startswith(name or "")]
@@ -213,8 +263,8 @@ class FeatureStore(ABC):
         return self._view(str(matches[0]))
 
     def views(self) -> list[View]:
-        """Open all views, sorted by name."""
-        return [self._view(name) for name in self.view_names()]
+        """Open all views, sorted by name; StoreError if one has vanished."""
+        return [self._view(name) for name in self.listed_view_names()]
 
     def bytes_on_disk(self) -> int:
         """Return the size of the store's files in bytes."""

@@ -1,7 +1,8 @@
 """zarr: a Zarr v3 folder of sharded arrays, read by zarr, xarray and anything else that knows Zarr.
 
-The package `shards` writes shards and reads rows from them. zarr-python writes and reads the metadata and
-the small tables. A new view is built in the work folder beside the store, then renamed into the store.
+The package `shards` writes shards and reads rows from them. zarr-python writes the metadata and the small
+tables, which have seals (see `seals`). A new view is built in the work folder beside the store, then renamed
+into the store.
 """
 
 from __future__ import annotations
@@ -11,39 +12,28 @@ import json
 import os
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.abc.buffer import Buffer
-from zarr.buffer import cpu
-from zarr.codecs import ZstdCodec
-from zarr.storage import MemoryStore
 
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors, disk_full_errors
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import (
-    LATER_COLUMNS,
-    ROW_ATTRIBUTES,
-    ROW_DTYPE,
-    TRACK_ATTRIBUTES,
-    TRACK_COLUMNS,
-    replaced,
-    row_table,
-)
+from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
-from audiospec.stores.shards.format import REPAIR, is_compressed, open_shard, write_shard
-from audiospec.stores.shards.frames import LEVEL
+from audiospec.stores.seals.damage import Check
+from audiospec.stores.seals.folder import PartFiles
+from audiospec.stores.shards.format import REPAIR, is_compressed, open_shard
 from audiospec.stores.shards.packed import PackedShard
 from audiospec.stores.shards.rows import OpenFile, read_rows
+from audiospec.stores.zarr_format.arrays import read_array
+from audiospec.stores.zarr_format.root import Root, is_format, read_root
 
 #: Shards of a view that stay open. Most systems let a process have 1024 files open. Opening a shard again
 #: takes 0.03 ms, as long as reading a row of 331 KB.
@@ -61,26 +51,34 @@ class ZarrStore(FeatureStore):
     """A feature store as a folder in Zarr v3."""
 
     suffixes = (".zarr",)
+    is_sealed = True
+
+    #: What the root says of the parts.
+    sealed_root: Root
 
     def _attributes(self) -> Mapping[str, Any]:
-        return _read_attributes(self.path)
+        self.sealed_root = read_root(self.path)
+        return self.sealed_root.attributes
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        folder = self.path / "tracks"
+        def read() -> dict[str, NDArray[Any]]:
+            files = PartFiles(self.path, "tracks", self.sealed_root.is_sealed("tracks"))
+            # The table itself says which column is missing.
+            return {name: read_array(files, name) for name in TRACK_COLUMNS if files.has(f"{name}/zarr.json")}
 
-        def columns() -> dict[str, NDArray[Any]]:
-            names = [name for name in TRACK_COLUMNS if name not in LATER_COLUMNS or (folder / name).exists()]
-            return {name: _read_array(folder / name) for name in names}
-
-        return _read_unchanged(folder, columns)
+        return _read_unchanged(self.path / "tracks", read)
 
     def view_names(self) -> list[str]:
         """Return the names of the finished views, sorted."""
         views = self.path / "views"
         return sorted(folder.parent.name for folder in views.glob("*/zarr.json"))
 
+    def listed_view_names(self) -> list[str]:
+        """Return the names of the views that the store should have, sorted."""
+        return sorted({*self.view_names(), *self.sealed_root.listed})
+
     def _view(self, name: str) -> View:
-        return ZarrView(self, self.path / "views" / name)
+        return ZarrView(self, name)
 
     @classmethod
     def publish(
@@ -92,24 +90,18 @@ class ZarrStore(FeatureStore):
         view: NewView | None,
     ) -> None:
         """Build the new parts in `work`, then rename them into the store."""
+        from audiospec.stores.zarr_format.writing import new_files, write_shards  # zarr is slow to load
+
         cls.recover(path, work)
         new = work / "publish"
-        # zarr-python makes the metadata and the small tables in memory: its own writing to files needs a disk
-        # with hard links.
-        files: dict[str, Buffer] = {}
-        root = zarr.create_group(MemoryStore(files), attributes=dict(attributes))
-        table = root.create_group("tracks")
-        for name in TRACK_COLUMNS:
-            _write_array(table, name, tracks[name], "track", TRACK_ATTRIBUTES.get(name, {}))
-        views = root.create_group("views")
         try:
             with disk_full_errors(path):
+                files = new_files(path, read_root(path), attributes, tracks, view)
                 if view is not None:
-                    _write_view(views, view)
-                    _write_shards(new / "views" / view.info.name / "data", view)
-                for name, buffer in _consolidate(files, path).items():
+                    write_shards(new / "views" / view.info.name / "data", view)
+                for name, content in files.items():
                     (new / name).parent.mkdir(parents=True, exist_ok=True)
-                    (new / name).write_bytes(buffer.to_bytes())
+                    (new / name).write_bytes(content)
                 (work / "replaced" / "views").mkdir(parents=True)
                 _ready_file(work).touch()
         except BaseException:
@@ -117,6 +109,21 @@ class ZarrStore(FeatureStore):
             raise
         with disk_full_errors(path):
             cls.recover(path, work)
+
+    @classmethod
+    def check(cls, path: Path) -> Check:
+        """Compare everything but the rows with the seals, and the parts with one another."""
+        from audiospec.stores.zarr_format.checking import check
+
+        return check(path)
+
+    @classmethod
+    def restore(cls, path: Path, work: Path) -> list[str]:
+        """Mend what the copies allow, and seal what has no seal; return what was done."""
+        from audiospec.stores.zarr_format.restoring import restore
+
+        cls.recover(path, work)
+        return restore(path, work)
 
     @classmethod
     def recover(cls, path: Path, work: Path) -> None:
@@ -134,6 +141,7 @@ class ZarrStore(FeatureStore):
                             os.rename(path / name, old / name)
                         os.replace(new / name, path / name)
         _ready_file(work).unlink(missing_ok=True)
+        (work / "restored").unlink(missing_ok=True)
         for folder in (new, old):
             if folder.exists():
                 shutil.rmtree(folder)
@@ -144,16 +152,21 @@ class ZarrView(View):
 
     store: ZarrStore
 
-    def __init__(self, store: ZarrStore, folder: Path) -> None:
-        self.folder = folder
-        info, columns, self._identity = _read_unchanged(
-            folder,
-            lambda: (
-                ViewInfo.from_attributes(_read_attributes(folder), folder.name),
-                {name: _read_array(folder / name) for name in ROW_DTYPE.names or ()},
-                _folder_identity(folder),
-            ),
-        )
+    def __init__(self, store: ZarrStore, name: str) -> None:
+        self.folder = folder = store.path / "views" / name
+
+        def read() -> tuple[ViewInfo, dict[str, NDArray[Any]], tuple[int, int] | None]:
+            part = f"views/{name}"
+            files = PartFiles(store.path, part, store.sealed_root.is_sealed(part))
+            with damage_errors(folder / "zarr.json"):
+                node = json.loads(files.read("zarr.json"))
+                if not is_format(node, "group"):
+                    raise files.damaged("zarr.json is not that of a Zarr v3 group")
+                attributes = dict(node["attributes"])
+            columns = {column: read_array(files, column) for column in ROW_DTYPE.names or ()}
+            return ViewInfo.from_attributes(attributes, name), columns, _folder_identity(folder)
+
+        info, columns, self._identity = _read_unchanged(folder, read)
         super().__init__(store, info, row_table(columns))
         self._shards: dict[int, OpenFile | PackedShard] = {}
 
@@ -227,109 +240,6 @@ class ZarrView(View):
                 ) from error
 
         read_rows(numbers * _STRIDE + within * self.info.row_bytes, out, fill)
-
-
-def _write_view(views: zarr.Group, view: NewView) -> None:
-    """Write a view, except its shards, into the group `views`."""
-    info = view.info
-    group = views.create_group(info.name, attributes=info.to_attributes())
-    compressed = is_compressed(info.row_dtype)
-    group.create_array(
-        "data",
-        shape=(len(view.rows), *info.row_shape),
-        chunks=(info.chunk_rows, *info.row_shape),
-        shards=(info.shard_rows, *info.row_shape),
-        dtype=info.spec.dtype,
-        compressors=ZstdCodec(level=LEVEL, checksum=True) if compressed else None,
-        fill_value=0 if compressed else float("nan"),
-        dimension_names=["row", *info.spec.dims],
-        attributes=info.data_attributes(),
-    )
-    for name in ROW_DTYPE.names or ():
-        _write_array(group, name, view.rows[name], "row", ROW_ATTRIBUTES[name])
-    attributes = info.axis_attributes()
-    for dim, (values, _) in info.coordinates().items():
-        array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
-        _write_array(group, dim, array, dim, attributes[dim])
-
-
-def _write_shards(data: Path, view: NewView) -> None:
-    """Link a view's shards, or write them, into the folder of its array."""
-    zeros = "/0" * len(view.info.row_shape)
-    for number, (_, source) in enumerate(view.shards()):
-        file = data / "c" / f"{number}{zeros}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if source.file is not None:
-            try:
-                os.link(source.file, file)
-                continue
-            except OSError:  # a file system without hard links
-                pass
-        write_shard(file, source.load(), view.info.shard_rows)
-
-
-def _consolidate(files: dict[str, Buffer], path: Path) -> dict[str, Buffer]:
-    """Return new files with consolidated metadata in those of the groups; xarray warns without it.
-
-    A view's group has the metadata of its arrays. The root has the metadata of the whole new store, with the
-    views that the store at `path` keeps.
-    """
-    metadata = dict(files)
-    for folder in path.glob("views/*"):
-        if f"views/{folder.name}/zarr.json" not in files:
-            for file in folder.rglob("zarr.json"):
-                buffer = cpu.Buffer.from_bytes(file.read_bytes())
-                metadata[file.relative_to(path).as_posix()] = buffer
-    store = MemoryStore(metadata)
-    with damage_errors(path), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        for name in files:
-            if name.startswith("views/") and name.count("/") == 2 and name.endswith("/zarr.json"):
-                zarr.consolidate_metadata(store, path=name.removesuffix("/zarr.json"))
-        zarr.consolidate_metadata(store)
-    return {name: metadata[name] for name in files}
-
-
-def _write_array(
-    group: zarr.Group,
-    name: str,
-    values: NDArray[Any],
-    dim: str,
-    attributes: dict[str, str],
-) -> None:
-    """Write a one-dimensional array as one chunk."""
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        chunks=(max(1, len(values)),),
-        dtype="string" if values.dtype == object else values.dtype,
-        compressors=ZstdCodec(checksum=True),
-        dimension_names=[dim],
-        attributes=dict(attributes),
-        config={"write_empty_chunks": True},  # so that a missing chunk is damage, not zeros
-    )
-    array[:] = values
-
-
-def _read_array(folder: Path) -> NDArray[Any]:
-    """Read a one-dimensional array; text becomes an object array."""
-    with damage_errors(folder):
-        array = zarr.open_array(folder, mode="r")
-        if array.size and not (folder / "c" / "0").exists():
-            raise FileNotFoundError("its only chunk is missing")  # zarr would read zeros
-        values = np.asarray(array[:])
-    return values.astype(object) if values.dtype.kind in "TUO" else values
-
-
-def _read_attributes(folder: Path) -> Mapping[str, Any]:
-    """Read the attributes of the Zarr group at `folder`; empty if there is no group."""
-    file = folder / "zarr.json"
-    with damage_errors(file):
-        try:
-            text = file.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        return dict(json.loads(text).get("attributes", {}))
 
 
 def _folder_identity(folder: Path) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from audiospec.datasets.base import datasets
 from audiospec.digests import checksum
 from audiospec.errors import DatasetError, StoreError, nearest
 from audiospec.machine import versions
+from audiospec.specs.base import require
 from audiospec.specs.table import TableSpec
 from audiospec.stores.base import FeatureStore, store_class
 from audiospec.stores.layout.contents import NewView, ShardSource
@@ -117,6 +118,7 @@ def import_table(
 
 
 def _chunking(table: FeatureTable, rate: int, chunk: float | None, hop: float | None) -> Chunking:
+    require(rate >= 1, "sample_rate", "at least 1 Hz", rate)
     if chunk is None:
         if table.lengths is None:
             raise DatasetError(

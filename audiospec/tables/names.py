@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from audiospec.datasets.base import AUDIO_SUFFIXES
+from audiospec.datasets.own.search import AUDIO_SUFFIXES
 
 #: A higher piece number, or a row with more samples, is treated as a typo.
 MAX_PIECE, MAX_SAMPLES = 1_000_000, 1 << 40

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import DatasetError, nearest
+from audiospec.files import open_plain
 from audiospec.specs.tabular import TabularSpec
 from audiospec.stores.layout.schema import VIEW_COLUMNS
 from audiospec.tables.cells import NumberedRows, read_features, read_length, read_text, refuse_cell
@@ -86,9 +87,12 @@ def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> 
     file = Path(file)
     read = _reader(file)
     try:
-        raw = file.read_bytes()
+        with open_plain(file) as opened:
+            raw = opened.read()
     except OSError as error:
         raise DatasetError(f"cannot read table {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise DatasetError(f"cannot read table {file}: {error}") from error
     if not raw:
         raise DatasetError(f"table {file} is empty; expected a header and a row for each track or piece")
     header, rows = read(file, raw)

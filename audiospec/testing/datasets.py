@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import pytest
 
-from audiospec.datasets.base import Dataset, datasets
+from audiospec.datasets.base import Dataset, PublishedDataset, datasets
 from audiospec.errors import DatasetError
 
 
@@ -34,11 +34,15 @@ class DatasetContract:
         Whether it is a published work with a citation and a licence, and not the user's own audio.
     makes_data : bool
         Whether it makes its audio itself, so that an empty or missing folder is not an error.
+    finds_files : bool
+        Whether it looks for files in a folder, as each `PublishedDataset` does, and so has to name the
+        others.
     """
 
     name: ClassVar[str]
     named: ClassVar[bool] = True
     makes_data: ClassVar[bool] = False
+    finds_files: ClassVar[bool] = False
 
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
@@ -98,6 +102,19 @@ class DatasetContract:
     def test_manifest_names_the_dataset(self, dataset: Dataset) -> None:
         """The manifest has the name of the dataset."""
         assert dataset.manifest().dataset == self.name
+
+    def test_other_files_are_named(self, dataset: Dataset) -> None:
+        """A file that is no track is named as left out, with its path in the root, and no track is."""
+        if self.makes_data:
+            pytest.skip("makes its audio itself")
+        manifest = dataset.manifest()
+        (manifest.root / "not-a-track.txt").write_text("no sound", encoding="utf-8")
+        again = dataset.manifest()
+        assert again.tracks == manifest.tracks
+        assert not {*again.left_out} & {track.path for track in again}
+        if self.finds_files or isinstance(dataset, PublishedDataset):
+            assert {*again.left_out} - {*manifest.left_out} == {"not-a-track.txt"}
+            assert list(again.left_out) == sorted(again.left_out)
 
     def test_validate_compares_labels(self, dataset: Dataset) -> None:
         """Validation returns at most one line for each label."""

@@ -20,6 +20,7 @@ _PACKAGES = (
     "numba",
     "nnaudio2",
     "soundfile",
+    "av",
     "soxr",
     "zarr",
     "h5py",
@@ -47,14 +48,19 @@ def save(name: str, figures: dict[str, Any], folder: Path, file: str = "") -> Pa
     Path
         The file.
     """
-    result = {
-        "command": "python -m benchmarks.studies." + " ".join([name, *sys.argv[1:]]),
+    result = with_origin("python -m benchmarks.studies." + " ".join([name, *sys.argv[1:]]), figures)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{file or name}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    return path
+
+
+def with_origin(command: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """Return figures with the command, date, machine and versions that they were made with."""
+    return {
+        "command": command,
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "versions": versions(_PACKAGES),
         "figures": figures,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{file or name}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    return path

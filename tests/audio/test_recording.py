@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from audiospec.audio import mp3, waves
 from audiospec.audio import recording as audio
+from audiospec.audio import waves
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.recording import Recording, load, probe
 from audiospec.audio.waves import pad_or_trim
@@ -244,8 +243,7 @@ def test_the_info_is_exact_once_the_file_is_decoded(tmp_path: Path) -> None:
     recording = Recording(path)
     assert recording.info is None
     wave = np.concatenate(list(recording.waves(44100)))
-    assert not probe(path).exact
-    assert recording.info == AudioInfo(44100, 1, len(wave))
+    assert recording.info == AudioInfo(44100, 1, len(wave)) == probe(path)
     assert len(load(path, 44100)) == len(wave)
 
 
@@ -297,36 +295,11 @@ def test_an_mp3_of_variable_bitrate_without_a_frame_count_is_read_to_its_end(
     expected = stream(path, 44100)
     assert len(expected) == len(sound)
     path.write_bytes(id3 + without_xing(counted))
-    assert probe(path).frames < len(sound) / 2, "or else the test proves nothing"
+    assert soundfile.info(path).frames < len(sound) / 2, "or else the test proves nothing"
     wave = stream(path, 44100)
-    # The tag that was removed also states the encoder's delay of 576 samples.
-    np.testing.assert_array_equal(wave[576 : 576 + len(sound)], expected)
+    # The tag that was removed states the encoder's delay of 576 samples; the decoder's is 529.
+    np.testing.assert_array_equal(wave[1105 : 1105 + len(sound)], expected)
     assert len(wave) - len(sound) < 3 * 1152
-
-
-@pytest.mark.parametrize("rate", MP3.rates)
-@pytest.mark.parametrize("channels", [1, 2])
-def test_the_added_frame_suits_every_kind_of_mp3(rate: int, channels: int) -> None:
-    # A sine to both ends: nothing is missing, and the added frame is silent.
-    sound = tone(1, rate, hertz=rate / 20, level=0.5, channels=channels)
-    raw = io.BytesIO(encode(sound, rate, MP3))
-    counted = mp3.CountedMp3.of(raw)
-    assert counted is not None
-    with soundfile.SoundFile(counted) as file:
-        assert file.frames > 2 * rate
-        wave = file.read(3 * rate, dtype="float32", always_2d=True).mean(axis=1)
-    # This file has its own frame count, and that frame is decoded as well: one more frame of silence.
-    assert rate <= len(wave) < rate + 5 * 1152
-    hertz, level = sine_in(wave, rate)
-    assert hertz == pytest.approx(rate / 20, rel=0.01)
-    assert level == pytest.approx(0.5, rel=0.05)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff", b"\xff\xfb", b"ID3", b"ID3\x04\0\0\0\0\x07\x68", b"RIFF" * 9]
-)
-def test_other_content_than_mp3_gets_no_added_frame(content: bytes) -> None:
-    assert mp3.CountedMp3.of(io.BytesIO(content)) is None
 
 
 # --- PyAV -------------------------------------------------------------------------------------------
@@ -344,9 +317,7 @@ def test_m4a_is_decoded_with_pyav(tmp_path: Path) -> None:
     assert hertz == pytest.approx(1000, abs=1)
     assert level == pytest.approx(0.4, rel=0.05)
     path.write_bytes(path.read_bytes()[:4000])
-    with pytest.raises(
-        AudioError, match=r"^not decodable: Format not recognised \(libsndfile\); .*\(FFmpeg\)"
-    ):
+    with pytest.raises(AudioError, match=r"^truncated: the box mdat announces \d+ bytes, \d+ are there"):
         probe(path)
 
 
@@ -381,7 +352,7 @@ def test_a_container_that_ends_early_is_truncated(tmp_path: Path) -> None:
         container.mux(media.encode(None))
     assert len(stream(path, 8000)) == 16000
     path.write_bytes(path.read_bytes()[:20000])
-    with pytest.raises(AudioError, match=r"^truncated: the header announces 2\.000 s"):
+    with pytest.raises(AudioError, match=r"^truncated: the file announces \d+ bytes, \d+ are there"):
         stream(path, 8000)
 
 

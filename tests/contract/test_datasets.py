@@ -49,10 +49,11 @@ class TestFsdd(DatasetContract):
 class TestFolder(DatasetContract):
     name = "folder"
     named = False
+    finds_files = True
 
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
-        return datasets["folder"](files(tmp_path / "data", "a/x.wav", "b/c/\x1by é.FLAC"))
+        return datasets["folder"](files(tmp_path / "data", "a/x.wav", "b/\x1by é.FLAC", "b/notes.txt"))
 
 
 class TestCsv(DatasetContract):

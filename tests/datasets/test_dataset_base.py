@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiospec.datasets import Dataset, datasets
-from audiospec.datasets.base import AUDIO_SUFFIXES, data_folder, files_under
+from audiospec.datasets.base import data_folder
 from audiospec.datasets.download.remote import Remote
 from audiospec.datasets.gtzan import Gtzan
+from audiospec.datasets.own.search import AUDIO_SUFFIXES, files_under
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
 from audiospec.text import printable

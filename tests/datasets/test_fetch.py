@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import logging
@@ -175,15 +176,23 @@ def test_a_file_that_changed_is_downloaded_from_the_beginning(
     assert ids(dataset) == ["a-1", "a-2", "b-1"]
 
 
+#: What is no length and no tag, as JSON.
+JUNK = ("-1", "1e9", "[]", "{}", "true", "NaN", "1e999", "9" * 5000)
+
+
 def test_a_part_of_another_address_is_not_resumed(site: Site, tmp_path: Path) -> None:
     part = tmp_path / "x.part"
     part.write_bytes(b"rubbish")
     version_file = part.with_name("x.part.json")
+    address = site.put("small.tar.gz", BODY)
     for text in (
         "",
         "[]",
         '{"url": "x"}',
         '{"url": "x", "etag": "1", "modified": "", "length": 9}',
+        "[" * 100_000,
+        *(f'{{"url": "{address}", "etag": "1", "modified": "", "length": {length}}}' for length in JUNK),
+        *(f'{{"url": "{address}", "etag": {junk}, "modified": "", "length": 9}}' for junk in JUNK),
     ):
         version_file.write_text(text)
         url = site.put("small.tar.gz", BODY)
@@ -384,6 +393,25 @@ def test_a_data_folder_that_cannot_be_written(site: Site, home: Path) -> None:
     assert "cannot be written" in message
     assert "make room" not in message
     assert "set AUDIOSPEC_DATA to another folder" in message
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "make room, or set AUDIOSPEC_DATA"),
+        (errno.EDQUOT, "make room, or set AUDIOSPEC_DATA"),
+        (errno.ENAMETOOLONG, "solve this, or set AUDIOSPEC_DATA"),
+        (errno.EMFILE, "solve this, or set AUDIOSPEC_DATA"),
+        (errno.ENOMEM, "solve this, or set AUDIOSPEC_DATA"),
+    ],
+)
+def test_the_hint_fits_the_cause(site: Site, monkeypatch: pytest.MonkeyPatch, number: int, hint: str) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("audiospec.datasets.download.fetch.unpack", fail)
+    message = error(Small(Remote(site.put("small.zip", zipped()))))
+    assert f"({os.strerror(number)}): {hint} to another folder" in message
 
 
 def test_a_full_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,12 +27,14 @@ def error(data: Path | None) -> str:
 
 
 def test_label_is_the_folder(tmp_path: Path) -> None:
-    root = files(tmp_path, "jazz/b.MP3", "jazz/a.wav", "by artist/x/rock/a.wav", "jazz/cover.jpg")
-    assert Folder(root).manifest().tracks == (
-        Track(id="by artist/x/rock/a.wav", path="by artist/x/rock/a.wav", label="rock"),
+    root = files(tmp_path, "jazz/b.MP3", "jazz/a.wav", "rock/a.wav", "jazz/cover.jpg", "rock/.hidden")
+    manifest = Folder(root).manifest()
+    assert manifest.tracks == (
         Track(id="jazz/a.wav", path="jazz/a.wav", label="jazz"),
         Track(id="jazz/b.MP3", path="jazz/b.MP3", label="jazz"),
+        Track(id="rock/a.wav", path="rock/a.wav", label="rock"),
     )
+    assert manifest.left_out == ("jazz/cover.jpg",)
 
 
 def test_one_stem_in_two_formats_is_two_tracks(tmp_path: Path) -> None:

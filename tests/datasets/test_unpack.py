@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -177,6 +178,75 @@ def test_encrypted_zip(tmp_path: Path) -> None:
     raw[raw.index(b"PK\1\2") + 8] |= 1
     (tmp_path / "x.zip").write_bytes(raw)
     assert "x.zip is broken" in refused(tmp_path / "x.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("pack", FORMATS)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a" * 300, "has a name of 300 bytes in 1 parts, which is too long"),
+        ("é" * 130 + ".wav", "has a name of 264 bytes"),
+        ("a/" * 70 + "b", "in 71 parts, which is too long"),
+        ("/".join(["a" * 200] * 6), "has a name of 1200 bytes"),
+        ("CON", "is a device on Windows"),
+        ("a/nul.wav", "is a device on Windows"),
+        ("Lpt1 .txt", "is a device on Windows"),
+    ],
+    ids=["long", "accents", "deep", "path", "con", "nul", "lpt"],
+)
+def test_names_that_no_system_takes(
+    tmp_path: Path, pack: Callable[[Path, Members], Path], name: str, why: str
+) -> None:
+    message = refused(pack(tmp_path / "x", [("good", b""), (name, b"a")]), tmp_path / "out")
+    assert why in message
+    assert len(message) < 300
+    assert set(tree(tmp_path / "out")) == {"good"}
+
+
+def test_usual_names_are_unpacked(tmp_path: Path) -> None:
+    names = ["console.wav", "aux-in/a.wav", "com10.wav", "a" * 251 + ".wav", "b ", "été/c.wav", "10.0/d..wav"]
+    _unpack.unpack(tar(tmp_path / "x.tar", [(name, b"a") for name in names]), tmp_path / "out")
+    assert set(tree(tmp_path / "out")) == set(names)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_of_gigabytes(tmp_path: Path, kind: bytes) -> None:
+    member = tarfile.TarInfo("x")
+    member.type, member.size = kind, 1 << 32
+    (tmp_path / "x.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 16))
+    assert "x.tar is broken: an extended header has 4294967296 bytes" in refused(
+        tmp_path / "x.tar", tmp_path / "out"
+    )
+
+
+def test_too_many_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_unpack, "MAX_FILES", 3)
+    with tarfile.open(tmp_path / "x.tar", "w") as tape:
+        for number in range(5):
+            member = tarfile.TarInfo(f"{number}")
+            member.type = tarfile.DIRTYPE
+            tape.addfile(member)
+    assert "more than 3 files" in refused(tmp_path / "x.tar", tmp_path / "out")
+
+
+def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.zip")
+    assert "x.zip is broken: x.zip is not a regular file" in refused(tmp_path / "x.zip", tmp_path / "out")
+
+
+@pytest.mark.parametrize("pack", FORMATS)
+def test_a_flipped_bit_gives_the_content_or_an_error(
+    tmp_path: Path, pack: Callable[[Path, Members], Path]
+) -> None:
+    members = [(f"{number}/{'n' * 40 * number}.wav", bytes([number]) * 700) for number in range(4)]
+    content = pack(tmp_path / "x", members).read_bytes()
+    random = np.random.default_rng(3)
+    for number in range(150):
+        flipped = bytearray(content)
+        flipped[random.integers(len(content))] ^= 1 << random.integers(8)
+        (tmp_path / "x").write_bytes(flipped)
+        with contextlib.suppress(DatasetError):
+            _unpack.unpack(tmp_path / "x", tmp_path / f"out{number}")
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 import audiospec
+from audiospec.audio.reading import STRICT, Reading
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
 
@@ -37,7 +38,7 @@ def music(tmp_path: Path) -> Path:
     return tmp_path / "music"
 
 
-def truth(view: View, folder: Path) -> np.ndarray:
+def truth(view: View, folder: Path, reading: Reading = STRICT) -> np.ndarray:
     """Compute the features that the view must have in a plain way: load, cut, transform, row by row."""
     import torch
 
@@ -48,7 +49,8 @@ def truth(view: View, folder: Path) -> np.ndarray:
     rows = []
     torch.set_num_threads(1)
     for row in view.rows:
-        wave = load(folder / str(view.store.tracks["path"][row["track"]]), view.spec.sample_rate)
+        path = folder / str(view.store.tracks["path"][row["track"]])
+        wave = load(path, view.spec.sample_rate, channel=view.spec.channel, reading=reading)
         start = round(float(row["start"]) * view.spec.sample_rate)
         chunk = np.zeros(length, np.float32)
         part = wave[start : start + length]

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiospec.stores import hdf5
+from audiospec.stores.hdf5_format import writing
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.testing.stores.content import Content, assert_holds, publish, record
@@ -26,14 +27,14 @@ def test_the_space_of_a_file_is_reserved(
 ) -> None:
     """The reserved bytes are never fewer than the file has, and not many more."""
     reserved = []
-    max_size = hdf5._max_size
+    max_size = writing.max_size
 
     def size(tracks: Tracks, contents: list[NewView]) -> int:
         reserved.append(max_size(tracks, contents))
         return reserved[-1]
 
     with monkeypatch.context() as patched:
-        patched.setattr(hdf5, "_max_size", size)
+        patched.setattr(writing, "max_size", size)
         path = tmp_path / "store.h5"
         path.unlink(missing_ok=True)
         table = Tracks.from_records([record(n, label=text if n < 20 else "") for n in range(tracks)])

@@ -16,6 +16,7 @@ import audiospec
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
 from audiospec.testing.stores.content import Content, assert_holds, publish, tree_state
+from audiospec.testing.stores.sealing import unseal
 
 #: Arrays that had no attributes at all.
 BARE = {*TRACK_COLUMNS, *(ROW_DTYPE.names or ())}
@@ -31,7 +32,8 @@ def make_attributes_older(attributes: dict[str, Any], name: str) -> None:
 
 
 def make_older(store: Path) -> None:
-    """Give a store the attributes that an older version wrote."""
+    """Give a store the attributes that an older version wrote, which had no seals either."""
+    unseal(store)
     if store.is_file():
         with h5py.File(store, "r+") as file:
             objects: list[Any] = []

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 
 import numpy as np
+import pytest
 
+from audiospec.digests import source_bits
+from audiospec.errors import StoreError
 from audiospec.stores.base import TRACK_COLUMNS, TrackRecord, Tracks
 
 #: The columns of all stores since the first version; readers without audiospec rely on them.
@@ -53,3 +56,16 @@ def test_a_table_returns_its_records() -> None:
 def test_a_new_record_is_not_decoded() -> None:
     info = TrackRecord("new").info
     assert (info.frames, info.sample_rate, info.channels) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "hash", ["x" * 32, "0" * 31, "0" * 33, "0_" * 16, "A" * 32, "-" + "0" * 31, "\0", "٣" * 32]
+)
+def test_a_hash_that_is_none_is_named(hash: str) -> None:
+    with pytest.raises(StoreError, match=r"track table is damaged: it has the content hash '.*'; expected"):
+        source_bits(hash)
+
+
+def test_the_bits_of_a_hash() -> None:
+    assert source_bits("") == 0
+    assert source_bits("00000000000000ff" + "f" * 16) == 255

@@ -138,13 +138,11 @@ def make_run(run: Run) -> MakeRun:
         (path / "metrics.json").write_text(json.dumps(metrics))
         (path / "history.csv").write_text(history)
         stated = {**json.loads((path / "run.json").read_text()), "split": split, **changes}
-        stated.pop("digest")
-        version = stated.pop("audiospec_run")
-        stated["files"] = {
-            name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in stated["files"]
-        }
-        content = {"audiospec_run": version, **stated, "digest": digest(stated)}
-        (path / "run.json").write_text(json.dumps(content))
+        del stated["digest"]
+        files = {name: (path / name).read_bytes() for name in stated["files"]}
+        stated["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        stated["sizes"] = {name: len(content) for name, content in files.items()}
+        (path / "run.json").write_text(json.dumps({**stated, "digest": digest(stated)}))
         return Run(path)
 
     return make

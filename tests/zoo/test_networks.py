@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import io
 import json
 import os
 import pickle
@@ -32,6 +31,7 @@ from audiospec.testing.models import ModelContract
 from audiospec.zoo.base import Rows, models
 from audiospec.zoo.fitting import augment, devices, totals
 from audiospec.zoo.fitting import batches as batches_module
+from audiospec.zoo.fitting.checkpoint import read_checkpoint, write_checkpoint
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
 from audiospec.zoo.models.crnn import Crnn, CrnnBase
@@ -356,13 +356,13 @@ def test_code_in_a_checkpoint_is_not_executed(view: View, tmp_path: Path, how: s
 def test_a_damaged_checkpoint_is_refused_and_kept(view: View, tmp_path: Path, damage: str) -> None:
     unfinished = killed(view, tmp_path / "run", 1)
     content = (unfinished / "checkpoint").read_bytes()
-    state = torch.load(unfinished / "checkpoint", weights_only=True)
-    replacement = io.BytesIO()
+    state = read_checkpoint(unfinished / "checkpoint")
     if damage == "shapes":
         state["net"]["norm.weight"] = torch.zeros(3)
-    torch.save(state if damage == "shapes" else {"a": 1}, replacement)
-    damaged = {"empty": b"", "cut": content[:1000]}.get(damage, replacement.getvalue())
-    (unfinished / "checkpoint").write_bytes(damaged)
+    write_checkpoint(unfinished / "checkpoint", state if damage == "shapes" else {"a": 1})
+    if damage in ("empty", "cut"):
+        (unfinished / "checkpoint").write_bytes(content[:1000] if damage == "cut" else b"")
+    damaged = (unfinished / "checkpoint").read_bytes()
     with pytest.raises(
         ModelError, match=r"is damaged, or of another version: remove .*run\.training to start again$"
     ) as caught:
@@ -394,7 +394,9 @@ def test_a_run_that_cannot_be_moved_to_its_path_is_kept(
 ) -> None:
     rename = os.rename
     monkeypatch.setattr(os, "rename", lambda *_: raises(OSError(39, "Directory not empty")))
-    with pytest.raises(RunError, match=r"\(Directory not empty\): fix this, then .* `resume=True`$"):
+    with pytest.raises(
+        RunError, match=r"\(Directory not empty\): the checkpoint is kept: fix .* `resume=True`$"
+    ):
         trained(view, tmp_path / "run", epochs=1)
     monkeypatch.setattr(os, "rename", rename)
     monkeypatch.setattr(totals.EpochTotals, "__call__", lambda *_: raises(AssertionError("trained again")))
@@ -408,6 +410,7 @@ def test_a_training_that_was_interrupted_before_the_loss_was_a_parameter_is_resu
     unfinished = killed(view, tmp_path / "run", 2)
     training = json.loads((unfinished / "training.json").read_text())
     assert training["settings"].pop("loss") == "cross-entropy"
+    assert len(training.pop("digest")) == 64  # it was not written then, either
     (unfinished / "training.json").write_text(json.dumps(training))
     run = trained(view, tmp_path / "run", resume=True)
     weights = [(each.path / "model.safetensors").read_bytes() for each in (run, uninterrupted)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from audiospec.benchmarks.base import absent
 from audiospec.errors import SplitError
-from audiospec.zoo.splits import Split, split
+from audiospec.zoo.splits import Split, default_strategy, split
 
 
 @dataclass
@@ -247,3 +247,43 @@ def test_the_filtered_list_is_that_of_torchaudio() -> None:
     for side, ids in listed.items():
         text = (files("audiospec.zoo") / "data" / "gtzan-filtered" / f"{side}.txt").read_text("utf-8")
         assert text == "".join(f"{id}\n" for id in ids)
+
+
+def own_split(*folds: str) -> Rows:
+    return Rows(
+        [(f"{fold}-{label}-{n}", label, "", fold, 2) for fold in folds for label in "ab" for n in range(9)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("folds", "strategy"),
+    [
+        (("train", "test"), "fold-test"),
+        (("train", "valid", "test"), "fold-test"),
+        (("train", "valid"), "fold-valid"),
+        (("train", "", "test"), "fold-test"),
+        (("train",), "track"),
+        (("test",), "track"),
+        (("valid", "test"), "track"),
+        (("1", "2"), "track"),
+        (("",), "track"),
+    ],
+)
+def test_the_default_is_the_datasets_own_split(folds: tuple[str, ...], strategy: str) -> None:
+    view = own_split(*folds)
+    assert default_strategy(view) == strategy
+    chosen = split(view)
+    assert chosen.strategy == strategy
+    assert chosen.digest == split(view, strategy).digest
+    if strategy != "track":
+        held_out = strategy.removeprefix("fold-")
+        assert {*view.folds[chosen.test]} == {held_out}
+        assert held_out not in {*view.folds[chosen.train], *view.folds[chosen.valid]}
+        assert (view.folds == held_out).sum() == len(chosen.test)
+
+
+def test_the_datasets_own_validation_validates() -> None:
+    view = own_split("train", "valid", "test", "")
+    chosen = split(view)
+    by_side = {side: {*view.folds[rows]} for side, rows in sides(chosen).items()}
+    assert by_side == {"train": {"train", ""}, "valid": {"valid"}, "test": {"test"}}

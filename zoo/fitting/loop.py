@@ -120,7 +120,10 @@ def train_network(
         rate = f"`learning_rate={settings.learning_rate / 10:g}`"
         raise ModelError(failure, f"try {rate}, or check the features with `audiospec store verify`")
     state = read_checkpoint(file)
-    net.load_state_dict(state["best"])
+    try:
+        net.load_state_dict(state["best"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged_checkpoint(file) from error
     history: list[dict[str, float]] = state["history"]
     return history
 
@@ -148,7 +151,7 @@ def _train(
         try:
             net.load_state_dict(state["net"])
             optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise damaged_checkpoint(file) from error
         history, best = state["history"], state["best"]
     if fabric.is_global_zero:

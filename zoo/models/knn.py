@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from audiospec.errors import ModelError
 from audiospec.zoo.base import ModelSettings, Progress, Rows, models
 from audiospec.zoo.estimator import SklearnModel
@@ -61,6 +63,18 @@ class Knn1(SklearnModel):
 
         # Brute force is as fast as trees for tens of columns, and skops does not trust scikit-learn's trees.
         return KNeighborsClassifier(self.settings.k, weights=self.settings.weights, algorithm="brute")
+
+    def is_sound(self, classifier: Any) -> bool:
+        """Return whether the votes are for classes, and the neighbours exist: their indices are unchecked."""
+        rows, votes = classifier._fit_X, classifier._y
+        return bool(
+            rows.shape == (len(votes), *self.row_shape)
+            and votes.ndim == 1
+            and np.issubdtype(votes.dtype, np.integer)
+            and ((votes >= 0) & (votes < len(self.classes))).all()
+            and 1 <= classifier.n_neighbors <= len(votes)
+            and (classifier._fit_method, classifier.outputs_2d_) == ("brute", False)
+        )
 
 
 @models.register(name="knn-5")

@@ -51,6 +51,23 @@ class Svm(SklearnModel):
         powers = np.exp(values - values.max(1, keepdims=True))
         return np.asarray(powers / powers.sum(1, keepdims=True))
 
+    def is_sound(self, classifier: Any) -> bool:
+        """Return whether the arrays fit each other: libsvm uses their sizes unchecked."""
+        count, classes = len(classifier.support_), len(self.classes)
+        shapes = {
+            "support_": (count,),
+            "support_vectors_": (count, *self.row_shape),
+            "_n_support": (classes,),
+            "_dual_coef_": (classes - 1, count),
+            "_intercept_": (classes * (classes - 1) // 2,),
+        }
+        return bool(
+            all(getattr(classifier, name).shape == shape for name, shape in shapes.items())
+            and (classifier._n_support >= 0).all()
+            and classifier._n_support.sum() == count
+            and (classifier.kernel, classifier._impl, classifier._sparse) == ("rbf", "c_svc", False)
+        )
+
 
 @models.register(name="svm-c10")
 class SvmC10(Svm):

@@ -50,7 +50,8 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
     for folder in folders:
         for name, below, files in os.walk(folder, onerror=unreadable):
             if name.endswith(SUFFIX):
-                unfinished.add(os.path.realpath(name))
+                if not Path(name.removesuffix(SUFFIX), RUN).exists():  # else a kill left the folder
+                    unfinished.add(os.path.realpath(name))
                 below.clear()
             elif RUN in files or METRICS in files:
                 below.clear()
@@ -68,7 +69,15 @@ def _open(path: Path) -> Run:
     run = Run(path)
     try:
         report_page([run], {}, 0)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
         raise RunError(f"run {path} lacks data that a report needs ({what})", "train again") from error
     return run

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = 1
+from audiospec.files import open_plain
+
+#: Since version 2, ``run.json`` states the sizes of the other files, and its digest includes the version.
+FORMAT_VERSION = 2
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
+#: Largest sizes in bytes of ``run.json`` and ``metrics.json``. A confusion matrix of 1000 classes has 20 MB.
+MOST_RUN, MOST_METRICS = 64 << 20, 512 << 20
+#: Most numbers in one row of a model's input: 1 GiB of float32.
+MOST_VALUES = 1 << 28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +51,11 @@ class RunInfo:
         Library → version.
     date : str
         Day of training, ``YYYY-MM-DD``.
+
+    Raises
+    ------
+    ValueError
+        A value is of another type, or no training has it.
     """
 
     model: str
@@ -60,12 +74,94 @@ class RunInfo:
     versions: dict[str, str]
     date: str
 
+    def __post_init__(self) -> None:
+        for name, (expected, valid) in _FIELDS.items():
+            if not valid(getattr(self, name)):
+                raise ValueError(f"{name} must be {expected}")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_classes(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value) >= 2
+
+
+def _is_shape(value: Any) -> bool:
+    sizes = isinstance(value, list) and all(map(_is_count, value)) and value
+    return bool(sizes) and 1 <= math.prod(value) <= MOST_VALUES
+
+
+def _is_split(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("sides"), dict):
+        return False
+    sides = value["sides"].values()
+    shares = value.get("shares")
+    return (
+        _is_text(value.get("strategy"))
+        and isinstance(value.get("leaky"), bool)
+        and isinstance(shares, list)
+        and all(isinstance(share, int | float) for share in shares)
+        and all(_is_text(value.get(name)) for name in ("digest", "content"))
+        and all(
+            isinstance(side, dict) and all(_is_count(side.get(n)) for n in ("rows", "tracks"))
+            for side in sides
+        )
+    )
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_versions(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+#: Field → what it must be, in words and as a test.
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    **dict.fromkeys(("model", "dataset", "store", "view", "date"), ("text", _is_text)),
+    **dict.fromkeys(("settings", "spec", "chunking"), ("a mapping", _is_mapping)),
+    "versions": ("a mapping of names to versions", _is_versions),
+    **dict.fromkeys(("seed", "parameters"), ("a whole number, at least 0", _is_count)),
+    "classes": ("two different names or more", _is_classes),
+    "row_shape": (f"whole numbers, for at most {MOST_VALUES} values", _is_shape),
+    "split": ("a split with its sides", _is_split),
+    "seconds": ("a number, at least 0", _is_seconds),
+}
+
 
 def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's parameters, to compare: one that older runs did not store has the value that it had."""
     return {"loss": "cross-entropy", **settings}
 
 
-def file_sha256(file: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def file_sha256(file: Path, size: int | None = None) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal; the file is read as a stream.
+
+    Parameters
+    ----------
+    file : Path
+    size : int or None
+        The size that it must have in bytes; a file of another size is not read, and gives ``""``. None: any.
+
+    Raises
+    ------
+    ValueError
+        It is no regular file.
+    OSError
+        It cannot be read.
+    """
+    with open_plain(file) as stream:
+        if size is not None and os.fstat(stream.fileno()).st_size != size:
+            return ""
+        return hashlib.file_digest(stream, "sha256").hexdigest()

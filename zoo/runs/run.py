@@ -1,34 +1,40 @@
 """Runs: a trained model's folder, which has everything needed to use the model, and no code.
 
-    run.json      what was trained, on what, and how; the other files' SHA-256
+    run.json      what was trained, on what, and how; sizes and SHA-256 of the other files, and its own
     metrics.json  scores on the test and the training rows
     history.csv   one row per epoch, for models that have epochs
     model.*       the trained weights (skops or safetensors)
     card.md       the model card
     confusion.png, curves.png
 
-A run whose files were changed is refused. During training the folder is ``NAME.training``, which also has a
-checkpoint and ``training.json`` (what is trained); an interrupted training is resumed from there.
+A run whose files were changed, or lacks one, is refused; files that ``run.json`` does not list are ignored.
+During training there is the folder ``NAME.training``, which has a checkpoint and ``training.json`` (what is
+trained); an interrupted training is resumed from there.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
 from audiospec.digests import digest
-from audiospec.errors import RunError
+from audiospec.errors import AudiospecError, RunError
+from audiospec.files import open_plain, read_json
 from audiospec.specs.base import FeatureSpec
 from audiospec.zoo.base import Model, models
 from audiospec.zoo.runs.info import (
     FORMAT_VERSION,
     HISTORY,
     METRICS,
+    MOST_METRICS,
+    MOST_RUN,
     RUN,
     RunInfo,
     comparable_settings,
@@ -58,40 +64,58 @@ class Run:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        try:
-            if not (self.path / RUN).is_file():
+        with self._damage():
+            if not (self.path / RUN).exists() or (self.path / RUN).is_dir():
                 raise RunError(f"no run at {self.path}", "expected a folder that `audiospec train` made")
-            stated = json.loads((self.path / RUN).read_text(encoding="utf-8"))
-            version = int(stated.pop("audiospec_run"))
+            stated = dict(read_json(self.path / RUN, MOST_RUN))
+            version = stated["audiospec_run"]
+            if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+                raise ValueError(f"format {version!r}")
             if version > FORMAT_VERSION:
                 raise RunError(
                     f"run {self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}",
                     "upgrade audiospec (pip install -U audiospec)",
                 )
-            if version < 1:
-                raise ValueError(f"format {version}")
+            if version == 1:  # its digest does not include the version
+                del stated["audiospec_run"]
             written_digest = stated.pop("digest")
             if digest(stated) != written_digest:
                 raise self._changed(RUN)
-            files = dict(stated.pop("files"))
+            stated.pop("audiospec_run", None)
+            self._files = dict(stated.pop("files"))
+            self._sizes = dict(stated.pop("sizes")) if version > 1 else {}
             self.info = RunInfo(**stated)
-            for name, expected in files.items():
-                if Path(name).name != name or file_sha256(self.path / name) != expected:
-                    raise self._changed(name)
-            self.metrics: dict[str, Any] = json.loads((self.path / METRICS).read_text(encoding="utf-8"))
-        except RunError:
+            self._check_files()
+            self.metrics: dict[str, Any] = read_json(self.path / METRICS, MOST_METRICS)
+            if not isinstance(self.metrics, dict):
+                raise ValueError(f"{METRICS} is not a mapping")
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        """Turn the errors of reading a file that may be damaged into a `RunError`."""
+        try:
+            yield
+        except AudiospecError:
             raise
         except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
+            ArithmeticError,
             AttributeError,
-            OverflowError,
+            KeyError,
+            MemoryError,
+            OSError,
             RecursionError,
+            TypeError,
+            ValueError,
+            csv.Error,
         ) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else error
-            raise RunError(f"run {self.path} is damaged ({reason})", "train again") from error
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+            raise RunError(f"run {self.path} is damaged ({reason[:200]})", "train again") from error
+
+    def _check_files(self) -> None:
+        """Raise an error unless the files are those that were written."""
+        for name, expected in self._files.items():
+            if Path(name).name != name or file_sha256(self.path / name, self._sizes.get(name)) != expected:
+                raise self._changed(name)
 
     def _changed(self, name: str) -> RunError:
         return RunError(f"run {self.path} was changed: its {name} is not what was written", "train again")
@@ -102,12 +126,14 @@ class Run:
     @property
     def spec(self) -> FeatureSpec:
         """The spec of the features that the model reads."""
-        return FeatureSpec.from_dict(self.info.spec)
+        with self._damage():
+            return FeatureSpec.from_dict(self.info.spec)
 
     @property
     def chunking(self) -> Chunking:
         """How tracks are cut into the chunks that the model reads."""
-        return Chunking.from_dict(self.info.chunking)
+        with self._damage():
+            return Chunking.from_dict(self.info.chunking)
 
     def says(self, training: Mapping[str, Any]) -> bool:
         """Return whether the run's `info` has these values.
@@ -125,8 +151,9 @@ class Run:
 
     def history(self) -> list[dict[str, float]]:
         """Return one entry per epoch; empty for a model without epochs."""
-        with (self.path / HISTORY).open(newline="", encoding="utf-8") as file:
-            return [{name: float(value) for name, value in entry.items()} for entry in csv.DictReader(file)]
+        with self._damage(), open_plain(self.path / HISTORY, MOST_METRICS) as file:
+            lines = csv.DictReader(io.StringIO(file.read().decode("utf-8"), newline=""), strict=True)
+            return [{name: float(value) for name, value in entry.items()} for entry in lines]
 
     def model(self) -> Model:
         """Load the trained model.

@@ -6,25 +6,45 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from audiospec.digests import digest
 from audiospec.errors import RunError
+from audiospec.files import read_json
 from audiospec.zoo.base import CHECKPOINT
-from audiospec.zoo.runs.info import comparable_settings
+from audiospec.zoo.runs.info import CARD, HISTORY, METRICS, MOST_RUN, RUN, comparable_settings
 
-#: Suffix of the folder while the run is trained, the file that states what is trained, and the lock file.
-SUFFIX, TRAINING, LOCK = ".training", "training.json", "lock"
+#: Suffix of the folder of an unfinished training, the file that states what is trained, the lock file, and
+#: the folder where the finished run is written before it is moved to its path.
+SUFFIX, TRAINING, LOCK, FINISHED = ".training", "training.json", "lock", "finished"
+#: Pattern of TensorBoard's files, which are written during training and copied into the run.
+LOGS = "events.out.tfevents.*"
+#: What audiospec writes into the folder. Earlier versions wrote the files of the run there, too.
+_OURS = (
+    CHECKPOINT,
+    TRAINING,
+    HISTORY,
+    FINISHED,
+    LOGS,
+    RUN,
+    METRICS,
+    CARD,
+    "confusion.png",
+    "curves.png",
+    "model.*",
+)
 
 
 @contextmanager
 def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> Iterator[Path]:
-    """Create and lock the folder where a run is trained, which becomes the run's folder.
+    """Create and lock the folder where a run is trained.
 
-    After an error the folder is kept if it has a checkpoint, and removed if not.
+    Afterwards it is kept if it has a checkpoint. If not, it is removed, but for files of others.
 
     Parameters
     ----------
@@ -43,13 +63,19 @@ def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> It
     Raises
     ------
     RunError
-        `path` exists; another process is training it; an interrupted training exists, and `resume` is false
-        or it trained something else; or the folder cannot be written.
+        `path` exists, and is not a run that another process has finished while this one waited for the lock;
+        another process is training it; an interrupted training exists, and `resume` is false or it trained
+        something else; or the folder is not a training's, or cannot be written.
     """
-    work = path.with_name(path.name + SUFFIX)
+    work = _folder_of(path)
     lock = FileLock(work / LOCK, blocking=False)
     with writing_run(work):
         work.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in work.iterdir()} - {LOCK}
+        if names and not names & {CHECKPOINT, TRAINING, f"{TRAINING}.partial"}:
+            raise RunError(
+                f"{work} is not the folder of a training", "choose another `out`, or move the folder"
+            )
         try:
             lock.acquire()
         except Timeout as error:
@@ -57,18 +83,21 @@ def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> It
                 f"another process is training {path}", "wait for it, or choose another `out`"
             ) from error
     try:
-        require_free(path)
-        if (work / CHECKPOINT).exists():
-            _check_same(path, training, resume)
-        else:
-            _empty(work)
-            with writing_run(work):
-                write_json(work / TRAINING, training)
+        if not (resume and (path / RUN).exists()):
+            require_free(path)
+            if (work / CHECKPOINT).exists():
+                _check_same(path, training, resume)
+            else:
+                with writing_run(work):
+                    _remove_ours(work)
+                    write_json(work / TRAINING, {**training, "digest": digest(training)})
         yield work
     finally:
+        if not (work / CHECKPOINT).exists():
+            with suppress(OSError):
+                _remove_ours(work)
+                _remove_folder(work)  # while it is locked: afterwards it may be another process's
         lock.release()
-        if work.exists() and not (work / CHECKPOINT).exists():
-            shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager
@@ -78,13 +107,21 @@ def writing_run(work: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kept = (work / CHECKPOINT).exists()
-        hint = "fix this, then continue with `resume=True`" if kept else "choose another `out`"
-        raise RunError(f"cannot write {work} ({error.strerror})", hint) from error
+        hint = (
+            "the checkpoint is kept: fix this, then continue with `resume=True`"
+            if kept
+            else "choose another `out`"
+        )
+        raise RunError(f"cannot write {work} ({error.strerror or error})", hint) from error
 
 
 def is_stopped(path: Path) -> bool:
     """Return whether an interrupted training of a run can be resumed."""
-    return (path.with_name(path.name + SUFFIX) / CHECKPOINT).exists()
+    return (_folder_of(path) / CHECKPOINT).exists()
+
+
+def _folder_of(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)
 
 
 def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
@@ -102,10 +139,13 @@ def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
     RunError
         The file that states what was trained is missing or damaged.
     """
-    file = path.with_name(path.name + SUFFIX) / TRAINING
+    file = _folder_of(path) / TRAINING
     try:
-        before = dict(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        before = dict(read_json(file, MOST_RUN))
+        written = before.pop("digest", None)  # earlier versions wrote none
+        if written is not None and digest(before) != written:
+            raise ValueError("its digest differs")
+    except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise RunError(f"{file} is damaged", f"remove {file.parent} to start again") from error
     now = json.loads(json.dumps(training))
     for values in (before, now):
@@ -122,7 +162,7 @@ def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
 
 def _check_same(path: Path, training: Mapping[str, Any], resume: bool) -> None:
     """Raise `RunError` unless the interrupted training is this one, and is to be resumed."""
-    work = path.with_name(path.name + SUFFIX)
+    work = _folder_of(path)
     difference = stopped_otherwise(path, training)
     if difference:
         raise RunError(
@@ -142,23 +182,72 @@ def require_free(path: Path) -> None:
         raise RunError(f"{path} exists already", "choose another `out`")
 
 
+def end_training(path: Path, training: Mapping[str, Any]) -> None:
+    """Remove what a training, killed after it had finished the run at `path`, left; another one's is kept.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder, which was opened.
+    training : mapping
+        What the run says that it is.
+    """
+    work = _folder_of(path)
+    if not work.is_dir():
+        return
+    lock = FileLock(work / LOCK, blocking=False)
+    with suppress(OSError, RunError):
+        try:
+            lock.acquire()
+        except Timeout:  # the process that finished the run is removing it
+            return
+        try:
+            if not (work / CHECKPOINT).exists() or not stopped_otherwise(path, training):
+                remove_training(work, path)
+        finally:
+            lock.release()
+
+
+def remove_training(work: Path, path: Path) -> None:
+    """Remove the locked folder of a training whose run is at `path`; files of others go with the run."""
+    with suppress(OSError):  # the run is finished, so nothing depends on this
+        _remove_ours(work)
+        for other in work.iterdir():
+            if other.name != LOCK and not (path / other.name).exists():
+                os.rename(other, path / other.name)
+        _remove_folder(work)
+
+
 def write_json(file: Path, value: Any) -> None:
     """Write a value as JSON, atomically."""
+    replace_text(file, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write a text atomically."""
     partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, file)
 
 
-def _empty(folder: Path) -> None:
-    """Remove everything in a folder except the lock."""
-    for path in folder.iterdir():
-        if path.name != LOCK:
+def _remove_ours(work: Path) -> None:
+    """Remove what audiospec wrote into the folder of a training, but for the lock."""
+    # What is trained is removed last: it tells that the folder is a training's.
+    for path in sorted(work.iterdir(), key=lambda path: path.name.startswith(TRAINING)):
+        if any(fnmatch(path.name, pattern) or path.name == f"{pattern}.partial" for pattern in _OURS):
             remove_path(path)
+
+
+def _remove_folder(work: Path) -> None:
+    """Remove the folder of a training, if it is empty but for the lock."""
+    if {path.name for path in work.iterdir()} <= {LOCK}:
+        (work / LOCK).unlink(missing_ok=True)
+        work.rmdir()
 
 
 def remove_path(path: Path) -> None:
     """Remove a file or a folder, if it exists."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

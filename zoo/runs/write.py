@@ -5,16 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from audiospec.digests import digest
-from audiospec.zoo.base import CHECKPOINT, Model
+from audiospec.files import sync
+from audiospec.zoo.base import Model
 from audiospec.zoo.runs.info import CARD, FORMAT_VERSION, HISTORY, METRICS, RUN, RunInfo, file_sha256
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.runs.training_folder import LOCK, TRAINING, remove_path, write_json, writing_run
+from audiospec.zoo.runs.training_folder import (
+    FINISHED,
+    LOGS,
+    remove_path,
+    remove_training,
+    replace_text,
+    require_free,
+    write_json,
+    writing_run,
+)
 
 
 def write_run(
@@ -25,7 +36,9 @@ def write_run(
     metrics: dict[str, Any],
     history: Sequence[Mapping[str, float]],
 ) -> Run:
-    """Write a run into the folder where it was trained, and rename that to `path`.
+    """Write a run into a folder inside that of its training, open it, and rename it to `path`.
+
+    Then the folder of the training is removed, with its checkpoint.
 
     Parameters
     ----------
@@ -49,32 +62,42 @@ def write_run(
     from audiospec.zoo.runs.card import model_card
     from audiospec.zoo.runs.pictures import save_pictures
 
+    finished = work / FINISHED
     with writing_run(work):
-        model.save(work)
-        write_json(work / METRICS, metrics)
-        write_history(work, history)
-        (work / CARD).write_text(model_card(info, metrics), encoding="utf-8")
-        save_pictures(work, metrics, history, bool(info.split["leaky"]))
-        temporary = (CHECKPOINT, TRAINING, LOCK)
-        files = {
-            file.name: file_sha256(file)
-            for file in sorted(work.iterdir())
-            if file.name not in (*temporary, RUN)
+        remove_path(finished)  # of a training that was killed here
+        finished.mkdir()
+        model.save(finished)
+        write_json(finished / METRICS, metrics)
+        write_history(finished, history)
+        (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")
+        save_pictures(finished, metrics, history, bool(info.split["leaky"]))
+        for log in sorted(work.glob(LOGS)):
+            shutil.copyfile(log, finished / log.name)
+        files = sorted(finished.iterdir())
+        stated: dict[str, Any] = {
+            "audiospec_run": FORMAT_VERSION,
+            **asdict(info),
+            "files": {file.name: file_sha256(file) for file in files},
+            "sizes": {file.name: file.stat().st_size for file in files},
         }
-        stated: dict[str, Any] = {**asdict(info), "files": files}
-        write_json(work / RUN, {"audiospec_run": FORMAT_VERSION, **stated, "digest": digest(stated)})
-        os.rename(work, path)
-    for name in temporary:  # only now: a crash before the rename is resumed from the checkpoint
-        remove_path(path / name)
-    return Run(path)
+        write_json(finished / RUN, {**stated, "digest": digest(stated)})
+        for written in (*files, finished / RUN, finished):
+            sync(written)
+    Run(finished)  # only a run that can be opened replaces the checkpoint
+    with writing_run(work):
+        require_free(path)
+        os.rename(finished, path)
+        sync(path.absolute().parent)
+    run = Run(path)
+    remove_training(work, path)  # only now: a crash before is resumed from the checkpoint
+    return run
 
 
-def write_history(work: Path, history: Sequence[Mapping[str, float]]) -> None:
+def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
     """Write ``history.csv`` into a folder."""
     text = io.StringIO()
     if history:
         writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-    with writing_run(work):
-        (work / HISTORY).write_text(text.getvalue(), encoding="utf-8")
+    replace_text(folder / HISTORY, text.getvalue())

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
-from audiospec.datasets.base import not_found
 from audiospec.datasets.gtzan import GENRES
+from audiospec.datasets.own.search import not_found
 from audiospec.errors import DatasetError, ModelError, nearest
 from audiospec.specs.mel import MelSpec
 from audiospec.zoo.base import models as registry

@@ -6,12 +6,13 @@ import dataclasses
 import json
 import re
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from audiospec.datasets.base import AUDIO_SUFFIXES, files_under, suffix
 from audiospec.datasets.gtzan import GENRES
+from audiospec.datasets.own.search import find_sound
 from audiospec.digests import content_hash, digest
 from audiospec.errors import DatasetError
-from audiospec.files import atomic_write
+from audiospec.files import atomic_write, read_json
 from audiospec.text import printable
 from audiospec.zoo.prediction import Prediction, predict
 from audiospec.zoo.runs.info import RUN
@@ -23,6 +24,9 @@ NO_SONGS = (
     "give `songs`, a folder of songs that are not in GTZAN, with a folder for each genre or a genre in each "
     "file's name; the study had ten, one per genre, and did not publish them"
 )
+
+#: Largest size in bytes of a file of predictions that were kept.
+_MOST_BYTES = 64 << 20
 
 
 def genre_of(path: str) -> str:
@@ -55,7 +59,7 @@ def find_songs(folder: Path) -> Songs:
     DatasetError
         No audio file has a genre.
     """
-    files = [file for file in files_under(folder) if suffix(file) in AUDIO_SUFFIXES]
+    files = find_sound(folder).sound
     genres = {folder / file: genre_of(file) for file in files}
     if not any(genres.values()):
         raise DatasetError(
@@ -106,9 +110,21 @@ def _predictions(request: StudyRequest, run: Run, files: list[Path]) -> list[Pre
     """Return a run's predictions of files; they are kept, because long songs in short chunks are slow."""
     identity = [content_hash(run.path / RUN), *((str(file), content_hash(file)) for file in files)]
     cache = create_folder(request) / "songs" / f"{run.path.name}-{digest(identity)[:12]}.json"
-    if not cache.exists():
+    kept = _kept(cache)
+    if kept is None:
+        kept = [{**dataclasses.asdict(p), "file": str(p.file)} for p in predict(run, files)]
         cache.parent.mkdir(exist_ok=True)
-        entries = [{**dataclasses.asdict(p), "file": str(p.file)} for p in predict(run, files)]
         with atomic_write(cache) as temporary:
-            temporary.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-    return [Prediction(**{**p, "file": Path(p["file"])}) for p in json.loads(cache.read_text("utf-8"))]
+            content = {"predictions": kept, "digest": digest(kept)}
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return [Prediction(**{**p, "file": Path(p["file"])}) for p in kept]
+
+
+def _kept(cache: Path) -> list[dict[str, Any]] | None:
+    """Return the predictions in a file, or None if it does not exist, or is not what was written."""
+    try:
+        content = read_json(cache, _MOST_BYTES)
+        kept: list[dict[str, Any]] = content["predictions"]
+        return kept if digest(kept) == content["digest"] else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None

@@ -7,7 +7,9 @@ import soundfile
 from audiospec.audio.decoders.base import Decoder
 from audiospec.audio.decoders.chunked import CHUNKED, decode_chunked, find_samples
 from audiospec.audio.decoders.flac import decode_flac
-from audiospec.audio.decoders.former import PyavDecoder, decode_mp3, decode_ogg
+from audiospec.audio.decoders.mp3 import decode_mp3
+from audiospec.audio.decoders.ogg import decode_ogg
+from audiospec.audio.decoders.raw import decode_with_pyav
 from audiospec.audio.decoders.sizes import truncated
 from audiospec.audio.decoders.sndfile import SndfileDecoder, one_line
 from audiospec.audio.decoders.voc import decode_voc
@@ -42,8 +44,8 @@ def open_decoder(source: SourceFile) -> Decoder:
         # Of a file whose header makes no sense, FFmpeg would decode any part as if it were all.
         if container in CHUNKED and found is None:
             raise AudioError(f"not decodable: {one_line(error.error_string)}") from error
-        decoder = PyavDecoder(source, error)
-        if found is not None:
+        decoder = decode_with_pyav(source, one_line(error.error_string))
+        if found is not None and found.loss:
             decoder.loss = found.loss
         return decoder
 

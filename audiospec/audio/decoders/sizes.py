@@ -211,15 +211,20 @@ class Chunks:
                     end,
                     f"damaged: another file begins behind the samples, its {rest} bytes are not decoded",
                 )
-        if rest < max(2, frame) or self.reach_the_end(end) or self.reach_the_end(end + end % 2):
+        if rest < max(2, frame):
+            return end, ""
+        places = [place for place in (end, end + end % 2) if self.reach_the_end(place)]
+        if any(self.read(place, 4) in KNOWN for place in places):
+            return end, ""
+        if (earlier := self.end_of_samples(start)) < end:  # the size counts a part of the chunks, too
+            return earlier, ""
+        if places:
             return end, ""
         if behind.startswith(_TAGS) or behind[1:].startswith(_TAGS):
             return end, ""
         wrapped = rest % (1 << 32) == 0  # more than 4 GiB, in a size of 32 bits
         if whole or wrapped:
             return self.end_of_samples(start), ""
-        if (earlier := self.end_of_samples(start)) < end:  # the size counts a part of the chunks, too
-            return earlier, ""
         if self._is_empty(end) or (rest <= _PADDING and whole is not None):
             return end, ""
         if whole is None:  # no size of the file, and no chunks: what follows can only be samples

@@ -47,6 +47,12 @@ class SoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
+def open_sound_file(source: int | io.RawIOBase | BinaryIO) -> SoundFile:
+    """Open a file descriptor or a stream with libsndfile; neither is closed with it."""
+    with silenced_stderr():
+        return SoundFile(source, closefd=False)
+
+
 class SndfileDecoder(Decoder):
     """Decodes what libsndfile reads.
 
@@ -90,8 +96,7 @@ class SndfileDecoder(Decoder):
         self._prints = self.format in _PRINTS
 
     def _opened(self, raw: BinaryIO) -> SoundFile:
-        with silenced_stderr():
-            return SoundFile(self.view(raw) if self.view else raw.fileno(), closefd=False)
+        return open_sound_file(self.view(raw) if self.view else raw.fileno())
 
     @property
     def bytes_missing(self) -> tuple[int, int] | None:

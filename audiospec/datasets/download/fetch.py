@@ -24,7 +24,7 @@ from audiospec.datasets.download.remote import Progress, Remote
 from audiospec.datasets.download.resume import ResumingDownloader, UnreachableError
 from audiospec.datasets.download.unpack import unpack
 from audiospec.errors import DatasetError
-from audiospec.files import filled, is_disk_full
+from audiospec.files import filled, is_full
 from audiospec.text import size
 
 #: Compares an unpacked folder with the full set: returns one line for each difference.
@@ -67,9 +67,10 @@ def fetch(
                     if leftover.name != "lock":
                         leftover.unlink()
     except OSError as error:
+        hint = "make room, or" if is_full(error) else "solve this, or"
         raise DatasetError(
             f"dataset {name!r} cannot be written under {folder.parent} ({error.strerror or error})",
-            f"{'make room, or ' if is_disk_full(error) else ''}set AUDIOSPEC_DATA to another folder",
+            f"{hint} set AUDIOSPEC_DATA to another folder",
         ) from error
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from audiospec.datasets.download.remote import Progress
 from audiospec.errors import DatasetError
+from audiospec.files import read_json
 from audiospec.text import too_little
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ PAUSE_SECONDS = 1.0
 """Wait before the second try; it doubles with each further try."""
 _PROGRESS_BYTES = 1 << 20  # a try that gains this much resets the count of interruptions
 _BLOCK = 1 << 18
+_MOST_VERSION = 1 << 20
 
 
 class UnreachableError(DatasetError):
@@ -149,8 +151,11 @@ class ResumingDownloader:
     def _kept_version(self, url: str) -> _Version | None:
         """Return the version that the kept part is of; None if of another address or unknown."""
         try:
-            kept = _Version(**json.loads(self.version_file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            kept = _Version(**read_json(self.version_file, _MOST_VERSION))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+        texts = all(isinstance(text, str) for text in (kept.url, kept.etag, kept.modified))
+        if not texts or not (kept.length is None or (type(kept.length) is int and kept.length >= 0)):
             return None
         return kept if kept.url == url and self._kept_bytes() and kept.same(kept) else None
 
@@ -241,9 +246,11 @@ def _version(url: str, response: requests.Response, length: int | None) -> _Vers
 
 def _range(response: requests.Response) -> tuple[int | None, int | None]:
     """Return the first byte and the total length that a partial answer states."""
-    match = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    match = re.match(
+        r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", response.headers.get("Content-Range", "")
+    )
     return (int(match[1]), _integer(match[2])) if match else (None, None)
 
 
 def _integer(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import stat
 import tarfile
 import zipfile
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, Self
 
 from audiospec.errors import DatasetError
+from audiospec.files import open_plain
 from audiospec.text import printable
 
 MAX_FILES = 1_000_000
@@ -19,8 +22,20 @@ MAX_FILES = 1_000_000
 MAX_RATIO = 20
 """Most bytes that an archive may unpack to for each of its bytes, beyond the first GB."""
 
+MAX_NAME, MAX_DEPTH, MAX_PATH = 255, 64, 1024
+"""Most bytes of a part of a member's name, most parts of it, and most bytes of it all."""
+
 _FREE_BYTES = 1_000_000_000
 _BLOCK = 1 << 20
+#: Most bytes of a tar member's extended header, which Python reads into memory.
+_MAX_HEADER = 1 << 20
+_EXTENDED = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -39,10 +54,11 @@ def unpack(archive: Path, folder: Path) -> None:
     Raises
     ------
     DatasetError
-        The archive is broken, or has a link, a device, a name that is absolute or contains ``..``, two
-        members of one name, too many members, or far more content than compressed audio has.
+        The archive is broken, or has a link, a device, a name that is absolute, contains ``..``, is too long
+        or is reserved on Windows, two members of one name, too many members, or far more content than
+        compressed audio has.
     OSError
-        A file cannot be written.
+        A file cannot be read or written.
     """
     limit = _FREE_BYTES + MAX_RATIO * archive.stat().st_size
     folder.mkdir(parents=True)
@@ -52,6 +68,8 @@ def unpack(archive: Path, folder: Path) -> None:
             for number, (parts, source) in enumerate(members):
                 if number >= MAX_FILES:
                     raise DatasetError(f"archive {archive.name} has more than {MAX_FILES} files")
+                if source is None:
+                    continue
                 with source, _new(archive, folder, parts) as file:
                     while block := source.read(_BLOCK):
                         written += len(block)
@@ -72,9 +90,20 @@ def unpack(archive: Path, folder: Path) -> None:
         raise _broken(archive, error) from error
 
 
-def _members(archive: Path, folder: Path) -> Generator[tuple[tuple[str, ...], IO[bytes]], None, None]:
-    """Yield the parts of the name and the open content of each plain file of an archive."""
-    with open(archive, "rb") as file:
+class _Header(tarfile.TarInfo):
+    """A tar header; extended ones are bounded."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _EXTENDED and header.size > _MAX_HEADER:
+            raise ValueError(f"an extended header has {header.size} bytes")
+        return header
+
+
+def _members(archive: Path, folder: Path) -> Generator[tuple[tuple[str, ...], IO[bytes] | None], None, None]:
+    """Yield the parts of the name of each member of an archive, and the open content of a plain file."""
+    with open_plain(archive) as file:
         zipped = file.read(4) in (b"PK\3\4", b"PK\5\6")  # the second is that of an empty archive
     if zipped:
         with zipfile.ZipFile(archive) as bundle:
@@ -84,20 +113,16 @@ def _members(archive: Path, folder: Path) -> Generator[tuple[tuple[str, ...], IO
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise _refused(archive, entry.filename, "is a link or a device")
                 parts = _parts(archive, entry.filename)
-                if not entry.is_dir():
-                    yield parts, bundle.open(entry)
+                yield parts, None if entry.is_dir() else bundle.open(entry)
         return
-    with tarfile.open(archive) as tape:
+    with tarfile.open(archive, tarinfo=_Header) as tape:
         for member in tape:
             if not (member.isreg() or member.isdir()):
                 raise _refused(archive, member.name, "is a link or a device")
             parts = _parts(archive, member.name)
             if hasattr(tarfile, "data_filter"):  # Python's own check, since 3.11.4
                 tarfile.data_filter(member, str(folder))
-            if member.isreg():
-                content = tape.extractfile(member)
-                assert content is not None
-                yield parts, content
+            yield parts, tape.extractfile(member)  # None for a folder
         # The checksum after compressed data is only checked if the file is read to its end.
         assert tape.fileobj is not None
         while tape.fileobj.read(_BLOCK):
@@ -123,11 +148,28 @@ def _parts(archive: Path, name: str) -> tuple[str, ...]:
         raise _refused(archive, name, "has an absolute name or a backslash in it")
     if ".." in path.parts:
         raise _refused(archive, name, "leads out of the folder")
+    if "\0" in name:
+        raise _refused(archive, name, "has a NUL character in its name")
+    sizes = [len(os.fsencode(part)) for part in path.parts]
+    if max(sizes, default=0) > MAX_NAME or sum(sizes) > MAX_PATH or len(sizes) > MAX_DEPTH:
+        raise _refused(
+            archive, name, f"has a name of {sum(sizes)} bytes in {len(sizes)} parts, which is too long"
+        )
+    if any(_is_reserved(part) for part in path.parts):
+        raise _refused(archive, name, "has a name that is a device on Windows")
     return path.parts
 
 
+def _is_reserved(part: str) -> bool:
+    """Return whether a name is a device on Windows, whatever its suffix."""
+    stem = part.partition(".")[0].rstrip(" ")
+    return re.fullmatch(r"con|prn|aux|nul|(com|lpt)[1-9]", stem, re.IGNORECASE) is not None
+
+
 def _refused(archive: Path, name: str, why: str) -> DatasetError:
-    return DatasetError(f"archive {archive.name} is refused: its member {printable(name)!r} {why}")
+    shown = printable(name)
+    shown = shown if len(shown) <= 80 else f"{shown[:60]}…"
+    return DatasetError(f"archive {archive.name} is refused: its member {shown!r} {why}")
 
 
 def _broken(archive: Path, error: Exception) -> DatasetError:

@@ -1,4 +1,4 @@
-"""Zstandard frames; each holds one compressed row."""
+"""Zstandard frames; each holds one compressed row, or another piece of a store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def unpack(frame: bytes, buffer: memoryview) -> None:
     """
     from numcodecs.zstd import decompress
 
-    if _content_size(frame) != len(buffer):
+    if content_size(frame) != len(buffer):
         raise ValueError(f"expected a frame of {len(buffer)} bytes")
     try:
         decompress(frame, buffer)
@@ -38,7 +38,7 @@ def unpack(frame: bytes, buffer: memoryview) -> None:
         raise ValueError(str(error)) from error
 
 
-def _content_size(frame: bytes) -> int:
+def content_size(frame: bytes) -> int:
     """Return the content's size as stated in a frame's header (RFC 8878, 3.1.1.1); -1 if it is not stated."""
     if len(frame) < 6 or frame[:4] != b"\x28\xb5\x2f\xfd":
         return -1

@@ -27,9 +27,10 @@ from audiospec.testing.stores.content import Content, assert_holds, one_line, pu
 from audiospec.testing.stores.damage import DamageTests
 from audiospec.testing.stores.publishing import PublishingTests
 from audiospec.testing.stores.reading import ReadingTests
+from audiospec.testing.stores.sealing import SealTests
 
 
-class StoreContract(ReadingTests, PublishingTests, DamageTests):
+class StoreContract(ReadingTests, PublishingTests, DamageTests, SealTests):
     """Tests that every store must pass; see `StoreCase` for the attributes that a subclass sets."""
 
     def test_suffix_selects_the_class(self) -> None:

@@ -1,0 +1,1 @@
+"""Your own audio: what a folder, its names and its tables say of tracks."""

@@ -1,0 +1,238 @@
+"""Find the sound files of a folder: by suffix, and by content where the suffix does not decide."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from audiospec.audio.sniff import is_sound
+from audiospec.errors import DatasetError
+from audiospec.text import printable
+
+AUDIO_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("wav", "wave", "w64", "rf64", "bwf", "au", "snd", "aif", "aiff", "aifc", "caf", "flac"),
+        *(
+            "ogg",
+            "oga",
+            "opus",
+            "spx",
+            "mp1",
+            "mp2",
+            "mp3",
+            "mpga",
+            "m4a",
+            "m4b",
+            "m4r",
+            "mp4",
+            "aac",
+            "adts",
+        ),
+        *("ac3", "eac3", "wma", "wv", "ape", "tta", "amr", "awb", "3gp", "webm", "weba", "mka", "mkv"),
+        *("mov", "avi"),
+    )
+)
+"""Suffixes of audio files, in lower case. A file that has one is a track, whatever is in it."""
+
+OTHER_SUFFIXES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("txt", "csv", "tsv", "json", "jsonl", "parquet", "xml", "html", "htm", "yaml", "yml", "toml", "md"),
+        *(
+            "pdf",
+            "doc",
+            "docx",
+            "xls",
+            "xlsx",
+            "py",
+            "ipynb",
+            "m",
+            "sh",
+            "log",
+            "npy",
+            "npz",
+            "pt",
+            "pkl",
+            "h5",
+        ),
+        *("jpg", "jpeg", "png", "gif", "bmp", "svg", "webp", "heic", "avif", "tif", "tiff", "psd"),
+        *(
+            "zip",
+            "gz",
+            "tar",
+            "tgz",
+            "rar",
+            "7z",
+            "lab",
+            "textgrid",
+            "jams",
+            "mid",
+            "midi",
+            "srt",
+            "m3u",
+            "m3u8",
+        ),
+        *("md5", "sha1", "sha256", "db", "ini", "cue", "nfo"),
+    )
+)
+"""Suffixes of files that are not audio, in lower case. Files with any other suffix, or none, are opened."""
+
+SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin"))
+"""Names, in lower case, of files that systems leave in every folder; hidden names begin with a dot."""
+
+_COPIES = (".bak", ".old", ".orig", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files of a folder.
+
+    Attributes
+    ----------
+    sound : list of str
+        Relative to the folder, with forward slashes, sorted.
+    others : list of str
+        All other files, likewise: no sound, or a copy such as ``x.wav.bak`` beside ``x.wav``.
+    """
+
+    sound: list[str]
+    others: list[str]
+
+
+def find_sound(root: Path) -> Found:
+    """Find the sound files under a folder.
+
+    A suffix decides, if it is one of `AUDIO_SUFFIXES` or `OTHER_SUFFIXES`; blanks and dots at the end of a
+    name, and what follows a ``?`` in it, do not count. Any other file is opened, and its first bytes decide.
+
+    Raises
+    ------
+    DatasetError
+        A folder cannot be read.
+    """
+    found = Found([], [])
+    files = files_under(root)
+    known = set(files)
+    for file in files:
+        (found.sound if _is_sound(root, file, known) else found.others).append(file)
+    return found
+
+
+def _is_sound(root: Path, file: str, files: set[str]) -> bool:
+    ending = suffix(file)
+    if ending in AUDIO_SUFFIXES:
+        return True
+    if ending in OTHER_SUFFIXES:
+        return False
+    if any(file.endswith(copy) and file.removesuffix(copy) in files for copy in _COPIES):
+        return False
+    return is_sound(root / file)
+
+
+def expand(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Replace each folder by the sound files under it.
+
+    Returns
+    -------
+    list of Path
+        The files that were given, and the sound files of the folders, in order. A folder without
+        sound stands for itself, so that reading it reports it.
+    list of Path
+        The other files of the folders.
+
+    Raises
+    ------
+    DatasetError
+        A folder cannot be read.
+    """
+    files: list[Path] = []
+    others: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = find_sound(path)
+        files += [path / file for file in found.sound] or [path]
+        others += [path / file for file in found.others]
+    return files, others
+
+
+def left_out(others: Sequence[str]) -> str:
+    """Say how many other files were left out, and name one; ``""`` if there are none."""
+    if not others:
+        return ""
+    if len(others) == 1:
+        return f"1 other file left out: {printable(others[0])!r}"
+    return f"{len(others)} other files left out, such as {printable(others[0])!r}"
+
+
+def no_audio(found: Found) -> str:
+    """Say what a folder without sound contains."""
+    files = found.others
+    others = f"{len(files)} other file(s) such as {printable(files[0])!r}" if files else "no file"
+    return f"found no audio, {others}"
+
+
+def files_under(root: Path) -> list[str]:
+    """Return the paths of all files under a folder, relative to it, with forward slashes, sorted.
+
+    Hidden names, `SYSTEM_FILES` and ``__MACOSX`` are left out. Links to folders are followed after all real
+    folders, and no folder is read twice, so links cannot loop or list a file twice. A broken link is listed,
+    so that reading it reports it.
+
+    Raises
+    ------
+    DatasetError
+        A folder cannot be read.
+    """
+    paths: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    folders, links = deque([""]), deque[str]()
+    while folders or links:
+        folder = folders.popleft() if folders else links.popleft()
+        try:
+            status = os.stat(root / folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(root / folder) as entries:
+                listing = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise DatasetError(
+                f"cannot read folder {printable(str(root / folder))}: {error.strerror}"
+            ) from error
+        for entry in listing:
+            hidden = entry.name.startswith(".") or entry.name == "__MACOSX"
+            if hidden or entry.name.lower() in SYSTEM_FILES:
+                continue
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            try:
+                mode = entry.stat().st_mode
+            except OSError:
+                mode = stat.S_IFREG  # a broken link
+            if stat.S_ISDIR(mode):
+                (links if entry.is_symlink() else folders).append(path)
+            elif stat.S_ISREG(mode):
+                paths.append(path)
+    return sorted(paths)
+
+
+def not_found(path: Path) -> str:
+    """Say what a path is instead of the expected: a folder, a file, or missing (with the nearest folder)."""
+    if os.path.isdir(path):
+        return f"{path} is a folder"
+    if os.path.exists(path):
+        return f"{path} is a file"
+    parent = next((parent for parent in path.parents if os.path.isdir(parent)), path)
+    return f"there is no {path} (the nearest folder that exists is {parent})"
+
+
+def suffix(path: str) -> str:
+    """Return the suffix of a path in lower case: ``".wav"`` of ``x.WAV``, ``x.wav?id=1`` and ``x.wav. ``."""
+    name = PurePosixPath(path).name.lower().partition("?")[0].rstrip(" .")
+    return PurePosixPath(name).suffix if name else ""

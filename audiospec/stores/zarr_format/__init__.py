@@ -1,0 +1,1 @@
+"""How a Zarr store is written, read and checked, below `ZarrStore`."""

@@ -1,0 +1,115 @@
+"""The `zarr.json` of a store's root group, which is replaced alone and therefore seals itself.
+
+Its attribute ``seal`` has the names of all views, so that one that vanished is missed, and the SHA-256 of the
+file itself, taken with zeros in place of the digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiospec.files import damage_errors
+from audiospec.stores.seals.damage import damaged_part
+from audiospec.stores.seals.folder import read_file, seal_file
+
+_UNKNOWN = b"0" * 64
+#: How zarr-python writes the attribute of the digest. No text can contain its quotation marks unescaped.
+_KEY = b'"seal_sha256": "'
+
+
+@dataclass(frozen=True)
+class Root:
+    """The attributes of a store, and what its root says of the parts.
+
+    Attributes
+    ----------
+    attributes : mapping
+        Without the seal.
+    sealed : mapping or None
+        Part (``"tracks"``, ``"views/NAME"``) → whether it has a seal; None if the root itself has none.
+    metadata : mapping
+        The consolidated metadata: node → its metadata.
+    """
+
+    attributes: Mapping[str, Any]
+    sealed: Mapping[str, bool] | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    @property
+    def listed(self) -> list[str]:
+        """The names of the views that the store must have, sorted; empty if they are not known."""
+        return sorted(part.removeprefix("views/") for part in self.sealed or () if part != "tracks")
+
+    def is_sealed(self, part: str) -> bool:
+        """Whether a part must have a seal."""
+        return bool((self.sealed or {}).get(part))
+
+
+def with_seal(attributes: Mapping[str, Any], parts: Mapping[str, bool]) -> dict[str, Any]:
+    """Return the attributes of a root with a seal, whose digest `sign` completes."""
+    return {**attributes, "seal": {"parts": dict(sorted(parts.items())), "seal_sha256": _UNKNOWN.decode()}}
+
+
+def sign(content: bytes) -> bytes:
+    """Return the content of a root's `zarr.json` with its digest in place of zeros."""
+    start, stop = _digest(content)
+    return content[:start] + hashlib.sha256(content).hexdigest().encode() + content[stop:]
+
+
+def is_signed(content: bytes) -> bool:
+    """Whether the content of a root's `zarr.json` has the digest that it states."""
+    if content.count(_KEY) != 1:
+        return False
+    start, stop = _digest(content)
+    return sign(content[:start] + _UNKNOWN + content[stop:]) == content
+
+
+def _digest(content: bytes) -> tuple[int, int]:
+    """Return where the digest begins and ends."""
+    start = content.index(_KEY) + len(_KEY)
+    return start, start + len(_UNKNOWN)
+
+
+def read_root(path: Path) -> Root:
+    """Read and check the root of the store at `path`; its attributes are empty if there is none.
+
+    Raises
+    ------
+    StoreError
+        It is damaged, or missing while the parts are there.
+    """
+    file = path / "zarr.json"
+    with damage_errors(file):
+        content = read_file(file)
+        if content is None:
+            if seal_file(path / "tracks").exists():
+                raise damaged_part(path, "store", "its zarr.json is missing")
+            return Root({})
+        try:
+            node = json.loads(content)
+            attributes = dict(node.get("attributes", {}))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise damaged_part(path, "store", f"its zarr.json is unreadable ({error})") from error
+        if not is_format(node, "group"):
+            raise damaged_part(path, "store", "its zarr.json is not that of a Zarr v3 group")
+        seal = attributes.pop("seal", None)
+        if seal is None:
+            if seal_file(path / "tracks").exists() and b"sha256" in content:
+                raise damaged_part(path, "store", "its zarr.json has lost its seal")
+            return Root(attributes)
+        if not is_signed(content):
+            raise damaged_part(path, "store", "its zarr.json does not match its own digest")
+        return Root(attributes, seal["parts"], node["consolidated_metadata"]["metadata"])
+
+
+def is_format(node: Any, kind: str) -> bool:
+    """Whether the metadata of a node is of Zarr v3 and of a kind.
+
+    Other versions, such as 2, have codecs that may run code from the file.
+    """
+    return isinstance(node, dict) and (node.get("zarr_format"), node.get("node_type")) == (3, kind)
