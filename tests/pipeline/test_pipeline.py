@@ -338,7 +338,7 @@ def test_a_length_that_the_header_estimates_too_short_for_a_chunk(
 
 
 class _Stopping(SerialEngine):
-    """Runs tasks in an order, and stops as on Ctrl-C after `results` results."""
+    """Runs tasks in an order, and stops as on Ctrl-C after `results` shards."""
 
     def __init__(self, order: list[int], results: int) -> None:
         super().__init__()
@@ -348,9 +348,12 @@ class _Stopping(SerialEngine):
     def run(self, function: str, tasks: Any) -> Iterator[dict[str, Any]]:
         tasks = list(tasks)
         order = sorted(range(len(tasks)), key=lambda i: self.order[i % len(self.order)])
-        for count, result in enumerate(super().run(function, [tasks[i] for i in order])):
-            if count == self.results:
-                raise KeyboardInterrupt
+        shards = 0
+        for result in super().run(function, [tasks[i] for i in order]):
+            if "digest" in result:
+                if shards == self.results:
+                    raise KeyboardInterrupt
+                shards += 1
             yield result
 
 
