@@ -84,13 +84,13 @@ def _small_shards(patch: pytest.MonkeyPatch, rows: int) -> None:
 def _decoded(patch: pytest.MonkeyPatch) -> Counter[str]:
     """Return a counter of the files that are decoded from now on."""
     counts: Counter[str] = Counter()
-    blocks = Recording._blocks
+    streams = Recording.streams
 
-    def counting(recording: Recording, rate: int) -> Any:
+    def counting(recording: Recording, wanted: Any) -> Any:
         counts[recording.path.name] += 1
-        return blocks(recording, rate)
+        return streams(recording, wanted)
 
-    patch.setattr(Recording, "_blocks", counting)
+    patch.setattr(Recording, "streams", counting)
     return counts
 
 
@@ -255,7 +255,7 @@ def test_a_damaged_fragment_is_computed_again(
     _small_shards(monkeypatch, 3)
     store = tmp_path / "s.zarr"
     with pytest.raises(KeyboardInterrupt):
-        _run(mixed, store, engine=_Engine(list(range(99, 0, -1)), 30))
+        _run(mixed, store, engine=_Engine(list(range(99, 0, -1)), 40))
     fragments = sorted(work_folder(store).glob("*/*-*.shard"))
     assert len(fragments) > 3
     for number, file in enumerate(fragments):
