@@ -58,8 +58,11 @@ class DecodeResult:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as a JSON object."""
-        return _values(self)
+        """Return the fields as a JSON object; without the note if there is none, as older versions wrote it."""
+        values = _values(self)
+        if not self.note:
+            del values["note"]
+        return values
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> DecodeResult:

@@ -160,7 +160,7 @@ class TabularSpec(FeatureSpec, feature="tabular"):
             self.hop_length,
         )
         require(self.n_chroma >= 1, "n_chroma", "at least 1", self.n_chroma)
-        require(self.n_mels <= self.n_fft + 2, "n_mels", "at most 2 for each Fourier bin", self.n_mels)
+        require(self.n_mels <= 4096, "n_mels", "at most 4096", self.n_mels)
         require(1 <= self.n_mfcc <= self.n_mels, "n_mfcc", f"from 1 to n_mels ({self.n_mels})", self.n_mfcc)
         require(0 < self.roll_percent < 1, "roll_percent", "between 0 and 1", self.roll_percent)
         odd = self.kernel_size % 2 == 1 and 3 <= self.kernel_size <= 999
