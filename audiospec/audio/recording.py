@@ -197,8 +197,10 @@ def _named() -> Iterator[None]:
     """Turn any other error of a decoder into one of this file, so that it costs this file only."""
     try:
         yield
-    except (AudioError, MemoryError, OSError):
+    except (AudioError, MemoryError):
         raise
+    except OSError as error:
+        raise AudioError(f"not readable: {error.strerror or error}") from error
     except Exception as error:
         reason = " ".join(str(error).split())
         raise AudioError(f"not decodable: its decoder failed ({type(error).__name__}: {reason})") from error

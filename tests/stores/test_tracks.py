@@ -69,3 +69,10 @@ def test_a_hash_that_is_none_is_named(hash: str) -> None:
 def test_the_bits_of_a_hash() -> None:
     assert source_bits("") == 0
     assert source_bits("00000000000000ff" + "f" * 16) == 255
+
+
+def test_a_table_from_before_there_were_notes_has_none() -> None:
+    tracks = Tracks.from_records([TrackRecord("a", problem="x"), TrackRecord("b", note="y")])
+    old = Tracks({name: column for name, column in tracks.columns.items() if name != "note"})
+    assert [record.note for record in old.records()] == ["", ""]
+    assert (old.notes, tracks.notes, tracks.problems) == ({}, {"b": "y"}, {"a": "x"})

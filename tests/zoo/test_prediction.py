@@ -145,6 +145,22 @@ def test_files_with_problems_do_not_stop_the_others(listener: Run, music: Path, 
                 features_of(listener, load(prediction.file, listener.spec.sample_rate))
 
 
+def test_truncated_and_silent_files_can_be_predicted(listener: Run, music: Path, tmp_path: Path) -> None:
+    import soundfile
+
+    from audiospec.audio.reading import Reading
+
+    sound = np.random.default_rng(0).normal(0, 0.1, 22050 * 8)
+    soundfile.write(tmp_path / "cut.wav", sound, 22050)
+    content = (tmp_path / "cut.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(content[: len(content) * 3 // 4])
+    (strict,) = predict(listener, [tmp_path / "cut.wav"])
+    assert strict.problem.startswith("truncated: ")
+    (kept,) = predict(listener, [tmp_path / "cut.wav"], reading=Reading(truncated="keep"))
+    assert (kept.problem, kept.note) == ("", strict.problem)
+    assert kept.chunks >= 1
+
+
 def test_no_files(listener: Run) -> None:
     assert list(predict(listener, [])) == []
 
