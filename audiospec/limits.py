@@ -15,8 +15,8 @@ from types import TracebackType
 
 #: Signal that ends an expendable process when time is up.
 TIME_IS_UP = signal.SIGALRM
-#: A limit of memory starts at what the process has, which is not read anew more often than this, in seconds.
-_MEMORY_PERIOD = 0.1
+#: The size of the process is read anew if it is older than this, or if other code ran for longer, in seconds.
+_OLD, _OTHER_CODE = 0.1, 0.001
 
 _expendable = False
 
@@ -54,17 +54,16 @@ class Limits:
         self.memory = memory
         self.used = 0.0
         self._began = 0.0
-        self._measured = -_MEMORY_PERIOD
-        self._most = resource.RLIM_INFINITY
-        self._before = resource.getrlimit(resource.RLIMIT_DATA)
+        self._before: tuple[int, int] | None = None
 
     def __enter__(self) -> Limits:
         self._began = time.monotonic()
         if _expendable:
-            if self._began - self._measured >= _MEMORY_PERIOD:
-                self._measured, self._most = self._began, self._most_memory()
-            if self._most != resource.RLIM_INFINITY:
-                resource.setrlimit(resource.RLIMIT_DATA, (self._most, self._before[1]))
+            data = _size.at(self._began)
+            if data:
+                self._before = soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+                limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+                resource.setrlimit(resource.RLIMIT_DATA, (min([data + self.memory, *limits]), hard))
             signal.setitimer(signal.ITIMER_REAL, self.seconds)
         return self
 
@@ -73,15 +72,33 @@ class Limits:
     ) -> None:
         if _expendable:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            if self._most != resource.RLIM_INFINITY:
+            if self._before is not None:
                 resource.setrlimit(resource.RLIMIT_DATA, self._before)
-        self.used += time.monotonic() - self._began
+        _size.left = time.monotonic()
+        self.used += _size.left - self._began
 
-    def _most_memory(self) -> int:
-        """Return the limit of the process's data in bytes; infinity if the system does not tell its size."""
-        try:
-            pages = int(Path("/proc/self/statm").read_text().split()[5])
-        except (OSError, ValueError, IndexError):
-            return resource.RLIM_INFINITY
-        most = pages * os.sysconf("SC_PAGE_SIZE") + self.memory
-        return min([most, *(limit for limit in self._before if limit != resource.RLIM_INFINITY)])
+
+class _Size:
+    """The bytes of this process's data, which the limit of memory is counted from.
+
+    `left` is the time when the last step ended.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0.0
+        self._read = 0.0
+        self._bytes = 0
+
+    def at(self, now: float) -> int:
+        """Return the bytes; 0 if the system does not tell them."""
+        if now - self._read > _OLD or now - self.left > _OTHER_CODE:
+            self._read = now
+            try:
+                pages = int(Path("/proc/self/statm").read_text().split()[5])
+            except (OSError, ValueError, IndexError):
+                pages = 0
+            self._bytes = pages * os.sysconf("SC_PAGE_SIZE")
+        return self._bytes
+
+
+_size = _Size()

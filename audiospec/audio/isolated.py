@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +25,8 @@ from audiospec.errors import AudioError
 #: Least and most files that one task probes. A task may need another process, which takes as long to start as
 #: a thousand small files take on a fast disk.
 FILES_PER_TASK = (250, 1000)
+#: Files that one result answers for: each result wakes the caller, which takes longer than to probe a file.
+FILES_PER_RESULT = 50
 
 
 def probe_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -39,18 +40,24 @@ def probe_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Yields
     ------
     dict
-        For each file ``number``, and ``info`` or ``problem`` (reason and hint).
+        ``answers``, a list of number, and info or problem as lists of their fields, for the next files.
     """
     from audiospec.audio.recording import probe
 
     reading = Reading.from_json(task["reading"])
+    answers: list[Any] = []
     for number, name in task["files"]:
+        path, info, problem = Path(name), None, None
         try:
-            with _guard(Path(name)).step():
-                info = probe(Path(name), reading)
-            yield {"number": number, "info": asdict(info)}
+            with _guard(path).step():
+                info = _fields(probe(path, reading))
         except AudioError as error:
-            yield {"number": number, "problem": [error.reason, error.hint]}
+            problem = [error.reason, error.hint]
+        answers.append([number, info, problem])
+        if len(answers) == FILES_PER_RESULT:
+            yield {"answers": answers}
+            answers = []
+    yield {"answers": answers}
 
 
 def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -77,9 +84,13 @@ def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         for wave in guard.steps(recording.waves(task["sample_rate"], task["channel"])):
             yield {"wave": base64.b64encode(wave.astype("<f4", copy=False).tobytes()).decode("ascii")}
         assert recording.info is not None
-        yield {"info": asdict(recording.info), "note": recording.note}
+        yield {"info": _fields(recording.info), "note": recording.note}
     except AudioError as error:
         yield {"problem": [error.reason, error.hint]}
+
+
+def _fields(info: AudioInfo) -> list[Any]:
+    return [info.sample_rate, info.channels, info.frames, info.exact]
 
 
 def _guard(path: Path) -> Guard:
@@ -137,7 +148,8 @@ def probe_files(
         waiting = []
         for value in engine.run(f"{__name__}:probe_in_worker", tasks):
             if isinstance(value, dict):
-                answers[value["number"]] = _restore(value)
+                for number, info, problem in value["answers"]:
+                    answers[number] = AudioInfo(*info) if problem is None else AudioError(*problem)
                 continue
             left = [number for number, _ in value.task["files"] if number not in answers]
             if len(value.task["files"]) == 1 and left:
@@ -145,9 +157,7 @@ def probe_files(
                 if is_final(value, deaths[left[0]]):
                     answers[left[0]] = AudioError(problem_of(value, _size(files[left[0]])))
                     continue
-            # The first one without an answer is tried alone. If the engine loses answers it may not be the
-            # cause, but then it is the turn of the next.
-            waiting += [part for part in (left[:1], left[1:]) if part]
+            waiting += [[number] for number in left]  # each in a task of its own
     return [answers[number] for number in numbers]
 
 
@@ -204,12 +214,7 @@ def _wave(value: dict[str, Any]) -> Wave:
 
 
 def _assemble(parts: list[Wave], value: dict[str, Any], sample_rate: int) -> Sound | AudioError:
-    info = _restore(value)
-    if isinstance(info, AudioError):
-        return info
+    if "problem" in value:
+        return AudioError(*value["problem"])
     wave = np.concatenate([np.zeros(0, np.float32), *parts])
-    return Sound(pad_or_trim(wave, info.samples(sample_rate)), value["note"])
-
-
-def _restore(value: dict[str, Any]) -> AudioInfo | AudioError:
-    return AudioError(*value["problem"]) if "problem" in value else AudioInfo(**value["info"])
+    return Sound(pad_or_trim(wave, AudioInfo(*value["info"]).samples(sample_rate)), value["note"])
