@@ -8,6 +8,7 @@ from typing import BinaryIO
 import soundfile
 
 from audiospec.audio.decoders.aiff import aiff_samples, au_samples, caf_samples
+from audiospec.audio.decoders.base import cut, with_rest
 from audiospec.audio.decoders.riff import w64_samples, wav_samples
 from audiospec.audio.decoders.sizes import SampleBytes, truncated
 from audiospec.audio.decoders.sndfile import SndfileDecoder
@@ -58,6 +59,19 @@ def decode_chunked(source: SourceFile, found: SampleBytes | None) -> SndfileDeco
     soundfile.LibsndfileError
         libsndfile does not read this encoding.
     """
+    decoder = _opened(source, found)
+    if found is not None and found.loss and found.frame:
+        # Sizes in bytes are of little use to a reader.
+        rate = decoder.info.sample_rate
+        there = found.frames / rate
+        is_cut = found.loss.startswith("truncated")
+        decoder.loss = (
+            cut(found.announced / found.frame / rate, there) if is_cut else with_rest(found.loss, there)
+        )
+    return decoder
+
+
+def _opened(source: SourceFile, found: SampleBytes | None) -> SndfileDecoder:
     if found is None:
         decoder = SndfileDecoder(source)
         if missing := decoder.bytes_missing:

@@ -90,8 +90,10 @@ class Chunks:
 
     def read(self, at: int, count: int) -> bytes:
         """Read at most `count` bytes at an offset."""
+        if not 0 <= at < self.size:  # a place that a damaged header states
+            return b""
         self.file.seek(at)
-        return self.file.read(count)
+        return self.file.read(max(0, count))
 
     def at(self, place: int) -> tuple[bytes, int, int] | None:
         """Return name, offset of the content and size of the chunk at an offset; None at the file's end."""
@@ -245,7 +247,7 @@ class Chunks:
 
 def truncated(announced: int, there: int) -> str:
     """Return the loss of a file that ends before its samples do."""
-    return f"truncated: the header announces {announced} bytes of samples, the file has {there}"
+    return f"truncated: the header announces {announced} bytes of samples, {there} bytes are there"
 
 
 def _is_name(name: bytes) -> bool:
