@@ -123,9 +123,36 @@ def test_a_wav_without_samples_has_none(tmp_path: Path) -> None:
 
 def test_what_follows_the_samples_is_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=rf"^damaged: another file begins .* its {len(WAV)} bytes"):
-        decode(tmp_path / "joined", WAV + WAV)
+        decode(tmp_path / "joined", WAV + WAV[:12] + bytes(len(WAV) - 12))
     with pytest.raises(AudioError, match=r"^damaged: 3000 bytes follow .*; 0\.300 s are there$"):
         decode(tmp_path / "more", WAV + bytes(range(1, 251)) * 12)
+
+
+@pytest.mark.parametrize(
+    "first", [WAV, WAV + LIST, put(WAV + LIST, 4, "<I", len(WAV + LIST) - 8), AIFF, AU, CAF]
+)
+@pytest.mark.parametrize("second", [WAV, AIFF, AU, CAF, WAV + LIST + WAV])
+def test_joined_files_are_decoded_one_after_the_other(first: bytes, second: bytes, tmp_path: Path) -> None:
+    expected, _ = decode(tmp_path / "right", WAV)
+    wave, note = decode(tmp_path / "joined", first + second)
+    assert note == ""
+    np.testing.assert_array_equal(wave, np.tile(expected, len(wave) // len(expected)))
+    assert len(wave) == (3 if LIST in second else 2) * len(expected)
+
+
+def test_the_second_of_joined_files_may_be_cut_or_of_another_rate(tmp_path: Path) -> None:
+    other = encode(noise(0.2, 44100), 44100, Format("", "WAV", "PCM_24"))
+    path = tmp_path / "a.wav"
+    path.write_bytes(WAV + other)
+    recording = Recording(path)
+    wave = np.concatenate(list(recording.waves(22050)))
+    assert len(wave) == pytest.approx(0.5 * 22050, abs=1)
+    with pytest.raises(
+        AudioError, match=r"^truncated: in file 2 of 2 that were joined: the header announces"
+    ):
+        decode(tmp_path / "cut", WAV + WAV[:-1000])
+    wave, note = decode(tmp_path / "cut", WAV + WAV[:-1000], KEEP)
+    assert (len(wave), note[:10]) == (2 * len(SOUND) - 250, "truncated:")
 
 
 @pytest.mark.parametrize("channels", [1, 4, 255])

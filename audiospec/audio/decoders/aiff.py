@@ -85,7 +85,9 @@ def aiff_samples(file: BinaryIO, size: int) -> SampleBytes | None:
         body = form + parts + b"SSND" + struct.pack(">III", min(count + 8, 0xFFFFFFFF), 0, 0)
         return b"FORM" + struct.pack(">I", min(len(body) + count, 0xFFFFFFFF)) + body
 
-    return SampleBytes(first, stop, max(0, announced), frame, loss, damage, head)
+    return SampleBytes(
+        first, stop, max(0, announced), frame, loss, damage, head, chunks.following(stop, loss)
+    )
 
 
 def _contradiction(frames: int, frame: int, there: int) -> str:
@@ -127,7 +129,7 @@ def au_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     def head(count: int) -> bytes:
         return header[:4] + struct.pack(order + "II", 24, min(count, 0xFFFFFFFF)) + header[12:]
 
-    return SampleBytes(start, stop, announced, frame, loss, "", head)
+    return SampleBytes(start, stop, announced, frame, loss, "", head, chunks.following(stop, loss))
 
 
 def caf_samples(file: BinaryIO, size: int) -> SampleBytes | None:
@@ -167,4 +169,4 @@ def caf_samples(file: BinaryIO, size: int) -> SampleBytes | None:
             + struct.pack(">qI", count + 4, 0)
         )
 
-    return SampleBytes(start, stop, max(0, announced), frame, loss, "", head)
+    return SampleBytes(start, stop, max(0, announced), frame, loss, "", head, chunks.following(stop, loss))
