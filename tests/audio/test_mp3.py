@@ -170,6 +170,15 @@ def test_a_tag_without_a_count(decoded: Decode) -> None:
     assert abs(len(decoded(bytes(content), decode_mp3)) - frames * 1152) < 4096
 
 
+def test_flags_that_are_damaged_do_not_trim(decoded: Decode) -> None:
+    content = mp3()
+    whole = decoded(content, decode_mp3)
+    at = max(content.find(b"Info"), content.find(b"Xing"))
+    got = decoded(content[: at + 4] + bytes(4) + content[at + 8 :], decode_mp3)
+    assert got.loss == ""
+    assert len(whole) <= len(got) <= len(whole) + 3 * 1152
+
+
 @pytest.mark.parametrize("lacking", [1.5, 3, 20])
 def test_what_is_cut_is_named_with_how_much_is_there(lacking: float, decoded: Decode) -> None:
     content = mp3()
@@ -180,7 +189,7 @@ def test_what_is_cut_is_named_with_how_much_is_there(lacking: float, decoded: De
         return
     assert got.first_loss == got.loss
     assert got.loss.startswith("truncated: the header announces ")
-    assert got.loss.endswith(f"; {len(got) / 44100:.3f} s are there")
+    assert got.loss.endswith(f" s, {len(got) / 44100:.3f} s are there")
     assert len(got) == got.info.frames
 
 

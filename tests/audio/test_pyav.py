@@ -6,6 +6,7 @@ import io
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ def test_what_is_cut_is_named_with_how_much_is_there(name: str, share: float, de
         assert got.loss == ""
     else:
         assert got.loss.startswith(("truncated: ", "damaged: "))
-        there = float(got.loss.rpartition("; ")[2].removesuffix(" s are there"))
+        there = float(got.loss.removesuffix(" s are there").rpartition(" ")[2])
+        assert got.loss.count(" s are there") == 1
         assert there == pytest.approx(len(got) / rate, abs=0.001)
     assert share * 3 * rate - 20_000 < len(got) < share * 3 * rate + 10_000 or not raw
 
@@ -139,6 +141,34 @@ def test_raw_frames_are_walked(name: str, decoded: Decode) -> None:
     assert hole.loss.startswith("damaged: ")
     assert hole.loss.endswith(f"; {len(hole) / 48000:.3f} s are there")
     assert 40_000 < len(hole) < 100_000
+
+
+@pytest.mark.parametrize("name", ["adts", "ac3", "eac3"])
+def test_a_first_frame_without_its_mark_is_missed(name: str, decoded: Decode) -> None:
+    content = form(name)
+    for bad in (b"\x0c" + content[1:], b"\x00\x80" + content[2:], content[:1] + b"\x00" + content[2:]):
+        with pytest.raises(AudioError, match=r"^damaged: the frame at byte [01] has a wrong header"):
+            decoded(bad, decode_with_pyav)
+
+
+def test_a_block_of_wavpack_whose_header_is_damaged_is_missed(decoded: Decode) -> None:
+    content = form("wavpack")
+    second = content.index(b"wvpk", 4)
+    for at, what in ((20, "samples"), (16, "number")):  # of the first block, whose checksum does not cover it
+        bad = content[:at] + (b"\0\0\0\0" if what == "samples" else b"\0\1\0\0") + content[at + 4 :]
+        got = decoded(bad, decode_with_pyav)
+        assert "begins with sample" in got.loss, what
+    got = decoded(content[:second] + content[content.index(b"wvpk", second + 4) :], decode_with_pyav)
+    assert got.loss.startswith(f"damaged: the block at byte {second} begins with sample ")
+
+
+def test_wma_whose_sizes_lead_out_of_the_file_is_refused(decoded: Decode) -> None:
+    content = form("wma")
+    for at in (46, 148):
+        for value in (0, (1 << 64) - 1, 1 << 62):
+            bad = content[:at] + value.to_bytes(8, "little") + content[at + 8 :]
+            with suppress(AudioError):  # and nothing else
+                assert decoded(bad, decode_with_pyav).info.frames > 0, (at, value)
 
 
 def test_joined_aac_of_other_rates_and_channels(decoded: Decode) -> None:
@@ -193,7 +223,7 @@ def test_samples_that_lie_outside_of_an_m4a_are_missed(decoded: Decode) -> None:
     # The size of the box is mended, as some tools do; the table of samples still announces them all.
     content[begin : begin + 4] = (cut - begin).to_bytes(4)
     got = decoded(bytes(content[:cut]), decode_with_pyav)
-    assert got.loss.startswith("truncated: the header announces 3.021 s; ")
+    assert got.loss.startswith("truncated: the header announces 3.021 s, ")
     assert 48_000 < len(got) < 96_000
 
 
@@ -287,5 +317,5 @@ def test_files_of_other_tools(
     assert bool(got.loss) == bool(loss)
     assert len(got) == samples
     if loss:
-        assert got.loss.endswith("; 6.037 s are there")
+        assert got.loss.endswith(" s, 6.037 s are there")
         assert got.first_loss

@@ -100,7 +100,8 @@ def test_a_false_size_loses_no_sample(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("missing", [40, 1000])
 def test_a_file_that_is_cut_is_named_or_kept(format: str, missing: int, tmp_path: Path) -> None:
     content = file_of(format)[:-missing]
-    words = rf"^truncated: the header announces {BYTES} bytes of samples, the file has {BYTES - missing}$"
+    announced, there = len(SOUND) / 22050, (BYTES - missing) // 4 / 22050
+    words = rf"^truncated: the header announces {announced:.3f} s, {there:.3f} s are there$"
     with pytest.raises(AudioError, match=words):
         decode(tmp_path / "cut", content)
     wave, note = decode(tmp_path / "cut", content, KEEP)
@@ -122,9 +123,81 @@ def test_a_wav_without_samples_has_none(tmp_path: Path) -> None:
 
 def test_what_follows_the_samples_is_named(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=rf"^damaged: another file begins .* its {len(WAV)} bytes"):
-        decode(tmp_path / "joined", WAV + WAV)
-    with pytest.raises(AudioError, match=r"^damaged: 3000 bytes follow"):
+        decode(tmp_path / "joined", WAV + WAV[:12] + bytes(len(WAV) - 12))
+    with pytest.raises(AudioError, match=r"^damaged: 3000 bytes follow .*; 0\.300 s are there$"):
         decode(tmp_path / "more", WAV + bytes(range(1, 251)) * 12)
+
+
+@pytest.mark.parametrize(
+    "first", [WAV, WAV + LIST, put(WAV + LIST, 4, "<I", len(WAV + LIST) - 8), AIFF, AU, CAF]
+)
+@pytest.mark.parametrize("second", [WAV, AIFF, AU, CAF, WAV + LIST + WAV])
+def test_joined_files_are_decoded_one_after_the_other(first: bytes, second: bytes, tmp_path: Path) -> None:
+    expected, _ = decode(tmp_path / "right", WAV)
+    wave, note = decode(tmp_path / "joined", first + second)
+    assert note == ""
+    np.testing.assert_array_equal(wave, np.tile(expected, len(wave) // len(expected)))
+    assert len(wave) == (3 if LIST in second else 2) * len(expected)
+
+
+def test_the_second_of_joined_files_may_be_cut_or_of_another_rate(tmp_path: Path) -> None:
+    other = encode(noise(0.2, 44100), 44100, Format("", "WAV", "PCM_24"))
+    path = tmp_path / "a.wav"
+    path.write_bytes(WAV + other)
+    recording = Recording(path)
+    wave = np.concatenate(list(recording.waves(22050)))
+    assert len(wave) == pytest.approx(0.5 * 22050, abs=1)
+    with pytest.raises(
+        AudioError, match=r"^truncated: in file 2 of 2 that were joined: the header announces"
+    ):
+        decode(tmp_path / "cut", WAV + WAV[:-1000])
+    wave, note = decode(tmp_path / "cut", WAV + WAV[:-1000], KEEP)
+    assert (len(wave), note[:10]) == (2 * len(SOUND) - 250, "truncated:")
+
+
+@pytest.mark.parametrize("channels", [1, 4, 255])
+def test_an_aiff_whose_numbers_contradict_each_other_is_damaged(channels: int, tmp_path: Path) -> None:
+    for content in (put(AIFF, COMM - 2, ">H", channels), put(AIFF, COMM, ">I", 0xFF000000 + len(SOUND))):
+        with pytest.raises(AudioError, match=r"^damaged: the header has \d+ samples of \d+ bytes"):
+            decode(tmp_path / "wrong", content)
+
+
+@pytest.mark.parametrize("frames", [-100, -1, 1, 100])
+def test_a_number_of_samples_that_is_slightly_wrong_loses_none(frames: int, tmp_path: Path) -> None:
+    expected, _ = decode(tmp_path / "right", AIFF)
+    wave, _ = decode(tmp_path / "wrong", put(AIFF, COMM, ">I", len(SOUND) + frames))
+    np.testing.assert_array_equal(wave, expected)
+
+
+def test_blocks_of_an_aiff_may_be_padded(tmp_path: Path) -> None:
+    expected, _ = decode(tmp_path / "right", AIFF)
+    padded = put(put(AIFF, SSND, ">I", BYTES + 8 + 512) + bytes(512), 4, ">I", len(AIFF) + 512 - 8)
+    np.testing.assert_array_equal(decode(tmp_path / "padded", padded)[0], expected)
+
+
+@pytest.mark.parametrize("size", [-(1 << 63), -400, (1 << 63) - 1, 1 << 40])
+def test_a_chunk_that_leads_nowhere_is_one_of_the_file(size: int, tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"^(not decodable|truncated|damaged)"):
+        decode(tmp_path / "caf", put(CAF, 12, ">q", size))  # of the description
+
+
+def test_what_follows_in_a_caf_without_a_size_of_the_file_is_decoded(tmp_path: Path) -> None:
+    wave, note = decode(tmp_path / "more", CAF + CAF[-BYTES:-400])
+    assert (len(wave), note) == (2 * len(SOUND) - 100, "")
+
+
+def test_a_sphere_file_that_is_cut_is_named(tmp_path: Path) -> None:
+    samples = (SOUND[:, 0] * 32767).astype("<i2").tobytes()
+    lines = f"sample_count -i {len(SOUND)}\nsample_rate -i 22050\nchannel_count -i 1\nsample_n_bytes -i 2\n"
+    lines += "sample_byte_format -s2 01\nsample_coding -s3 pcm\nend_head\n"
+    content = b"NIST_1A\n   1024\n" + lines.encode()
+    content = content.ljust(1024, b" ") + samples
+    assert len(decode(tmp_path / "whole", content)[0]) == len(SOUND)
+    with pytest.raises(AudioError, match=r"^truncated: the header announces 0\.300 s, 0\.2\d\d s are there$"):
+        decode(tmp_path / "cut", content[:-2000])
+    wave, note = decode(tmp_path / "cut", content[:-2000], KEEP)
+    assert len(wave) == len(SOUND) - 1000
+    assert note.startswith("truncated: ")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +234,7 @@ def test_voc_is_read_by_its_blocks(tmp_path: Path) -> None:
     wave, _ = decode(tmp_path / "a", content)
     expected = np.frombuffer(samples, "<i2").reshape(-1, 2).astype(np.float32).mean(axis=1) / 32768
     np.testing.assert_array_equal(wave, expected)
-    with pytest.raises(AudioError, match=r"^truncated: the last block announces"):
+    with pytest.raises(AudioError, match=r"^truncated: the last block .*; 0\.\d+ s are there$"):
         decode(tmp_path / "a", content[:-1000])
     with pytest.raises(AudioError, match=r"^not decodable: pauses"):
         decode(tmp_path / "a", head + block(9, form + samples) + block(3, b"\1\0\1") + b"\0")

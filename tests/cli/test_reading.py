@@ -35,7 +35,7 @@ def test_from_the_option_to_the_note(call, odd: Path, tmp_path: Path) -> None:
     done = json.loads(call(*command, "--channel", "left", "--json").out.splitlines()[-1])
     assert set(done["problems"]) == {"x/cut.wav", "x/silent.wav"}
     out = call(*command, "--channel", "left", "--truncated", "keep", "--keep-silent").out
-    assert "2 tracks used with a note:\n  x/cut.wav: truncated: the header announces 88200 bytes" in out
+    assert "2 tracks used with a note:\n  x/cut.wav: truncated: the header announces 2.000 s, 1.0" in out
     assert (
         "notes     2 tracks: 1 silent, 1 truncated (audiospec store info" in call("store", "info", store).out
     )

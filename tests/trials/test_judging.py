@@ -147,5 +147,38 @@ def test_originals_and_changes_are_the_same_for_the_same_seed(kind: Any) -> None
         assert info.frames > 40_000
 
 
+def test_a_false_size_excuses_only_who_has_every_byte() -> None:
+    file = original(WAV, 3, 0, NOWHERE)
+    start = file.packets[0][0]
+    samples = np.frombuffer(file.content[start:], "<i2").astype(np.float32) / 32768
+    sound = Sound(file, samples, 0, 0)
+    content = bytearray(file.content)
+    content[40:44] = (8000).to_bytes(4, "little")
+    size = len(content)
+    false = Change(bytes(content), [(0, 0, 40), (0, 44, size)], "a size", 40)
+    half = len(samples) // 2
+    inside = file.content[: start + 2 * half] + b"\1\2" * 500 + file.content[start + 2 * half :]
+    pieces = [(0, 0, start + 2 * half), (0, start + 2 * half, size)]
+    more = Change(inside, pieces, "bytes", start + 2 * half)
+    wave = np.frombuffer(inside[start:], "<i2").astype(np.float32) / 32768
+    assert _judge(sound, more, wave, wave[: len(samples)]) == ("explained", "past a false size")
+    assert _judge(sound, more, np.roll(wave, 1), wave[: len(samples)])[0] == "unexplained"
+    assert _judge(sound, more, wave[:-700], wave[: len(samples) // 3])[0] == "unexplained"
+    assert _judge(sound, more, wave[: len(samples)], wave)[1] == "behind the end"
+    assert _judge(sound, false, samples, samples[:4000]) == ("explained", "past a false size")
+    assert _judge(sound, false, samples[:4000], samples)[0] == "unexplained"
+    joined = Change(inside, [(0, 0, size), (1, 0, 44)], "joined", size)
+    assert _judge(sound, joined, wave, wave[: len(samples)])[0] == "unexplained"
+
+
+def test_what_was_not_changed_is_equal() -> None:
+    sound = _sound(FLAC)
+    content, size = sound.file.content, len(sound.file.content)
+    same = Change(
+        content, [(0, 0, 90), (0, 99, size), (0, 90, 99), (0, size, size)], "swapped for itself", 90
+    )
+    assert _judge(sound, same, sound.samples, sound.samples) == ("equal", "")
+
+
 def test_the_list_of_reasons_is_short() -> None:
-    assert len(REASONS) == 6
+    assert len(REASONS) == 7

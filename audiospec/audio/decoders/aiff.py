@@ -25,6 +25,10 @@ _AIFC_PLAIN: dict[bytes, int | None] = {
     b"alaw": 1,
     b"ALAW": 1,
 }
+#: Most bytes that blocks of samples are padded by.
+_MOST_PADDING = 4096
+#: Bytes of a sample of eight channels of eight bytes: more is hardly ever met.
+_MOST_FRAME = 64
 #: Encodings of AU that are plain samples → bytes of one.
 _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}
 
@@ -60,10 +64,17 @@ def aiff_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     unknown = is_placeholder(length) or length == 0 or (announced <= 0 and not chunks.reach_the_end(first))
     whole = abs(int.from_bytes(start[4:8], "big") + 8 - size) <= 8
     stop, loss = chunks.judge(first, max(0, announced), frame, unknown=unknown, whole=whole, header=first)
-    # The chunk may be longer than its samples, as blocks are aligned; but never by much.
-    needed = frames * frame
-    if not loss and 0 < needed < stop - first <= needed + 4096 + frame:
+    needed, there = frames * frame, stop - first
+    # The chunk may be longer than its samples, as blocks are aligned; but never by much, and with zeros.
+    padding = there - needed
+    if (
+        not loss
+        and needed
+        and 0 < padding <= _MOST_PADDING + frame
+        and not any(chunks.read(first + needed, padding))
+    ):
         stop = first + needed
+    damage = "" if loss else _contradiction(frames, frame, there)
 
     def head(count: int) -> bytes:
         described = common[:2] + struct.pack(">I", count // frame) + common[6:]
@@ -74,7 +85,28 @@ def aiff_samples(file: BinaryIO, size: int) -> SampleBytes | None:
         body = form + parts + b"SSND" + struct.pack(">III", min(count + 8, 0xFFFFFFFF), 0, 0)
         return b"FORM" + struct.pack(">I", min(len(body) + count, 0xFFFFFFFF)) + body
 
-    return SampleBytes(first, stop, min(max(0, announced), needed), frame, loss, "", head)
+    return SampleBytes(
+        first, stop, max(0, announced), frame, loss, damage, head, chunks.following(stop, loss)
+    )
+
+
+def _contradiction(frames: int, frame: int, there: int) -> str:
+    """Return how the size of a sample of all channels contradicts their number; ``""`` if it does not.
+
+    A number alone may be wrong: the size of the chunk says more. But if the number fits samples of another
+    size, or the samples of this size do not fill the chunk, the channels or bits are wrong.
+    """
+    if not frames:
+        return ""
+    other, left = divmod(there, frames)
+    fits = frames > 1 and left <= 1 and 0 < other <= _MOST_FRAME and other != frame
+    if is_placeholder(frames):
+        possible = there % frame <= 1
+    else:
+        possible = not fits and frames * frame <= there + _MOST_PADDING + frame
+    if possible:
+        return ""
+    return f"damaged: the header has {frames} samples of {frame} bytes, but {there} bytes of them"
 
 
 def au_samples(file: BinaryIO, size: int) -> SampleBytes | None:
@@ -97,7 +129,7 @@ def au_samples(file: BinaryIO, size: int) -> SampleBytes | None:
     def head(count: int) -> bytes:
         return header[:4] + struct.pack(order + "II", 24, min(count, 0xFFFFFFFF)) + header[12:]
 
-    return SampleBytes(start, stop, announced, frame, loss, "", head)
+    return SampleBytes(start, stop, announced, frame, loss, "", head, chunks.following(stop, loss))
 
 
 def caf_samples(file: BinaryIO, size: int) -> SampleBytes | None:
@@ -137,4 +169,4 @@ def caf_samples(file: BinaryIO, size: int) -> SampleBytes | None:
             + struct.pack(">qI", count + 4, 0)
         )
 
-    return SampleBytes(start, stop, max(0, announced), frame, loss, "", head)
+    return SampleBytes(start, stop, max(0, announced), frame, loss, "", head, chunks.following(stop, loss))

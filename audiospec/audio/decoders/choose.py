@@ -12,6 +12,7 @@ from audiospec.audio.decoders.ogg import decode_ogg
 from audiospec.audio.decoders.raw import decode_with_pyav
 from audiospec.audio.decoders.sizes import truncated
 from audiospec.audio.decoders.sndfile import SndfileDecoder, one_line
+from audiospec.audio.decoders.sphere import decode_sphere
 from audiospec.audio.decoders.voc import decode_voc
 from audiospec.audio.sniff import HEAD_BYTES, container_of
 from audiospec.audio.source import SourceFile
@@ -39,6 +40,8 @@ def open_decoder(source: SourceFile) -> Decoder:
             return decode_ogg(source)
         if container == "voc" and (voc := decode_voc(source)) is not None:
             return voc
+        if container == "sphere":
+            return decode_sphere(source)
         return _other(source)
     except soundfile.LibsndfileError as error:
         # Of a file whose header makes no sense, FFmpeg would decode any part as if it were all.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import BinaryIO
+from dataclasses import replace
+from functools import partial
+from typing import BinaryIO, cast
 
 import soundfile
 
 from audiospec.audio.decoders.aiff import aiff_samples, au_samples, caf_samples
+from audiospec.audio.decoders.base import Decoder, cut, with_rest
+from audiospec.audio.decoders.joined import JoinedDecoder
 from audiospec.audio.decoders.riff import w64_samples, wav_samples
 from audiospec.audio.decoders.sizes import SampleBytes, truncated
 from audiospec.audio.decoders.sndfile import SndfileDecoder
 from audiospec.audio.decoders.view import FileView
+from audiospec.audio.sniff import HEAD_BYTES, container_of
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
 
@@ -23,6 +28,8 @@ _FIND: dict[str, Callable[[BinaryIO, int], SampleBytes | None]] = {
     "au": au_samples,
     "caf": caf_samples,
 }
+#: Most files that were joined.
+_MOST_FILES = 100_000
 #: Containers whose headers are checked here.
 CHUNKED = frozenset(_FIND)
 
@@ -42,8 +49,10 @@ def find_samples(source: SourceFile, container: str) -> SampleBytes | None:
     return found
 
 
-def decode_chunked(source: SourceFile, found: SampleBytes | None) -> SndfileDecoder:
+def decode_chunked(source: SourceFile, found: SampleBytes | None) -> Decoder:
     """Open a file of one of the containers in `CHUNKED` with libsndfile.
+
+    If other files were joined to it, all are decoded, up to one that is not understood.
 
     Parameters
     ----------
@@ -58,24 +67,68 @@ def decode_chunked(source: SourceFile, found: SampleBytes | None) -> SndfileDeco
     soundfile.LibsndfileError
         libsndfile does not read this encoding.
     """
+    files = _joined(source, found) if found is not None and found.following and found.frame else []
+    if len(files) > 1:
+        return JoinedDecoder([partial(_worded, source, part, corrected=True) for part in files])
+    return _worded(source, found)
+
+
+def _joined(source: SourceFile, found: SampleBytes) -> list[SampleBytes]:
+    """Return the samples of a file and of those that were joined to it."""
+    files = [found]
+    with source.open() as file:
+        while (base := files[-1].following) and len(files) < _MOST_FILES:
+            part = FileView(b"", file, [(base, source.size)])
+            container = container_of(part.read(HEAD_BYTES))
+            part.seek(0)
+            following = None
+            if container in CHUNKED:
+                following = _FIND[container](cast(BinaryIO, part), source.size - base)
+            if following is None or following.damage or not following.frame:
+                break  # the loss of the last one tells of it
+            # That another file follows is no loss of this one.
+            files[-1] = replace(files[-1], loss="")
+            start, stop = following.start + base, following.stop + base
+            behind = following.following + base if following.following else 0
+            files.append(replace(following, start=start, stop=stop, following=behind))
+    return files
+
+
+def _worded(source: SourceFile, found: SampleBytes | None, *, corrected: bool = False) -> SndfileDecoder:
+    """Open a file, with a loss in seconds."""
+    decoder = _opened(source, found, corrected=corrected)
+    if found is not None and found.loss and found.frame:
+        # Sizes in bytes are of little use to a reader.
+        rate = decoder.info.sample_rate
+        there = found.frames / rate
+        is_cut = found.loss.startswith("truncated")
+        decoder.loss = (
+            cut(found.announced / found.frame / rate, there) if is_cut else with_rest(found.loss, there)
+        )
+    return decoder
+
+
+def _opened(source: SourceFile, found: SampleBytes | None, *, corrected: bool) -> SndfileDecoder:
+    """Open a file: by descriptor if its header is right, unless `corrected`; else with a corrected header."""
     if found is None:
         decoder = SndfileDecoder(source)
         if missing := decoder.bytes_missing:
             decoder.loss = truncated(*missing)
         return decoder
     size = found.stop - found.start
-    right = size == found.announced
-    try:
-        decoder = SndfileDecoder(source, loss=found.loss)
-    except soundfile.LibsndfileError:
-        if not size:
-            raise
-    else:
-        if decoder.info.frames == found.frames if found.frame else right or bool(found.loss):
-            return decoder
-        decoder.close()
+    if not corrected:
+        try:
+            decoder = SndfileDecoder(source, loss=found.loss)
+        except soundfile.LibsndfileError:
+            if not size:
+                raise
+        else:
+            right = size == found.announced or bool(found.loss)
+            if decoder.info.frames == found.frames if found.frame else right:
+                return decoder
+            decoder.close()
 
-    def corrected(file: BinaryIO) -> FileView:
+    def view(file: BinaryIO) -> FileView:
         return FileView(found.head(size), file, [(found.start, found.stop)])
 
-    return SndfileDecoder(source, corrected, loss=found.loss)
+    return SndfileDecoder(source, view, loss=found.loss)

@@ -1,6 +1,7 @@
 """Compare what the headers of a container claim with the bytes that are there.
 
-Sources: RFC 8794 (EBML) and RFC 9559 (Matroska), Microsoft's description of ASF.
+Sources: RFC 8794 (EBML) and RFC 9559 (Matroska), Microsoft's description of ASF,
+the description of WavPack's blocks.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from audiospec.audio.sniff import container_of
 
 #: Elements of EBML whose children are looked at: Matroska's segment and cluster.
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
+#: Flag of WavPack: the first of the blocks that hold the same samples of several channels.
+_FIRST_OF_CHANNELS = 1 << 11
 
 
 def check_claims(file: BinaryIO, size: int) -> str:
     """Return how the sizes that a container states exceed what is there; ``""`` if they do not.
 
-    MP4 and its relatives, Matroska and ASF are known.
+    MP4 and its relatives, Matroska, ASF and WavPack are known.
 
     Parameters
     ----------
@@ -33,6 +36,8 @@ def check_claims(file: BinaryIO, size: int) -> str:
         return _elements(file, size)
     if kind == "asf":
         return _asf(file, size)
+    if kind == "wavpack":
+        return _blocks(file, size)
     return ""
 
 
@@ -88,4 +93,25 @@ def _asf(file: BinaryIO, size: int) -> str:
         if at + length > size:
             return f"truncated: the object at byte {at} announces {length} bytes, {size - at} are there"
         at += length
+    return ""
+
+
+def _blocks(file: BinaryIO, size: int) -> str:
+    """Check that each block of a WavPack file goes on with the sample behind the one before.
+
+    A block's checksum does not cover its header.
+    """
+    at = following = 0
+    while at + 32 <= size:
+        file.seek(at)
+        head = file.read(32)
+        if head[:4] != b"wvpk":
+            break
+        index = head[10] << 32 | int.from_bytes(head[16:20], "little")
+        samples, flags = (int.from_bytes(head[place : place + 4], "little") for place in (20, 24))
+        if samples and flags & _FIRST_OF_CHANNELS:
+            if index != following:
+                return f"damaged: the block at byte {at} begins with sample {index}, expected {following}"
+            following += samples
+        at += 8 + int.from_bytes(head[4:8], "little")
     return ""

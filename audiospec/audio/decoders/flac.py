@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.audio.decoders.base import Block, Decoder
+from audiospec.audio.decoders.base import Block, Decoder, cut, with_rest
 from audiospec.audio.decoders.sndfile import SndfileDecoder, as_float
 from audiospec.audio.decoders.view import FileView
 from audiospec.audio.info import AudioInfo
@@ -29,6 +29,8 @@ _HEADER = 42
 _TAILS = (1 << 16, 1 << 20, 1 << 24)
 #: Most metadata blocks that are skipped to find the first frame.
 _MOST_BLOCKS = 10_000
+#: Bytes in which a frame begins, if frames are not very long.
+_PROBE = 1 << 16
 #: Most places in a tail that are tried as the beginning of the last frame.
 _MOST_TRIALS = 64
 #: Most bytes of a frame's header.
@@ -118,6 +120,8 @@ class FlacStream(Decoder):
             first, at = _first_frame(file, start, stop)
             #: Number of samples that the last frame proves; None if the file does not end with a whole frame.
             self._proven = _end(file, at, stop, stream, first)
+            #: Whether frames of this stream are all over the file, in order, up to the last one announced.
+            self.fills = self._proven == stream.total and _is_in_order(file, at, stop, first)
         self._stream, self._bytes = stream, stop - start
         self._bits = (first.bits if first is not None else 0) or stream.bits
         head = stream.corrected(self._proven or stream.total, first)
@@ -154,18 +158,16 @@ class FlacStream(Decoder):
         """Return what is wrong with `frames` samples; `same`: whether their MD5 is right, None if unknown."""
         if same:
             return ""
-        proven, total = self._proven, self._stream.total
+        proven, total, rate = self._proven, self._stream.total, self.info.sample_rate
         # A total that no file of this size can hold is false; any other is believed.
         believed = total if total <= _FRAMES_A_BYTE * self._bytes else 0
         needed = max(believed, proven or 0)
         if frames < needed:
-            rate = self.info.sample_rate
-            decoded = f"{frames / rate:.3f} s could be decoded"
-            return f"truncated: the header announces {needed / rate:.3f} s, {decoded}"
+            return cut(needed / rate, frames / rate)
         if proven is None and not believed:
-            return f"truncated: the last frame is not whole, {frames} samples are there"
+            return with_rest("truncated: the last frame is not whole", frames / rate)
         if same is not None:
-            return f"damaged: the {frames} samples do not have the MD5 that the header states"
+            return with_rest("damaged: the samples do not have the MD5 that the header states", frames / rate)
         return ""
 
     def close(self) -> None:
@@ -182,11 +184,12 @@ class FlacDecoder(Decoder):
         self._source, self._start, self._stop = source, start, source.size - (128 if tag else 0)
         self._first = FlacStream(source, start, self._stop)
         self.info = self._first.info
+        if self.info.exact and not self._first.fills and len(self._starts()) > 1:
+            self.info = replace(self.info, exact=False)
 
     def blocks(self, most: int) -> Iterator[Block]:
         """Yield the samples of each stream."""
-        with self._source.open() as file:
-            starts = _stream_starts(file, self._start, self._stop)
+        starts = self._starts()
         if len(starts) < 2:
             yield from self._first.blocks(most)
             self.loss = self._first.loss
@@ -198,6 +201,11 @@ class FlacDecoder(Decoder):
                 kind, _, rest = part.loss.partition(": ")
                 self.loss = f"{kind}: in file {number} of {len(starts)} that were joined: {rest}"
                 return
+
+    def _starts(self) -> list[int]:
+        """Return where streams begin: all of the file is searched."""
+        with self._source.open() as file:
+            return _stream_starts(file, self._start, self._stop)
 
     def close(self) -> None:
         """Close the file."""
@@ -272,6 +280,27 @@ def _end(
         if at == first_at or trials == _MOST_TRIALS:
             return None
     return None
+
+
+def _is_in_order(file: BinaryIO, first_at: int, stop: int, first: FrameHeader | None) -> bool:
+    """Whether frames of one stream, with rising numbers, are found at some places between two offsets.
+
+    Where another stream was joined, numbers begin again, be it as long as the first or not.
+    """
+    if first is None or stop - first_at < 3 * _PROBE:
+        return False
+    numbers = [_number(_read(file, first_at + (stop - first_at) * i // 4, _PROBE), first) for i in (1, 2, 3)]
+    return -1 < numbers[0] < numbers[1] < numbers[2]
+
+
+def _number(part: bytes, first: FrameHeader) -> int:
+    """Return the number of the first frame of a stream that begins in a part of a file; -1 if none does."""
+    place = -1
+    while (place := part.find(b"\xff", place + 1)) >= 0:
+        frame = _frame(part[place : place + _MOST_HEADER])
+        if frame is not None and frame.agrees(first):
+            return frame.start
+    return -1
 
 
 def _frame(header: bytes) -> FrameHeader | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import soundfile
 
-from audiospec.audio.decoders.base import Block, Decoder
+from audiospec.audio.decoders.base import Block, Decoder, cut, with_rest
 from audiospec.audio.decoders.mpeg_frames import DECODER_DELAY, tag_frame
 from audiospec.audio.decoders.mpeg_walk import Stream, walk
 from audiospec.audio.decoders.sndfile import one_line, silenced_stderr
@@ -101,7 +101,7 @@ class Mp3Decoder(Decoder):
         streams = [stream for stream in self._walk.streams if stream.frames]
         if not streams:
             if self._walk.damage:
-                raise AudioError(f"damaged: {self._walk.damage}; 0.000 s are there")
+                raise AudioError(with_rest(f"damaged: {self._walk.damage}", 0))
             raise AudioError("not decodable: no frames of MPEG audio were found")
         alone = len(streams) == 1
         self._pieces = [_Piece(stream, first=i == 0, alone=alone) for i, stream in enumerate(streams)]
@@ -112,11 +112,10 @@ class Mp3Decoder(Decoder):
         self.info = AudioInfo(rate, streams[0].kind.channels, frames, exact=one_rate)
         missing = sum(piece.missing for piece in self._pieces)
         if self._walk.damage:
-            self.loss = f"damaged: {self._walk.damage}; {seconds:.3f} s are there"
+            self.loss = with_rest(f"damaged: {self._walk.damage}", seconds)
         elif missing:
             # One of the joined files may lack its end; that does not keep the next from being decoded.
-            announced = f"truncated: the header announces {seconds + missing:.3f} s"
-            self.loss = f"{announced}; {seconds:.3f} s are there"
+            self.loss = cut(seconds + missing, seconds)
 
     def blocks(self, most: int) -> Iterator[Block]:
         """Yield all samples as float32, in blocks of 1 to `most` frames; see `Decoder.blocks`."""
@@ -139,7 +138,7 @@ class Mp3Decoder(Decoder):
             done += frames / piece.rate
             if frames < piece.samples:
                 reason = reason or "some frames cannot be decoded"
-                self.loss = f"damaged: {reason}; {done:.3f} s are there"
+                self.loss = with_rest(f"damaged: {reason}", done)
                 return
 
     @contextmanager

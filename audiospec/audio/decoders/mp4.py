@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.audio.decoders.base import cut
+
 #: Boxes that hold nothing but boxes.
 _PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf", b"mvex", b"edts"}
 #: Boxes that hold a table → where its count stands in the box, and the bytes of an entry.
@@ -171,4 +173,4 @@ class _Checker:
         scale = max(1, int.from_bytes(head[20:24] if head[0] else head[12:16]))
         durations = np.repeat(times[:, 1], times[:, 0]) / scale
         announced, left = durations.sum(), durations[there].sum()
-        return f"truncated: the header announces {announced:.3f} s; {left:.3f} s are there"
+        return cut(announced, left)

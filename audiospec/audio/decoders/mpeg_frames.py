@@ -204,8 +204,10 @@ def tag_of(frame: bytes, kind: Kind) -> Tag | None:
         values.append(int.from_bytes(frame[at : at + size]) if flags & bit else None)
         at += size if flags & bit else 0
     lame = frame[at : at + 36]
-    known = len(lame) == 36 and any(lame[:9])
-    return Tag(values[0], values[1], lame if known else b"", True, mark in MARKS and not any(side))
+    # It begins with the encoder's name; other bytes are found there if the flags are damaged.
+    known = len(lame) == 36 and all(0x20 <= letter < 0x7F for letter in lame[:4])
+    clean = mark in MARKS and not any(side) and (known or not any(lame[:9]))
+    return Tag(values[0], values[1], lame if known else b"", True, clean)
 
 
 def tag_frame(kind: Kind, frames: int, lame: bytes) -> bytes:

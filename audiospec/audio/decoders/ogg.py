@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import soundfile
 
-from audiospec.audio.decoders.base import Block, Decoder
+from audiospec.audio.decoders.base import Block, Decoder, with_rest
 from audiospec.audio.decoders.ogg_pages import Link, walk, with_end
 from audiospec.audio.decoders.pyav import PyavDecoder
 from audiospec.audio.decoders.sndfile import one_line
@@ -42,7 +42,7 @@ def decode_ogg(source: SourceFile) -> Decoder:
         found = walk(file, source.size)
     if not found.links:
         if found.damage:
-            raise AudioError(f"{found.damage}; 0.000 s are there")
+            raise AudioError(with_rest(found.damage, 0))
         return PyavDecoder(source, "no codec that libsndfile knows")
     return OggDecoder(source, found.links, found.damage, alone=not found.others)
 
@@ -76,7 +76,7 @@ class OggDecoder(Decoder):
                     raise
         self._links = links[: len(self._infos)]
         if not self._infos:
-            raise AudioError(f"{damage}; 0.000 s are there")
+            raise AudioError(with_rest(damage, 0))
         rate = self._infos[0].sample_rate
         seconds = sum(info.seconds for info in self._infos)
         one_rate = all(info.sample_rate == rate for info in self._infos)
@@ -84,7 +84,7 @@ class OggDecoder(Decoder):
         exact = one_rate and all(info.exact for info in self._infos)
         self.info = AudioInfo(rate, self._infos[0].channels, frames, exact)
         if damage:
-            self.loss = f"{damage}; {seconds:.3f} s are there"
+            self.loss = with_rest(damage, seconds)
         self._damage = damage
 
     def _announced(self, link: Link) -> AudioInfo:
@@ -126,10 +126,10 @@ class OggDecoder(Decoder):
             if not reason and info.exact and frames < info.frames:
                 reason = f"damaged: the pages announce {info.seconds:.3f} s"
             if reason:
-                self.loss = f"{reason}; {done:.3f} s are there"
+                self.loss = with_rest(reason, done)
                 return
         if self._damage:
-            self.loss = f"{self._damage}; {done:.3f} s are there"
+            self.loss = with_rest(self._damage, done)
 
     @contextmanager
     def _opened(self, link: Link) -> Iterator[soundfile.SoundFile]:

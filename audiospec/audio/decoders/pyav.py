@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from audiospec.audio.decoders.base import Block, Decoder
+from audiospec.audio.decoders.base import Block, Decoder, with_rest
 from audiospec.audio.decoders.claims import check_claims
 from audiospec.audio.decoders.sndfile import one_line
 from audiospec.audio.info import AudioInfo
@@ -108,12 +108,12 @@ class PyavDecoder(Decoder):
             raise
         except av.error.ArgumentError as failure:
             raise self._refused("no container that holds its own sound") from failure
-        except (av.error.FFmpegError, ValueError) as failure:
+        except (av.error.FFmpegError, ValueError, OSError) as failure:  # OSError: a place before the file
             raise self._refused(_detail(failure)) from failure
 
     def _refused(self, detail: str) -> AudioError:
         if self._claimed:  # the reason is known better
-            return AudioError(f"{self.loss}; 0.000 s are there")
+            return AudioError(with_rest(self.loss, 0))
         known = f"{self._reason} (libsndfile); " if self._reason else ""
         return AudioError(f"not decodable: {known}{detail} (FFmpeg)")
 
@@ -170,11 +170,11 @@ class PyavDecoder(Decoder):
         stated = self._states()
         # A codec's delay, and the last frame, make the stated length slightly uncertain.
         if self._claimed:
-            reason = self.loss.partition("; ")[0]
+            reason = self.loss
         elif not reason and seconds < stated - max(0.1, 0.02 * stated):
             reason = f"truncated: the header announces {stated:.3f} s"
         if reason:
-            self.loss = f"{reason}; {seconds:.3f} s are there"
+            self.loss = with_rest(reason, seconds)
 
     def _decoded(self) -> Generator[tuple[Any, int], None, str]:
         """Yield the samples (n, channels) float32 and rate of each frame; return why it ended too early."""
@@ -196,7 +196,7 @@ class PyavDecoder(Decoder):
                         samples = part.to_ndarray().reshape(-1, part.layout.nb_channels)
                         if len(samples):
                             yield samples, int(part.sample_rate)
-        except (av.error.FFmpegError, ValueError) as failure:
+        except (av.error.FFmpegError, ValueError, OSError) as failure:
             return f"damaged: {_detail(failure)}"
         return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audiospec.audio.decoders.base import Block, Decoder
+from audiospec.audio.decoders.base import Block, Decoder, with_rest
 from audiospec.audio.decoders.pyav import PyavDecoder
 from audiospec.audio.decoders.raw_frames import KINDS, RawStream, walk_frames
 from audiospec.audio.decoders.splice import Splice
@@ -54,9 +54,7 @@ class RawDecoder(Decoder):
         self._damage = f"damaged: {walked.damage}" if walked.damage else ""
         if not self._streams:
             raise AudioError(
-                f"{self._damage}; 0.000 s are there"
-                if self._damage
-                else "not decodable: no frames of sound were found"
+                with_rest(self._damage, 0) if self._damage else "not decodable: no frames of sound were found"
             )
         with self._opened(self._streams[0]) as decoder:
             rate, channels = decoder.info.sample_rate, decoder.info.channels
@@ -64,7 +62,7 @@ class RawDecoder(Decoder):
         frames = sum(stream.frames for stream in self._streams) * KINDS[kind][2]
         self.info = AudioInfo(rate, channels, frames, exact=False)
         if self._damage:
-            self.loss = f"{self._damage}; {self.info.seconds:.3f} s are there"
+            self.loss = with_rest(self._damage, self.info.seconds)
 
     def _opened(self, stream: RawStream) -> PyavDecoder:
         part = Splice(self._source.open(), stream.ranges).buffered
@@ -80,14 +78,14 @@ class RawDecoder(Decoder):
                     seconds += len(block.samples) / block.sample_rate
                     frames += len(block.samples)
                     yield block
-                reason = decoder.loss.partition("; ")[0]
+                reason = decoder.loss
             if not reason and self._kind != "eac3" and frames < stream.frames * KINDS[self._kind][2]:
                 reason = "damaged: some frames cannot be decoded"
             if reason:
                 break
         reason = reason or self._damage
         if reason:
-            self.loss = f"{reason}; {seconds:.3f} s are there"
+            self.loss = with_rest(reason, seconds)
 
     def close(self) -> None:
         """Do nothing: `blocks` opens and closes the file."""

@@ -92,12 +92,12 @@ class _Walker:
 
     def run(self) -> RawWalk:
         result = RawWalk()
-        begin = tags_end(self.get, 0, self.size)
-        begin += self.zeros(begin)
+        first = tags_end(self.get, 0, self.size)
+        begin = first + self.zeros(first)
         at = self.first(begin)
         if at is None:
             return result
-        if at > begin and self.was_header(begin):
+        if at > begin and (self.was_header(begin) or self.is_frame_long(at, first, begin)):
             result.damage = f"the frame at byte {begin} has a wrong header"
             return result
         key: Hashable = None
@@ -182,6 +182,19 @@ class _Walker:
         start = int.from_bytes(self.get(at, 2))
         mask = 0xFFF0 if self.mark == 0xFFF1 else 0xFFFF
         return ((start ^ self.mark) & mask).bit_count() <= 1
+
+    def is_frame_long(self, at: int, *begins: int) -> bool:
+        """Whether what begins at one of some places has the length that a frame before `at` would have."""
+        found = self.parse(self.get(at, _HEAD_BYTES))
+        assert found is not None
+        for begin in begins:
+            # Its header as it would be with the right mark, or frames that are of one length but for padding.
+            repaired = self.parse(self.get(at, 2) + self.get(begin + 2, _HEAD_BYTES - 2))
+            if repaired is not None and repaired[0] == found[0] and begin + repaired[1] == at:
+                return True
+            if self.mark == 0x0B77 and abs(at - begin - found[1]) <= 2:
+                return True
+        return False
 
     def zeros(self, at: int) -> int:
         """Return how many zeros are at `at`, up to a block."""

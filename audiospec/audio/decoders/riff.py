@@ -116,7 +116,14 @@ def _sample_bytes(
     plain = code in _PLAIN and block == channels * ((bits + 7) // 8)
     damage = _contradiction(form, order)
     return SampleBytes(
-        start, stop, announced, block if plain else 0, loss, damage, lambda count: _head(form, order, count)
+        start,
+        stop,
+        announced,
+        block if plain else 0,
+        loss,
+        damage,
+        lambda count: _head(form, order, count),
+        chunks.following(stop, loss),
     )
 
 

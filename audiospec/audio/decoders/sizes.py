@@ -53,6 +53,8 @@ class SampleBytes:
         Why the header cannot be believed at all; ``""`` if it can.
     head : callable
         Returns a header for a number of bytes of samples.
+    following : int
+        Offset of another file that was joined to this one; 0 if none was.
     """
 
     start: int
@@ -62,6 +64,7 @@ class SampleBytes:
     loss: str
     damage: str
     head: Callable[[int], bytes]
+    following: int = 0
 
     @property
     def frames(self) -> int:
@@ -90,8 +93,10 @@ class Chunks:
 
     def read(self, at: int, count: int) -> bytes:
         """Read at most `count` bytes at an offset."""
+        if not 0 <= at < self.size:  # a place that a damaged header states
+            return b""
         self.file.seek(at)
-        return self.file.read(count)
+        return self.file.read(max(0, count))
 
     def at(self, place: int) -> tuple[bytes, int, int] | None:
         """Return name, offset of the content and size of the chunk at an offset; None at the file's end."""
@@ -123,6 +128,25 @@ class Chunks:
                 return name in KNOWN
             place = self.after(content, size)
         return False
+
+    def next_file(self, end: int) -> int | None:
+        """Return where another file begins that was joined to this one, whose samples end at `end`."""
+        for place in (end, end + 1):
+            if self.read(place, 16).startswith(_FILES):
+                return place
+        for place in {end, end + end % 2}:
+            for _ in range(MOST_CHUNKS):
+                chunk = self.at(place)
+                if chunk is None or not _is_name(chunk[0]) or not 0 <= chunk[2] <= self.size - chunk[1]:
+                    break
+                place = self.after(chunk[1], chunk[2])
+                if self.read(place, 16).startswith(_FILES):
+                    return place
+        return None
+
+    def following(self, stop: int, loss: str) -> int:
+        """Return `SampleBytes.following` of samples that end at `stop`, with this loss."""
+        return (self.next_file(stop) or 0) if loss else 0
 
     def end_of_samples(self, start: int) -> int:
         """Return where samples end that no size bounds: at the file's end, or where known chunks begin."""
@@ -205,12 +229,9 @@ class Chunks:
         """Decide where samples end that the header announces to end at `end`, before the file's end."""
         rest = self.size - end
         behind = self.read(end, 4096)
-        for name in _FILES:
-            if behind[:16].find(name) in (0, 1):
-                return (
-                    end,
-                    f"damaged: another file begins behind the samples, its {rest} bytes are not decoded",
-                )
+        if (following := self.next_file(end)) is not None:
+            left = self.size - following
+            return end, f"damaged: another file begins behind the samples, its {left} bytes are not decoded"
         if rest < max(2, frame):
             return end, ""
         places = [place for place in (end, end + end % 2) if self.reach_the_end(place)]
@@ -245,7 +266,7 @@ class Chunks:
 
 def truncated(announced: int, there: int) -> str:
     """Return the loss of a file that ends before its samples do."""
-    return f"truncated: the header announces {announced} bytes of samples, the file has {there}"
+    return f"truncated: the header announces {announced} bytes of samples, {there} bytes are there"
 
 
 def _is_name(name: bytes) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from audiospec.audio.decoders.base import Block, Decoder
+from audiospec.audio.decoders.base import Block, Decoder, cut, with_rest
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.source import SourceFile
 
@@ -115,14 +115,7 @@ class SndfileDecoder(Decoder):
             frames += len(samples)
             yield Block(samples, self.info.sample_rate)
         if self.info.exact and frames < self.info.frames and not self.loss:
-            self.loss = self.too_few(frames)
-
-    def too_few(self, frames: int) -> str:
-        """Return the loss of a file of which only `frames` samples could be decoded."""
-        return (
-            f"truncated: the header announces {self.info.seconds:.3f} s, "
-            f"{frames / self.info.sample_rate:.3f} s could be decoded"
-        )
+            self.loss = cut(self.info.seconds, frames / self.info.sample_rate)
 
     def read(self, most: int, dtype: str) -> Iterator[NDArray[Any]]:
         """Yield the samples (n, channels) in `dtype`, and set `loss` if the decoder finds damage."""
@@ -137,8 +130,7 @@ class SndfileDecoder(Decoder):
                 frames += len(samples)
                 yield samples
             text = one_line(error.error_string.removeprefix("Error : "), "the decoder lost its place")
-            of = f" of {self.info.frames}" if self.info.exact else ""
-            self.loss = f"damaged: {text}, past sample {frames}{of}"
+            self.loss = with_rest(f"damaged: {text}", frames / self.info.sample_rate)
 
     def _next(self, frames: int, most: int) -> int:
         """Return how many samples to ask for after `frames`: memory for all of them is reserved."""

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from audiospec.audio.decoders.base import with_rest
 from audiospec.audio.decoders.sndfile import SndfileDecoder
 from audiospec.audio.decoders.view import FileView
 from audiospec.audio.source import SourceFile
@@ -39,7 +40,9 @@ class _Sound:
         self.form = self.form or form
         self.pieces.append((start, min(stop, size)))
         if stop > size:
-            self.loss = f"truncated: the last block announces {stop - start} bytes, {size - start} are there"
+            self.loss = (
+                f"truncated: the last block announces {stop - start} bytes, the file has {size - start}"
+            )
         return stop < size
 
 
@@ -65,7 +68,9 @@ def decode_voc(source: SourceFile) -> SndfileDecoder | None:
     )
     head += b"data" + struct.pack("<I", min(size, 0xFFFFFFFF))
     pieces = sound.pieces
-    return SndfileDecoder(source, lambda file: FileView(head, file, pieces), loss=sound.loss)
+    decoder = SndfileDecoder(source, lambda file: FileView(head, file, pieces))
+    decoder.loss = sound.loss and with_rest(sound.loss, decoder.info.seconds)
+    return decoder
 
 
 def _sound(file: BinaryIO, size: int) -> _Sound | None:
