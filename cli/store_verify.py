@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,7 @@ def command(
             metavar="NAME", help="Engine for --repair; `audiospec engines` lists the engines (local)."
         ),
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check everything in a store against its checksums: rows, tables and metadata; repair damage.
 
@@ -53,30 +55,44 @@ def command(
     from audiospec.pipeline.verify import mend
     from audiospec.stores.base import open_store
 
-    verified = _verify(path)
+    tell = _ignore if json else _print_verified
+    verified = _verify(path, tell)
+    repaired: list[str] = []
     if repair and (verified.damage or verified.unsealed):
         was_damaged = bool(verified.damage)
-        for done in mend(path, verified):
-            say(done)
-        if was_damaged:
-            verified = _verify(path)
+        repaired += mend(path, verified)
+        if not json:
+            for done in repaired:
+                say(done)
+        # What has been sealed is no longer without a seal: an object says what is true at the end.
+        if was_damaged or json:
+            verified = _verify(path, tell)
     damaged = {view.name: view.damaged for view in verified.views if view.damaged}
     if repair and damaged and not verified.damage:
         store = open_store(path)
         computed = {name: rows for name, rows in damaged.items() if not _is_table(store, name)}
         if computed:
             _repair(store, computed, workers, engine)
-            again = _verify(path, list(computed))
+            repaired += [
+                f"{name}: {count(len(rows), 'row')} computed again" for name, rows in computed.items()
+            ]
+            again = _verify(path, tell, list(computed))
             kept = [view for view in verified.views if view.name not in computed]
             verified = replace(again, views=[*kept, *again.views])
-    _print_stale(verified)
+    if json:
+        print(
+            dumps({"store": str(path), "whole": verified.is_whole, "repaired": repaired, **asdict(verified)})
+        )
+    else:
+        _print_stale(verified)
+        if not verified.is_whole:
+            _print_remedies(path, verified)
     if not verified.is_whole:
-        _print_remedies(path, verified)
         raise typer.Exit(1)
 
 
-def _verify(path: Path, views: list[str] | None = None) -> Verified:
-    """Verify a store, or the rows of some of its views, and print the results."""
+def _verify(path: Path, tell: Callable[[Verified, bool], None], views: list[str] | None = None) -> Verified:
+    """Verify a store, or the rows of some of its views; `tell` the results, and whether they are of all."""
     from audiospec.pipeline.verify import verify
 
     with progress() as step:
@@ -85,9 +101,18 @@ def _verify(path: Path, views: list[str] | None = None) -> Verified:
             step(name, done, total, f"{done}/{total} rows")
 
         verified = verify(path, report, views)
+    tell(verified, views is None)
+    return verified
+
+
+def _ignore(verified: Verified, is_all: bool) -> None:
+    """Print nothing."""
+
+
+def _print_verified(verified: Verified, is_all: bool) -> None:
     for damage in verified.damage:
         say(f"{damage.part}: {damage.reason}", "red")
-    if not verified.damage and views is None:
+    if not verified.damage and is_all:
         if verified.unsealed:
             say("tables and metadata: no seal, so that only a part of them could be checked", "yellow")
         else:
@@ -99,7 +124,6 @@ def _verify(path: Path, views: list[str] | None = None) -> Verified:
             say(f"{checked}, {len(view.damaged)} damaged{where}", "red")
         else:
             say(f"{checked}, all as written")
-    return verified
 
 
 def _repair(

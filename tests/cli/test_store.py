@@ -97,6 +97,33 @@ def test_damage_is_found_and_repaired(call, copy: Path) -> None:
     assert call("store", "verify", copy).status == 0
 
 
+def test_verify_as_json(call, copy: Path) -> None:
+    view = open_store(copy).view("mel-2s")
+    whole = json.loads(call("store", "verify", copy, "--json").out)
+    assert (whole["store"], whole["whole"], whole["repaired"]) == (str(copy), True, [])
+    assert (whole["damage"], whole["unsealed"]) == ([], [])
+    assert {one["name"]: one["rows"] for one in whole["views"]}[view.name] == 18
+    damage(copy, view.name)
+    done = call("store", "verify", copy, "--json")
+    found = json.loads(done.out)
+    assert (done.status, found["whole"]) == (1, False)
+    (damaged,) = [one for one in found["views"] if one["damaged"]]
+    assert (damaged["name"], damaged["tracks"]) == (view.name, ["loud/song3.wav"])
+    labels = copy / "tracks" / "label" / "zarr.json"
+    content = labels.read_bytes().replace(b'"zarr_format"', b'"zarr_farmat"')
+    labels.unlink()  # it may be a hard link
+    labels.write_bytes(content)
+    done = call("store", "verify", copy, "--json")
+    (tracks,) = json.loads(done.out)["damage"]
+    assert (done.status, tracks["part"], tracks["can_be_restored"]) == (1, "tracks", True)
+    done = call("store", "verify", copy, "--repair", "--engine", "serial", "--json")
+    found = json.loads(done.out)
+    assert (done.status, found["whole"], found["damage"]) == (0, True, [])
+    assert found["repaired"][-1] == f"{view.name}: 1 row computed again"
+    assert len(found["repaired"]) == 2
+    assert [one for one in found["views"] if one["damaged"]] == []
+
+
 def test_repair_without_audio_is_an_error(call, music: Path, tmp_path: Path) -> None:
     folder, path = Path(shutil.copytree(music, tmp_path / "music")), tmp_path / "x.zarr"
     arguments = ("featurize", "folder", "--data", folder, "--store", path, "--chunk", 4, "--workers", 0)
