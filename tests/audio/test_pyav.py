@@ -154,6 +154,17 @@ def test_a_first_frame_without_its_mark_is_missed(name: str, decoded: Decode) ->
 def test_a_block_of_wavpack_whose_header_is_damaged_is_missed(decoded: Decode) -> None:
     content = form("wavpack")
     second = content.index(b"wvpk", 4)
+    whole = decoded(content, decode_with_pyav)
+    for files in (
+        content * 2,
+        content * 2 + b"TAG" + bytes(125),
+        content * 2 + bytes(99),
+        content + b"TAG" + bytes(125) + content,
+    ):
+        joined = decoded(files, decode_with_pyav)
+        assert (len(joined), joined.loss) == (2 * len(whole), "")
+    tagged = decoded(content + b"TAG" + bytes(125), decode_with_pyav)
+    assert (len(tagged), tagged.loss) == (len(whole), "")
     for at, what in ((20, "samples"), (16, "number")):  # of the first block, whose checksum does not cover it
         bad = content[:at] + (b"\0\0\0\0" if what == "samples" else b"\0\1\0\0") + content[at + 4 :]
         got = decoded(bad, decode_with_pyav)

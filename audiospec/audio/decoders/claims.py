@@ -1,7 +1,6 @@
 """Compare what the headers of a container claim with the bytes that are there.
 
-Sources: RFC 8794 (EBML) and RFC 9559 (Matroska), Microsoft's description of ASF,
-the description of WavPack's blocks.
+Sources: RFC 8794 (EBML) and RFC 9559 (Matroska), Microsoft's description of ASF.
 """
 
 from __future__ import annotations
@@ -9,12 +8,11 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from audiospec.audio.decoders.mp4 import check_boxes
+from audiospec.audio.decoders.wavpack import wavpack_files
 from audiospec.audio.sniff import container_of
 
 #: Elements of EBML whose children are looked at: Matroska's segment and cluster.
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
-#: Flag of WavPack: the first of the blocks that hold the same samples of several channels.
-_FIRST_OF_CHANNELS = 1 << 11
 
 
 def check_claims(file: BinaryIO, size: int) -> str:
@@ -37,7 +35,7 @@ def check_claims(file: BinaryIO, size: int) -> str:
     if kind == "asf":
         return _asf(file, size)
     if kind == "wavpack":
-        return _blocks(file, size)
+        return wavpack_files(file, size)[1]
     return ""
 
 
@@ -93,25 +91,4 @@ def _asf(file: BinaryIO, size: int) -> str:
         if at + length > size:
             return f"truncated: the object at byte {at} announces {length} bytes, {size - at} are there"
         at += length
-    return ""
-
-
-def _blocks(file: BinaryIO, size: int) -> str:
-    """Check that each block of a WavPack file goes on with the sample behind the one before.
-
-    A block's checksum does not cover its header.
-    """
-    at = following = 0
-    while at + 32 <= size:
-        file.seek(at)
-        head = file.read(32)
-        if head[:4] != b"wvpk":
-            break
-        index = head[10] << 32 | int.from_bytes(head[16:20], "little")
-        samples, flags = (int.from_bytes(head[place : place + 4], "little") for place in (20, 24))
-        if samples and flags & _FIRST_OF_CHANNELS:
-            if index != following:
-                return f"damaged: the block at byte {at} begins with sample {index}, expected {following}"
-            following += samples
-        at += 8 + int.from_bytes(head[4:8], "little")
     return ""

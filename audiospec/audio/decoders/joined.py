@@ -44,6 +44,8 @@ class JoinedDecoder(Decoder):
         """Return a loss with the number of the file that it is of."""
         if not loss:
             return ""
+        if len(self._files) == 1:
+            return loss
         kind, _, rest = loss.partition(": ")
         return f"{kind}: in file {number} of {len(self._files)} that were joined: {rest}"
 

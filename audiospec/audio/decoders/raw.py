@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from audiospec.audio.decoders.base import Block, Decoder, with_rest
+from audiospec.audio.decoders.joined import JoinedDecoder
 from audiospec.audio.decoders.pyav import PyavDecoder
 from audiospec.audio.decoders.raw_frames import KINDS, RawStream, walk_frames
 from audiospec.audio.decoders.splice import Splice
+from audiospec.audio.decoders.wavpack import wavpack_files
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.source import SourceFile
 from audiospec.errors import AudioError
@@ -28,11 +31,20 @@ def decode_with_pyav(source: SourceFile, reason: str = "") -> Decoder:
     AudioError
         The file cannot be read, is of no container of sound, or PyAV is not installed.
     """
+    with source.open() as file:
+        if file.read(4) == b"wvpk":
+            files, loss = wavpack_files(file, source.size)
+            if not loss and files != [(0, source.size)]:
+                return JoinedDecoder([partial(_part, source, reason, part) for part in files])
     decoder = PyavDecoder(source, reason)
     if decoder.reader not in KINDS:
         return decoder
     decoder.close()
     return RawDecoder(source, decoder.reader)
+
+
+def _part(source: SourceFile, reason: str, part: tuple[int, int]) -> PyavDecoder:
+    return PyavDecoder(source, reason, Splice(source.open(), [part]).buffered)
 
 
 class RawDecoder(Decoder):

@@ -47,7 +47,7 @@ def tags_begin(get: Reader, size: int) -> int:
     end = size
     while True:
         tail = get(max(0, end - 128), min(end, 128))
-        if tail[:3] == b"TAG" and len(tail) == 128:
+        if tail[:3] == b"TAG" and tail[:5] != b"TAGEX" and len(tail) == 128:  # the end of an APE tag's mark
             length = 128
         elif tail[-32:-24] == b"APETAGEX":
             length = int.from_bytes(tail[-20:-16], "little") + (32 if tail[-9] & 0x80 else 0)

@@ -118,6 +118,10 @@ def judge(
     in_header = outside and file.content[:4] != b"OggS"  # whose headers are under checksums, too
     is_in_place = len(change.content) == len(before.file.content) and len(change.pieces) == 2
     is_checked = kind.checked == "whole" or (kind.checked == "frames" and is_in_place)
+    if is_in_place and any(
+        place <= change.first and change.pieces[1][1] <= place + kind.bare for place, _ in file.packets
+    ):
+        is_checked = False
     if is_checked and not in_header and not kept:
         kept = _sealed(before, joined, change, wave)
     # The header says where the sound ends: what is behind that is none of it.

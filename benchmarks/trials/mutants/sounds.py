@@ -42,6 +42,8 @@ class Kind:
     checked : str
         ``"frames"`` if each frame has a checksum, so that none may be accepted that is not what was written;
         ``"whole"`` if frames are numbered, too, so that none may be missing or in another place.
+    bare : int
+        Bytes at the start of each frame that its checksum does not cover.
     bounded : bool
         Whether the container says where its sound ends, so that what is behind is none of it.
     """
@@ -56,6 +58,7 @@ class Kind:
     drift: float = 0.0
     checked: str = ""
     bounded: bool = False
+    bare: int = 0
 
     @property
     def neighbourhood(self) -> int:
@@ -93,7 +96,16 @@ KINDS: tuple[Kind, ...] = (
         "ac3", ".ac3", ("av", "ac3", "ac3"), frame=1536, reach=3, tolerance=2e-4, drift=0.35, checked="frames"
     ),
     Kind("wma", ".wma", ("av", "wmav2", "asf"), frame=2048, reach=5, tolerance=2e-4, drift=0.1, bounded=True),
-    Kind("wavpack", ".wv", ("av", "wavpack", "wv"), frame=22050, reach=1, checked="whole", bounded=True),
+    Kind(
+        "wavpack",
+        ".wv",
+        ("av", "wavpack", "wv"),
+        frame=22050,
+        reach=1,
+        checked="whole",
+        bounded=True,
+        bare=32,
+    ),
     Kind("tta", ".tta", ("av", "tta", "tta"), frame=46080, reach=1, checked="whole", bounded=True),
 )
 
