@@ -58,7 +58,7 @@ class DecodeResult:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as a JSON object; without the note if there is none, as older versions wrote it."""
+        """Return the fields as a JSON object: an empty note is left out, as by older versions."""
         values = _values(self)
         if not self.note:
             del values["note"]

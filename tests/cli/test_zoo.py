@@ -234,12 +234,11 @@ def test_a_modified_run_is_refused(trained: Path, call, tmp_path: Path) -> None:
     assert "was changed: its run.json is not what was written" in done.err
 
 
-# --- scores and losses of other packages -------------------------------------------------------------------
+# --- scores of other packages -------------------------------------------------------------------
 
 PLUG_IN = '''
 import numpy as np
 
-from audiospec.zoo.losses.base import Loss
 from audiospec.zoo.scores.base import Score
 
 
@@ -251,33 +250,18 @@ class LogLoss(Score):
     def compute(self, sample):
         right = sample.probabilities[np.arange(len(sample.truth)), sample.truth]
         return sample.mean(-np.log(np.maximum(right, 1e-12)))
-
-
-class Squared(Loss):
-    """squared: mean squared error of the sigmoid."""
-
-    exclusive = False
-
-    def sums(self, logits, targets, weights):
-        weights = (targets.sum(-1, keepdim=True) > 0) * weights
-        return (weights * (logits.float().sigmoid() - targets) ** 2).sum(), weights.sum()
-
-    def probabilities(self, logits):
-        return logits.sigmoid() / logits.sigmoid().sum(-1, keepdim=True)
 '''
 
 
 @pytest.fixture
 def plug_in(tmp_path: Path) -> dict[str, str]:
-    """Environment in which a package with a score and a loss is installed."""
+    """Environment in which a package with a score is installed."""
     folder = tmp_path / "site"
     info = folder / "more-1.0.dist-info"
     info.mkdir(parents=True)
     (folder / "more.py").write_text(PLUG_IN)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: more\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[audiospec.scores]\nlog-loss = more:LogLoss\n[audiospec.losses]\nsquared = more:Squared\n"
-    )
+    (info / "entry_points.txt").write_text("[audiospec.scores]\nlog-loss = more:LogLoss\n")
     return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
@@ -344,37 +328,3 @@ def test_runs_without_a_newer_score_have_a_dash(
     assert run("report", cwd=tmp_path, env=plug_in).returncode == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('data-label="log loss by track">–</td>') == 1
-
-
-def test_a_loss_of_another_package_trains_a_network(
-    run, sounds: Path, tmp_path: Path, plug_in: dict[str, str]
-) -> None:
-    def output(*arguments: object) -> str:
-        done = run(*arguments, cwd=tmp_path, env=plug_in)
-        assert done.returncode == 0, done.stderr
-        text: str = done.stdout
-        return text
-
-    data = ("--data", sounds / "audio", "--n-mels", 24, "--chunk", 1, "--workers", 0)
-    output("featurize", "folder", *data, "--store", "mel.zarr")
-    how: Any = ("train", "crnn-base", "--store", "mel.zarr", "--epochs", 2, "--set", "device=cpu")
-    assert "squared" in output("losses")
-    folders = {}
-    for loss in ("squared", "cross-entropy"):
-        output(*how, "--set", f"loss={loss}", "--out", loss)
-        (folders[loss],) = (tmp_path / loss).iterdir()
-        assert json.loads((folders[loss] / "run.json").read_text())["settings"]["loss"] == loss
-        assert f"loss {loss}" in (folders[loss] / "card.md").read_text()
-    squared = folders["squared"]
-    first = (squared / "history.csv").read_text().splitlines()[1]
-    assert float(first.split(",")[2]) < 0.35  # cross-entropy of three classes begins at 1.1
-    assert len({(folder / "model.safetensors").read_bytes() for folder in folders.values()}) == 2
-    scores = json.loads(output("evaluate", squared, "--json"))
-    stored = json.loads((squared / "metrics.json").read_text())["test"]
-    assert {level: scores[level] for level in ("chunk", "track")} == stored
-    done = run("evaluate", squared, cwd=tmp_path)
-    assert done.returncode == 2
-    assert "parameter loss must be the name of a loss; got 'squared'" in done.stderr
-    done = run(*how, "--set", "loss=cross-entrpy", "--out", "none", cwd=tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "got 'cross-entrpy'; did you mean 'cross-entropy'? (there are: cross-entropy)" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+HERE = Path(__file__).parent
 RATE = 8000
 
 
@@ -121,4 +123,24 @@ def test_a_loss_of_another_package(work: Path) -> None:
     assert len(history) == 1
     # Two classes with equal probabilities have a cross-entropy of 0.69, and a focal loss of a quarter of it.
     assert 0.1 < float(history[0]["train_loss"]) < 0.4
-    audiospec(work, "evaluate", run)
+    scores = json.loads(audiospec(work, "evaluate", run, "--json"))
+    stored = json.loads((run / "metrics.json").read_text())["test"]
+    assert {level: scores[level] for level in ("chunk", "track")} == stored
+    assert "loss focal" in (run / "card.md").read_text()
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_loss_that_is_unknown(work: Path, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
+    """The error names it, and the nearest that is installed."""
+    arguments = ["train", "crnn-base", "--store", "store.fzip", "--set", "loss=cross-entrpy"]
+    message = "got 'cross-entrpy'; did you mean 'cross-entropy'?"
+    if not installed:
+        others = [path for path in os.environ["PYTHONPATH"].split(os.pathsep) if path != str(HERE)]
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(others))
+        arguments = ["evaluate", str(next((work / "runs").glob("crnn-base-*")))]
+        message = "parameter loss must be the name of a loss; got 'focal'"
+    done = subprocess.run(
+        [sys.executable, "-m", "audiospec", *arguments], cwd=work, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
