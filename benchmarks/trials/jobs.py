@@ -15,15 +15,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
+import psutil
 
 from audiospec.benchmarks.trials import samples
 from audiospec.datasets.base import datasets
 from audiospec.errors import AudiospecError
 from audiospec.manifest import Manifest
+from audiospec.stores.base import store_class
 from audiospec.testing.stores.content import tree_state, watching
 
 #: Name of a job and a format, such as ``("add", "zarr")``.
@@ -33,6 +35,8 @@ STORE_JOBS: tuple[Job, ...] = tuple(
     (name, format) for name in ("new", "add", "grow") for format in samples.SUFFIXES
 )
 TRAINING: Job = ("train", "zarr")
+#: Seconds between two looks at a job that is to be killed.
+_PAUSE = 0.005
 
 
 def do(request: dict[str, Any]) -> dict[str, Any]:
@@ -47,8 +51,11 @@ def _prepare(job: list[str], base: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``content``, ``operations`` (changes to files) and ``seconds``.
+        ``content``; ``operations`` (changes to files), and how many of them come before the first publish,
+        ``staging``; and ``shards``, the number of those that are staged.
     """
+    import torch
+
     torch.set_num_threads(1)
     root, (name, format) = Path(base), job
     music = root / "music"
@@ -95,17 +102,27 @@ def _perform(job: Job, base: Path, place: Path, workers: int = 0) -> None:
 
 
 def _undisturbed(job: Job, base: Path, place: Path) -> dict[str, Any]:
-    count = 0
+    found = {"operations": 0, "staging": 0, "shards": 0}
 
     def step(event: str) -> None:
-        nonlocal count
-        count += 1
+        found["operations"] += 1
 
-    began = time.monotonic()
+    def note(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and _is_commit(Path(os.fsdecode(arguments[1]))):
+            found["shards"] += 1
+
+    kind = store_class(place / f"store{samples.SUFFIXES[job[1]]}")
+    publish = kind.publish
+
+    def first_publish(*arguments: Any) -> None:
+        found["staging"] = found["staging"] or found["operations"]
+        publish(*arguments)
+
+    kind.publish = first_publish  # type: ignore[method-assign, assignment] # it ends with the fork
+    sys.addaudithook(note)
     with watching(place, step):
         _perform(job, base, place)
-    seconds = time.monotonic() - began
-    return {"operations": count, "seconds": seconds, "content": _content(job, place)}
+    return {**found, "content": _content(job, place)}
 
 
 def _content(job: Job, place: Path) -> list[str]:
@@ -126,38 +143,67 @@ def _attempt(
     workers: int = 0,
     victim: str = "parent",
     operation: int = 0,
-    seconds: float = 0.0,
+    shards: int | None = None,
+    later: float = 0.0,
     room: int | None = None,
 ) -> dict[str, Any]:
-    """Do a job in a fork; kill the `victim` before change number `operation` to a file, or after `seconds`.
+    """Do a job in a fork, and kill it at a point of its progress, or `later` by so many seconds.
 
-    With `room`, nothing is killed: the disk is full after that many changes to files.
+    The points do not depend on the machine's speed. They are: before change number `operation` to a file;
+    and when so many `shards` are staged (0: when a worker starts), where `victim` is ``"parent"`` (the fork),
+    ``"worker"`` (one of its child processes) or ``"group"`` (all of them). With `room`, nothing is killed:
+    the disk is full after that many changes to files.
 
     Returns
     -------
     dict
-        ``end``: ``"killed"``, ``"finished"``, ``"refused"`` or ``"error"``; and ``detail``.
+        ``end``: ``"killed"``, ``"finished"``, ``"refused"`` or ``"error"``; ``detail``; and ``killed``, the
+        number of processes that were killed.
     """
-    changes = 0
+    changes, folder = 0, Path(place)
+    hearing, telling = os.pipe()
 
     def step(event: str) -> None:
         nonlocal changes
         changes += 1
         if operation and changes == operation:
-            os.kill(os.getpid(), signal.SIGKILL)
+            if later:
+                os.write(telling, b"!")
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
         if room is not None and changes > room and event in ("open", "os.mkdir", "os.link"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def work() -> dict[str, Any]:
         if operation or room is not None:
-            with watching(Path(place), step):
-                _perform((job[0], job[1]), Path(base), Path(place), workers)
+            with watching(folder, step):
+                _perform((job[0], job[1]), Path(base), folder, workers)
         else:
-            _perform((job[0], job[1]), Path(base), Path(place), workers)
+            _perform((job[0], job[1]), Path(base), folder, workers)
         return {}
 
-    end, value = _fork(work, seconds, victim)
-    return {"end": end, "detail": value.get("detail", "")}
+    killed = 0
+
+    def kill(pid: int) -> bool:
+        nonlocal killed
+        if shards is None:
+            due = bool(select.select([hearing], [], [], 0)[0])
+        else:
+            due = len(_committed(folder)) >= shards
+            if not shards or victim == "worker":
+                due = due and bool(psutil.Process(pid).children())
+        if not due:
+            return False
+        time.sleep(later)
+        killed = _kill(pid, victim)
+        return True
+
+    try:
+        end, value = _fork(work, kill)
+    finally:
+        os.close(hearing)
+        os.close(telling)
+    return {"end": end, "detail": value.get("detail", ""), "killed": killed or int(end == "killed")}
 
 
 def _finish(job: list[str], base: str, place: str) -> dict[str, Any]:
@@ -196,21 +242,23 @@ def _look(job: list[str], place: str) -> dict[str, Any]:
 
 def _committed(place: Path) -> set[str]:
     """Return the commits of all shards that are staged whole."""
-    return {str(file.absolute()) for file in place.glob("*.work/*/*.json") if "-" not in file.stem}
+    return {str(file.absolute()) for file in place.glob("*.work/*/*.json") if _is_commit(file)}
+
+
+def _is_commit(file: Path) -> bool:
+    return file.suffix == ".json" and file.parent.parent.suffix == ".work" and "-" not in file.stem
 
 
 def _fork(
-    work: Callable[[], dict[str, Any]], seconds: float = 0.0, victim: str = ""
+    work: Callable[[], dict[str, Any]], kill: Callable[[int], bool] | None = None
 ) -> tuple[str, dict[str, Any]]:
     """Call `work` in a fork of this process; return how that ended, and what it returned or raised.
 
     Parameters
     ----------
     work : callable
-    seconds : float
-        After these the victim is killed; 0: nobody is.
-    victim : str
-        ``"parent"`` (the fork), ``"worker"`` (one of its child processes) or ``"group"`` (all of them).
+    kill : callable or None
+        Called with the fork's number again and again, until it returns True.
     """
     reading, writing = os.pipe()
     pid = os.fork()
@@ -220,8 +268,8 @@ def _fork(
         os._exit(0)
     os.close(writing)
     try:
-        if seconds and not select.select([reading], [], [], seconds)[0]:
-            _kill(pid, victim)
+        while kill is not None and not select.select([reading], [], [], _PAUSE)[0] and not kill(pid):
+            pass
         parts = []
         while part := os.read(reading, 1 << 16):
             parts.append(part)
@@ -229,7 +277,9 @@ def _fork(
         os.close(reading)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     if not parts:
-        return ("killed" if status == -signal.SIGKILL else f"ended with status {status}"), {}
+        return (
+            "killed" if -status in (signal.SIGKILL, signal.SIGALRM) else f"ended with status {status}"
+        ), {}
     reply = json.loads(b"".join(parts))
     return reply["end"], reply
 
@@ -243,23 +293,22 @@ def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"end": "error", "detail": f"{type(error).__name__}: {error}"}
 
 
-def _kill(pid: int, victim: str) -> None:
-    """Kill a process, one of its children, or all of them."""
-    import psutil
-
+def _kill(pid: int, victim: str) -> int:
+    """Kill a process, one of its children, or all of them; return how many were killed."""
     children = psutil.Process(pid).children(recursive=True)
     chosen = {"parent": [pid], "worker": [child.pid for child in children[:1]]}.get(
         victim, [pid, *(child.pid for child in children)]
     )
+    killed = 0
     for one in chosen:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+            killed += 1
     if victim == "parent":  # its workers have to end by themselves
         gone, alive = psutil.wait_procs(children, timeout=20)
         if alive:
             raise RuntimeError(f"{len(alive)} of {len(alive) + len(gone)} workers outlive their parent")
+    return killed
 
 
 _DOES: dict[str, Callable[..., dict[str, Any]]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,7 @@ def _assert_good(make: MakeLane, numbers: Iterable[int], series: Series = SERIES
 
 
 def test_mutants_are_refused_or_decoded_as_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "BATCH", 6 * len(KINDS) + 1)
+    monkeypatch.setattr(lane, "BATCH", 2 * len(KINDS) + 1)
     records = _assert_good(lane.MutantLane, range(lane.BATCH))  # the last is a run over the others
     assert {record["group"] for record in records} == {"runs", *(kind.name for kind in KINDS)}
     assert {record["outcome"] for record in records} >= {"refused", "equal"}
@@ -45,12 +46,37 @@ def test_flips_are_found_or_harmless() -> None:
     assert {record["outcome"] for record in records} <= {"found", "harmless"}
 
 
-def test_a_killed_training_ends_as_if_it_had_not_been() -> None:
-    _assert_good(KillLane, range(1), replace(SERIES, only="training"))
+def test_what_was_killed_ends_as_if_it_had_not_been() -> None:
+    # Without workers, which take seconds to start: `tests/engines` has their deaths.
+    records = _assert_good(KillLane, (4, 14, 25))
+    groups = [record["group"] for record in records]
+    assert groups == ["staging, new zarr", "training", "publish, new zarr"]
 
 
-def test_what_was_killed_is_done_again() -> None:
-    _assert_good(KillLane, range(2), replace(SERIES, only="serial, new zarr"))
+def test_every_kind_of_kill_has_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = {"operations": 300, "staging": 100, "shards": 9, "content": ["same"]}
+    asked: list[dict[str, Any]] = []
+
+    def ask(limit: float, /, **request: Any) -> dict[str, Any]:
+        if request["do"] == "attempt":
+            asked.append(request)
+        end = "finished" if request.get("victim") == "worker" or request["do"] == "finish" else "killed"
+        return {**usual, "end": end, "detail": "", "killed": 1, "lost": []}
+
+    lane = KillLane(SERIES, tmp_path)
+    monkeypatch.setattr(lane, "_ask", ask)
+    records = [lane.do(number) for number in range(400)]
+    assert {record["outcome"] for record in records} == {"equal"}
+    shares = Counter(record["group"].partition(",")[0] for record in records)
+    assert shares == {"staging": 140, "publish": 140, "training": 80, "workers": 40}
+    victims = Counter(request["victim"] for request in asked if "victim" in request)
+    assert min(victims[name] for name in ("parent", "worker", "group")) > 10
+    operations = [request["operation"] for request in asked if "operation" in request]
+    assert (min(operations), max(operations)) == (1, 300)
+    assert 0.3 < sum(request["later"] > 0 for request in asked) / len(asked) < 0.5
+    again = KillLane(SERIES, tmp_path)
+    monkeypatch.setattr(again, "_ask", ask)
+    assert again.do(39)["what"] == records[39]["what"]
 
 
 def test_a_full_disk_loses_nothing() -> None:
