@@ -16,7 +16,7 @@ from audiospec.stores.seals.damage import Check, Damage, LostSealError
 
 #: Called with a view's name, the rows checked, and its rows.
 Step = Callable[[str, int, int], None]
-LOST_SEAL = "its seal is gone, because another program wrote the file again: --repair seals it as it is now"
+LOST_SEAL = "its seal is gone, because another program wrote the file again: mending seals it as it is now"
 _ANSWER = "audiospec.pipeline.verify:answer"
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from audiospec.testing.stores.sealing import unseal
+
 SPEC = [
     (("--chunk", 0), "chunk must be above 0"),
     (("--chunk", -3), "chunk must be above 0"),
@@ -84,6 +86,7 @@ def test_paths_that_are_not_stores(call, tmp_path: Path, command) -> None:
 
 
 def test_a_store_of_a_newer_format(call, copy: Path, music: Path) -> None:
+    unseal(copy)
     metadata = json.loads((copy / "zarr.json").read_text())
     metadata["attributes"]["audiospec_format"] = 99
     (copy / "zarr.json").write_text(json.dumps(metadata))

@@ -130,7 +130,9 @@ def test_info_and_verify_of_a_table(call, published: Path, tmp_path: Path) -> No
     assert len(json.loads(call("store", "info", path, "--json").out)["views"][0]["spec"]["columns"]) == 57
 
     view = open_store(path).view()
-    assert call("store", "verify", path).out == f"{view.name}: 12 rows checked, all as written\n"
+    assert call("store", "verify", path).out == (
+        f"tables and metadata: checked, all as written\n{view.name}: 12 rows checked, all as written\n"
+    )
     shard = path / "views" / view.name / "data" / "c" / "0" / "0"
     content = bytearray(shard.read_bytes())
     content[0] ^= 1
@@ -138,6 +140,7 @@ def test_info_and_verify_of_a_table(call, published: Path, tmp_path: Path) -> No
     done = call("store", "verify", path)
     assert done.status == 1
     assert done.out.splitlines() == [
+        "tables and metadata: checked, all as written",
         f"{view.name}: 12 rows checked, 1 damaged, in 1 track: blues.00000",
         f"{view.name}: import it again: audiospec table import {published.name} --store {path} --chunk 30",
     ]

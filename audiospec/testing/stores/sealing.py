@@ -89,7 +89,7 @@ class SealTests(StoreCase):
                     assert view.rows.tobytes() == content.rows.tobytes()
                     assert list(view.store.tracks.records()) == list(content.tracks.records())
                 except AudiospecError as error:
-                    one_line(error, str(path), "damaged", "store verify", "--repair")
+                    one_line(error, str(path), "damaged", "`audiospec store verify")
                     refused += 1
         assert refused > FLIPS // 8
 
