@@ -20,7 +20,7 @@ demo: .venv/ready
 	@echo "Features are in demo/demo.zarr, runs in demo/runs, the audio in demo/audio; make clean removes all of it."
 
 test: check
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -288,15 +288,11 @@ def test_a_score_of_another_package_is_shown_wherever_scores_are(
     card = (folder / "card.md").read_text()
     assert "| log loss | 95 % interval |" in card
     assert f"| {stored:.3f} | " in card
-    done = json.loads(output(*how, "--json", "--resume").splitlines()[-1])
-    assert set(done["splits"]["track"]["track"]["scores"]) == {"accuracy", "log_loss", "macro_f1"}
     _, head, _, track, *_ = output("evaluate", folder).splitlines()
     assert head.split() == ["count", "accuracy", "log", "loss", "macro", "F1"]
     assert f"{stored:.3f} (" in track
-    assert json.loads(output("evaluate", folder, "--json"))["track"]["log_loss"] == stored
     truth = tmp_path / "labels.csv"
     truth.write_text(f"path,label\n{sounds}/audio/high/00.wav,high\n")
-    assert ", log loss 0." in output("predict", folder, "--truth", truth)
     assert "log_loss" in json.loads(output("predict", folder, "--truth", truth, "--json").splitlines()[-1])
     output("report", "runs", "--out", "with.html")
     page = (tmp_path / "with.html").read_text(encoding="utf-8")
@@ -311,7 +307,6 @@ def test_a_score_of_another_package_is_shown_wherever_scores_are(
     assert f"{stored:.3f} (" in page
     assert "a score of a package that is not installed" in page
     assert "log_loss by track" in output(*how, "--resume", env=gone).splitlines()[1]
-    assert "log_loss" not in output("evaluate", folder, env=gone)
 
 
 def test_runs_without_a_newer_score_have_a_dash(

@@ -118,31 +118,6 @@ class CubeNet(NetworkModel):
         return torch.nn.Sequential(flat, torch.nn.Linear(int(np.prod(self.row_shape)), len(self.classes)))
 '''
 
-CONTRACTS = """
-import pytest
-
-from audiospec.testing.features import FrontendContract
-from audiospec.testing.models import ModelContract
-from cubes import CubeSpec
-
-
-class TestCube(FrontendContract):
-    name = "cube"
-
-    @pytest.fixture
-    def spec(self):
-        return CubeSpec(sample_rate=8000, block=200)
-
-
-class TestCubeNet(ModelContract):
-    name, many, close = "cube-net", 24, 1e-5
-    settings = {"epochs": 2, "batch": 8, "device": "cpu"}
-    learning = {"epochs": 40, "learning_rate": 0.01}
-    shapes = ((3, 4, 2), (2, 5, 2))
-
-    def spec_of(self, shape):
-        return CubeSpec(sample_rate=8000, block=1000, parts=shape[1]), shape[0] / 8
-"""
 
 HEAD = """
 import sys
@@ -257,17 +232,3 @@ assert audiospec.Run("runs/" + run).spec == view.spec
         "error: crnn-base reads a spectrogram",
     ]
     assert "audiospec featurize --features mel" in errors[4]
-
-
-def test_it_keeps_the_contracts(site: Path, tmp_path: Path, python: Python) -> None:
-    (tmp_path / "test_cubes.py").write_text(CONTRACTS)
-    script = (
-        HEAD
-        + """
-import os
-import pytest
-os.environ["PYTHONPATH"] = os.pathsep.join([sys.argv[1], os.environ.get("PYTHONPATH", "")])
-sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", *sys.argv[2:]]))
-"""
-    )
-    assert " passed" in python(script, site, tmp_path, tmp_path / "test_cubes.py").stdout
