@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs generated clean
+.PHONY: demo test test-long check docs generated clean
 
 # The whole story on a dataset that is synthesised on the spot: one decode for two features, two models, what a
 # leaky split would have claimed, a prediction for a song that the model has not learnt from, and two files to open.
@@ -20,7 +20,11 @@ demo: .venv/ready
 	@echo "Features are in demo/demo.zarr, runs in demo/runs, the audio in demo/audio; make clean removes all of it."
 
 test: check
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile
+
+# What takes long and is not in `make test`: trainings that repeat published figures, memory of long files.
+test-long: .venv/ready
+	$(BIN)/pytest -n 2 --dist loadfile -m long
 
 check: .venv/ready
 	$(BIN)/ruff check .

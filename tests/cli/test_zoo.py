@@ -265,6 +265,7 @@ def plug_in(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
+@pytest.mark.long
 def test_a_score_of_another_package_is_shown_wherever_scores_are(
     sounds: Path, run, tmp_path: Path, plug_in: dict[str, str]
 ) -> None:

@@ -152,6 +152,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_it_goes_through_every_command(site: Path, music: Path, tmp_path: Path, python: Python) -> None:
     script = (
         HEAD

@@ -244,6 +244,7 @@ def _memory(folder: Path, store: Path, *views: str) -> float:
     return float(json.loads(out))
 
 
+@pytest.mark.long
 def test_a_worker_needs_less_than_900_mb_for_many_tracks_and_for_long_ones(tmp_path: Path) -> None:
     noise = 0.1 * np.random.default_rng(0).standard_normal(22050 * 30)
     for folder, count in (("few", 4), ("many", 60)):

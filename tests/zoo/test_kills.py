@@ -160,7 +160,9 @@ print(number - int(step))
 """
 
 
-@pytest.mark.parametrize(("how", "step"), [("kill", 1), ("full", 2)])
+@pytest.mark.parametrize(
+    ("how", "step"), [("kill", 2), ("full", 5), pytest.param("kill", 1, marks=pytest.mark.long)]
+)
 def test_a_training_that_dies_anywhere_is_resumed(
     python: Python, table: View, tmp_path: Path, how: str, step: int
 ) -> None:

@@ -446,6 +446,7 @@ def test_wrong_settings_are_refused_before_the_features(
 # --- the published table ---------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.realdata
 @pytest.mark.timeout(900)  # 140 trainings
 def test_baselines_are_near_the_measured_figures(

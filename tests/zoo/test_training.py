@@ -443,6 +443,7 @@ def install(folder: Path) -> None:
     importlib.invalidate_caches()
 
 
+@pytest.mark.long
 def test_a_model_of_another_package(python: Python, table: View, tmp_path: Path) -> None:
     install(tmp_path / "site")
     script = """
