@@ -102,7 +102,7 @@ def test_every_container_is_decoded_as_ffmpeg_does(name: str, decoded: Decode, o
 
 
 @pytest.mark.parametrize("name", sorted({*FORMS} - {"ts", "fragments", "flv", "avi", "voc"}))
-@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("share", [0.51, 0.9])
 def test_what_is_cut_is_named_with_how_much_is_there(name: str, share: float, decoded: Decode) -> None:
     content = form(name)
     content = content[: round(len(content) * share)]
@@ -116,7 +116,7 @@ def test_what_is_cut_is_named_with_how_much_is_there(name: str, share: float, de
         assert not raw
         return
     rate = got.shapes[0][0] if got.blocks else 1
-    if raw:  # nothing states the length: the part that is there is whole
+    if name == "adts":  # nothing states the length, and recorded streams end like this
         assert got.loss == ""
     else:
         assert got.loss.startswith(("truncated: ", "damaged: "))

@@ -64,6 +64,8 @@ class RawDecoder(Decoder):
             walked = walk_frames(file, source.size, kind)
         self._streams = [stream for stream in walked.streams if stream.frames]
         self._damage = f"damaged: {walked.damage}" if walked.damage else ""
+        if walked.is_cut and not walked.damage:
+            self._damage = "truncated: the last frame is not whole"
         if not self._streams:
             raise AudioError(
                 with_rest(self._damage, 0) if self._damage else "not decodable: no frames of sound were found"

@@ -46,11 +46,13 @@ def _ac3(head: bytes) -> tuple[Hashable, int] | None:
     return (version, rate), 2 * words
 
 
+#: The first two bytes of a frame of AC-3 and E-AC-3.
+_AC3_MARK = 0x0B77
 #: FFmpeg's name of a reader → its headers, their marks of 16 bits, and samples of a frame.
 KINDS: dict[str, tuple[Callable[[bytes], tuple[Hashable, int] | None], int, int]] = {
     "aac": (_adts, 0xFFF1, 1024),
-    "ac3": (_ac3, 0x0B77, 1536),
-    "eac3": (_ac3, 0x0B77, 1536),
+    "ac3": (_ac3, _AC3_MARK, 1536),
+    "eac3": (_ac3, _AC3_MARK, 1536),
 }
 
 
@@ -64,10 +66,20 @@ class RawStream:
 
 @dataclass
 class RawWalk:
-    """The streams of a file, and what is wrong behind the last one's end; ``""``: nothing."""
+    """The streams of a file, and what is wrong behind the last one's end; ``""``: nothing.
+
+    Attributes
+    ----------
+    streams : list of RawStream
+    damage : str
+    is_cut : bool
+        Whether the file ends within a frame of AC-3. Encoders write whole frames, and so does who records a
+        broadcast, so an unknown part of the file is missing. AAC of a recorded stream often ends like that.
+    """
 
     streams: list[RawStream] = field(default_factory=list)
     damage: str = ""
+    is_cut: bool = False
 
 
 def walk_frames(file: BinaryIO, size: int, kind: str) -> RawWalk:
@@ -122,6 +134,7 @@ class _Walker:
             if end > self.size:  # players take a part of a frame for none
                 if self.leads_to_end(at + 1, key):
                     result.damage = f"the frame at byte {at} has a wrong header"
+                result.is_cut = self.mark == _AC3_MARK
                 break
             stream = result.streams[-1]
             if stream.ranges and stream.ranges[-1][1] == at:
@@ -192,7 +205,7 @@ class _Walker:
             repaired = self.parse(self.get(at, 2) + self.get(begin + 2, _HEAD_BYTES - 2))
             if repaired is not None and repaired[0] == found[0] and begin + repaired[1] == at:
                 return True
-            if self.mark == 0x0B77 and abs(at - begin - found[1]) <= 2:
+            if self.mark == _AC3_MARK and abs(at - begin - found[1]) <= 2:
                 return True
         return False
 
