@@ -142,7 +142,10 @@ def test_each_of_192_bins_has_a_gradient(name: str) -> None:
     assert by_bin[160:].sum() > 0.05 * by_bin.sum()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if "crnn" not in name else ()) for name in NETWORKS],
+)
 def test_classes_that_differ_only_in_the_top_third_of_192_bins_are_learnt(name: str) -> None:
     # Pools of 2, 4, 4 and 4 reduce 192 bins to one and a half rows; without the half, 128 to 191 are lost.
     contract = ModelContract()
