@@ -33,9 +33,12 @@ Python = Callable[..., "subprocess.CompletedProcess[str]"]
 #: Trains in forked processes, each of which dies at another operation on the files of its folder: before it,
 #: or, if a file is opened for writing, after half of it is written. Each training is then resumed.
 SCRIPT = """
-import errno, json, os, shutil, signal, sys, traceback
+import errno, functools, json, os, shutil, signal, sys, traceback
 from pathlib import Path
+import audiospec.registry as registry
 import audiospec.zoo.runs.pictures as pictures
+import audiospec.zoo.runs.write as write
+import audiospec.zoo.scores.measuring.bootstrap as bootstrap
 from audiospec import open_store
 from audiospec.errors import AudiospecError
 from audiospec.zoo.base import CHECKPOINT, models
@@ -68,6 +71,9 @@ def draw(work, *_):  # the pictures themselves take most of the time
         (work / name).write_bytes(b"picture" * 1000)
 
 pictures.save_pictures = draw
+write.sync = lambda path: None  # a process that dies loses nothing that it has written
+bootstrap.RESAMPLES = 20
+registry.entry_points = functools.cache(registry.entry_points)  # takes half of a training as short as this
 models["lr"]
 models._entries["lr"] = Epochs
 
@@ -153,21 +159,19 @@ while True:
     if how == "full" and status == 0 and int((folder / "operations").read_text()) < number:
         break
     assert os.WIFSIGNALED(status) or status in (0, 3 << 8), (number, status)
-    assert forked(resumed) == 0, f"operation {number}"
+    resumed()
     shutil.rmtree(out.parent)
     number += int(step)
 print(number - int(step))
 """
 
 
-@pytest.mark.parametrize(
-    ("how", "step"), [("kill", 2), ("full", 5), pytest.param("kill", 1, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize(("how", "step"), [("kill", 1), ("full", 5)])
 def test_a_training_that_dies_anywhere_is_resumed(
     python: Python, table: View, tmp_path: Path, how: str, step: int
 ) -> None:
     done = python(SCRIPT, table.store.path, table.name, tmp_path, how, step)
-    assert int(done.stdout) > 30
+    assert int(done.stdout) >= 30
 
 
 #: Trains until the run is written, and dies while the file whose name is given is renamed.
