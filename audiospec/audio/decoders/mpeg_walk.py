@@ -16,10 +16,9 @@ from audiospec.audio.decoders.mpeg_frames import (
     parse,
     tag_of,
 )
-from audiospec.audio.decoders.tags import tags_begin, tags_end
+from audiospec.audio.decoders.tags import tags_end
+from audiospec.audio.decoders.window import BLOCK, FileWindow
 
-#: Bytes read at a time.
-_BLOCK = 1 << 20
 #: Frames in a row that make the beginning of a stream, unless a tag does.
 _ENOUGH = 4
 #: Most bytes before the first frame, beside tags, that are passed over.
@@ -81,25 +80,11 @@ def walk(file: BinaryIO, size: int) -> Walk:
     return _Walker(file, size).run()
 
 
-class _Walker:
+class _Walker(FileWindow):
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file, self.size = file, size
-        self.base, self.data = 0, b""  # a part of the file, and where it begins
-        self.size = tags_begin(self.get, size)
+        super().__init__(file, size)
         self.result = Walk()
         self.last_frame = 0
-
-    def load(self, at: int, length: int = 2 * MOST_BYTES) -> None:
-        """Have at least `length` bytes from `at` on in `data`, or all that there are."""
-        end = self.base + len(self.data)
-        if at < self.base or at > end or (at + length > end and end < self.size):
-            self.file.seek(at)
-            self.base, self.data = at, self.file.read(min(max(_BLOCK, length), max(0, self.size - at)))
-
-    def get(self, at: int, length: int) -> bytes:
-        """Return up to `length` bytes from `at` on."""
-        self.load(at, length)
-        return self.data[at - self.base : at - self.base + length]
 
     def run(self) -> Walk:
         at = self.begin()
@@ -131,7 +116,7 @@ class _Walker:
         """Return the first place from `at` to `end` where a stream begins; None if none does."""
         end = min(end, self.size)
         while at < end:
-            self.load(at)
+            self.load(at, 2 * MOST_BYTES)
             found = self.data.find(b"\xff", at - self.base)
             if found < 0:
                 at = self.base + len(self.data)
@@ -212,7 +197,7 @@ class _Walker:
         mark_end, may_tag, second_mark = mark + 4, kind.layer == 3, mark != 36
         ended = False
         while not ended:
-            self.load(at)
+            self.load(at, 2 * MOST_BYTES)
             base, data, starts = self.base, self.data, list[int]()
             ended = base + len(data) >= self.size
             place, stop = at - base, len(data) - (3 if ended else MOST_BYTES)
@@ -340,7 +325,7 @@ class _Walker:
     def skip_zeros(self, at: int) -> int:
         """Return the place of the next byte from `at` on that is not zero, or the end."""
         while at < self.size:
-            part = self.get(at, _BLOCK)
+            part = self.get(at, BLOCK)
             zeros = len(part) - len(part.lstrip(b"\0"))
             at += zeros
             if zeros < len(part):

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
-from audiospec.audio.decoders.tags import tags_begin, tags_end
+from audiospec.audio.decoders.tags import tags_end
+from audiospec.audio.decoders.window import BLOCK, FileWindow
 
 #: Bytes of the longest page.
 _MOST_BYTES = 27 + 255 + 255 * 255
-#: Bytes read at a time.
-_BLOCK = 1 << 20
 #: Most bytes behind the last page, beside tags and zeros, that are passed over.
 _MOST_REST = 64
 #: Each byte with its bits in reverse: Ogg's CRC-32 is zlib's with all bits in reverse.
@@ -132,22 +131,11 @@ def walk(file: BinaryIO, size: int) -> Walk:
     return _Walker(file, size).run()
 
 
-class _Walker:
+class _Walker(FileWindow):
     def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file = file
-        self.base, self.data = 0, b""  # a part of the file, and where it begins
-        self.size = size
-        self.size = tags_begin(self.get, size)
+        super().__init__(file, size)
         self.result = Walk()
         self.last: dict[int, Page] = {}  # the last page of each stream that has not ended
-
-    def get(self, at: int, length: int) -> bytes:
-        """Return up to `length` bytes from `at` on."""
-        end = self.base + len(self.data)
-        if at < self.base or at > end or (at + length > end and end < self.size):
-            self.file.seek(at)
-            self.base, self.data = at, self.file.read(min(max(_BLOCK, length), max(0, self.size - at)))
-        return self.data[at - self.base : at - self.base + length]
 
     def run(self) -> Walk:
         result, last = self.result, self.last
@@ -245,7 +233,7 @@ class _Walker:
     def following(self, at: int) -> int | None:
         """Return the place of the next mark of a page from `at` on; None if there is none."""
         while at < self.size:
-            part = self.get(at, _BLOCK)
+            part = self.get(at, BLOCK)
             found = part.find(b"OggS")
             if found >= 0:
                 return at + found

@@ -9,10 +9,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from audiospec.audio.decoders.tags import tags_begin, tags_end
+from audiospec.audio.decoders.tags import tags_end
+from audiospec.audio.decoders.window import BLOCK, FileWindow
 
-#: Bytes read at a time.
-_BLOCK = 1 << 20
 #: Bytes of a header that are looked at, and of the longest frame.
 _HEAD_BYTES, _MOST_BYTES = 7, 8192
 #: Frames in a row that make the beginning of a stream.
@@ -87,20 +86,10 @@ def walk_frames(file: BinaryIO, size: int, kind: str) -> RawWalk:
     return _Walker(file, size, kind).run()
 
 
-class _Walker:
+class _Walker(FileWindow):
     def __init__(self, file: BinaryIO, size: int, kind: str) -> None:
-        self.file, self.size = file, size
-        self.base, self.data = 0, b""  # a part of the file, and where it begins
+        super().__init__(file, size)
         self.parse, self.mark, _ = KINDS[kind]
-        self.size = tags_begin(self.get, size)
-
-    def get(self, at: int, length: int) -> bytes:
-        """Return up to `length` bytes from `at` on."""
-        end = self.base + len(self.data)
-        if at < self.base or at > end or (at + length > end and end < self.size):
-            self.file.seek(at)
-            self.base, self.data = at, self.file.read(min(max(_BLOCK, length), max(0, self.size - at)))
-        return self.data[at - self.base : at - self.base + length]
 
     def run(self) -> RawWalk:
         result = RawWalk()
@@ -211,5 +200,5 @@ class _Walker:
 
     def zeros(self, at: int) -> int:
         """Return how many zeros are at `at`, up to a block."""
-        part = self.get(at, _BLOCK)
+        part = self.get(at, BLOCK)
         return len(part) - len(part.lstrip(b"\0"))
