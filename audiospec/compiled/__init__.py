@@ -1,1 +1,1 @@
-"""What is written in C: the extension module `native`, its sources, and `library`, which says if it is there."""
+"""The kernels that are written in C: the extension module `native`, and `library`, which loads it."""

@@ -18,8 +18,8 @@ def _load() -> tuple[ModuleType | None, str]:
         return importlib.import_module("audiospec.compiled.native"), ""
     except ModuleNotFoundError:
         return None, (
-            "it was not built: no C compiler was found when audiospec was installed (install one, such as gcc, "
-            "and install audiospec again)"
+            "it was not built: no C compiler was found when audiospec was installed (install one, such as "
+            "gcc, and install audiospec again)"
         )
     except ImportError as error:  # built for another machine, or another Python
         return None, f"it does not load: {error}"
