@@ -89,7 +89,7 @@ INLINE vec to_decibels(vec value)
     vec ratio = (mantissa - 1) / (mantissa + 1), square = ratio * ratio;
     vec series = ratio + ratio * square * (1 / 3.f + square * (1 / 5.f + square * (1 / 7.f + square / 9)));
     vec decibels = __builtin_convertvector(exponent, vec) * tens + series * nepers;
-    return choose(bits >= 0x7f800000, value, decibels);
+    return choose((bits & 0x7fffffff) >= 0x7f800000, value, decibels); /* a NaN may have a sign */
 }
 
 #if LANES == 16
