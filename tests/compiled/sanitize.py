@@ -41,8 +41,8 @@ def check(extension: Path, compiler: str, arguments: list[str]) -> int:
     ).stdout.strip()
     environment = {
         "LD_PRELOAD": library,
-        # Python itself does not free all its memory at the end. Freed memory is kept from use for a while, but
-        # no more of it than the test of leaks allows.
+        # Python itself does not free all its memory at the end. Of freed memory, which is kept from use for a
+        # while, the test of leaks allows little.
         "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=1:quarantine_size_mb=8",
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",  # so that an overrun of a small object is one of its memory

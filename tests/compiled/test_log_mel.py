@@ -70,11 +70,21 @@ class Plan:
     def make(self, instruction_set: str = "", **changes: Any) -> Any:
         starts, counts, weights = self.filters
         arguments = {
-            **{"window": self.window, "starts": starts, "counts": counts, "weights": weights},
-            **{"hop_length": self.hop_length, "power": self.power, "padding": self.padding},
-            **{"decibels": self.decibels, "amin": self.amin, "reference": self.reference},
-            **{"peak_reference": self.peak_reference, "top_db": self.top_db},
-            **{"offset": self.code.offset, "scale": self.code.scale, "instruction_set": instruction_set},
+            "window": self.window,
+            "starts": starts,
+            "counts": counts,
+            "weights": weights,
+            "hop_length": self.hop_length,
+            "power": self.power,
+            "padding": self.padding,
+            "decibels": self.decibels,
+            "amin": self.amin,
+            "reference": self.reference,
+            "peak_reference": self.peak_reference,
+            "top_db": self.top_db,
+            "offset": self.code.offset,
+            "scale": self.code.scale,
+            "instruction_set": instruction_set,
         }
         return native.LogMel(**{**arguments, **changes})
 
