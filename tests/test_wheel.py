@@ -36,7 +36,7 @@ sys.meta_path.insert(0, Hidden)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Return a function that runs Python with arguments where the wheel is installed, and returns its output."""
+    """Return a function that runs Python with arguments where the wheel is, and returns its output."""
     folder = tmp_path_factory.mktemp("wheel")
     for name in ("audiospec", "benchmarks", "cli", "zoo"):
         ignored = shutil.ignore_patterns("__pycache__", "results", "*.so")

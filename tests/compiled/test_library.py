@@ -14,7 +14,10 @@ import pytest
 from audiospec.compiled import library
 
 ROOT = Path(__file__).parents[2]
-SHOW = "from audiospec.compiled import library as l; print(l.library(), l.instruction_sets(), l.reason_missing())"
+SHOW = (
+    "from audiospec.compiled import library as l; "
+    "print(l.library(), l.instruction_sets(), l.reason_missing())"
+)
 
 
 def installed(folder: Path, extension: bytes | None) -> str:
@@ -90,10 +93,9 @@ def test_a_build_without_a_compiler_says_so_in_one_line(tmp_path: Path, compiler
     )
     reasons = {
         "absent": f"there is no C compiler '{program}'",
-        "broken": "failed",
-        "without headers": "m.c:4: fatal error: Python.h: No such file",
+        "broken": "the C compiler failed: cannot run",
+        "without headers": "the C compiler failed: m.c:4: fatal error: Python.h: No such file",
     }
     (line,) = done.stderr.splitlines()
-    assert line.startswith("audiospec is built without its compiled kernels: ")
-    assert reasons[compiler] in line
+    assert line == f"audiospec is built without its compiled kernels: {reasons[compiler]}"
     assert not left.exists()
