@@ -72,6 +72,14 @@ def test_files_are_small(module: str) -> None:
     )
 
 
+def test_files_in_c_are_small() -> None:
+    files = sorted((ROOT / "audiospec" / "compiled" / "source").glob("*.[ch]"))
+    assert len(files) > 10
+    for file in files:
+        lines = len(file.read_text(encoding="utf-8").splitlines())
+        assert lines <= MOST_LINES, f"{file} has {lines} lines, expected at most {MOST_LINES}: split it"
+
+
 @pytest.mark.parametrize("folder", MOST_MODULES)
 def test_folders_have_few_modules(folder: str) -> None:
     modules = {file.stem for file in (ROOT / folder).glob("*.py")} - {"__init__", "__main__"}
