@@ -3,6 +3,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 def instruction_sets() -> tuple[str, ...]: ...
+def mix_to_mono(samples: NDArray[Any], channels: int, out: NDArray[Any], /) -> None: ...
 
 class LogMel:
     def __new__(

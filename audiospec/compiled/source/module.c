@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "python_functions.h"
 
 typedef struct {
     PyObject_HEAD
@@ -229,6 +230,8 @@ static PyObject *instruction_sets(PyObject *module, PyObject *ignored)
 static PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS,
      "Return the names of the instruction sets that this processor has, best first."},
+    {"mix_to_mono", mix_to_mono, METH_VARARGS,
+     "Write the mean of the channels of interleaved samples, as float32 with full scale at 1."},
     {NULL, NULL, 0, NULL},
 };
 
