@@ -190,8 +190,8 @@ class FlacDecoder(Decoder):
 
     def blocks(self, most: int) -> Iterator[Block]:
         """Yield the samples of each stream."""
-        # Searching takes a twentieth of the time of decoding. A stream that fills the file is the only one: if
-        # there were another in its middle, its MD5 would be wrong.
+        # Searching takes a twentieth of the time of decoding. A stream that fills the file is the only one:
+        # if there were another in its middle, its MD5 would be wrong.
         alone = self._first.fills and self._first.has_md5
         starts = [self._start] if alone else self._starts()
         if len(starts) < 2:
