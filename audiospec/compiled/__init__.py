@@ -1,0 +1,1 @@
+"""The compiled extension, and what this machine makes of it."""
