@@ -1,1 +1,1 @@
-"""The compiled extension, and what this machine makes of it."""
+"""The kernels that are written in C: the extension module `native`, and `library`, which loads it."""

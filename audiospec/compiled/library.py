@@ -1,26 +1,47 @@
-"""Load the compiled extension, where it was built."""
+"""Whether this machine has the compiled kernels, and which instruction set they use.
+
+The extension module `audiospec.compiled.native` is built by ``pip install`` where a C compiler is. Everything
+that it computes can also be computed without it, more slowly.
+"""
 
 from __future__ import annotations
 
 import importlib
-from functools import cache
-from typing import Any
+from functools import lru_cache
+from types import ModuleType
 
 
-@cache
-def library() -> Any:
-    """Return the extension module; None if it was not built."""
+@lru_cache(maxsize=1)
+def _load() -> tuple[ModuleType | None, str]:
+    """Return the extension module, and why it is missing."""
     try:
-        return importlib.import_module("audiospec.compiled.native")
-    except ImportError:
-        return None
+        return importlib.import_module("audiospec.compiled.native"), ""
+    except ModuleNotFoundError:
+        return None, (
+            "it was not built: no C compiler was found when audiospec was installed (install one, such as "
+            "gcc, and install audiospec again)"
+        )
+    except ImportError as error:  # built for another machine, or another Python
+        return None, f"it does not load: {error}"
+
+
+def library() -> ModuleType | None:
+    """Return the module `audiospec.compiled.native`; None where it is missing."""
+    return _load()[0]
 
 
 def reason_missing() -> str:
-    """Return why there is no extension; ``""`` if there is one."""
-    return "" if library() is not None else "the compiled extension was not built"
+    """Return why `library` is None, in one line; ``""`` if it is not."""
+    return _load()[1]
 
 
-def instruction_set() -> str:
-    """Return the instruction set that was chosen on this machine, such as ``"avx2"``."""
-    return str(library().instruction_set())
+def instruction_sets() -> tuple[str, ...]:
+    """Return the instruction sets of this processor that kernels are compiled for, best first.
+
+    Returns
+    -------
+    tuple of str
+        Of ``"avx512"``, ``"avx2"``, ``"sse"``, ``"neon"`` and ``"plain"``; empty where `library` is None.
+    """
+    module = library()
+    return () if module is None else module.instruction_sets()

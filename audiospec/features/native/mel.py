@@ -33,7 +33,9 @@ class MelKernel(Kernel):
         filters = sparse(mel_filters(spec))
         padding = {"reflect": 1, "constant": 2}[spec.pad_mode] if spec.center else 0
         decibels, of_the_peak = spec.scale == "db", spec.ref == "max"
-        self._log_mel = compiled.library().LogMel(
+        library = compiled.library()
+        assert library is not None  # else `reason_unsupported` says so
+        self._log_mel = library.LogMel(
             window=hann_window(spec.n_fft).astype(np.float32),
             starts=filters.starts,
             counts=filters.counts,
@@ -48,7 +50,7 @@ class MelKernel(Kernel):
             top_db=-1.0 if spec.top_db is None or not decibels else spec.top_db,
             offset=0.0 if spec.code is None else spec.code.offset,
             scale=0.0 if spec.code is None else spec.code.scale,
-            instruction_set=compiled.instruction_set(),
+            instruction_set="",  # the best of this processor
         )
         self._memory = threading.local()
 
