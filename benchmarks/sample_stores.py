@@ -82,7 +82,10 @@ def write_store(
     step = info.shard_rows
 
     def shard(number: int) -> ShardSource:
-        numbers = np.arange(number * step, min(count, (number + 1) * step)) % len(rows)
+        first, last = number * step, min(count, (number + 1) * step)
+        if last <= len(rows):
+            return ShardSource(lambda: rows[first:last])
+        numbers = np.arange(first, last) % len(rows)
         return ShardSource(lambda: rows[numbers])
 
     work = work_folder(path)
