@@ -109,12 +109,12 @@ def kernel_of(spec: FeatureSpec) -> type[Kernel] | None:
     return kernels[spec.feature] if spec.feature in kernels.names() else None
 
 
-def native_reason(spec: FeatureSpec, device: str = "cpu") -> str:
-    """Return why backend ``"native"`` cannot compute a spec on a device; ``""`` if it can."""
+def native_reason(spec: FeatureSpec, device: str | None = "cpu") -> str:
+    """Return why backend ``"native"`` cannot compute a spec on a device (None: any); ``""`` if it can."""
     kernel = kernel_of(spec)
     if kernel is None:
         return f"feature {spec.feature!r} has no kernel"
-    if device.partition(":")[0] != "cpu":
+    if device is not None and device.partition(":")[0] != "cpu":
         return f"it computes on a CPU; got device {device!r}"
     return kernel.reason_unsupported(spec)
 
