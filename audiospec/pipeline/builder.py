@@ -27,6 +27,8 @@ from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
+#: The task function that computes shards.
+COMPUTE = "audiospec.pipeline.worker:compute"
 #: Packages whose versions are stored with a view.
 PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
 #: Most rounds of planning and computing in one run. The second is usually the last: more are needed only if
@@ -99,7 +101,7 @@ class ViewBuilder:
             suspects.begin_round()
             decoded: list[DecodeResult] = []
             tasks = (task.to_json() for task in schedule.tasks(self.constants))
-            for value in self.engine.run("audiospec.pipeline.worker:compute", tasks):
+            for value in self.engine.run(COMPUTE, tasks):
                 if isinstance(value, WorkerDied):
                     suspects.add(value)
                     continue
