@@ -13,6 +13,7 @@ from audiospec.audio.reading import STRICT, Reading
 from audiospec.engines.base import Engine, WorkerDied
 from audiospec.errors import EngineError, StoreError
 from audiospec.machine import versions
+from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.checks import require_rows
 from audiospec.pipeline.plan import Plan, Shard
 from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
@@ -27,8 +28,6 @@ from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
-#: The task function that computes shards.
-COMPUTE = "audiospec.pipeline.worker:compute"
 #: Packages whose versions are stored with a view.
 PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
 #: Most rounds of planning and computing in one run. The second is usually the last: more are needed only if

@@ -22,7 +22,8 @@ from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
 from audiospec.features.native.base import NATIVE, kernel_of, require_native
 from audiospec.manifest import Manifest
-from audiospec.pipeline.builder import COMPUTE, BuildTarget, ViewBuilder, finished_view
+from audiospec.pipeline import COMPUTE
+from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
 from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.progress import ProgressCallback
