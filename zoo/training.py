@@ -149,6 +149,7 @@ def train(
             seconds=seconds,
             versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
+            backend=str(view.info.made.get("backend", "")),
         )
         return write_run(path, work, info, trained, metrics, history)
 

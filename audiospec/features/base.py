@@ -67,7 +67,7 @@ class Frontend(nn.Module):
             )
 
     @classmethod
-    def reason_missing(cls, backend: str, spec: FeatureSpec, device: str = "cpu") -> str:
+    def reason_missing(cls, backend: str, spec: FeatureSpec, device: str | None = None) -> str:
         """Return why a backend cannot compute a spec on this machine; ``""`` if it can.
 
         A subclass says so for the backends that need a library, a processor or a device; at least one of
@@ -78,8 +78,8 @@ class Frontend(nn.Module):
         backend : str
             One of `backends`.
         spec : FeatureSpec
-        device : str
-            A torch device.
+        device : str or None
+            A torch device. None: any.
         """
         return ""
 

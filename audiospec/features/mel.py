@@ -79,12 +79,16 @@ class MelFrontend(Frontend):
             self._fuse()
 
     @classmethod
-    def reason_missing(cls, backend: str, spec: FeatureSpec, device: str = "cpu") -> str:
+    def reason_missing(cls, backend: str, spec: FeatureSpec, device: str | None = None) -> str:
         """Return why a backend cannot compute a spec on this machine; ``""`` if it can."""
         if backend == NATIVE:
             return native_reason(spec, device)
         if backend == "fused" and find_spec("triton") is None:
             return "it needs Triton, which torch for CUDA on Linux brings, and which is not installed"
+        if backend == "fused" and device is not None and not device.startswith("cuda"):
+            return (
+                "" if os.environ.get("TRITON_INTERPRET") == "1" else f"it needs CUDA; got device {device!r}"
+            )
         return ""
 
     def _fuse(self) -> None:

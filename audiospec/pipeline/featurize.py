@@ -22,6 +22,7 @@ from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
 from audiospec.features.native.base import NATIVE, kernel_of, require_native
 from audiospec.manifest import Manifest
+from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
 from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
 from audiospec.pipeline.plan import Plan
@@ -212,8 +213,10 @@ def run(
     kind = store_class(path)
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
-    with _unlocked(path) if dry_run else locked(path) as work:
+    with engine, _unlocked(path) if dry_run else locked(path) as work:
         if not dry_run:
+            if not path.exists():  # there will be work: workers start while it is planned
+                engine.prepare(COMPUTE)
             kind.recover(path, work)
         existing = kind(path) if path.exists() else None
         if existing is not None and existing.dataset != manifest.dataset:
