@@ -30,7 +30,7 @@ class Fields:
     whose: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
+        hints = _hints(typing.cast(Any, type(self)))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             try:
                 value = _coerce(field.name, hints[field.name], getattr(self, field.name))
