@@ -155,6 +155,38 @@ def write_all(file: int, parts: Iterable[bytes | memoryview], offset: int) -> in
     return offset
 
 
+def copy_range(source: int, start: int, count: int, target: int, offset: int) -> bool:
+    """Copy bytes from one open file into another within the system; return whether it can, and did.
+
+    Parameters
+    ----------
+    source, target : int
+        Descriptors.
+    start, offset : int
+        The first byte in the source, and where to write it.
+    count : int
+        Number of bytes.
+
+    Raises
+    ------
+    OSError
+        The target cannot be written: its disk is full, for example.
+    """
+    copy = getattr(os, "copy_file_range", None)
+    done = 0
+    while copy is not None and done < count:
+        try:
+            copied = copy(source, target, count - done, start + done, offset + done)
+        except OSError as error:
+            if error.errno in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
+                return False
+            raise
+        if not copied:  # the source is too short, or its file system cannot
+            return False
+        done += copied
+    return done == count
+
+
 def open_plain(path: Path, most: int | None = None) -> BufferedReader:
     """Open a regular file for reading bytes; a pipe or a device would never end.
 
