@@ -42,12 +42,13 @@ docs: .venv/ready
 generated: .venv/ready
 	$(BIN)/python docs/generate.py
 
-# One file of exact versions for everything, so that everybody has the same.
-.venv/ready: pyproject.toml constraints.txt
+# One file of exact versions for everything, so that everybody has the same. Built again when C sources change.
+.venv/ready: pyproject.toml setup.py constraints.txt $(wildcard audiospec/compiled/source/*)
 	$(PYTHON) -c 'import sys; sys.exit("audiospec needs Python 3.11 to 3.13: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -c 'from audiospec.compiled import library; print("Compiled kernels:", library.reason_missing() or "built")'
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .numba_cache
+	rm -rf .venv build dist *.egg-info audiospec/compiled/*.so demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .numba_cache

@@ -30,7 +30,7 @@ def test_the_wheel_has_one_import_name(tmp_path: Path) -> None:
             symlinks=True,
             ignore=shutil.ignore_patterns("__pycache__", "results"),
         )
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path / "src")
     subprocess.run(
         [

@@ -260,8 +260,7 @@ INLINE void write_values(const struct plan *plan, char *out, enum kind kind, ptr
     } else if (kind == KIND_FLOAT16) {
         store_halves((uint16_t *)to, value);
     } else {
-        /* The lowest byte of 1.5 * 2^23 + x is x, rounded to the nearest even. */
-        ivec bytes = (ivec)((value - plan->offset) * plan->inverse_scale + 12582912.0f);
+        ivec bytes = to_integers((value - plan->offset) * plan->inverse_scale);
         for (int lane = 0; lane < LANES; lane++)
             to[lane] = (char)bytes[lane];
     }

@@ -3,6 +3,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -96,6 +97,10 @@ static PyObject *log_mel_new(PyTypeObject *type, PyObject *arguments, PyObject *
         PyErr_SetString(PyExc_ValueError, "expected hop_length of at least 1, power 1 or 2, padding 0, 1 or 2");
         return NULL;
     }
+    if (decibels && !(amin >= FLT_MIN && amin <= FLT_MAX)) {
+        PyErr_SetString(PyExc_ValueError, "expected amin that is a normal, positive float32");
+        return NULL;
+    }
     const struct instruction_set *set = find_set(set_name);
     if (!set)
         return NULL;
@@ -121,6 +126,10 @@ static PyObject *log_mel_new(PyTypeObject *type, PyObject *arguments, PyObject *
     while (taken < 4 && !failed) {
         failed = get_buffer(objects[taken], views + taken, buffer_names[taken], formats[taken], 4, 0) < 0;
         taken += !failed;
+        if (!failed && (uintptr_t)views[taken - 1].buf % 4) {
+            PyErr_Format(PyExc_ValueError, "%s: expected an aligned array", buffer_names[taken - 1]);
+            failed = 1;
+        }
     }
     if (!failed)
         failed = init_tables(self, views, views + 1, views + 2, views + 3) < 0;
@@ -142,19 +151,34 @@ static void log_mel_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyObject *log_mel_frames(PyObject *self, PyObject *argument)
+/* Return the number of frames of a chunk; -1, with an error set, if its row would be larger than memory. */
+static Py_ssize_t checked_frames(const struct plan *plan, Py_ssize_t samples)
 {
+    Py_ssize_t frames = -1;
+    if (samples <= PY_SSIZE_T_MAX / 8 - 2 * MOST_N_FFT)
+        frames = count_frames(plan, samples);
+    if (frames < 0 || frames > PY_SSIZE_T_MAX / 8 / plan->n_mels) {
+        PyErr_Format(PyExc_ValueError, "%zd samples are too many", samples);
+        return -1;
+    }
+    return frames;
+}
+
+static PyObject *log_mel_frames(PyObject *object, PyObject *argument)
+{
+    LogMel *self = (LogMel *)object;
     Py_ssize_t samples = PyLong_AsSsize_t(argument);
     if (samples == -1 && PyErr_Occurred())
         return NULL;
-    return PyLong_FromSsize_t(count_frames(&((LogMel *)self)->plan, samples));
+    Py_ssize_t frames = checked_frames(&self->plan, samples);
+    return frames < 0 ? NULL : PyLong_FromSsize_t(frames);
 }
 
 static PyObject *log_mel_scratch_bytes(PyObject *object, PyObject *argument)
 {
     LogMel *self = (LogMel *)object;
     Py_ssize_t samples = PyLong_AsSsize_t(argument);
-    if (samples == -1 && PyErr_Occurred())
+    if ((samples == -1 && PyErr_Occurred()) || checked_frames(&self->plan, samples) < 0)
         return NULL;
     return PyLong_FromSize_t(scratch_size(&self->plan, self->set->lanes, samples, KIND_BYTES));
 }
@@ -172,7 +196,9 @@ static PyObject *log_mel_write(PyObject *object, PyObject *arguments)
         goto free_wave;
     if (get_buffer(scratch_object, &scratch, "scratch", "Bb", 1, 1) < 0)
         goto free_out;
-    Py_ssize_t samples = wave.len / 4, frames = count_frames(&self->plan, samples);
+    Py_ssize_t samples = wave.len / 4, frames = checked_frames(&self->plan, samples);
+    if (frames < 0)
+        goto free_scratch;
     enum kind kind = out.itemsize == 4 ? KIND_FLOAT32 : out.itemsize == 2 ? KIND_FLOAT16 : KIND_BYTES;
     if (!frames || out.len / out.itemsize != self->plan.n_mels * frames) {
         PyErr_Format(PyExc_ValueError, "expected room for %zd frames of %zd mel bins; got %zd numbers",
@@ -189,6 +215,7 @@ static PyObject *log_mel_write(PyObject *object, PyObject *arguments)
         double low = range.has_nan ? NAN : range.low, high = range.has_nan ? NAN : range.high;
         result = Py_BuildValue("dd", low, high);
     }
+free_scratch:
     PyBuffer_Release(&scratch);
 free_out:
     PyBuffer_Release(&out);

@@ -89,7 +89,27 @@ INLINE vec to_decibels(vec value)
     vec ratio = (mantissa - 1) / (mantissa + 1), square = ratio * ratio;
     vec series = ratio + ratio * square * (1 / 3.f + square * (1 / 5.f + square * (1 / 7.f + square / 9)));
     vec decibels = __builtin_convertvector(exponent, vec) * tens + series * nepers;
-    return choose(bits >= 0x7f800000, value, decibels);
+    return choose((bits & 0x7fffffff) >= 0x7f800000, value, decibels); /* a NaN may have a sign */
+}
+
+/* Round to the nearest whole number, ties to even. Unlike the sum with a large number, no compiler can fuse
+ * it with a product before it, whose own rounding is a part of the byte code. */
+INLINE ivec to_integers(vec value)
+{
+#if LANES == 16
+    return (ivec)_mm512_cvtps_epi32((__m512)value);
+#elif LANES == 8
+    return (ivec)_mm256_cvtps_epi32((__m256)value);
+#elif defined(__SSE2__)
+    return (ivec)_mm_cvtps_epi32((__m128)value);
+#elif defined(__aarch64__)
+    return (ivec)vcvtnq_s32_f32((float32x4_t)value);
+#else
+    ivec integers;
+    for (int lane = 0; lane < LANES; lane++)
+        integers[lane] = (int32_t)lrintf(value[lane]);
+    return integers;
+#endif
 }
 
 #if LANES == 16
