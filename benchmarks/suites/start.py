@@ -38,7 +38,7 @@ class Start(Suite):
                 Contender(name="audiospec --help", role="ours", call=lambda _: _run_help()),
                 Contender(name="python -c pass", role="floor", call=lambda _: _run("-c", "pass")),
             ],
-            targets=[Limit("seconds", 0.3)],
+            targets=[Limit("seconds", 0.2)],
             memory="children",
             note="checked: help loads none of " + ", ".join(HEAVY),
         )
@@ -60,7 +60,7 @@ class Start(Suite):
                     name="python -c 'import torch'", role="floor", call=lambda _: _run("-c", "import torch")
                 ),
             ],
-            targets=[Limit("seconds", 3.0)],
+            targets=[Limit("seconds", 1.0)],
             memory="children",
             seconds=30,
         )
