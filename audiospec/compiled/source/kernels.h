@@ -1,0 +1,18 @@
+/* The instruction sets that the kernels are compiled for, best first. */
+#ifndef AUDIOSPEC_KERNELS_H
+#define AUDIOSPEC_KERNELS_H
+
+#include "plan.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+transform log_mel_avx512, log_mel_avx2, log_mel_sse;
+#elif defined(__aarch64__)
+transform log_mel_neon;
+#else
+transform log_mel_plain;
+#endif
+
+/* Instruction sets that this processor has, best first; the last is the one that every processor has. */
+int usable_instruction_sets(const struct instruction_set **sets);
+
+#endif

@@ -1,0 +1,16 @@
+/* Log-mel for processors with AVX2. */
+#include "includes.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC target("avx2,fma,f16c")
+#endif
+#define LANES 8
+#define NAME log_mel_avx2
+#include "log_mel.h"
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+#endif
