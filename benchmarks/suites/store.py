@@ -187,6 +187,7 @@ def _writing(setup: Setup, rows: NDArray[Any]) -> Iterator[Case]:
     missing = absent("tensorstore")
     if not missing:
         writers["zarr"]["tensorstore"] = lambda folder: _write_with_tensorstore(folder, rows)
+    targets = {"zarr": [Target("tensorstore", 1)], "hdf5": [Target("h5py", 0.9)]}
     roles: dict[str, Role] = {"audiospec": "ours", "raw file write": "floor"}
     for format, writer_of in writers.items():
         writer_of["raw file write"] = lambda folder: _write_raw(folder / "raw", rows)
@@ -206,7 +207,7 @@ def _writing(setup: Setup, rows: NDArray[Any]) -> Iterator[Case]:
             ],
             difference=_different_when_read,
             difference_unit="rows",
-            targets=[Target("tensorstore", 1) if format == "zarr" else Target("h5py", 0.9)],
+            targets=targets[format],
             missing=missing if format == "zarr" else {},
             seconds=20 if setup.full else 5,
             note="the time of audiospec includes a checksum of each row, the tables of tracks and rows with "
