@@ -21,7 +21,7 @@ from audiospec.errors import SpecError
 from audiospec.features.base import Frontend, one_thread
 from audiospec.features.kernels.chroma import chroma_filters
 from audiospec.features.kernels.families import Chunks
-from audiospec.features.mel import mel_filters
+from audiospec.features.kernels.mel_filters import mel_filters
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.tabular import FAMILIES, TabularSpec
 
@@ -51,7 +51,10 @@ class TabularFrontend(Frontend):
         spec = self.spec
         # Constants are not in a checkpoint: they are computed from the spec.
         needs_mel = {"mfcc", "mfcc_delta", "mfcc_delta2", "tempo"}.intersection(spec.families)
-        mel = mel_filters(spec.mel_spec()) if needs_mel else torch.zeros(0, spec.n_fft // 2 + 1)
+        if needs_mel:
+            mel = torch.from_numpy(mel_filters(spec.mel_spec()))
+        else:
+            mel = torch.zeros(0, spec.n_fft // 2 + 1)
         self.register_buffer("mel", mel, persistent=False)
         needs_chroma = {"chroma_stft", "tonnetz"}.intersection(spec.families)
         chroma = chroma_filters(spec) if needs_chroma else torch.zeros(0, spec.n_chroma, spec.n_fft // 2 + 1)
