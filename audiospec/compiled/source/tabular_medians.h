@@ -29,6 +29,19 @@ INLINE unsigned bits_of(ivec mask)
 {
     return (unsigned)_mm256_movemask_ps((__m256)mask);
 }
+#elif defined(__SSE__)
+INLINE vec least(vec a, vec b)
+{
+    return (vec)_mm_min_ps((__m128)a, (__m128)b);
+}
+INLINE vec greatest(vec a, vec b)
+{
+    return (vec)_mm_max_ps((__m128)a, (__m128)b);
+}
+INLINE unsigned bits_of(ivec mask)
+{
+    return (unsigned)_mm_movemask_ps((__m128)mask);
+}
 #else
 INLINE vec least(vec a, vec b)
 {
