@@ -45,7 +45,7 @@ def frontend(request: pytest.FixtureRequest) -> TabularFrontend:
 def worst(
     wave: NDArray[np.float32], spec: TabularSpec = SPEC
 ) -> dict[tuple[str, str], tuple[float, float, float]]:
-    """Columns that differ by more than 1e-3 from librosa's: (backend, name) → (deviation, ours, librosa's)."""
+    """Columns further than 1e-3 from librosa's: (backend, name) → (deviation, ours, librosa's)."""
     expected = librosa_columns(wave, spec)
     assert tuple(expected) == spec.columns
     exact = torch.tensor([expected[name] for name in spec.columns], dtype=torch.float64)

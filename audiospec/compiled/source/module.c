@@ -228,6 +228,7 @@ static PyObject *instruction_sets(PyObject *module, PyObject *ignored)
 static PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS,
      "Return the names of the instruction sets that this processor has, best first."},
+    {"moments", moments, METH_VARARGS, "Write the mean and variance of each row of values."},
     {"running_median", running_median, METH_VARARGS,
      "Write the running medians down the first axis of an array, by a network of minima and maxima."},
     {NULL, NULL, 0, NULL},

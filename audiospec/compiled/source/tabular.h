@@ -318,11 +318,14 @@ static void keep_magnitudes(struct frames *frames, ptrdiff_t block)
                        frames->percussive + block * plan->bins, frames->places);
 }
 
+#include "tabular_tempo.h"
+
 static ptrdiff_t analyse(const struct tabular *plan, const float *wave, ptrdiff_t samples, float *values,
                          float *mel, float *heights, float *pitches, char *scratch)
 {
     struct frames frames = begin_frames(plan, wave, samples, scratch);
     ptrdiff_t found = 0;
+    measure_crossings(&frames, values);
     for (ptrdiff_t block = 0; block < frames.layout.blocks; block++) {
         vec *spectrum = frames.spectrum + block * 2 * plan->bins;
         go_to(&frames, block);
@@ -345,4 +348,5 @@ static ptrdiff_t analyse(const struct tabular *plan, const float *wave, ptrdiff_
 
 #include "tabular_harmonic.h"
 
-const struct tabular_set NAME = {analyse, filter_powers, compute_harmonic, running_medians};
+const struct tabular_set NAME = {analyse,       filter_powers,   compute_harmonic, find_onsets,
+                                 mean_spectrum, measure_moments, running_medians};

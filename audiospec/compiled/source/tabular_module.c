@@ -13,46 +13,6 @@ typedef struct {
     const struct instruction_set *set;
 } Tabular;
 
-/* Get a buffer for each object, of formats and item sizes; release them all if one fails. */
-static int get_buffers(int count, PyObject **objects, Py_buffer *views, const char *const *names,
-                       const char *const *formats, const int *sizes, int first_writable)
-{
-    for (int i = 0; i < count; i++)
-        if (get_buffer(objects[i], views + i, names[i], formats[i], sizes[i], i >= first_writable) < 0) {
-            while (i)
-                PyBuffer_Release(views + --i);
-            return -1;
-        }
-    return 0;
-}
-
-static void release_buffers(int count, Py_buffer *views)
-{
-    while (count)
-        PyBuffer_Release(views + --count);
-}
-
-/* Check a network's steps, (count, 4), and take its size. */
-static int check_network(struct network *network, Py_ssize_t size, Py_ssize_t tile, Py_ssize_t places,
-                         const Py_buffer *steps)
-{
-    const int32_t *step = steps->buf;
-    Py_ssize_t count = steps->len / (Py_ssize_t)sizeof(struct step);
-    int valid = size > 0 && size % 2 && size < 1 << 16 && tile > 0 && tile <= size && (tile & (tile - 1)) == 0
-                && places >= size + 2 * tile - 1 && places < 1 << 20
-                && steps->len % (Py_ssize_t)sizeof(struct step) == 0;
-    for (Py_ssize_t i = 0; valid && i < 4 * count; i++)
-        valid = step[i] < places && step[i] >= (i % 4 < 2 ? 0 : -1);
-    for (Py_ssize_t i = 0; valid && i < count; i++)
-        valid = step[4 * i + 2] >= 0 || step[4 * i + 3] >= 0;
-    if (!valid) {
-        PyErr_SetString(PyExc_ValueError, "the steps of the running medians do not fit their sizes");
-        return -1;
-    }
-    *network = (struct network){size, tile, places, count, NULL};
-    return 0;
-}
-
 static int check_filters(const struct tabular *plan, const Py_buffer *views)
 {
     const int32_t *start = views[1].buf, *count = views[2].buf;
@@ -109,7 +69,12 @@ static int init_plan(Tabular *self, Py_buffer *views, Py_ssize_t size, Py_ssize_
     if (check_network(&plan->network, size, tile, places, views + 4) < 0 || check_filters(plan, views) < 0
         || set_bands(plan, views + 5) < 0)
         return -1;
-    if (make_tabular(plan, views[0].buf, views[1].buf, views[2].buf, views[3].buf, views[4].buf) < 0) {
+    plan->lags = views[6].len / 8;
+    if (plan->lags > MOST_N_FFT / 4) {
+        PyErr_Format(PyExc_ValueError, "expected at most %d lags; got %zd", MOST_N_FFT / 4, plan->lags);
+        return -1;
+    }
+    if (make_tabular(plan, views[0].buf, views[1].buf, views[2].buf, views[3].buf, views[4].buf, views[6].buf) < 0) {
         PyErr_NoMemory();
         return -1;
     }
@@ -119,24 +84,24 @@ static int init_plan(Tabular *self, Py_buffer *views, Py_ssize_t size, Py_ssize_
 static PyObject *tabular_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"window",  "starts",  "counts",       "weights",        "steps",
-                            "bands",   "size",    "tile",         "places",         "hop_length",
+                            "bands",   "lag_window", "size",    "tile",         "places",         "hop_length",
                             "padding", "parts",   "roll_percent", "amin",           "low",
                             "high",    "peak_threshold", "spacing", "instruction_set", NULL};
-    static const char *const formats[] = {"d", "il", "il", "f", "il", "il"};
-    static const int sizes[] = {8, 4, 4, 4, 4, 4};
-    PyObject *objects[6];
-    Py_buffer views[6];
+    static const char *const formats[] = {"d", "il", "il", "f", "il", "il", "d"};
+    static const int sizes[] = {8, 4, 4, 4, 4, 4, 8};
+    PyObject *objects[7];
+    Py_buffer views[7];
     Py_ssize_t size, tile, places, hop_length, low, high;
     int padding, parts;
     double roll_percent, amin, peak_threshold, spacing;
     const char *set_name;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOnnnniiddnndds", names, objects, objects + 1,
-                                     objects + 2, objects + 3, objects + 4, objects + 5, &size, &tile, &places,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOOOOOOnnnniiddnndds", names, objects, objects + 1,
+                                     objects + 2, objects + 3, objects + 4, objects + 5, objects + 6, &size, &tile, &places,
                                      &hop_length, &padding, &parts, &roll_percent, &amin, &low, &high,
                                      &peak_threshold, &spacing, &set_name))
         return NULL;
     const struct instruction_set *set = find_set(set_name);
-    if (!set || get_buffers(6, objects, views, (const char *const *)names, formats, sizes, 6) < 0)
+    if (!set || get_buffers(7, objects, views, (const char *const *)names, formats, sizes, 7) < 0)
         return NULL;
     allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     Tabular *self = (Tabular *)allocate(type, 0);
@@ -157,7 +122,7 @@ static PyObject *tabular_new(PyTypeObject *type, PyObject *arguments, PyObject *
             self = NULL;
         }
     }
-    release_buffers(6, views);
+    release_buffers(7, views);
     return (PyObject *)self;
 }
 
@@ -306,39 +271,65 @@ static PyObject *tabular_harmonic(PyObject *object, PyObject *arguments)
     return result;
 }
 
-PyObject *running_median(PyObject *module, PyObject *arguments)
+static PyObject *tabular_tempo_scratch_bytes(PyObject *object, PyObject *ignored)
 {
-    static const char *const names[] = {"values", "steps", "out", "places"};
-    static const char *const formats[] = {"f", "il", "f", "f"};
-    static const int sizes[] = {4, 4, 4, 4};
-    PyObject *objects[4], *result = NULL;
-    Py_buffer views[4];
-    Py_ssize_t width, size, tile, places;
-    const char *set_name;
-    struct network network;
-    (void)module;
-    if (!PyArg_ParseTuple(arguments, "OnOnnnOOs", objects, &width, objects + 1, &size, &tile, &places, objects + 2,
-                          objects + 3, &set_name))
+    Tabular *self = (Tabular *)object;
+    (void)ignored;
+    return PyLong_FromSize_t(tempo_scratch_size(&self->plan, self->set->lanes));
+}
+
+static PyObject *tabular_onsets(PyObject *object, PyObject *arguments)
+{
+    static const char *const names[] = {"mel", "out", "scratch"};
+    static const char *const formats[] = {"f", "f", "Bb"};
+    static const int sizes[] = {4, 4, 1};
+    Tabular *self = (Tabular *)object;
+    Py_ssize_t n_mels = self->plan.n_mels;
+    PyObject *objects[3], *result = NULL;
+    Py_buffer views[3];
+    if (!PyArg_ParseTuple(arguments, "OOO", objects, objects + 1, objects + 2)
+        || get_buffers(3, objects, views, names, formats, sizes, 1) < 0)
         return NULL;
-    const struct instruction_set *set = find_set(set_name);
-    if (!set || get_buffers(4, objects, views, names, formats, sizes, 2) < 0)
-        return NULL;
-    if (check_network(&network, size, tile, places, views + 1) == 0) {
-        Py_ssize_t count = width > 0 ? views[0].len / 4 / width : 0;
-        network.steps = views[1].buf;
-        if (count < 1 || width % BLOCK || views[0].len / 4 != count * width
-            || views[2].len / 4 < (count + tile - 1) / tile * tile * width
-            || views[3].len / 4 < places * BLOCK + 16) {
-            PyErr_Format(PyExc_ValueError, "expected rows of a multiple of %d values, and room for whole tiles",
-                         BLOCK);
-        } else {
-            Py_BEGIN_ALLOW_THREADS
-            set->tabular->medians(&network, views[0].buf, count, width, views[2].buf, views[3].buf);
-            Py_END_ALLOW_THREADS
-            result = Py_NewRef(Py_None);
-        }
+    Py_ssize_t frames = n_mels > 0 ? views[0].len / 4 / n_mels : 0;
+    if (frames < 1 || views[0].len != 4 * frames * n_mels || views[1].len != 4 * (frames - 1)
+        || (size_t)views[2].len < tempo_scratch_size(&self->plan, self->set->lanes)) {
+        PyErr_SetString(PyExc_ValueError, "the mel bins, the onsets and the scratch do not fit one another");
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        self->set->tabular->onsets(views[0].buf, frames, n_mels, views[1].buf, views[2].buf);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
     }
-    release_buffers(4, views);
+    release_buffers(3, views);
+    return result;
+}
+
+static PyObject *tabular_correlate(PyObject *object, PyObject *arguments)
+{
+    static const char *const names[] = {"values", "out", "scratch"};
+    static const char *const formats[] = {"d", "d", "Bb"};
+    static const int sizes[] = {8, 8, 1};
+    Tabular *self = (Tabular *)object;
+    const struct tabular *plan = &self->plan;
+    PyObject *objects[3], *result = NULL;
+    Py_buffer views[3];
+    Py_ssize_t windows;
+    if (!PyArg_ParseTuple(arguments, "OnOO", objects, &windows, objects + 1, objects + 2)
+        || get_buffers(3, objects, views, names, formats, sizes, 1) < 0)
+        return NULL;
+    Py_ssize_t count = views[0].len / 8, needed = plan->lags + 2 * self->set->lanes;
+    if (plan->lags < 1 || windows < 1 || windows > count || count - windows < needed
+        || views[1].len != 8 * (plan->lag_fourier.size / 2 + 1)
+        || (size_t)views[2].len < tempo_scratch_size(plan, self->set->lanes)) {
+        PyErr_Format(PyExc_ValueError, "expected %zd values more than windows, room for %zd, and scratch", needed,
+                     plan->lag_fourier.size / 2 + 1);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        self->set->tabular->correlate(plan, views[0].buf, windows, views[1].buf, views[2].buf);
+        Py_END_ALLOW_THREADS
+        result = Py_NewRef(Py_None);
+    }
+    release_buffers(3, views);
     return result;
 }
 
@@ -349,6 +340,11 @@ static PyMethodDef methods[] = {
     {"analyse", tabular_analyse, METH_VARARGS,
      "Compute what each frame gives alone; return the number of spectral peaks."},
     {"filter", tabular_filter, METH_VARARGS, "Write the products of filters with the analysed chunk's powers."},
+    {"tempo_scratch_bytes", tabular_tempo_scratch_bytes, METH_NOARGS,
+     "Return the bytes of scratch that `onsets` and `correlate` need."},
+    {"onsets", tabular_onsets, METH_VARARGS, "Write the median rise of mel decibels since the frame before."},
+    {"correlate", tabular_correlate, METH_VARARGS,
+     "Write the mean power spectrum of windows of values, each divided by its energy."},
     {"harmonic", tabular_harmonic, METH_VARARGS, "Write the analysed chunk's harmonic part."},
     {NULL, NULL, 0, NULL},
 };

@@ -62,7 +62,7 @@ static void *copy_of(const void *from, size_t size)
 }
 
 int make_tabular(struct tabular *plan, const double *window, const int32_t *starts, const int32_t *counts,
-                 const float *mel_weights, const int32_t *steps)
+                 const float *mel_weights, const int32_t *steps, const double *lag_window)
 {
     ptrdiff_t n_fft = plan->n_fft, hop = plan->hop_length, total = 0;
     size_t mels = sizeof(int32_t) * (size_t)plan->n_mels;
@@ -78,8 +78,13 @@ int make_tabular(struct tabular *plan, const double *window, const int32_t *star
     plan->firsts = malloc(mels ? mels : 1);
     plan->mel_weights = copy_of(mel_weights, sizeof(float) * (size_t)total);
     plan->network.steps = copy_of(steps, sizeof(struct step) * (size_t)plan->network.count);
+    plan->lag_window = copy_of(lag_window, sizeof(double) * (size_t)plan->lags);
+    ptrdiff_t lag_size = 32;
+    while (lag_size < 2 * plan->lags)
+        lag_size *= 2;
     if (!plan->window || !plan->synthesis || !plan->weights_of_hop || !plan->hertz || !plan->split || !plan->starts
         || !plan->counts || !plan->firsts || !plan->mel_weights || !plan->network.steps
+        || !plan->lag_window || make_fourier_double(&plan->lag_fourier, lag_size) < 0
         || make_fourier_double(&plan->forward, n_fft / 2) < 0
         || make_fourier_float(&plan->inverse, n_fft / 2) < 0)
         return -1;
@@ -116,6 +121,8 @@ void free_tabular(struct tabular *plan)
     free(plan->firsts);
     free(plan->mel_weights);
     free(plan->network.steps);
+    free(plan->lag_window);
+    free(plan->lag_fourier.twiddles);
     free(plan->forward.twiddles);
     free(plan->inverse.twiddles);
     memset(plan, 0, sizeof *plan);

@@ -27,11 +27,11 @@ struct network {
     struct step *steps;
 };
 
-/* What `analyse` computes beside the centroid, bandwidth, rolloff and root mean square. */
+/* What `analyse` computes beside the centroid, bandwidth, rolloff, root mean square and zero crossings. */
 enum { WITH_MEL = 1, WITH_PEAKS = 2, WITH_FLATNESS = 4, WITH_CONTRAST = 8, WITH_MEDIANS = 16 };
 
 /* Rows of `analyse`'s values; the peaks of all bands follow, then the valleys. */
-enum { CENTROID, BANDWIDTH, ROLLOFF, RMS, FLATNESS, CONTRAST };
+enum { CENTROID, BANDWIDTH, ROLLOFF, RMS, CROSSINGS, FLATNESS, CONTRAST };
 
 enum { MOST_BANDS = 17, MOST_CONTRAST = 128, BLOCK = 64 /* floats of a network's place */ };
 
@@ -60,6 +60,9 @@ struct tabular {
     double spacing;
     int bands;
     struct band band[MOST_BANDS];
+    ptrdiff_t lags; /* length of the windows that onsets are correlated in; 0: none */
+    double *lag_window;
+    struct fourier_double lag_fourier;
 };
 
 /* Make the tables of a transform of `size` values; return 0, or -1 without memory. */
@@ -68,7 +71,7 @@ int make_fourier_float(struct fourier_float *tables, ptrdiff_t size);
 
 /* Make a plan's tables, given its sizes and the caller's arrays; return 0, or -1 without memory. */
 int make_tabular(struct tabular *plan, const double *window, const int32_t *starts, const int32_t *counts,
-                 const float *mel_weights, const int32_t *steps);
+                 const float *mel_weights, const int32_t *steps, const double *lag_window);
 void free_tabular(struct tabular *plan);
 
 static inline ptrdiff_t count_tabular_frames(const struct tabular *plan, ptrdiff_t samples)
@@ -137,10 +140,19 @@ static inline struct layout lay_out(const struct tabular *plan, int lanes, ptrdi
     PART(places, 4 * BLOCK * (size_t)network->places)
     PART(harmonic, medians ? stride * (size_t)layout.span : 0)
     PART(masked, 2 * vector * bins)
-    PART(wave, medians ? 4 * (size_t)((layout.frames - 1) * plan->hop_length + plan->n_fft) : 0)
+    PART(wave, 4 * (size_t)((layout.frames - 1) * plan->hop_length + plan->n_fft))
 #undef PART
     layout.total = at;
     return layout;
+}
+
+/* Bytes of scratch for `onsets` and `correlate`. */
+static inline size_t tempo_scratch_size(const struct tabular *plan, int lanes)
+{
+    const struct fourier_double *fourier = &plan->lag_fourier;
+    ptrdiff_t onsets = plan->n_mels + lanes;
+    ptrdiff_t spectra = 3 * 2 * (fourier->size + fourier->columns + fourier->rows) + fourier->size;
+    return 4 * (size_t)lanes * (size_t)(onsets > spectra ? onsets : spectra) + 64;
 }
 
 /* The functions of one instruction set. */
@@ -154,6 +166,11 @@ struct tabular_set {
                    char *scratch);
     /* The wave of the harmonic part: out (samples). */
     void (*harmonic)(const struct tabular *, ptrdiff_t samples, float *out, char *scratch);
+    /* Median rise of mel decibels (frames, n_mels): out (frames - 1). */
+    void (*onsets)(const float *mel, ptrdiff_t frames, ptrdiff_t n_mels, float *out, char *scratch);
+    /* Mean power spectrum of windows of values, each divided by its energy: out (lag_fourier.size / 2 + 1). */
+    void (*correlate)(const struct tabular *, const double *values, ptrdiff_t windows, double *out, char *scratch);
+    void (*moments)(const float *values, ptrdiff_t count, double *mean, double *variance);
     /* Running medians down the first axis of values (count, width), mirrored at the ends. */
     void (*medians)(const struct network *, const float *values, ptrdiff_t count, ptrdiff_t width, float *out,
                     float *places);

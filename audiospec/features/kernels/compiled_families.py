@@ -10,16 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from audiospec.compiled import library as compiled
 from audiospec.features.kernels.chroma import PEAK_THRESHOLD, peak_bins
-from audiospec.features.kernels.families import AMIN, Chunks, contrast_bands
+from audiospec.features.kernels.families import AMIN, Chunks, contrast_bands, tempo_lags
 from audiospec.features.kernels.mel_filters import hann_window, mel_filters, sparse
 from audiospec.features.kernels.network import median_network
 from audiospec.specs.tabular import TabularSpec
 
 #: Windows that the extension transforms, in samples: the powers of two between these.
 SHORTEST, LONGEST = 64, 8192
+#: Most lags that it correlates onsets at: two windows of as many values must fit such a transform.
+MOST_LAGS = 2048
 #: Which families need which parts of the extension's first pass, by its numbers.
 PARTS = {
     1: {"mfcc", "mfcc_delta", "mfcc_delta2", "tempo"},  # mel bins
@@ -28,8 +31,10 @@ PARTS = {
     8: {"spectral_contrast"},
     16: {"harmony", "perceptr"},  # running medians
 }
+#: Values that the extension may read, without using them, behind the last window that it correlates.
+ROOM = 64
 #: Rows of the first pass's values; the peaks of the contrast's bands follow, then the valleys.
-CENTROID, BANDWIDTH, ROLLOFF, RMS, FLATNESS, CONTRAST = range(6)
+CENTROID, BANDWIDTH, ROLLOFF, RMS, CROSSINGS, FLATNESS, CONTRAST = range(7)
 
 
 class Analyser:
@@ -51,6 +56,8 @@ class Analyser:
         network = median_network(spec.kernel_size)
         bands = contrast_bands(spec) if self.parts & 8 else []
         low, high = peak_bins(spec)
+        lags = tempo_lags(spec) if "tempo" in spec.families else 0
+        self.lags = lags if lags <= MOST_LAGS else 0
         library = compiled.library()
         assert library is not None  # else `reason_unsupported` says so
         self.plan = library.Tabular(
@@ -60,6 +67,7 @@ class Analyser:
             weights=filters.weights,
             steps=network.exchanges(),
             bands=np.array(bands, np.int32).reshape(-1, 3),
+            lag_window=hann_window(self.lags),
             size=network.size,
             tile=network.tile,
             places=network.places,
@@ -146,6 +154,35 @@ class CompiledChunks(Chunks):
         self.analyser.plan.harmonic(harmonic, self.scratch)
         return torch.from_numpy(harmonic)[None]
 
+    @cached_property
+    def tempo_scratch(self) -> NDArray[np.uint8]:
+        """Memory for `rises` and `correlation`."""
+        return np.empty(self.analyser.plan.tempo_scratch_bytes(), np.uint8)
+
+    def rises(self) -> Tensor:
+        """Return the median rise (1, frames - 1) of the mel bins' decibels from one frame to the next."""
+        rises = np.empty(self.count - 1, np.float32)
+        self.analyser.plan.onsets(self.mel[0].contiguous().numpy(), rises, self.tempo_scratch)
+        return torch.from_numpy(rises)[None]
+
+    def correlation(self, values: Tensor, windows: int) -> Tensor:
+        """Return the mean autocorrelation (1, lags) of values in the first windows, each 1 at lag 0."""
+        if not self.analyser.lags:
+            return super().correlation(values, windows)
+        room = pad(values[0], (0, ROOM)).numpy()
+        size = 1 << max(5, (2 * self.analyser.lags - 1).bit_length())
+        spectrum = np.empty(size // 2 + 1)
+        self.analyser.plan.correlate(room, windows, spectrum, self.tempo_scratch)
+        return torch.from_numpy(np.fft.irfft(spectrum, size)[: self.analyser.lags])[None]
+
+    def moments(self, values: Tensor) -> Tensor:
+        """Mean and variance of values (1, parts, n): (1, 2 · parts), each part's mean before its variance."""
+        moments = np.empty((values.shape[1], 2))
+        library = compiled.library()
+        assert library is not None  # this is its class
+        library.moments(values.contiguous().numpy(), moments, self.analyser.instruction_set)
+        return torch.from_numpy(moments).flatten()[None].to(values.dtype)
+
     def rms(self) -> Tensor:
         """Root of the mean square of each frame."""
         return self.row(RMS)
@@ -157,6 +194,10 @@ class CompiledChunks(Chunks):
     def spectral_bandwidth(self) -> Tensor:
         """Standard deviation of the frequency, weighted by |X|."""
         return self.row(BANDWIDTH)
+
+    def zero_crossing_rate(self) -> Tensor:
+        """Share of samples in each frame whose sign differs from the sample before."""
+        return self.row(CROSSINGS)
 
     def rolloff(self) -> Tensor:
         """Lowest frequency below which `roll_percent` of the sum of |X| lies."""

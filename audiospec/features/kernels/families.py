@@ -52,7 +52,15 @@ class Chunks:
         if family == "tempo":
             return self.tempo()
         method: Callable[[], Tensor] = getattr(self, family)
-        return _mean_and_variance(method())
+        return self.moments(method())
+
+    def moments(self, values: Tensor) -> Tensor:
+        """Mean and variance of values (B, parts, n): (B, 2 · parts), each part's mean before its variance."""
+        mean = values.mean(-1, dtype=torch.float64)
+        # Two passes: the mean's rounding error is far below the last digit of a value.
+        away = values - mean[..., None].to(values.dtype)
+        variance = away.square_().mean(-1, dtype=torch.float64)
+        return torch.stack([mean, variance], dim=-1).flatten(1).to(values.dtype)
 
     # --- shared by families --------------------------------------------------------------------------
 
@@ -280,21 +288,11 @@ class Chunks:
     def tempo(self) -> Tensor:
         """Return the tempo (B, 1) in beats per minute; 0 without an onset."""
         spec, onsets = self.spec, self._onsets()
-        lags = int(TEMPO_SECONDS * spec.sample_rate) // spec.hop_length
+        lags = tempo_lags(spec)
         # Windows are centred. Before the start is silence; after the end the last value fades out.
         fade = torch.arange(lags // 2 - 1, -1, -1, **self.exact) / (lags // 2)
         padded = pad(torch.cat([onsets, onsets[:, -1:] * fade], dim=1), (lags // 2, 0))
-        windows = padded.unfold(1, lags, 1)[:, : onsets.shape[1]]
-        hann = torch.hann_window(lags, periodic=True, **self.exact)
-        # The autocorrelation is the inverse Fourier transform of |Fourier transform|². It is linear, so one
-        # inverse of the windows' mean suffices; each window is first divided by its value at lag 0.
-        size = 2 * lags
-        total = torch.zeros(len(windows), lags + 1, **self.exact)
-        for first in range(0, windows.shape[1], FRAMES):
-            block = windows[:, first : first + FRAMES] * hann
-            energy = _unless_tiny(block.square().sum(-1, keepdim=True))
-            total += (_power(torch.fft.rfft(block, n=size)) / energy).sum(1)
-        correlation = torch.fft.irfft(total / windows.shape[1], n=size)[:, :lags]
+        correlation = self.correlation(padded, onsets.shape[1])
         tempi = 60 * spec.sample_rate / (spec.hop_length * torch.arange(lags, **self.exact))
         prior = -0.5 * (tempi.log2() - math.log2(spec.start_bpm)).square()
         prior[tempi >= MAX_TEMPO] = -torch.inf
@@ -302,13 +300,38 @@ class Chunks:
         tempo = torch.where(onsets.any(-1), tempi[best], 0)
         return tempo[:, None].to(self.waves.dtype)
 
+    def correlation(self, values: Tensor, windows: int) -> Tensor:
+        """Return the mean autocorrelation (B, lags) of values in the first windows, each 1 at lag 0.
+
+        Parameters
+        ----------
+        values : Tensor, shape (B, n), float64
+        windows : int
+            Windows of `tempo_lags` values, each one value later than the one before.
+        """
+        lags = tempo_lags(self.spec)
+        parts = values.unfold(1, lags, 1)[:, :windows]
+        hann = torch.hann_window(lags, periodic=True, **self.exact)
+        # The autocorrelation is the inverse Fourier transform of |Fourier transform|². It is linear, so one
+        # inverse of the windows' mean suffices; each window is first divided by its value at lag 0.
+        size = 2 * lags
+        total = torch.zeros(len(values), lags + 1, **self.exact)
+        for first in range(0, windows, FRAMES):
+            block = parts[:, first : first + FRAMES] * hann
+            energy = _unless_tiny(block.square().sum(-1, keepdim=True))
+            total += (_power(torch.fft.rfft(block, n=size)) / energy).sum(1)
+        return torch.fft.irfft(total / windows, n=size)[:, :lags]
+
     def _onsets(self) -> Tensor:
-        """Onset strength (B, frames): the median rise of the mel bins' decibels since the frame before."""
+        """Onset strength (B, frames): the `rises` at the frames that they are centred on."""
+        shift = 1 + self.spec.n_fft // (2 * self.spec.hop_length)
+        return pad(self.rises(), (shift, 0))[:, : self.mel.shape[1]]
+
+    def rises(self) -> Tensor:
+        """Return the median rise (B, frames - 1) of the mel bins' decibels from one frame to the next."""
         bins = self.spec.n_mels
         rise = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
-        middle = (rise[..., (bins - 1) // 2] + rise[..., bins // 2]) / 2
-        shift = 1 + self.spec.n_fft // (2 * self.spec.hop_length)
-        return pad(middle, (shift, 0))[:, : self.mel.shape[1]]
+        return (rise[..., (bins - 1) // 2] + rise[..., bins // 2]) / 2
 
     def _derivative(self, order: int) -> Tensor:
         """First or second derivative of the MFCC by least squares (Savitzky and Golay, 1964)."""
@@ -326,15 +349,6 @@ class Chunks:
         # The first and the last fit extend to the ends.
         ends = [inner[..., :1].expand(-1, -1, half), inner[..., -1:].expand(-1, -1, half)]
         return torch.cat([ends[0], inner, ends[1]], dim=-1)
-
-
-def _mean_and_variance(values: Tensor) -> Tensor:
-    """Mean and variance of values (B, parts, n): (B, 2 · parts), each part's mean before its variance."""
-    mean = values.mean(-1, dtype=torch.float64)
-    # Two passes: the mean's rounding error is far below the last digit of a value.
-    away = values - mean[..., None].to(values.dtype)
-    variance = away.square_().mean(-1, dtype=torch.float64)
-    return torch.stack([mean, variance], dim=-1).flatten(1).to(values.dtype)
 
 
 def _power(spectrum: Tensor) -> Tensor:
@@ -372,3 +386,8 @@ def contrast_bands(spec: TabularSpec) -> list[tuple[int, int, int]]:
         count = max(1, round(CONTRAST_QUANTILE * (last + 1 - first)))
         bands.append((first, last + (number == spec.n_bands), count))
     return bands
+
+
+def tempo_lags(spec: TabularSpec) -> int:
+    """Return the number of frames in the windows that the onset strength is correlated in."""
+    return int(TEMPO_SECONDS * spec.sample_rate) // spec.hop_length
