@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "python_functions.h"
+#include "python_buffers.h"
 
 /* Each sum is of floats, channel by channel, and is divided at the end: the order that numpy's loop has, so that
  * the bits are the same. The compiler makes vectors of the first two cases, which nearly all files are. */
