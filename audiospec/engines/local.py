@@ -199,7 +199,7 @@ class _Worker:
     def attach(self, events: _Events) -> bool:
         """Put what the process has written, and will write, into a run's queue; False if it has ended."""
         with self._lock:
-            if self._has_ended and self.ready:
+            if self.ready and (self._has_ended or self._process.poll() is not None):
                 return False
             while not self._events.empty():
                 events.put(self._events.get())
