@@ -89,7 +89,9 @@ def command(cpu_seconds: float) -> FeaturizeCommand:
 
 
 def test_the_target_of_processor_time_compares_with_backend_fft() -> None:
-    met, missed = (cpu_time_table(command(seconds), {FFT: command(200.0)}).targets[0] for seconds in (90.0, 110.0))
+    met, missed = (
+        cpu_time_table(command(seconds), {FFT: command(200.0)}).targets[0] for seconds in (90.0, 110.0)
+    )
     assert (met["found"], met["met"]) == (0.45, True)
     assert (missed["found"], missed["met"]) == (0.55, False)
     assert cpu_time_table(command(90.0), {}).targets[0]["met"] is None
