@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -197,6 +198,11 @@ def target_result(what: str, measured: float | None, at_most: float, unit: str =
     """
     met = None if measured is None else measured <= at_most
     return {"what": what, "unit": unit, "at_most": at_most, "found": measured, "met": met}
+
+
+#: Python for commands that are measured. Without -P they would import audiospec from a checkout, if one is the
+#: current folder, instead of the installed one.
+PYTHON = (sys.executable, "-P")
 
 
 def user_environment() -> dict[str, str]:

@@ -176,16 +176,19 @@ def _batch_case(chunks: Sequence[Wave], size: int, device: torch.device) -> Case
 
 
 def _tabular_case(chunks: Sequence[Wave]) -> Case:
+    # Two chunks are enough: each is compared, and librosa takes seconds for one.
+    chunks, missing, ours = chunks[:2], absent("librosa"), TabularFrontend(COLUMNS)
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
-    missing = absent("librosa")
-    peers = [] if missing else [make_contender(chunks[:2], librosa_row, name="librosa")]
+    peers = [] if missing else [make_contender(chunks, librosa_row, name="librosa")]
+    if ours.backend != "fft":
+        slower = TabularFrontend(COLUMNS, backend="fft")
+        peers.insert(0, make_contender(tensors, slower, name="audiospec fft"))
     return Case(
         name="tabular, one thread, chunks of 30 s",
         amount=len(chunks[0]) / RATE,
         unit="s of audio",
         contenders=[
-            # Two chunks are enough: each is compared, and librosa takes seconds for one.
-            make_contender(tensors[:2], TabularFrontend(COLUMNS), name="audiospec", role="ours"),
+            make_contender(tensors, ours, name="audiospec", role="ours", note=f"backend {ours.backend}"),
             *peers,
             column_transforms(len(chunks[0])),
         ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import soundfile
 from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.audio import RATE
 from audiospec.benchmarks.base import (
+    PYTHON,
     Case,
     NotRun,
     Setup,
@@ -102,7 +102,7 @@ def _run(setup: Setup, clips: Path, count: int) -> Run:
     data.mkdir()
     for clip in sorted(clips.iterdir())[:count]:
         (data / clip.name).hardlink_to(clip)
-    command = [sys.executable, "-m", "audiospec", "featurize", "folder", "--data", str(data)]
+    command = [*PYTHON, "-m", "audiospec", "featurize", "folder", "--data", str(data)]
     touch_memory()
     start = time.perf_counter()
     with watch_children(interval=0.2) as peak:

@@ -71,7 +71,7 @@ class Pipeline(Suite):
             else:
                 peers = {FFT: audiospec_command(setup, tracks, sizes, "--backend", "fft"), **peers}
             yield _wav_case(tracks, ours, peers, missing, timer)
-            yield _cpu_time_table(ours, peers)
+            yield cpu_time_table(ours, peers)
             yield _parts_table(tracks, ours, timer)
             yield _memory_table(ours)
             rows = []
@@ -184,7 +184,7 @@ def _format_case(tracks: TrackFolder, ours: FeaturizeCommand, timer: PartTimer) 
         ],
         targets=[Target("decoding alone", 0.9)],
         seconds=0,
-        min_rounds=5,
+        min_rounds=ours.rounds,
         memory="",
         note="decoding is to mono samples at the rate of the features, by soundfile and soxr; the second "
         "floor is the limit while the same processes also compute the features",
@@ -242,7 +242,7 @@ def _device_case(
     )
 
 
-def _cpu_time_table(ours: FeaturizeCommand, peers: Mapping[str, FeaturizeCommand]) -> Table:
+def cpu_time_table(ours: FeaturizeCommand, peers: Mapping[str, FeaturizeCommand]) -> Table:
     """Return the processor times of the runs of the WAV case, and our share of that of backend fft."""
     fft = peers.get(FFT)
     share = None if fft is None else ours.cpu_per_track / fft.cpu_per_track

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 
 from audiospec.benchmarks.audio import make_folder
 from audiospec.benchmarks.base import (
+    PYTHON,
     Case,
     Contender,
     Limit,
@@ -78,9 +78,7 @@ class Start(Suite):
 
 def _run(*arguments: str) -> None:
     """Run Python in a user's environment."""
-    subprocess.run(
-        [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=user_environment()
-    )
+    subprocess.run([*PYTHON, *arguments], check=True, stdout=subprocess.DEVNULL, env=user_environment())
 
 
 def _run_help() -> None:
