@@ -118,7 +118,7 @@ class CompiledChunks(Chunks):
     def __init__(self, analyser: Analyser, waves: Tensor, chroma_filters: Tensor) -> None:
         super().__init__(analyser.spec, waves, waves.new_empty(0), chroma_filters)
         self.analyser = analyser
-        self.wave: NDArray[np.float32] = np.ascontiguousarray(waves[0].numpy())
+        self.wave: NDArray[np.float32] = np.require(waves[0].detach().numpy(), np.float32, ["C", "A"])
         self.scratch = analyser.scratch(len(self.wave))
         self.count: int = analyser.plan.frames(len(self.wave))
         self.values = np.empty((analyser.rows, self.count), np.float32)
@@ -209,4 +209,5 @@ class CompiledChunks(Chunks):
 
     def extremes(self) -> tuple[Tensor, Tensor]:
         """Return the peaks and the valleys of the spectral contrast's bands, each (1, bands, frames)."""
-        return torch.from_numpy(self.values[CONTRAST:])[None].chunk(2, dim=1)
+        peaks, valleys = torch.from_numpy(self.values[CONTRAST:])[None].chunk(2, dim=1)
+        return peaks, valleys

@@ -330,8 +330,8 @@ class Chunks:
     def rises(self) -> Tensor:
         """Return the median rise (B, frames - 1) of the mel bins' decibels from one frame to the next."""
         bins = self.spec.n_mels
-        rise = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
-        return (rise[..., (bins - 1) // 2] + rise[..., bins // 2]) / 2
+        rise: Tensor = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
+        return rise[..., [(bins - 1) // 2, bins // 2]].mean(-1)
 
     def _derivative(self, order: int) -> Tensor:
         """First or second derivative of the MFCC by least squares (Savitzky and Golay, 1964)."""
