@@ -92,7 +92,9 @@ class Plan:
 
     def frames(self, wave: NDArray[Any], mode: str = "") -> NDArray[np.float64]:
         half = self.n_fft // 2
-        padded = np.pad(wave.astype(float), half, mode or ("reflect" if self.padding == REFLECT else "constant"))
+        padded = np.pad(
+            wave.astype(float), half, mode or ("reflect" if self.padding == REFLECT else "constant")
+        )
         return np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[:: self.hop_length]
 
     def spectrum(self, wave: NDArray[Any]) -> NDArray[Any]:
@@ -309,7 +311,9 @@ def test_rows_do_not_depend_on_what_the_scratch_held(name: str) -> None:
     once = Result(plan, name, wave)
     bits = once.bits()
     once.scratch[:] = np.random.default_rng(0).integers(0, 256, len(once.scratch))
-    analysed = once.native.analyse(wave, once.values, once.mel, *np.empty((2, 9999), np.float32), once.scratch)
+    analysed = once.native.analyse(
+        wave, once.values, once.mel, *np.empty((2, 9999), np.float32), once.scratch
+    )
     assert analysed == len(once.heights)
     once.native.filter(len(wave), once.filters, once.filtered, once.scratch)
     once.native.harmonic(once.harmonic, once.scratch)
