@@ -4,9 +4,9 @@ Every family is written as librosa's documentation defines it, over arrays of sh
 GPU computes a whole batch at once; a CPU computes chunks one by one, which is faster there and makes a row
 depend only on its own chunk. All families share one Fourier transform.
 
-Backend ``native`` (default on a CPU where the extension was built, for an `n_fft` that is a power of 2 from
-64 to 8192) has the transforms, the running medians and what needs one frame alone computed by compiled code. On
-other devices and in float64 it computes as ``fft`` does.
+Backend ``native`` is the default on a CPU where the extension was built, for an `n_fft` that is a power of 2
+from 64 to 8192. Compiled code then computes the transforms, the running medians, and what needs one frame
+alone. On other devices and in float64 it computes as ``fft`` does.
 
 Sources: McFee et al., *librosa: Audio and Music Signal Analysis in Python* (SciPy 2015; version 0.11);
 harmonic-percussive separation: Fitzgerald (DAFx 2010); tempo: Ellis (J. New Music Research 36(1), 2007);

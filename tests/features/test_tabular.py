@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import audiospec
 from audiospec.audio.recording import load
 from audiospec.errors import SpecError
 from audiospec.features.base import one_thread
+from audiospec.features.kernels.compiled_families import Analyser
 from audiospec.features.tabular import TabularFrontend, deviation
 from audiospec.specs.tabular import FAMILIES, PUBLISHED, TabularSpec
 from audiospec.testing.tabular import librosa_columns
@@ -278,6 +280,42 @@ def test_a_family_does_not_depend_on_the_others(frontend: TabularFrontend, famil
     row = dict(zip(SPEC.columns, frontend(wave).tolist(), strict=True))
     alone = TabularSpec(families=(family,))
     assert module(alone, frontend.backend)(wave).tolist() == [row[column] for column in alone.columns]
+
+
+def test_chunks_that_share_memory_do_not_mix(frontend: TabularFrontend, batch: torch.Tensor) -> None:
+    expected = [frontend.harmonic(wave[None]) for wave in batch]
+    chunks = [frontend.chunks(wave[None]) for wave in batch]
+    chroma = [chunk.chroma for chunk in chunks]
+    assert all(torch.equal(chunk.harmonic, wave) for chunk, wave in zip(chunks, expected, strict=True))
+    alone = [frontend.chunks(wave[None]).chroma for wave in batch]
+    assert all(torch.equal(one, other) for one, other in zip(chroma, alone, strict=True))
+
+
+def test_threads_share_a_frontend(frontend: TabularFrontend, batch: torch.Tensor) -> None:
+    expected = [frontend(wave[: length * RATE]) for wave in batch for length in (1, 2, 3)]
+    with ThreadPoolExecutor(4) as pool:
+        rows = pool.map(frontend, [wave[: length * RATE] for wave in batch for length in (1, 2, 3)])
+    assert all(torch.equal(row, other) for row, other in zip(rows, expected, strict=True))
+
+
+@pytest.mark.skipif("native" not in BACKENDS, reason="audiospec was built without a C compiler")
+def test_native_is_the_default_where_it_computes_the_spec() -> None:
+    assert TabularFrontend(SPEC).backend == "native"
+    other = TabularSpec(n_fft=2000)
+    assert TabularFrontend(other).backend == "fft"
+    with pytest.raises(SpecError, match="n_fft must be a power of 2 from 64 to 8192; got 2000"):
+        TabularFrontend(other, backend="native")
+    assert "on a CPU" in TabularFrontend.reason_missing("native", SPEC, "cuda:0")
+
+
+@pytest.mark.skipif("native" not in BACKENDS, reason="audiospec was built without a C compiler")
+def test_more_lags_than_the_extension_correlates() -> None:
+    spec = TabularSpec(families=("tempo",), hop_length=64)
+    assert Analyser(spec).lags == 0
+    wave = torch.from_numpy(librosa.clicks(times=np.arange(0, 20, 0.6), sr=RATE, length=20 * RATE)).float()
+    rows = [module(spec, backend)(wave).item() for backend in BACKENDS]
+    assert rows[0] == pytest.approx(100, abs=1)
+    assert rows[1] == rows[0]
 
 
 def test_parity_finds_a_wrong_filter(frontend: TabularFrontend) -> None:

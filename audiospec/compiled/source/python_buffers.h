@@ -13,7 +13,7 @@ const struct instruction_set *find_set(const char *name);
 
 extern PyType_Spec tabular_spec;
 
-/* Get a buffer for each object, of formats and item sizes; release them all if one fails. */
+/* Get an aligned buffer for each object, of formats and item sizes; release them all if one fails. */
 int get_buffers(int count, PyObject **objects, Py_buffer *views, const char *const *names,
                 const char *const *formats, const int *sizes, int first_writable);
 void release_buffers(int count, Py_buffer *views);

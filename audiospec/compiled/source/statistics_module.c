@@ -5,22 +5,27 @@
 
 #include "python_buffers.h"
 
-int get_buffers(int count, PyObject **objects, Py_buffer *views, const char *const *names,
-                const char *const *formats, const int *sizes, int first_writable)
-{
-    for (int i = 0; i < count; i++)
-        if (get_buffer(objects[i], views + i, names[i], formats[i], sizes[i], i >= first_writable) < 0) {
-            while (i)
-                PyBuffer_Release(views + --i);
-            return -1;
-        }
-    return 0;
-}
-
 void release_buffers(int count, Py_buffer *views)
 {
     while (count)
         PyBuffer_Release(views + --count);
+}
+
+int get_buffers(int count, PyObject **objects, Py_buffer *views, const char *const *names,
+                const char *const *formats, const int *sizes, int first_writable)
+{
+    for (int i = 0; i < count; i++) {
+        if (get_buffer(objects[i], views + i, names[i], formats[i], sizes[i], i >= first_writable) < 0) {
+            release_buffers(i, views);
+            return -1;
+        }
+        if ((uintptr_t)views[i].buf % (uintptr_t)sizes[i]) {
+            PyErr_Format(PyExc_ValueError, "%s: expected an aligned array", names[i]);
+            release_buffers(i + 1, views);
+            return -1;
+        }
+    }
+    return 0;
 }
 
 int check_network(struct network *network, Py_ssize_t size, Py_ssize_t tile, Py_ssize_t places,

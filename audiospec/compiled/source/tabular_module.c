@@ -3,6 +3,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <float.h>
 #include <string.h>
 
 #include "python_buffers.h"
@@ -61,9 +62,10 @@ static int init_plan(Tabular *self, Py_buffer *views, Py_ssize_t size, Py_ssize_
     plan->n_mels = views[1].len / 4;
     if (plan->hop_length < 1 || plan->hop_length > plan->n_fft || plan->padding < PAD_REFLECT
         || plan->padding > PAD_ZEROS || plan->low < 1 || plan->high > plan->bins - 1
+        || !(plan->amin >= FLT_MIN && plan->amin < 1)
         || ((plan->parts & WITH_MEDIANS) && plan->hop_length > plan->n_fft / 2)) {
         PyErr_SetString(PyExc_ValueError, "expected a hop_length from 1 to n_fft (half of it for medians), "
-                                          "padding 1 or 2, and peaks within the bins");
+                                          "padding 1 or 2, amin below 1, and peaks within the bins");
         return -1;
     }
     if (check_network(&plan->network, size, tile, places, views + 4) < 0 || check_filters(plan, views) < 0

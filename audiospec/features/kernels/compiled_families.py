@@ -89,13 +89,15 @@ class Analyser:
         # Copies and pickles are made from the spec again: what the extension holds is no Python.
         return type(self), (self.spec, self.instruction_set)
 
-    def scratch(self, samples: int) -> NDArray[np.uint8]:
-        """Return this thread's memory for a chunk of `samples` samples."""
+    def scratch(self, samples: int, user: object) -> tuple[NDArray[np.uint8], bool]:
+        """Return this thread's memory for a chunk of `samples` samples, and if `user` was its last user."""
         size = self.plan.scratch_bytes(samples)
         scratch: NDArray[np.uint8] | None = getattr(self._memory, "scratch", None)
+        known = scratch is not None and self._memory.user is user
         if scratch is None or len(scratch) < size:
             scratch = self._memory.scratch = np.empty(size, np.uint8)
-        return scratch
+        self._memory.user = user
+        return scratch, known
 
 
 def reason_unsupported(spec: TabularSpec) -> str:
@@ -106,7 +108,7 @@ def reason_unsupported(spec: TabularSpec) -> str:
 
 
 class CompiledChunks(Chunks):
-    """One chunk; what costs most of the time is computed by the extension.
+    """One chunk, whose spectra stay in the analyser's memory; what costs most is computed by the extension.
 
     Parameters
     ----------
@@ -118,15 +120,24 @@ class CompiledChunks(Chunks):
     def __init__(self, analyser: Analyser, waves: Tensor, chroma_filters: Tensor) -> None:
         super().__init__(analyser.spec, waves, waves.new_empty(0), chroma_filters)
         self.analyser = analyser
-        self.wave: NDArray[np.float32] = np.ascontiguousarray(waves[0].numpy())
-        self.scratch = analyser.scratch(len(self.wave))
+        self.wave: NDArray[np.float32] = np.require(waves[0].detach().numpy(), np.float32, ["C", "A"])
         self.count: int = analyser.plan.frames(len(self.wave))
         self.values = np.empty((analyser.rows, self.count), np.float32)
         self.mel_bins = np.empty((self.count, self.spec.n_mels if analyser.parts & 1 else 0), np.float32)
         peaks = analyser.plan.most_peaks(len(self.wave)) if analyser.parts & 2 else 0
-        heights, pitches = np.empty((2, peaks), np.float32)
-        found = analyser.plan.analyse(self.wave, self.values, self.mel_bins, heights, pitches, self.scratch)
-        self.heights, self.pitches = heights[:found], pitches[:found]
+        self.heights, self.pitches = np.empty((2, peaks), np.float32)
+        self.found = 0
+        self.user = object()
+        self.spectra()
+
+    def spectra(self) -> NDArray[np.uint8]:
+        """Return this thread's memory with the chunk's spectra, which are computed if it has others."""
+        scratch, known = self.analyser.scratch(len(self.wave), self.user)
+        if not known:
+            self.found = self.analyser.plan.analyse(
+                self.wave, self.values, self.mel_bins, self.heights, self.pitches, scratch
+            )
+        return scratch
 
     def row(self, number: int) -> Tensor:
         """Return one value of each frame: (1, 1, frames)."""
@@ -139,19 +150,19 @@ class CompiledChunks(Chunks):
     def filtered(self, filters: Tensor) -> Tensor:
         """Products (1, frames, n) of |X|² with filters (1, n, bins)."""
         products = np.empty((filters.shape[1], self.count), np.float32)
-        self.analyser.plan.filter(len(self.wave), filters.contiguous().numpy(), products, self.scratch)
+        self.analyser.plan.filter(len(self.wave), filters.contiguous().numpy(), products, self.spectra())
         return torch.from_numpy(products).T[None]
 
     def peaks(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return the spectral peaks: the number of the chunk, the height and the pitch in Hz of each."""
-        height, pitch = torch.from_numpy(self.heights), torch.from_numpy(self.pitches)
+        height, pitch = (torch.from_numpy(part[: self.found]) for part in (self.heights, self.pitches))
         return torch.zeros(len(height), dtype=torch.int64), height, pitch
 
     @cached_property
     def harmonic(self) -> Tensor:
         """Wave of the harmonic part (1, samples)."""
         harmonic = np.empty(len(self.wave), np.float32)
-        self.analyser.plan.harmonic(harmonic, self.scratch)
+        self.analyser.plan.harmonic(harmonic, self.spectra())
         return torch.from_numpy(harmonic)[None]
 
     @cached_property
@@ -209,4 +220,5 @@ class CompiledChunks(Chunks):
 
     def extremes(self) -> tuple[Tensor, Tensor]:
         """Return the peaks and the valleys of the spectral contrast's bands, each (1, bands, frames)."""
-        return torch.from_numpy(self.values[CONTRAST:])[None].chunk(2, dim=1)
+        peaks, valleys = torch.from_numpy(self.values[CONTRAST:])[None].chunk(2, dim=1)
+        return peaks, valleys

@@ -320,7 +320,8 @@ class Chunks:
             block = parts[:, first : first + FRAMES] * hann
             energy = _unless_tiny(block.square().sum(-1, keepdim=True))
             total += (_power(torch.fft.rfft(block, n=size)) / energy).sum(1)
-        return torch.fft.irfft(total / windows, n=size)[:, :lags]
+        correlation: Tensor = torch.fft.irfft(total / windows, n=size)[:, :lags]
+        return correlation
 
     def _onsets(self) -> Tensor:
         """Onset strength (B, frames): the `rises` at the frames that they are centred on."""
@@ -330,8 +331,9 @@ class Chunks:
     def rises(self) -> Tensor:
         """Return the median rise (B, frames - 1) of the mel bins' decibels from one frame to the next."""
         bins = self.spec.n_mels
-        rise = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
-        return (rise[..., (bins - 1) // 2] + rise[..., bins // 2]) / 2
+        rise: Tensor = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
+        middle: Tensor = rise[..., [(bins - 1) // 2, bins // 2]].mean(-1)
+        return middle
 
     def _derivative(self, order: int) -> Tensor:
         """First or second derivative of the MFCC by least squares (Savitzky and Golay, 1964)."""
