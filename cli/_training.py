@@ -108,11 +108,8 @@ def _announcement(now: TrainingProgress) -> str:
     """Return what an epoch, and the most epochs, will take."""
     assert now.epoch_seconds is not None
     left = now.epochs - now.epoch + 1
-    epochs = f"the {left} epochs at most" if left > 1 else "which is the last one"
-    times = f" {clock(left * now.epoch_seconds)}" if left > 1 else ""
-    return (
-        f"an epoch of {count(now.rows_total, 'row')} takes about {clock(now.epoch_seconds)}, {epochs}{times}"
-    )
+    all_epochs = f", {left} epochs at most {clock(left * now.epoch_seconds)}" if left > 1 else ""
+    return f"an epoch takes about {clock(now.epoch_seconds)}{all_epochs}"
 
 
 def _pace(now: TrainingProgress) -> str:

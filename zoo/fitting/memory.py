@@ -80,13 +80,9 @@ def _estimate(
         net = make().train()
         for layer in net.modules():
             layer.register_forward_hook(measure)
-        rows, targets, weights = (
-            torch.zeros(_ROWS, *row_shape),
-            torch.zeros(_ROWS, classes),
-            torch.ones(classes),
-        )
+        rows, targets = torch.zeros(_ROWS, *row_shape), torch.zeros(_ROWS, classes)
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            losses[loss]().sums(net(rows), targets, weights)
+            losses[loss]().sums(net(rows), targets, torch.ones(classes))
     parameters = list(net.parameters())
     constant = {tensor.untyped_storage()._cdata for tensor in (*parameters, *net.buffers())}
     per_batch = sum(count for address, (_, count) in kept.items() if address not in constant) + largest
