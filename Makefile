@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-long check docs generated clean
+.PHONY: demo test test-long sanitize check docs generated clean
 
 # The whole story on a dataset that is synthesised on the spot: one decode for two features, two models, what a
 # leaky split would have claimed, a prediction for a song that the model has not learnt from, and two files to open.
@@ -25,6 +25,10 @@ test: check
 # What takes long and is not in `make test`: trainings that repeat published figures, memory of long files.
 test-long: .venv/ready
 	$(BIN)/pytest -n 2 --dist loadfile -m long
+
+# Tests of the compiled kernels, built with AddressSanitizer and UBSan; Linux with gcc.
+sanitize: .venv/ready
+	$(BIN)/python tests/compiled/sanitize.py
 
 check: .venv/ready
 	$(BIN)/ruff check .

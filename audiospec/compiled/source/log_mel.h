@@ -26,16 +26,18 @@ struct job {
     ivec nan;
 };
 
-/* A sample of the padded chunk. */
+/* A sample of the padded chunk; the audio may be at an odd place in memory. */
 INLINE float padded_sample(const struct job *job, ptrdiff_t place)
 {
     ptrdiff_t sample = place - half_padding(job->plan);
+    float value = 0;
+    if (job->plan->padding == PAD_REFLECT && sample < 0)
+        sample = -sample;
+    else if (job->plan->padding == PAD_REFLECT && sample >= job->samples)
+        sample = 2 * (job->samples - 1) - sample;
     if (sample >= 0 && sample < job->samples)
-        return job->wave[sample];
-    if (job->plan->padding != PAD_REFLECT)
-        return 0;
-    sample = sample < 0 ? -sample : 2 * (job->samples - 1) - sample;
-    return sample >= 0 && sample < job->samples ? job->wave[sample] : 0;
+        memcpy(&value, job->wave + sample, sizeof value);
+    return value;
 }
 
 /* Transpose samples until the slide holds rows up to `end`. */
@@ -258,7 +260,7 @@ INLINE void write_values(const struct plan *plan, char *out, enum kind kind, ptr
     if (kind == KIND_FLOAT32) {
         memcpy(to, &value, sizeof value);
     } else if (kind == KIND_FLOAT16) {
-        store_halves((uint16_t *)to, value);
+        store_halves(to, value);
     } else {
         ivec bytes = to_integers((value - plan->offset) * plan->inverse_scale);
         for (int lane = 0; lane < LANES; lane++)

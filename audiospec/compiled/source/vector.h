@@ -113,24 +113,24 @@ INLINE ivec to_integers(vec value)
 }
 
 #if LANES == 16
-INLINE void store_halves(uint16_t *to, vec value)
+INLINE void store_halves(void *to, vec value)
 {
     _mm256_storeu_si256((__m256i *)to, _mm512_cvtps_ph((__m512)value, _MM_FROUND_TO_NEAREST_INT));
 }
 #elif LANES == 8
-INLINE void store_halves(uint16_t *to, vec value)
+INLINE void store_halves(void *to, vec value)
 {
     _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph((__m256)value, _MM_FROUND_TO_NEAREST_INT));
 }
 #elif defined(__aarch64__)
-INLINE void store_halves(uint16_t *to, vec value)
+INLINE void store_halves(void *to, vec value)
 {
     float16x4_t halves = vcvt_f16_f32((float32x4_t)value);
     memcpy(to, &halves, sizeof halves);
 }
 #else
 /* Round to nearest, ties to even, as the hardware of other instruction sets does. */
-INLINE void store_halves(uint16_t *to, vec value)
+INLINE void store_halves(void *to, vec value)
 {
     ivec bits = (ivec)value, sign = (bits >> 16) & 0x8000, positive = bits & 0x7fffffff;
     /* Below 2^-14 the float itself shifts the fraction into place; the sum is rounded as it should be. */
@@ -141,7 +141,9 @@ INLINE void store_halves(uint16_t *to, vec value)
     half = (ivec)choose(positive >= 0x477ff000, (vec)(half * 0 + 0x7c00), (vec)half);
     half = (ivec)choose(positive > 0x7f800000, (vec)(half * 0 + 0x7e00), (vec)half);
     half |= sign;
+    uint16_t halves[LANES];
     for (int lane = 0; lane < LANES; lane++)
-        to[lane] = (uint16_t)half[lane];
+        halves[lane] = (uint16_t)half[lane];
+    memcpy(to, halves, sizeof halves);
 }
 #endif
