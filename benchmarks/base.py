@@ -200,8 +200,8 @@ def target_result(what: str, measured: float | None, at_most: float, unit: str =
     return {"what": what, "unit": unit, "at_most": at_most, "found": measured, "met": met}
 
 
-#: Python for commands that are measured. Without -P they would import audiospec from a checkout, if one is
-#: the current folder, instead of the installed one.
+#: Python for commands that are measured. Without -P they would import audiospec from the current folder, if
+#: that is a checkout, instead of the installed one.
 PYTHON = (sys.executable, "-P")
 
 
