@@ -159,10 +159,10 @@ class NetworkModel(Model):
             net(torch.zeros(1, *self.row_shape))
         return layers
 
-    def training_memory(self) -> TrainingMemory:
+    def training_memory(self) -> TrainingMemory | None:
         """Return an estimate of the memory that training takes, in float32.
 
-        It is computed from shapes, for any network: see `estimate_memory`. The memory that a process takes
+        It is computed from shapes: see `estimate_memory`. The memory that a process takes
         before it trains, about 0.5 GB for torch, is not in it.
         """
         from audiospec.zoo.fitting.memory import estimate_memory

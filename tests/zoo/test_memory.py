@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from audiospec.machine import available_memory
 from audiospec.testing.models import ModelContract
-from audiospec.zoo.base import Rows, models
+from audiospec.zoo.base import Rows, TrainingMemory, models
 from audiospec.zoo.fitting import memory as memory_module
 from audiospec.zoo.fitting.memory import estimate_memory
 from audiospec.zoo.models.crnn import CrnnBase
@@ -70,6 +70,12 @@ def test_a_training_takes_what_is_estimated(name: str, batch: int) -> None:
     assert 1 / FACTOR < int(done.stdout) / estimate.of_batch(batch) < FACTOR
 
 
+def estimated(make: Callable[[], nn.Module], row_shape: tuple[int, ...]) -> TrainingMemory:
+    memory = estimate_memory(make, row_shape, 2, "cross-entropy")
+    assert memory is not None
+    return memory
+
+
 def test_what_a_known_network_takes() -> None:
     class Known(nn.Module):
         def __init__(self) -> None:
@@ -82,7 +88,7 @@ def test_what_a_known_network_takes() -> None:
             logits: Tensor = self.last(self.first(rows.flatten(1)).sigmoid())
             return logits
 
-    found = estimate_memory(Known, (10, 100), 2, "cross-entropy")
+    found = estimated(Known, (10, 100))
     # The frozen weights and the buffer once; the trained ones with a gradient and two moments.
     assert found.fixed == 4 * (50_000 + 10 + 4 * 100)
     # The row, the output of the sigmoid, that of the frozen layer, whose row is not kept; the loss is small.
@@ -90,8 +96,11 @@ def test_what_a_known_network_takes() -> None:
 
 
 def test_memory_grows_with_the_row() -> None:
-    small, large = (CrnnBase(CrnnBase.Settings(), (64, frames), ["a", "b"]) for frames in (200, 400))
-    ratio = large.training_memory().row / small.training_memory().row
+    small, large = (
+        estimated(CrnnBase(CrnnBase.Settings(), (64, frames), ["a", "b"]).network, (64, frames))
+        for frames in (200, 400)
+    )
+    ratio = large.row / small.row
     assert 1.95 < ratio < 2.05
 
 
@@ -108,9 +117,17 @@ def test_a_network_that_looks_at_values_has_an_estimate() -> None:
     def plain() -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Linear(30, 2))
 
-    looking, simple = (estimate_memory(make, (5, 6), 2, "cross-entropy") for make in (Looking, plain))
+    looking, simple = (estimated(make, (5, 6)) for make in (Looking, plain))
     assert looking.fixed == simple.fixed
     assert simple.row <= looking.row < 2 * simple.row
+
+
+def test_a_network_that_runs_on_no_cpu_has_none() -> None:
+    class Elsewhere(nn.Identity):
+        def forward(self, rows: Tensor) -> Tensor:
+            raise NotImplementedError("no kernel for this device")
+
+    assert estimate_memory(Elsewhere, (5, 6), 2, "cross-entropy") is None
 
 
 def test_an_estimate_leaves_random_numbers_alone() -> None:
@@ -146,7 +163,7 @@ def fit(available: int | None, monkeypatch: pytest.MonkeyPatch, **settings: Any)
 
 def needed(batch: int) -> int:
     """Return the estimate for `fit`, with its rows in memory."""
-    estimate = CrnnBase(CrnnBase.Settings(), (24, 33), ["a", "b"]).training_memory()
+    estimate = estimated(CrnnBase(CrnnBase.Settings(), (24, 33), ["a", "b"]).network, (24, 33))
     return estimate.of_batch(batch) + 40 * 2 * math.prod((24, 33))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,8 +32,8 @@ _MOST_KEPT = 4000
 
 def estimate_memory(
     make: Callable[[], nn.Module], row_shape: tuple[int, ...], classes: int, loss: str
-) -> TrainingMemory:
-    """Return the memory of training a network, in float32.
+) -> TrainingMemory | None:
+    """Return the memory of training a network, in float32; None if it runs neither on "meta" nor on a CPU.
 
     A batch goes forward through the network on the device "meta", which has shapes and no values, so it takes
     neither memory nor time for the values. Counted are the tensors that the operators keep for the backward
@@ -51,10 +52,10 @@ def estimate_memory(
     loss : str
         Name in the registry of losses.
     """
-    try:
-        return _estimate(make, row_shape, classes, loss, "meta")
-    except (RuntimeError, NotImplementedError, ValueError, TypeError):  # by the operator or the network
-        return _estimate(make, row_shape, classes, loss, "cpu")
+    for device in ("meta", "cpu"):
+        with suppress(RuntimeError, ValueError, TypeError):  # of an operator, or of the network
+            return _estimate(make, row_shape, classes, loss, device)
+    return None
 
 
 def _estimate(
@@ -94,7 +95,7 @@ def _estimate(
 
 
 def warn_of_memory(
-    estimate: Callable[[], TrainingMemory],
+    estimate: Callable[[], TrainingMemory | None],
     net: nn.Module,
     train: Rows,
     valid: Rows,
@@ -126,6 +127,8 @@ def warn_of_memory(
     if processes * weights + batch * 4 * values * _MOST_KEPT + in_memory < available:
         return
     memory = estimate()
+    if memory is None:
+        return
     # In bfloat16 what is kept takes from half the memory to all of it, so the warning is for half.
     row = memory.row // 2 if cuda else memory.row
     left = available - in_memory - processes * memory.fixed
