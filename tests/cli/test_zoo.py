@@ -221,10 +221,9 @@ def test_what_train_refuses(
     assert (done.status, done.out) == (2, "")
     *lines, error = done.err.splitlines()
     assert message in error
-    # Only what the model itself refuses is refused after the line that says what is fitted.
-    assert lines == (
-        ["knn-1 track, seed 0: fitting 54 rows of 44 columns"] if arguments[0] == "knn-1" else []
-    )
+    # Only what the model itself refuses comes after the line that says what is fitted.
+    fitting = ["knn-1 track, seed 0: fitting 54 rows of 44 columns"] if arguments[0] == "knn-1" else []
+    assert lines == fitting
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
 

@@ -131,9 +131,9 @@ def deterministic(settings: NetworkSettings) -> Iterator[None]:
 def be_deterministic() -> None:
     """Make torch's operators give the same bits each time, in this process."""
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Torch would also fill every new tensor with NaN before an operator writes to it, so that code that reads
-    # memory before it is written gives the same (wrong) result each time. No operator of the loop does that:
-    # the results are equal to the bit with and without the filling (a test checks it). Filling is another pass
-    # over the memory of each activation: 3 % of the processor time of a step of crnn-base on rows of 192 x 862,
-    # 2 % of resnet18-gru (one thread, two rows; more with larger batches, whose memory is in no cache).
+    # Torch would also fill every new tensor with NaN before an operator writes to it, so that code that
+    # reads memory before it is written gives the same (wrong) result each time. No operator of the loop does
+    # that: results are equal to the bit with and without the filling, as a test checks. Filling is another
+    # pass over the memory of each activation: 3 % of a step's processor time for crnn-base on rows of
+    # 192 x 862, 2 % for resnet18-gru (one thread, two rows in a batch).
     _determinism.fill_uninitialized_memory = False
