@@ -75,7 +75,8 @@ class BuildIfPossible(build_ext):
             except (BaseError, CCompilerError) as error:
                 messages.seek(0)
                 lines = messages.read().decode(errors="replace").splitlines()
-                raise ExecError(next((line for line in lines if "error: " in line), str(error))) from error
+                said = [line for line in lines if "error: " in line] or lines[-1:] or [str(error)]
+                raise ExecError(f"the C compiler failed: {said[0]}") from error
             messages.seek(0)
             warnings = messages.read()
         sys.stderr.write(warnings.decode(errors="replace"))
