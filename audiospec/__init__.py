@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.evaluation import evaluate
     from audiospec.zoo.prediction import Prediction, predict
+    from audiospec.zoo.progress import TrainingProgress
     from audiospec.zoo.runs.run import Run
     from audiospec.zoo.scores.measuring.tables import Evaluation
     from audiospec.zoo.splits import Split, split
@@ -65,6 +66,7 @@ _HOMES = {
     "TableSpec": "specs.table",
     "TabularSpec": "specs.tabular",
     "Track": "manifest",
+    "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
     "evaluate": "zoo.evaluation",
     "export_table": "tables.exporting",
@@ -101,6 +103,7 @@ __all__ = [
     "TableSpec",
     "TabularSpec",
     "Track",
+    "TrainingProgress",
     "View",
     "evaluate",
     "export_table",

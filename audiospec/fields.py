@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -29,7 +30,7 @@ class Fields:
     whose: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
+        hints = _hints(typing.cast(Any, type(self)))
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             try:
                 value = _coerce(field.name, hints[field.name], getattr(self, field.name))
@@ -62,6 +63,12 @@ class Fields:
                     f"{whose or cls.whose} has no parameter {name!r}{nearest(name, names)} ({known})"
                 )
         return cls(**values)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a class's fields, which take longer to resolve than values to convert."""
+    return typing.get_type_hints(kind)
 
 
 def _coerce(name: str, hint: Any, value: Any) -> Any:

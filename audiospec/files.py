@@ -7,13 +7,18 @@ import json
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from audiospec.errors import AudiospecError, DatasetError, DiskFullError, StoreError
+
+#: Most parts that one call writes; POSIX systems take 1024 or more, except some that take 16.
+_MOST_PARTS = 1024
 
 
 def filled(folder: Path) -> bool:
@@ -104,9 +109,82 @@ def write_bytes(path: Path, *parts: bytes | memoryview) -> None:
     The file is not synced to disk. That would halve the speed of a run, and it only protects against a loss
     of power, after which checksums show what is missing.
     """
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        for part in parts:
-            file.write(part)
+    with atomic_write(path) as temporary:
+        write_new(temporary, *parts)
+
+
+def write_new(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file whose name no reader knows yet; if this fails, it is incomplete."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        write_all(file, parts, 0)
+    finally:
+        os.close(file)
+
+
+def write_all(file: int, parts: Iterable[bytes | memoryview], offset: int) -> int:
+    """Write parts one after another into an open file, without joining them; return where they end.
+
+    The system may write fewer bytes than it is given: 2 GB in one call at most, and less on a disk that is
+    almost full, where the next call says so.
+
+    Parameters
+    ----------
+    file : int
+        Descriptor.
+    parts : iterable of bytes or memoryview
+        Must be contiguous.
+    offset : int
+        Where to write the first byte.
+
+    Raises
+    ------
+    OSError
+        The system cannot write all.
+    """
+    left = deque(view for part in parts if (view := memoryview(part)).nbytes)
+    while left:
+        count = os.pwritev(file, [*islice(left, _MOST_PARTS)], offset)
+        if not count:
+            raise OSError(errno.EIO, "the system wrote nothing")
+        offset += count
+        while left and count >= left[0].nbytes:
+            count -= left.popleft().nbytes
+        if count:
+            left[0] = left[0].cast("B")[count:]
+    return offset
+
+
+def copy_range(source: int, start: int, count: int, target: int, offset: int) -> bool:
+    """Copy bytes from one open file into another within the system; return whether it can, and did.
+
+    Parameters
+    ----------
+    source, target : int
+        Descriptors.
+    start, offset : int
+        The first byte in the source, and where to write it.
+    count : int
+        Number of bytes.
+
+    Raises
+    ------
+    OSError
+        The target cannot be written: its disk is full, for example.
+    """
+    copy = getattr(os, "copy_file_range", None)
+    done = 0
+    while copy is not None and done < count:
+        try:
+            copied = copy(source, target, count - done, start + done, offset + done)
+        except OSError as error:
+            if error.errno in (errno.ENOSYS, errno.EXDEV, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
+                return False
+            raise
+        if not copied:  # the source is too short, or its file system cannot
+            return False
+        done += copied
+    return done == count
 
 
 def open_plain(path: Path, most: int | None = None) -> BufferedReader:

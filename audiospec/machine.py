@@ -1,6 +1,6 @@
 """Describe the machine that a result was measured on, and the versions of the software that produced it.
 
-This is the only module that counts cores and reads versions.
+This is the only module that counts cores and memory, and reads versions.
 """
 
 from __future__ import annotations
@@ -64,3 +64,49 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes of memory that this process may still take; None if the system does not report it.
+
+    That is the least of what the machine has left and what the control groups of the process (a container, a
+    job of a cluster) have left of their limits. Memory of cached files counts as available.
+
+    Parameters
+    ----------
+    root : path
+        Folder that contains ``proc`` and ``sys``.
+    """
+    available = []
+    for line in _lines(root / "proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            available.append(1024 * int(line.split()[1]))
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, group = line.split(":", 2)
+        if controllers == "":
+            base, names = "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            base = "sys/fs/cgroup/memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        path = Path(group.lstrip("/"))
+        for folder in (path, *path.parents):  # a limit of an outer group holds for the inner ones
+            available += _left_in_group(root / base / folder, *names)
+    return min(available, default=None)
+
+
+def _left_in_group(folder: Path, limit: str, usage: str, cached: str) -> list[int]:
+    """Return what a control group has left of its limit; nothing if it has no limit."""
+    most, used = (" ".join(_lines(folder / name)) for name in (limit, usage))
+    if not (most.isdecimal() and used.isdecimal()):  # "max", or no such file
+        return []
+    files = [line.split()[1] for line in _lines(folder / "memory.stat") if line.split()[0] == cached]
+    return [max(0, int(most) - int(used) + sum(map(int, files)))]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []

@@ -22,12 +22,14 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from audiospec.errors import RegistryError, nearest
+
+if TYPE_CHECKING:  # it takes longer to import than a worker's own code
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., Any])
@@ -173,6 +175,8 @@ class Registry(Generic[T]):
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         """Entry name → entry point; raises if a name is taken already."""
+        from importlib.metadata import entry_points
+
         modules = self._modules()
         points: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -182,18 +183,26 @@ class Suite(ABC):
 suites: Registry[type[Suite]] = Registry("suite", "audiospec.benchmarks.suites", "audiospec.benchmarks")
 
 
-def target_result(what: str, measured: float, at_most: float, unit: str = "") -> dict[str, Any]:
+def target_result(what: str, measured: float | None, at_most: float, unit: str = "") -> dict[str, Any]:
     """Return a target of a `Table`: its limit, the measured value, and whether it is met.
 
     Parameters
     ----------
     what : str
         The quantity.
-    measured, at_most : float
+    measured : float or None
+        None: not measured.
+    at_most : float
     unit : str
         ``"s"``, ``"bytes"``, or ``""`` for a plain number.
     """
-    return {"what": what, "unit": unit, "at_most": at_most, "found": measured, "met": measured <= at_most}
+    met = None if measured is None else measured <= at_most
+    return {"what": what, "unit": unit, "at_most": at_most, "found": measured, "met": met}
+
+
+#: Python for commands that are measured. Without -P they would import audiospec from the current folder, if
+#: that is a checkout, instead of the installed one.
+PYTHON = (sys.executable, "-P")
 
 
 def user_environment() -> dict[str, str]:

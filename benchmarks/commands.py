@@ -6,7 +6,6 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from audiospec import open_store
 from audiospec.benchmarks.audio import RATE, TRACK_SECONDS, make_folder
-from audiospec.benchmarks.base import Contender, Setup, user_environment
+from audiospec.benchmarks.base import PYTHON, Contender, Setup, user_environment
 from audiospec.benchmarks.measure import touch_memory
 from audiospec.errors import BenchmarkError
 
@@ -138,7 +137,7 @@ class FeaturizeCommand:
         command = [data if argument == "{data}" else argument for argument in self.arguments]
         before, start = getrusage(RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", *command],
+            [*PYTHON, "-m", *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env={**user_environment(), **self.environment},

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import soundfile
 import soxr
-import torch
 import xxhash
 from numpy.typing import NDArray
 
@@ -24,8 +23,11 @@ from audiospec.benchmarks.audio import RATE, TRACK_SECONDS
 from audiospec.benchmarks.base import Contender
 from audiospec.benchmarks.commands import CHUNK, WORKERS, TrackFolder
 from audiospec.digests import checksum
-from audiospec.features.base import frontend
+from audiospec.features.rows.writing import row_writer
 from audiospec.specs.mel import MelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class PartTimer:
@@ -45,7 +47,7 @@ class PartTimer:
     def __init__(self, out: Path) -> None:
         out.mkdir()
         self.out = out
-        # Spawned, not forked: a fork would inherit the state of torch.
+        # Spawned, not forked: a fork would inherit the state of this process's libraries.
         self._processes = [ProcessPoolExecutor(1, get_context("spawn")) for _ in range(WORKERS)]
 
     def __enter__(self) -> PartTimer:
@@ -91,9 +93,7 @@ class _TrackSteps:
     content: bytes
     samples: NDArray[Any]
     wave: NDArray[np.float32]
-    mel: list[torch.Tensor]
     rows: NDArray[np.float16]
-    windows: torch.Tensor
     rate: int = RATE
 
     @classmethod
@@ -103,8 +103,7 @@ class _TrackSteps:
         shape = MelSpec().row_shape(CHUNK)
         wave = np.random.default_rng(0).normal(0, 0.1, (chunks, CHUNK)).astype(np.float32)
         rows = np.full((chunks, *shape), -20, np.float16)
-        windows = torch.randn(_fastest_fft_block(), MelSpec().n_fft)
-        return cls(out, out, b"", wave, wave, [torch.zeros(shape)] * chunks, rows, windows)
+        return cls(out, out, b"", wave, wave, rows)
 
     def read(self) -> None:
         self.content = self.path.read_bytes()
@@ -133,19 +132,19 @@ class _TrackSteps:
             wave[: len(resampled)] = resampled
 
     def log_mel(self) -> None:
-        """Compute log-mel chunk by chunk, as a worker does."""
-        self.mel = [_frontend()(torch.from_numpy(chunk[None]))[0] for chunk in self.wave]
+        """Compute log-mel chunk by chunk into the rows, by what a worker computes them with."""
+        writer = row_writer(MelSpec())
+        for chunk, row in zip(self.wave, self.rows, strict=True):
+            writer.write([chunk], [row])
 
     def fft(self) -> None:
-        """Transform all frames in blocks of the fastest size, with no other work."""
-        frames = self.rows.shape[-1]
-        for _ in self.rows:
-            for first in range(0, frames, len(self.windows)):
-                torch.fft.rfft(self.windows[: frames - first])
+        """Transform all frames with MKL, by torch, in blocks of the fastest size, with no other work."""
+        import torch
 
-    def to_float16(self) -> None:
-        for row, mel in zip(self.rows, self.mel, strict=True):
-            torch.from_numpy(row).copy_(mel)
+        frames, windows = self.rows.shape[-1], _windows()
+        for _ in self.rows:
+            for first in range(0, frames, len(windows)):
+                torch.fft.rfft(windows[: frames - first])
 
     def checksum(self) -> None:
         for row in self.rows:
@@ -157,7 +156,6 @@ class _TrackSteps:
             file.write(self.rows.data)
 
 
-@torch.inference_mode()
 def _run_steps(files: Sequence[str], out: str, steps: Sequence[str]) -> tuple[float, float, dict[str, float]]:
     """Run steps for some tracks; return start and end, and the processor time of each step in seconds."""
     shutil.rmtree(out, ignore_errors=True)
@@ -177,20 +175,17 @@ def _run_steps(files: Sequence[str], out: str, steps: Sequence[str]) -> tuple[fl
 
 def _warm_up() -> None:
     """Load and create all that a process needs, before anything is timed."""
+    work = _TrackSteps.blank(Path())
+    work.log_mel()
+    work.fft()
+
+
+@cache
+def _windows() -> Tensor:
+    """Return as many windows as the FFT is fastest for, when it transforms them at a time."""
+    import torch
+
     torch.set_num_threads(1)
-    _fastest_fft_block()
-    with torch.inference_mode():
-        _frontend()(torch.zeros(1, CHUNK))
-
-
-@cache
-def _frontend() -> torch.nn.Module:
-    return frontend(MelSpec())
-
-
-@cache
-def _fastest_fft_block() -> int:
-    """Return the number of frames at a time for which the FFT is fastest."""
     seconds_per_frame: dict[int, float] = {}
     for block in (16, 32, 64, 128, 256, 862):
         windows = torch.randn(block, MelSpec().n_fft)
@@ -200,4 +195,5 @@ def _fastest_fft_block() -> int:
             torch.fft.rfft(windows)
             times.append(time.perf_counter() - before)
         seconds_per_frame[block] = statistics.median(times) / block
-    return min(seconds_per_frame, key=seconds_per_frame.__getitem__)
+    fastest = min(seconds_per_frame, key=seconds_per_frame.__getitem__)
+    return torch.randn(fastest, MelSpec().n_fft)

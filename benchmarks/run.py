@@ -21,8 +21,8 @@ from audiospec.machine import machine, versions
 #: Packages whose versions affect the results.
 PACKAGES = (
     *("audiospec", "torch", "torchaudio", "nnaudio2", "numpy", "scipy", "librosa", "numba", "soundfile"),
-    *("soxr", "av", "zarr", "numcodecs", "h5py", "tensorstore", "lhotse", "lilcom", "kaldifeat", "essentia"),
-    *("audioflux", "lightning", "scikit-learn", "triton"),
+    *("soxr", "av", "zarr", "numcodecs", "h5py", "tensorstore", "lhotse", "lilcom", "essentia", "audioflux"),
+    *("kaldi-native-fbank", "lightning", "scikit-learn", "triton"),
 )
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.audio import RATE, load_waves
 from audiospec.benchmarks.base import Setup
 from audiospec.digests import checksum
-from audiospec.features.base import frontend, store_row
+from audiospec.features.rows.writing import row_writer
 from audiospec.specs.mel import MelSpec
 from audiospec.stores.base import open_store, store_class
 from audiospec.stores.layout.contents import NewView, ShardSource
@@ -40,15 +39,13 @@ def compute_rows(setup: Setup, dtype: Dtype = "float16") -> NDArray[Any]:
         With n up to `MAX_DISTINCT`; dB, or for uint8 the code of the spec.
     """
     spec = MelSpec(dtype=dtype)
-    module = frontend(spec)
+    writer = row_writer(spec)
     length = round(CHUNK * RATE)
     rows = []
-    with torch.inference_mode():
-        for wave in load_waves(setup, MAX_DISTINCT // 3, 30.0):
-            for first in range(0, len(wave) - length + 1, length):
-                feature = module(torch.from_numpy(wave[first : first + length].copy()))
-                rows.append(np.empty(feature.shape, spec.dtype))
-                store_row(spec, feature, rows[-1])
+    for wave in load_waves(setup, MAX_DISTINCT // 3, 30.0):
+        for first in range(0, len(wave) - length + 1, length):
+            rows.append(np.empty(spec.row_shape(length), spec.dtype))
+            writer.write([wave[first : first + length]], [rows[-1]])
     return np.stack(rows)
 
 
@@ -82,7 +79,10 @@ def write_store(
     step = info.shard_rows
 
     def shard(number: int) -> ShardSource:
-        numbers = np.arange(number * step, min(count, (number + 1) * step)) % len(rows)
+        first, last = number * step, min(count, (number + 1) * step)
+        if last <= len(rows):
+            return ShardSource(lambda: rows[first:last])
+        numbers = np.arange(first, last) % len(rows)
         return ShardSource(lambda: rows[numbers])
 
     work = work_folder(path)

@@ -5,11 +5,33 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-#: Called with the name of a task, the amount done, the total amount, and text to show.
-Step = Callable[[str, float, float, str], None]
+
+class Step(Protocol):
+    """A function to call as work advances."""
+
+    def __call__(
+        self, name: str, done: float, total: float, text: str, *, part: str = "", now: bool = False
+    ) -> None:
+        """Show the progress of a task.
+
+        Parameters
+        ----------
+        name : str
+            Name of the task.
+        done, total : float
+            Amount that is done, and the total amount.
+        text : str
+        part : str
+            The part of the task that the other values are of, such as an epoch; on a terminal it has a bar
+            below that of the task.
+        now : bool
+            Whether to print this as a line at once where there is no terminal.
+        """
+
 
 #: Without a terminal, a line is printed for each tenth, at intervals of at least this many seconds.
 SHORTEST_PAUSE = 2.0
@@ -34,7 +56,7 @@ def progress(quiet: bool = False, waiting: str = "") -> Iterator[Step]:
         Function to call as work advances.
     """
     if quiet:
-        yield lambda *_: None
+        yield _show_nothing
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _bars(waiting) as step:
             yield step
@@ -42,9 +64,15 @@ def progress(quiet: bool = False, waiting: str = "") -> Iterator[Step]:
         yield _Lines().step
 
 
+def _show_nothing(
+    name: str, done: float, total: float, text: str, *, part: str = "", now: bool = False
+) -> None:
+    """Do nothing."""
+
+
 @contextmanager
 def _bars(waiting: str) -> Iterator[Step]:
-    """Show one bar per task; the bars disappear at the end."""
+    """Show one bar per task, and one for the current part of a task; the bars disappear at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
@@ -58,11 +86,20 @@ def _bars(waiting: str) -> Iterator[Step]:
         tasks: dict[str, TaskID] = {}
         waiting_bar = bars.add_task(waiting, total=None, text="", visible=bool(waiting))
 
-        def step(name: str, done: float, total: float, text: str) -> None:
+        part_bar: list[TaskID] = []
+
+        def step(
+            name: str, done: float, total: float, text: str, *, part: str = "", now: bool = False
+        ) -> None:
             bars.update(waiting_bar, visible=False)
             if name not in tasks:
-                tasks[name] = bars.add_task(name, text=text)
-            bars.update(tasks[name], completed=done, total=total, text=text)
+                while part_bar:  # the new task is below the earlier ones, and its part below it
+                    bars.remove_task(part_bar.pop())
+                tasks[name] = bars.add_task(name, text="")
+            if part and not part_bar:
+                part_bar.append(bars.add_task(part, text=text))
+            task = part_bar[0] if part else tasks[name]
+            bars.update(task, description=part or name, completed=done, total=total, text=text)
 
         yield step
 
@@ -71,15 +108,25 @@ class _Lines:
     """Progress as lines, printed at intervals."""
 
     def __init__(self) -> None:
-        self.name = ""
+        self.task = ("", "")
         self.share = 0.0
         self.time = time.monotonic()
 
-    def step(self, name: str, done: float, total: float, text: str) -> None:
-        share, now = done / total if total else 1.0, time.monotonic()
-        if name != self.name or share < self.share:  # another task, or the same task again
-            self.name, self.share, self.time = name, 0.0, now
-        pause = now - self.time
+    def step(
+        self, name: str, done: float, total: float, text: str, *, part: str = "", now: bool = False
+    ) -> None:
+        line = f"{name}: {part}, {text}" if part else f"{name}: {text}"
+        share, moment = done / total if total else 1.0, time.monotonic()
+        if now:
+            self._print(line, moment)
+            return
+        if (name, part) != self.task or share < self.share:  # another task, or the same task again
+            self.task, self.share, self.time = (name, part), 0.0, moment
+        pause = moment - self.time
         if pause >= LONGEST_PAUSE or (pause >= SHORTEST_PAUSE and int(share * 10) > int(self.share * 10)):
-            self.share, self.time = share, now
-            print(f"{name}: {text}", file=sys.stderr, flush=True)
+            self.share = share
+            self._print(line, moment)
+
+    def _print(self, line: str, moment: float) -> None:
+        self.time = moment
+        print(line, file=sys.stderr, flush=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +14,7 @@ import typer
 from audiospec.cli._text import entry, listing, say, table
 from audiospec.fields import Fields
 from audiospec.specs.base import features, spec_class
+from audiospec.specs.mel import MelSpec
 from audiospec.specs.tabular import FAMILIES, PUBLISHED, TabularSpec
 
 EPILOG = "Example: audiospec features mel"
@@ -35,6 +38,11 @@ def command(
     docs = field_docs(cls)
     rows = [(field.name, default_of(field), docs.get(field.name, "")) for field in dataclasses.fields(cls)]
     table(rows, ("field", "default", "meaning"), indent=2)
+    if cls is MelSpec:
+        say()
+        say("backends: ways to the same numbers; by default the first that can compute a spec", "bold")
+        table(mel_backends(), ("backend", "on this machine"), indent=2)
+        say()
     if cls is TabularSpec:
         say()
         say("families of columns: mean and variance of each value; the tempo is one column", "bold")
@@ -43,6 +51,22 @@ def command(
         say("X: Fourier transform of a frame; x: its samples; f: frequency of a bin; FS: full scale is 1")
         say()
     say(f"next: audiospec featurize DATASET --features {name} --set FIELD=VALUE", "dim")
+
+
+def mel_backends() -> list[tuple[str, str]]:
+    """Return each backend of mel, and whether this machine has it, found out without importing torch."""
+    from audiospec.compiled.library import instruction_sets, reason_missing
+
+    native = reason_missing()
+    chosen = "" if native else instruction_sets()[0]
+    cuda = Path("/proc/driver/nvidia/version").exists()
+    lacks = [name for name, has in (("Triton", find_spec("triton")), ("a CUDA device", cuda)) if not has]
+    return [
+        ("native", f"missing: {native}" if native else f"compiled, on a CPU, for {chosen}"),
+        ("fft", "by torch, on any device"),
+        ("conv", "by nnAudio, on any device"),
+        ("fused", f"missing: it needs {' and '.join(lacks)}" if lacks else "by Triton, on CUDA"),
+    ]
 
 
 def field_docs(cls: type[Fields]) -> dict[str, str]:

@@ -24,6 +24,8 @@ from audiospec.cli._report import (
 )
 from audiospec.cli._text import assignments
 from audiospec.datasets.base import datasets
+from audiospec.engines.base import make_engine
+from audiospec.pipeline import COMPUTE
 from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
 
@@ -233,12 +235,14 @@ def command(
 
     from audiospec.audio.chunking import Chunking
     from audiospec.audio.reading import Reading
-    from audiospec.pipeline.featurize import run
 
     chunkings = [Chunking(seconds=seconds, hop=hop, min_fill=min_fill) for seconds in chunk or [10.0]]
     # A download shows its own progress.
     waiting = "" if data is None and datasets[dataset].remotes else "getting ready"
-    with progress(quiet or json or dry_run, waiting) as step:
+    with make_engine(engine, workers) as runner, progress(quiet or json or dry_run, waiting) as step:
+        if not (dry_run or (store or Path(f"{dataset}.zarr")).exists()):
+            runner.prepare(COMPUTE)  # workers start while this process imports what follows
+        from audiospec.pipeline.featurize import run
 
         def report_progress(now: Progress) -> None:
             if json:
@@ -259,8 +263,7 @@ def command(
             ),
             views=list(dict.fromkeys((spec, chunking) for spec in specs for chunking in chunkings)),
             store=store,
-            workers=workers,
-            engine=engine,
+            engine=runner,
             device=device,
             backend=backend,
             strict=strict,

@@ -10,9 +10,10 @@ import typer
 from audiospec.audio.chunking import Chunking
 from audiospec.cli._text import body, by, facts, say, table
 from audiospec.cli.features import default_of, field_docs
+from audiospec.text import size
 
 if TYPE_CHECKING:
-    from audiospec.zoo.base import Layer, Model
+    from audiospec.zoo.base import Model
 
 EPILOG = "Example: audiospec models crnn-base --chunk 3"
 
@@ -45,7 +46,8 @@ def command(
         table([_line(each, models[each], models.summary(each)) for each in models], head)
         return
     cls = models[name]
-    shape, layers = _layers(cls, Chunking(seconds=chunk), classes)
+    shape, model = _model(cls, Chunking(seconds=chunk), classes)
+    layers = model.layers()
     say(f"{name}: {models.summary(name)}", "bold")
     body(cls, models.summary(name))
     train, valid, test = cls.shares
@@ -67,6 +69,13 @@ def command(
         depends = cls.input == "table" and not layers[-1].parameters
         parameters = "parameters depend on the training rows" if depends else total
         say(f"  for chunks of {chunk:g} s ({by(shape)}) and {classes} classes: {parameters}")
+        memory = model.training_memory()
+        if memory is not None:
+            batch = getattr(model.settings, "batch", 1)
+            say(
+                f"  training memory: about {size(memory.row)} for each row of {chunk:g} s, "
+                f"{size(memory.of_batch(batch))} at batch {batch} (in float32; on a GPU, in bfloat16, less)"
+            )
         say()
     say(f"next: audiospec train {name} --set PARAMETER=VALUE", "dim")
 
@@ -77,12 +86,12 @@ def _line(name: str, cls: type[Model], summary: str) -> tuple[str, str, str, str
     return name, cls.input, shown, summary
 
 
-def _layers(cls: type[Model], chunking: Chunking, classes: int) -> tuple[tuple[int, ...], list[Layer]]:
-    """Return the shape of a row of default features, and the layers of a model for it."""
+def _model(cls: type[Model], chunking: Chunking, classes: int) -> tuple[tuple[int, ...], Model]:
+    """Return the shape of a row of default features, and an untrained model for it."""
     from audiospec.specs.base import spec_class
 
     # The usual feature of each kind; any other input is the name of a feature.
     feature = {"table": "tabular", "spectrogram": "mel"}.get(cls.input, cls.input)
     spec = spec_class(feature)()
     shape = spec.row_shape(chunking.samples(spec.sample_rate))
-    return shape, cls(cls.Settings(), shape, [f"class {number}" for number in range(classes)]).layers()
+    return shape, cls(cls.Settings(), shape, [f"class {number}" for number in range(classes)])

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiospec.cli._options import options_of
 from audiospec.cli._progress import progress
 from audiospec.cli._text import assignments, clock, emit, names, numbers, say, table
+from audiospec.cli._training import Training, warnings_shown
 from audiospec.specs.table import TableSpec
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ _WHAT, _HOW, _OUTPUT = "Data", "Training", "Output"
 
 
 def command(
+    context: typer.Context,
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists the models.")
     ],
@@ -147,7 +150,7 @@ def command(
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
     from audiospec.zoo.splits import default_strategy, displayed_strategy
-    from audiospec.zoo.training import epoch_in_words, train
+    from audiospec.zoo.training import train
 
     reads = models[model].input  # first, so that a misspelt name fails before the store is opened
     opened = open_store(store) if store is not None else find_store(Path())
@@ -163,18 +166,13 @@ def command(
         else None,
         "classes": names(classes),
     }
-    most = getattr(models[model].Settings.replace_in(options["settings"], f"model {model!r}"), "epochs", 0)
     strategy = strategy or default_strategy(chosen)
     runs: dict[str, list[Run]] = {}
-    with progress(json) as step:
+    with progress(json) as step, warnings_shown(options_of(context.command), json=json):
         for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
             for number in range(seed, seed + seeds):
-
-                def report(
-                    epoch: dict[str, float], title: str = f"{displayed_strategy(name)}, seed {number}"
-                ) -> None:
-                    step(f"{model} {title}", epoch["epoch"], most, epoch_in_words(epoch, most))
-
+                title = f"{model} {displayed_strategy(name)}, seed {number}"
+                shown = Training(title, step, json=json, split=name, seed=number)
                 run = train(
                     model,
                     chosen,
@@ -182,7 +180,8 @@ def command(
                     seed=number,
                     runs=out,
                     resume=resume,
-                    progress=report,
+                    progress=shown.epoch,
+                    watch=shown.watch,
                     **options,
                 )
                 runs.setdefault(name, []).append(run)

@@ -23,6 +23,7 @@ from audiospec.registry import Registry
 if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec
     from audiospec.stores.layout.view import View
+    from audiospec.zoo.progress import Watch
 
 #: Name, in a training's folder, of the file or folder from which `Model.fit` resumes.
 CHECKPOINT = "checkpoint"
@@ -84,6 +85,20 @@ class Layer(NamedTuple):
     parameters: int
 
 
+class TrainingMemory(NamedTuple):
+    """An estimate of the memory that training takes, in bytes.
+
+    `fixed` is for the weights, their gradients and the state of the optimiser; `row` for each row of a batch.
+    """
+
+    fixed: int
+    row: int
+
+    def of_batch(self, rows: int) -> int:
+        """Return the bytes with this many rows in a batch."""
+        return self.fixed + rows * self.row
+
+
 class Model(ABC):
     """A classifier of a view's rows.
 
@@ -108,6 +123,9 @@ class Model(ABC):
     input: ClassVar[str]
     shares: ClassVar[tuple[float, float, float]]
     Settings: ClassVar[type[ModelSettings]]
+
+    #: Called by `fit`, during each epoch, with a `TrainingProgress`. `train` sets it before it calls `fit`.
+    watch: Watch | None = None
 
     def __init__(self, settings: ModelSettings, row_shape: tuple[int, ...], classes: Sequence[str]) -> None:
         self.settings: Any = settings
@@ -183,3 +201,10 @@ class Model(ABC):
         The default is an empty list.
         """
         return []
+
+    def training_memory(self) -> TrainingMemory | None:
+        """Return the memory that training takes for each row of a batch; the model need not be trained.
+
+        None, the default: the model is not trained in batches, or its memory is not known.
+        """
+        return None

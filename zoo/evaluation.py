@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -91,13 +92,27 @@ def _matching_view(run: Run, store: FeatureStore) -> View:
 BATCH = 256 << 20
 
 
-def evaluate_rows(model: Model, rows: Rows, seed: int = 0) -> Evaluation:
-    """Score a model on rows, which are read in blocks of at most `BATCH` bytes."""
+def evaluate_rows(
+    model: Model, rows: Rows, seed: int = 0, done: Callable[[int], None] | None = None
+) -> Evaluation:
+    """Score a model on rows, which are read in blocks of at most `BATCH` bytes.
+
+    Parameters
+    ----------
+    model : Model
+    rows : Rows
+    seed : int
+        Seed of the intervals.
+    done : callable or None
+        Called after each block with its number of rows.
+    """
     blocks = []
     step = max(1, BATCH // (4 * math.prod(rows.view.info.row_shape)))
     for first in range(0, len(rows), step):
         values = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
         blocks.append(model.predict_proba(values))
+        if done is not None:
+            done(len(values))
     return score_chunks(np.concatenate(blocks), rows.targets, rows.tracks, rows.classes, seed=seed)
 
 

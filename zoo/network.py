@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from audiospec.errors import ModelError
 from audiospec.files import open_plain
-from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows
+from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows, TrainingMemory
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
 
@@ -69,6 +69,7 @@ class NetworkModel(Model):
             )
         self._check_devices()
         from audiospec.zoo.fitting.loop import train_network
+        from audiospec.zoo.fitting.memory import warn_of_memory
 
         with ExitStack() as stack:
             stack.enter_context(_torch_defaults())
@@ -77,8 +78,16 @@ class NetworkModel(Model):
             self.net = self.network()
             if not (folder / CHECKPOINT).exists():
                 self.prepare(self.net)
+            warn_of_memory(self.training_memory, self.net, train, valid, self.settings)
             history = train_network(
-                self.net, train, valid, self.settings, seed=seed, work=folder, progress=progress
+                self.net,
+                train,
+                valid,
+                self.settings,
+                seed=seed,
+                work=folder,
+                progress=progress,
+                watch=self.watch,
             )
         self._set_to_predict()
         return history
@@ -149,6 +158,17 @@ class NetworkModel(Model):
                     layer.register_forward_hook(recorder(name))
             net(torch.zeros(1, *self.row_shape))
         return layers
+
+    def training_memory(self) -> TrainingMemory | None:
+        """Return an estimate of the memory that training takes, in float32.
+
+        It is computed from shapes: see `estimate_memory`. The memory that a process takes
+        before it trains, about 0.5 GB for torch, is not in it.
+        """
+        from audiospec.zoo.fitting.memory import estimate_memory
+
+        with _torch_defaults():
+            return estimate_memory(self.network, self.row_shape, len(self.classes), self.settings.loss)
 
     def _check_shapes(self, weights: Mapping[str, Tensor]) -> None:
         """Raise an error if weights do not fit the network, before the network takes memory."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +14,14 @@ from audiospec.audio.isolated import load_files
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.datasets.own.search import expand, left_out
-from audiospec.errors import AudioError, ModelError, RunError
-from audiospec.specs.base import FeatureSpec
+from audiospec.errors import AudioError, ModelError, RunError, SpecError
+from audiospec.features.rows.base import RowWriter
+from audiospec.features.rows.writing import row_writer
 from audiospec.specs.table import TableSpec
 from audiospec.zoo.base import Model
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
 from audiospec.zoo.scores.measuring.tables import ScoreTable
-
-if TYPE_CHECKING:
-    from audiospec.features.base import Frontend
-
 
 _log = logging.getLogger("audiospec")
 
@@ -171,31 +166,26 @@ def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32
     AudioError
         The file is too short for a chunk, or too loud for the spec's dtype.
     """
-    import torch
-
-    from audiospec.features.base import one_thread, store_row
-
     spec, chunking = run.spec, run.chunking
     chunks = chunking.chunks(len(wave), spec.sample_rate, spec.least_samples)
     if not chunks:
         raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))
-    module, length = _frontend(spec, device), chunking.samples(spec.sample_rate)
+    writer, length = _writer(run, device), chunking.samples(spec.sample_rate)
+    # In the store's dtype: otherwise the numbers would differ from those in training.
     rows = np.empty((len(chunks), *run.info.row_shape), spec.dtype)
-    # On one thread, and in the store's dtype: otherwise the numbers would differ from those in training.
-    with one_thread(), torch.inference_mode():
-        for row, (start, samples) in zip(rows, chunks, strict=True):
-            part = wave[start : start + samples]
-            part = pad_or_trim(part, length) if spec.pads else part
-            store_row(spec, module(torch.from_numpy(part.copy()).to(device)).cpu(), row)
+    for row, (start, samples) in zip(rows, chunks, strict=True):
+        part = wave[start : start + samples]
+        part = pad_or_trim(part, length) if spec.pads else part
+        writer.write([part], [row])
     return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows)
 
 
-@lru_cache(maxsize=2)
-def _frontend(spec: FeatureSpec, device: str) -> Frontend:
-    """The frontend of a spec, cached because it would be built again for each file."""
-    from audiospec.features.base import frontend
-
-    return frontend(spec, device=device)
+def _writer(run: Run, device: str) -> RowWriter:
+    """Return what computes rows by the backend of the run's view, or another where this machine lacks it."""
+    try:
+        return row_writer(run.spec, run.info.backend or None, device)
+    except SpecError:
+        return row_writer(run.spec, None, device)
 
 
 def _prediction(file: Path, model: Model, rows: NDArray[np.float32]) -> Prediction:

@@ -16,6 +16,7 @@ from audiospec.machine import versions
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
 from audiospec.zoo.evaluation import content_digest, evaluate_rows
+from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
@@ -46,6 +47,7 @@ def train(
     runs: Path | str = "runs",
     resume: bool = False,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Train a model of the zoo on a view, score it, and write its run.
 
@@ -77,6 +79,9 @@ def train(
         interrupted training is an error.
     progress : callable or None
         Called after each epoch, with the epoch's row of ``history.csv``.
+    watch : callable or None
+        Called before the model is trained, several times a second at most during an epoch, and while the
+        trained model is scored, with a `TrainingProgress`. It does not change the run.
 
     Returns
     -------
@@ -133,14 +138,21 @@ def train(
 
         began = time.monotonic()
         trained = cls(chosen, view.info.row_shape, names)
+        trained.watch = watch
+        if watch is not None:
+            watch(
+                TrainingProgress(
+                    stage="fitting",
+                    row_shape=view.info.row_shape,
+                    rows=0,
+                    rows_total=len(sides["train"]),
+                    epochs=getattr(chosen, "epochs", 0),
+                )
+            )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        metrics = {
-            side: evaluate_rows(trained, sides[side], seed).to_dict()
-            for side in ("test", "train", "valid")
-            if len(sides[side])
-        }
+        metrics = _metrics(trained, sides, seed, watch)
         info = RunInfo(
             **training,
             store=str(view.store.path),
@@ -149,6 +161,7 @@ def train(
             seconds=seconds,
             versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
+            backend=str(view.info.made.get("backend", "")),
         )
         return write_run(path, work, info, trained, metrics, history)
 
@@ -183,6 +196,31 @@ def _finished(path: Path, training: Mapping[str, Any]) -> Run:
         raise RunError(f"{path} is the run of another training", "choose another `out`")
     end_training(path, training)
     return run
+
+
+def _metrics(
+    trained: Model, sides: Mapping[str, Rows], seed: int, watch: Watch | None
+) -> dict[str, dict[str, Any]]:
+    """Return the scores of each side that has rows."""
+    began = time.monotonic()
+    scored = [side for side in ("test", "train", "valid") if len(sides[side])]
+    total = sum(len(sides[side]) for side in scored)
+    done = 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if watch is not None:
+            seconds = time.monotonic() - began
+            shape = sides["train"].view.info.row_shape
+            watch(
+                TrainingProgress(
+                    stage="scoring", row_shape=shape, rows=done, rows_total=total, seconds=seconds
+                )
+            )
+
+    count(0)
+    return {side: evaluate_rows(trained, sides[side], seed, count).to_dict() for side in scored}
 
 
 def _check_input(name: str, cls: type[Model], view: View) -> None:

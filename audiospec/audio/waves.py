@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.compiled.library import library
+
 Wave = NDArray[np.float32]
 
 
@@ -18,11 +20,23 @@ def pad_or_trim(wave: Wave, samples: int) -> Wave:
 
 
 def mix_to_mono(block: NDArray[Any]) -> Wave:
-    """Take the mean of a block's channels: (n, channels) int16 or float32 → (n,) float32.
+    """Take the mean of a block's channels: (n, channels) int16 or float32 → (n,) float32."""
+    if block.dtype == np.float32 and block.shape[1] == 1:
+        return block[:, 0]
+    native = library()
+    if native is None or not block.flags.c_contiguous:
+        return _mix_by_numpy(block)
+    wave = np.empty(len(block), np.float32)
+    native.mix_to_mono(block, block.shape[1], wave)
+    return wave
+
+
+def _mix_by_numpy(block: NDArray[Any]) -> Wave:
+    """Do the same, where there is no compiled module or a single channel is picked.
 
     Channels are added one by one, because numpy's mean takes ten times as long over so short an axis.
     """
-    wave: Wave = block[:, 0].astype(np.float32, copy=block.shape[1] > 1)
+    wave: Wave = block[:, 0].astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # the caller checks for an infinite sum
         for channel in range(1, block.shape[1]):
             wave += block[:, channel]

@@ -14,22 +14,25 @@ from audiospec.limits import make_expendable
 
 
 def main() -> None:
-    """Run the function that the last argument names on each task that arrives on standard input."""
+    """Run the tasks that arrive on standard input: lines of a function's name and its task.
+
+    The last argument names a function whose module is imported first.
+    """
     make_expendable()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not get between the results
     tasks: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
     try:
-        function = resolve(sys.argv[2])
+        resolve(sys.argv[2])
     except Exception as error:
         _write(out, {"error": describe_error(error)})
         return
     _write(out, {"ready": True})
     while True:
-        task = json.loads(tasks.get())
+        name, task = json.loads(tasks.get())
         try:
-            for result in function(task):
+            for result in resolve(name)(task):
                 _write(out, {"result": result})
         except Exception as error:
             _write(out, {"error": describe_error(error)})

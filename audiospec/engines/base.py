@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from audiospec import errors
 from audiospec.errors import AudiospecError, EngineError
@@ -72,6 +72,26 @@ class Engine(ABC):
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers
+
+    def __enter__(self) -> Self:
+        """Begin a block of several runs; an engine may keep its workers from one to the next."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the block, and the workers that were kept."""
+        return
+
+    def prepare(self, function: str) -> None:
+        """Start workers in the background, because tasks for a function will follow in this block.
+
+        An engine whose workers are quick to start does nothing.
+
+        Parameters
+        ----------
+        function : str
+            As for `run`.
+        """
+        return
 
     @abstractmethod
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from signal import SIGKILL
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 from audiospec.engines.base import Engine, WorkerDied, engines, restore_error
 from audiospec.errors import EngineError
@@ -40,6 +40,8 @@ ENVIRONMENT = {
 #: Processes that are started for one task before an error says that they cannot start; and if the last was
 #: killed from outside.
 MOST_STARTS, MOST_KILLED_STARTS = 3, 20
+#: Most workers that are started before it is known how many tasks there are.
+MOST_PREPARED = 2
 #: Characters of the last line that a dead worker wrote to its standard error.
 MOST_LAST_WORDS = 200
 _START = (
@@ -52,7 +54,8 @@ _START = (
 class LocalEngine(Engine):
     """Runs tasks in processes of this machine.
 
-    A worker that dies is replaced. Workers end when this process ends.
+    A worker that dies is replaced. Workers end with the run, or with the ``with`` block that it is in, so
+    that the next run in it finds them; in any case when this process ends.
 
     Parameters
     ----------
@@ -69,6 +72,36 @@ class LocalEngine(Engine):
                 'use `engine="serial"`, which has none',
             )
         super().__init__(usable_cores() if workers is None else workers)
+        self._blocks = 0
+        self._idle: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        """Begin a block of several runs, which share workers."""
+        self._blocks += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the block, and its workers with it."""
+        self._blocks -= 1
+        while self._idle and not self._blocks:
+            self._idle.pop().stop()
+
+    def prepare(self, function: str) -> None:
+        """Start up to `MOST_PREPARED` workers in the background, if this is in a block."""
+        if self._blocks:
+            for _ in range(min(self.workers, MOST_PREPARED) - len(self._idle)):
+                self._idle.append(_Worker(function))
+
+    def _worker(self, function: str, events: _Events) -> _Worker:
+        """Return a worker without a task, whose results are put into `events`."""
+        while self._idle:
+            worker = self._idle.pop(0)
+            if worker.attach(events):
+                return worker
+            worker.stop()
+        worker = _Worker(function)
+        worker.attach(events)
+        return worker
 
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:
         """Yield the results of all tasks as they arrive, in any order, and the deaths of workers.
@@ -81,12 +114,13 @@ class LocalEngine(Engine):
             A worker died several times before it had begun.
         """
         waiting = iter(tasks)
-        events: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+        events: _Events = queue.Queue()
         workers: list[_Worker] = []
+        keep = False
         try:
             for task in itertools.islice(waiting, self.workers):
-                workers.append(_Worker(function, events))
-                workers[-1].give(task)
+                workers.append(self._worker(function, events))
+                workers[-1].give(function, task)
             while any(worker.task is not None for worker in workers):
                 worker, event = events.get()
                 if event is None:
@@ -98,8 +132,9 @@ class LocalEngine(Engine):
                             raise _start_error(died.how, worker.starts)
                         successor, died = iter([died.task]), None
                     for task in itertools.islice(successor, 1):
-                        workers.append(_Worker(function, events, 1 if worker.ready else worker.starts + 1))
-                        workers[-1].give(task)
+                        workers.append(self._worker(function, events))
+                        workers[-1].starts += 0 if worker.ready else worker.starts
+                        workers[-1].give(function, task)
                     if died is not None:
                         yield died
                 elif "error" in event:
@@ -111,10 +146,19 @@ class LocalEngine(Engine):
                 else:
                     worker.task = None
                     for task in itertools.islice(waiting, 1):
-                        worker.give(task)
+                        worker.give(function, task)
+            keep = self._blocks > 0
         finally:
             for worker in workers:
-                worker.stop()
+                if keep:
+                    worker.detach()
+                    self._idle.append(worker)
+                else:
+                    worker.stop()
+
+
+#: What workers have written; None when a process has ended.
+_Events: TypeAlias = "queue.Queue[tuple[_Worker, dict[str, Any] | None]]"
 
 
 def _start_error(how: str, starts: int) -> EngineError:
@@ -130,13 +174,13 @@ class _Worker:
     `starts` counts the processes that were started for the task, until one was `ready`.
     """
 
-    def __init__(
-        self, function: str, events: queue.Queue[tuple[_Worker, dict[str, Any] | None]], starts: int = 1
-    ) -> None:
+    def __init__(self, function: str) -> None:
         self.task: dict[str, Any] | None = None
         self.ready = False
-        self.starts = starts
-        self._events = events
+        self.starts = 1
+        self._events: _Events = queue.Queue()
+        self._has_ended = False
+        self._lock = threading.Lock()
         # What decoders print is kept out of sight, but its last line is shown if the worker dies.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._stderr_start = 0
@@ -152,13 +196,28 @@ class _Worker:
         self._reader = threading.Thread(target=self._read_results, daemon=True)
         self._reader.start()
 
-    def give(self, task: dict[str, Any]) -> None:
+    def attach(self, events: _Events) -> bool:
+        """Put what the process has written, and will write, into a run's queue; False if it has ended."""
+        with self._lock:
+            if self.ready and (self._has_ended or self._process.poll() is not None):
+                return False
+            while not self._events.empty():
+                events.put(self._events.get())
+            self._events = events
+        return True
+
+    def detach(self) -> None:
+        """Keep what the process writes until the next run."""
+        with self._lock:
+            self._events = queue.Queue()
+
+    def give(self, function: str, task: dict[str, Any]) -> None:
         """Send a task."""
         self.task = task
         self._stderr_start = os.fstat(self._stderr.fileno()).st_size
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # if it has died, the reader reports that
-            self._process.stdin.write(json.dumps(task).encode() + b"\n")
+            self._process.stdin.write(json.dumps([function, task]).encode() + b"\n")
             self._process.stdin.flush()
 
     def stop(self) -> None:
@@ -191,7 +250,11 @@ class _Worker:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             try:
-                self._events.put((self, json.loads(line)))
+                event = json.loads(line)
             except ValueError:  # the process died in the middle of a line
                 break
-        self._events.put((self, None))
+            with self._lock:
+                self._events.put((self, event))
+        with self._lock:
+            self._has_ended = True
+            self._events.put((self, None))

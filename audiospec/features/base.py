@@ -6,7 +6,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ class Frontend(nn.Module):
     spec : FeatureSpec
         What to compute; an instance of `spec_class`.
     backend : str or None
-        One of `backends`; None selects the first. Backends differ in speed, not in results.
+        One of `backends`; None selects the first that this machine has for the spec (see `reason_missing`).
+        Backends differ in speed, not in results.
 
     Attributes
     ----------
@@ -38,7 +39,7 @@ class Frontend(nn.Module):
     Raises
     ------
     SpecError
-        A spec of another feature, or an unknown backend.
+        A spec of another feature, an unknown backend, or one that cannot compute the spec on this machine.
     """
 
     spec_class: ClassVar[type[FeatureSpec]]
@@ -58,7 +59,34 @@ class Frontend(nn.Module):
                 f"(it has: {', '.join(self.backends)})"
             )
         self.spec: Any = spec
-        self.backend = backend or self.backends[0]
+        self.backend = backend or self.default_backend(spec)
+        reason = self.reason_missing(self.backend, spec)
+        if reason:
+            raise SpecError(
+                f"backend {self.backend!r}: {reason}", f"use backend {self.default_backend(spec)!r}"
+            )
+
+    @classmethod
+    def reason_missing(cls, backend: str, spec: FeatureSpec, device: str | None = None) -> str:
+        """Return why a backend cannot compute a spec on this machine; ``""`` if it can.
+
+        A subclass says so for the backends that need a library, a processor or a device; at least one of
+        `backends` computes every spec on every device.
+
+        Parameters
+        ----------
+        backend : str
+            One of `backends`.
+        spec : FeatureSpec
+        device : str or None
+            A torch device. None: any.
+        """
+        return ""
+
+    @classmethod
+    def default_backend(cls, spec: FeatureSpec, device: str = "cpu") -> str:
+        """Return the first of `backends` that this machine has for a spec and a device."""
+        return next(backend for backend in cls.backends if not cls.reason_missing(backend, spec, device))
 
     def forward(self, waves: Tensor) -> Tensor:
         """Compute the features of a batch of chunks.
@@ -125,7 +153,8 @@ def frontend(
     spec : FeatureSpec
         Such as ``MelSpec(n_mels=128)``.
     backend : str or None
-        One of the frontend's `backends`; None selects the first, which runs on every device.
+        One of the frontend's `backends`; None selects the first that this machine has for the spec and the
+        device.
     device : str or torch.device
         Where its constants are stored; ``.to(device)`` moves it later.
 
@@ -146,7 +175,8 @@ def frontend(
     >>> mel(torch.zeros(4, 22050)).shape
     torch.Size([4, 128, 87])
     """
-    module: Frontend = features[spec.feature](spec, backend=backend)
+    kind = cast(type[Frontend], features[spec.feature])
+    module = kind(spec, backend=backend or kind.default_backend(spec, str(device)))
     try:
         return module.to(device)
     except (RuntimeError, AssertionError) as error:  # what torch raises for a device that it cannot use

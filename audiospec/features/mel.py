@@ -1,9 +1,13 @@
-"""mel: log-mel spectrograms, as librosa computes them (backends fft, conv and fused).
+"""mel: log-mel spectrograms, as librosa computes them (backends native, fft, conv and fused).
 
-Three ways to one result:
+Four ways to one result:
 
-- ``fft`` (default): a real FFT. On a CPU in float32 it processes a chunk in blocks of frames that stay in
-  cache; on other devices, or where a gradient is needed, all frames at once.
+- ``native`` (default on a CPU where the extension was built, for an `n_fft` that is a power of 2 from 64 to
+  8192 and a `power` of 1 or 2): compiled code, from waveform to decibels; see `features.native.mel`. On other
+  devices, in float64, where a gradient is needed, and while torch compiles or exports a model, it computes
+  as ``fft`` does.
+- ``fft`` (default elsewhere): a real FFT. On a CPU in float32 it processes a chunk in blocks of frames that
+  stay in cache; on other devices, or where a gradient is needed, all frames at once.
 - ``conv``: nnAudio's transform, one convolution with windowed Fourier kernels; the reference.
 - ``fused``: one Triton kernel from waveform to decibels, for CUDA devices and an `n_fft` that is a power of 2
   from 64 to 4096. In float64, where a gradient is needed, and while torch compiles or exports a model, it
@@ -18,13 +22,19 @@ from __future__ import annotations
 import math
 import os
 from importlib.util import find_spec
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
+from audiospec.features.kernels.mel_filters import hann_window, mel_filters
+from audiospec.features.kernels.mel_reference import mel_parity
+from audiospec.features.native.base import NATIVE, Kernel, kernels, native_reason
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
 
@@ -47,7 +57,7 @@ class MelFrontend(Frontend):
     """Computes a `MelSpec`: waves (..., samples) → log-mel spectrograms (..., n_mels, frames)."""
 
     spec_class = MelSpec
-    backends = ("fft", "conv", "fused")
+    backends = (NATIVE, "fft", "conv", "fused")
 
     spec: MelSpec
     window: Tensor
@@ -57,27 +67,36 @@ class MelFrontend(Frontend):
         super().__init__(spec, backend=backend)
         spec = self.spec
         # Constants are not in a checkpoint: they are computed from the spec.
-        window = torch.hann_window(spec.n_fft, periodic=True, dtype=torch.float64).float()
+        window = torch.from_numpy(hann_window(spec.n_fft)).float()
         self.register_buffer("window", window, persistent=False)
-        filters = mel_filters(spec)
+        filters = torch.from_numpy(mel_filters(spec))
         self.register_buffer("mel", filters, persistent=False)
         self.stft = _nnaudio_stft(spec) if self.backend == "conv" else None
         self._bands = _bands(filters)
+        self.kernel: Kernel | None = kernels[spec.feature](spec) if self.backend == NATIVE else None
         self.fused: nn.Module | None = None
         if self.backend == "fused":
             self._fuse()
 
-    def _fuse(self) -> None:
-        if find_spec("triton") is None:
-            raise SpecError(
-                "backend 'fused' needs Triton, which is not installed",
-                "install torch for CUDA on Linux, or use backend 'fft'",
+    @classmethod
+    def reason_missing(cls, backend: str, spec: FeatureSpec, device: str | None = None) -> str:
+        """Return why a backend cannot compute a spec on this machine; ``""`` if it can."""
+        if backend == NATIVE:
+            return native_reason(spec, device)
+        if backend == "fused" and find_spec("triton") is None:
+            return "it needs Triton, which torch for CUDA on Linux brings, and which is not installed"
+        if backend == "fused" and device is not None and not device.startswith("cuda"):
+            return (
+                "" if os.environ.get("TRITON_INTERPRET") == "1" else f"it needs CUDA; got device {device!r}"
             )
+        return ""
+
+    def _fuse(self) -> None:
         from audiospec.features.kernels.fused import FusedMel
 
         # From the spec in full precision, even if this module was cast in the meantime.
-        window = torch.hann_window(self.spec.n_fft, periodic=True, dtype=torch.float64)
-        fused = FusedMel(self.spec, window, mel_filters(self.spec))
+        window = torch.from_numpy(hann_window(self.spec.n_fft))
+        fused = FusedMel(self.spec, window, torch.from_numpy(mel_filters(self.spec)))
         self.fused = fused.to(self.mel.device)
 
     def compute(self, waves: Tensor) -> Tensor:
@@ -96,6 +115,8 @@ class MelFrontend(Frontend):
         plain = waves.dtype == torch.float32 and not tracked and not torch.compiler.is_compiling()
         if self.fused is not None and plain:
             return self._apply_reference(self.fused(waves))
+        if self.kernel is not None and waves.device.type == "cpu" and plain:
+            return self._by_kernel(self.kernel, waves)
         if self.stft is not None:
             rows = self._by_convolution(waves)
         elif waves.device.type == "cpu" and plain:
@@ -103,6 +124,14 @@ class MelFrontend(Frontend):
         else:
             rows = self._all_at_once(waves)
         return self._apply_scale(rows)
+
+    def _by_kernel(self, kernel: Kernel, waves: Tensor) -> Tensor:
+        """Spectrograms by compiled code: float32 on a CPU, without a gradient."""
+        waves = waves.detach()
+        rows = waves.new_empty(len(waves), *self.spec.row_shape(waves.shape[1]))
+        for wave, row in zip(waves.numpy(), rows.numpy(), strict=True):
+            kernel.compute(wave, row)
+        return rows
 
     def _by_convolution(self, waves: Tensor) -> Tensor:
         """Mel spectra by nnAudio's convolution."""
@@ -202,45 +231,16 @@ class MelFrontend(Frontend):
 
     def parity(self, samples: int) -> float:
         """Return the largest difference in dB from float64, over bins within 80 dB of the peak, on noise."""
-        spec = self.spec
-        samples = min(samples, max(2 * spec.sample_rate, 2 * spec.n_fft))
-        noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0)) / 10
-        exact = MelFrontend(spec).double()(noise.double())
-        rows = self(noise.to(self.mel.device)).cpu().double()
-        if spec.scale == "linear":
-            exact, rows = (10 * value.clamp(min=spec.amin).log10() for value in (exact, rows))
-        near = exact >= exact.max() - 80
-        return float((exact - rows)[near].abs().max())
+
+        def compute(wave: NDArray[np.float32]) -> NDArray[Any]:
+            row: NDArray[Any] = self(torch.from_numpy(wave).to(self.mel.device)).cpu().numpy()
+            return row
+
+        return mel_parity(self.spec, samples, compute)
 
     def extra_repr(self) -> str:
         """Return the spec and the backend, for the module's `repr`."""
         return f"{self.spec}, backend={self.backend!r}"
-
-
-def mel_filters(spec: MelSpec) -> Tensor:
-    """Return the mel filters of a spec: the weight of each Fourier bin in each mel bin.
-
-    Returns
-    -------
-    Tensor, shape (n_mels, bins), float32
-    """
-    from nnAudio2.librosa_functions import get_mel
-
-    # get_mel assumes that the last of its 1 + n_fft // 2 bins is at half the sampling rate; for an odd n_fft
-    # it is half a bin lower, so get_mel is given a correspondingly lower rate.
-    rate = spec.sample_rate * (1 if spec.n_fft % 2 == 0 else 1 - 1 / spec.n_fft)
-    filters: Tensor = torch.from_numpy(
-        get_mel(
-            rate,
-            spec.n_fft,
-            n_mels=spec.n_mels,
-            fmin=spec.fmin,
-            fmax=spec.fmax,
-            htk=spec.mel_scale == "htk",
-            norm=1 if spec.norm == "slaney" else None,
-        )
-    )
-    return filters
 
 
 def _nnaudio_stft(spec: MelSpec) -> nn.Module:

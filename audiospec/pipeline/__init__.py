@@ -17,3 +17,6 @@ staging             finished shards of a view that is not complete yet
 builder             computes until nothing is missing, then publishes the views
 progress, summary   what is reported while a run goes on, and at its end
 """
+
+#: Task function that computes shards. It is a name, so that only workers import the module.
+COMPUTE = "audiospec.pipeline.worker:compute"

@@ -13,6 +13,7 @@ from audiospec.audio.reading import STRICT, Reading
 from audiospec.engines.base import Engine, WorkerDied
 from audiospec.errors import EngineError, StoreError
 from audiospec.machine import versions
+from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.checks import require_rows
 from audiospec.pipeline.plan import Plan, Shard
 from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
@@ -99,7 +100,7 @@ class ViewBuilder:
             suspects.begin_round()
             decoded: list[DecodeResult] = []
             tasks = (task.to_json() for task in schedule.tasks(self.constants))
-            for value in self.engine.run("audiospec.pipeline.worker:compute", tasks):
+            for value in self.engine.run(COMPUTE, tasks):
                 if isinstance(value, WorkerDied):
                     suspects.add(value)
                     continue

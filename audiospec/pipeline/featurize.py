@@ -20,7 +20,9 @@ from audiospec.datasets.base import open_dataset
 from audiospec.datasets.own.search import left_out
 from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
+from audiospec.features.native.base import NATIVE, kernel_of, require_native
 from audiospec.manifest import Manifest
+from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
 from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
 from audiospec.pipeline.plan import Plan
@@ -83,7 +85,7 @@ def featurize(
     device : str
         The torch device that computes the features, such as ``"cuda"``.
     backend : str or None
-        One of the frontend's backends. None: the fastest that fits all devices.
+        One of the feature's backends. None: the fastest that this machine has.
     strict : bool
         Whether a track that cannot be used is an error.
     reading : Reading
@@ -203,7 +205,7 @@ def run(
     """
     began = time.monotonic()
     views = list(dict.fromkeys(views))
-    backends = _backends([spec.feature for spec, _ in views], backend)
+    backends = _backends([spec for spec, _ in views], backend, device)
     for spec, chunking in views:
         spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
     name = dataset if isinstance(dataset, str) else dataset.dataset
@@ -211,8 +213,10 @@ def run(
     kind = store_class(path)
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
-    with _unlocked(path) if dry_run else locked(path) as work:
+    with engine, _unlocked(path) if dry_run else locked(path) as work:
         if not dry_run:
+            if not path.exists():  # there will be work: workers start while it is planned
+                engine.prepare(COMPUTE)
             kind.recover(path, work)
         existing = kind(path) if path.exists() else None
         if existing is not None and existing.dataset != manifest.dataset:
@@ -274,11 +278,15 @@ def _manifest(
     return source.manifest()
 
 
-def _backends(names: Sequence[str], backend: str | None) -> dict[str, str]:
+def _backends(specs: Sequence[FeatureSpec], backend: str | None, device: str) -> dict[str, str]:
     """Feature → `backend`, for those features that have it."""
     if backend is None:  # return before the frontends, and with them torch, are imported
         return {}
-    available = {name: features[name].backends for name in names}
+    if backend == NATIVE and (compiled := [spec for spec in specs if kernel_of(spec) is not None]):
+        for spec in compiled:
+            require_native(spec, device)
+        return {spec.feature: backend for spec in compiled}
+    available = {spec.feature: features[spec.feature].backends for spec in specs}
     chosen = {name: backend for name, backends in available.items() if backend in backends}
     if not chosen:
         choices = list(dict.fromkeys(choice for backends in available.values() for choice in backends))

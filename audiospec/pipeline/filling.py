@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from audiospec.audio.waves import Wave
 from audiospec.digests import checksum
 from audiospec.errors import StoreError
-from audiospec.features.base import Frontend, frontend, store_row
+from audiospec.features.rows.writing import row_writer
 from audiospec.pipeline.staging import Commit, DecodeResult, StagedRow, Staging, is_fragment
 from audiospec.pipeline.tasks import ExistingRow, Task, TaskResult, TaskRow, TaskShard, TaskView
-from audiospec.specs.base import FeatureSpec
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.packed import PackedShard
-
-#: Chunks that a frontend computes together, on a device other than a CPU.
-DEVICE_BATCH = 64
 
 
 class ViewFiller:
@@ -39,14 +33,14 @@ class ViewFiller:
         self.signal = spec.sample_rate, spec.channel
         self.pads = spec.pads
         self.least_samples = spec.least_samples
-        self.device = task.run.device
         self.tracks = {track.number: track for track in task.tracks}
         backend = task.run.backends.get(spec.feature)
-        self.frontend, self.parity = _prepare_frontend(spec, backend, self.device, self.length)
+        self.writer = row_writer(spec, backend, task.run.device)
+        self.parity = self.writer.parity(self.length)
         self.row_dtype = np.dtype((spec.dtype, spec.row_shape(self.length)))
         self.staging = Staging(Path(task.run.work), self.name)
         self.shards = [PendingShard(shard, self.row_dtype) for shard in view.shards]
-        self.batch = 1 if self.device == "cpu" else DEVICE_BATCH
+        self.batch = self.writer.batch
         self._views: dict[str, View] = {}
         self._staged_rows: dict[str, NDArray[Any] | PackedShard] = {}
 
@@ -107,13 +101,8 @@ class ViewFiller:
 
     def transform_batch(self, source: int, rows: list[ReadyChunk]) -> None:
         """Compute a batch of chunks of one length, and write the features into their shards' arrays."""
-        waves = rows[0].wave[None] if len(rows) == 1 else np.stack([row.wave for row in rows])
-        if not waves.flags.writeable:
-            waves = waves.copy()
-        features = self.frontend(torch.from_numpy(waves).to(self.device)).cpu()
-        for ready, feature in zip(rows, features, strict=True):
-            array = ready.want.array
-            store_row(self.frontend.spec, feature, array)
+        self.writer.write([ready.wave for ready in rows], [ready.want.array for ready in rows])
+        for ready in rows:
             self.fill(ready.want, ready.samples, source)
 
     def fill(self, want: WantedRow, samples: int, source: int) -> None:
@@ -142,7 +131,7 @@ class ViewFiller:
         decoded = {result.id: result for commit in merged for result in commit.decoded}
         decoded.update({result.id: result for result in shard.decoded})
         rows = [row for _, row in filled]
-        commit = Commit(rows, list(decoded.values()), capacity, self.frontend.backend, self.parity)
+        commit = Commit(rows, list(decoded.values()), capacity, self.writer.backend, self.parity)
         self.staging.put(digest, array, commit)
         for name in shard.merged_fragments:
             self.staging.remove(name)
@@ -238,12 +227,3 @@ class ReadyChunk:
     want: WantedRow
     wave: Wave
     samples: int
-
-
-@lru_cache(maxsize=16)
-def _prepare_frontend(
-    spec: FeatureSpec, backend: str | None, device: str, length: int
-) -> tuple[Frontend, float]:
-    """Make a frontend, and measure its largest difference from float64."""
-    module = frontend(spec, backend=backend, device=device)
-    return module, module.parity(length)

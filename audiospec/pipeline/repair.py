@@ -71,7 +71,7 @@ def repair(
                 "not computed from audio",
                 "import the table again with `audiospec table import`",
             )
-    with locked(store.path) as work:
+    with engine, locked(store.path) as work:
         store.recover(store.path, work)
         for name, rows in damaged.items():
             view = store.view(name)

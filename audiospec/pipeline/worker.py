@@ -11,14 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from audiospec.audio.guard import Guard
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.recording import Recording, probe
 from audiospec.digests import source_bits
 from audiospec.errors import AudioError
-from audiospec.features.base import one_thread
 from audiospec.pipeline.cutter import ChunkStream
 from audiospec.pipeline.filling import PendingShard, ViewFiller
 from audiospec.pipeline.staging import DecodeResult
@@ -44,9 +41,8 @@ def compute(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     DiskFullError
         The disk has no room for a shard. Committed shards stay.
     """
-    with one_thread(), torch.inference_mode():
-        for result in _Worker(Task.from_json(task)).results():
-            yield result.to_json()
+    for result in _Worker(Task.from_json(task)).results():
+        yield result.to_json()
 
 
 class _Worker:

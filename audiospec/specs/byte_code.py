@@ -66,16 +66,37 @@ class DecibelCode:
         """
         import numpy as np
 
-        with np.errstate(invalid="ignore"):
-            scaled = np.rint((values - np.float32(self.offset)) * np.float32(1 / self.scale))
-        least, most = (float(scaled.min()), float(scaled.max())) if scaled.size else (0.0, 0.0)
-        if not (least >= 0 and most <= LAST):  # also true of NaN
+        if values.size:
+            self.require_range(float(values.min()), float(values.max()))
+        encoded: NDArray[np.uint8] = self._scaled(values).astype(np.uint8)
+        return encoded
+
+    def require_range(self, least: float, most: float) -> None:
+        """Raise if values from `least` to `most`, float32 in dB, cannot be encoded.
+
+        Raises
+        ------
+        AudioError
+            One is NaN, or is outside the range of the code by more than half a step.
+        """
+        import numpy as np
+
+        first, last = self._scaled(np.asarray([least, most], np.float32)).tolist()
+        if not (first >= 0 and last <= LAST):  # also true of NaN
             raise AudioError(
-                self._out_of_range(float(values.min()), float(values.max())),
+                self._out_of_range(least, most),
                 "reduce the level of the file, or use dtype float16 and another store",
             )
-        encoded: NDArray[np.uint8] = scaled.astype(np.uint8)
-        return encoded
+
+    def _scaled(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return values in steps from byte 0, to the nearest."""
+        import numpy as np
+
+        with np.errstate(invalid="ignore"):
+            scaled: NDArray[np.float32] = np.rint(
+                (values - np.float32(self.offset)) * np.float32(1 / self.scale)
+            )
+        return scaled
 
     def _out_of_range(self, least: float, most: float) -> str:
         """Return why values from `least` to `most` cannot be encoded."""

@@ -340,6 +340,8 @@ class FeatureStore(ABC):
 
 
 stores: Registry[type[FeatureStore]] = Registry("store", "audiospec.stores", "audiospec.stores")
+#: Suffix → class, once it was looked up: the search for entry points takes 5 ms.
+_kinds: dict[str, type[FeatureStore]] = {}
 
 
 def store_class(path: Path | str) -> type[FeatureStore]:
@@ -351,12 +353,14 @@ def store_class(path: Path | str) -> type[FeatureStore]:
         No class has that suffix; lists the known ones.
     """
     suffix = Path(path).suffix.lower()
+    if suffix in _kinds:
+        return _kinds[suffix]
     if suffix[1:] in stores.names():  # do not load h5py for .zarr
-        return stores[suffix[1:]]
+        return _kinds.setdefault(suffix, stores[suffix[1:]])
     kinds = [stores[name] for name in stores]
     for kind in kinds:
         if suffix in kind.suffixes:
-            return kind
+            return _kinds.setdefault(suffix, kind)
     suffixes = ", ".join(suffix for kind in kinds for suffix in kind.suffixes)
     raise StoreError(
         f"cannot tell the kind of store from {str(path)!r}: expected a name that ends in {suffixes}"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors, disk_full_errors
 from audiospec.stores.base import FeatureStore, stores
-from audiospec.stores.hdf5_format.copying import append_seal
+from audiospec.stores.hdf5_format.copying import write_sealed
 from audiospec.stores.hdf5_format.mending import check, restore
 from audiospec.stores.hdf5_format.reading import (
     ChunkOffsets,
@@ -31,7 +31,6 @@ from audiospec.stores.hdf5_format.reading import (
     read_rows_of,
 )
 from audiospec.stores.hdf5_format.trailer import require_undamaged
-from audiospec.stores.hdf5_format.writing import write_file
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import TRACK_COLUMNS, replaced
@@ -89,8 +88,9 @@ class HDF5Store(FeatureStore):
         try:
             with disk_full_errors(path):
                 contents = [old.contents() for old in kept] + ([view] if view else [])
-                write_file(_new_file(work), attributes, tracks, contents)
-                append_seal(_new_file(work))
+                # Other copies of what is in the file go then: the old file, the staged shards.
+                flush = path.exists() or (view is not None and view.is_staged)
+                write_sealed(_new_file(work), attributes, tracks, contents, flush=flush)
                 os.replace(_new_file(work), path)
         finally:
             cls.recover(path, work)

@@ -1,7 +1,7 @@
 """zarr: a Zarr v3 folder of sharded arrays, read by zarr, xarray and anything else that knows Zarr.
 
-The package `shards` writes shards and reads rows from them. zarr-python writes the metadata and the small
-tables, which have seals (see `seals`). A new view is built in the work folder beside the store, then renamed
+The package `shards` writes shards and reads rows from them, `zarr_format` the metadata and the small tables,
+which have seals (see `seals`). A new view is built in the work folder beside the store, then renamed
 into the store.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.files import damage_errors, disk_full_errors
+from audiospec.files import damage_errors, disk_full_errors, write_new
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
@@ -90,7 +90,7 @@ class ZarrStore(FeatureStore):
         view: NewView | None,
     ) -> None:
         """Build the new parts in `work`, then rename them into the store."""
-        from audiospec.stores.zarr_format.writing import new_files, write_shards  # zarr is slow to load
+        from audiospec.stores.zarr_format.writing import new_files, write_shards
 
         cls.recover(path, work)
         new = work / "publish"
@@ -99,9 +99,7 @@ class ZarrStore(FeatureStore):
                 files = new_files(path, read_root(path), attributes, tracks, view)
                 if view is not None:
                     write_shards(new / "views" / view.info.name / "data", view)
-                for name, content in files.items():
-                    (new / name).parent.mkdir(parents=True, exist_ok=True)
-                    (new / name).write_bytes(content)
+                _write_files(new, files)
                 (work / "replaced" / "views").mkdir(parents=True)
                 _ready_file(work).touch()
         except BaseException:
@@ -240,6 +238,19 @@ class ZarrView(View):
                 ) from error
 
         read_rows(numbers * _STRIDE + within * self.info.row_bytes, out, fill)
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder: name → content. Each of their folders is made once."""
+    made: set[str] = set()
+    for name, content in files.items():
+        parts = name.split("/")[:-1]
+        for depth in range(len(parts) + 1):
+            parent = "/".join(parts[:depth])
+            if parent not in made:
+                (folder / parent).mkdir(exist_ok=True)
+                made.add(parent)
+        write_new(folder / name, content)
 
 
 def _folder_identity(folder: Path) -> tuple[int, int] | None:

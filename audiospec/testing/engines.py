@@ -106,6 +106,19 @@ class EngineContract:
             numbers = [result["number"] for result in _results(engine, function, [{"number": 1}])]
             assert numbers == [-1 if "other" in function else 1]
 
+    def test_it_runs_within_a_block(self, engine: Engine) -> None:
+        """Several times, prepared or not, also after an error; and after the block."""
+        with engine:
+            engine.prepare(WORK)
+            for function in (WORK, "audiospec.testing.engines:other_work", WORK):
+                tasks = [{"number": number} for number in range(1, 5)]
+                numbers = sorted(abs(result["number"]) for result in _results(engine, function, tasks))
+                assert numbers == [1, 2, 3, 4]
+            with pytest.raises(errors.SpecError, match=r"^no$"):
+                list(_results(engine, WORK, [{"number": 0, "raise": "SpecError", "message": "no"}]))
+            assert [result["number"] for result in _results(engine, WORK, [{"number": 7}])] == [7]
+        assert [result["number"] for result in _results(engine, WORK, [{"number": 8}])] == [8]
+
     def test_values_arrive_unchanged(self, engine: Engine) -> None:
         """All types of JSON, and file names that are not UTF-8."""
         value = {

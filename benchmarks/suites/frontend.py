@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.audio.waves import Wave
@@ -35,6 +34,7 @@ from audiospec.benchmarks.peers.frontends import (
     audioflux_log_mel,
     column_transforms,
     essentia_log_mel,
+    kaldi_log_mel,
     librosa_log_mel,
     librosa_row,
     log_mel_floors,
@@ -44,16 +44,19 @@ from audiospec.benchmarks.peers.frontends import (
 )
 from audiospec.errors import SpecError
 from audiospec.features.base import frontend
-from audiospec.features.kernels.families import Chunks
 from audiospec.features.kernels.median import running_median
+from audiospec.features.native.base import native_reason
 from audiospec.features.tabular import TabularFrontend, deviation
 
 #: Distinct chunks, used in turn; all contenders of a round get the same one.
 CHUNKS = 8
 #: Device memory for the intermediate spectra of a chunk of 30 s, in the contender that needs most.
 CHUNK_BYTES = 1e8
-#: Attributes of `Chunks` that families of columns share, in the order in which they are computed.
-SHARED = ("spectrum", "power", "magnitude", "total", "centroids", "mel", "chroma", "mfccs", "harmonic")
+#: Attributes of `Chunks` that families of columns share, by backend, in the order in which they are computed.
+SHARED = {
+    "native": ("mel", "chroma", "mfccs", "harmonic"),
+    "fft": ("spectrum", "power", "magnitude", "total", "centroids", "mel", "chroma", "mfccs", "harmonic"),
+}
 #: Tracks whose columns are all compared with librosa's, with `full`.
 TRACKS = 40
 
@@ -73,7 +76,6 @@ class Frontend(Suite):
         yield _tabular_case(long)
         yield from _device_cases(setup, long)
         if setup.full:
-            yield _mel_table(short)
             yield _median_case(long[0])
             yield _tabular_table(long)
             yield _agreement_table(load_waves(setup, TRACKS, 30.0))
@@ -82,15 +84,25 @@ class Frontend(Suite):
 def _log_mel_case(chunks: Sequence[Wave]) -> Case:
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
     samples = len(chunks[0])
-    missing = absent("librosa", "essentia", "audioflux", "torchaudio")
-    numpy_peers = {"librosa": librosa_log_mel, "essentia": essentia_log_mel, "audioflux": audioflux_log_mel}
-    cpu = torch.device("cpu")
+    missing = absent("librosa", "essentia", "audioflux", "kaldi_native_fbank", "torchaudio")
+    missing = {name.replace("_", "-"): reason for name, reason in missing.items()}
+    numpy_peers = {
+        "librosa": librosa_log_mel,
+        "essentia": essentia_log_mel,
+        "audioflux": audioflux_log_mel,
+        "kaldi-native-fbank": kaldi_log_mel,
+    }
+    cpu, ours = torch.device("cpu"), frontend(SPEC)
+    others = {} if ours.backend == "fft" else {"audiospec fft": frontend(SPEC, backend="fft")}
+    if ours.backend != "native":
+        missing["audiospec native"] = native_reason(SPEC)
     return Case(
         name="log-mel, one thread, chunks of 10 s",
         amount=samples / RATE,
         unit="s of audio",
         contenders=[
-            make_contender(tensors, frontend(SPEC), name="audiospec", role="ours"),
+            make_contender(tensors, ours, name="audiospec", role="ours", note=f"backend {ours.backend}"),
+            *(make_contender(tensors, module, name=name) for name, module in others.items()),
             *(make_contender(chunks, **make()) for name, make in numpy_peers.items() if name not in missing),
             *([] if "torchaudio" in missing else [make_contender(tensors, **torchaudio_log_mel(cpu))]),
             make_contender(tensors, **nnaudio_log_mel(cpu)),
@@ -100,17 +112,17 @@ def _log_mel_case(chunks: Sequence[Wave]) -> Case:
         tolerance=MEL_TOLERANCE,
         difference_unit="dB",
         targets=[
-            Target("librosa", 2.8),
+            Target("FFT alone", 0.9),
+            Target("librosa", 9),
             Target("torchaudio", 6),
-            Target("nnAudio conv", 18),
-            Target("FFT alone", 0.45),
+            Target("nnAudio conv", 50),
+            Target("essentia", 18),
+            Target("audioflux", 10),
+            Target("kaldi-native-fbank", 1),
         ],
         warm=True,
-        seconds=16,
-        missing={
-            **missing,
-            "kaldifeat": "different features: Kaldi's filters are triangles of height 1 over mel, not Hz",
-        },
+        seconds=20,
+        missing=missing,
         note=f"{len(chunks)} chunks in turn; all are compared, within 80 dB of their peak",
     )
 
@@ -120,9 +132,11 @@ def _batch_case(chunks: Sequence[Wave], size: int, device: torch.device) -> Case
     # Small batches share the chunks and are used in turn; a large batch repeats all chunks.
     order = torch.arange(size * max(1, CHUNKS // size), device=device) % len(chunks)
     tensors = list(torch.from_numpy(np.stack(chunks)).to(device)[order].reshape(-1, size, len(chunks[0])))
-    modules: dict[str, nn.Module] = {
-        "audiospec fft" if on_cuda else "audiospec": frontend(SPEC, device=device)
-    }
+    modules: dict[str, nn.Module] = (
+        {"audiospec fft": frontend(SPEC, backend="fft", device=device)}
+        if on_cuda
+        else {"audiospec": frontend(SPEC)}
+    )
     missing = absent("torchaudio")
     if on_cuda:
         # The fused backend, which runs on a GPU only, comes first if it is available.
@@ -163,22 +177,25 @@ def _batch_case(chunks: Sequence[Wave], size: int, device: torch.device) -> Case
 
 
 def _tabular_case(chunks: Sequence[Wave]) -> Case:
+    # Two chunks are enough: each is compared, and librosa takes seconds for one.
+    chunks, missing, ours = chunks[:2], absent("librosa"), TabularFrontend(COLUMNS)
     tensors = [torch.from_numpy(chunk) for chunk in chunks]
-    missing = absent("librosa")
-    peers = [] if missing else [make_contender(chunks[:2], librosa_row, name="librosa")]
+    peers = [] if missing else [make_contender(chunks, librosa_row, name="librosa")]
+    if ours.backend != "fft":
+        slower = TabularFrontend(COLUMNS, backend="fft")
+        peers.insert(0, make_contender(tensors, slower, name="audiospec fft"))
     return Case(
         name="tabular, one thread, chunks of 30 s",
         amount=len(chunks[0]) / RATE,
         unit="s of audio",
         contenders=[
-            # Two chunks are enough: each is compared, and librosa takes seconds for one.
-            make_contender(tensors[:2], TabularFrontend(COLUMNS), name="audiospec", role="ours"),
+            make_contender(tensors, ours, name="audiospec", role="ours", note=f"backend {ours.backend}"),
             *peers,
             column_transforms(len(chunks[0])),
         ],
         difference=_column_difference,
         tolerance=COLUMN_TOLERANCE,
-        targets=[Target("librosa", 6)],
+        targets=[Target("librosa", 30)],
         seconds=20,
         missing=missing,
         note=f"{len(COLUMNS.columns)} columns; the difference is |ours - theirs| / |theirs|, except for "
@@ -253,48 +270,23 @@ def _tabular_device_case(chunks: Sequence[Wave], size: int, device: torch.device
 # --- tables: the time of each part, and the agreement of all columns ---------------------------------------
 
 
-def _mel_table(chunks: Sequence[Wave]) -> Table:
-    """Return the time of each torch operation, by its profiler, so that no frontend code is repeated here."""
-    tensors, module = [torch.from_numpy(chunk) for chunk in chunks], frontend(SPEC)
-    repeats = 5
-    with torch.inference_mode():
-        module(tensors[0])
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
-            start = time.perf_counter()
-            for _ in range(repeats):
-                for tensor in tensors:
-                    module(tensor)
-            total = time.perf_counter() - start
-    per_chunk = total / (repeats * len(tensors))
-    times = {
-        event.key: event.self_cpu_time_total / 1e6 / (repeats * len(tensors))
-        for event in profiler.key_averages()
-    }
-    rows = {
-        name.removeprefix("aten::"): value
-        for name, value in sorted(times.items(), key=lambda item: -item[1])
-        if value >= 0.01 * per_chunk
-    }
-    rows["the rest, and Python"] = per_chunk - sum(rows.values())
-    return _share_table(
-        "where the time of a log-mel chunk of 10 s goes", rows, "operations of torch, by its profiler"
-    )
-
-
 def _tabular_table(chunks: Sequence[Wave]) -> Table:
     """Return the time of what families share, each when first computed, then that of each family."""
     module = TabularFrontend(COLUMNS)
+    shared = SHARED[module.backend]
     times: dict[str, list[float]] = {}
     with torch.inference_mode():
         for chunk in chunks:
-            prepared = _prepare(module, chunk)
-            for name in (*SHARED, *COLUMNS.families):
+            wave, start = torch.from_numpy(chunk)[None], time.perf_counter()
+            prepared = module.chunks(wave)
+            times.setdefault("first pass (shared)", []).append(time.perf_counter() - start)
+            for name in (*shared, *COLUMNS.families):
                 start = time.perf_counter()
-                if name in SHARED:
+                if name in shared:
                     getattr(prepared, name)
                 else:
                     prepared.columns(name)
-                times.setdefault(f"{name} (shared)" if name in SHARED else name, []).append(
+                times.setdefault(f"{name} (shared)" if name in shared else name, []).append(
                     time.perf_counter() - start
                 )
     rows = {name: statistics.median(seconds) for name, seconds in times.items()}
@@ -318,7 +310,7 @@ def _median_case(chunk: Wave) -> Case:
     import scipy.ndimage
 
     size = COLUMNS.kernel_size
-    magnitude = _prepare(TabularFrontend(COLUMNS), chunk).magnitude
+    magnitude = TabularFrontend(COLUMNS, backend="fft").chunks(torch.from_numpy(chunk)[None]).magnitude
     half, (frames, bins) = size // 2, magnitude.shape[1:]
     # One long line of all bins, each with mirrored ends: scipy's filter is faster in one dimension.
     line = np.pad(magnitude[0].numpy().T, ((0, 0), (half, half)), mode="symmetric").ravel()
@@ -383,8 +375,3 @@ def _mel_difference(ours: Sequence[Tensor], theirs: Sequence[Any]) -> float:
 def _column_difference(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     """Return the largest deviation of a column."""
     return float(deviation(COLUMNS, torch.stack([*ours]).double(), torch.stack([*theirs])).max())
-
-
-def _prepare(module: TabularFrontend, chunk: NDArray[np.float32]) -> Chunks:
-    """Return one chunk in the form that the frontend passes to its families."""
-    return Chunks(module.spec, torch.from_numpy(chunk)[None], module.mel, module.chroma)

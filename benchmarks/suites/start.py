@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 
 from audiospec.benchmarks.audio import make_folder
 from audiospec.benchmarks.base import (
+    PYTHON,
     Case,
     Contender,
     Limit,
@@ -19,9 +19,13 @@ from audiospec.benchmarks.base import (
     suites,
     user_environment,
 )
+from audiospec.features.native.base import native_reason
+from audiospec.specs.mel import MelSpec
 
 #: Modules that ``--help`` must not load.
 HEAVY = ("torch", "zarr", "h5py", "sklearn", "matplotlib", "numpy")
+#: Libraries that a worker needs for log-mel.
+WORKER = ("numpy", "soundfile", "soxr", "xxhash", "google_crc32c")
 
 
 @suites.register
@@ -38,39 +42,43 @@ class Start(Suite):
                 Contender(name="audiospec --help", role="ours", call=lambda _: _run_help()),
                 Contender(name="python -c pass", role="floor", call=lambda _: _run("-c", "pass")),
             ],
-            targets=[Limit("seconds", 0.3)],
+            targets=[Limit("seconds", 0.2)],
             memory="children",
             note="checked: help loads none of " + ", ".join(HEAVY),
         )
         data = make_folder(setup, setup.folder / "ten", count=10)
         store = setup.folder / "ten.zarr"
         command = ("-m", "audiospec", "featurize", "folder", "--data", str(data), "--store", str(store))
+        reason = native_reason(MelSpec())
+        options = {"audiospec featurize": (), "audiospec featurize --backend fft": ("--backend", "fft")}
+        names = list(options)[: 1 if reason else 2]
+        imports = f"import {', '.join(WORKER)}"
         yield Case(
             name="audiospec featurize, ten tracks of 30 s",
             amount=10,
             unit="tracks",
             contenders=[
-                Contender(
-                    name="audiospec featurize",
-                    role="ours",
-                    call=lambda _: _run(*command),
-                    before=lambda: shutil.rmtree(store, ignore_errors=True),
+                *(
+                    Contender(
+                        name=name,
+                        role="ours" if name == names[0] else "peer",
+                        call=lambda _, options=options[name]: _run(*command, *options),  # type: ignore[misc]
+                        before=lambda: shutil.rmtree(store, ignore_errors=True),
+                    )
+                    for name in names
                 ),
-                Contender(
-                    name="python -c 'import torch'", role="floor", call=lambda _: _run("-c", "import torch")
-                ),
+                Contender(name=f"python -c '{imports}'", role="floor", call=lambda _: _run("-c", imports)),
             ],
-            targets=[Limit("seconds", 3.0)],
+            targets=[Limit("seconds", 1.0)],
             memory="children",
-            seconds=30,
+            seconds=20,
+            missing={"audiospec, backend native": reason} if reason else {},
         )
 
 
 def _run(*arguments: str) -> None:
     """Run Python in a user's environment."""
-    subprocess.run(
-        [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=user_environment()
-    )
+    subprocess.run([*PYTHON, *arguments], check=True, stdout=subprocess.DEVNULL, env=user_environment())
 
 
 def _run_help() -> None:

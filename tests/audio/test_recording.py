@@ -146,8 +146,14 @@ def test_resampling_in_blocks_is_that_of_soxr_in_one_piece_to_the_bit(
     sound = noise(1.3, rate)
     path = write(tmp_path / "a.wav", sound, rate, Format(".wav", "WAV", "FLOAT"))
     expected = sound if rate == 22050 else soxr.resample(sound, rate, 22050, quality="HQ")
-    for frames in (audio.BLOCK_FRAMES, 10_000, 777):
+    for frames, piece in (
+        (audio.BLOCK_FRAMES, audio.PIECE_FRAMES),
+        (10_000, 1000),
+        (777, 1 << 16),
+        (1 << 16, 777),
+    ):
         monkeypatch.setattr(audio, "BLOCK_FRAMES", frames)
+        monkeypatch.setattr(audio, "PIECE_FRAMES", piece)
         np.testing.assert_array_equal(stream(path), expected)
     assert abs(probe(path).samples(22050) - len(expected)) <= 1
 

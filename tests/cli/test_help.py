@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 import typer
 
 from audiospec import MelSpec, cli
+from audiospec.compiled.library import instruction_sets, reason_missing
 from audiospec.datasets.base import datasets
 from audiospec.engines.base import engines
 from audiospec.specs.base import features
@@ -112,6 +114,23 @@ def test_a_feature_lists_its_fields_with_defaults_and_meaning(call) -> None:
         default, *meaning = line.split()[1:]
         assert default == ("none" if field.default is None else str(field.default))
         assert meaning
+
+
+def test_mel_says_which_backends_this_machine_has(call) -> None:
+    lines = [line.split(maxsplit=1) for line in call("features", "mel").out.splitlines()]
+    backends = {line[0]: line[1] for line in lines if line and line[0] in ("native", "fft", "conv", "fused")}
+    assert list(backends) == ["native", "fft", "conv", "fused"]
+    if reason_missing():
+        assert backends["native"] == f"missing: {reason_missing()}"
+    else:
+        assert backends["native"] == f"compiled, on a CPU, for {instruction_sets()[0]}"
+    if find_spec("triton") is None:
+        assert backends["fused"].startswith("missing: it needs Triton")
+
+
+def test_mel_says_why_a_backend_is_missing(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiospec.compiled.library._load", lambda: (None, "it was not built: no compiler"))
+    assert "native   missing: it was not built: no compiler" in call("features", "mel").out
 
 
 def test_a_store_format_shows_its_suffixes(call) -> None:

@@ -156,6 +156,34 @@ def test_progress_on_a_terminal(music: Path, tmp_path: Path) -> None:
     assert "next: audiospec show folder.zarr loud/song1.wav" in plain
 
 
+def test_a_training_on_a_terminal_has_a_bar_for_the_run_and_one_for_the_epoch(
+    store: Path, tmp_path: Path
+) -> None:
+    how = ["--chunk", "2", "--shares", "0.34,0.33,0.33", "--epochs", "2", "--seeds", "2"]
+    how += ["--set", "device=cpu", "--set", "batch=2"]
+    status, text = on_terminal(["train", "crnn-base", "--store", str(store), *how], tmp_path)
+    assert status == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    assert "fitting 6 rows of 192 × 173" in plain
+    assert re.search(r"crnn-base track, seed 1 .*an epoch takes about [\d.]+ s, 2 epochs at most ", plain)
+    assert re.search(r"epoch 2 of 2 .*\d/12 rows, [\d.e+]+ rows/s, \d.\d s left, all at most \d", plain)
+    assert re.search(r"crnn-base track, seed 0 .*epoch 2 of 2, loss \d\.\d{3}, validation \d\.\d{3}", plain)
+    # The bar of an epoch is below that of its run, not among those of earlier runs.
+    lines = [line.strip() for line in re.split(r"[\r\n]+", plain)]
+    first, second = (
+        [
+            lines[number + 1]
+            for number, line in enumerate(lines[:-1])
+            if line.startswith(f"crnn-base track, {seed}")
+        ]
+        for seed in ("seed 0", "seed 1")
+    )
+    assert any(line.startswith("epoch ") for line in first)
+    assert any(line.startswith("epoch ") for line in second)
+    after = plain[plain.index("crnn-base track, seed 1") :]
+    assert not re.search(r"crnn-base track, seed 0 [^\r\n]*[\r\n]+\s*(epoch|scores) ", after)
+
+
 @pytest.mark.parametrize("columns", [30, 70, 300])
 def test_a_terminal_that_is_too_narrow_cuts_nothing_off(tmp_path: Path, columns: int) -> None:
     status, text = on_terminal(["models"], tmp_path, {"COLUMNS": str(columns)})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from audiospec.features.kernels import median as median_module
 from audiospec.features.kernels.median import running_median
+from audiospec.features.kernels.network import median_network
 
 
 @given(
@@ -48,15 +49,15 @@ def test_medians_equal_scipys_for_any_block_size(size: int, monkeypatch: pytest.
 def test_all_tiles_at_once_give_the_same_medians() -> None:
     # Devices other than CPUs compute all tiles of all rows at once.
     values = torch.randn(3, 40, 5, generator=torch.Generator().manual_seed(0))
-    network = median_module._network(31)
+    network = median_network(31)
     tiles = -(-40 // network.tile)
     padded = torch.nn.functional.pad(values, (0, 0, 15, 15 + tiles * network.tile - 40))
     medians = torch.empty(3, tiles * network.tile, 5)
-    network.run(padded, medians, 0, torch.empty(network.between, 3, tiles, 5))
+    median_module.run(network, padded, medians, 0, torch.empty(network.between, 3, tiles, 5))
     inner = scipy.ndimage.median_filter(values.numpy(), (1, 31, 1))[:, 15:25]
     assert (medians[:, 15:25].numpy() == inner).all()
 
 
 def test_a_median_takes_few_steps() -> None:
-    network = median_module._network(31)
+    network = median_network(31)
     assert (network.tile, len(network.steps)) == (16, 550)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import librosa
@@ -17,6 +19,7 @@ import audiospec
 from audiospec.audio.recording import load
 from audiospec.errors import SpecError
 from audiospec.features.base import one_thread
+from audiospec.features.kernels.compiled_families import Analyser
 from audiospec.features.tabular import TabularFrontend, deviation
 from audiospec.specs.tabular import FAMILIES, PUBLISHED, TabularSpec
 from audiospec.testing.tabular import librosa_columns
@@ -25,26 +28,38 @@ SPEC = TabularSpec(families=("all",))
 RATE = 22050
 
 
-@pytest.fixture(scope="module")
-def frontend() -> TabularFrontend:
-    return TabularFrontend(SPEC)
+#: Backends that this machine has.
+BACKENDS = [name for name in TabularFrontend.backends if not TabularFrontend.reason_missing(name, SPEC)]
+
+
+@lru_cache
+def module(spec: TabularSpec, backend: str) -> TabularFrontend:
+    return TabularFrontend(spec, backend=backend)
+
+
+@pytest.fixture(params=TabularFrontend.backends)
+def frontend(request: pytest.FixtureRequest) -> TabularFrontend:
+    if request.param not in BACKENDS:
+        pytest.skip(TabularFrontend.reason_missing(request.param, SPEC))
+    return module(SPEC, request.param)
 
 
 def worst(
-    frontend: TabularFrontend, wave: NDArray[np.float32], spec: TabularSpec = SPEC
-) -> dict[str, tuple[float, float, float]]:
-    """Columns that differ by more than 1e-3 from librosa's: name → (deviation, ours, librosa's)."""
+    wave: NDArray[np.float32], spec: TabularSpec = SPEC
+) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Columns further than 1e-3 from librosa's: (backend, name) → (deviation, ours, librosa's)."""
     expected = librosa_columns(wave, spec)
     assert tuple(expected) == spec.columns
     exact = torch.tensor([expected[name] for name in spec.columns], dtype=torch.float64)
-    ours = frontend(torch.from_numpy(wave.copy())).double()
-    assert ours.isfinite().all()
-    deviations = deviation(spec, ours, exact)
-    return {
-        name: (float(deviations[i]), float(ours[i]), float(exact[i]))
-        for i, name in enumerate(spec.columns)
-        if deviations[i] > 1e-3
-    }
+    found = {}
+    for backend in BACKENDS:
+        ours = module(spec, backend)(torch.from_numpy(wave.copy())).double()
+        assert ours.isfinite().all()
+        deviations = deviation(spec, ours, exact)
+        for i, name in enumerate(spec.columns):
+            if deviations[i] > 1e-3:
+                found[backend, name] = float(deviations[i]), float(ours[i]), float(exact[i])
+    return found
 
 
 # --- real music ------------------------------------------------------------------------------------------
@@ -60,20 +75,16 @@ def music(shared_data: Path, genre: str) -> NDArray[np.float32]:
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("genre", GENRES)
-def test_every_column_equals_librosas_on_chunks_of_3_s(
-    frontend: TabularFrontend, shared_data: Path, genre: str
-) -> None:
+def test_every_column_equals_librosas_on_chunks_of_3_s(shared_data: Path, genre: str) -> None:
     wave = music(shared_data, genre)
     for start in (0, 4 * RATE * 3):
-        assert worst(frontend, wave[start : start + 3 * RATE]) == {}
+        assert worst(wave[start : start + 3 * RATE]) == {}
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("genre", ["classical", "reggae", "rock"])
-def test_every_column_equals_librosas_on_a_track_of_30_s(
-    frontend: TabularFrontend, shared_data: Path, genre: str
-) -> None:
-    assert worst(frontend, music(shared_data, genre)[: 30 * RATE]) == {}
+def test_every_column_equals_librosas_on_a_track_of_30_s(shared_data: Path, genre: str) -> None:
+    assert worst(music(shared_data, genre)[: 30 * RATE]) == {}
 
 
 @pytest.mark.realdata
@@ -112,7 +123,7 @@ def test_every_column_equals_librosas_on_a_track_of_30_s(
 def test_every_parameter_has_librosas_meaning(shared_data: Path, spec: TabularSpec, seconds: float) -> None:
     files = sorted((shared_data / "gtzan-part" / "genres" / "rock").iterdir())
     wave = load(files[3], spec.sample_rate)[: round(seconds * spec.sample_rate)]
-    assert worst(TabularFrontend(spec), wave, spec) == {}
+    assert worst(wave, spec) == {}
 
 
 def test_the_tempo_equals_that_of_beat_track() -> None:
@@ -154,18 +165,18 @@ def test_extreme_signals_have_librosas_values(name: str) -> None:
     # librosa computes no delta from fewer frames than the width; ours is tested below.
     families = tuple(FAMILIES)[:13] if len(wave) < 9 * 512 else ("all",)
     spec = TabularSpec(families=families)
-    assert worst(TabularFrontend(spec), wave, spec) == {}
+    assert worst(wave, spec) == {}
 
 
 def test_a_single_click_has_librosas_values_except_for_pitch() -> None:
     # Its spectrum is flat, so rounding errors determine its peaks and its tuning.
     wave = (TIME == 1.5).astype(np.float32)
     spec = TabularSpec(families=tuple(name for name in FAMILIES if name not in ("chroma_stft", "tonnetz")))
-    assert worst(TabularFrontend(spec), wave, spec) == {}
+    assert worst(wave, spec) == {}
 
 
-def test_documented_values_of_silence() -> None:
-    row = dict(zip(SPEC.columns, TabularFrontend(SPEC)(torch.zeros(RATE)).tolist(), strict=True))
+def test_documented_values_of_silence(frontend: TabularFrontend) -> None:
+    row = dict(zip(SPEC.columns, frontend(torch.zeros(RATE)).tolist(), strict=True))
     assert row.pop("mfcc1_mean") == pytest.approx(-100 * 128**0.5)
     assert row.pop("spectral_flatness_mean") == pytest.approx(1)
     assert set(row.values()) == {0.0}
@@ -184,12 +195,13 @@ def test_any_chunk_gives_finite_numbers(samples: int, level: float, seed: int) -
         sample_rate=8000, families=("all",), n_fft=256, hop_length=100, n_mels=20, n_bands=4, kernel_size=5
     )
     wave = level * torch.randn(samples, generator=torch.Generator().manual_seed(seed))
-    row = dict(zip(spec.columns, TabularFrontend(spec)(wave).tolist(), strict=True))
-    assert all(np.isfinite(value) for value in row.values())
-    assert all(value >= 0 for name, value in row.items() if name.endswith("_var"))
-    assert 0 <= row["zero_crossing_rate_mean"] <= 1
-    assert 0 <= row["rolloff_mean"] <= 4000
-    assert 0 <= row["tempo"] < 320
+    for backend in BACKENDS:
+        row = dict(zip(spec.columns, module(spec, backend)(wave).tolist(), strict=True))
+        assert all(np.isfinite(value) for value in row.values())
+        assert all(value >= 0 for name, value in row.items() if name.endswith("_var"))
+        assert 0 <= row["zero_crossing_rate_mean"] <= 1
+        assert 0 <= row["rolloff_mean"] <= 4000
+        assert 0 <= row["tempo"] < 320
 
 
 # --- how it is computed ----------------------------------------------------------------------------------
@@ -202,8 +214,9 @@ def batch() -> torch.Tensor:
     ).float()
 
 
-def test_a_batch_at_once_equals_rows_one_by_one(frontend: TabularFrontend, batch: torch.Tensor) -> None:
+def test_a_batch_at_once_equals_rows_one_by_one(batch: torch.Tensor) -> None:
     # A GPU computes a batch at once; a CPU computes rows one by one.
+    frontend = module(SPEC, "fft")
     exact = frontend(batch).double()
     assert deviation(SPEC, frontend.together(batch).double(), exact).max() < 1e-4
 
@@ -247,9 +260,7 @@ def test_concurrent_threads_restore_the_number_of_torch_threads() -> None:
         torch.set_num_threads(before)
 
 
-def test_families_share_one_fourier_transform(
-    frontend: TabularFrontend, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_families_share_one_fourier_transform(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = []
     rfft = torch.fft.rfft
 
@@ -259,7 +270,7 @@ def test_families_share_one_fourier_transform(
         return rfft(values, *args, **kwargs)
 
     monkeypatch.setattr(torch.fft, "rfft", counted)
-    frontend(torch.from_numpy(EXTREME["sine"].astype(np.float32)))
+    module(SPEC, "fft")(torch.from_numpy(EXTREME["sine"].astype(np.float32)))
     assert sum(frames) == 1 + 3 * RATE // SPEC.hop_length
 
 
@@ -268,12 +279,48 @@ def test_a_family_does_not_depend_on_the_others(frontend: TabularFrontend, famil
     wave = torch.from_numpy(EXTREME["half silent"].astype(np.float32))
     row = dict(zip(SPEC.columns, frontend(wave).tolist(), strict=True))
     alone = TabularSpec(families=(family,))
-    assert TabularFrontend(alone)(wave).tolist() == [row[column] for column in alone.columns]
+    assert module(alone, frontend.backend)(wave).tolist() == [row[column] for column in alone.columns]
+
+
+def test_chunks_that_share_memory_do_not_mix(frontend: TabularFrontend, batch: torch.Tensor) -> None:
+    expected = [frontend.harmonic(wave[None]) for wave in batch]
+    chunks = [frontend.chunks(wave[None]) for wave in batch]
+    chroma = [chunk.chroma for chunk in chunks]
+    assert all(torch.equal(chunk.harmonic, wave) for chunk, wave in zip(chunks, expected, strict=True))
+    alone = [frontend.chunks(wave[None]).chroma for wave in batch]
+    assert all(torch.equal(one, other) for one, other in zip(chroma, alone, strict=True))
+
+
+def test_threads_share_a_frontend(frontend: TabularFrontend, batch: torch.Tensor) -> None:
+    expected = [frontend(wave[: length * RATE]) for wave in batch for length in (1, 2, 3)]
+    with ThreadPoolExecutor(4) as pool:
+        rows = pool.map(frontend, [wave[: length * RATE] for wave in batch for length in (1, 2, 3)])
+    assert all(torch.equal(row, other) for row, other in zip(rows, expected, strict=True))
+
+
+@pytest.mark.skipif("native" not in BACKENDS, reason="audiospec was built without a C compiler")
+def test_native_is_the_default_where_it_computes_the_spec() -> None:
+    assert TabularFrontend(SPEC).backend == "native"
+    other = TabularSpec(n_fft=2000)
+    assert TabularFrontend(other).backend == "fft"
+    with pytest.raises(SpecError, match="n_fft must be a power of 2 from 64 to 8192; got 2000"):
+        TabularFrontend(other, backend="native")
+    assert "on a CPU" in TabularFrontend.reason_missing("native", SPEC, "cuda:0")
+
+
+@pytest.mark.skipif("native" not in BACKENDS, reason="audiospec was built without a C compiler")
+def test_more_lags_than_the_extension_correlates() -> None:
+    spec = TabularSpec(families=("tempo",), hop_length=64)
+    assert Analyser(spec).lags == 0
+    wave = torch.from_numpy(librosa.clicks(times=np.arange(0, 20, 0.6), sr=RATE, length=20 * RATE)).float()
+    rows = [module(spec, backend)(wave).item() for backend in BACKENDS]
+    assert rows[0] == pytest.approx(100, abs=1)
+    assert rows[1] == rows[0]
 
 
 def test_parity_finds_a_wrong_filter(frontend: TabularFrontend) -> None:
     assert frontend.parity(3 * RATE) < 1e-4
-    broken = TabularFrontend(SPEC)
+    broken = TabularFrontend(SPEC, backend="fft")
     broken.mel *= 1.01
     assert broken.parity(3 * RATE) > 1e-3
 

@@ -128,7 +128,8 @@ def test_prediction_computes_the_features_of_training(kit: Any, music: Path, tmp
     from audiospec.zoo.prediction import features_of
 
     (view,) = _run(kit, music, tmp_path / "s.zarr").views
-    run: Any = SimpleNamespace(spec=view.spec, chunking=view.chunking, info=view.info)
+    info = SimpleNamespace(row_shape=view.info.row_shape, backend=view.info.made["backend"])
+    run: Any = SimpleNamespace(spec=view.spec, chunking=view.chunking, info=info)
     rows = features_of(run, load(music / "bee" / "002.flac", 8000))
     assert rows.dtype == np.float32
     assert rows.tobytes() == view.read(view.rows_of("bee/002.flac")).tobytes()

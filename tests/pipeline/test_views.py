@@ -414,7 +414,7 @@ def test_a_backend_is_used_for_the_features_that_have_it(
     with pytest.raises(
         SpecError,
         match=r"^feature 'mel' or 'levels' has no backend 'plane'; did you mean 'plain'\? "
-        r"\(it has: fft, conv, fused, plain\)$",
+        r"\(it has: native, fft, conv, fused, plain\)$",
     ):
         _run(mixed, tmp_path / "s.zarr", views, backend="plane")
 

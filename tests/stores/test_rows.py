@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from audiospec.errors import StoreError
 from audiospec.stores import stores
 from audiospec.stores import zarr as zarr_stores
+from audiospec.stores.hdf5 import HDF5View
+from audiospec.stores.hdf5_format.copying import append_seal
+from audiospec.stores.hdf5_format.trailer import hdf5_end
 from audiospec.stores.shards.rows import OpenFile, read_rows
 from audiospec.testing.stores.content import Content, assert_holds, one_line, publish
 
@@ -162,15 +165,45 @@ def test_hdf5_in_the_layout_of_another_program(tmp_path: Path, layout: dict[str,
 
 
 @pytest.mark.parametrize("address", [2**63 + 8, 2**62, 10**6])
-def test_hdf5_with_a_wrong_address_of_a_chunk(tmp_path: Path, address: int) -> None:
-    content = Content.make()
+@pytest.mark.parametrize("layout", ["one piece", "index of chunks"])
+def test_hdf5_with_a_wrong_address_of_a_chunk(tmp_path: Path, address: int, layout: str) -> None:
+    """The rows are in one piece, which has an address; in stores of earlier versions, each chunk has one."""
+    content, path = Content.make(), tmp_path / "x.h5"
+    publish(HDF5, path, content)
+    number = 0
+    if layout != "one piece":
+        rewrite(path, content.info.name, content, chunks=(1, 3, 6))
+        append_seal(path)
+        number = 3
+    assert HDF5(path).view().read().tobytes() == content.data.tobytes()
+    with h5py.File(path) as file:
+        data = file["views"][content.info.name]["data"].id
+        stored = data.get_chunk_info_by_coord((number, 0, 0)).byte_offset.to_bytes(8, "little")
+        end = hdf5_end(file.id.get_vfd_handle())
+    content_bytes = path.read_bytes()
+    assert content_bytes[:end].count(stored) == 1
+    path.write_bytes(content_bytes.replace(stored, address.to_bytes(8, "little"), 1))
+    with pytest.raises(StoreError) as caught:
+        HDF5(path)
+    one_line(caught, "x.h5", "damaged", "--repair")
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_hdf5_has_the_rows_in_one_piece(tmp_path: Path, rows: int, dtype: str) -> None:
+    """HDF5 keeps no index of them, and audiospec reads them without HDF5."""
+    content = Content.make(rows, dtype=dtype)
     publish(HDF5, tmp_path / "x.h5", content)
     with h5py.File(tmp_path / "x.h5") as file:
-        data = file["views"][content.info.name]["data"].id
-        stored = data.get_chunk_info_by_coord((3, 0, 0)).byte_offset.to_bytes(8, "little")
-    content_bytes = (tmp_path / "x.h5").read_bytes()
-    assert content_bytes.count(stored) == 1
-    (tmp_path / "x.h5").write_bytes(content_bytes.replace(stored, address.to_bytes(8, "little")))
-    with pytest.raises(StoreError) as caught:
-        HDF5(tmp_path / "x.h5")
-    one_line(caught, "x.h5", "damaged", "--repair")
+        data = file["views"][content.info.name]["data"]
+        assert np.isnan(data.fillvalue)
+        assert data.id.get_num_chunks() == rows
+        assert [data[n].tobytes() for n in range(rows)] == [row.tobytes() for row in content.data]
+        starts = [data.id.get_chunk_info(n).byte_offset for n in range(rows)]
+    size = content.info.row_bytes
+    assert starts == [starts[0] + n * size for n in range(rows)]
+    start, stored = starts[0], (tmp_path / "x.h5").read_bytes()
+    assert stored[start : start + rows * size] == content.data.tobytes()
+    view = HDF5(tmp_path / "x.h5").view()
+    assert isinstance(view, HDF5View)
+    assert view._open()[1] is not None

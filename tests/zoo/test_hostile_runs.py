@@ -89,6 +89,7 @@ FIELDS = (
     "store",
     "view",
     "split",
+    "backend",
 )
 OTHERS = ("audiospec_run", "seed", "parameters", "seconds", "versions", "date", "files", "sizes")
 

@@ -35,7 +35,7 @@ Python = Callable[..., "subprocess.CompletedProcess[str]"]
 SCRIPT = """
 import errno, functools, json, os, shutil, signal, sys, traceback
 from pathlib import Path
-import audiospec.registry as registry
+import importlib.metadata as metadata
 import audiospec.zoo.runs.pictures as pictures
 import audiospec.zoo.runs.write as write
 import audiospec.zoo.scores.measuring.bootstrap as bootstrap
@@ -73,7 +73,7 @@ def draw(work, *_):  # the pictures themselves take most of the time
 pictures.save_pictures = draw
 write.sync = lambda path: None  # a process that dies loses nothing that it has written
 bootstrap.RESAMPLES = 20
-registry.entry_points = functools.cache(registry.entry_points)  # takes half of a training as short as this
+metadata.entry_points = functools.cache(metadata.entry_points)  # takes half of a training as short as this
 models["lr"]
 models._entries["lr"] = Epochs
 

@@ -57,6 +57,7 @@ def _info_for_view(run: Run, view: View) -> RunInfo:
         chunking=view.chunking.to_dict(),
         row_shape=list(view.info.row_shape),
         view=view.name,
+        backend=view.info.made["backend"],
     )
 
 

@@ -32,15 +32,18 @@ from audiospec.zoo.fitting.checkpoint import (
     write_checkpoint,
 )
 from audiospec.zoo.fitting.devices import (
-    EpochCallback,
+    Report,
+    be_deterministic,
     deterministic,
     explain,
     no_orphans,
     relayed,
     silence_lightning,
 )
+from audiospec.zoo.fitting.pace import Pace
 from audiospec.zoo.fitting.totals import EpochTotals, class_weights
 from audiospec.zoo.losses.base import losses
+from audiospec.zoo.progress import TrainingProgress, Watch
 
 if TYPE_CHECKING:
     from audiospec.zoo.fitting.settings import NetworkSettings
@@ -58,6 +61,7 @@ def train_network(
     seed: int,
     work: Path,
     progress: Progress | None,
+    watch: Watch | None,
 ) -> list[dict[str, float]]:
     """Train a network until its validation loss has not fallen for `patience` epochs.
 
@@ -76,6 +80,8 @@ def train_network(
         Folder of the checkpoint; an existing checkpoint is resumed.
     progress : callable or None
         Called after each epoch; after resuming, first with the epochs before the checkpoint.
+    watch : callable or None
+        Called during an epoch.
 
     Returns
     -------
@@ -108,12 +114,20 @@ def train_network(
             file=file,
             parent=os.getpid(),
         )
+
+        def report(news: dict[str, float] | TrainingProgress) -> None:
+            if isinstance(news, TrainingProgress):
+                if watch is not None:
+                    watch(news)
+            elif progress is not None:
+                progress(news)
+
         try:
             if settings.devices == 1:
-                failure = fabric.launch(partial(job, report=progress or _ignore))
+                failure = fabric.launch(partial(job, report=report))
             else:
-                with relayed(progress or _ignore) as report, no_orphans():
-                    failure = fabric.launch(partial(job, report=report))
+                with relayed(report) as send, no_orphans():
+                    failure = fabric.launch(partial(job, report=send))
         except (RuntimeError, MemoryError, ValueError, ProcessException) as error:
             raise explain(error, settings) from error
     if failure:
@@ -138,7 +152,7 @@ def _train(
     seed: int,
     file: Path,
     parent: int,
-    report: EpochCallback,
+    report: Report,
 ) -> str:
     """Train, in each process; the result is in the checkpoint. Return why training failed, else ``""``."""
     optimizer = torch.optim.Adam(
@@ -160,7 +174,7 @@ def _train(
     if settings.devices > 1:  # this is another process, so `deterministic` had no effect here
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
         silence_lightning()
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        be_deterministic()
         torch.set_num_threads(max(1, usable_cores() // settings.devices))
     model, optimizer = fabric.setup(net, optimizer)
     weights = class_weights(train) if settings.class_weights else np.ones(len(train.classes))
@@ -169,6 +183,13 @@ def _train(
         "train": Batches(train, settings.batch, fabric, wrap=True),
         "valid": Batches(valid, settings.batch, fabric, wrap=False),
     }
+    pace = Pace(
+        {side: len(batches) for side, batches in sides.items()},
+        train.view.info.row_shape,
+        settings.epochs,
+        len(history),
+        report if fabric.is_global_zero else _ignore,
+    )
     while not _is_finished(history, settings):
         began = time.monotonic()
         number = len(history) + 1
@@ -180,6 +201,7 @@ def _train(
             if training:
                 order = np.random.default_rng([seed, number]).permutation(order)
             model.train(training)
+            pace.begin(side)
             with torch.set_grad_enabled(training):
                 for rows, targets in batches.inorder(order):
                     if training:
@@ -189,6 +211,7 @@ def _train(
                         optimizer.zero_grad(set_to_none=True)
                         fabric.backward(loss)
                         optimizer.step()
+                    pace.step(len(targets) * fabric.world_size)
             scores = totals.collect(fabric)
             if not np.isfinite(scores["loss"]):
                 return f"the {_LOSS_NAMES[side]} loss is not finite in epoch {number}"
@@ -239,5 +262,5 @@ def _loggers(settings: NetworkSettings, work: Path) -> list[Any]:
         ) from error
 
 
-def _ignore(_: dict[str, float]) -> None:
-    """Do nothing: the callback if there is none."""
+def _ignore(_: TrainingProgress) -> None:
+    """Do nothing: the callback of the processes that do not report."""

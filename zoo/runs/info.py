@@ -51,6 +51,8 @@ class RunInfo:
         Library → version.
     date : str
         Day of training, ``YYYY-MM-DD``.
+    backend : str
+        The backend that computed the rows; `predict` uses it, too. ``""`` if it is not known.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class RunInfo:
     seconds: float
     versions: dict[str, str]
     date: str
+    backend: str = "fft"  # of runs that do not state it
 
     def __post_init__(self) -> None:
         for name, (expected, valid) in _FIELDS.items():
@@ -129,7 +132,7 @@ def _is_seconds(value: Any) -> bool:
 
 #: Field → what it must be, in words and as a test.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("model", "dataset", "store", "view", "date"), ("text", _is_text)),
+    **dict.fromkeys(("model", "dataset", "store", "view", "date", "backend"), ("text", _is_text)),
     **dict.fromkeys(("settings", "spec", "chunking"), ("a mapping", _is_mapping)),
     "versions": ("a mapping of names to versions", _is_versions),
     **dict.fromkeys(("seed", "parameters"), ("a whole number, at least 0", _is_count)),

@@ -17,6 +17,7 @@ from audiospec.pipeline.progress import Progress
 from audiospec.specs.mel import MelSpec
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import models as registry
+from audiospec.zoo.progress import TrainingProgress
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.splits import SHARES, is_leaky
 from audiospec.zoo.study.cells import Cell, cell_scores
@@ -79,12 +80,19 @@ def _deep_cell(
         return dataclasses.replace(cell, missing="the audio has fewer than two usable genres"), None
     epochs = getattr(registry[model].Settings.replace_in(settings, f"model {model!r}"), "epochs", 0)
 
+    name = f"{model}, {chunk:g} s, {cell.split}"
+
     def progress(epoch: dict[str, float]) -> None:
-        name = f"{model}, {chunk:g} s, {cell.split}"
         request.progress(name, epoch["epoch"], epochs, epoch_in_words(epoch, epochs))
 
+    def watch(now: TrainingProgress) -> None:
+        if now.epoch and now.rows_per_second is not None:
+            done = now.epoch - 1 + now.rows / now.rows_total
+            text = f"epoch {now.epoch} of {epochs}, {now.rows}/{now.rows_total} rows"
+            request.progress(name, done, epochs, f"{text}, {now.rows_per_second:.3g} rows/s")
+
     try:
-        run = train_cell(request, model, view, protocol, 0, settings, classes, progress)
+        run = train_cell(request, model, view, protocol, 0, settings, classes, progress, watch)
     except (ModelError, SplitError) as error:
         return dataclasses.replace(cell, missing=str(error)), None
     return dataclasses.replace(cell, found=cell_scores([run]), runs=[relative_path(request, run)]), run

@@ -12,6 +12,7 @@ from audiospec.datasets.gtzan import GENRES
 from audiospec.digests import digest
 from audiospec.specs.mel import MelSpec
 from audiospec.stores.layout.view import View
+from audiospec.zoo.progress import Watch
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.training import run_name, train
 
@@ -94,6 +95,7 @@ def train_cell(
     settings: Mapping[str, Any],
     classes: Sequence[str],
     progress: Callable[[dict[str, float]], None] | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Train a cell's model, resume its training, or reuse its run; other settings have another folder."""
     name = run_name(model, view, protocol, seed)
@@ -109,6 +111,7 @@ def train_cell(
         out=request.out / "runs" / name,
         resume=True,
         progress=progress,
+        watch=watch,
     )
 
 

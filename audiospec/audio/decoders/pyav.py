@@ -87,11 +87,11 @@ class PyavDecoder(Decoder):
         """Open the container and choose its stream; AudioError if FFmpeg refuses it."""
         av = self._av
         options = {"format_whitelist": _READERS, "protocol_whitelist": ""}
+        # Tags are not used, so they need not be UTF-8. PyAV accepts any bytes in them from version 19 on.
+        tags = {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
         try:
             # From an open file, never by name: a name may be taken for an address, or for a pattern.
-            self._container = av.open(
-                self._file, "r", format=self._asked, options=options, metadata_errors="ignore"
-            )
+            self._container = av.open(self._file, "r", format=self._asked, options=options, **tags)
             self.reader = str(self._container.format.name)
             if not self._container.streams.audio:
                 missing = AudioError("no audio: the file has no stream of sound")

@@ -1,4 +1,7 @@
-/* Complex Fourier transforms of LANES signals at once: a value of each signal in one vector. */
+/* Complex Fourier transforms of LANES signals at once: a value of each signal in one vector `vec` of REAL. */
+#ifndef REAL
+#define REAL float
+#endif
 
 /* Multiply by (cosine, minus sine), which turns clockwise. */
 #define TURN(re, im, cosine, sine)                                                                           \
@@ -33,7 +36,7 @@ INLINE void transform4(vec *re, vec *im)
 
 INLINE void transform8(vec *re, vec *im)
 {
-    const float diagonal = 0.70710678118654752f;
+    const REAL diagonal = (REAL)0.70710678118654752440;
     vec even_re[4] = {re[0], re[2], re[4], re[6]}, even_im[4] = {im[0], im[2], im[4], im[6]};
     vec odd_re[4] = {re[1], re[3], re[5], re[7]}, odd_im[4] = {im[1], im[3], im[5], im[7]};
     transform4(even_re, even_im);
@@ -80,7 +83,7 @@ INLINE void finish_transform(const int few, const int many, vec *re, vec *im)
 }
 
 /* First step of it: a short transform and its turns. `re` and `im` hold values number, number + many, ... */
-INLINE void begin_transform(const struct plan *plan, const int few, const int many, const int number, vec *re,
+INLINE void begin_transform(const REAL *turns, const int few, const int many, const int number, vec *re,
                             vec *im)
 {
     const int step = TURNS / (few * many);
@@ -89,7 +92,7 @@ INLINE void begin_transform(const struct plan *plan, const int few, const int ma
         return;
 #pragma GCC unroll 8
     for (int k = 1; k < few; k++) {
-        const float *turn = plan->turns + 2 * step * number * k;
+        const REAL *turn = turns + 2 * step * number * k;
         TURN(re[k], im[k], turn[0], turn[1]);
     }
 }

@@ -15,7 +15,9 @@ int usable_instruction_sets(const struct instruction_set **sets)
 {
 #if defined(__x86_64__) || defined(__i386__)
     static const struct instruction_set all[] = {
-        {"avx512", 16, log_mel_avx512}, {"avx2", 8, log_mel_avx2}, {"sse", 4, log_mel_sse}};
+        {"avx512", 16, log_mel_avx512, &tabular_avx512},
+        {"avx2", 8, log_mel_avx2, &tabular_avx2},
+        {"sse", 4, log_mel_sse, &tabular_sse}};
     __builtin_cpu_init();
     int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_half_conversion();
     int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
@@ -24,11 +26,11 @@ int usable_instruction_sets(const struct instruction_set **sets)
     *sets = all + first;
     return 3 - first;
 #elif defined(__aarch64__)
-    static const struct instruction_set all[] = {{"neon", 4, log_mel_neon}};
+    static const struct instruction_set all[] = {{"neon", 4, log_mel_neon, &tabular_neon}};
     *sets = all;
     return 1;
 #else
-    static const struct instruction_set all[] = {{"plain", 4, log_mel_plain}};
+    static const struct instruction_set all[] = {{"plain", 4, log_mel_plain, &tabular_plain}};
     *sets = all;
     return 1;
 #endif

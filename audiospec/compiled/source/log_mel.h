@@ -94,7 +94,7 @@ INLINE void transform_columns(const struct plan *plan, const vec *samples, vec *
                 a[k] = samples[place] * window[place];
                 b[k] = samples[place + 1] * window[place + 1];
             }
-            begin_transform(plan, few, many, number, a, b);
+            begin_transform(plan->turns, few, many, number, a, b);
 #pragma GCC unroll 8
             for (int k = 0; k < few; k++) {
                 re[k * many + number] = a[k];
@@ -132,7 +132,7 @@ INLINE void transform_row(const struct plan *plan, const vec *row, vec *re, vec 
             a[k] = row[2 * (many * k + number)];
             b[k] = row[2 * (many * k + number) + 1];
         }
-        begin_transform(plan, few, many, number, a, b);
+        begin_transform(plan->turns, few, many, number, a, b);
 #pragma GCC unroll 8
         for (int k = 0; k < few; k++) {
             re[k * many + number] = a[k];

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "python_buffers.h"
 
 typedef struct {
     PyObject_HEAD
@@ -15,9 +15,8 @@ typedef struct {
     const struct instruction_set *set;
 } LogMel;
 
-/* Get a contiguous buffer of items of a size whose format ends with one of `formats`. */
-static int get_buffer(PyObject *from, Py_buffer *view, const char *name, const char *formats, Py_ssize_t size,
-                      int writable)
+int get_buffer(PyObject *from, Py_buffer *view, const char *name, const char *formats, Py_ssize_t size,
+               int writable)
 {
     int flags = PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
     if (PyObject_GetBuffer(from, view, flags) < 0)
@@ -34,7 +33,7 @@ static int get_buffer(PyObject *from, Py_buffer *view, const char *name, const c
     return 0;
 }
 
-static const struct instruction_set *find_set(const char *name)
+const struct instruction_set *find_set(const char *name)
 {
     const struct instruction_set *sets;
     int count = usable_instruction_sets(&sets);
@@ -256,15 +255,25 @@ static PyObject *instruction_sets(PyObject *module, PyObject *ignored)
 static PyMethodDef methods[] = {
     {"instruction_sets", instruction_sets, METH_NOARGS,
      "Return the names of the instruction sets that this processor has, best first."},
+    {"mix_to_mono", mix_to_mono, METH_VARARGS,
+     "Write the mean of the channels of interleaved samples, as float32 with full scale at 1."},
+    {"moments", moments, METH_VARARGS, "Write the mean and variance of each row of values."},
+    {"running_median", running_median, METH_VARARGS,
+     "Write the running medians down the first axis of an array, by a network of minima and maxima."},
     {NULL, NULL, 0, NULL},
 };
 
-static int add_types(PyObject *module)
+static int add_type(PyObject *module, const char *name, PyType_Spec *spec)
 {
-    PyObject *type = PyType_FromSpec(&log_mel_spec);
-    int failed = !type || PyModule_AddObjectRef(module, "LogMel", type) < 0;
+    PyObject *type = PyType_FromSpec(spec);
+    int failed = !type || PyModule_AddObjectRef(module, name, type) < 0;
     Py_XDECREF(type);
     return failed ? -1 : 0;
+}
+
+static int add_types(PyObject *module)
+{
+    return add_type(module, "LogMel", &log_mel_spec) < 0 ? -1 : add_type(module, "Tabular", &tabular_spec);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, add_types}, {0, NULL}};

@@ -52,10 +52,13 @@ struct range {
 typedef struct range transform(const struct plan *plan, const float *wave, ptrdiff_t samples, void *out,
                                enum kind kind, char *scratch);
 
+struct tabular_set;
+
 struct instruction_set {
     const char *name;
     int lanes;
     transform *log_mel;
+    const struct tabular_set *tabular;
 };
 
 static inline ptrdiff_t half_padding(const struct plan *plan)

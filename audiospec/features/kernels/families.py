@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from audiospec.features.kernels.chroma import TUNINGS
+from audiospec.features.kernels.chroma import PEAK_THRESHOLD, peak_bins, tunings
 from audiospec.features.kernels.median import running_median
 from audiospec.specs.tabular import TabularSpec
 
@@ -19,8 +19,6 @@ from audiospec.specs.tabular import TabularSpec
 FRAMES = 128
 #: Smallest power that is not clipped, and the range in dB below a chunk's peak (librosa's defaults).
 AMIN, TOP_DB = 1e-10, 80.0
-#: Peaks that determine a chunk's tuning: their range in Hz; their least share of the frame's strongest bin.
-PITCHES, PITCH_THRESHOLD = (150.0, 4000.0), 0.1
 #: Seconds over which the onset strength is autocorrelated; the fastest tempo in beats per minute.
 TEMPO_SECONDS, MAX_TEMPO = 8.0, 320.0
 #: Smallest amplitude at which a sample counts as negative in zero crossings.
@@ -54,7 +52,15 @@ class Chunks:
         if family == "tempo":
             return self.tempo()
         method: Callable[[], Tensor] = getattr(self, family)
-        return _mean_and_variance(method())
+        return self.moments(method())
+
+    def moments(self, values: Tensor) -> Tensor:
+        """Mean and variance of values (B, parts, n): (B, 2 · parts), each part's mean before its variance."""
+        mean = values.mean(-1, dtype=torch.float64)
+        # Two passes: the mean's rounding error is far below the last digit of a value.
+        away = values - mean[..., None].to(values.dtype)
+        variance = away.square_().mean(-1, dtype=torch.float64)
+        return torch.stack([mean, variance], dim=-1).flatten(1).to(values.dtype)
 
     # --- shared by families --------------------------------------------------------------------------
 
@@ -113,14 +119,38 @@ class Chunks:
     @cached_property
     def mel(self) -> Tensor:
         """Decibels of the mel bins (B, frames, n_mels)."""
+        return _limited(self.mel_decibels())
+
+    def mel_decibels(self) -> Tensor:
+        """Decibels of the mel bins (B, frames, n_mels), however weak."""
         return _decibels(self.power @ self.mel_filters.T)
 
     @cached_property
     def chroma(self) -> Tensor:
         """Chroma (B, frames, n_chroma), each frame's largest value 1."""
-        filters = self.chroma_filters[self.tunings()]
-        chroma = self.power @ filters.transpose(1, 2)
+        chroma = self.filtered(self.chroma_filters[tunings(self.spec, len(self.waves), *self.peaks())])
         return chroma / _unless_tiny(chroma.amax(-1, keepdim=True))
+
+    def filtered(self, filters: Tensor) -> Tensor:
+        """Products (B, frames, n) of |X|² with each chunk's filters (B, n, bins)."""
+        return self.power @ filters.transpose(1, 2)
+
+    def peaks(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the spectral peaks: the number of the chunk, the height and the pitch in Hz of each."""
+        power = self.power
+        low, high = peak_bins(self.spec)
+        least = PEAK_THRESHOLD * power.amax(-1, keepdim=True)
+        centre, before, after = (power[..., low + i : high + i] for i in (0, -1, 1))
+        # A plateau's first bin is its peak. Neighbours below `least` are kept: peaks are higher.
+        peak = (centre > least) & (centre > before) & (centre >= after)
+        row, frame, bin = peak.nonzero(as_tuple=True)
+        centre, before, after = (power[row, frame, bin + low + i] for i in (0, -1, 1))
+        # The vertex of the parabola through a peak and its neighbours, if it is between them.
+        curve, slope = after + before - 2 * centre, (after - before) / 2
+        shift = torch.where(slope.abs() < curve.abs(), -slope / curve, 0)
+        height = centre + slope * shift / 2
+        spacing = self.spec.sample_rate / self.spec.n_fft
+        return row, height, ((bin + low + shift.double()) * spacing).to(power.dtype)
 
     @cached_property
     def mfccs(self) -> Tensor:
@@ -229,21 +259,17 @@ class Chunks:
 
     def spectral_contrast(self) -> Tensor:
         """Peaks relative to valleys in dB, band by band."""
-        spec, spacing = self.spec, self.spec.sample_rate / self.spec.n_fft
-        lows = [0.0, *(CONTRAST_FMIN * 2**octave for octave in range(spec.n_bands))]
+        peaks, valleys = self.extremes()
+        return _limited(_decibels(peaks)) - _limited(_decibels(valleys))
+
+    def extremes(self) -> tuple[Tensor, Tensor]:
+        """Return the peaks and the valleys of the spectral contrast's bands, each (B, bands, frames)."""
         peaks, valleys = [], []
-        for number, low in enumerate(lows):
-            # As in librosa: all bands but the first begin one bin early, and the last band reaches the last
-            # bin. The number of bins includes each band's last bin, although only the last band uses it.
-            first = math.ceil(low / spacing) - (number > 0)
-            last = spec.n_fft // 2
-            if number < spec.n_bands:
-                last = min(last, math.floor(CONTRAST_FMIN * 2**number / spacing))
-            count = max(1, round(CONTRAST_QUANTILE * (last + 1 - first)))
-            band = self.magnitude[..., first : last + (number == spec.n_bands)]
+        for first, end, count in contrast_bands(self.spec):
+            band = self.magnitude[..., first:end]
             peaks.append(band.topk(count, dim=-1).values.mean(-1))
             valleys.append(band.topk(count, dim=-1, largest=False).values.mean(-1))
-        return _decibels(torch.stack(peaks, 1)) - _decibels(torch.stack(valleys, 1))
+        return torch.stack(peaks, 1), torch.stack(valleys, 1)
 
     def spectral_flatness(self) -> Tensor:
         """Geometric mean of |X|² divided by its arithmetic mean."""
@@ -262,21 +288,11 @@ class Chunks:
     def tempo(self) -> Tensor:
         """Return the tempo (B, 1) in beats per minute; 0 without an onset."""
         spec, onsets = self.spec, self._onsets()
-        lags = int(TEMPO_SECONDS * spec.sample_rate) // spec.hop_length
+        lags = tempo_lags(spec)
         # Windows are centred. Before the start is silence; after the end the last value fades out.
         fade = torch.arange(lags // 2 - 1, -1, -1, **self.exact) / (lags // 2)
         padded = pad(torch.cat([onsets, onsets[:, -1:] * fade], dim=1), (lags // 2, 0))
-        windows = padded.unfold(1, lags, 1)[:, : onsets.shape[1]]
-        hann = torch.hann_window(lags, periodic=True, **self.exact)
-        # The autocorrelation is the inverse Fourier transform of |Fourier transform|². It is linear, so one
-        # inverse of the windows' mean suffices; each window is first divided by its value at lag 0.
-        size = 2 * lags
-        total = torch.zeros(len(windows), lags + 1, **self.exact)
-        for first in range(0, windows.shape[1], FRAMES):
-            block = windows[:, first : first + FRAMES] * hann
-            energy = _unless_tiny(block.square().sum(-1, keepdim=True))
-            total += (_power(torch.fft.rfft(block, n=size)) / energy).sum(1)
-        correlation = torch.fft.irfft(total / windows.shape[1], n=size)[:, :lags]
+        correlation = self.correlation(padded, onsets.shape[1])
         tempi = 60 * spec.sample_rate / (spec.hop_length * torch.arange(lags, **self.exact))
         prior = -0.5 * (tempi.log2() - math.log2(spec.start_bpm)).square()
         prior[tempi >= MAX_TEMPO] = -torch.inf
@@ -284,50 +300,40 @@ class Chunks:
         tempo = torch.where(onsets.any(-1), tempi[best], 0)
         return tempo[:, None].to(self.waves.dtype)
 
-    def _onsets(self) -> Tensor:
-        """Onset strength (B, frames): the median rise of the mel bins' decibels since the frame before."""
-        bins = self.spec.n_mels
-        rise = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
-        middle = (rise[..., (bins - 1) // 2] + rise[..., bins // 2]) / 2
-        shift = 1 + self.spec.n_fft // (2 * self.spec.hop_length)
-        return pad(middle, (shift, 0))[:, : self.mel.shape[1]]
+    def correlation(self, values: Tensor, windows: int) -> Tensor:
+        """Return the mean autocorrelation (B, lags) of values in the first windows, each 1 at lag 0.
 
-    def tunings(self) -> Tensor:
-        """Return each chunk's tuning (B,), 0 to `TUNINGS` - 1: where in a semitone most of its peaks are."""
-        spec, power = self.spec, self.power
-        spacing = spec.sample_rate / spec.n_fft
-        low = max(1, math.ceil(PITCHES[0] / spacing))
-        high = min(math.ceil(PITCHES[1] / spacing), spec.n_fft // 2)
-        rows = len(power)
-        if low >= high:
-            return torch.full((rows,), TUNINGS // 2, device=power.device)
-        least = PITCH_THRESHOLD * power.amax(-1, keepdim=True)
-        centre, before, after = (power[..., low + i : high + i] for i in (0, -1, 1))
-        # A plateau's first bin is its peak. Neighbours below `least` are kept: peaks are higher.
-        peak = (centre > least) & (centre > before) & (centre >= after)
-        row, frame, bin = peak.nonzero(as_tuple=True)
-        centre, before, after = (power[row, frame, bin + low + i] for i in (0, -1, 1))
-        # The vertex of the parabola through a peak and its neighbours, if it is between them.
-        curve, slope = after + before - 2 * centre, (after - before) / 2
-        shift = torch.where(slope.abs() < curve.abs(), -slope / curve, 0)
-        height = centre + slope * shift / 2
-        pitch = ((bin + low + shift.double()) * spacing).to(power.dtype)
-        # Keep the peaks that are at least as high as the median of their chunk's peaks.
-        order = height.argsort()
-        order = order[row[order].argsort(stable=True)]
-        counts = row.bincount(minlength=rows)
-        middle = (counts.cumsum(0) - counts)[None] + torch.stack([(counts - 1).clamp(min=0), counts]) // 2
-        sorted_heights = pad(height[order], (0, 1))  # a chunk without a peak reads this 0
-        median = sorted_heights[middle.clamp(max=len(height))].mean(0)
-        high_enough = height >= median[row]
-        row, pitch = row[high_enough], pitch[high_enough]
-        # The deviation from a pitch class, -0.5 to 0.5, and the mode of its histogram in hundredths.
-        away = (spec.n_chroma * (pitch / (440 / 16)).log2()).remainder(1)
-        away = torch.where(away >= 0.5, away - 1, away)
-        edges = torch.linspace(-0.5, 0.5, TUNINGS + 1, dtype=torch.float64, device=power.device)
-        place = torch.bucketize(away.double(), edges, right=True).sub_(1).clamp_(0, TUNINGS - 1)
-        counts = (row * TUNINGS + place).bincount(minlength=rows * TUNINGS).view(rows, TUNINGS)
-        return torch.where(counts.any(-1), counts.argmax(-1), TUNINGS // 2)
+        Parameters
+        ----------
+        values : Tensor, shape (B, n), float64
+        windows : int
+            Windows of `tempo_lags` values, each one value later than the one before.
+        """
+        lags = tempo_lags(self.spec)
+        parts = values.unfold(1, lags, 1)[:, :windows]
+        hann = torch.hann_window(lags, periodic=True, **self.exact)
+        # The autocorrelation is the inverse Fourier transform of |Fourier transform|². It is linear, so one
+        # inverse of the windows' mean suffices; each window is first divided by its value at lag 0.
+        size = 2 * lags
+        total = torch.zeros(len(values), lags + 1, **self.exact)
+        for first in range(0, windows, FRAMES):
+            block = parts[:, first : first + FRAMES] * hann
+            energy = _unless_tiny(block.square().sum(-1, keepdim=True))
+            total += (_power(torch.fft.rfft(block, n=size)) / energy).sum(1)
+        correlation: Tensor = torch.fft.irfft(total / windows, n=size)[:, :lags]
+        return correlation
+
+    def _onsets(self) -> Tensor:
+        """Onset strength (B, frames): the `rises` at the frames that they are centred on."""
+        shift = 1 + self.spec.n_fft // (2 * self.spec.hop_length)
+        return pad(self.rises(), (shift, 0))[:, : self.mel.shape[1]]
+
+    def rises(self) -> Tensor:
+        """Return the median rise (B, frames - 1) of the mel bins' decibels from one frame to the next."""
+        bins = self.spec.n_mels
+        rise: Tensor = self.mel.diff(dim=1).clamp_(min=0).topk(bins // 2 + 1, dim=-1).values
+        middle: Tensor = rise[..., [(bins - 1) // 2, bins // 2]].mean(-1)
+        return middle
 
     def _derivative(self, order: int) -> Tensor:
         """First or second derivative of the MFCC by least squares (Savitzky and Golay, 1964)."""
@@ -347,15 +353,6 @@ class Chunks:
         return torch.cat([ends[0], inner, ends[1]], dim=-1)
 
 
-def _mean_and_variance(values: Tensor) -> Tensor:
-    """Mean and variance of values (B, parts, n): (B, 2 · parts), each part's mean before its variance."""
-    mean = values.mean(-1, dtype=torch.float64)
-    # Two passes: the mean's rounding error is far below the last digit of a value.
-    away = values - mean[..., None].to(values.dtype)
-    variance = away.square_().mean(-1, dtype=torch.float64)
-    return torch.stack([mean, variance], dim=-1).flatten(1).to(values.dtype)
-
-
 def _power(spectrum: Tensor) -> Tensor:
     """|X|² of a complex tensor."""
     real, imaginary = spectrum.real, spectrum.imag
@@ -368,7 +365,31 @@ def _unless_tiny(values: Tensor) -> Tensor:
 
 
 def _decibels(power: Tensor) -> Tensor:
-    """Decibels of power (B, …), none more than `TOP_DB` below its chunk's peak."""
-    decibels = power.clamp(min=AMIN).log10().mul_(10)
+    """Decibels of power."""
+    return power.clamp(min=AMIN).log10().mul_(10)
+
+
+def _limited(decibels: Tensor) -> Tensor:
+    """Decibels (B, …), none more than `TOP_DB` below its chunk's peak."""
     least = decibels.flatten(1).amax(1) - TOP_DB
-    return decibels.maximum(least.view(-1, *[1] * (power.ndim - 1)))
+    return decibels.maximum(least.view(-1, *[1] * (decibels.ndim - 1)))
+
+
+def contrast_bands(spec: TabularSpec) -> list[tuple[int, int, int]]:
+    """Return the bands of the spectral contrast: first bin, end, and number of bins in a peak or a valley."""
+    spacing, bands = spec.sample_rate / spec.n_fft, []
+    for number, low in enumerate([0.0, *(CONTRAST_FMIN * 2**octave for octave in range(spec.n_bands))]):
+        # As in librosa: all bands but the first begin one bin early, and the last band reaches the last
+        # bin. The number of bins includes each band's last bin, although only the last band uses it.
+        first = math.ceil(low / spacing) - (number > 0)
+        last = spec.n_fft // 2
+        if number < spec.n_bands:
+            last = min(last, math.floor(CONTRAST_FMIN * 2**number / spacing))
+        count = max(1, round(CONTRAST_QUANTILE * (last + 1 - first)))
+        bands.append((first, last + (number == spec.n_bands), count))
+    return bands
+
+
+def tempo_lags(spec: TabularSpec) -> int:
+    """Return the number of frames in the windows that the onset strength is correlated in."""
+    return int(TEMPO_SECONDS * spec.sample_rate) // spec.hop_length

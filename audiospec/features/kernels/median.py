@@ -1,21 +1,14 @@
 """Running medians by a network of minima and maxima: exact, batched, on any device.
 
-Overlapping windows share most of their values. A tile's 16 windows of 31 values have 16 values in common,
-which are sorted once. Each half of the tile has eight more values in common, which are sorted and merged in,
-and so on down to single windows. At each step, values whose rank rules them out as the median are dropped.
-This takes 34 minima and maxima per median; sorting each window separately takes hundreds. Each is one
-operation on whole rows, which CPUs and GPUs compute at the speed of their memory. The tree of tiles follows
-A. Adams, "Fast Median Filters using Separable Sorting Networks", ACM Transactions on Graphics 40(4), 2021,
-in one dimension; the sorting networks are Batcher's odd-even merges (1968).
+`network` says how.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-
 import torch
 from torch import Tensor
+
+from audiospec.features.kernels.network import Network, median_network
 
 #: Number of values in one operation on a CPU: small enough for caches, large enough to outweigh the cost of a
 #: call, and below the size at which torch uses several threads.
@@ -39,7 +32,7 @@ def running_median(values: Tensor, size: int) -> Tensor:
         Equal to ``scipy.ndimage.median_filter(values, (1, size, 1))``.
     """
     count, width = values.shape[1:]
-    network = _network(size)
+    network = median_network(size)
     tiles = -(-count // network.tile)
     places = torch.arange(-(size // 2), tiles * network.tile + size // 2, device=values.device)
     places = places.remainder(2 * count)
@@ -51,146 +44,31 @@ def running_median(values: Tensor, size: int) -> Tensor:
         for row in range(len(values)):
             for first in range(0, tiles, block):
                 room = registers[:, :, : min(block, tiles - first)]
-                network.run(padded[row : row + 1], medians[row : row + 1], first, room)
+                run(network, padded[row : row + 1], medians[row : row + 1], first, room)
     else:
-        network.run(padded, medians, 0, values.new_empty(network.between, len(values), tiles, width))
+        run(network, padded, medians, 0, values.new_empty(network.between, len(values), tiles, width))
     return medians[:, :count]
 
 
-@dataclass(frozen=True)
-class _Network:
-    """A network of minima and maxima that computes the medians of a tile of windows.
+def run(network: Network, values: Tensor, medians: Tensor, first: int, between: Tensor) -> None:
+    """Compute the medians of consecutive tiles, as many as `between` has room for.
 
-    Attributes
+    Parameters
     ----------
-    size, tile : int
-        Values in a window, windows in a tile.
-    steps : list of (is_minimum, one, other, result)
-        Numbers of places: first the inputs, then the medians, then the intermediate values.
-    between : int
-        Number of places for intermediate values.
+    network : Network
+    values : Tensor, shape (B, n, width)
+        The input values of all tiles.
+    medians : Tensor, shape (B, n, width)
+        Receives the result; has room for all tiles.
+    first : int
+        Number of the first tile.
+    between : Tensor, shape (network.between, B, tiles, width)
+        Memory for intermediate values; overwritten.
     """
-
-    size: int
-    tile: int
-    steps: list[tuple[bool, int, int, int]]
-    between: int
-
-    def run(self, values: Tensor, medians: Tensor, first: int, between: Tensor) -> None:
-        """Compute the medians of consecutive tiles, as many as `between` has room for.
-
-        Parameters
-        ----------
-        values : Tensor, shape (B, n, width)
-            The input values of all tiles.
-        medians : Tensor, shape (B, n, width)
-            Receives the result; has room for all tiles.
-        first : int
-            Number of the first tile.
-        between : Tensor, shape (self.between, B, tiles, width)
-            Memory for intermediate values; overwritten.
-        """
-        tiles = slice(first, first + between.shape[2])
-        views = [values[:, number :: self.tile][:, tiles] for number in range(self.size + self.tile - 1)]
-        views += [medians[:, number :: self.tile][:, tiles] for number in range(self.tile)]
-        views += between.unbind()
-        for is_minimum, one, other, result in self.steps:
-            operation = torch.minimum if is_minimum else torch.maximum
-            operation(views[one], views[other], out=views[result])
-
-
-@lru_cache(maxsize=8)
-def _network(size: int) -> _Network:
-    tile = 1
-    while 4 * tile <= size + 1:  # a tile's windows must share at least half of their values
-        tile *= 2
-    builder = _NetworkBuilder(size + tile - 1)
-    medians = builder.medians(size, tile)
-    return _Network(size, tile, *builder.compile(medians))
-
-
-class _NetworkBuilder:
-    """Records minima and maxima. Values are numbered: first the inputs, then the results of the steps."""
-
-    def __init__(self, inputs: int) -> None:
-        self.inputs = inputs
-        self.steps: list[tuple[bool, int, int]] = []  # step i makes value inputs + i
-
-    def medians(self, size: int, tile: int) -> list[int]:
-        """Return the values that are the medians of the tile's windows, in order."""
-        shared = self.sort(list(range(tile - 1, size)))
-        middle = (size - 1) // 2
-        return self._split(0, tile, size, shared[middle - tile + 1 : middle + 1])
-
-    def _split(self, first: int, count: int, size: int, candidates: list[int]) -> list[int]:
-        """Return the medians of `count` windows, beginning with number `first`.
-
-        Each is the median of `candidates`, which are sorted values that all of these windows share, and of
-        the count - 1 values that the window does not share with all the others.
-        """
-        if count == 1:
-            return candidates
-        half = count // 2
-        medians = []
-        for start, new in ((first, first + half - 1), (first + half, first + size)):
-            merged = self.merge(candidates, self.sort(list(range(new, new + half))))
-            middle = (len(merged) + half - 2) // 2  # the median's rank, with half - 1 values to come
-            kept = merged[middle - half + 1 : middle + 1]
-            medians += self._split(start, half, size, kept)
-        return medians
-
-    def sort(self, values: list[int]) -> list[int]:
-        """Sort values in ascending order."""
-        if len(values) < 2:
-            return values
-        half = (len(values) + 1) // 2
-        return self.merge(self.sort(values[:half]), self.sort(values[half:]))
-
-    def merge(self, one: list[int], other: list[int]) -> list[int]:
-        """Merge two sorted lists by Batcher's odd-even merge."""
-        if not one or not other:
-            return one + other
-        if len(one) == len(other) == 1:
-            return self._exchange(one[0], other[0])
-        even = self.merge(one[::2], other[::2])
-        odd = self.merge(one[1::2], other[1::2])
-        merged = even[:1]
-        for low, high in zip(odd, even[1:], strict=False):
-            merged += self._exchange(low, high)
-        done = (len(merged) - 1) // 2
-        return merged + even[1 + done :] + odd[done:]
-
-    def _exchange(self, one: int, other: int) -> list[int]:
-        self.steps += [(True, one, other), (False, one, other)]
-        last = self.inputs + len(self.steps)
-        return [last - 2, last - 1]
-
-    def compile(self, results: list[int]) -> tuple[list[tuple[bool, int, int, int]], int]:
-        """Return the steps that the results need, and the number of intermediate places, which are reused."""
-        needed = set(results)
-        last_use: dict[int, int] = {}
-        for number in reversed(range(len(self.steps))):
-            if self.inputs + number in needed:
-                for value in self.steps[number][1:]:
-                    needed.add(value)
-                    last_use.setdefault(value, number)
-        places = {value: value for value in range(self.inputs)}
-        places.update({value: self.inputs + place for place, value in enumerate(results)})
-        fixed = self.inputs + len(results)
-        steps: list[tuple[bool, int, int, int]] = []
-        free: list[int] = []
-        count = fixed
-        for number, (is_minimum, one, other) in enumerate(self.steps):
-            value = self.inputs + number
-            if value not in needed:
-                continue
-            if value not in places:
-                if not free:
-                    free.append(count)
-                    count += 1
-                places[value] = free.pop()
-            steps.append((is_minimum, places[one], places[other], places[value]))
-            for read in {one, other}:
-                if last_use[read] == number and places[read] >= fixed:
-                    free.append(places[read])
-        return steps, count - fixed
+    tiles = slice(first, first + between.shape[2])
+    views = [values[:, number :: network.tile][:, tiles] for number in range(network.size + network.tile - 1)]
+    views += [medians[:, number :: network.tile][:, tiles] for number in range(network.tile)]
+    views += between.unbind()
+    for is_minimum, one, other, result in network.steps:
+        operation = torch.minimum if is_minimum else torch.maximum
+        operation(views[one], views[other], out=views[result])

@@ -1,11 +1,12 @@
-"""The copy of everything in an HDF5 store but its rows, and the store that is written from it."""
+"""The seal of an HDF5 store, with its copy of everything but the rows; the store written from that copy."""
 
 from __future__ import annotations
 
 import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.files import write_all
 from audiospec.stores.hdf5_format.reading import (
     SEAL,
     chunk_table,
@@ -25,47 +27,118 @@ from audiospec.stores.hdf5_format.trailer import Trailer, joined, rest_checksum
 from audiospec.stores.hdf5_format.writing import write_file
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS
+from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, RowTable
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.seals.bundle import pack_bundle, unpack_bundle
 from audiospec.stores.shards.format import is_compressed
 
 
+@dataclass(frozen=True)
+class ViewParts:
+    """What a seal keeps of a view, and where the rows of the view are.
+
+    Attributes
+    ----------
+    attributes : mapping
+    rows : RowTable
+    chunks : ndarray of int64
+        The chunk table, see `chunk_table`.
+    chunk_rows, row_bytes : int
+        Rows of a chunk, bytes of a row; 0 if rows are compressed.
+    """
+
+    attributes: Mapping[str, Any]
+    rows: RowTable
+    chunks: NDArray[np.int64]
+    chunk_rows: int
+    row_bytes: int
+
+    @classmethod
+    def of(cls, view: NewView, chunks: NDArray[np.int64]) -> ViewParts:
+        """Return those of a view that was just written."""
+        info, chunk_rows, row_bytes = view.info, 0, 0
+        if not is_compressed(info.row_dtype):
+            chunk_rows, row_bytes = min(info.chunk_rows, max(1, len(view.rows))), info.row_bytes
+        return cls(info.to_attributes(), view.rows, chunks, chunk_rows, row_bytes)
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> ViewParts:
+        """Return those of a view in a file."""
+        rows, data = read_rows_of(group), group["data"]
+        chunk_rows, row_bytes = 0, 0
+        if data.chunks and not data.compression:
+            chunk_rows, row_bytes = data.chunks[0], data.dtype.itemsize * int(np.prod(data.shape[1:]))
+        return cls(read_attributes(group), rows, chunk_table(data), chunk_rows, row_bytes)
+
+
+def write_sealed(
+    file: Path, attributes: Mapping[str, Any], tracks: Tracks, views: Sequence[NewView], *, flush: bool
+) -> None:
+    """Write a whole store into a new file, with its seal.
+
+    Parameters
+    ----------
+    file : Path
+    attributes : mapping
+    tracks : Tracks
+    views : sequence of NewView
+    flush : bool
+        Whether to wait until the file is on the disk.
+    """
+    tables = write_file(file, attributes, tracks, views)
+    parts = {view.info.name: ViewParts.of(view, table) for view, table in zip(views, tables, strict=True)}
+    _append(file, attributes, tracks.columns, parts, flush)
+
+
 def append_seal(file: Path) -> None:
-    """Append the seal to a finished HDF5 file, which was just written, or is trusted."""
+    """Append the seal to an HDF5 file that is trusted, and wait until it is on the disk."""
     with open_unchecked(file) as opened:
-        pieces, spans = _pieces(opened)
-    end = file.stat().st_size
-    with file.open("r+b") as out:
-        crc = rest_checksum(out.fileno(), end, spans)
-        out.seek(end)
-        out.write(Trailer(end, crc, spans, pack_bundle(pieces)).to_bytes())
-        out.flush()
-        os.fsync(out.fileno())
+        attributes = {name: value for name, value in read_attributes(opened).items() if name != SEAL}
+        columns = {name: read_column(opened["tracks"], name) for name in opened["tracks"]}
+        views = {name: ViewParts.read(group) for name, group in opened["views"].items()}
+    _append(file, attributes, columns, views, flush=True)
 
 
-def _pieces(file: h5py.File) -> tuple[dict[str, bytes], NDArray[np.int64]]:
+def _append(
+    file: Path,
+    attributes: Mapping[str, Any],
+    columns: Mapping[str, NDArray[Any]],
+    views: Mapping[str, ViewParts],
+    flush: bool,
+) -> None:
+    """Append the seal to a finished HDF5 file with the given content."""
+    pieces, spans = _pieces(attributes, columns, views)
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        end = os.fstat(descriptor).st_size
+        crc = rest_checksum(descriptor, end, spans)
+        write_all(descriptor, [Trailer(end, crc, spans, pack_bundle(pieces)).to_bytes()], end)
+        if flush:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pieces(
+    attributes: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], views: Mapping[str, ViewParts]
+) -> tuple[dict[str, bytes], NDArray[np.int64]]:
     """Return the pieces of the copy, and the spans of rows."""
-    attributes = {name: value for name, value in read_attributes(file).items() if name != SEAL}
-    pieces = {"attributes": json.dumps(attributes).encode()}
-    for name in file["tracks"]:
-        values = read_column(file["tracks"], name)
+    pieces = {"attributes": json.dumps(attributes, sort_keys=True).encode()}
+    for name, values in sorted(columns.items()):
         # Text has no NUL: HDF5 cannot hold it.
         is_text = values.dtype == object
         content = "\0".join(values.tolist()).encode() if is_text else values.tobytes()
         pieces[f"tracks/{name}"] = content
     starts, stops = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for name, group in file["views"].items():
-        rows, data = read_rows_of(group), group["data"]
-        table = chunk_table(data)
-        pieces[f"views/{name}/attributes"] = json.dumps(read_attributes(group)).encode()
-        pieces[f"views/{name}/rows"] = rows.tobytes()
+    for name, view in sorted(views.items()):
+        table = view.chunks
+        pieces[f"views/{name}/attributes"] = json.dumps(view.attributes, sort_keys=True).encode()
+        pieces[f"views/{name}/rows"] = view.rows.tobytes()
         pieces[f"views/{name}/chunks"] = table.astype("<i8").tobytes()
         sizes = table[:, 1].copy()
-        if len(table) and not data.compression:
+        if len(table) and view.row_bytes:
             # What fills up the last chunk belongs to no row.
-            row_bytes = data.dtype.itemsize * int(np.prod(data.shape[1:]))
-            sizes[-1] = (len(data) - (len(table) - 1) * data.chunks[0]) * row_bytes
+            sizes[-1] = (len(view.rows) - (len(table) - 1) * view.chunk_rows) * view.row_bytes
         there = table[:, 0] >= 0
         starts.append(table[there, 0])
         stops.append((table[:, 0] + sizes)[there])
@@ -73,7 +146,7 @@ def _pieces(file: h5py.File) -> tuple[dict[str, bytes], NDArray[np.int64]]:
 
 
 def write_from_copy(damaged: Path, copy: bytes, new: Path) -> list[str]:
-    """Write a store from the copy in its seal, and the rows as they are in the damaged file.
+    """Write a sealed store from the copy in its seal, and the rows as they are in the damaged file.
 
     Rows that cannot be unpacked become zeros, which do not match their checksums.
 
@@ -89,7 +162,7 @@ def write_from_copy(damaged: Path, copy: bytes, new: Path) -> list[str]:
     file = os.open(damaged, os.O_RDONLY)
     try:
         views = [_view(name, pieces, file) for name in names]
-        write_file(new, attributes, _tracks(pieces), views)
+        write_sealed(new, attributes, _tracks(pieces), views, flush=True)
     finally:
         os.close(file)
     return names

@@ -51,7 +51,7 @@ def restore(path: Path, new: Path) -> list[str]:
     if trailer is not None and not matches:
         if trailer.copy is None:
             return []
-        write_from_copy(path, trailer.copy, new)
+        write_from_copy(path, trailer.copy, new)  # which seals it
         done = "metadata and tables written again from their copy"
     else:
         with path.open("rb") as file, new.open("wb") as out:
@@ -61,7 +61,7 @@ def restore(path: Path, new: Path) -> list[str]:
         if trailer is None:
             _mark(new)
         done = "sealed as it is" if trailer is None else "the seal made again"
-    append_seal(new)
+        append_seal(new)
     os.replace(new, path)
     return [done]
 

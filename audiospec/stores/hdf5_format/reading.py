@@ -11,6 +11,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5d, h5i, h5s
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
@@ -92,15 +93,21 @@ def read_column(group: h5py.Group, name: str) -> NDArray[Any]:
         It is missing, or claims more values than the file has bytes.
     """
     try:
-        values = group[name]
-    except KeyError as error:
+        column = h5d.open(group.id, name.encode())
+    except (KeyError, TypeError) as error:
         raise StoreError(
             f"table {group.name} has no column {name!r}: the store is damaged", RESTORE
         ) from error
-    if values.size > group.file.id.get_filesize():  # before anything is allocated
-        raise StoreError(f"column {name!r} of table {group.name} is damaged: shape {values.shape}", RESTORE)
-    text = h5py.check_string_dtype(values.dtype) is not None
-    return np.asarray(values.asstr()[:] if text else values[:], dtype=object if text else None)
+    # Not through h5py's groups and datasets, which take three times as long.
+    shape, dtype = column.shape, column.dtype
+    if math.prod(shape) > h5i.get_file_id(column).get_filesize():  # before anything is allocated
+        raise StoreError(f"column {name!r} of table {group.name} is damaged: shape {shape}", RESTORE)
+    values = np.empty(shape, dtype)
+    if values.size:
+        column.read(h5s.ALL, h5s.ALL, values)
+    if h5py.check_string_dtype(dtype) is None:
+        return values
+    return np.array([text.decode() for text in values.tolist()], dtype=object)
 
 
 @dataclass(frozen=True)

@@ -49,3 +49,8 @@ class NewView:
         """Yield row range and source of each shard, in order."""
         for number, first in enumerate(range(0, len(self.rows), self.info.shard_rows)):
             yield slice(first, min(first + self.info.shard_rows, len(self.rows))), self.shard(number)
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether any shard is in a file."""
+        return any(source.file is not None for _, source in self.shards())

@@ -84,6 +84,10 @@ class ViewInfo:
 
     def coordinates(self) -> dict[str, tuple[list[float] | list[str], str]]:
         """Return the values of each axis of a row, and their unit."""
+        return self._coordinates
+
+    @cached_property
+    def _coordinates(self) -> dict[str, tuple[list[float] | list[str], str]]:
         return self.spec.coordinates(self.chunking.samples(self.spec.sample_rate))
 
     def to_attributes(self) -> dict[str, Any]:

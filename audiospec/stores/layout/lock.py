@@ -8,10 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import filelock
+from typing import TYPE_CHECKING
 
 from audiospec.errors import StoreBusyError, StoreError
+
+if TYPE_CHECKING:  # workers take no lock
+    import filelock
 
 
 @contextmanager
@@ -43,6 +45,8 @@ def locked(store: Path) -> Iterator[Path]:
 
 def _acquire(store: Path, work: Path) -> filelock.BaseFileLock:
     """Make the work folder and acquire the lock in it."""
+    import filelock
+
     for attempt in range(50):
         try:
             store.parent.mkdir(parents=True, exist_ok=True)

@@ -119,4 +119,7 @@ class Tracks:
 
 def _storable(text: str) -> str:
     """Return text that every store can hold."""
-    return str(text).encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    text = str(text)
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

@@ -59,7 +59,7 @@ def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
     tail = index.tobytes()
     crc = int(google_crc32c.value(tail)).to_bytes(4, "little")
     filler = np.full((count * chunk - len(rows), *rows.shape[1:]), np.nan, rows.dtype)
-    write_bytes(path, np.ascontiguousarray(rows).data.cast("B"), filler.tobytes(), tail, crc)
+    write_bytes(path, np.ascontiguousarray(rows).data, filler.tobytes(), tail, crc)
 
 
 def _write_compressed(path: Path, rows: NDArray[Any], capacity: int) -> None:

@@ -1,21 +1,14 @@
-"""Write the parts of a Zarr store: metadata and small arrays by zarr-python, in memory; shards; seals."""
+"""Write the parts of a Zarr store: metadata and small arrays, with their seals; shards."""
 
 from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from numpy.typing import NDArray
-from zarr.abc.buffer import Buffer
-from zarr.buffer import cpu
-from zarr.codecs import ZstdCodec
-from zarr.storage import MemoryStore
 
 from audiospec.errors import AudiospecError
 from audiospec.files import damage_errors, write_bytes
@@ -24,12 +17,16 @@ from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE, TRACK_ATTR
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.seals.folder import FolderSeal, PartFiles, copy_file, seal_file
 from audiospec.stores.shards.format import is_compressed, write_shard
-from audiospec.stores.shards.frames import LEVEL
 from audiospec.stores.zarr_format.arrays import read_array
-from audiospec.stores.zarr_format.root import Root, sign, with_seal
-
-#: What zarr-python says of consolidated metadata, which xarray warns without.
-_WARNING = "Consolidated metadata is currently not part"
+from audiospec.stores.zarr_format.documents import (
+    consolidated_text,
+    group,
+    member_group,
+    node_text,
+    sharded_array,
+    small_array,
+)
+from audiospec.stores.zarr_format.root import Root, is_format, sign, with_seal
 
 
 def new_files(
@@ -37,7 +34,7 @@ def new_files(
 ) -> dict[str, bytes]:
     """Return the files of a new track table, a new view and the root, with their seals: name → content.
 
-    Shards are not among them. zarr-python's own writing to files needs a disk with hard links.
+    Shards are not among them.
 
     Parameters
     ----------
@@ -56,40 +53,35 @@ def new_files(
     for part in sorted(kept | {f"views/{listed}" for listed in root.listed}):
         # A view that vanished stays on the list, until it is computed again or `restore` gives it up.
         parts.setdefault(part, part not in kept or is_or_gets_sealed(path, part, root.is_sealed(part)))
-    files: dict[str, Buffer] = {}
-    group = zarr.create_group(MemoryStore(files), attributes=with_seal(attributes, parts))
-    table = group.create_group("tracks")
-    for column in TRACK_COLUMNS:
-        _write_array(table, column, tracks[column], "track", TRACK_ATTRIBUTES.get(column, {}))
-    views = group.create_group("views")
-    if view is not None:
-        _write_view(views, view)
-    contents = _consolidate(path, files, _kept_metadata(path, parts, files))
-    for part in ("tracks", *([] if name is None else [name])):
-        members = {
-            file.removeprefix(f"{part}/"): content
-            for file, content in contents.items()
-            if file.startswith(f"{part}/")
-        }
-        seal = FolderSeal.of(part, members, attributes if part == "tracks" else {})
-        contents[f"{part}/{seal_file(Path(part)).relative_to(part)}"] = seal.to_bytes()
-        contents[f"{part}/{copy_file(Path(part)).relative_to(part)}"] = seal.copy(members)
-    return contents
+    new = {"tracks": _tracks_part(tracks)}
+    if view is not None and name is not None:
+        new[name] = _view_part(view)
+    files = {"views/zarr.json": views_group()}
+    for part, built in new.items():
+        seal = FolderSeal.of(part, built.files, attributes if part == "tracks" else {})
+        folder = Path(part)
+        sealed = {seal_file(folder): seal.to_bytes(), copy_file(folder): seal.copy(built.files)}
+        files |= {f"{part}/{member}": content for member, content in built.files.items()}
+        files |= {file.as_posix(): content for file, content in sealed.items()}
+    nodes = {f"{part}{member}": text for part, built in new.items() for member, text in built.nodes.items()}
+    nodes |= _kept_nodes(path, {part: sealed for part, sealed in parts.items() if part not in new})
+    return {**files, "zarr.json": _root(attributes, parts, nodes)}
 
 
 def new_root(path: Path, attributes: Mapping[str, Any], parts: Mapping[str, bool]) -> bytes:
     """Return the `zarr.json` of a root, made of the parts that are there."""
-    files: dict[str, Buffer] = {}
-    zarr.create_group(MemoryStore(files), attributes=with_seal(attributes, parts)).create_group("views")
-    metadata = _kept_metadata(path, {"tracks": True, **parts}, files)
-    return _consolidate(path, files, metadata)["zarr.json"]
+    return _root(attributes, parts, _kept_nodes(path, {"tracks": True, **parts}))
+
+
+def _root(attributes: Mapping[str, Any], parts: Mapping[str, bool], nodes: Mapping[str, str]) -> bytes:
+    """Return the `zarr.json` of a root with the metadata of the given nodes; it is signed."""
+    members = {"views": member_group({}), **nodes}
+    return sign(consolidated_text(with_seal(attributes, parts), members).encode())
 
 
 def views_group() -> bytes:
     """Return the `zarr.json` of the group of views, which is the same in all stores."""
-    files: dict[str, Buffer] = {}
-    zarr.create_group(MemoryStore(files))
-    return files["zarr.json"].to_bytes()
+    return node_text(group({})).encode()
 
 
 def part_files(folder: Path) -> dict[str, bytes]:
@@ -140,84 +132,87 @@ def write_shards(data: Path, view: NewView) -> None:
         write_shard(file, source.load(), view.info.shard_rows)
 
 
-def _write_view(views: zarr.Group, view: NewView) -> None:
-    """Write a view, except its shards, into the group `views`."""
-    info = view.info
-    group = views.create_group(info.name, attributes=info.to_attributes())
-    compressed = is_compressed(info.row_dtype)
-    group.create_array(
-        "data",
-        shape=(len(view.rows), *info.row_shape),
-        chunks=(info.chunk_rows, *info.row_shape),
-        shards=(info.shard_rows, *info.row_shape),
-        dtype=info.spec.dtype,
-        compressors=ZstdCodec(level=LEVEL, checksum=True) if compressed else None,
-        fill_value=0 if compressed else float("nan"),
-        dimension_names=["row", *info.spec.dims],
+class _Part:
+    """The files of a new part.
+
+    Attributes
+    ----------
+    files : dict
+        File's name in the part → content.
+    nodes : dict
+        ``""`` for the part itself, ``"/NAME"`` for an array → text of its metadata, as the root has it.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.nodes: dict[str, str] = {}
+
+    def add(self, name: str, node: Mapping[str, Any], chunk: bytes | None = None) -> None:
+        """Add an array, and its only chunk if that is among the files."""
+        text = node_text(node)
+        self.nodes[f"/{name}"] = text
+        self.files[f"{name}/zarr.json"] = text.encode()
+        if chunk is not None:
+            self.files[f"{name}/c/0"] = chunk
+
+
+def _tracks_part(tracks: Tracks) -> _Part:
+    """Return the table of tracks."""
+    part = _Part()
+    for column in TRACK_COLUMNS:
+        part.add(column, *small_array(tracks[column], "track", TRACK_ATTRIBUTES.get(column, {})))
+    part.files["zarr.json"] = node_text(group({})).encode()
+    part.nodes[""] = member_group({})
+    return part
+
+
+def _view_part(view: NewView) -> _Part:
+    """Return a view, except its shards. Its group has the metadata of its arrays: xarray warns without."""
+    info, part = view.info, _Part()
+    node = sharded_array(
+        (len(view.rows), *info.row_shape),
+        info.spec.dtype,
+        shard_rows=info.shard_rows,
+        chunk_rows=info.chunk_rows,
+        compressed=is_compressed(info.row_dtype),
         attributes=info.data_attributes(),
+        dims=["row", *info.spec.dims],
     )
+    part.add("data", node)
     for name in ROW_DTYPE.names or ():
-        _write_array(group, name, view.rows[name], "row", ROW_ATTRIBUTES[name])
+        part.add(name, *small_array(view.rows[name], "row", ROW_ATTRIBUTES[name]))
     attributes = info.axis_attributes()
     for dim, (values, _) in info.coordinates().items():
         array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
-        _write_array(group, dim, array, dim, attributes[dim])
+        part.add(dim, *small_array(array, dim, attributes[dim]))
+    members = {name.removeprefix("/"): text for name, text in part.nodes.items()}
+    part.files["zarr.json"] = consolidated_text(info.to_attributes(), members).encode()
+    part.nodes[""] = member_group(info.to_attributes())
+    return part
 
 
-def _kept_metadata(path: Path, parts: Mapping[str, bool], new: Mapping[str, Buffer]) -> dict[str, Buffer]:
-    """Return the metadata of the parts that the store at `path` keeps: file's name → content.
+def _kept_nodes(path: Path, parts: Mapping[str, bool]) -> dict[str, str]:
+    """Return the metadata of the parts that the store at `path` keeps: node → its text, as the root has it.
 
     Raises
     ------
     StoreError
-        A part differs from its seal: the root must not spread the damage.
+        A part differs from its seal, or is not of Zarr v3: the root must not spread the damage.
     """
-    metadata: dict[str, Buffer] = {}
+    nodes: dict[str, str] = {}
     for part, is_sealed in parts.items():
-        if f"{part}/zarr.json" in new or not (path / part / "zarr.json").exists():
+        if not (path / part / "zarr.json").exists():
             continue
         files = PartFiles(path, part, is_sealed)
         arrays = [file.parent.name for file in (path / part).glob("*/zarr.json")]
-        for name in ("zarr.json", *(f"{array}/zarr.json" for array in arrays)):
-            if files.has(name):
-                metadata[f"{part}/{name}"] = cpu.Buffer.from_bytes(files.read(name))
-    return metadata
-
-
-def _consolidate(path: Path, files: dict[str, Buffer], kept: Mapping[str, Buffer]) -> dict[str, bytes]:
-    """Return new files with consolidated metadata in those of the groups; xarray warns without it.
-
-    A view's group has the metadata of its arrays. The root has the metadata of the whole new store, with the
-    views that the store keeps. It is signed.
-    """
-    metadata = {**files, **kept}
-    store = MemoryStore(metadata)
-    with damage_errors(path), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=_WARNING)
-        for name in files:
-            if name.startswith("views/") and name.count("/") == 2 and name.endswith("/zarr.json"):
-                zarr.consolidate_metadata(store, path=name.removesuffix("/zarr.json"))
-        zarr.consolidate_metadata(store)
-    contents = {name: metadata[name].to_bytes() for name in files}
-    return {**contents, "zarr.json": sign(contents["zarr.json"])}
-
-
-def _write_array(
-    group: zarr.Group,
-    name: str,
-    values: NDArray[Any],
-    dim: str,
-    attributes: dict[str, str],
-) -> None:
-    """Write a one-dimensional array as one chunk."""
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        chunks=(max(1, len(values)),),
-        dtype="string" if values.dtype == object else values.dtype,
-        compressors=ZstdCodec(checksum=True),
-        dimension_names=[dim],
-        attributes=dict(attributes),
-        config={"write_empty_chunks": True},  # so that a missing chunk is damage, not zeros
-    )
-    array[:] = values
+        for name in ("", *arrays):
+            file = f"{name}/zarr.json" if name else "zarr.json"
+            if not files.has(file):
+                continue
+            with damage_errors(path / part / file):
+                node = json.loads(files.read(file))
+                if not is_format(node, "array" if name else "group"):
+                    raise files.damaged(f"{file} is not of Zarr v3")
+                text = node_text(node) if name else member_group(node["attributes"])
+            nodes[f"{part}/{name}" if name else part] = text
+    return nodes
