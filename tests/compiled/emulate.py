@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "audiospec" / "compiled" / "source"
-KERNELS = sorted(path for path in SOURCES.glob("*.c") if path.name != "module.c")
+KERNELS = sorted(path for path in SOURCES.glob("*.c") if "Python.h" not in path.read_text(encoding="utf-8"))
 FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-static")
 
 
