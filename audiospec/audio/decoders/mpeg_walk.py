@@ -201,13 +201,15 @@ class _Walker(FileWindow):
             base, data, starts = self.base, self.data, list[int]()
             ended = base + len(data) >= self.size
             place, stop = at - base, len(data) - (3 if ended else MOST_BYTES)
+            # To search the block once is far less work than to look into each frame.
+            may_tag_here = may_tag and any(data.find(each, place) >= 0 for each in MARKS)
             while place < stop:
                 length = lengths.get(data[place : place + 3])
                 if length is None or (data[place + 3] >= 0xC0) != mono:
                     ended = True
                     break
                 if (
-                    may_tag
+                    may_tag_here
                     and (
                         data[place + mark : place + mark_end] in MARKS
                         or (second_mark and data[place + 36 : place + 40] in MARKS)

@@ -149,12 +149,14 @@ INLINE void split(const struct plan *plan, vec *power, ptrdiff_t bin, vec a, vec
     vec even_re = a + c, even_im = b - d, odd_re = a - c, odd_im = b + d;
     float cosine = plan->split[2 * bin], sine = plan->split[2 * bin + 1];
     vec turned_re = odd_im * cosine - odd_re * sine, turned_im = odd_re * cosine + odd_im * sine;
-    vec x = even_re + turned_re, y = even_im - turned_im;
-    vec u = even_re - turned_re, v = even_im + turned_im;
-    vec one = x * x + y * y, other = u * u + v * v;
-    power[bin] = plan->power == 1 ? root(one) : one;
-    if (packed - bin <= plan->last_bin)
-        power[packed - bin] = plan->power == 1 ? root(other) : other;
+    vec x = even_re + turned_re, y = even_im - turned_im, square = x * x + y * y;
+    power[bin] = plan->power == 1 ? root(square) : square;
+    if (packed - bin <= plan->last_bin) {
+        x = even_re - turned_re;
+        y = even_im + turned_im;
+        square = x * x + y * y;
+        power[packed - bin] = plan->power == 1 ? root(square) : square;
+    }
 }
 
 /* Transforms along the rows, and the power of the bins up to the last that a filter uses. */
@@ -227,6 +229,8 @@ static void apply_filters(struct job *job, int number)
 {
     const struct plan *plan = job->plan;
     const float reference = needs_peak(plan) ? 0 : plan->reference;
+    vec low = job->low, high = job->high;
+    ivec nan = job->nan;
     for (ptrdiff_t mel = 0; mel < plan->n_mels; mel++) {
         const float *weights = plan->weights + plan->firsts[mel];
         const vec *power = job->power + plan->starts[mel];
@@ -243,11 +247,14 @@ static void apply_filters(struct job *job, int number)
             value = choose(value < plan->amin, spread(plan->amin), value);
             value = to_decibels(value) - reference;
         }
-        job->nan |= value != value;
-        job->low = choose(value < job->low, value, job->low);
-        job->high = choose(value > job->high, value, job->high);
+        nan |= value != value;
+        low = choose(value < low, value, low);
+        high = choose(value > high, value, high);
         job->results[mel * LANES + number] = value;
     }
+    job->nan = nan;
+    job->low = low;
+    job->high = high;
 }
 
 /* Write LANES values of a row, the first `count` of which are wanted. */
