@@ -141,43 +141,67 @@ def origin(result: dict[str, Any]) -> str:
     return f"Made on {result['date']} on {where}, by\n`{result['command']}`."
 
 
+#: The run of `audiospec benchmark` that the README shows; its peers are the newest.
+SPEED = "speed-python313"
+
+
+def software(result: dict[str, Any]) -> str:
+    """Python and the packages that a result of `audiospec benchmark` compares most."""
+    names = ("librosa", "torch", "torchaudio", "zarr", "tensorstore", "h5py", "lhotse")
+    packages = [f"{name} {result['versions'][name]}" for name in names if name in result["versions"]]
+    return f"Python {result['machine']['python']}, {', '.join(packages)}."
+
+
+def read_speed(name: str) -> dict[str, Any]:
+    """A result of `audiospec benchmark`."""
+    result: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
 def speed_table(name: str) -> str:
     """Every target of a result of `audiospec benchmark`."""
-    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    result = read_speed(name)
     rows = []
     for suite, findings in result["suites"].items():
         for finding in findings:
             case = finding.get("case") or finding["name"]
             for one in map(describe_target, finding.get("targets", ())):
                 rows.append((f"{suite}: {case}", one.what, one.bound, one.measured, one.verdict))
-    return f"{origin(result)}\n\n" + table(("case", "measure", "target", "measured", ""), rows)
+    head = f"{origin(result)}\n{software(result)}"
+    return f"{head}\n\n" + table(("case", "measure", "target", "measured", ""), rows)
 
 
-#: Rows of the README's table: words, the result's file, its suite, how its case begins, and the peer.
+def tables_of_suite(suite: str) -> str:
+    """The tables of a suite: what it measures beside its cases."""
+    return "\n\n".join(
+        f"**{sentence(finding['name'])}**\n\n{table(finding['head'], finding['rows'])}\n\n"
+        f"{sentence(finding['note'])}."
+        for finding in read_speed(SPEED)["suites"][suite]
+        if finding["kind"] == "table"
+    )
+
+
+#: Rows of the README's table: words, the suite, how its case begins, and the peer or floor.
 SHORT = (
-    ("log-mel of 10 s chunks, one thread", "speed", "frontend", "log-mel", "librosa"),
-    ("log-mel of 10 s chunks, one thread", "speed", "frontend", "log-mel", "torchaudio"),
-    ("57 tabular columns of 30 s, one thread", "speed", "frontend", "tabular", "librosa"),
-    (
-        "folder of WAV to Zarr, 2 workers",
-        "pipeline",
-        "pipeline",
-        "30 s WAV",
-        "librosa script, one thread each",
-    ),
-    ("folder of WAV to Zarr, 2 workers", "pipeline", "pipeline", "30 s WAV", "lhotse, lilcom"),
-    ("32 random rows of a Zarr store", "speed", "store", "zarr", "zarr-python"),
+    ("log-mel of 10 s chunks, one thread", "frontend", "log-mel", "librosa"),
+    ("log-mel of 10 s chunks, one thread", "frontend", "log-mel", "torchaudio"),
+    ("log-mel of 10 s chunks, one thread", "frontend", "log-mel", "FFT alone"),
+    ("57 tabular columns of 30 s, one thread", "frontend", "tabular", "librosa"),
+    ("folder of WAV to Zarr, 2 workers", "pipeline", "30 s WAV", "librosa script, one thread each"),
+    ("folder of WAV to Zarr, 2 workers", "pipeline", "30 s WAV", "lhotse, lilcom"),
+    ("32 random rows of a Zarr store", "store", "zarr, 32", "zarr-python"),
+    ("rows written to a Zarr store", "store", "zarr, 128", "tensorstore"),
 )
 
 
 def short_speed_table() -> str:
-    """The README's six rows, those with a missed target among them."""
+    """The README's rows, those with a missed target among them."""
+    result = read_speed(SPEED)
     rows = []
-    for words, name, suite, begins, peer in SHORT:
-        suites = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["suites"]
+    for words, suite, begins, peer in SHORT:
         found = [
             one
-            for finding in suites[suite]
+            for finding in result["suites"][suite]
             if (finding.get("case") or finding["name"]).startswith(begins)
             for one in finding.get("targets", ())
             if one["what"] == f"speed of audiospec over that of {peer}"
@@ -185,7 +209,10 @@ def short_speed_table() -> str:
         assert len(found) == 1, (words, peer, found)
         bound, measured = format_number(found[0]["at_least"]), format_number(found[0]["found"])
         rows.append((words, peer, f"{measured}×", f"{bound}×, {describe_target(found[0]).verdict}"))
-    return table(("work", "beside", "speed", "target"), rows)
+    machine = result["machine"]
+    where = f"{machine['cores']} cores of an {machine['processor']}, {result['date']}"
+    head = f"Ratios from one run of `audiospec benchmark` on {where}, with\n{software(result)}"
+    return f"{head}\n\n{table(('work', 'beside', 'speed', 'target'), rows)}"
 
 
 def score_table(name: str) -> str:
@@ -285,8 +312,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "engines": engine_table,
     "scores": score_kinds,
     "losses": loss_table,
-    "speed": partial(speed_table, "speed"),
-    "speed-pipeline": partial(speed_table, "pipeline"),
+    "speed": partial(speed_table, SPEED),
+    "speed-python311": partial(speed_table, "speed-python311"),
+    "speed-pipeline": partial(tables_of_suite, "pipeline"),
+    "speed-growth": partial(tables_of_suite, "growth"),
     "speed-short": short_speed_table,
     **{
         f"scores-{suite}": partial(score_table, f"zoo-{suite}")
