@@ -29,8 +29,8 @@ class MelSpec(FeatureSpec, feature="mel"):
     """A log-mel spectrogram: windowed Fourier transform → |X|^power → mel filters → decibels.
 
     The defaults are those of the study: 22050 Hz, 192 mel bins up to 8000 Hz, hop 256 samples. The window is
-    a periodic Hann window of `n_fft` samples. Bases come from nnAudio (Cheuk et al. 2020, IEEE Access,
-    doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026, arXiv:2606.05394) and agree with librosa.
+    a periodic Hann window of `n_fft` samples. The filters equal those of librosa and of nnAudio (Cheuk et
+    al. 2020, IEEE Access, doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026, arXiv:2606.05394).
 
     Parameters
     ----------
