@@ -57,7 +57,7 @@ class Store(Suite):
         assert isinstance(zarr, ZarrView)
         assert isinstance(hdf5, HDF5View)
         flat = _memmap(setup.folder / "flat.npy", zarr)
-        zarr_targets = [Target("zarr-python", 10), Target("tensorstore", 1), Target("numpy.memmap", 0.5)]
+        zarr_targets = [Target("zarr-python", 10), Target("tensorstore", 2), Target("numpy.memmap", 0.5)]
         for view, peers, targets in (
             (zarr, _zarr_peers(zarr), zarr_targets),
             (hdf5, _hdf5_peers(hdf5), [Target("h5py", 5)]),
