@@ -13,6 +13,7 @@ import ast
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -149,7 +150,7 @@ def software(result: dict[str, Any]) -> str:
     """Python and the packages that a result of `audiospec benchmark` compares most."""
     names = ("librosa", "torch", "torchaudio", "zarr", "tensorstore", "h5py", "lhotse")
     packages = [f"{name} {result['versions'][name]}" for name in names if name in result["versions"]]
-    return f"Python {result['machine']['python']}, {', '.join(packages)}."
+    return textwrap.fill(f"Python {result['machine']['python']}, {', '.join(packages)}.", 110)
 
 
 def read_speed(name: str) -> dict[str, Any]:
