@@ -9,7 +9,6 @@
 INLINE void NAMED(pass_down)(const struct FOURIER *tables, const vec *in, vec *between, const int few,
                              const int many, const int rows)
 {
-    const int stride = 2 * rows + 2;
     for (int row = 0; row < rows; row++) {
         vec re[64], im[64];
 #pragma GCC unroll 8
@@ -28,21 +27,7 @@ INLINE void NAMED(pass_down)(const struct FOURIER *tables, const vec *in, vec *b
                 im[k * many + number] = b[k];
             }
         }
-        const REAL *twiddle = tables->twiddles + 2 * row;
-#pragma GCC unroll 8
-        for (int k = 0; k < few; k++) {
-            vec *a = re + k * many, *b = im + k * many;
-            transform_few(many, a, b);
-#pragma GCC unroll 8
-            for (int j = 0; j < many; j++) {
-                int column = k + few * j;
-                const REAL *turn = twiddle + 2 * rows * column;
-                vec *to = between + (ptrdiff_t)stride * column + 2 * row;
-                TURN(a[j], b[j], turn[0], turn[1]);
-                to[0] = a[j];
-                to[1] = b[j];
-            }
-        }
+        finish_column(tables->twiddles, re, im, between, few, many, rows, row);
     }
 }
 
@@ -53,21 +38,7 @@ INLINE void NAMED(pass_along)(const struct FOURIER *tables, const vec *between, 
     for (int column = 0; column < columns; column++) {
         const vec *row = between + (ptrdiff_t)stride * column;
         vec re[64], im[64];
-#pragma GCC unroll 8
-        for (int number = 0; number < many; number++) {
-            vec a[8], b[8];
-#pragma GCC unroll 8
-            for (int k = 0; k < few; k++) {
-                a[k] = row[2 * (many * k + number)];
-                b[k] = row[2 * (many * k + number) + 1];
-            }
-            begin_transform(tables->turns, few, many, number, a, b);
-#pragma GCC unroll 8
-            for (int k = 0; k < few; k++) {
-                re[k * many + number] = a[k];
-                im[k * many + number] = b[k];
-            }
-        }
+        begin_row(tables->turns, row, re, im, few, many);
 #pragma GCC unroll 8
         for (int k = 0; k < few; k++) {
             vec *a = re + k * many, *b = im + k * many;

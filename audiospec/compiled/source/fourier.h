@@ -96,3 +96,44 @@ INLINE void begin_transform(const REAL *turns, const int few, const int many, co
         TURN(re[k], im[k], turn[0], turn[1]);
     }
 }
+
+/* The first step for a row of few * many values, whose parts are next to one another in `row`. */
+INLINE void begin_row(const REAL *turns, const vec *row, vec *re, vec *im, const int few, const int many)
+{
+#pragma GCC unroll 8
+    for (int number = 0; number < many; number++) {
+        vec a[8], b[8];
+#pragma GCC unroll 8
+        for (int k = 0; k < few; k++) {
+            a[k] = row[2 * (many * k + number)];
+            b[k] = row[2 * (many * k + number) + 1];
+        }
+        begin_transform(turns, few, many, number, a, b);
+#pragma GCC unroll 8
+        for (int k = 0; k < few; k++) {
+            re[k * many + number] = a[k];
+            im[k * many + number] = b[k];
+        }
+    }
+}
+
+/* The second step down a column of a table with `rows` values in each of few * many rows: the column's values,
+ * times their twiddles, go to place `row` of the rows of `to`, which have a gap behind them. */
+INLINE void finish_column(const REAL *twiddles, vec *re, vec *im, vec *to, const int few, const int many,
+                          const int rows, const int row)
+{
+#pragma GCC unroll 8
+    for (int k = 0; k < few; k++) {
+        vec *a = re + k * many, *b = im + k * many;
+        transform_few(many, a, b);
+#pragma GCC unroll 8
+        for (int j = 0; j < many; j++) {
+            int column = k + few * j;
+            const REAL *turn = twiddles + 2 * row + 2 * rows * column;
+            vec *at = to + (ptrdiff_t)(2 * rows + 2) * column + 2 * row;
+            TURN(a[j], b[j], turn[0], turn[1]);
+            at[0] = a[j];
+            at[1] = b[j];
+        }
+    }
+}

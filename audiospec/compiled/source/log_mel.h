@@ -26,20 +26,6 @@ struct job {
     ivec nan;
 };
 
-/* A sample of the padded chunk; the audio may be at an odd place in memory. */
-INLINE float padded_sample(const struct job *job, ptrdiff_t place)
-{
-    ptrdiff_t sample = place - half_padding(job->plan);
-    float value = 0;
-    if (job->plan->padding == PAD_REFLECT && sample < 0)
-        sample = -sample;
-    else if (job->plan->padding == PAD_REFLECT && sample >= job->samples)
-        sample = 2 * (job->samples - 1) - sample;
-    if (sample >= 0 && sample < job->samples)
-        memcpy(&value, job->wave + sample, sizeof value);
-    return value;
-}
-
 /* Transpose samples until the slide holds rows up to `end`. */
 static void fill_slide(struct job *job, ptrdiff_t end)
 {
@@ -52,7 +38,7 @@ static void fill_slide(struct job *job, ptrdiff_t end)
                 rows[lane] = load(job->wave + sample);
             } else {
                 for (int i = 0; i < LANES; i++)
-                    rows[lane][i] = padded_sample(job, place + i);
+                    rows[lane][i] = padded_sample(job->wave, job->samples, job->plan->padding, sample + i);
             }
         }
         transpose(rows);
@@ -81,7 +67,6 @@ static const vec *frame_samples(struct job *job, ptrdiff_t frame)
 INLINE void transform_columns(const struct plan *plan, const vec *samples, vec *spectrum, const int few,
                               const int many, const int rows)
 {
-    const int columns = few * many, stride = 2 * rows + 2;
     const float *window = plan->window;
     for (int row = 0; row < rows; row++) {
         vec re[64], im[64];
@@ -101,44 +86,15 @@ INLINE void transform_columns(const struct plan *plan, const vec *samples, vec *
                 im[k * many + number] = b[k];
             }
         }
-        const float *twiddle = plan->twiddles + 2 * row;
-#pragma GCC unroll 8
-        for (int k = 0; k < few; k++) {
-            vec *a = re + k * many, *b = im + k * many;
-            transform_few(many, a, b);
-#pragma GCC unroll 8
-            for (int j = 0; j < many; j++) {
-                int column = k + few * j;
-                const float *turn = twiddle + 2 * rows * column;
-                vec *to = spectrum + (ptrdiff_t)stride * column + 2 * row;
-                TURN(a[j], b[j], turn[0], turn[1]);
-                to[0] = a[j];
-                to[1] = b[j];
-            }
-        }
+        finish_column(plan->twiddles, re, im, spectrum, few, many, rows, row);
     }
-    (void)columns;
 }
 
 /* The transform along one row of the spectrum; value k + few * j is at k * many + j. */
 INLINE void transform_row(const struct plan *plan, const vec *row, vec *re, vec *im, const int few,
                           const int many)
 {
-#pragma GCC unroll 8
-    for (int number = 0; number < many; number++) {
-        vec a[8], b[8];
-#pragma GCC unroll 8
-        for (int k = 0; k < few; k++) {
-            a[k] = row[2 * (many * k + number)];
-            b[k] = row[2 * (many * k + number) + 1];
-        }
-        begin_transform(plan->turns, few, many, number, a, b);
-#pragma GCC unroll 8
-        for (int k = 0; k < few; k++) {
-            re[k * many + number] = a[k];
-            im[k * many + number] = b[k];
-        }
-    }
+    begin_row(plan->turns, row, re, im, few, many);
     finish_transform(few, many, re, im);
 }
 

@@ -57,17 +57,6 @@ INLINE void write_lanes(const struct frames *frames, float *to, vec value)
     memcpy(to + frames->first, &value, sizeof(float) * (size_t)frames->count);
 }
 
-INLINE float sample_at(const struct frames *frames, ptrdiff_t sample)
-{
-    ptrdiff_t samples = frames->samples;
-    if (sample >= 0 && sample < samples)
-        return frames->wave[sample];
-    if (frames->plan->padding != PAD_REFLECT)
-        return 0;
-    sample = sample < 0 ? -sample : 2 * (samples - 1) - sample;
-    return sample >= 0 && sample < samples ? frames->wave[sample] : 0;
-}
-
 /* Transpose the frames' samples into the transforms' inputs, times the window; return their mean squares. */
 static vec fill_input(struct frames *frames, dvec *inputs[2])
 {
@@ -84,7 +73,7 @@ static vec fill_input(struct frames *frames, dvec *inputs[2])
                 rows[lane] = load(frames->wave + sample);
             } else {
                 for (int i = 0; i < LANES; i++)
-                    rows[lane][i] = sample_at(frames, sample + i);
+                    rows[lane][i] = padded_sample(frames->wave, frames->samples, plan->padding, sample + i);
             }
         }
         transpose(rows);

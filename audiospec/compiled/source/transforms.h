@@ -25,6 +25,8 @@ typedef float half_vec __attribute__((vector_size(2 * LANES)));
 #define transform_few transform_few_double
 #define finish_transform finish_transform_double
 #define begin_transform begin_transform_double
+#define begin_row begin_row_double
+#define finish_column finish_column_double
 #include "fourier.h"
 #include "complex.h"
 #undef vec
@@ -34,6 +36,8 @@ typedef float half_vec __attribute__((vector_size(2 * LANES)));
 #undef transform_few
 #undef finish_transform
 #undef begin_transform
+#undef begin_row
+#undef finish_column
 #undef FOURIER
 #undef NAMED
 #undef REAL

@@ -18,6 +18,19 @@ INLINE vec load(const float *from)
     return value;
 }
 
+/* A sample of a padded chunk, whose first has number 0; the audio may be at an odd place in memory. */
+INLINE float padded_sample(const float *wave, ptrdiff_t samples, enum padding padding, ptrdiff_t sample)
+{
+    float value = 0;
+    if (padding == PAD_REFLECT && sample < 0)
+        sample = -sample;
+    else if (padding == PAD_REFLECT && sample >= samples)
+        sample = 2 * (samples - 1) - sample;
+    if (sample >= 0 && sample < samples)
+        memcpy(&value, wave + sample, sizeof value);
+    return value;
+}
+
 INLINE vec choose(ivec mask, vec yes, vec no)
 {
     return (vec)((mask & (ivec)yes) | (~mask & (ivec)no));
