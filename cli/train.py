@@ -123,14 +123,6 @@ def command(
             help="Resume an interrupted training; finished runs are not trained again.",
         ),
     ] = False,
-    leakage: Annotated[
-        bool,
-        typer.Option(
-            "--leakage",
-            rich_help_panel=_HOW,
-            help="Also train on a random split of chunks, and print how much it inflates the score.",
-        ),
-    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -180,31 +172,30 @@ def command(
     strategy = strategy or "strongest"
     runs: dict[str, list[Run]] = {}
     with progress(json) as step, warnings_shown(options_of(context.command), json=json):
-        for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
-            for number in range(seed, seed + seeds):
-                made = choose_split(
-                    chosen,
-                    name,
-                    seed=number if split_seed is None else split_seed,
-                    shares=shares_used,
-                    classes=options["classes"],
-                )
-                title = f"{model} {made.name}, seed {number}"
-                shown = Training(title, step, json=json, split=made.strategy, seed=number)
-                run = train(
-                    model,
-                    chosen,
-                    strategy=made,
-                    seed=number,
-                    runs=out,
-                    resume=resume,
-                    progress=shown.epoch,
-                    watch=shown.watch,
-                    **options,
-                )
-                runs.setdefault(name, []).append(run)
-                if json:
-                    emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
+        for number in range(seed, seed + seeds):
+            made = choose_split(
+                chosen,
+                strategy,
+                seed=number if split_seed is None else split_seed,
+                shares=shares_used,
+                classes=options["classes"],
+            )
+            title = f"{model} {made.name}, seed {number}"
+            shown = Training(title, step, json=json, split=made.strategy, seed=number)
+            run = train(
+                model,
+                chosen,
+                strategy=made,
+                seed=number,
+                runs=out,
+                resume=resume,
+                progress=shown.epoch,
+                watch=shown.watch,
+                **options,
+            )
+            runs.setdefault(strategy, []).append(run)
+            if json:
+                emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
     if json:
         emit("done", splits={name: _summary(of_split) for name, of_split in runs.items()})
     else:
@@ -221,8 +212,7 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
         say(f"  {line}")
     tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
     scores = main_first(stored_scores(levels["track"] for levels in tested))
-    main = scores[MAIN]
-    columns = [(f"{main.title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
+    columns = [(f"{scores[MAIN].title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
     columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
     rows = [
         (
@@ -244,16 +234,6 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
                 if (spread := _spread(runs, level, key))
             ]
             say(f"{name}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
-    if len(runs_of) > 1:
-        (strategy, score), (_, leaky) = (
-            (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in runs_of.items()
-        )
-        gap = 100 * (leaky - score)
-        say(
-            f"leakage gap: {gap:+.1f} points ({columns[0][0]}: {main.show(leaky)} with random chunks "
-            f"(leaky), {main.show(score)} with split {strategy})",
-            "yellow",
-        )
     first = next(iter(runs_of.values()))[0]
     path = shlex.quote(str(first.path))
     if isinstance(first.spec, TableSpec):  # its features cannot be computed from audio

@@ -1,4 +1,4 @@
-"""Leaderboards: comparable runs, ranked; and leakage gaps: how much better a leaky split would look.
+"""Leaderboards: comparable runs, ranked.
 
 A board has the runs of one task (dataset and classes) and one split strategy. Runs that differ only in seed
 (same model, settings, view and shares) are one entry of it. Leaky runs have a separate board, without ranks.
@@ -120,31 +120,6 @@ class Board:
         return [False, *(best.low <= other.high and other.low <= best.high for other in others)]
 
 
-class Gap(NamedTuple):
-    """One configuration with an honest and with a leaky split of the same view."""
-
-    honest: Entry
-    leaky: Entry
-
-    @property
-    def points(self) -> float:
-        """How much more main score by chunk the leaky split claims, in percentage points."""
-        claimed, worth = (entry.measure("chunk").mean for entry in (self.leaky, self.honest))
-        return 100 * (claimed - worth)
-
-    @property
-    def clear(self) -> bool:
-        """Whether the two intervals do not overlap."""
-        claimed, worth = (entry.measure("chunk") for entry in (self.leaky, self.honest))
-        return claimed.low > worth.high or worth.low > claimed.high
-
-    @property
-    def possible(self) -> bool:
-        """Whether anything can leak: some track has several chunks."""
-        sides = self.honest.first.info.split["sides"].values()
-        return any(side["rows"] > side["tracks"] for side in sides)
-
-
 @dataclass(frozen=True)
 class Task:
     """Runs on the same classes of the same dataset.
@@ -155,14 +130,11 @@ class Task:
     classes : tuple of str
     boards : list of Board
         One per split strategy; leaky ones last.
-    gaps : list of Gap
-        The largest first.
     """
 
     dataset: str
     classes: tuple[str, ...]
     boards: list[Board]
-    gaps: list[Gap]
 
 
 def tasks(runs: Sequence[Run]) -> list[Task]:
@@ -183,7 +155,7 @@ def tasks(runs: Sequence[Run]) -> list[Task]:
     all_tasks = []
     for (dataset, classes), task_runs in by_task.items():
         entries = _entries(task_runs)
-        all_tasks.append(Task(dataset, classes, _boards(entries), _gaps(entries)))
+        all_tasks.append(Task(dataset, classes, _boards(entries)))
     return sorted(all_tasks, key=lambda task: (task.dataset, len(task.classes), task.classes))
 
 
@@ -241,16 +213,6 @@ def _test_digest(run: Run) -> str:
     tracks = [split["sides"][side]["tracks"] for side in ("train", "valid", "test")]
     drawn_from = [run.info.seed, split["shares"], tracks] if depends_on_seed else tracks[-1]
     return digest([split["strategy"], drawn_from])
-
-
-def _gaps(entries: Sequence[Entry]) -> list[Gap]:
-    by_configuration = {(_configuration(entry.first), leaky(entry.first)): entry for entry in entries}
-    gaps = []
-    for entry in entries:
-        counterpart = by_configuration.get((_configuration(entry.first), True))
-        if counterpart is not None and not leaky(entry.first):
-            gaps.append(Gap(entry, counterpart))
-    return sorted(gaps, key=lambda gap: (-round(gap.points, 9), *_board_order(gap.honest)))
 
 
 def _ranking_score(entry: Entry, level: str = "track") -> float:
