@@ -12,7 +12,8 @@ was stopped is resumed, and the result is written again after each model.
     python -m benchmarks.studies.truth --models svm,rf --save benchmarks/results
     python -m benchmarks.studies.truth --models crnn-base --save benchmarks/results
 
-The result has the models of earlier commands, too, as long as the folder `--out` has them.
+The result has the models of earlier commands, too, as long as the folder `--out` has them, and the coverage
+of intervals that `benchmarks.studies.paired` and `benchmarks.studies.coverage` have written.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import audiospec
 from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.studies.paired import markdown as coverage_table
-from audiospec.benchmarks.studies.result import save
+from audiospec.benchmarks.studies.result import with_origin
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import models
 from audiospec.zoo.leakage.ladder import Ladder
@@ -37,7 +38,8 @@ from audiospec.zoo.training import train
 MODELS = ("svm", "rf", "crnn-base")
 SEEDS = 20
 EPOCHS = 8
-PAIRED = "paired.json"
+#: What other studies have written beside the result: coverage of the intervals of gaps, and of scores.
+PAIRED, SCORES = "paired.json", "coverage.md"
 
 
 @dataclass(frozen=True)
@@ -195,11 +197,20 @@ def _write(options: argparse.Namespace) -> None:
     ordered = [gaps[key] for key in order if key in gaps]
     paired = _kept(options.save / PAIRED)
     figures = {"gaps": ordered, "protocols": protocols, "coverage": paired.get("figures")}
-    save("truth", figures, options.save)
-    (options.save / "truth.md").write_text(_markdown(figures), encoding="utf-8")
+    # The result may be of several commands, and of any folders: this one makes all of it.
+    done = ",".join(name for name in MODELS if any(row["model"] == name for row in ordered))
+    command = f"python -m benchmarks.studies.truth --models {done} --save benchmarks/results"
+    options.save.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(with_origin(command, figures), indent=2)
+    (options.save / "truth.json").write_text(text + "\n", encoding="utf-8")
+    scores = options.save / SCORES
+    lines = scores.read_text(encoding="utf-8").splitlines() if scores.exists() else []
+    table = [line for line in lines if line.startswith("|")]
+    (options.save / "truth.md").write_text(_markdown(figures, table), encoding="utf-8")
 
 
-def _markdown(figures: dict[str, Any]) -> str:
+def _markdown(figures: dict[str, Any], scores: list[str]) -> str:
+    """Return the page; `scores` has the lines of the table of the coverage of scores' intervals."""
     lines = [
         "# Truth: what leaks add",
         "",
@@ -221,6 +232,8 @@ def _markdown(figures: dict[str, Any]) -> str:
             "",
             coverage_table(coverage["cases"]).rstrip("\n"),
         ]
+    if scores:
+        lines += ["", "Coverage of the 95 % intervals of scores:", "", *scores]
     return "\n".join(lines) + "\n"
 
 
