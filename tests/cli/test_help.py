@@ -26,7 +26,8 @@ HEAVY = (
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
     *(["losses"], ["scores"]),
-    *(["models"], ["train"], ["evaluate"], ["predict"], ["report"], ["reproduce"], ["benchmark"]),
+    *(["models"], ["train"], ["leakage"], ["evaluate"], ["predict"], ["report"], ["reproduce"]),
+    ["benchmark"],
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
 ]
