@@ -22,6 +22,8 @@ from audiospec.zoo.runs.info import CARD, HISTORY, METRICS, MOST_RUN, RUN, compa
 #: Suffix of the folder of an unfinished training, the file that states what is trained, the lock file, and
 #: the folder where the finished run is written before it is moved to its path.
 SUFFIX, TRAINING, LOCK, FINISHED = ".training", "training.json", "lock", "finished"
+#: What a training is that does not state it, because earlier versions could not do otherwise.
+_SINCE_VERSION_3: dict[str, Any] = {"search": {}, "train_share": 1.0}
 #: Pattern of TensorBoard's files, which are written during training and copied into the run.
 LOGS = "events.out.tfevents.*"
 #: What audiospec writes into the folder. Earlier versions wrote the files of the run there, too.
@@ -145,6 +147,7 @@ def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
         written = before.pop("digest", None)  # earlier versions wrote none
         if written is not None and digest(before) != written:
             raise ValueError("its digest differs")
+        before = {**_SINCE_VERSION_3, **before}
     except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise RunError(f"{file} is damaged", f"remove {file.parent} to start again") from error
     now = json.loads(json.dumps(training))
