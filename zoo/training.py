@@ -17,6 +17,7 @@ from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
+from audiospec.zoo.cross_validation.search import checked_search, choose_settings
 from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, folds_info
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
@@ -54,6 +55,8 @@ def train(
     folds: int | None = None,
     repeats: int = 1,
     train_share: float = 1.0,
+    search: Mapping[str, Sequence[Any]] | None = None,
+    inner_folds: int = 3,
     out: Path | str | None = None,
     runs: Path | str = "runs",
     resume: bool = False,
@@ -91,6 +94,12 @@ def train(
     train_share : float
         Share of the training units to train on, above 0 and up to 1; the test rows stay the same. A larger
         share contains a smaller one.
+    search : mapping or None
+        Parameters of the model to choose → the values to choose from; values may be given as text. Models are
+        trained on inner folds of the training rows; validation and test rows are not read. With folds,
+        parameters are chosen in each fold anew.
+    inner_folds : int
+        Number of inner folds of the search.
     out : path or None
         The run's folder. None: in `runs`, the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … that is
         free, or, with `resume`, the one that has this training.
@@ -123,6 +132,7 @@ def train(
     """
     cls = models[model]
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
+    searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training
     view_split = choose(
@@ -154,7 +164,7 @@ def train(
         else _split_info(view_split, sides),
         "seed": seed,
         "train_share": float(train_share),
-        "search": {},
+        "search": searched.to_dict(),
     }
     path = (
         Path(out)
@@ -178,6 +188,8 @@ def train(
                     strategy=fold,
                     seed=seed,
                     train_share=train_share,
+                    search=search,
+                    inner_folds=inner_folds,
                     out=fold_path,
                     resume=True,
                     progress=progress,
@@ -194,6 +206,11 @@ def train(
             if progress is not None:
                 progress(entry)
 
+        if searched.grid:
+            chosen, found = choose_settings(
+                searched, cls, chosen, sides["train"], view_split, seed=seed, work=work, watch=watch
+            )
+            training.update(settings=dataclasses.asdict(chosen), search=found)
         began = time.monotonic()
         trained = cls(chosen, view.info.row_shape, names)
         trained.watch = watch
