@@ -107,7 +107,9 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
 def _evaluate_folds(run: Run) -> RunEvaluation:
     """Score each row of a cross-validation by the model of the fold that tested it."""
     view = open_store(run.info.store).view(run.info.view)
-    repeats: defaultdict[int, list[tuple[Numbers, NDArray[np.float64], NDArray[np.bool_]]]] = defaultdict(list)
+    repeats: defaultdict[int, list[tuple[Numbers, NDArray[np.float64], NDArray[np.bool_]]]] = defaultdict(
+        list
+    )
     leaks = []
     for fold, stated in zip(run.folds(), run.info.cross_validation["runs"], strict=True):
         numbers = _test_rows(fold, view)
@@ -116,7 +118,8 @@ def _evaluate_folds(run: Run) -> RunEvaluation:
         rows = Rows(view, numbers, run.info.classes)
         repeats[stated["repeat"]].append((numbers, predict_rows(fold.model(), rows), fresh))
     parts = [
-        tuple(np.concatenate(arrays) for arrays in zip(*of_repeat, strict=True)) for of_repeat in repeats.values()
+        tuple(np.concatenate(arrays) for arrays in zip(*of_repeat, strict=True))
+        for of_repeat in repeats.values()
     ]
 
     def score(only_fresh: bool) -> Evaluation:

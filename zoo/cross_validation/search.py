@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import ModelError, RunError, SplitError
 from audiospec.files import read_json
-from audiospec.zoo.base import Model, ModelSettings, Rows
+from audiospec.zoo.base import CHECKPOINT, Model, ModelSettings, Rows
 from audiospec.zoo.evaluation import predict_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import MOST_METRICS
@@ -47,7 +48,9 @@ class Search:
     @property
     def candidates(self) -> list[dict[str, Any]]:
         """The combinations of the values; the last parameter varies first."""
-        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+        return [
+            dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the search as plain JSON values; empty if nothing is searched."""
@@ -85,12 +88,15 @@ def checked_search(
         There are fewer than two inner folds.
     """
     if isinstance(inner_folds, bool) or not isinstance(inner_folds, int) or inner_folds < 2:
-        raise SplitError(f"expected at least 2 inner folds; got {inner_folds!r}", "give `inner_folds=3`, for example")
+        raise SplitError(
+            f"expected at least 2 inner folds; got {inner_folds!r}", "give `inner_folds=3`, for example"
+        )
     checked: dict[str, list[Any]] = {}
     for name, values in (grid or {}).items():
         if name in settings:
             raise ModelError(
-                f"expected parameter {name} to be given or searched; got both", "leave it out of `settings` or `search`"
+                f"expected parameter {name} to be given or searched; got both",
+                "leave it out of `settings` or `search`",
             )
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ModelError(f"expected a list of values of parameter {name} to search; got {values!r}")
@@ -112,8 +118,8 @@ def choose_settings(
 ) -> tuple[ModelSettings, dict[str, Any]]:
     """Choose the parameters whose models have the best mean score by track on inner folds.
 
-    The folds are of the tracks of the training rows, stratified by class, in units that stay together. A model
-    that needs validation rows gets a part of the rows that an inner fold is trained on. Of equally good
+    The folds are of the tracks of the training rows, stratified by class, in units that stay together. A
+    model that needs validation rows gets a part of the rows that an inner fold is trained on. Of equally good
     parameters, the first are chosen. The scores of finished models are in the training's folder, from where
     an interrupted search continues.
 
@@ -163,6 +169,36 @@ def choose_settings(
         folder.mkdir(exist_ok=True)
     fits = list(itertools.product(search.candidates, folds))
     scores = _read(folder / SCORES, len(fits))
+    try:
+        _train_all(fits, scores, cls, settings, train, folder, seed, watch)
+    finally:
+        if not (folder / SCORES).exists() and not (folder / FIT / CHECKPOINT).exists():
+            with suppress(OSError):  # of a search whose first model cannot be trained
+                remove_path(folder)
+    count = len(folds)
+    by_candidate = [scores[first : first + count] for first in range(0, len(scores), count)]
+    candidates = [
+        {"settings": values, "score": fmean(of), "scores": of}
+        for values, of in zip(search.candidates, by_candidate, strict=True)
+    ]
+    # Rounded, so that the last bits of a mean do not choose.
+    means = [round(fmean(of), 9) for of in by_candidate]
+    chosen = search.candidates[means.index(max(means))]
+    found = {**search.to_dict(), "candidates": candidates, "chosen": chosen}
+    return dataclasses.replace(settings, **chosen), found
+
+
+def _train_all(
+    fits: Sequence[tuple[dict[str, Any], tuple[Rows, Rows, Rows]]],
+    scores: list[float],
+    cls: type[Model],
+    settings: ModelSettings,
+    train: Rows,
+    folder: Path,
+    seed: int,
+    watch: Watch | None,
+) -> None:
+    """Train the models that have no score yet, and add their scores."""
     for number, (values, (trained, validated, tested)) in enumerate(fits):
         if number < len(scores):
             continue
@@ -170,30 +206,18 @@ def choose_settings(
             shape = train.view.info.row_shape
             watch(TrainingProgress(stage="searching", row_shape=shape, rows=number, rows_total=len(fits)))
         model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.classes)
-        with writing_run(work):
+        with writing_run(folder.parent):
             (folder / FIT).mkdir(exist_ok=True)
         model.fit(trained, validated, seed=seed, work=folder / FIT)
         scores.append(_score(model, tested))
-        with writing_run(work):
+        with writing_run(folder.parent):
             write_json(folder / SCORES, scores)
             remove_path(folder / FIT)
-    count = len(folds)
-    candidates = [
-        {"settings": values, "score": fmean(of), "scores": of}
-        for values, of in (
-            (values, scores[number * count : (number + 1) * count])
-            for number, values in enumerate(search.candidates)
-        )
-    ]
-    # Rounded, so that the last bits of a mean do not choose.
-    chosen = max(candidates, key=lambda candidate: round(candidate["score"], 9))["settings"]
-    found = {**search.to_dict(), "candidates": candidates, "chosen": chosen}
-    return dataclasses.replace(settings, **chosen), found
 
 
 def _inner_folds(train: Rows, split: Split, count: int) -> list[tuple[Rows, Rows, Rows]]:
     """Return the training, validation and test rows of each inner fold."""
-    tracks, first, track_of = np.unique(train.tracks, return_index=True, return_inverse=True)
+    _, first, track_of = np.unique(train.tracks, return_index=True, return_inverse=True)
     _, units = np.unique(train.units[first], return_inverse=True)
     labels = train.view.labels[train.numbers][first].astype(str)
     for name in np.unique(labels):
@@ -201,7 +225,7 @@ def _inner_folds(train: Rows, split: Split, count: int) -> list[tuple[Rows, Rows
         if have < count:
             fewer = f"use `inner_folds={have}`" if have > 1 else "add some"
             raise SplitError(
-                f"class {str(name)!r} has {have} of the units (tracks, groups or copies) in the training rows, "
+                f"class {str(name)!r} has {have} of the units (groups, tracks, copies) of the training rows, "
                 f"fewer than {count} inner folds",
                 f"{fewer}, or leave the class out with `classes`",
             )
@@ -211,7 +235,9 @@ def _inner_folds(train: Rows, split: Split, count: int) -> list[tuple[Rows, Rows
     for number in range(count):
         rest = np.flatnonzero(fold_of != number)
         side = np.where(fold_of == number, 2, 0)
-        drawn = draw(units[rest], labels[rest], valid_share / (train_share + valid_share), (split.seed, 6, number))
+        drawn = draw(
+            units[rest], labels[rest], valid_share / (train_share + valid_share), (split.seed, 6, number)
+        )
         side[rest[drawn]] = 1
         rows = [Rows(train.view, train.numbers[side[track_of] == one], train.classes) for one in range(3)]
         made.append((rows[0], rows[1], rows[2]))

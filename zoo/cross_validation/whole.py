@@ -70,10 +70,14 @@ def cross_validate(
     try:
         runs = []
         for number, fold in enumerate(folds.folds, 1):
-            runs.append(train_fold(fold.split, parts / f"fold-{number}", _with_fold(watch, number, len(folds))))
+            runs.append(
+                train_fold(fold.split, parts / f"fold-{number}", _with_fold(watch, number, len(folds)))
+            )
         with writing_run(work):
             for other in parts.iterdir():
-                if not FOLD_FOLDER.fullmatch(other.name):  # of a process that was killed when it wrote the run
+                if not FOLD_FOLDER.fullmatch(
+                    other.name
+                ):  # of a process that was killed when it wrote the run
                     remove_path(other)
         first = runs[0].info
         predictions = _pooled(folds.folds, runs)

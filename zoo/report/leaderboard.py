@@ -13,7 +13,7 @@ from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 
 from audiospec.digests import digest
-from audiospec.zoo.runs.info import comparable_settings, split_name
+from audiospec.zoo.runs.info import configuration_of, split_name
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import MAIN
 
@@ -205,9 +205,7 @@ def shown_split(run: Run) -> str:
 
 def _configuration(run: Run) -> str:
     """Return a digest of a run without split strategy and seed: equal for the runs of one configuration."""
-    info = run.info
-    settings = comparable_settings(info.settings)
-    return digest([info.model, settings, info.view, info.spec, info.chunking, info.split["shares"]])
+    return digest(configuration_of(run.info))
 
 
 def _entries(runs: Sequence[Run]) -> list[Entry]:

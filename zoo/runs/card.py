@@ -41,7 +41,11 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"- split: {_plain(split_name(split))}, seed {split['seed']}, because {_plain(split['reason'])}; "
         f"{_sides(split)}; digest {split['digest'][:16]}",
         *_folds(info),
-        *([f"- trained on a share of {info.train_share:g} of the training rows"] if info.train_share != 1 else []),
+        *(
+            [f"- trained on a share of {info.train_share:g} of the training rows"]
+            if info.train_share != 1
+            else []
+        ),
         f"- seed of the training: {info.seed}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",
@@ -64,8 +68,8 @@ def _search(search: dict[str, Any]) -> list[str]:
     if not search:
         return []
     lines = [
-        f"- searched, by {search['score']} by track on {search['inner_folds']} inner folds of the training rows: "
-        f"{_pairs(search['grid'])}; chosen: {_plain(chosen_in_words(search['chosen']))}"
+        f"- searched, by {search['score']} by track on {search['inner_folds']} inner folds of the training "
+        f"rows: {_pairs(search['grid'])}; chosen: {_plain(chosen_in_words(search['chosen']))}"
     ]
     for candidate in search["candidates"]:
         lines.append(f"  - {_pairs(candidate['settings'])}: {candidate['score']:.3f}")
@@ -87,7 +91,7 @@ def _folds(info: RunInfo) -> list[str]:
     folds, repeats = info.cross_validation["folds"], info.cross_validation["repeats"]
     times = f" in each of {repeats} repeats" if repeats > 1 else ""
     return [
-        f"- cross-validation: each of {folds} folds is tested once{times}, by a model of the other folds; the "
+        f"- cross-validation: each of {folds} folds is tested once{times}, by a model of the others; the "
         "numbers of training and validation rows are means over the folds"
     ]
 

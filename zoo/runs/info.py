@@ -149,6 +149,22 @@ def _is_share(value: Any) -> bool:
 FOLD_FOLDER = re.compile(r"fold-[1-9]\d*")
 
 
+def _is_search(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    candidates = value.get("candidates")
+    return not value or (
+        isinstance(value.get("grid"), dict)
+        and all(isinstance(values, list) for values in value["grid"].values())
+        and _is_count(value.get("inner_folds"))
+        and _is_text(value.get("score"))
+        and isinstance(candidates, list)
+        and all(isinstance(one, dict) and isinstance(one.get("settings"), dict) for one in candidates)
+        and all(_is_seconds(one.get("score")) for one in candidates)
+        and (isinstance(value.get("chosen"), dict) or all(map(_is_mapping, value.get("chosen") or [None])))
+    )
+
+
 def _is_cross_validation(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
@@ -180,7 +196,8 @@ def _is_seconds(value: Any) -> bool:
 #: Field → what it must be, in words and as a test.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("model", "dataset", "store", "view", "date", "backend"), ("text", _is_text)),
-    **dict.fromkeys(("settings", "spec", "chunking", "search"), ("a mapping", _is_mapping)),
+    **dict.fromkeys(("settings", "spec", "chunking"), ("a mapping", _is_mapping)),
+    "search": ("a search with its grid", _is_search),
     "train_share": ("a share above 0, up to 1", _is_share),
     "cross_validation": ("the folds of a cross-validation", _is_cross_validation),
     "versions": ("a mapping of names to versions", _is_versions),
@@ -203,17 +220,27 @@ def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"loss": "cross-entropy", **settings}
 
 
-def configuration_of(info: RunInfo) -> list[Any]:
+def configuration_of(info: RunInfo, *, share: bool = True) -> list[Any]:
     """Return what runs have in common that differ only in seed or split.
 
     A parameter that was searched may differ between them: what it was chosen from does not.
+
+    Parameters
+    ----------
+    info : RunInfo
+    share : bool
+        Whether runs on different shares of the training rows differ.
     """
     settings = comparable_settings(info.settings)
     grid = info.search.get("grid", {})
     fixed = {name: value for name, value in settings.items() if name not in grid}
     parts = [info.model, fixed, info.view, info.spec, info.chunking, info.split["shares"]]
-    # Older runs have neither.
-    return [*parts, *([info.train_share] if info.train_share != 1 else []), *([info.search["grid"]] if grid else [])]
+    # Only what is not the default, so that the other runs' digests are what they were.
+    if share and info.train_share != 1:
+        parts.append({"train_share": info.train_share})
+    if grid:
+        parts.append({"search": grid})
+    return parts
 
 
 def file_sha256(file: Path, size: int | None = None) -> str:

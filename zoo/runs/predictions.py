@@ -134,7 +134,10 @@ class Predictions:
             np.array([row[3] for row in rows], np.str_),
             np.array([number[row[4]] for row in rows], np.int64),
             values,
-            *(np.array([row[len(_COLUMNS) + place] for row in rows], np.int64) for place in range(len(folds))),
+            *(
+                np.array([row[len(_COLUMNS) + place] for row in rows], np.int64)
+                for place in range(len(folds))
+            ),
         )
 
 

@@ -9,8 +9,8 @@
     card.md       the model card
     confusion.png, curves.png
 
-The folder of a cross-validation has no model. It has the run of each fold in ``fold-1``, ``fold-2`` …, and its
-predictions are those of the test rows of all folds.
+The folder of a cross-validation has no model. It has the run of each fold in ``fold-1``, ``fold-2`` …, and
+its predictions are those of the test rows of all folds.
 
 A run whose files were changed, or lacks one, is refused; files that ``run.json`` does not list are ignored.
 During training there is the folder ``NAME.training``, which has a checkpoint and ``training.json`` (what is

@@ -49,7 +49,8 @@ _OURS = (
 def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> Iterator[Path]:
     """Create and lock the folder where a run is trained.
 
-    Afterwards it is kept if it has a checkpoint, or scores of a search. If not, it is removed, but for files of others.
+    Afterwards it is kept if it has a checkpoint, or scores of a search. If not, it is removed, but for files
+    of others.
 
     Parameters
     ----------

@@ -92,9 +92,7 @@ def choose(
     if given or (folds is None and repeats == 1 and strategy not in FOLD_STRATEGIES):
         return choose_split(view, strategy, seed=seed, shares=shares, classes=classes)
     assert not isinstance(strategy, Split | Path)
-    return make_folds(
-        view, strategy, folds=folds, repeats=repeats, seed=seed, shares=shares, classes=classes
-    )
+    return make_folds(view, strategy, folds=folds, repeats=repeats, seed=seed, shares=shares, classes=classes)
 
 
 def _check_same_rows(view: View, made: Split | Folds) -> None:

@@ -1,7 +1,7 @@
 """Folds: splits of one view that together test each row once, or once in each repeat.
 
     folds                the dataset's own folds, each tested once
-    K folds              drawn: stratified by class, in units that stay together (groups, where there are some)
+    K folds              drawn, stratified by class, in units that stay together: groups where there are some
     leave-one-group-out  each group is tested once
 
 The folds are of tracks, not of rows, so every view of a store has the same ones. A part of the other rows
@@ -194,7 +194,8 @@ def _check_options(strategy: str | None, folds: int | None, repeats: int) -> Non
         return
     if folds is None:
         raise SplitError(
-            f"expected a number of folds for {repeats} repeats; got none", "give `folds=5`, or leave out `repeats`"
+            f"expected a number of folds for {repeats} repeats; got none",
+            "give `folds=5`, or leave out `repeats`",
         )
     if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
         raise SplitError(f"expected at least 2 folds; got {folds!r}", "give `folds=2` or more")
@@ -233,11 +234,14 @@ class _Maker:
         if len(available) < 2 or {*available} & {*SIDES}:
             names = f"the parts {', '.join(available)}" if available else "none"
             part = f', or choose `strategy="fold-{available[-1]}"`' if available else ""
-            raise SplitError(f"expected a dataset with two folds or more; {dataset} has {names}", instead + part)
+            raise SplitError(
+                f"expected a dataset with two folds or more; {dataset} has {names}", instead + part
+            )
         without = int((self.tracks.folds == "").sum())
         if without:
             raise SplitError(
-                f"expected a fold for each track of dataset {dataset}; {without} of {len(self.tracks)} have none",
+                f"expected a fold for each track of dataset {dataset}; {without} of "
+                f"{len(self.tracks)} have none",
                 f"name their folds, or {instead}",
             )
         splits = [
@@ -294,7 +298,11 @@ class _Maker:
             count = len(np.unique(units[self.tracks.labels == name]))
             if count >= least:
                 continue
-            copies = " (copies count once)" if (self.tracks.labels == name).sum() > count and noun == "tracks" else ""
+            copies = (
+                " (copies count once)"
+                if (self.tracks.labels == name).sum() > count and noun == "tracks"
+                else ""
+            )
             has = f"class {str(name)!r} has {count} of the dataset's {noun}{copies}"
             if count < 2:
                 raise SplitError(
@@ -306,9 +314,7 @@ class _Maker:
                 f"use `folds={count}`, or leave the class out with `classes`{weaker}",
             )
 
-    def _split(
-        self, name: str, tested: NDArray[np.bool_], units: Numbers, repeat: int, noun: str
-    ) -> Split:
+    def _split(self, name: str, tested: NDArray[np.bool_], units: Numbers, repeat: int, noun: str) -> Split:
         """Return the split that tests some tracks; of the others some validate, drawn in units."""
         train, valid, _ = self.shares
         sides = np.where(tested, 2, 0)

@@ -305,6 +305,7 @@ def chosen_classes(view: View, classes: Sequence[str] | None) -> list[str]:
 
 
 def checked_shares(shares: Sequence[float]) -> tuple[float, float, float]:
+    """Return the shares of training, validation and test rows, or raise `SplitError`."""
     if (
         len(shares) != 3
         or min(shares) < 0
