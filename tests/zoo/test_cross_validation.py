@@ -438,6 +438,8 @@ def test_shares_of_a_cross_validation(table: View, tmp_path: Path) -> None:
     whole = train("lr", table, folds=3, out=tmp_path / "whole")
     assert [fold.info.train_share for fold in small.folds()] == [0.5] * 3
     assert small.info.train_share == 0.5
+    assert [one.info.split["sides"]["train"]["tracks"] for one in (small, whole)] == [10, 20]
+    assert {fold.info.split["sides"]["train"]["tracks"] for fold in small.folds()} <= {9, 10, 11}
     assert small.predictions().tracks.tolist() == whole.predictions().tracks.tolist()
 
 
@@ -545,10 +547,8 @@ while True:
     done = 3 * FITS if (out / "run.json").exists() else 0
     if work.exists():
         finished = [path for path in work.glob("fold-*") if (path / "run.json").exists()]
-        searched = work.glob("fold-?.training/search/scores.json")
-        scores = [len(json.loads(path.read_text())) for path in searched]
-        names = {path.name for path in finished}
-        current = [path for path in work.glob("fold-?.training") if path.name.removesuffix(".training") not in names]
+        names = {path.name + ".training" for path in finished}
+        current = [path for path in work.glob("fold-?.training") if path.name not in names]
         done = FITS * len(finished) + sum(
             len(json.loads((path / "search/scores.json").read_text()))
             for path in current if (path / "search/scores.json").exists()

@@ -71,7 +71,7 @@ def check(folds: Folds, view: View, *, groups: bool) -> None:
     for fold in folds.folds:
         sides = [fold.split.train, fold.split.valid, fold.split.test]
         names = [set(units[side].tolist()) for side in sides]
-        assert not (names[0] & names[1] or names[0] & names[2] or names[1] & names[2])
+        assert len(set.union(*names)) == sum(map(len, names))
         assert len(np.unique(np.concatenate(sides))) == sum(map(len, sides))
         tested.update((fold.repeat, row) for row in fold.split.test.tolist())
     rows = range(len(view))
@@ -106,9 +106,8 @@ def test_no_unit_is_on_two_sides_and_each_row_is_tested_once_a_repeat(
     options: dict[str, Any] = {"folds": count, "repeats": repeats} if drawn else {}
     try:
         folds = make_folds(view, None if how == "drawn" else how, seed=seed, shares=shares, **options)
-    except SplitError as error:
-        assert "\n" not in str(error)
-        return
+    except SplitError:
+        return  # there are too few units
     check(folds, view, groups=how in ("drawn", "leave-one-group-out"))
     if drawn:
         assert len(folds) == count * repeats
@@ -268,7 +267,7 @@ def test_tracks_without_a_fold_or_a_group() -> None:
         ]
     )
     with pytest.raises(
-        SplitError, match='has the parts test, train: draw .*, or choose `strategy="fold-train"`'
+        SplitError, match=r'has the parts test, train: draw .*, or choose `strategy="fold-train"`'
     ):
         make_folds(parts, "folds")
 
