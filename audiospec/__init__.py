@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from audiospec.zoo.progress import TrainingProgress
     from audiospec.zoo.runs.run import Run
     from audiospec.zoo.scores.measuring.tables import Evaluation
+    from audiospec.zoo.splits.folds import Folds, make_folds
     from audiospec.zoo.splits.split import Split
     from audiospec.zoo.splits.split_file import read_split, write_split
     from audiospec.zoo.splits.strategies import split
@@ -55,6 +56,7 @@ _HOMES = {
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
     "FeatureTable": "tables.reading",
+    "Folds": "zoo.splits.folds",
     "Frontend": "features.base",
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
@@ -75,6 +77,7 @@ _HOMES = {
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
     "import_table": "tables.importing",
+    "make_folds": "zoo.splits.folds",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
     "read_split": "zoo.splits.split_file",
@@ -94,6 +97,7 @@ __all__ = [
     "FeatureSpec",
     "FeatureStore",
     "FeatureTable",
+    "Folds",
     "Frontend",
     "Manifest",
     "MelSpec",
@@ -114,6 +118,7 @@ __all__ = [
     "featurize",
     "frontend",
     "import_table",
+    "make_folds",
     "open_store",
     "predict",
     "read_split",

@@ -156,6 +156,10 @@ def make_folds(
     classes : sequence of str or None
         Labels to use. None: all.
 
+    Returns
+    -------
+    Folds
+
     Raises
     ------
     SplitError
