@@ -65,7 +65,7 @@ assert not tried, tried
 SPLIT = """
 import numpy as np
 from types import SimpleNamespace
-from audiospec.zoo.splits import split
+from audiospec.zoo.splits.strategies import split
 
 genres = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 tracks = [(f"{genre}.{number:05d}", genre) for genre in genres for number in range(100)]
