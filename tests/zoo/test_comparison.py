@@ -134,7 +134,9 @@ def guesses(seed: int, count: int, right: float = 0.7) -> tuple[NDArray[np.int64
 
 @settings(max_examples=30, deadline=None)
 @given(
-    seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)), count=st.integers(4, 40), tracks=st.integers(2, 9)
+    seeds=st.tuples(st.integers(0, 99), st.integers(0, 99)),
+    count=st.integers(4, 40),
+    tracks=st.integers(2, 9),
 )
 def test_the_other_order_is_the_negative(seeds: tuple[int, int], count: int, tracks: int) -> None:
     units = np.arange(count) % min(tracks, count)

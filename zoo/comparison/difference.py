@@ -52,9 +52,7 @@ def estimate(value: float, error: float, freedom: float) -> Estimate:
     return Estimate(value, value - half, value + half, float(2 * t.sf(abs(value) / error, freedom)))
 
 
-def corrected_t(
-    values: ArrayLike, train: ArrayLike, test: ArrayLike, *, step: float = 0.0
-) -> Estimate:
+def corrected_t(values: ArrayLike, train: ArrayLike, test: ArrayLike, *, step: float = 0.0) -> Estimate:
     """Return the mean over splits, with the corrected standard error of resampled splits.
 
     The training rows of splits overlap, so the scores on them are not independent, and s²/n is too small.
