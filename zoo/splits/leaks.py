@@ -99,20 +99,20 @@ class Leaks:
 
     @property
     def words(self) -> str:
-        """What leaks, such as ``"tracks, speakers"``; ``""`` if nothing does.
+        """What leaks, such as ``"tracks, speakers"``; ``""`` if nothing does."""
+        return ", ".join(self.nouns[kind] for kind in self._shown)
 
-        Copies of a track that is itself on both sides are not named again.
-        """
-        # A row whose track was learnt from has that track's hash, cluster and group as a matter of course.
-        shown = [kind for kind in self.kinds if kind in ("track", "group") or "track" not in self.kinds]
-        return ", ".join(self.nouns[kind] for kind in shown)
+    @property
+    def _shown(self) -> list[str]:
+        """The kinds to name: a track that was learnt from is its own copy and near-copy."""
+        return [kind for kind in self.kinds if kind in ("track", "group") or "track" not in self.kinds]
 
     def sentence(self) -> str:
         """Return how many rows leak and by what, in words, with some names."""
         parts = [
-            f"{count} by {self.nouns[kind]} ({', '.join(self.names[kind])}"
+            f"{self.kinds[kind]} by {self.nouns[kind]} ({', '.join(self.names[kind])}"
             f"{', …' if len(self.names[kind]) == MOST_NAMES else ''})"
-            for kind, count in self.kinds.items()
+            for kind in self._shown
         ]
         return f"{self.leaking} of {self.rows} test rows were learnt from: {'; '.join(parts)}"
 

@@ -124,13 +124,12 @@ def _candidates(request: _Request, why_not: list[str]) -> Iterator[tuple[str, st
     tracks = request.tracks
     folds = _natural({*tracks.folds.tolist()} - {""})
     held_out = [fold for fold in ("test", "valid") if fold in folds]
+    fold = ""
     if "train" in folds and held_out:
         fold, reason = held_out[0], "the dataset has its own test part"
     elif len(folds) > 1 and not (tracks.folds == "").any() and not {*folds} & {*SIDES}:
         fold = folds[request.seed % len(folds)]
         reason = f"the dataset has {len(folds)} folds of its own, taken in turn by seed"
-    else:
-        fold = ""
     if fold:
         divided = _divided(tracks, fold)
         if divided:

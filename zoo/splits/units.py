@@ -90,7 +90,8 @@ def units_of(view: View, *, groups: bool = True) -> NDArray[np.str_]:
     ids = table["id"][order].astype(str)
     name_of = np.empty(len(table), ids.dtype)
     name_of[order] = ids[first]
-    return name_of[view.rows["track"]]
+    names: NDArray[np.str_] = name_of[view.rows["track"]]
+    return names
 
 
 def joined(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
