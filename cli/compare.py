@@ -23,8 +23,8 @@ def command(
         list[Path],
         typer.Argument(
             metavar="RUN...",
-            help="Folders of runs, or folders that contain them at any depth. Runs that differ only in seed or "
-            "fold are one configuration.",
+            help="Folders of runs, or folders that contain them at any depth. Runs that differ only in seed "
+            "or fold are one configuration.",
         ),
     ],
     score: Annotated[
@@ -116,10 +116,9 @@ def _print(score: Score, comparisons: Sequence[Comparison]) -> None:
     say(f"difference{unit} with 95 % interval, by the {method}", "dim")
     for one in comparisons:
         say(f"by {one.level}: {one.verdict}")
-    for one in dict.fromkeys((one.a, one.b, one.left_out) for one in comparisons if any(one.left_out)):
-        say(
-            f"left out, tested on other tracks: {count(one[2][0], 'run')} of {one[0]}, {one[2][1]} of {one[1]}"
-        )
+    for a, b, (of_a, of_b) in dict.fromkeys((one.a, one.b, one.left_out) for one in comparisons):
+        if of_a or of_b:
+            say(f"left out, tested on other tracks: {count(of_a, 'run')} of {a}, {of_b} of {b}", "yellow")
 
 
 def _probability(p: float) -> str:

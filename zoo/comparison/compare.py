@@ -295,7 +295,7 @@ def _configuration(runs: Runs) -> Configuration:
 
 
 def _best(groups: Sequence[Configuration], score: str, level: str) -> int:
-    """Return the number of the configuration with the best mean of the stored scores; of equals, the first."""
+    """Return the number of the configuration with the best mean of stored scores; of equals, the first."""
     key, sign = key_of(score), 1 if scores[score].higher_is_better else -1
     means = []
     for group in groups:
@@ -314,9 +314,9 @@ def _mcnemar(pairs: Sequence[_Pair]) -> McNemar | None:
     units = np.concatenate([pair.units for pair in pairs])
     if len(np.unique(units)) < len(units) or any(len(pair.a) > 1 or len(pair.b) > 1 for pair in pairs):
         return None
-    right = [
+    right_a, right_b = (
         np.concatenate([items.predicted == items.truth for items in one])
-        for one in zip(*((pair.a[0], pair.b[0]) for pair in pairs), strict=True)
-    ]
-    unit_of = [pair.units[pair.a[0].track_of] for pair in pairs]
-    return mcnemar(*right, np.concatenate(unit_of))
+        for one in ([pair.a[0] for pair in pairs], [pair.b[0] for pair in pairs])
+    )
+    unit_of = np.concatenate([pair.units[pair.a[0].track_of] for pair in pairs])
+    return mcnemar(right_a, right_b, unit_of)

@@ -47,7 +47,7 @@ def _order(run: Run) -> tuple[str, int, str]:
 
 
 def is_leaky(run: Run) -> bool:
-    """Return whether a test row of a run shares a recording with what it learnt from."""
+    """Return whether a test row of a run shares a recording or a group with what it learnt from."""
     return bool(run.info.split["leaky"])
 
 

@@ -59,7 +59,7 @@ def mcnemar(right_a: ArrayLike, right_b: ArrayLike, units: ArrayLike | None = No
 
 
 def _two_sided(differences: NDArray[np.int64]) -> float:
-    """Return the probability that the sum, with random signs, is as far from 0 as it is; none of them is 0."""
+    """Return the probability that the sum, with random signs, is as far from 0 as it is; none is 0."""
     from scipy.stats import binomtest
 
     if not len(differences):
@@ -67,7 +67,7 @@ def _two_sided(differences: NDArray[np.int64]) -> float:
     sizes, counts = np.unique(np.abs(differences), return_counts=True)
     if sizes[-1] == 1:
         return float(binomtest(int((differences > 0).sum()), len(differences)).pvalue)
-    # A sum with random signs has the characteristic function Π cos(size × t), and takes values from -most to
+    # A sum with random signs has the characteristic function Π cos(size * t), and takes values from -most to
     # most, so that one Fourier transform gives the probability of each value.
     most = int(sizes @ counts)
     period = 2 * most + 1

@@ -136,8 +136,8 @@ class Configuration:
             shared = {track.track for track in one.tracks} & {track.track for track in another.tracks}
             raise RunError(
                 f"expected runs that were tested on the same tracks; got {one.run.path}, tested on "
-                f"{len(one.tracks)} tracks, and {another.run.path}, tested on {len(another.tracks)}, of which "
-                f"{len(shared)} are the same",
+                f"{len(one.tracks)} tracks, and {another.run.path}, tested on {len(another.tracks)}, "
+                f"{len(shared)} of them the same",
                 "train both with the same `strategy` and `split_seed`",
             )
         return common
@@ -171,8 +171,8 @@ def check_same(a: Tested, b: Tested, level: str) -> None:
             )
     if not np.array_equal(_truth(a), _truth(b)):
         raise RunError(
-            f"expected runs that were tested against the same labels; got {names}, whose labels of test tracks "
-            "differ",
+            f"expected runs that were tested against the same labels; got {names}, whose labels of test "
+            "tracks differ",
             "train both on a store of the same labels",
         )
     if level == "chunk" and not same_chunks(a, b):
