@@ -205,7 +205,7 @@ def _drawn(request: _Request, *, by_group: bool) -> Numbers:
             weaker = ', or use `strategy="track"`, which is leaky' if by_group else ""
             copies = " (copies count once)" if (tracks.labels == name).sum() > 1 and not by_group else ""
             raise SplitError(
-                f"class {str(name)!r} has 1 of the dataset's {noun}{copies}, so it cannot be both trained "
+                f"class {str(name)!r} has 1 {noun.removesuffix('s')}{copies}, so it cannot be both trained "
                 "and tested",
                 f"add {noun}, or leave the class out with `classes`{weaker}",
             )
@@ -275,9 +275,9 @@ def _random(request: _Request, reason: str) -> Split:
     rows = np.lexsort((view.rows["start"], ids))
     rows = rows[np.isin(labels[rows], request.classes)]
     _, valid, test = request.shares
-    tested = draw(rows, labels[rows], test, (request.seed, 2))
+    tested = draw(np.arange(len(rows)), labels[rows], test, (request.seed, 2))
     rest = rows[~tested]
-    validated = draw(rest, labels[rest], valid / (1 - test), (request.seed, 1))
+    validated = draw(np.arange(len(rest)), labels[rest], valid / (1 - test), (request.seed, 1))
     sides = [np.sort(rest[~validated]), np.sort(rest[validated]), np.sort(rows[tested])]
     return make_split(view, "random", sides, seed=request.seed, shares=request.shares, reason=reason)
 
