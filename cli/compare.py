@@ -115,7 +115,7 @@ def _print(score: Score, comparisons: Sequence[Comparison]) -> None:
     unit = " in points" if score.percent else ""
     say(f"difference{unit} with 95 % interval, by the {method}", "dim")
     for one in comparisons:
-        say(f"by {one.level}: {one.verdict}")
+        say(one.verdict)
     for a, b, (of_a, of_b) in dict.fromkeys((one.a, one.b, one.left_out) for one in comparisons):
         if of_a or of_b:
             say(f"left out, tested on other tracks: {count(of_a, 'run')} of {a}, {of_b} of {b}", "yellow")

@@ -94,7 +94,7 @@ class Comparison:
         """What the comparison shows, in words."""
         leaky = "; leaky: what the models remember counts, too" if self.leaky else ""
         if not self.better:
-            return f"no difference shown between {self.a} and {self.b}{leaky}"
+            return f"no difference shown between {self.a} and {self.b} by {self.level}{leaky}"
         other = self.b if self.better == self.a else self.a
         score = scores[self.score]()
         size = show_difference(score, abs(self.difference)).lstrip("+")

@@ -57,6 +57,11 @@ class Tested:
     def predictions(self) -> Predictions:
         """The predictions of the test rows, sorted by track and start."""
         test = self.run.predictions().of("test")
+        if not self.tracks or {*test.tracks.tolist()} != {track.track for track in self.tracks}:
+            raise RunError(
+                f"expected run {self.run.path} to have predictions of its test tracks; got others",
+                "train again",
+            )
         order = np.lexsort((test.starts, test.tracks))
         return Predictions(
             test.tracks[order],
