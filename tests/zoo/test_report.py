@@ -93,10 +93,8 @@ def test_paired_differences_over_splits_show_what_overlapping_intervals_hide(
         runs.append(make(better - 0.04 + float(random.normal(0, 0.04)), seed=seed, model="rf"))
     (board,) = only(runs).boards
     assert models(board)[0] == "svm-c10"
-    first, lr = (
-        next(one for one in board.entries if one.first.info.model == name) for name in ("svm-c10", "lr")
-    )
-    assert first.measure("track").low < lr.measure("track").high
+    by_model = {entry.first.info.model: entry.measure("track") for entry in board.entries}
+    assert by_model["svm-c10"].low < by_model["lr"].high
     p = dict(zip(models(board), board.p, strict=True))
     assert p["lr"] == pytest.approx(2 * stats.t.sf(5.3, 9) * 2)  # by Holm's method, of two comparisons
     tied = dict(zip(models(board), board.tied, strict=True))
