@@ -14,7 +14,7 @@ from audiospec.errors import ModelError, RunError
 from audiospec.zoo.comparison.configurations import is_leaky, names_of
 from audiospec.zoo.comparison.difference import corrected_t, holm, paired_bootstrap
 from audiospec.zoo.comparison.mcnemar import McNemar, mcnemar
-from audiospec.zoo.comparison.tested import LEVELS, Configuration, Tested, check_same, units_of_tracks
+from audiospec.zoo.comparison.tested import LEVELS, Configuration, RunTest, check_same, units_of_tracks
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import Items, Sample, Score, key_of, scores
 
@@ -272,7 +272,7 @@ class _Pair:
     tested: int
 
 
-def _paired(a: Sequence[Tested], b: Sequence[Tested], level: str, units: Mapping[str, int]) -> _Pair:
+def _paired(a: Sequence[RunTest], b: Sequence[RunTest], level: str, units: Mapping[str, int]) -> _Pair:
     """Check that all runs were tested on the same items, and return their predictions."""
     first = a[0]
     for other in (*a[1:], *b):

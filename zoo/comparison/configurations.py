@@ -84,11 +84,11 @@ def names_of(configurations: Sequence[Sequence[Run]]) -> list[str]:
         [shown_strategy(runs) for runs in configurations],
         [str(run.path) for run in firsts],
     ):
-        if len(set(names)) == len(names):
-            break
-        twice = {name for name in names if names.count(name) > 1}
+        by_name: defaultdict[str, set[str]] = defaultdict(set)
+        for name, text in zip(names, more, strict=True):
+            by_name[name].add(text)
         names = [
-            f"{name} ({text})" if name in twice and text else name
+            f"{name} ({text})" if len(by_name[name]) > 1 and text else name
             for name, text in zip(names, more, strict=True)
         ]
     return names

@@ -37,7 +37,7 @@ def tested_on(run: Run) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Tested:
+class RunTest:
     """A run's test tracks and its predictions of their chunks.
 
     Parameters
@@ -121,11 +121,11 @@ class Configuration:
         if not runs:
             raise RunError("expected at least one run of each configuration; got none", "give its runs")
         self.runs = list(runs)
-        self.tests: dict[str, list[Tested]] = {}
+        self.tests: dict[str, list[RunTest]] = {}
         for run in runs:
             if run.lacks:
                 raise RunError(run.lacks, "train again to compare it")
-            self.tests.setdefault(tested_on(run), []).append(Tested(run))
+            self.tests.setdefault(tested_on(run), []).append(RunTest(run))
 
     def common(self, other: Configuration) -> list[str]:
         """Return the digests of the test tracks that both were tested on.
@@ -148,7 +148,7 @@ class Configuration:
         return common
 
 
-def units_of_tracks(tested: Iterable[Tested]) -> dict[str, int]:
+def units_of_tracks(tested: Iterable[RunTest]) -> dict[str, int]:
     """Return the unit of every test track of some runs: track id → number.
 
     Tracks with a content hash, a cluster or a group in common are one unit, if any of the runs knows of it.
@@ -158,7 +158,7 @@ def units_of_tracks(tested: Iterable[Tested]) -> dict[str, int]:
     return dict(zip((track.track for track in tracks), joined(columns).tolist(), strict=True))
 
 
-def check_same(a: Tested, b: Tested, level: str) -> None:
+def check_same(a: RunTest, b: RunTest, level: str) -> None:
     """Raise `RunError` unless two runs were tested on the same tracks, and on the same chunks by chunk."""
     names = f"runs {a.run.path} and {b.run.path}"
     if a.run.info.classes != b.run.info.classes:
@@ -188,13 +188,13 @@ def check_same(a: Tested, b: Tested, level: str) -> None:
         )
 
 
-def same_chunks(a: Tested, b: Tested) -> bool:
+def same_chunks(a: RunTest, b: RunTest) -> bool:
     """Return whether two runs were tested on the same chunks."""
     one, other = a.predictions, b.predictions
     return np.array_equal(one.tracks, other.tracks) and np.array_equal(one.starts, other.starts)
 
 
-def _truth(tested: Tested) -> NDArray[np.int64]:
+def _truth(tested: RunTest) -> NDArray[np.int64]:
     """Return the class number of each test track."""
     rows = tested.predictions
     truth: NDArray[np.int64] = rows.truth[np.unique(rows.tracks, return_index=True)[1]]
