@@ -16,6 +16,7 @@ import typer
 
 from audiospec.cli import (
     benchmark,
+    compare,
     datasets,
     engines,
     evaluate,
@@ -97,6 +98,7 @@ for _group, _name, _module in (
     (app, "scores", scores),
     (app, "train", train),
     (app, "evaluate", evaluate),
+    (app, "compare", compare),
     (app, "predict", predict),
     (app, "report", report),
     (app, "reproduce", reproduce),

@@ -275,7 +275,7 @@ def _about_split(run: Run) -> str:
 
 
 def _summary(runs: list[Run]) -> dict[str, Any]:
-    """Return mean and standard deviation over runs, by level: of the main score and of each score."""
+    """Return mean and sample deviation over runs, by level: of the main score and of each score."""
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import stored_scores
 
@@ -290,12 +290,15 @@ def _summary(runs: list[Run]) -> dict[str, Any]:
     return summary
 
 
-def _spread(runs: list[Run], level: str, key: str) -> dict[str, float]:
-    """Return mean and standard deviation of a score over runs; empty if a run lacks the score."""
-    from statistics import mean, pstdev
+def _spread(runs: list[Run], level: str, key: str) -> dict[str, Any]:
+    """Return mean and sample deviation of a score over runs; empty if a run lacks the score.
+
+    The deviation of one run is None.
+    """
+    from statistics import mean, stdev
 
     tables = [run.metrics["test"][level] for run in runs]
     if not all(key in table for table in tables):
         return {}
     values = [table[key] for table in tables]
-    return {"mean": mean(values), "deviation": pstdev(values)}
+    return {"mean": mean(values), "deviation": stdev(values) if len(values) > 1 else None}

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from audiospec.render.html import attribute, count, facts, kind_attribute, scrolled, text
+from audiospec.zoo.comparison.configurations import is_leaky
 from audiospec.zoo.report.chart import chart
-from audiospec.zoo.report.leaderboard import leaky, shown_split
 from audiospec.zoo.report.style import SHADES, marked
-from audiospec.zoo.runs.info import HISTORY
+from audiospec.zoo.runs.info import HISTORY, split_name
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, Score, format_percent
 from audiospec.zoo.scores.base import scores as registered
@@ -33,7 +33,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         Whether the section is open initially.
     """
     info, split = run.info, run.info.split
-    strategy = marked(shown_split(run))
+    strategy = marked(split_name(run.info.split))
     tables = [table for levels in run.metrics.values() for table in levels.values()]
     scores = main_first(stored_scores(tables))
     score = show_stored(run.metrics["test"]["track"], MAIN, scores[MAIN])
@@ -41,7 +41,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         '<p class="warn">These scores are <strong class="leaky">leaky</strong>: chunks of one track may be '
         "on both sides of the split, and a model can recognise a recording that it was trained on. Split by "
         "track to measure how well it does on recordings that are new to it.</p>"
-        if leaky(run)
+        if is_leaky(run)
         else ""
     )
     about = {
@@ -51,7 +51,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         "weights": f"{info.parameters:,}" if info.parameters else "–",
     }
     split_facts = {
-        "strategy": shown_split(run),
+        "strategy": split_name(run.info.split),
         "seed": info.seed,
         "shares": split["shares"],
         "digest": split["digest"][:16],
