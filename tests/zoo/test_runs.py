@@ -29,7 +29,18 @@ from audiospec.zoo.training import train
 
 MakeTable = Callable[..., View]
 
-FILES = ["card.md", "confusion.png", "history.csv", "metrics.json", "model.skops", "run.json"]
+FILES = [
+    *(
+        "card.md",
+        "confusion.png",
+        "history.csv",
+        "metrics.json",
+        "model.skops",
+        "predictions.csv",
+        "run.json",
+    ),
+    "tracks.csv",
+]
 
 
 @pytest.fixture
