@@ -102,12 +102,11 @@ def test_other_files_in_the_folder_are_ignored(copy: Path, run: Run) -> None:
 
 
 def test_metrics_that_are_not_finite_are_not_written(run: Run, tmp_path: Path) -> None:
+    content = (run.model(), {**run.metrics, "x": float("nan")}, [], run.predictions(), run.tracks())
     with (
         pytest.raises(ValueError, match="not JSON compliant"),
         training_folder(tmp_path / "run", {}, resume=False) as work,
     ):
-        metrics = {**run.metrics, "x": float("nan")}
-        content = (run.model(), metrics, [], run.predictions(), run.tracks())
         write_run(tmp_path / "run", work, run.info, *content)
     assert not list(tmp_path.iterdir())
 
