@@ -6,8 +6,9 @@ A model is a class under ``@models.register``, in a file of `audiospec.zoo.model
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint"
 
 models: Registry[type[Model]] = Registry("model", "audiospec.zoo.models", "audiospec.models")
+
+#: Largest number of bytes of float32 rows that are read at a time for prediction.
+BATCH = 256 << 20
 
 #: Called after each epoch with the epoch's entry of the history.
 Progress = Callable[[dict[str, float]], None]
@@ -71,9 +75,21 @@ class Rows:
         """Track id of each row, shape (n,)."""
         return self.view.ids[self.numbers].astype(str)
 
+    @property
+    def units(self) -> NDArray[np.str_]:
+        """Name of each row's unit, shape (n,): rows of one unit are not independent."""
+        groups = self.view.groups[self.numbers].astype(str)
+        return np.where(groups == "", self.tracks, groups)
+
     def read(self) -> NDArray[np.float32]:
         """Return all rows as float32, shape (n, *row_shape)."""
         return self.view.read(self.numbers).astype(np.float32)
+
+    def blocks(self, most: int = BATCH) -> Iterator[NDArray[np.float32]]:
+        """Yield the rows in order, in blocks of at most `most` bytes, as float32."""
+        step = max(1, most // (4 * math.prod(self.view.info.row_shape)))
+        for first in range(0, len(self), step):
+            yield self.view.read(self.numbers[first : first + step]).astype(np.float32)
 
 
 class Layer(NamedTuple):

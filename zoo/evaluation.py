@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +10,7 @@ from audiospec.digests import digest
 from audiospec.errors import ModelError, RunError
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.view import View
-from audiospec.zoo.base import Model, Rows
+from audiospec.zoo.base import BATCH, Model, Rows
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.scores.measuring.tables import Evaluation
@@ -88,10 +87,6 @@ def _matching_view(run: Run, store: FeatureStore) -> View:
     )
 
 
-#: Largest number of bytes of float32 rows that are read at a time for scoring.
-BATCH = 256 << 20
-
-
 def evaluate_rows(
     model: Model, rows: Rows, seed: int = 0, done: Callable[[int], None] | None = None
 ) -> Evaluation:
@@ -107,9 +102,7 @@ def evaluate_rows(
         Called after each block with its number of rows.
     """
     blocks = []
-    step = max(1, BATCH // (4 * math.prod(rows.view.info.row_shape)))
-    for first in range(0, len(rows), step):
-        values = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
+    for values in rows.blocks(BATCH):
         blocks.append(model.predict_proba(values))
         if done is not None:
             done(len(values))
