@@ -15,6 +15,7 @@ from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
+from audiospec.zoo.calibration.calibrated import calibration
 from audiospec.zoo.evaluation import content_digest, evaluate_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
@@ -43,6 +44,7 @@ def train(
     seed: int = 0,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
+    calibrate: bool = False,
     out: Path | str | None = None,
     runs: Path | str = "runs",
     resume: bool = False,
@@ -68,6 +70,10 @@ def train(
         Shares of training, validation and test rows. None: the model's default.
     classes : sequence of str or None
         Labels to train on. None: all labels of the view.
+    calibrate : bool
+        Whether to calibrate the probabilities: on the validation rows, or, if there are none, on predictions
+        of the training rows by models that were trained on other units, which takes several trainings. No
+        row gets another most probable class.
     out : path or None
         The run's folder. None: in `runs`, the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … that is
         free, or, with `resume`, the one that has this training.
@@ -116,6 +122,7 @@ def train(
         "dataset": view.store.dataset,
         "split": _split_info(view_split, sides, shares or cls.shares),
         "seed": seed,
+        "calibrate": calibrate,
     }
     path = (
         Path(out)
@@ -150,9 +157,10 @@ def train(
                 )
             )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
+        held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        metrics = _metrics(trained, sides, seed, watch)
+        metrics = _metrics(held_out.applied_to(trained), sides, seed, watch)
         info = RunInfo(
             **training,
             store=str(view.store.path),
@@ -162,8 +170,9 @@ def train(
             versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
             backend=str(view.info.made.get("backend", "")),
+            calibration=held_out.to_dict(),
         )
-        return write_run(path, work, info, trained, metrics, history)
+        return write_run(path, work, info, trained, metrics, history, held_out.conformal)
 
 
 def epoch_in_words(entry: Mapping[str, float], most: int) -> str:

@@ -91,7 +91,7 @@ class Calibration:
         return model if self.calibrator is None else CalibratedModel(model, self.calibrator)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the calibrator as ``run.json`` has it: method, source and parameters; empty if there is none."""
+        """Return the calibrator as ``run.json`` has it: method, source, parameters; empty if none."""
         if self.calibrator is None or self.conformal is None:
             return {}
         return {"source": self.conformal.source, **self.calibrator.to_dict()}

@@ -1,8 +1,8 @@
-"""Calibrators: functions from a model's probabilities to calibrated ones, fitted on rows it did not learn from.
+"""Calibrators: functions from probabilities to calibrated ones, fitted on rows that the model did not learn.
 
     temperature  one number: all logarithms are divided by it (Guo et al. 2017)
     sigmoid      for each class a logistic function of its log-odds (Platt 1999), then shares of their sum
-    isotonic     for each class a function that never falls, then shares of their sum (Zadrozny and Elkan 2002)
+    isotonic     for each class a function that never falls, then shares of the sum (Zadrozny and Elkan 2002)
 
 None changes the most probable class of a row. They are stored as names and numbers.
 """
@@ -178,9 +178,7 @@ class Isotonic(Calibrator):
                 points.append((np.array([0.0, 1.0]), np.array([0.0, 1.0])))
                 continue
             fitted = IsotonicRegression(y_min=least, y_max=1 - least).fit(column, truth)
-            points.append(
-                (fitted.X_thresholds_.astype(np.float64), fitted.y_thresholds_.astype(np.float64))
-            )
+            points.append((fitted.X_thresholds_.astype(np.float64), fitted.y_thresholds_.astype(np.float64)))
         return cls(points)
 
     def apply(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,11 +1,12 @@
 """Sets of classes that contain the right one as often as asked, by split-conformal prediction over units.
 
-The score of a track is 1 − the probability of its true class, and the set of a new track has all classes whose
-score would be no higher than a threshold (Sadinle, Lei and Wasserman 2019, "Least ambiguous set-valued
-classifiers"). Tracks of one unit, such as one artist's, are not independent, so the units are what is taken to
-be exchangeable: each unit weighs the same, a new one weighs as much, and the threshold is a quantile of this
-mixture (Lee, Barber and Willett 2023, "Distribution-free inference with hierarchical data"). Then a track of
-a new unit is covered with at least the probability that was asked for, on average over units.
+The score of a track is 1 - the probability of its true class, and the set of a new track has all classes
+whose score would be no higher than a threshold (Sadinle, Lei and Wasserman 2019, "Least ambiguous set-valued
+classifiers with bounded error levels"). Tracks of one unit, such as one artist's, are not independent, so the
+units are what is taken to be exchangeable: each unit weighs the same, a new one weighs as much, and the
+threshold is a quantile of this mixture (Lee, Barber and Willett 2023, "Distribution-free inference with
+hierarchical data"). Then the set of a track of a new unit has its class with at least the probability that
+was asked for, on average over units.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import ModelError
+from audiospec.errors import RunError
 
 #: Scores as different as this are equal: libraries add in another order on another machine.
 _EQUAL = 1e-9
@@ -56,40 +57,21 @@ class Conformal:
 
         Raises
         ------
-        ModelError
+        RunError
             The coverage is no such number, or there are too few units for it.
         """
         if not 0 < coverage < 1:
-            raise ModelError(f"expected a coverage above 0 and below 1, such as 0.9; got {coverage:g}")
+            raise RunError(f"expected a coverage above 0 and below 1, such as 0.9; got {coverage:g}")
         if self.most < coverage - _EQUAL:
             needed = math.ceil(coverage / (1 - coverage) - _EQUAL)
-            raise ModelError(
+            raise RunError(
                 f"a coverage of {coverage:g} needs {needed} held-out units (tracks, or groups of them); "
                 f"this run has {self.count}",
-                f"ask for at most `coverage={math.floor(1000 * self.most) / 1000:g}`, or train on more groups",
+                f"ask for at most `coverage={math.floor(1000 * self.most) / 1000:g}`, or train on more units",
             )
         order = np.argsort(self.scores, kind="stable")
         reached = self._weights[order].cumsum() >= coverage - _EQUAL
         return float(self.scores[order][reached.argmax()])
-
-    def sets(self, probabilities: NDArray[np.float64], coverage: float) -> NDArray[np.bool_]:
-        """Return which classes are in the set of each track.
-
-        Parameters
-        ----------
-        probabilities : ndarray, shape (tracks, classes)
-        coverage : float
-
-        Returns
-        -------
-        ndarray of bool, shape (tracks, classes)
-
-        Raises
-        ------
-        ModelError
-            As by `threshold`.
-        """
-        return np.asarray(1 - probabilities <= self.threshold(coverage) + _EQUAL)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain JSON values."""
@@ -115,3 +97,19 @@ class Conformal:
         ):
             raise ValueError("expected scores from 0 to 1, and the number of the unit of each")
         return cls(scores, units.astype(np.int64), stated["source"])
+
+
+def in_sets(probabilities: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+    """Return which classes are in the sets of tracks with these probabilities; a set may be empty.
+
+    Parameters
+    ----------
+    probabilities : ndarray of float64, any shape
+    threshold : float
+        From `Conformal.threshold`.
+
+    Returns
+    -------
+    ndarray of bool, of the same shape
+    """
+    return np.asarray(1 - probabilities <= threshold + _EQUAL)

@@ -44,8 +44,8 @@ class HeldOut:
     def calibrator(self) -> Calibrator:
         """Return a calibrator, fitted on these rows.
 
-        Validation rows are few, so they give a temperature. Rows out of fold give a logistic function for each
-        class, or, if there are `MANY_ROWS`, a function of any shape that never falls.
+        Validation rows are few, so they give a temperature. Rows out of fold give a logistic function for
+        each class, or, if there are `MANY_ROWS`, a function of any shape that never falls.
         """
         if self.source == "validation":
             method: type[Calibrator] = Temperature
@@ -123,7 +123,9 @@ def out_of_fold(model: Model, train: Rows, seed: int) -> HeldOut:
         names = [train.classes[number] for number in present]
         other = type(model)(model.settings, model.row_shape, names)
         other.fit(
-            Rows(train.view, train.numbers[rest], names), Rows(train.view, train.numbers[:0], names), seed=seed
+            Rows(train.view, train.numbers[rest], names),
+            Rows(train.view, train.numbers[:0], names),
+            seed=seed,
         )
         values[np.ix_(held, present)] = _predict(other, Rows(train.view, train.numbers[held], names))
         known[held] = True

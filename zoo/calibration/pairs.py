@@ -1,6 +1,7 @@
 """From the margins of pairs of classes, as a support vector machine has them, to votes and probabilities.
 
-Pairs are (0, 1), (0, 2), … (1, 2), …: those of `numpy.triu_indices`. A positive margin is for the first class.
+Pairs are (0, 1), (0, 2), … (1, 2), …: those of
+`numpy.triu_indices`. A positive margin is for the first class.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def vote(margins: NDArray[np.float64], classes: int) -> NDArray[np.int64]:
     winners = np.where(margins > 0, first, second)
     votes = np.zeros((len(margins), classes), np.int64)
     np.add.at(votes, (np.arange(len(margins))[:, None], winners), 1)
-    return votes.argmax(1)
+    return np.asarray(votes.argmax(1))
 
 
 def margins_of_truth(
@@ -54,7 +55,7 @@ def fit_slope(margins: NDArray[np.float64], rows_per_class: float) -> float:
     Parameters
     ----------
     margins : ndarray of float64
-        By how much rows, that the machine did not learn from, are on the right side; negative on the wrong one.
+        Of rows that the machine did not learn from: positive on the right side, negative on the wrong one.
     rows_per_class : float
         The share of wrong sides is taken to be at least 1 / (rows + 2), as by Platt; so the slope is finite.
 
@@ -109,7 +110,7 @@ def _couple(margins: NDArray[np.float64], slope: float, classes: int) -> NDArray
     wins = np.zeros((len(margins), classes, classes))  # of the row's class against the column's
     wins[:, first, second] = np.clip(expit(slope * margins), LEAST, 1 - LEAST)
     wins[:, second, first] = 1 - wins[:, first, second]
-    # The smallest sum of (wins_ji · p_i − wins_ij · p_j)², for probabilities p that add up to 1.
+    # The smallest sum of (wins_ji · p_i - wins_ij · p_j)², for probabilities p that add up to 1.
     equations = np.ones((len(margins), classes + 1, classes + 1))
     equations[:, :classes, :classes] = -wins * wins.transpose(0, 2, 1)
     diagonal = np.arange(classes)

@@ -35,6 +35,7 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"- chunks: {_pairs(info.chunking)}",
         f"- split: {displayed_strategy(split['strategy'])}, seed {info.seed}; {_sides(split)}; "
         f"digest {split['digest'][:16]}",
+        f"- probabilities: {_calibration(info.calibration)}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",
         "",
@@ -73,6 +74,13 @@ def _pairs(values: dict[str, Any]) -> str:
         for name, value in values.items()
     }
     return _plain("; ".join(f"{name} {value}" for name, value in joined.items())) or "none"
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    if not calibration:
+        return "as the model gives them, not calibrated"
+    temperature = f" {calibration['temperature']:.3f}" if "temperature" in calibration else ""
+    return f"calibrated by method {calibration['method']}{temperature} on {calibration['source']} rows"
 
 
 def _interval(values: list[float]) -> str:

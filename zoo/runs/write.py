@@ -14,7 +14,17 @@ from typing import Any
 from audiospec.digests import digest
 from audiospec.files import sync
 from audiospec.zoo.base import Model
-from audiospec.zoo.runs.info import CARD, FORMAT_VERSION, HISTORY, METRICS, RUN, RunInfo, file_sha256
+from audiospec.zoo.calibration.conformal import Conformal
+from audiospec.zoo.runs.info import (
+    CARD,
+    CONFORMAL,
+    FORMAT_VERSION,
+    HISTORY,
+    METRICS,
+    RUN,
+    RunInfo,
+    file_sha256,
+)
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
     FINISHED,
@@ -35,6 +45,7 @@ def write_run(
     model: Model,
     metrics: dict[str, Any],
     history: Sequence[Mapping[str, float]],
+    conformal: Conformal | None = None,
 ) -> Run:
     """Write a run into a folder inside that of its training, open it, and rename it to `path`.
 
@@ -53,6 +64,8 @@ def write_run(
         Side → scores as plain JSON values.
     history : sequence of mapping
         One entry per epoch.
+    conformal : Conformal or None
+        Scores of held-out tracks, if there are any.
 
     Raises
     ------
@@ -69,6 +82,8 @@ def write_run(
         model.save(finished)
         write_json(finished / METRICS, metrics)
         write_history(finished, history)
+        if conformal is not None:
+            write_json(finished / CONFORMAL, conformal.to_dict())
         (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")
         save_pictures(finished, metrics, history, bool(info.split["leaky"]))
         for log in sorted(work.glob(LOGS)):
