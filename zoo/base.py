@@ -6,9 +6,8 @@ A model is a class under ``@models.register``, in a file of `audiospec.zoo.model
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from audiospec.errors import AudiospecError, ModelError
 from audiospec.fields import Fields
 from audiospec.registry import Registry
+from audiospec.zoo.splits.units import units_of
 
 if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 CHECKPOINT = "checkpoint"
 
 models: Registry[type[Model]] = Registry("model", "audiospec.zoo.models", "audiospec.models")
-
-#: Largest number of bytes of float32 rows that are read at a time for prediction.
-BATCH = 256 << 20
 
 #: Called after each epoch with the epoch's entry of the history.
 Progress = Callable[[dict[str, float]], None]
@@ -77,19 +74,12 @@ class Rows:
 
     @property
     def units(self) -> NDArray[np.str_]:
-        """Name of each row's unit, shape (n,): rows of one unit are not independent."""
-        groups = self.view.groups[self.numbers].astype(str)
-        return np.where(groups == "", self.tracks, groups)
+        """Unit of each row, shape (n,): rows of one recording or group, which are not independent."""
+        return units_of(self.view)[self.numbers]
 
     def read(self) -> NDArray[np.float32]:
         """Return all rows as float32, shape (n, *row_shape)."""
         return self.view.read(self.numbers).astype(np.float32)
-
-    def blocks(self, most: int = BATCH) -> Iterator[NDArray[np.float32]]:
-        """Yield the rows in order, in blocks of at most `most` bytes, as float32."""
-        step = max(1, most // (4 * math.prod(self.view.info.row_shape)))
-        for first in range(0, len(self), step):
-            yield self.view.read(self.numbers[first : first + step]).astype(np.float32)
 
 
 class Layer(NamedTuple):
@@ -133,7 +123,8 @@ class Model(ABC):
         The rows that it reads: a kind of rows, ``"table"`` or ``"spectrogram"``, of any feature; or the name
         of one feature (see `FeatureSpec.is_of`).
     shares : (float, float, float)
-        Default shares of training, validation and test rows; for the models of the study, the study's.
+        Default shares of training, validation and test rows. The share of test rows is 0.2 for every model,
+        so that models are tested on the same tracks.
     """
 
     input: ClassVar[str]

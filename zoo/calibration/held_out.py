@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
 from audiospec.zoo.base import Model, Rows
+from audiospec.zoo.calibration.calibrated import CalibratedModel
 from audiospec.zoo.calibration.calibrators import Calibrator, Isotonic, Sigmoid, Temperature
 from audiospec.zoo.calibration.conformal import Conformal
 from audiospec.zoo.calibration.folds import grouped_folds
+from audiospec.zoo.evaluation import predict_rows
 from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
 
 #: Number of folds of the training rows, and of the held-out rows where a calibrator predicts them.
@@ -86,7 +89,7 @@ def of_validation(model: Model, valid: Rows) -> HeldOut:
 
     A network stops when their loss no longer falls, so they are a little better than those of new rows.
     """
-    return HeldOut(_predict(model, valid), valid.targets, valid.tracks, valid.units, "validation")
+    return HeldOut(predict_rows(model, valid), valid.targets, valid.tracks, valid.units, "validation")
 
 
 def out_of_fold(model: Model, train: Rows, seed: int) -> HeldOut:
@@ -127,7 +130,7 @@ def out_of_fold(model: Model, train: Rows, seed: int) -> HeldOut:
             Rows(train.view, train.numbers[:0], names),
             seed=seed,
         )
-        values[np.ix_(held, present)] = _predict(other, Rows(train.view, train.numbers[held], names))
+        values[np.ix_(held, present)] = predict_rows(other, Rows(train.view, train.numbers[held], names))
         known[held] = True
     if len(np.unique(targets[known])) < 2:
         raise ModelError(
@@ -138,6 +141,59 @@ def out_of_fold(model: Model, train: Rows, seed: int) -> HeldOut:
     return HeldOut(values, targets, train.tracks, train.units, "out-of-fold")._where(known)
 
 
-def _predict(model: Model, rows: Rows) -> NDArray[np.float64]:
-    """Return the probabilities (n, classes) of rows, which are read in blocks."""
-    return np.concatenate([model.predict_proba(values) for values in rows.blocks()])
+@dataclass(frozen=True)
+class Calibration:
+    """What predictions of held-out rows gave.
+
+    Attributes
+    ----------
+    calibrator : Calibrator or None
+        None: the model's probabilities are used as they are.
+    conformal : Conformal or None
+        None: no rows were held out.
+    """
+
+    calibrator: Calibrator | None = None
+    conformal: Conformal | None = None
+
+    def applied_to(self, model: Model) -> Model:
+        """Return the model with the calibrator, if there is one."""
+        return model if self.calibrator is None else CalibratedModel(model, self.calibrator)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calibrator as ``run.json`` has it: method, source, parameters; empty if none."""
+        if self.calibrator is None or self.conformal is None:
+            return {}
+        return {"source": self.conformal.source, **self.calibrator.to_dict()}
+
+
+def calibration(model: Model, train: Rows, valid: Rows, *, calibrate: bool, seed: int) -> Calibration:
+    """Return what the predictions of held-out rows give for a trained model.
+
+    The held-out rows are the validation rows. If there are none, and if `calibrate`, they are the training
+    rows, each predicted by a new model that was trained on other units; this takes several trainings.
+
+    Parameters
+    ----------
+    model : Model
+        Trained.
+    train, valid : Rows
+    calibrate : bool
+        Whether to fit a calibrator.
+    seed : int
+        Seed of the folds and of the new models.
+
+    Raises
+    ------
+    ModelError
+        The rows are too few to calibrate on.
+    """
+    if len(valid):
+        held_out = of_validation(model, valid)
+    elif calibrate:
+        held_out = out_of_fold(model, train, seed)
+    else:
+        return Calibration()
+    if not calibrate:
+        return Calibration(None, held_out.conformal())
+    return Calibration(held_out.calibrator(), held_out.calibrated().conformal())

@@ -25,6 +25,7 @@ from audiospec.zoo.runs.info import (
     RunInfo,
     file_sha256,
 )
+from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS, Predictions, TrackOfRun, write_tracks
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
     FINISHED,
@@ -45,6 +46,8 @@ def write_run(
     model: Model,
     metrics: dict[str, Any],
     history: Sequence[Mapping[str, float]],
+    predictions: Predictions,
+    tracks: Sequence[TrackOfRun],
     conformal: Conformal | None = None,
 ) -> Run:
     """Write a run into a folder inside that of its training, open it, and rename it to `path`.
@@ -64,6 +67,10 @@ def write_run(
         Side → scores as plain JSON values.
     history : sequence of mapping
         One entry per epoch.
+    predictions : Predictions
+        Of the rows of all sides.
+    tracks : sequence of TrackOfRun
+        The tracks of the split.
     conformal : Conformal or None
         Scores of held-out tracks, if there are any.
 
@@ -82,6 +89,8 @@ def write_run(
         model.save(finished)
         write_json(finished / METRICS, metrics)
         write_history(finished, history)
+        predictions.write(finished / PREDICTIONS, info.classes)
+        write_tracks(finished / TRACKS, tracks)
         if conformal is not None:
             write_json(finished / CONFORMAL, conformal.to_dict())
         (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")

@@ -8,7 +8,7 @@ from statistics import mean, pstdev
 from typing import Any, Literal
 
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.splits import displayed_strategy
+from audiospec.zoo.splits.split import displayed
 from audiospec.zoo.study.figures import STUDY_SCORE
 
 Section = Literal["30 s table", "3 s table", "deep", "songs"]
@@ -93,7 +93,7 @@ class Cell:
     @property
     def split(self) -> str:
         """The protocol as it is displayed, marked as leaky if it is."""
-        return displayed_strategy(self.protocol)
+        return displayed(self.protocol, "tracks" if self.leaky else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the cell as plain JSON values."""

@@ -19,13 +19,14 @@ from audiospec.stores.layout.view import View
 from audiospec.zoo.base import models as registry
 from audiospec.zoo.progress import TrainingProgress
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.splits import SHARES, is_leaky
 from audiospec.zoo.study.cells import Cell, cell_scores
 from audiospec.zoo.study.figures import DEEP, DEEP_MODELS
 from audiospec.zoo.study.request import StudyRequest, create_folder, relative_path, train_cell, usable_classes
 from audiospec.zoo.study.songs import songs_cell
 from audiospec.zoo.training import epoch_in_words
 
+#: Shares of the networks' splits, as in the study.
+DEEP_SHARES = (0.8, 0.1, 0.1)
 NO_AUDIO = "give `data`, a folder with GTZAN's audio; `audiospec datasets gtzan` shows where to get it"
 
 
@@ -62,13 +63,13 @@ def _deep_cell(
         features="mel",
         chunk=chunk,
         protocol=protocol,
-        leaky=is_leaky(protocol),
+        leaky=protocol == "random",
         study=dict(zip(("train", "valid", "test"), figures, strict=True)) if figures else {},
         missing=NO_AUDIO if view is None else "",
     )
     if view is None:
         return cell, None
-    classes, notes = usable_classes(view, request.classes, SHARES)
+    classes, notes = usable_classes(view, request.classes, DEEP_SHARES)
     settings = deep_settings(request, model)
     notes = [*_differences(request, model, settings), *audio_notes, *notes]
     if figures is None:
