@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +149,65 @@ def score_predictions(
     ModelError
         No prediction is left.
     """
+    counted = _with_labels(predictions, labels, classes)
+    probabilities = np.zeros((len(counted), len(classes)))
+    for row, (prediction, _) in zip(probabilities, counted, strict=True):
+        row[[classes.index(name) for name in prediction.classes]] = prediction.probabilities
+    targets = [classes.index(label) for _, label in counted]
+    return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """How well sets of classes did.
+
+    Attributes
+    ----------
+    count : int
+        Number of files with a label.
+    covered : int
+        Files whose set has their label.
+    abstained : int
+        Files whose set has not exactly one class.
+    right : int
+        Files whose set is their label alone.
+    """
+
+    count: int
+    covered: int
+    abstained: int
+    right: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the counts and the shares of covered and abstained files as plain JSON values."""
+        shares = {"coverage": self.covered / self.count, "abstention": self.abstained / self.count}
+        return {**asdict(self), **shares}
+
+
+def score_sets(
+    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+) -> SetScores:
+    """Compare the sets of predictions with the truth, by file; for the parameters see `score_predictions`.
+
+    Raises
+    ------
+    ModelError
+        No prediction is left.
+    """
+    counted = _with_labels(predictions, labels, classes)
+    sets = [(prediction.set or [], label) for prediction, label in counted]
+    return SetScores(
+        len(sets),
+        sum(label in names for names, label in sets),
+        sum(len(names) != 1 for names, _ in sets),
+        sum(names == [label] for names, label in sets),
+    )
+
+
+def _with_labels(
+    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+) -> list[tuple[Prediction, str]]:
+    """Return the predictions that can be scored, and their labels; there is at least one."""
     truth = [labels.get(prediction.file.resolve(), "") for prediction in predictions]
     counted = [
         (prediction, label)
@@ -160,11 +219,7 @@ def score_predictions(
             f"no file that was predicted has a label of the run ({', '.join(classes)})",
             "list the files by path and label",
         )
-    probabilities = np.zeros((len(counted), len(classes)))
-    for row, (prediction, _) in zip(probabilities, counted, strict=True):
-        row[[classes.index(name) for name in prediction.classes]] = prediction.probabilities
-    targets = [classes.index(label) for _, label in counted]
-    return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
+    return counted
 
 
 def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32]:
