@@ -67,13 +67,20 @@ class Temperature(Calibrator):
 
     @classmethod
     def fit(cls, probabilities: NDArray[np.float64], targets: NDArray[np.int64]) -> Temperature:
-        """Return the temperature of the least log-loss."""
+        """Return the temperature of the least log-loss.
+
+        As in Platt's method, a row counts a little as one of the other classes; so the temperature is not 0
+        where all rows are right.
+        """
         from scipy.optimize import minimize_scalar
+
+        doubt = 1 / (len(targets) + 2)
+        shares = np.full(probabilities.shape, doubt / (probabilities.shape[1] - 1))
+        shares[np.arange(len(targets)), targets] = 1 - doubt
 
         def loss(log_temperature: float) -> float:
             values = cls(float(np.exp(log_temperature))).apply(probabilities)
-            truth = values[np.arange(len(targets)), targets]
-            return -float(np.log(np.maximum(truth, LEAST_PROBABILITY)).mean())
+            return -float((shares * np.log(np.maximum(values, np.finfo(float).tiny))).sum(1).mean())
 
         low, high = np.log(TEMPERATURES)
         return cls(float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x)))
