@@ -1,4 +1,4 @@
-"""Probabilities of support vector machines: from the margins of pairs; the voted class is the most probable."""
+"""Support vector machines: probabilities from the margins of pairs, the voted class the most probable."""
 
 from __future__ import annotations
 
