@@ -12,7 +12,7 @@ from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
 from audiospec.cli._text import count, emit, reasons, say, table
 
 if TYPE_CHECKING:
-    from audiospec.zoo.prediction import Prediction
+    from audiospec.zoo.prediction import Prediction, SetScores
     from audiospec.zoo.scores.measuring.tables import ScoreTable
 
 EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-track-0 song1.mp3 song2.wav --top 3"
@@ -47,6 +47,14 @@ def command(
             help="Number of classes to show per file, most probable first (3).",
         ),
     ] = 3,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Also name all classes that cannot be ruled out, so that the right one is among them for "
+            "this share of files, such as 0.9; with more or fewer than one, it abstains.",
+        ),
+    ] = None,
     truncated: Annotated[str, TRUNCATED] = "refuse",
     keep_silent: Annotated[bool, KEEP_SILENT] = False,
     device: Annotated[
@@ -63,7 +71,7 @@ def command(
     from audiospec.audio.reading import Reading
     from audiospec.datasets.base import open_dataset
     from audiospec.datasets.own.search import expand, left_out
-    from audiospec.zoo.prediction import predict, score_predictions
+    from audiospec.zoo.prediction import predict, score_predictions, score_sets
     from audiospec.zoo.runs.run import Run
 
     labels: dict[Path, str] = {}
@@ -77,7 +85,7 @@ def command(
     found, others = expand(files or list(labels))
     opened = Run(run)
     predictions = []
-    for prediction in predict(opened, found, device=device, reading=reading):
+    for prediction in predict(opened, found, coverage=coverage, device=device, reading=reading):
         predictions.append(prediction)
         if json:
             emit(
@@ -87,12 +95,18 @@ def command(
                 chunks=prediction.chunks,
                 problem=prediction.problem,
                 note=prediction.note,
+                **(
+                    {} if prediction.set is None else {"set": prediction.set, "abstains": prediction.abstains}
+                ),
             )
     if not json:
+        columns = {"file": "file", "prediction": "prediction", "chunks": "chunks"}
+        if coverage is not None:
+            columns["set"] = f"at {100 * coverage:g} %"
+        if truth is not None:
+            columns["truth"] = "truth"
         rows = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in predictions]
-        shown = 3 if truth is None else 4
-        head = ("file", "prediction", "chunks", "truth")
-        table([row[:shown] for row in rows], head[:shown])
+        table([tuple(row[key] for key in columns) for row in rows], tuple(columns.values()))
         notes = {str(prediction.file): prediction.note for prediction in predictions if prediction.note}
         reasons(f"{count(len(notes), 'file')} used with a note", notes, None)
     if others and json:
@@ -101,6 +115,8 @@ def command(
         say(left_out(list(map(str, others))), "yellow")
     if truth is not None:
         _print_scores(score_predictions(predictions, labels, opened.info.classes), len(predictions), json)
+        if coverage is not None:
+            _print_sets(score_sets(predictions, labels, opened.info.classes), coverage, json)
     failed = sum(bool(prediction.problem) for prediction in predictions)
     if failed:
         if not json:
@@ -123,9 +139,29 @@ def _print_scores(scores: ScoreTable, files: int, json: bool) -> None:
     say(f"{scored} with a label of the run: {', '.join(shown)}", "bold")
 
 
-def _row(prediction: Prediction, top: int, label: str | None) -> tuple[str, str, str, str]:
-    if prediction.problem:
-        return str(prediction.file), prediction.problem, "", label or ""
+def _print_sets(scores: SetScores, coverage: float, json: bool) -> None:
+    """Print how often the sets had the label, and how often they were no prediction."""
+    if json:
+        emit("coverage", asked=coverage, **scores.to_dict())
+        return
+    answered = scores.count - scores.abstained
+    say(
+        f"sets at {100 * coverage:g} %: {scores.covered} of {count(scores.count, 'file')} have the label "
+        f"({100 * scores.covered / scores.count:.1f} %), {scores.abstained} abstained "
+        f"({100 * scores.abstained / scores.count:.1f} %); of the other {answered}, {scores.right} are right",
+        "bold",
+    )
+
+
+def _row(prediction: Prediction, top: int, label: str | None) -> dict[str, str]:
     pairs = zip(prediction.classes[:top], prediction.probabilities, strict=False)
-    classes = ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs)
-    return str(prediction.file), classes, str(prediction.chunks), label or ""
+    names = prediction.set or []
+    return {
+        "file": str(prediction.file),
+        "prediction": prediction.problem or ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs),
+        "chunks": "" if prediction.problem else str(prediction.chunks),
+        "set": f"abstains: {' or '.join(names) or 'no class fits'}"
+        if prediction.abstains
+        else "".join(names),
+        "truth": label or "",
+    }

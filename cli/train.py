@@ -131,6 +131,14 @@ def command(
             help="Also train on a random split of chunks, and print how much it inflates the score.",
         ),
     ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            rich_help_panel=_HOW,
+            help="Calibrate the probabilities: on the validation rows, or on training rows by folds.",
+        ),
+    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -175,6 +183,7 @@ def command(
         if shares is not None
         else None,
         "classes": names(classes),
+        "calibrate": calibrate,
     }
     shares_used = options["shares"] or models[model].shares
     strategy = strategy or "strongest"

@@ -17,6 +17,7 @@ from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
+from audiospec.zoo.calibration.held_out import calibration
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
@@ -48,6 +49,7 @@ def train(
     split_seed: int | None = None,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
+    calibrate: bool = False,
     out: Path | str | None = None,
     runs: Path | str = "runs",
     resume: bool = False,
@@ -76,6 +78,10 @@ def train(
         default share of test rows, so one seed gives all of them the same test tracks.
     classes : sequence of str or None
         Labels to train on. None: all labels of the view.
+    calibrate : bool
+        Whether to calibrate the probabilities: on the validation rows, or, if there are none, on predictions
+        of the training rows by models that were trained on other units, which takes several trainings. No
+        row gets another most probable class.
     out : path or None
         The run's folder. None: in `runs`, the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … that is
         free, or, with `resume`, the one that has this training.
@@ -129,6 +135,7 @@ def train(
         "dataset": view.store.dataset,
         "split": _split_info(view_split, sides),
         "seed": seed,
+        "calibrate": calibrate,
     }
     path = (
         Path(out)
@@ -163,9 +170,10 @@ def train(
                 )
             )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
+        held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        predictions = _predictions(trained, sides, watch)
+        predictions = _predictions(held_out.applied_to(trained), sides, watch)
         metrics = _metrics(predictions, sides, seed)
         info = RunInfo(
             **{**training, "split": {**training["split"], **_split_facts(view_split)}},
@@ -176,9 +184,18 @@ def train(
             versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
             backend=str(view.info.made.get("backend", "")),
+            calibration=held_out.to_dict(),
         )
         return write_run(
-            path, work, info, trained, metrics, history, predictions, tracks_of(view, view_split)
+            path,
+            work,
+            info,
+            trained,
+            metrics,
+            history,
+            predictions,
+            tracks_of(view, view_split),
+            held_out.conformal,
         )
 
 

@@ -37,6 +37,7 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"- split: {_plain(split_name(split))}, seed {split['seed']}, because {_plain(split['reason'])}; "
         f"{_sides(split)}; digest {split['digest'][:16]}",
         f"- seed of the training: {info.seed}",
+        f"- probabilities: {_calibration(info.calibration)}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",
         "",
@@ -79,6 +80,13 @@ def _pairs(values: dict[str, Any]) -> str:
         for name, value in values.items()
     }
     return _plain("; ".join(f"{name} {value}" for name, value in joined.items())) or "none"
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    if not calibration:
+        return "as the model gives them, not calibrated"
+    temperature = f" {calibration['temperature']:.3f}" if "temperature" in calibration else ""
+    return f"calibrated by method {calibration['method']}{temperature} on {calibration['source']} rows"
 
 
 def _interval(values: list[float]) -> str:

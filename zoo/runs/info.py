@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from audiospec.files import open_plain
 #: Since version 3, a run has its predictions and the tracks of its split; `RunInfo.split` says what leaks.
 FORMAT_VERSION = 3
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
+#: Scores of held-out tracks, of runs that had some.
+CONFORMAL = "conformal.json"
 #: Largest sizes in bytes of ``run.json`` and ``metrics.json``. A confusion matrix of 1000 classes has 20 MB.
 MOST_RUN, MOST_METRICS = 64 << 20, 512 << 20
 #: Largest size in bytes of ``predictions.csv`` and ``tracks.csv``: ten million rows of ten classes.
@@ -58,6 +60,10 @@ class RunInfo:
         Day of training, ``YYYY-MM-DD``.
     backend : str
         The backend that computed the rows; `predict` uses it, too. ``""`` if it is not known.
+    calibrate : bool
+        Whether the probabilities were to be calibrated.
+    calibration : dict
+        The calibrator: its method, the rows it was fitted on (``source``) and its parameters; empty if none.
 
     Raises
     ------
@@ -81,6 +87,8 @@ class RunInfo:
     versions: dict[str, str]
     date: str
     backend: str = "fft"  # of runs that do not state it
+    calibrate: bool = False
+    calibration: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (expected, valid) in _FIELDS.items():
@@ -141,7 +149,8 @@ def _is_seconds(value: Any) -> bool:
 #: Field → what it must be, in words and as a test.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("model", "dataset", "store", "view", "date", "backend"), ("text", _is_text)),
-    **dict.fromkeys(("settings", "spec", "chunking"), ("a mapping", _is_mapping)),
+    **dict.fromkeys(("settings", "spec", "chunking", "calibration"), ("a mapping", _is_mapping)),
+    "calibrate": ("true or false", lambda value: isinstance(value, bool)),
     "versions": ("a mapping of names to versions", _is_versions),
     **dict.fromkeys(("seed", "parameters"), ("a whole number, at least 0", _is_count)),
     "classes": ("two different names or more", _is_classes),

@@ -145,6 +145,7 @@ def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
         written = before.pop("digest", None)  # earlier versions wrote none
         if written is not None and digest(before) != written:
             raise ValueError("its digest differs")
+        before.setdefault("calibrate", False)  # earlier versions could not
     except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise RunError(f"{file} is damaged", f"remove {file.parent} to start again") from error
     now = json.loads(json.dumps(training))
