@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from audiospec.digests import digest
-from audiospec.zoo.runs.info import comparable_settings
+from audiospec.zoo.runs.info import configuration_of as configuration_of_info
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.splits.leaks import Leaks, nouns
 from audiospec.zoo.splits.split import displayed
@@ -17,9 +17,7 @@ FOLDS = "fold-K"
 
 def configuration_of(run: Run) -> str:
     """Return a digest of a run without split strategy and seed: equal for the runs of one configuration."""
-    info = run.info
-    settings = comparable_settings(info.settings)
-    return digest([info.model, settings, info.view, info.spec, info.chunking, info.split["shares"]])
+    return digest(configuration_of_info(run.info))
 
 
 def strategy_of(run: Run) -> str:

@@ -12,6 +12,7 @@ from audiospec.zoo.comparison.configurations import FOLDS, varying_settings
 from audiospec.zoo.report.chart import interval_bar
 from audiospec.zoo.report.entry import Entry
 from audiospec.zoo.report.leaderboard import Board, Gap, Task, tasks
+from audiospec.zoo.report.protocol_section import learning_curves, protocol_in_words
 from audiospec.zoo.report.run_section import run_section
 from audiospec.zoo.report.style import STYLE, marked, span
 from audiospec.zoo.runs.run import Run
@@ -123,9 +124,12 @@ def _task(task: Task, ids: Mapping[Path, str]) -> str:
     varying = _varying(task)
     strategies = [board.strategy for board in task.boards]
     lines += [_board(board, strategies.count(board.strategy) > 1, varying, ids) for board in task.boards]
+    lines.append(
+        learning_curves([run for board in task.boards for entry in board.entries for run in entry.runs])
+    )
     if task.gaps:
         lines.append(f"<h3>Leakage gap</h3>\n<ul>{''.join(_gap(gap, varying) for gap in task.gaps)}</ul>")
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))
 
 
 #: Columns of a board, except scores → CSS class of their cells.
@@ -310,7 +314,8 @@ def _varying(task: Task) -> dict[str, set[str]]:
 def _settings(run: Run, varying: Mapping[str, set[str]]) -> str:
     """Return the parameters of a run's model that differ between the entries of its task, in words."""
     names = varying[run.info.model]
-    return ", ".join(f"{name} {value}" for name, value in run.info.settings.items() if name in names)
+    parts = [f"{name} {value}" for name, value in run.info.settings.items() if name in names]
+    return ", ".join([*parts, *protocol_in_words(run.info)])
 
 
 def _features(run: Run) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from audiospec.render.html import attribute, count, facts, kind_attribute, scrolled, text
 from audiospec.zoo.comparison.configurations import is_leaky
 from audiospec.zoo.report.chart import chart
+from audiospec.zoo.report.protocol_section import protocol_section
 from audiospec.zoo.report.style import SHADES, marked
 from audiospec.zoo.runs.info import HISTORY, split_name
 from audiospec.zoo.runs.run import Run
@@ -50,6 +51,8 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         "training": f"{info.seconds:,.1f} s",
         "weights": f"{info.parameters:,}" if info.parameters else "–",
     }
+    if info.train_share != 1:
+        about["share of the training rows"] = f"{info.train_share:g}"
     split_facts = {
         "strategy": split_name(run.info.split),
         "seed": info.seed,
@@ -74,7 +77,8 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
         f'<span class="quiet">{scores[MAIN].title} by track {score} · {text(run.path, None)}</span>'
         "</summary>\n"
-        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{_curves(run)}'
+        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
+        f"{_curves(run)}"
         f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
         f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>\n"
         f'<div class="facts">{listed}</div></div></details>'

@@ -13,7 +13,7 @@ from typing import Any
 
 from audiospec.digests import digest
 from audiospec.files import sync
-from audiospec.zoo.base import Model
+from audiospec.zoo.base import CHECKPOINT, Model
 from audiospec.zoo.calibration.conformal import Conformal
 from audiospec.zoo.runs.info import (
     CARD,
@@ -43,7 +43,7 @@ def write_run(
     path: Path,
     work: Path,
     info: RunInfo,
-    model: Model,
+    model: Model | None,
     metrics: dict[str, Any],
     history: Sequence[Mapping[str, float]],
     predictions: Predictions,
@@ -51,6 +51,8 @@ def write_run(
     conformal: Conformal | None = None,
 ) -> Run:
     """Write a run into a folder inside that of its training, open it, and rename it to `path`.
+
+    A cross-validation is written into its checkpoint, where the runs of its folds are.
 
     Then the folder of the training is removed, with its checkpoint.
 
@@ -61,8 +63,8 @@ def write_run(
     work : Path
         The training's folder, from `training_folder`.
     info : RunInfo
-    model : Model
-        Trained.
+    model : Model or None
+        Trained. None: the run is a cross-validation.
     metrics : dict
         Side → scores as plain JSON values.
     history : sequence of mapping
@@ -82,11 +84,12 @@ def write_run(
     from audiospec.zoo.runs.card import model_card
     from audiospec.zoo.runs.pictures import save_pictures
 
-    finished = work / FINISHED
+    finished = work / (FINISHED if model is not None else CHECKPOINT)
     with writing_run(work):
-        remove_path(finished)  # of a training that was killed here
-        finished.mkdir()
-        model.save(finished)
+        if model is not None:
+            remove_path(finished)  # of a training that was killed here
+            finished.mkdir()
+            model.save(finished)
         write_json(finished / METRICS, metrics)
         write_history(finished, history)
         predictions.write(finished / PREDICTIONS, info.classes)
@@ -97,7 +100,7 @@ def write_run(
         save_pictures(finished, metrics, history, bool(info.split["leaky"]))
         for log in sorted(work.glob(LOGS)):
             shutil.copyfile(log, finished / log.name)
-        files = sorted(finished.iterdir())
+        files = sorted(file for file in finished.iterdir() if file.is_file() and file.name != RUN)
         stated: dict[str, Any] = {
             "audiospec_run": FORMAT_VERSION,
             **asdict(info),

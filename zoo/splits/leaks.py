@@ -159,6 +159,25 @@ def find_leaks(learnt: Learnt, rows: Sequence[Known], dataset: str) -> Leaks:
     )
 
 
+def merge_leaks(leaks: Sequence[Leaks]) -> Leaks:
+    """Return the leaks of several tests together: a row that is tested twice counts twice.
+
+    Parameters
+    ----------
+    leaks : sequence of Leaks
+        At least one; of one dataset.
+    """
+    occurring = [kind for kind in KINDS if any(kind in one.kinds for one in leaks)]
+    names = {kind: {name for one in leaks for name in one.names.get(kind, ())} for kind in occurring}
+    return Leaks(
+        sum(one.rows for one in leaks),
+        sum(one.leaking for one in leaks),
+        {kind: sum(one.kinds.get(kind, 0) for one in leaks) for kind in occurring},
+        {kind: sorted(names[kind])[:MOST_NAMES] for kind in occurring},
+        leaks[0].nouns,
+    )
+
+
 def nouns(dataset: str) -> dict[str, str]:
     """Return what each kind of leak shares, in words, for a dataset."""
     return {**KINDS, "group": group_noun(dataset)}
