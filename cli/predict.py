@@ -12,8 +12,10 @@ from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
 from audiospec.cli._text import count, emit, reasons, say, table
 
 if TYPE_CHECKING:
+    from audiospec.manifest import Track
     from audiospec.zoo.prediction import Prediction, SetScores
     from audiospec.zoo.scores.measuring.tables import ScoreTable
+    from audiospec.zoo.splits.leaks import Leaks
 
 EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-track-0 song1.mp3 song2.wav --top 3"
 
@@ -71,14 +73,16 @@ def command(
     from audiospec.audio.reading import Reading
     from audiospec.datasets.base import open_dataset
     from audiospec.datasets.own.search import expand, left_out
-    from audiospec.zoo.prediction import predict, score_predictions, score_sets
+    from audiospec.zoo.prediction import learnt_files, predict, score_predictions, score_sets
     from audiospec.zoo.runs.run import Run
 
     labels: dict[Path, str] = {}
+    tracks: dict[Path, Track] = {}
     if truth is not None:
         columns = given(path_column=path_column, label_column=label_column, audio_root=audio_root)
         manifest = open_dataset("csv", truth, columns).manifest()
-        labels = {(manifest.root / track.path).resolve(): track.label for track in manifest}
+        tracks = {(manifest.root / track.path).resolve(): track for track in manifest}
+        labels = {path: track.label for path, track in tracks.items()}
     if not files and truth is None:
         raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
     reading = Reading(truncated=truncated, keep_silent=keep_silent)
@@ -114,7 +118,17 @@ def command(
     elif others:
         say(left_out(list(map(str, others))), "yellow")
     if truth is not None:
-        _print_scores(score_predictions(predictions, labels, opened.info.classes), len(predictions), json)
+        classes = opened.info.classes
+        scored = {
+            path: tracks[path]
+            for prediction in predictions
+            if not prediction.problem
+            and (path := prediction.file.resolve()) in tracks
+            and tracks[path].label in classes
+        }
+        leaks = learnt_files(opened, scored)
+        scores = score_predictions(predictions, labels, classes)
+        _print_scores(scores, len(predictions), leaks, opened.lacks, json)
         if coverage is not None:
             _print_sets(score_sets(predictions, labels, opened.info.classes), coverage, json)
     failed = sum(bool(prediction.problem) for prediction in predictions)
@@ -124,19 +138,24 @@ def command(
         raise typer.Exit(1)
 
 
-def _print_scores(scores: ScoreTable, files: int, json: bool) -> None:
+def _print_scores(scores: ScoreTable, files: int, leaks: Leaks | None, lacks: str, json: bool) -> None:
     """Print the scores of the predictions of `files` files, from those with a label of the run."""
     from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
 
     values = scores.to_dict()
     if json:
-        emit("score", **values)
+        emit("score", **values, leaks=None if leaks is None else leaks.to_dict())
         return
     scored = count(files, "file") if scores.count == files else f"{scores.count} of {count(files, 'file')}"
     shown = (
         f"{score.title} {show_stored(values, key, score)}" for key, score in stored_scores([values]).items()
     )
-    say(f"{scored} with a label of the run: {', '.join(shown)}", "bold")
+    leaky = f" (leaky: {leaks.words})" if leaks else ""
+    say(f"{scored} with a label of the run: {', '.join(shown)}{leaky}", "bold")
+    if leaks is None:
+        say(lacks, "yellow")
+    elif leaks:
+        say(f"{leaks.sentence('files')}: these scores are leaky", "yellow")
 
 
 def _print_sets(scores: SetScores, coverage: float, json: bool) -> None:

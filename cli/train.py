@@ -173,6 +173,7 @@ def command(
     """
     from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
+    from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.base import models
     from audiospec.zoo.splits.choose import choose
     from audiospec.zoo.training import train
@@ -243,7 +244,9 @@ def command(
                     )
     points = _protocol.curve(by_share) if len(trained_on) > 1 else []
     if json:
-        emit("done", splits={name: _summary(of_split) for name, of_split in runs.items()}, curve=points)
+        same = duplicates(opened.tracks).to_dict()
+        summaries = {name: _summary(of_split) for name, of_split in runs.items()}
+        emit("done", splits=summaries, curve=points, duplicates=same)
     else:
         _print(model, chosen, runs, points, leakage=leakage)
 
@@ -251,12 +254,15 @@ def command(
 def _print(
     model: str, view: View, runs_of: dict[str, list[Run]], points: list[dict[str, Any]], *, leakage: bool
 ) -> None:
+    from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.runs.info import split_name
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
     all_runs = [run for runs in runs_of.values() for run in runs]
+    for line in duplicates(view.store.tracks).lines():
+        say(f"  {line}", "yellow")
     for line in dict.fromkeys(
         line for run in all_runs for line in (_about_split(run), *_protocol.about(run))
     ):

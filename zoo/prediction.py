@@ -14,15 +14,18 @@ from audiospec.audio.isolated import load_files
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.datasets.own.search import expand, left_out
+from audiospec.digests import content_hash
 from audiospec.errors import AudioError, ModelError, RunError, SpecError
 from audiospec.features.rows.base import RowWriter
 from audiospec.features.rows.writing import row_writer
+from audiospec.manifest import Track
 from audiospec.specs.table import TableSpec
 from audiospec.zoo.base import Model
 from audiospec.zoo.calibration.conformal import in_sets
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
 from audiospec.zoo.scores.measuring.tables import ScoreTable
+from audiospec.zoo.splits.leaks import Known, Leaks, find_leaks
 
 _log = logging.getLogger("audiospec")
 
@@ -220,6 +223,29 @@ def _with_labels(
             "list the files by path and label",
         )
     return counted
+
+
+def learnt_files(run: Run, tracks: Mapping[Path, Track]) -> Leaks | None:
+    """Find the files that a run learnt from, by their content, and by their cluster or group if it is given.
+
+    Parameters
+    ----------
+    run : Run
+    tracks : mapping
+        Path → what is known of the file, such as its group.
+
+    Returns
+    -------
+    Leaks or None
+        Of files, instead of rows. None: the run is of an older version, which did not keep what it learnt
+        from.
+    """
+    if run.lacks:
+        return None
+    known = [
+        Known(path.name, content_hash(path), track.cluster, track.group) for path, track in tracks.items()
+    ]
+    return find_leaks(run.learnt(), known, "")  # ids are file names here, so they are not compared
 
 
 def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32]:
