@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from audiospec.zoo.scores.measuring.tables import ScoreTable
     from audiospec.zoo.splits.leaks import Leaks
 
-EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-track-0 song1.mp3 song2.wav --top 3"
+EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-group-0 song1.mp3 song2.wav --top 3"
 
 
 def command(
