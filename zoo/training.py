@@ -36,7 +36,7 @@ from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
 from audiospec.zoo.splits.choose import choose
 from audiospec.zoo.splits.folds import Folds
-from audiospec.zoo.splits.share import with_share
+from audiospec.zoo.splits.share import folds_with_share, with_share
 from audiospec.zoo.splits.split import SIDES, Split
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
@@ -141,7 +141,7 @@ def train(
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training
-    view_split = choose(
+    made = choose(
         view,
         strategy,
         folds=folds,
@@ -150,11 +150,13 @@ def train(
         shares=shares or cls.shares,
         classes=classes,
     )
+    view_split: Split | Folds
     sides: dict[str, Rows] = {}
-    if isinstance(view_split, Folds):
-        names = check_classes(view_split, view)
+    if isinstance(made, Folds):
+        names = check_classes(made, view)
+        view_split = folds_with_share(made, view, train_share)
     else:
-        view_split = with_share(view_split, view, train_share)
+        view_split = with_share(made, view, train_share)
         names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
         sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
     training: dict[str, Any] = {
@@ -186,13 +188,15 @@ def train(
         if resume and (path / RUN).exists():  # another process has finished it in the meantime
             return _finished(path, training)
         if isinstance(view_split, Folds):
+            assert isinstance(made, Folds)  # before the share is taken, which each fold's training takes
+            splits = [fold.split for fold in made.folds]
 
-            def train_fold(fold: Split, fold_path: Path, fold_watch: Watch | None) -> Run:
+            def train_fold(place: int, fold_path: Path, fold_watch: Watch | None) -> Run:
                 return train(
                     model,
                     view,
                     settings=settings,
-                    strategy=fold,
+                    strategy=splits[place],
                     seed=seed,
                     train_share=train_share,
                     search=search,

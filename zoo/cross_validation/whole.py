@@ -23,10 +23,10 @@ from audiospec.zoo.runs.training_folder import remove_path, writing_run
 from audiospec.zoo.runs.write import write_run
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats, spread_of_folds
 from audiospec.zoo.splits.folds import Fold, Folds
-from audiospec.zoo.splits.split import SIDES, Split
+from audiospec.zoo.splits.split import SIDES
 
-#: Trains one fold: its split, the folder of its run, and what is called with its progress.
-TrainFold = Callable[[Split, Path, Watch | None], Run]
+#: Trains one fold: its place, from 0, the folder of its run, and what is called with its progress.
+TrainFold = Callable[[int, Path, Watch | None], Run]
 
 
 def cross_validate(
@@ -68,11 +68,10 @@ def cross_validate(
     with writing_run(work):
         parts.mkdir(exist_ok=True)
     try:
-        runs = []
-        for number, fold in enumerate(folds.folds, 1):
-            runs.append(
-                train_fold(fold.split, parts / f"fold-{number}", _with_fold(watch, number, len(folds)))
-            )
+        runs = [
+            train_fold(place, parts / f"fold-{place + 1}", _with_fold(watch, place + 1, len(folds)))
+            for place in range(len(folds))
+        ]
         with writing_run(work):
             for other in parts.iterdir():
                 if not FOLD_FOLDER.fullmatch(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import SplitError
+from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.split import Split, make_split
 from audiospec.zoo.splits.units import units_of
 
@@ -53,6 +55,12 @@ def with_share(made: Split, view: View, share: float) -> Split:
         reason=made.reason,
         left_out=made.left_out,
     )
+
+
+def folds_with_share(folds: Folds, view: View, share: float) -> Folds:
+    """Return folds of which each has a share of its training units; see `with_share`."""
+    smaller = [fold._replace(split=with_share(fold.split, view, share)) for fold in folds.folds]
+    return dataclasses.replace(folds, folds=smaller)
 
 
 def _first_units(
