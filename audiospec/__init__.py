@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.leakage.ladder import Ladder
+    from audiospec.zoo.leakage.measure import leakage
     from audiospec.zoo.prediction import Prediction, predict
     from audiospec.zoo.progress import TrainingProgress
     from audiospec.zoo.runs.run import Run
@@ -58,6 +60,7 @@ _HOMES = {
     "FeatureStore": "stores.base",
     "FeatureTable": "tables.reading",
     "Frontend": "features.base",
+    "Ladder": "zoo.leakage.ladder",
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
     "PlannedView": "pipeline.summary",
@@ -78,6 +81,7 @@ _HOMES = {
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
     "import_table": "tables.importing",
+    "leakage": "zoo.leakage.measure",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
     "read_split": "zoo.splits.split_file",
@@ -99,6 +103,7 @@ __all__ = [
     "FeatureStore",
     "FeatureTable",
     "Frontend",
+    "Ladder",
     "Manifest",
     "MelSpec",
     "PlannedView",
@@ -119,6 +124,7 @@ __all__ = [
     "featurize",
     "frontend",
     "import_table",
+    "leakage",
     "open_store",
     "predict",
     "read_split",

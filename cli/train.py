@@ -125,14 +125,6 @@ def command(
             help="Resume an interrupted training; finished runs are not trained again.",
         ),
     ] = False,
-    leakage: Annotated[
-        bool,
-        typer.Option(
-            "--leakage",
-            rich_help_panel=_HOW,
-            help="Also train on a random split of chunks, and print how much it inflates the score.",
-        ),
-    ] = False,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -197,64 +189,62 @@ def command(
     }
     shares_used = options["shares"] or models[model].shares
     strategy = strategy or "strongest"
-    trained_on = _protocol.train_shares(train_share, leakage=leakage)
+    trained_on = _protocol.train_shares(train_share)
     runs: dict[str, list[Run]] = {}
     by_share: dict[float, list[Run]] = {share: [] for share in trained_on}
     with progress(json) as step, warnings_shown(options_of(context.command), json=json):
-        for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
-            for number, share in itertools.product(range(seed, seed + seeds), trained_on):
-                made = choose(
-                    chosen,
-                    name,
-                    folds=folds,
-                    repeats=repeats,
-                    seed=number if split_seed is None else split_seed,
-                    shares=shares_used,
-                    classes=options["classes"],
-                )
-                title = f"{model} {made.name}, seed {number}" + (f", share {share:g}" if share != 1 else "")
-                shown = Training(title, step, json=json, split=made.strategy, seed=number)
-                run = train(
-                    model,
-                    chosen,
-                    strategy=made,
+        for number, share in itertools.product(range(seed, seed + seeds), trained_on):
+            made = choose(
+                chosen,
+                strategy,
+                folds=folds,
+                repeats=repeats,
+                seed=number if split_seed is None else split_seed,
+                shares=shares_used,
+                classes=options["classes"],
+            )
+            title = f"{model} {made.name}, seed {number}" + (f", share {share:g}" if share != 1 else "")
+            shown = Training(title, step, json=json, split=made.strategy, seed=number)
+            run = train(
+                model,
+                chosen,
+                strategy=made,
+                seed=number,
+                train_share=share,
+                runs=out,
+                resume=resume,
+                progress=shown.epoch,
+                watch=shown.watch,
+                **options,
+            )
+            runs.setdefault(strategy if share == 1 else f"{strategy}, share {share:g}", []).append(run)
+            by_share[share].append(run)
+            if json:
+                info = run.info
+                protocol = {
+                    key: getattr(info, key)
+                    for key in ("train_share", "search", "cross_validation", "settings")
+                }
+                emit(
+                    "run",
+                    path=str(run.path),
                     seed=number,
-                    train_share=share,
-                    runs=out,
-                    resume=resume,
-                    progress=shown.epoch,
-                    watch=shown.watch,
-                    **options,
+                    split=info.split,
+                    metrics=run.metrics,
+                    **protocol,
                 )
-                runs.setdefault(name if share == 1 else f"{name}, share {share:g}", []).append(run)
-                by_share[share].append(run)
-                if json:
-                    info = run.info
-                    protocol = {
-                        key: getattr(info, key)
-                        for key in ("train_share", "search", "cross_validation", "settings")
-                    }
-                    emit(
-                        "run",
-                        path=str(run.path),
-                        seed=number,
-                        split=info.split,
-                        metrics=run.metrics,
-                        **protocol,
-                    )
     points = _protocol.curve(by_share) if len(trained_on) > 1 else []
     if json:
         same = duplicates(opened.tracks).to_dict()
         summaries = {name: _summary(of_split) for name, of_split in runs.items()}
         emit("done", splits=summaries, curve=points, duplicates=same)
     else:
-        _print(model, chosen, runs, points, leakage=leakage)
+        _print(model, chosen, runs, points)
 
 
-def _print(
-    model: str, view: View, runs_of: dict[str, list[Run]], points: list[dict[str, Any]], *, leakage: bool
-) -> None:
+def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[dict[str, Any]]) -> None:
     from audiospec.stores.layout.duplicates import duplicates
+    from audiospec.zoo.comparison.configurations import shown_strategy
     from audiospec.zoo.runs.info import split_name
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
@@ -269,8 +259,7 @@ def _print(
         say(f"  {line}")
     tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
     scores = main_first(stored_scores(levels["track"] for levels in tested))
-    main = scores[MAIN]
-    columns = [(f"{main.title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
+    columns = [(f"{scores[MAIN].title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
     columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
     rows = [
         (
@@ -284,28 +273,19 @@ def _print(
         for run in runs
     ]
     table(rows, ("split", "seed", *(title for title, _, _ in columns), "training", "run"), indent=2)
-    for name, runs in runs_of.items():
+    for runs in runs_of.values():
         if len(runs) > 1:
             shown = [
                 f"{title} {scores[key].show(spread['mean'])} ± {scores[key].show(spread['deviation'])}"
                 for title, level, key in columns
                 if (spread := _spread(runs, level, key))
             ]
-            say(f"{name}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
+            share = f", share {runs[0].info.train_share:g}" if runs[0].info.train_share != 1 else ""
+            say(f"{shown_strategy(runs)}{share}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
     for run in all_runs:
         _protocol.print_folds(run, scores)
     if points:
-        _protocol.print_curve(points, main)
-    if leakage and len(runs_of) > 1:
-        (strategy, score), (_, leaky) = (
-            (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in runs_of.items()
-        )
-        gap = 100 * (leaky - score)
-        say(
-            f"leakage gap: {gap:+.1f} points ({columns[0][0]}: {main.show(leaky)} with random chunks "
-            f"(leaky), {main.show(score)} with split {strategy})",
-            "yellow",
-        )
+        _protocol.print_curve(points, scores[MAIN])
     first = next(iter(runs_of.values()))[0]
     path = shlex.quote(str(first.path))
     # Features of a table cannot be computed from audio, and a cross-validation has no model of its own.

@@ -1,4 +1,4 @@
-"""Leaderboards: comparable runs, ranked; and leakage gaps: how much better a leaky split would look.
+"""Leaderboards: comparable runs, ranked.
 
 A board has the runs of one task (dataset and classes) and one split strategy that were tested on the same
 tracks, or on some of the same. Runs that differ only in seed or fold (same model, settings, view and shares)
@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from audiospec.errors import ModelError, RunError
 from audiospec.zoo.comparison.compare import LEVEL_OF_SIGNIFICANCE, compare
 from audiospec.zoo.comparison.configurations import (
     FOLDS,
-    configuration_of,
     group_runs,
     shown_strategy,
     strategy_of,
@@ -99,32 +97,6 @@ class Board:
         return [number > 0 and p is None for number, p in enumerate(self.p)]
 
 
-class Gap(NamedTuple):
-    """One configuration with an honest and with a leaky split of the same view."""
-
-    honest: Entry
-    leaky: Entry
-
-    @property
-    def points(self) -> float:
-        """How much more main score by chunk the leaky split claims, in percentage points."""
-        claimed, worth = (entry.mean("chunk") for entry in (self.leaky, self.honest))
-        return 100 * (claimed - worth)
-
-    @property
-    def clear(self) -> bool:
-        """Whether the two intervals do not overlap."""
-        claimed, worth = (entry.measure("chunk") for entry in (self.leaky, self.honest))
-        return claimed.low > worth.high or worth.low > claimed.high
-
-    @property
-    def possible(self) -> bool:
-        """Whether anything can leak: some track has several chunks, or the leaky run says what leaks."""
-        sides = self.honest.first.info.split["sides"].values()
-        leaks = self.leaky.first.info.split.get("leaks", {})
-        return bool(leaks.get("leaking")) or any(side["rows"] > side["tracks"] for side in sides)
-
-
 @dataclass(frozen=True)
 class Task:
     """Runs on the same classes of the same dataset.
@@ -135,14 +107,11 @@ class Task:
     classes : tuple of str
     boards : list of Board
         One for each split strategy and what was tested on, or for each strategy that leaks; these are last.
-    gaps : list of Gap
-        The largest first.
     """
 
     dataset: str
     classes: tuple[str, ...]
     boards: list[Board]
-    gaps: list[Gap]
 
 
 def tasks(runs: Sequence[Run]) -> list[Task]:
@@ -163,7 +132,7 @@ def tasks(runs: Sequence[Run]) -> list[Task]:
     all_tasks = []
     for (dataset, classes), task_runs in by_task.items():
         entries = [Entry(group) for group in group_runs(task_runs)]
-        all_tasks.append(Task(dataset, classes, _boards(entries), _gaps(entries)))
+        all_tasks.append(Task(dataset, classes, _boards(entries)))
     return sorted(all_tasks, key=lambda task: (task.dataset, len(task.classes), task.classes))
 
 
@@ -206,18 +175,6 @@ def _paired_p(best: Entry, other: Entry) -> float | None:
         return compare(best.runs, other.runs).p
     except (RunError, ModelError):  # other labels or files, or one unit
         return None
-
-
-def _gaps(entries: Sequence[Entry]) -> list[Gap]:
-    # Where several strategies leak, the gap is that of random chunks.
-    ordered = sorted(entries, key=lambda entry: (strategy_of(entry.first) == "random", _board_order(entry)))
-    leaky = {configuration_of(entry.first): entry for entry in ordered if entry.leaky}
-    gaps = []
-    for entry in entries:
-        counterpart = leaky.get(configuration_of(entry.first))
-        if counterpart is not None and not entry.leaky:
-            gaps.append(Gap(entry, counterpart))
-    return sorted(gaps, key=lambda gap: (-round(gap.points, 9), *_board_order(gap.honest)))
 
 
 def _ranking_score(entry: Entry, level: str = "track") -> float:

@@ -9,9 +9,11 @@ from pathlib import Path
 from audiospec.errors import RunError
 from audiospec.render.html import attribute, count, kind_attribute, page, save, text
 from audiospec.zoo.comparison.configurations import FOLDS, varying_settings
+from audiospec.zoo.leakage.ladder import Ladder
 from audiospec.zoo.report.chart import interval_bar
 from audiospec.zoo.report.entry import Entry
-from audiospec.zoo.report.leaderboard import Board, Gap, Task, tasks
+from audiospec.zoo.report.ladder_section import ladder_section
+from audiospec.zoo.report.leaderboard import Board, Task, tasks
 from audiospec.zoo.report.protocol_section import learning_curves, protocol_in_words
 from audiospec.zoo.report.run_section import run_section
 from audiospec.zoo.report.style import STYLE, marked, span
@@ -28,7 +30,12 @@ from audiospec.zoo.scores.measuring.stored import (
 
 
 def write_report(
-    runs: Sequence[Run], out: Path | str, *, problems: Mapping[str, str] | None = None, unfinished: int = 0
+    runs: Sequence[Run],
+    out: Path | str,
+    *,
+    problems: Mapping[str, str] | None = None,
+    unfinished: int = 0,
+    ladders: Sequence[Ladder] = (),
 ) -> Path:
     """Write the report page; the same runs give the same page, in any order.
 
@@ -41,6 +48,8 @@ def write_report(
         Path → why a run is not shown; listed on the page.
     unfinished : int
         Number of runs that were left out because they are not finished.
+    ladders : sequence of Ladder
+        Results of `leakage`, each shown as a table.
 
     Returns
     -------
@@ -53,13 +62,15 @@ def write_report(
     """
     if not runs:
         raise RunError("a report needs at least one run; got none", "train one with `audiospec train`")
-    return save(report_page(runs, problems or {}, unfinished), out, RunError, "`out`")
+    return save(report_page(runs, problems or {}, unfinished, ladders), out, RunError, "`out`")
 
 
 # --- the page ----------------------------------------------------------------------------------------------
 
 
-def report_page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: int) -> str:
+def report_page(
+    runs: Sequence[Run], problems: Mapping[str, str], unfinished: int, ladders: Sequence[Ladder] = ()
+) -> str:
     """Return the page as HTML; see `write_report` for the parameters."""
     ranked = tasks(runs)
     ordered = [
@@ -69,6 +80,7 @@ def report_page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: in
     parts = [
         _intro(runs, ranked, problems, unfinished),
         *(_task(task, ids) for task in ranked),
+        ladder_section(ladders),
         "<h2>Runs</h2>",
         '<p class="quiet">In the order of the leaderboards.</p>',
         *(run_section(run, ids[run.path], number == 0) for number, run in enumerate(ordered)),
@@ -127,8 +139,6 @@ def _task(task: Task, ids: Mapping[Path, str]) -> str:
     lines.append(
         learning_curves([run for board in task.boards for entry in board.entries for run in entry.runs])
     )
-    if task.gaps:
-        lines.append(f"<h3>Leakage gap</h3>\n<ul>{''.join(_gap(gap, varying) for gap in task.gaps)}</ul>")
     return "\n".join(filter(None, lines))
 
 
@@ -277,29 +287,6 @@ def _repeats(entry: Entry, ids: Mapping[Path, str]) -> str:
     )
     names = text(", ".join(entry.repeats))
     return f"{names}<details><summary>{len(entry.runs)} runs</summary><ul>{runs}</ul></details>"
-
-
-def _gap(gap: Gap, varying: Mapping[str, set[str]]) -> str:
-    run, main = gap.honest.first, main_score()
-    claimed, worth = (_chunk_score(entry) for entry in (gap.leaky, gap.honest))
-    points = f"<strong>{gap.points:+.1f} points</strong>".replace("-", "−")
-    if not gap.possible:
-        verdict = f"{points} by chance, because each track is one chunk here and nothing can leak"
-    elif gap.clear:
-        verdict = f"leakage gap {points}"
-    else:
-        verdict = f"leakage gap {points}, but the intervals overlap"
-    settings = _settings(run, varying)
-    return (
-        f"<li>{text(run.info.model)}{f' ({text(settings)})' if settings else ''} on {text(run.info.view)}: "
-        f"with split {marked(gap.leaky.strategy)} it would claim a {main.title} of "
-        f"{claimed} by chunk; with split {text(gap.honest.strategy)} it has {worth}: {verdict}."
-    )
-
-
-def _chunk_score(entry: Entry) -> str:
-    runs = f" (mean of {len(entry.runs)} runs)" if len(entry.runs) > 1 else ""
-    return f"{main_score().show(entry.mean('chunk'))}{runs}"
 
 
 def _varying(task: Task) -> dict[str, set[str]]:

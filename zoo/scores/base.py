@@ -22,8 +22,7 @@ from audiospec.registry import Registry
 
 scores: Registry[type[Score]] = Registry("score", "audiospec.zoo.scores", "audiospec.scores")
 
-#: Key of the main score: leaderboards rank by it, and leakage gaps are differences of it. It is a share, and
-#: higher is better.
+#: Key of the main score, which leaderboards rank by. It is a share, and higher is better.
 MAIN: Final = "macro_f1"
 #: Column of a network's history → name of the score in the registry. Each epoch has these scores.
 EPOCH_SCORES: Final = {"accuracy": "accuracy", "f1": "macro-f1"}
