@@ -234,7 +234,7 @@ def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = 
 
 def score_rows(probabilities: NDArray[np.float64], rows: Rows, seed: int = 0) -> Evaluation:
     """Score the probabilities of rows; `seed` is of the intervals."""
-    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, seed=seed)
+    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, units=rows.units, seed=seed)
 
 
 def content_digest(view: View, numbers: Numbers) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audiospec.zoo.runs.info import split_name
-from audiospec.zoo.scores.measuring.stored import stored_scores
+from audiospec.zoo.scores.measuring.stored import MISSING, stored_scores
 from audiospec.zoo.splits.leaks import nouns
 
 if TYPE_CHECKING:
@@ -57,7 +57,12 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"| --- | --- |{' --- | --- |' * len(scores)}",
     ]
     for level, table in tables.items():
-        cells = (f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}" for key in scores)
+        cells = (
+            f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}"
+            if key in table
+            else f"{MISSING} | {MISSING}"
+            for key in scores
+        )
         lines.append(f"| by {level} | {table['count']} | {' | '.join(cells)} |")
     lines += _spread(info, scores)
     lines += ["", _plain(_what_leaks(split["leaks"], info.dataset))]
