@@ -134,7 +134,8 @@ def command(
     """
     from audiospec.zoo.study.figures import require_study
     from audiospec.zoo.study.reproduce import reproduce
-    from audiospec.zoo.study.results import not_run, tables_of, write_result
+    from audiospec.zoo.study.results import write_result
+    from audiospec.zoo.study.tables import not_run, tables_of
 
     require_study(study)
     options = options_of(context.command)

@@ -21,7 +21,8 @@ from audiospec.zoo.runs.run import Run
 from audiospec.zoo.study.cells import Cell
 from audiospec.zoo.study.figures import BASELINES, DEEP, MODELS
 from audiospec.zoo.study.reproduce import reproduce
-from audiospec.zoo.study.results import NOT_RUN, markdown, not_run, tables_of, write_result
+from audiospec.zoo.study.results import markdown, write_result
+from audiospec.zoo.study.tables import NOT_RUN, not_run, tables_of
 from audiospec.zoo.study.songs import genre_of
 
 MEL = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
