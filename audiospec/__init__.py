@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from audiospec.zoo.progress import TrainingProgress
     from audiospec.zoo.runs.run import Run
     from audiospec.zoo.scores.measuring.tables import Evaluation
-    from audiospec.zoo.splits import Split, split
+    from audiospec.zoo.splits.split import Split
+    from audiospec.zoo.splits.split_file import read_split, write_split
+    from audiospec.zoo.splits.strategies import split
     from audiospec.zoo.training import train
 
 #: Public name → module of the package that defines it.
@@ -62,7 +64,7 @@ _HOMES = {
     "Reading": "audio.reading",
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
-    "Split": "zoo.splits",
+    "Split": "zoo.splits.split",
     "TableSpec": "specs.table",
     "TabularSpec": "specs.tabular",
     "Track": "manifest",
@@ -75,11 +77,13 @@ _HOMES = {
     "import_table": "tables.importing",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
+    "read_split": "zoo.splits.split_file",
     "read_table": "tables.reading",
     "repair": "pipeline.repair",
     "run": "pipeline.featurize",
-    "split": "zoo.splits",
+    "split": "zoo.splits.strategies",
     "train": "zoo.training",
+    "write_split": "zoo.splits.split_file",
 }
 
 __all__ = [
@@ -112,11 +116,13 @@ __all__ = [
     "import_table",
     "open_store",
     "predict",
+    "read_split",
     "read_table",
     "repair",
     "run",
     "split",
     "train",
+    "write_split",
 ]
 
 

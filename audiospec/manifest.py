@@ -27,6 +27,8 @@ class Track:
         Artist, speaker or original recording, which a careful split does not divide. ``""`` if unknown.
     fold : str
         Fold or part that the dataset defines, such as ``"3"`` or ``"test"``. ``""`` if it defines none.
+    cluster : str
+        Near-duplicates: tracks that hold the same sound have the same cluster. ``""`` if unknown.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Track:
     label: str
     group: str = ""
     fold: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True)

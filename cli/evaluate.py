@@ -38,7 +38,7 @@ def command(
         emit("scores", run=str(run), store=str(store or opened.info.store), **scores.to_dict())
         return
     where = str(store) if store is not None else f"the test rows of {opened.info.store}"
-    leaky = " (leaky)" if store is None and opened.info.split["leaky"] else ""
+    leaky = f" (leaky: {scores.leaks.words})" if scores.leaks else ""
     say(f"{opened.info.model} on {where}{leaky}", "bold")
     tables = {"chunk": scores.chunk.to_dict(), "track": scores.track.to_dict()}
     shown = stored_scores(tables.values())
@@ -50,7 +50,22 @@ def command(
         )
         for level, values in tables.items()
     ]
+    if scores.unknown is not None:
+        rows += [
+            (
+                f"by {level}, not learnt from",
+                str(values["count"]),
+                *(show_stored(values, key, score) for key, score in shown.items()),
+            )
+            for level, values in (
+                (level, getattr(scores.unknown, level).to_dict()) for level in ("chunk", "track")
+            )
+        ]
     table(rows, ("", "count", *(score.title for score in shown.values())), indent=2)
+    if scores.leaks:
+        say(f"{scores.leaks.sentence()}: these scores are leaky", "yellow")
+    elif scores.leaks is None:
+        say(opened.lacks, "yellow")
     say()
     head = ("class", "tracks", "precision", "recall", "F1", "most confused with")
     table(

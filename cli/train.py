@@ -10,7 +10,7 @@ import typer
 
 from audiospec.cli._options import options_of
 from audiospec.cli._progress import progress
-from audiospec.cli._text import assignments, clock, emit, names, numbers, say, table
+from audiospec.cli._text import assignments, clock, count, emit, names, numbers, say, table
 from audiospec.cli._training import Training, warnings_shown
 from audiospec.specs.table import TableSpec
 
@@ -52,11 +52,11 @@ def command(
         str | None,
         typer.Option(
             "--split",
-            metavar="STRATEGY",
+            metavar="STRATEGY|FILE",
             show_default=False,
             rich_help_panel=_HOW,
-            help="How rows are split: track, group, fold-K, filtered; or random, which leaks (fold-test if "
-            "the dataset has the folds train and test, else track).",
+            help="How rows are split: fold-K, group, track, filtered, random, or a split file (the strongest "
+            "that the dataset supports).",
         ),
     ] = None,
     shares: Annotated[
@@ -76,6 +76,15 @@ def command(
             help="Seed of the split and the training (0).",
         ),
     ] = 0,
+    split_seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default=False,
+            rich_help_panel=_HOW,
+            help="Seed of the split, the same for all trainings (the training's seed).",
+        ),
+    ] = None,
     seeds: Annotated[
         int,
         typer.Option(
@@ -143,13 +152,14 @@ def command(
 ) -> None:
     """Train a model and score it on held-out tracks.
 
-    All chunks of a track are on the same side of the split, except with --split random. Scores are given by
-    chunk and by track, with 95 % confidence intervals over tracks.
+    The split is the strongest that the dataset supports: by its own folds, by groups, or by tracks. What
+    leaks from a weaker one is counted, and its scores are called leaky. Scores are given by chunk and by
+    track, with 95 % confidence intervals.
     """
     from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
     from audiospec.zoo.base import models
-    from audiospec.zoo.splits import default_strategy, displayed_strategy
+    from audiospec.zoo.splits.choose import choose_split
     from audiospec.zoo.training import train
 
     reads = models[model].input  # first, so that a misspelt name fails before the store is opened
@@ -166,17 +176,25 @@ def command(
         else None,
         "classes": names(classes),
     }
-    strategy = strategy or default_strategy(chosen)
+    shares_used = options["shares"] or models[model].shares
+    strategy = strategy or "strongest"
     runs: dict[str, list[Run]] = {}
     with progress(json) as step, warnings_shown(options_of(context.command), json=json):
         for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
             for number in range(seed, seed + seeds):
-                title = f"{model} {displayed_strategy(name)}, seed {number}"
-                shown = Training(title, step, json=json, split=name, seed=number)
+                made = choose_split(
+                    chosen,
+                    name,
+                    seed=number if split_seed is None else split_seed,
+                    shares=shares_used,
+                    classes=options["classes"],
+                )
+                title = f"{model} {made.name}, seed {number}"
+                shown = Training(title, step, json=json, split=made.strategy, seed=number)
                 run = train(
                     model,
                     chosen,
-                    strategy=name,
+                    strategy=made,
                     seed=number,
                     runs=out,
                     resume=resume,
@@ -194,11 +212,13 @@ def command(
 
 
 def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
+    from audiospec.zoo.runs.info import split_name
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
-    from audiospec.zoo.splits import displayed_strategy
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
+    for line in dict.fromkeys(_about_split(run) for runs in runs_of.values() for run in runs):
+        say(f"  {line}")
     tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
     scores = main_first(stored_scores(levels["track"] for levels in tested))
     main = scores[MAIN]
@@ -206,13 +226,13 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
     columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
     rows = [
         (
-            displayed_strategy(name),
+            split_name(run.info.split),
             str(run.info.seed),
             *(show_stored(run.metrics["test"][level], key, scores[key]) for _, level, key in columns),
             clock(run.info.seconds),
             str(run.path),
         )
-        for name, runs in runs_of.items()
+        for runs in runs_of.values()
         for run in runs
     ]
     table(rows, ("split", "seed", *(title for title, _, _ in columns), "training", "run"), indent=2)
@@ -223,7 +243,7 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
                 for title, level, key in columns
                 if (spread := _spread(runs, level, key))
             ]
-            say(f"{displayed_strategy(name)}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
+            say(f"{name}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
     if len(runs_of) > 1:
         (strategy, score), (_, leaky) = (
             (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in runs_of.items()
@@ -240,6 +260,18 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
         say(f"next: audiospec evaluate {path}", "dim")
     else:
         say(f"next: audiospec predict {path} SONG.wav", "dim")
+
+
+def _about_split(run: Run) -> str:
+    """Return how the rows of a run were split, and why."""
+    from audiospec.zoo.runs.info import split_name
+
+    stated = run.info.split
+    line = f"split {split_name(stated)}"
+    line += f": {stated['reason']}" if stated["reason"] else ""
+    if stated["left_out"]:
+        line += f"; {count(stated['left_out'], 'row')} left out, of the same sound as held-out tracks"
+    return line
 
 
 def _summary(runs: list[Run]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from audiospec.errors import AudiospecError, ModelError
 from audiospec.fields import Fields
 from audiospec.registry import Registry
+from audiospec.zoo.splits.units import units_of
 
 if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec
@@ -71,6 +72,11 @@ class Rows:
         """Track id of each row, shape (n,)."""
         return self.view.ids[self.numbers].astype(str)
 
+    @property
+    def units(self) -> NDArray[np.str_]:
+        """Unit of each row, shape (n,): rows of one recording or group, which are not independent."""
+        return units_of(self.view)[self.numbers]
+
     def read(self) -> NDArray[np.float32]:
         """Return all rows as float32, shape (n, *row_shape)."""
         return self.view.read(self.numbers).astype(np.float32)
@@ -117,7 +123,8 @@ class Model(ABC):
         The rows that it reads: a kind of rows, ``"table"`` or ``"spectrogram"``, of any feature; or the name
         of one feature (see `FeatureSpec.is_of`).
     shares : (float, float, float)
-        Default shares of training, validation and test rows; for the models of the study, the study's.
+        Default shares of training, validation and test rows. The share of test rows is 0.2 for every model,
+        so that models are tested on the same tracks.
     """
 
     input: ClassVar[str]

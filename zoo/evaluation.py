@@ -1,11 +1,14 @@
-"""Evaluation: score a run on its own test rows, or on another store."""
+"""Evaluation: score a run on its own test rows, or on another store; rows that it learnt from are named."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiospec.digests import digest
 from audiospec.errors import ModelError, RunError
@@ -15,27 +18,57 @@ from audiospec.zoo.base import Model, Rows
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.scores.measuring.tables import Evaluation
-from audiospec.zoo.splits import SIDES, Split, split
+from audiospec.zoo.splits.leaks import Leaks, find_leaks
+from audiospec.zoo.splits.split import SIDES, known_rows
+
+Numbers = NDArray[np.int64]
 
 
-def evaluate(run: Run, store: FeatureStore | None = None) -> Evaluation:
+@dataclass(frozen=True)
+class RunEvaluation(Evaluation):
+    """Scores of a run, and whether it learnt from what it is scored on.
+
+    Attributes
+    ----------
+    leaks : Leaks or None
+        Scored rows whose track, content, cluster or group the run learnt from. None: the run is of an older
+        version, and does not say what it learnt from.
+    unknown : Evaluation or None
+        Scores of the other rows, if some of the rows leak and some do not.
+    """
+
+    leaks: Leaks | None
+    unknown: Evaluation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores and leaks as plain JSON values."""
+        return {
+            **super().to_dict(),
+            "leaks": None if self.leaks is None else self.leaks.to_dict(),
+            "unknown": None if self.unknown is None else self.unknown.to_dict(),
+        }
+
+
+def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     """Score a run.
 
     Parameters
     ----------
     run : Run
     store : FeatureStore or None
-        Another store with a view of the run's features: all its rows of the run's classes are scored.
+        Another store with a view of the run's features: all its rows of the run's classes are scored. Rows
+        that the run learnt from are counted in `RunEvaluation.leaks`.
         None: the test rows of the store that the run was trained on.
 
     Returns
     -------
-    Evaluation
+    RunEvaluation
 
     Raises
     ------
     RunError
-        The run's own store has changed since the run, so its test rows are not known.
+        The run's own store has changed since the run, or an older version made the run: so its test rows are
+        not known.
     ModelError
         The store has no view of the run's features, or none of its classes.
     StoreError
@@ -44,35 +77,51 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> Evaluation:
     model = run.model()
     if store is None:
         view = open_store(run.info.store).view(run.info.view)
-        return evaluate_rows(model, _test_rows(run, view), run.info.seed)
-    view = _matching_view(run, store)
-    numbers = np.flatnonzero(np.isin(view.labels.astype(str), model.classes))
-    if not len(numbers):
-        raise ModelError(
-            f"view {view.name} of {store.path} has none of the run's classes ({', '.join(model.classes)})",
-            "choose another `store`",
-        )
-    return evaluate_rows(model, Rows(view, numbers, model.classes), run.info.seed)
+        numbers = _test_rows(run, view)
+    else:
+        view = _matching_view(run, store)
+        numbers = np.flatnonzero(np.isin(view.labels.astype(str), model.classes))
+        if not len(numbers):
+            raise ModelError(
+                f"view {view.name} of {store.path} has none of the run's classes "
+                f"({', '.join(model.classes)})",
+                "choose another `store`",
+            )
+    rows = Rows(view, numbers, model.classes)
+    probabilities = predict_rows(model, rows)
+    scored = score_rows(probabilities, rows, run.info.seed)
+    if run.lacks:
+        return RunEvaluation(scored.chunk, scored.track, None)
+    learnt, dataset = run.learnt(), view.store.dataset
+    known = known_rows(view)
+    tested = [known[number] for number in numbers]
+    leaks = find_leaks(learnt, tested, dataset)
+    fresh = np.array([not learnt.shares(track, dataset) for track in tested])
+    unknown = None
+    if leaks and fresh.any():
+        unknown = score_rows(probabilities[fresh], Rows(view, numbers[fresh], model.classes), run.info.seed)
+    return RunEvaluation(scored.chunk, scored.track, leaks, unknown)
 
 
-def _test_rows(run: Run, view: View) -> Rows:
+def _test_rows(run: Run, view: View) -> Numbers:
     """Return the run's test rows, provided that the view still has the rows of the run."""
-    stated = run.info.split
-    view_split = split(
-        view, stated["strategy"], seed=run.info.seed, shares=stated["shares"], classes=run.info.classes
-    )
-    if view_split.digest != stated["digest"]:
+    predictions = run.predictions()
+    places = zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True)
+    row_of = {place: number for number, place in enumerate(places)}
+    stated = zip(predictions.tracks.tolist(), predictions.starts.tolist(), strict=True)
+    numbers = np.array([row_of.get(place, -1) for place in stated], np.int64)
+    if (numbers < 0).any():
         raise RunError(
-            f"{view.store.path} has changed since run {run.path}; it now splits differently, so the model "
-            "may have been trained on some of the test rows",
+            f"{view.store.path} has changed since run {run.path}: it lacks {int((numbers < 0).sum())} of the "
+            f"run's {len(numbers)} rows",
             "train again",
         )
-    if content_digest(view, view_split) != stated["content"]:
+    if content_digest(view, numbers) != run.info.split["content"]:
         raise RunError(
-            f"{view.store.path} has changed since run {run.path}; its rows have other values now",
+            f"{view.store.path} has changed since run {run.path}: its rows have other values now",
             "train again",
         )
-    return Rows(view, view_split.test, run.info.classes)
+    return np.sort(numbers[predictions.sides == SIDES[-1]])
 
 
 def _matching_view(run: Run, store: FeatureStore) -> View:
@@ -92,32 +141,36 @@ def _matching_view(run: Run, store: FeatureStore) -> View:
 BATCH = 256 << 20
 
 
-def evaluate_rows(
-    model: Model, rows: Rows, seed: int = 0, done: Callable[[int], None] | None = None
-) -> Evaluation:
-    """Score a model on rows, which are read in blocks of at most `BATCH` bytes.
+def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = None) -> NDArray[np.float64]:
+    """Return a model's probabilities of rows, which are read in blocks of at most `BATCH` bytes.
 
     Parameters
     ----------
     model : Model
     rows : Rows
-    seed : int
-        Seed of the intervals.
+        May be empty.
     done : callable or None
         Called after each block with its number of rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (rows, classes)
     """
-    blocks = []
+    blocks = [np.zeros((0, len(rows.classes)))]
     step = max(1, BATCH // (4 * math.prod(rows.view.info.row_shape)))
     for first in range(0, len(rows), step):
         values = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
         blocks.append(model.predict_proba(values))
         if done is not None:
             done(len(values))
-    return score_chunks(np.concatenate(blocks), rows.targets, rows.tracks, rows.classes, seed=seed)
+    return np.concatenate(blocks)
 
 
-def content_digest(view: View, view_split: Split) -> str:
-    """Return the SHA-256 of the checksums of a split's rows; it does not depend on the store's row order."""
-    numbers = [getattr(view_split, side) for side in SIDES]
-    checksums = sorted(int(value) for side in numbers for value in view.rows["checksum"][side])
-    return digest(checksums)
+def score_rows(probabilities: NDArray[np.float64], rows: Rows, seed: int = 0) -> Evaluation:
+    """Score the probabilities of rows; `seed` is of the intervals."""
+    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, seed=seed)
+
+
+def content_digest(view: View, numbers: Numbers) -> str:
+    """Return the SHA-256 of the checksums of rows; it does not depend on their order."""
+    return digest(sorted(int(value) for value in view.rows["checksum"][numbers]))

@@ -11,13 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
-from audiospec.zoo.evaluation import content_digest, evaluate_rows
+from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
+from audiospec.zoo.runs.predictions import Predictions, tracks_of
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
     end_training,
@@ -28,7 +31,8 @@ from audiospec.zoo.runs.training_folder import (
 )
 from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
-from audiospec.zoo.splits import SIDES, Split, default_strategy, split
+from audiospec.zoo.splits.choose import choose_split
+from audiospec.zoo.splits.split import SIDES, Split
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
@@ -39,8 +43,9 @@ def train(
     view: View,
     *,
     settings: Mapping[str, Any] | None = None,
-    strategy: str | None = None,
+    strategy: str | Path | Split | None = None,
     seed: int = 0,
+    split_seed: int | None = None,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
     out: Path | str | None = None,
@@ -59,13 +64,16 @@ def train(
         Its rows must be of the kind that the model reads.
     settings : mapping or None
         The model's parameters that differ from their defaults; values may be given as text.
-    strategy : str or None
-        How rows are split; see `audiospec.zoo.splits`. Only ``"random"`` is leaky. None: the dataset's own
-        split if it has one (folds called train and test), else ``"track"``.
+    strategy : str, path, Split or None
+        How rows are split: the name of a strategy (see `audiospec.split`), a file of `write_split` (a path,
+        or text that ends in ``.json``), or a split of the view. None: ``"strongest"``.
     seed : int
-        Seed of the split and of the training.
+        Seed of the training.
+    split_seed : int or None
+        Seed of the split. None: `seed`.
     shares : sequence of 3 floats or None
-        Shares of training, validation and test rows. None: the model's default.
+        Shares of training, validation and test rows. None: the model's default. All models have the same
+        default share of test rows, so one seed gives all of them the same test tracks.
     classes : sequence of str or None
         Labels to train on. None: all labels of the view.
     out : path or None
@@ -99,11 +107,16 @@ def train(
         The run exists, is of another training, or cannot be written.
     """
     cls = models[model]
-    strategy = default_strategy(view) if strategy is None else strategy
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training
-    view_split = split(view, strategy, seed=seed, shares=shares or cls.shares, classes=classes)
+    view_split = choose_split(
+        view,
+        strategy,
+        seed=seed if split_seed is None else split_seed,
+        shares=shares or cls.shares,
+        classes=classes,
+    )
     names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
     sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
     training: dict[str, Any] = {
@@ -114,13 +127,13 @@ def train(
         "spec": view.spec.to_dict(),
         "chunking": view.chunking.to_dict(),
         "dataset": view.store.dataset,
-        "split": _split_info(view_split, sides, shares or cls.shares),
+        "split": _split_info(view_split, sides),
         "seed": seed,
     }
     path = (
         Path(out)
         if out is not None
-        else _run_path(Path(runs), run_name(model, view, strategy, seed), training, resume)
+        else _run_path(Path(runs), run_name(model, view, view_split.strategy, seed), training, resume)
     )
     if resume and (path / RUN).exists():
         return _finished(path, training)
@@ -152,9 +165,10 @@ def train(
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        metrics = _metrics(trained, sides, seed, watch)
+        predictions = _predictions(trained, sides, watch)
+        metrics = _metrics(predictions, sides, seed)
         info = RunInfo(
-            **training,
+            **{**training, "split": {**training["split"], **_split_facts(view_split)}},
             store=str(view.store.path),
             view=view.name,
             parameters=trained.parameters,
@@ -163,7 +177,9 @@ def train(
             date=datetime.date.today().isoformat(),
             backend=str(view.info.made.get("backend", "")),
         )
-        return write_run(path, work, info, trained, metrics, history)
+        return write_run(
+            path, work, info, trained, metrics, history, predictions, tracks_of(view, view_split)
+        )
 
 
 def epoch_in_words(entry: Mapping[str, float], most: int) -> str:
@@ -198,13 +214,10 @@ def _finished(path: Path, training: Mapping[str, Any]) -> Run:
     return run
 
 
-def _metrics(
-    trained: Model, sides: Mapping[str, Rows], seed: int, watch: Watch | None
-) -> dict[str, dict[str, Any]]:
-    """Return the scores of each side that has rows."""
+def _predictions(trained: Model, sides: Mapping[str, Rows], watch: Watch | None) -> Predictions:
+    """Return the predictions of all sides."""
     began = time.monotonic()
-    scored = [side for side in ("test", "train", "valid") if len(sides[side])]
-    total = sum(len(sides[side]) for side in scored)
+    total = sum(map(len, sides.values()))
     done = 0
 
     def count(rows: int) -> None:
@@ -220,7 +233,25 @@ def _metrics(
             )
 
     count(0)
-    return {side: evaluate_rows(trained, sides[side], seed, count).to_dict() for side in scored}
+    view = sides["train"].view
+    numbers = np.concatenate([sides[side].numbers for side in SIDES])
+    return Predictions(
+        view.ids[numbers].astype(str),
+        view.hashes[numbers].astype(str),
+        view.rows["start"][numbers].astype(np.float64),
+        np.repeat(np.array(SIDES), [len(sides[side]) for side in SIDES]),
+        np.concatenate([sides[side].targets for side in SIDES]),
+        np.concatenate([predict_rows(trained, sides[side], count) for side in SIDES]),
+    )
+
+
+def _metrics(predictions: Predictions, sides: Mapping[str, Rows], seed: int) -> dict[str, dict[str, Any]]:
+    """Return the scores of each side that has rows."""
+    return {
+        side: score_rows(predictions.of(side).probabilities, sides[side], seed).to_dict()
+        for side in ("test", "train", "valid")
+        if len(sides[side])
+    }
 
 
 def _check_input(name: str, cls: type[Model], view: View) -> None:
@@ -232,15 +263,29 @@ def _check_input(name: str, cls: type[Model], view: View) -> None:
         )
 
 
-def _split_info(view_split: Split, sides: Mapping[str, Rows], shares: Sequence[float]) -> dict[str, Any]:
+def _split_info(view_split: Split, sides: Mapping[str, Rows]) -> dict[str, Any]:
+    """Return what makes two splits the same, and the sizes of the sides."""
     return {
         "strategy": view_split.strategy,
-        "leaky": view_split.leaky,
-        "shares": list(shares),
+        "seed": view_split.seed,
+        "shares": list(view_split.shares),
         "digest": view_split.digest,
-        "content": content_digest(sides["train"].view, view_split),
+        "content": content_digest(
+            sides["train"].view, np.concatenate([sides[side].numbers for side in SIDES])
+        ),
         "sides": {
             side: {"rows": len(rows), "tracks": len(set(rows.tracks.tolist()))}
             for side, rows in sides.items()
         },
+    }
+
+
+def _split_facts(view_split: Split) -> dict[str, Any]:
+    """Return what else is known of a split: why it was chosen, and what leaks."""
+    return {
+        "name": view_split.name,
+        "reason": view_split.reason,
+        "leaky": view_split.leaky,
+        "leaks": view_split.leaks.to_dict(),
+        "left_out": len(view_split.left_out),
     }

@@ -49,6 +49,8 @@ class Dataset(ABC):
         Places to download it from, in the order to try. Empty if it cannot be downloaded.
     expected : mapping of str to int
         Label → number of tracks in the full set. Empty if no full set is defined.
+    group_noun : str
+        What the groups of its tracks are, in the plural, such as ``"artists"``.
 
     Raises
     ------
@@ -64,6 +66,7 @@ class Dataset(ABC):
     layouts: ClassVar[tuple[tuple[str, str, str, str, str], ...]] = ()
     remotes: ClassVar[tuple[Remote, ...]] = ()
     expected: Mapping[str, int] = MappingProxyType({})
+    group_noun: ClassVar[str] = "groups"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

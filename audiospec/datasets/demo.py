@@ -120,6 +120,7 @@ class Demo(Dataset):
     """
 
     citation = "audiospec: synthesised music-like audio for trying things out"
+    group_noun = "artists"
     licence = "CC0"
     layout = "a folder to write to"
 

@@ -45,6 +45,7 @@ class Esc10(PublishedDataset):
         "Proceedings of the 23rd ACM International Conference on Multimedia, 1015-1018, 2015, "
         "doi 10.1145/2733373.2806390"
     )
+    group_noun = "recordings"
     licence = "CC BY 3.0"
     homepage = "https://github.com/karolpiczak/ESC-10"
     layout = "'NNN - Class/FOLD-CLIP-TAKE.ogg' (ESC-10) or 'FOLD-CLIP-TAKE-TARGET.wav' (ESC-50)"

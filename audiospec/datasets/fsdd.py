@@ -25,6 +25,7 @@ class Fsdd(PublishedDataset):
         "Z. Jackson, C. Souza, J. Flaks, Y. Pan, H. Nicolas and A. Thite, "
         "Jakobovski/free-spoken-digit-dataset: v1.0.8, Zenodo, 2018, doi 10.5281/zenodo.1342401"
     )
+    group_noun = "speakers"
     licence = "CC BY-SA 4.0"
     homepage = "https://github.com/Jakobovski/free-spoken-digit-dataset"
     layout = "recordings/DIGIT_SPEAKER_N.wav"

@@ -42,6 +42,7 @@ class Gtzan(PublishedDataset):
         "G. Tzanetakis and P. Cook, Musical genre classification of audio signals, "
         "IEEE Transactions on Speech and Audio Processing 10(5), 293-302, 2002"
     )
+    group_noun = "artists"
     licence = "none stated: for research only"
     homepage = "http://marsyas.info/downloads/datasets.html"
     layout = "GENRE/GENRE.NNNNN.wav (or .au, .flac, .mp3 …)"

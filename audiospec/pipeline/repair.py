@@ -96,7 +96,14 @@ def repair(
 
 def _track(record: TrackRecord) -> Track:
     """Return the track that a record was made from."""
-    return Track(id=record.id, path=record.path, label=record.label, group=record.group, fold=record.fold)
+    return Track(
+        id=record.id,
+        path=record.path,
+        label=record.label,
+        group=record.group,
+        fold=record.fold,
+        cluster=record.cluster,
+    )
 
 
 def _require_same_audio(store: FeatureStore, needed: Sequence[int]) -> None:

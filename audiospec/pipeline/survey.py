@@ -214,7 +214,14 @@ def _survey_track(
     A file that has to be probed has neither a hash nor a problem.
     """
     file = manifest.file(track)
-    record = replace(record, path=track.path, label=track.label, group=track.group, fold=track.fold)
+    record = replace(
+        record,
+        path=track.path,
+        label=track.label,
+        group=track.group,
+        fold=track.fold,
+        cluster=track.cluster,
+    )
     if record.problem == REMOVED:  # the manifest has the track again
         record = replace(record, problem="")
     state = TrackState(record, file)

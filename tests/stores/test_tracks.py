@@ -26,6 +26,7 @@ COLUMNS = {
     "size": "<i8",
     "modified": "<i8",
     "note": str,
+    "cluster": str,
 }
 
 
@@ -39,14 +40,14 @@ def test_columns_are_the_fields_of_a_record_in_order() -> None:
 def test_a_table_returns_its_records() -> None:
     records = [
         TrackRecord("new"),
-        TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62), "h"),
+        TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62), "h", "i"),
     ]
     tracks = Tracks.from_records(records)
     read = list(tracks.records())
     assert read == records
     assert [type(getattr(read[1], name)) for name in COLUMNS] == [
         *[str] * 6,
-        *(float, int, int, str, int, int, str),
+        *(float, int, int, str, int, int, str, str),
     ]
     for name, kind in COLUMNS.items():
         assert tracks[name].dtype == (object if kind is str else np.dtype(kind))
@@ -69,6 +70,12 @@ def test_a_hash_that_is_none_is_named(hash: str) -> None:
 def test_the_bits_of_a_hash() -> None:
     assert source_bits("") == 0
     assert source_bits("00000000000000ff" + "f" * 16) == 255
+
+
+def test_a_table_from_before_there_were_clusters_has_none() -> None:
+    tracks = Tracks.from_records([TrackRecord("a", cluster="x"), TrackRecord("b", note="y")])
+    old = Tracks({name: column for name, column in tracks.columns.items() if name != "cluster"})
+    assert list(old.records()) == [TrackRecord("a"), TrackRecord("b", note="y")]
 
 
 def test_a_table_from_before_there_were_notes_has_none() -> None:

@@ -13,10 +13,9 @@ from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 
 from audiospec.digests import digest
-from audiospec.zoo.runs.info import comparable_settings
+from audiospec.zoo.runs.info import comparable_settings, split_name
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import MAIN
-from audiospec.zoo.splits import displayed_strategy, is_leaky
 
 #: The displayed strategy of all folds of a dataset together.
 FOLDS = "fold-K"
@@ -189,8 +188,8 @@ def tasks(runs: Sequence[Run]) -> list[Task]:
 
 
 def leaky(run: Run) -> bool:
-    """Return whether one track may be on two sides of a run's split."""
-    return bool(run.info.split["leaky"]) or is_leaky(run.info.split["strategy"])
+    """Return whether a test row of a run shares a recording or a group with what it learnt from."""
+    return bool(run.info.split["leaky"])
 
 
 def strategy_of(run: Run) -> str:
@@ -201,10 +200,7 @@ def strategy_of(run: Run) -> str:
 
 def shown_split(run: Run) -> str:
     """Return a run's split strategy as it is displayed: a leaky one has the word "leaky"."""
-    strategy: str = run.info.split["strategy"]
-    shown = displayed_strategy(strategy)
-    # A run can be marked as leaky although its strategy usually is not.
-    return f"{shown} (leaky)" if leaky(run) and not is_leaky(strategy) else shown
+    return split_name(run.info.split)
 
 
 def _configuration(run: Run) -> str:

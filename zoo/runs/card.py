@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from audiospec.zoo.runs.info import split_name
 from audiospec.zoo.scores.measuring.stored import stored_scores
-from audiospec.zoo.splits import displayed_strategy
+from audiospec.zoo.splits.leaks import nouns
 
 if TYPE_CHECKING:
     from audiospec.zoo.runs.info import RunInfo
@@ -33,8 +34,9 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"- parameters of the model: {_pairs(info.settings)}",
         f"- features: {_pairs(info.spec)}",
         f"- chunks: {_pairs(info.chunking)}",
-        f"- split: {displayed_strategy(split['strategy'])}, seed {info.seed}; {_sides(split)}; "
-        f"digest {split['digest'][:16]}",
+        f"- split: {_plain(split_name(split))}, seed {split['seed']}, because {_plain(split['reason'])}; "
+        f"{_sides(split)}; digest {split['digest'][:16]}",
+        f"- seed of the training: {info.seed}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",
         "",
@@ -46,19 +48,23 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
     for level, table in tables.items():
         cells = (f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}" for key in scores)
         lines.append(f"| by {level} | {table['count']} | {' | '.join(cells)} |")
-    if leaky:
-        lines += [
-            "",
-            "These scores are inflated: chunks of one track were on both sides of the split, and a model can "
-            "recognise a recording that it was trained on. Split by track to measure how well it does on "
-            "recordings that are new to it.",
-        ]
-    else:
-        lines += [
-            "",
-            "The model was not trained on any track of the test rows. Intervals are bootstrap over tracks.",
-        ]
+    lines += ["", _plain(_what_leaks(split["leaks"], info.dataset))]
     return "\n".join(lines) + "\n"
+
+
+def _what_leaks(leaks: dict[str, Any], dataset: str) -> str:
+    """Return what the model knew of the test rows before it was tested."""
+    if not leaks["leaking"]:
+        return (
+            "The model learnt from no track of the test rows, nor from a copy, a near-duplicate or another "
+            "track of the same group, as far as the dataset names them."
+        )
+    kinds = ", ".join(f"{count} by {nouns(dataset)[kind]}" for kind, count in leaks["kinds"].items())
+    return (
+        f"These scores may be inflated: the model learnt from {leaks['leaking']} of the {leaks['rows']} test "
+        f"rows ({kinds}), and it can recognise what it was trained on. A stronger split measures how well it "
+        "does on what is new to it."
+    )
 
 
 def _plain(text: str) -> str:

@@ -13,10 +13,13 @@ from typing import Any
 from audiospec.files import open_plain
 
 #: Since version 2, ``run.json`` states the sizes of the other files, and its digest includes the version.
-FORMAT_VERSION = 2
+#: Since version 3, a run has its predictions and the tracks of its split; `RunInfo.split` says what leaks.
+FORMAT_VERSION = 3
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
 #: Largest sizes in bytes of ``run.json`` and ``metrics.json``. A confusion matrix of 1000 classes has 20 MB.
 MOST_RUN, MOST_METRICS = 64 << 20, 512 << 20
+#: Largest size in bytes of ``predictions.csv`` and ``tracks.csv``: ten million rows of ten classes.
+MOST_PREDICTIONS = 4 << 30
 #: Most numbers in one row of a model's input: 1 GiB of float32.
 MOST_VALUES = 1 << 28
 
@@ -39,10 +42,12 @@ class RunInfo:
     dataset, store, view : str
         Source of the rows.
     split : dict
-        Strategy, whether it is leaky, shares, digest, the digest of the rows' content, and the numbers of
-        rows and tracks of each side.
+        Strategy, its name as it is displayed, seed, shares, reason, digest, the digest of the rows' content,
+        the numbers of rows and tracks of each side and of rows left out, and what leaks (`Leaks`). Runs of
+        versions before 3 have no name, seed, reason, rows left out and leaks; they state by strategy whether
+        the split is leaky.
     seed : int
-        Seed of the split and of the training.
+        Seed of the training; in versions before 3 also of the split.
     parameters : int
         Number of trained weights; 0 for models without weights.
     seconds : float
@@ -111,6 +116,9 @@ def _is_split(value: Any) -> bool:
         and isinstance(shares, list)
         and all(isinstance(share, int | float) for share in shares)
         and all(_is_text(value.get(name)) for name in ("digest", "content"))
+        and all(_is_text(value.get(name, "")) for name in ("name", "reason"))
+        and all(_is_count(value.get(name, 0)) for name in ("seed", "left_out"))
+        and isinstance(value.get("leaks", {}), dict)
         and all(
             isinstance(side, dict) and all(_is_count(side.get(n)) for n in ("rows", "tracks"))
             for side in sides
@@ -141,6 +149,12 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "split": ("a split with its sides", _is_split),
     "seconds": ("a number, at least 0", _is_seconds),
 }
+
+
+def split_name(split: Mapping[str, Any]) -> str:
+    """Return a stored split as it is displayed: a leaky one says what leaks, where it is known."""
+    name: str = split.get("name", split["strategy"])
+    return f"{name} (leaky)" if split["leaky"] and "leaky" not in name else name
 
 
 def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

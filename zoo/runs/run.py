@@ -3,6 +3,8 @@
     run.json      what was trained, on what, and how; sizes and SHA-256 of the other files, and its own
     metrics.json  scores on the test and the training rows
     history.csv   one row per epoch, for models that have epochs
+    predictions.csv  the probabilities of each row of the training, validation and test sides, and the truth
+    tracks.csv    the tracks of each side, with content hash, cluster, group and label
     model.*       the trained weights (skops or safetensors)
     card.md       the model card
     confusion.png, curves.png
@@ -34,12 +36,15 @@ from audiospec.zoo.runs.info import (
     HISTORY,
     METRICS,
     MOST_METRICS,
+    MOST_PREDICTIONS,
     MOST_RUN,
     RUN,
     RunInfo,
     comparable_settings,
     file_sha256,
 )
+from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS, Predictions, TrackOfRun, read_tracks
+from audiospec.zoo.splits.leaks import Learnt
 
 
 class Run:
@@ -82,6 +87,7 @@ class Run:
             if digest(stated) != written_digest:
                 raise self._changed(RUN)
             stated.pop("audiospec_run", None)
+            self._version = version
             self._files = dict(stated.pop("files"))
             self._sizes = dict(stated.pop("sizes")) if version > 1 else {}
             self.info = RunInfo(**stated)
@@ -147,6 +153,8 @@ class Run:
         for values in (stated, wanted):
             if "settings" in values:
                 values["settings"] = comparable_settings(values["settings"])
+        if "split" in wanted:  # what follows from a split need not be compared
+            stated["split"] = {name: stated["split"].get(name) for name in wanted["split"]}
         return all(stated.get(name) == value for name, value in wanted.items())
 
     def history(self) -> list[dict[str, float]]:
@@ -154,6 +162,57 @@ class Run:
         with self._damage(), open_plain(self.path / HISTORY, MOST_METRICS) as file:
             lines = csv.DictReader(io.StringIO(file.read().decode("utf-8"), newline=""), strict=True)
             return [{name: float(value) for name, value in entry.items()} for entry in lines]
+
+    @property
+    def lacks(self) -> str:
+        """What a run of an older version does not have, and what follows; ``""`` if it has everything."""
+        if self._version >= 3:
+            return ""
+        return (
+            f"run {self.path} was made by an older audiospec, which kept neither predictions nor the tracks "
+            "that a model learnt from: leaks cannot be checked, and its split may be weaker than it says"
+        )
+
+    def predictions(self) -> Predictions:
+        """Return the predictions of the rows of its split.
+
+        Raises
+        ------
+        RunError
+            The run `lacks` them, or the file is damaged.
+        """
+        with self._table(PREDICTIONS) as lines:
+            return Predictions.read(lines, self.info.classes)
+
+    def tracks(self) -> list[TrackOfRun]:
+        """Return the tracks of its split, in the order of the sides.
+
+        Raises
+        ------
+        RunError
+            The run `lacks` them, or the file is damaged.
+        """
+        with self._table(TRACKS) as lines:
+            return read_tracks(lines)
+
+    def learnt(self) -> Learnt:
+        """Return what the model learnt from: its training and validation tracks.
+
+        Raises
+        ------
+        RunError
+            As `tracks`.
+        """
+        tracks = (track.known for track in self.tracks() if track.side in ("train", "valid"))
+        return Learnt.of(self.info.dataset, tracks)
+
+    @contextmanager
+    def _table(self, name: str) -> Iterator[io.StringIO]:
+        """Open a table of the folder."""
+        if self.lacks:
+            raise RunError(self.lacks, "train again")
+        with self._damage(), open_plain(self.path / name, MOST_PREDICTIONS) as file:
+            yield io.StringIO(file.read().decode("utf-8"), newline="")
 
     def model(self) -> Model:
         """Load the trained model.

@@ -15,6 +15,7 @@ from audiospec.digests import digest
 from audiospec.files import sync
 from audiospec.zoo.base import Model
 from audiospec.zoo.runs.info import CARD, FORMAT_VERSION, HISTORY, METRICS, RUN, RunInfo, file_sha256
+from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS, Predictions, TrackOfRun, write_tracks
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
     FINISHED,
@@ -35,6 +36,8 @@ def write_run(
     model: Model,
     metrics: dict[str, Any],
     history: Sequence[Mapping[str, float]],
+    predictions: Predictions,
+    tracks: Sequence[TrackOfRun],
 ) -> Run:
     """Write a run into a folder inside that of its training, open it, and rename it to `path`.
 
@@ -53,6 +56,10 @@ def write_run(
         Side → scores as plain JSON values.
     history : sequence of mapping
         One entry per epoch.
+    predictions : Predictions
+        Of the rows of all sides.
+    tracks : sequence of TrackOfRun
+        The tracks of the split.
 
     Raises
     ------
@@ -69,6 +76,8 @@ def write_run(
         model.save(finished)
         write_json(finished / METRICS, metrics)
         write_history(finished, history)
+        predictions.write(finished / PREDICTIONS, info.classes)
+        write_tracks(finished / TRACKS, tracks)
         (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")
         save_pictures(finished, metrics, history, bool(info.split["leaky"]))
         for log in sorted(work.glob(LOGS)):

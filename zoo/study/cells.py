@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from audiospec.zoo.report.curves import read_history
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.splits.split import displayed
 from audiospec.zoo.study.figures import STUDY_SCORE
 from audiospec.zoo.study.statistics import Difference, mean_interval
 
@@ -74,7 +75,7 @@ class Cell:
     chunk : float
         Seconds of audio in a row.
     protocol : str
-        How rows are split; see `audiospec.zoo.splits`.
+        How rows are split, one of `PROTOCOLS`; see `audiospec.split`.
     split : str
         The protocol as it is displayed, with what leaks.
     leaky : bool
@@ -137,7 +138,7 @@ def expected_split(protocol: str, one_row: bool) -> tuple[str, bool]:
         Whether every track has one row.
     """
     leaky = protocol == "random" and not one_row
-    return (f"{protocol} (leaky: tracks)" if leaky else protocol), leaky
+    return displayed(protocol, "tracks" if leaky else ""), leaky
 
 
 def with_scores(cell: Cell, runs: Sequence[Run]) -> Cell:
@@ -145,7 +146,7 @@ def with_scores(cell: Cell, runs: Sequence[Run]) -> Cell:
     # The strictest of the seeds: one that leaks makes the mean leaky.
     split = next((run.info.split for run in runs if run.info.split["leaky"]), runs[0].info.split)
     leaky = bool(split["leaky"])
-    name = split.get("name") or expected_split(cell.protocol, not leaky)[0]
+    name = split.get("name") or displayed(cell.protocol, "tracks" if leaky else "")  # older runs have no name
     sides = [side for side in ("train", "valid", "test") if side in runs[0].metrics]
     histories = [Curves(run.info.seed, read_history(run)) for run in runs]
     return dataclasses.replace(

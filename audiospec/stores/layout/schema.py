@@ -45,6 +45,8 @@ class TrackRecord:
     note : str
         What is odd about a track that has rows nevertheless: that its file is truncated, damaged or silent;
         ``""`` if nothing is. Stores from before there were notes lack the column.
+    cluster : str
+        See `Track`. Stores from before there were clusters lack the column.
     """
 
     id: str
@@ -60,6 +62,7 @@ class TrackRecord:
     size: int = -1
     modified: int = -1
     note: str = ""
+    cluster: str = ""
 
     @property
     def info(self) -> AudioInfo:
@@ -73,7 +76,7 @@ TRACK_COLUMNS: dict[str, type | str] = {
     field.name: _NUMBER_TYPES.get(field.name, str) for field in fields(TrackRecord)
 }
 #: Columns that stores of older versions lack → their value there.
-LATER_COLUMNS: dict[str, str] = {"note": ""}
+LATER_COLUMNS: dict[str, str] = {"note": "", "cluster": ""}
 #: Columns of a view's row table.
 ROW_DTYPE = np.dtype(
     [
@@ -98,7 +101,7 @@ ROW_ATTRIBUTES: dict[str, dict[str, str]] = {
     "source": {"long_name": "first 64 bits of the hash of the audio file"},
 }
 #: Columns of `View.to_pandas` before the features.
-VIEW_COLUMNS = ("id", "label", "group", "fold", "start", "seconds")
+VIEW_COLUMNS = ("id", "label", "group", "fold", "cluster", "start", "seconds")
 RowTable = NDArray[Any]
 
 

@@ -112,6 +112,16 @@ class View(ABC):
         """Fold of each row, text; ``""`` if the dataset has none."""
         return self._track_column("fold")
 
+    @property
+    def clusters(self) -> NDArray[Any]:
+        """Cluster of near-duplicates of each row, text; ``""`` if unknown."""
+        return self._track_column("cluster")
+
+    @property
+    def hashes(self) -> NDArray[Any]:
+        """Content hash of each row's file, text; ``""`` if the track was imported from a table."""
+        return self._track_column("hash")
+
     def _track_column(self, column: str) -> NDArray[Any]:
         """Return a column of the track table, one value for each row of the view."""
         tracks, numbers = self.store.tracks, self.rows["track"]
@@ -183,7 +193,7 @@ class View(ABC):
 
     def stale(self) -> list[str]:
         """Return the ids of tracks whose file has changed since their rows were computed."""
-        current = np.array([source_bits(hash) for hash in self._track_column("hash")], np.uint64)
+        current = np.array([source_bits(hash) for hash in self.hashes], np.uint64)
         # 0: imported from a table, not computed from audio.
         changed = (self.rows["source"] != current) & (self.rows["source"] != 0)
         return [str(id) for id in self.store.tracks["id"][np.unique(self.rows["track"][changed])]]
@@ -324,7 +334,9 @@ class View(ABC):
         return ViewDataset(self)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return the rows as a data frame: id, label, group, fold, start (s), seconds, features (float32).
+        """Return the rows as a data frame: its columns are `VIEW_COLUMNS`, then the features (float32).
+
+        Those are id, label, group, fold and cluster of the row's track, start (s) and seconds.
 
         Raises
         ------
@@ -336,7 +348,7 @@ class View(ABC):
             import pandas
         except ImportError as error:
             raise StoreError("to_pandas needs pandas", "pip install 'audiospec[table]'") from error
-        texts = (self.ids, self.labels, self.groups, self.folds)
+        texts = (self.ids, self.labels, self.groups, self.folds, self.clusters)
         columns = zip(VIEW_COLUMNS, (*texts, self.rows["start"], self.rows["seconds"]), strict=True)
         features = pandas.DataFrame(self.read().astype(np.float32, copy=False), columns=names)
         return pandas.concat([pandas.DataFrame(dict(columns)), features], axis=1)

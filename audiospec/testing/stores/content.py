@@ -120,6 +120,7 @@ def record(number: int, seed: int = 0, **changes: Any) -> TrackRecord:
         label=LABELS[(number + seed) % len(LABELS)],
         group=f"artist {number // 2}" if number else "",
         fold=str(number % 3),
+        cluster=f"ähnlich {number // 3}" if number else "",
         hash=hashlib.sha256(f"{number} {seed}".encode()).hexdigest()[:32],
         seconds=0.2 + number / 3,
         sample_rate=44100,

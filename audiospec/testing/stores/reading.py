@@ -163,7 +163,7 @@ class ReadingTests(StoreCase):
         one_line(caught, "expected")
 
     def test_columns(self, path: Path) -> None:
-        """Ids, labels, groups and folds of a row are those of its track."""
+        """Ids, labels, groups, folds, clusters and hashes of a row are those of its track."""
         content = Content.make(tracks=6)
         publish(self.store, path, content)
         view = self.store(path).view()
@@ -173,6 +173,8 @@ class ReadingTests(StoreCase):
             ("label", view.labels),
             ("group", view.groups),
             ("fold", view.folds),
+            ("cluster", view.clusters),
+            ("hash", view.hashes),
         ):
             assert values.dtype == object
             assert values.tolist() == [content.tracks[column][number] for number in numbers]

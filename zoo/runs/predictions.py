@@ -1,0 +1,170 @@
+"""Predictions of a run's rows and the tracks of its split: ``predictions.csv`` and ``tracks.csv``.
+
+They make a score checkable: by whom it was earned, row by row, and what the model had learnt from.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.zoo.splits.leaks import Known
+
+if TYPE_CHECKING:
+    from audiospec.stores.layout.view import View
+    from audiospec.zoo.splits.split import Split
+
+PREDICTIONS, TRACKS = "predictions.csv", "tracks.csv"
+#: Prefix of the columns of probabilities.
+PREFIX = "p:"
+#: Side of a track in ``tracks.csv`` that is on none, because its sound is on another side.
+LEFT_OUT = "left out"
+_COLUMNS = ("track", "hash", "start", "side", "truth")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A model's predictions of the rows of its split, in the order train, valid, test.
+
+    Attributes
+    ----------
+    tracks, hashes : ndarray of str, shape (rows,)
+        Track id and content hash (``""`` for a row of an imported table).
+    starts : ndarray of float64, shape (rows,)
+        Start of the chunk in its track, in seconds.
+    sides : ndarray of str, shape (rows,)
+        ``"train"``, ``"valid"`` or ``"test"``.
+    truth : ndarray of int64, shape (rows,)
+        Number of the true class.
+    probabilities : ndarray of float64, shape (rows, classes)
+    """
+
+    tracks: NDArray[np.str_]
+    hashes: NDArray[np.str_]
+    starts: NDArray[np.float64]
+    sides: NDArray[np.str_]
+    truth: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def of(self, side: str) -> Predictions:
+        """Return the predictions of one side."""
+        return self.where(self.sides == side)
+
+    def where(self, rows: NDArray[np.bool_]) -> Predictions:
+        """Return the predictions of some rows."""
+        return Predictions(
+            self.tracks[rows],
+            self.hashes[rows],
+            self.starts[rows],
+            self.sides[rows],
+            self.truth[rows],
+            self.probabilities[rows],
+        )
+
+    def write(self, file: Path, classes: Sequence[str]) -> None:
+        """Write the predictions as CSV; floats are written so that they are read to the bit."""
+        columns = (self.tracks, self.hashes, self.starts, self.sides, np.asarray(classes)[self.truth])
+        with file.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow([*_COLUMNS, *(PREFIX + name for name in classes)])
+            for *values, row in zip(
+                *(column.tolist() for column in columns), self.probabilities, strict=True
+            ):
+                writer.writerow([*values, *row.tolist()])
+
+    @classmethod
+    def read(cls, lines: Iterable[str], classes: Sequence[str]) -> Predictions:
+        """Read what `write` wrote.
+
+        Parameters
+        ----------
+        lines : iterable of str
+        classes : sequence of str
+            Labels that the columns of probabilities must have, in this order.
+
+        Raises
+        ------
+        ValueError, csv.Error
+            The lines are not such a table.
+        """
+        head, *rows = csv.reader(lines, strict=True)
+        if head != [*_COLUMNS, *(PREFIX + name for name in classes)]:
+            raise ValueError(f"{PREDICTIONS} has the columns {', '.join(head)[:100]}")
+        if any(len(row) != len(head) for row in rows):
+            raise ValueError(f"{PREDICTIONS} has rows of other lengths")
+        number = {name: i for i, name in enumerate(classes)}
+        if any(row[4] not in number for row in rows):
+            raise ValueError(f"{PREDICTIONS} has other classes than the run")
+        values = np.array([row[5:] for row in rows], np.float64).reshape(len(rows), len(classes))
+        return cls(
+            np.array([row[0] for row in rows], np.str_),
+            np.array([row[1] for row in rows], np.str_),
+            np.array([row[2] for row in rows], np.float64),
+            np.array([row[3] for row in rows], np.str_),
+            np.array([number[row[4]] for row in rows], np.int64),
+            values,
+        )
+
+
+class TrackOfRun(NamedTuple):
+    """A track of a run's split: what is known of it, its label, and its side.
+
+    A track that has rows on several sides, as in a random split, is listed once for each.
+    """
+
+    known: Known
+    label: str
+    side: str
+
+
+def tracks_of(view: View, view_split: Split) -> list[TrackOfRun]:
+    """Return the tracks of a split, in the order of the sides and of their ids."""
+    table = view.store.tracks
+    sides = {
+        **{side: getattr(view_split, side) for side in ("train", "valid", "test")},
+        LEFT_OUT: view_split.left_out,
+    }
+    listed = []
+    for side, rows in sides.items():
+        numbers = np.unique(view.rows["track"][rows])
+        of_side = [
+            TrackOfRun(
+                Known(*(str(table[name][number]) for name in ("id", "hash", "cluster", "group"))),
+                str(table["label"][number]),
+                side,
+            )
+            for number in numbers.tolist()
+        ]
+        listed += sorted(of_side)
+    return listed
+
+
+def write_tracks(file: Path, tracks: Sequence[TrackOfRun]) -> None:
+    """Write the tracks of a run as CSV."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*Known._fields, "label", "side"])
+        writer.writerows([*track.known, track.label, track.side] for track in tracks)
+
+
+def read_tracks(lines: Iterable[str]) -> list[TrackOfRun]:
+    """Read what `write_tracks` wrote.
+
+    Raises
+    ------
+    ValueError, csv.Error
+        The lines are not such a table.
+    """
+    head, *rows = csv.reader(lines, strict=True)
+    if head != [*Known._fields, "label", "side"] or any(len(row) != len(head) for row in rows):
+        raise ValueError(f"{TRACKS} is not a table of {', '.join(Known._fields)}, label and side")
+    return [TrackOfRun(Known(*row[:4]), row[4], row[5]) for row in rows]

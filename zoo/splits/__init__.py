@@ -1,0 +1,1 @@
+"""Splits: which rows of a view train, validate and test a model."""

@@ -1,0 +1,184 @@
+"""Split: the rows of a view on three sides, and what leaks from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.digests import digest
+from audiospec.errors import SplitError
+from audiospec.zoo.splits.leaks import Known, Leaks, Learnt, find_leaks
+
+if TYPE_CHECKING:
+    from audiospec.stores.layout.view import View
+
+SIDES = ("train", "valid", "test")
+SIDE_NAMES = {"train": "training", "valid": "validation", "test": "test"}
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Split:
+    """The rows of a view on three sides.
+
+    Attributes
+    ----------
+    strategy : str
+        The strategy that made it; never ``"strongest"``, but what that chose.
+    seed : int
+    shares : tuple of 3 floats
+        The shares that it was made with.
+    train, valid, test : ndarray of int64
+        Row numbers, ascending; no row is on two sides. `valid` may be empty.
+    left_out : ndarray of int64
+        Rows of the chosen classes that are on no side: their sound is on another side than they would be.
+    leaks : Leaks
+        Test rows that share a track, content, cluster or group with training or validation rows.
+    reason : str
+        Why this strategy was chosen.
+    rows : (list of str, list of float)
+        Track id and start in seconds of every row of the view.
+    """
+
+    strategy: str
+    seed: int
+    shares: tuple[float, float, float]
+    train: Numbers
+    valid: Numbers
+    test: Numbers
+    left_out: Numbers
+    leaks: Leaks
+    reason: str
+    rows: tuple[list[str], list[float]] = field(repr=False)
+
+    @property
+    def leaky(self) -> bool:
+        """Whether a test row shares a recording or a group with a training or validation row."""
+        return bool(self.leaks)
+
+    @property
+    def name(self) -> str:
+        """The strategy as it is displayed: ``"group"``, or ``"track (leaky: artists)"``."""
+        return displayed(self.strategy, self.leaks.words)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the tracks and starts of each side; equal for every store of the same rows."""
+        ids, starts = self.rows
+        sides = {side: sorted((ids[i], starts[i]) for i in getattr(self, side)) for side in SIDES}
+        return digest(sides)
+
+    def split(
+        self, x: object = None, y: object = None, groups: object = None
+    ) -> Iterator[tuple[Numbers, Numbers]]:
+        """Yield the training and the test rows, as scikit-learn's splitters do: ``cv=split``.
+
+        Parameters
+        ----------
+        x, y, groups : object
+            Of all rows of the view, in its order. Only the number of rows in `x` is checked.
+
+        Raises
+        ------
+        SplitError
+            `x` has another number of rows than the view.
+        """
+        check_length(x, len(self.rows[0]))
+        yield self.train, self.test
+
+    def get_n_splits(self, x: object = None, y: object = None, groups: object = None) -> int:
+        """Return 1: scikit-learn asks how many pairs `split` yields."""
+        return 1
+
+
+def check_length(values: Any, expected: int) -> None:
+    """Raise `SplitError` if an array has another number of rows than a view; None is not checked."""
+    if values is not None and len(values) != expected:
+        raise SplitError(
+            f"expected an array with one item for each of the view's {expected} rows; got {len(values)}",
+            "give `view.read()` and `view.labels`, all rows in the view's order",
+        )
+
+
+def displayed(strategy: str, leaks: str) -> str:
+    """Return a strategy as it is displayed, with what leaks; `leaks` is ``""`` if nothing does."""
+    return f"{strategy} (leaky: {leaks})" if leaks else strategy
+
+
+def make_split(
+    view: View,
+    strategy: str,
+    sides: Sequence[Numbers],
+    *,
+    seed: int,
+    shares: Sequence[float],
+    reason: str,
+    left_out: Numbers | None = None,
+) -> Split:
+    """Make a split of rows that are on known sides: find what leaks, and check that it can be used.
+
+    Parameters
+    ----------
+    view : View
+    strategy : str
+    sides : sequence of 3 ndarrays of int64
+        Rows that train, validate and test.
+    seed, shares, reason, left_out
+        See `Split`.
+
+    Raises
+    ------
+    SplitError
+        A class is tested but has no training rows, or a side has no rows although its share is not 0.
+    """
+    train, valid, test = sides
+    _check_sides(view, strategy, sides, shares)
+    known = known_rows(view)
+    dataset = view.store.dataset
+    learnt = Learnt.of(dataset, {known[row] for row in (*train, *valid)})
+    return Split(
+        strategy=strategy,
+        seed=seed,
+        shares=(float(shares[0]), float(shares[1]), float(shares[2])),
+        train=train,
+        valid=valid,
+        test=test,
+        left_out=train[:0] if left_out is None else left_out,
+        leaks=find_leaks(learnt, [known[row] for row in test], dataset),
+        reason=reason,
+        rows=(view.ids.astype(str).tolist(), view.rows["start"].tolist()),
+    )
+
+
+def known_rows(view: View) -> list[Known]:
+    """Return what is known of the track of each row of a view."""
+    table = view.store.tracks
+    columns = (table[name].tolist() for name in ("id", "hash", "cluster", "group"))
+    tracks = [Known(*map(str, values)) for values in zip(*columns, strict=True)]
+    return [tracks[number] for number in view.rows["track"].tolist()]
+
+
+def _check_sides(view: View, strategy: str, sides: Sequence[Numbers], shares: Sequence[float]) -> None:
+    """Raise `SplitError` if a class is tested but not trained, or a side has no rows."""
+    labels = view.labels.astype(str)
+    trained = set(labels[sides[0]].tolist())
+    for number, side in enumerate(SIDES):
+        untrained = sorted(set(labels[sides[number]].tolist()) - trained)
+        if untrained:
+            tracks = len(np.unique(view.rows["track"][labels == untrained[0]]))
+            raise SplitError(
+                f"class {untrained[0]!r} has {tracks} track{'s' * (tracks != 1)}, none of them in the "
+                f"training rows of split {strategy!r}",
+                "leave the class out with `classes`, or choose other `shares`",
+            )
+        if not len(sides[number]) and (side != "valid" or shares[1]):
+            raise SplitError(
+                f"split {strategy!r} of view {view.name} has no {SIDE_NAMES[side]} rows",
+                "choose another `strategy`, or other `shares`",
+            )
