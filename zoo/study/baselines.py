@@ -22,7 +22,7 @@ NO_TABLES = (
 )
 
 
-def table_works(request: StudyRequest, store: Path) -> Iterator[Work]:
+def table_works(request: StudyRequest, folder: Path) -> Iterator[Work]:
     """Return the works of both tables.
 
     Each track has one row of 30 s, where random rows are random tracks, so they are one protocol there. Each
@@ -31,8 +31,9 @@ def table_works(request: StudyRequest, store: Path) -> Iterator[Work]:
     Parameters
     ----------
     request : StudyRequest
-    store : Path
-        Where the tables are imported.
+    folder : Path
+        Where the tables are imported, each into its own store: the tracks of one do not move the splits of
+        another.
     """
     if not any(baseline.model in request.models for baseline in BASELINES):
         return
@@ -42,7 +43,7 @@ def table_works(request: StudyRequest, store: Path) -> Iterator[Work]:
         (f"{len(published)} and length", (*published, "length")),
     )
     for features, columns in with_length:
-        source, missing = _source(request, store, 30, columns)
+        source, missing = _source(request, folder, 30, columns)
         notes = [
             "the measured figures use all columns, including length, so only rows with length are the same "
             "experiment; lengths differ by genre because of how the data was cut, not of the music"
@@ -50,7 +51,7 @@ def table_works(request: StudyRequest, store: Path) -> Iterator[Work]:
         for protocol in PROTOCOLS[1:]:
             yield from _baselines(request, "30 s table", 30, protocol, features, source, missing, notes)
     features, columns = with_length[0]
-    source, missing = _source(request, store, 3, columns)
+    source, missing = _source(request, folder, 3, columns)
     for protocol in PROTOCOLS:
         yield from _baselines(request, "3 s table", 3, protocol, features, source, missing, [])
 
@@ -105,9 +106,9 @@ def _baselines(
 
 
 def _source(
-    request: StudyRequest, store: Path, seconds: int, columns: Sequence[str]
+    request: StudyRequest, folder: Path, seconds: int, columns: Sequence[str]
 ) -> tuple[Source | None, str]:
-    """Return a published table as a view of a store, or None and the reason."""
+    """Return a published table as a view, or None and the reason."""
     name = f"features_{seconds}_sec"
     if request.tables is None:
         return None, NO_TABLES
@@ -116,8 +117,8 @@ def _source(
     if not files:
         return None, f"{request.tables} has no {name}.csv: {NO_TABLES}"
     table = read_table(files[0], columns)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    view = import_table(table, store, dataset="gtzan", chunk=float(seconds))
+    folder.mkdir(parents=True, exist_ok=True)
+    view = import_table(table, folder / f"tables-{seconds}s.zarr", dataset="gtzan", chunk=float(seconds))
     notes = []
     if len(view) < TABLE_ROWS[seconds]:
         notes.append(

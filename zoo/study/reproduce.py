@@ -41,9 +41,6 @@ from audiospec.zoo.study.songs import find_songs, songs_cell
 from audiospec.zoo.study.times import Times
 from audiospec.zoo.study.training import train_work
 
-#: Store of the tables in the result's folder.
-TABLES = "tables.zarr"
-
 
 def reproduce(
     study: str = "gtzan",
@@ -156,7 +153,7 @@ def plan_study(study: str = "gtzan", **arguments: Any) -> Plan:
     """
     request = _request(study, **arguments)
     with TemporaryDirectory() as folder:
-        works = list(table_works(request, Path(folder) / TABLES))
+        works = list(table_works(request, Path(folder)))
         audio = _audio(request)
         sources, tracks = planned_sources(request, audio) if audio is not None else (None, 0)
         return Planner(request, Times(request.out)).plan([*works, *deep_works(request, sources)], tracks)
@@ -236,7 +233,7 @@ def _audio(request: StudyRequest) -> Path | None:
 def _cells(request: StudyRequest, watch: Watch | None) -> Iterator[Cell]:
     times = Times(request.out)
     planner = Planner(request, times)
-    works = list(table_works(request, request.out / TABLES))
+    works = list(table_works(request, request.out))
     audio = _audio(request)
     deep: list[Work] = []
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from audiospec.zoo.study.cells import F1, Cell
 from audiospec.zoo.study.figures import SONGS
+from audiospec.zoo.study.plan import PlannedCell
 
 #: Placeholders for a figure that does not exist, and for one of a cell that was not run.
 NO_FIGURE, NOT_RUN = "-", "not run"
@@ -151,15 +152,15 @@ def tables_of(cells: Sequence[Cell]) -> list[Table]:
     return [table for table in [*tables[:3], _convergence(cells), *tables[3:]] if table.rows]
 
 
-def not_run(cells: Sequence[Cell]) -> list[str]:
+def not_run(cells: Sequence[Cell] | Sequence[PlannedCell]) -> list[str]:
     """Return one line for each section and reason why cells were not run."""
-    reasons: dict[tuple[str, str], list[Cell]] = {}
+    reasons: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         if cell.missing:
-            reasons.setdefault((cell.section, cell.missing), []).append(cell)
+            reasons.setdefault((cell.section, cell.missing), []).append(cell.model)
     lines = []
     for (section, reason), missing in reasons.items():
-        names = ", ".join(dict.fromkeys(cell.model for cell in missing))
+        names = ", ".join(dict.fromkeys(missing))
         lines.append(f"{section}: {len(missing)} cell{'s' * (len(missing) > 1)} ({names}): {reason}")
     return lines
 
