@@ -108,7 +108,7 @@ def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, s
     lines.append(
         f'<p class="quiet">Scores are of the test rows, in percent unless stated otherwise ({meanings}). The '
         "predicted class of a track is the one with the highest mean log-probability over its chunks. Ranges "
-        "are 95 % bootstrap intervals over tracks.</p>"
+        "are 95 % intervals over units: tracks, or the groups and copies that join them.</p>"
     )
     return "\n".join(lines)
 
