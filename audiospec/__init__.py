@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from audiospec.tables.exporting import export_table
     from audiospec.tables.importing import import_table
     from audiospec.tables.reading import FeatureTable, read_table
+    from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
     from audiospec.zoo.prediction import Prediction, predict
     from audiospec.zoo.progress import TrainingProgress
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AudiospecError": "errors",
     "Chunking": "audio.chunking",
+    "Comparison": "zoo.comparison.compare",
     "Dataset": "datasets.base",
     "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
@@ -70,6 +72,7 @@ _HOMES = {
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "compare": "zoo.comparison.compare",
     "evaluate": "zoo.evaluation",
     "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
@@ -89,6 +92,7 @@ _HOMES = {
 __all__ = [
     "AudiospecError",
     "Chunking",
+    "Comparison",
     "Dataset",
     "Evaluation",
     "FeatureSpec",
@@ -109,6 +113,7 @@ __all__ = [
     "Track",
     "TrainingProgress",
     "View",
+    "compare",
     "evaluate",
     "export_table",
     "featurize",

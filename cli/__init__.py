@@ -16,6 +16,7 @@ import typer
 
 from audiospec.cli import (
     benchmark,
+    compare,
     datasets,
     engines,
     evaluate,
@@ -28,6 +29,7 @@ from audiospec.cli import (
     reproduce,
     scores,
     show,
+    split,
     store_export,
     store_info,
     store_verify,
@@ -95,8 +97,10 @@ for _group, _name, _module in (
     (app, "models", models),
     (app, "losses", losses),
     (app, "scores", scores),
+    (app, "split", split),
     (app, "train", train),
     (app, "evaluate", evaluate),
+    (app, "compare", compare),
     (app, "predict", predict),
     (app, "report", report),
     (app, "reproduce", reproduce),

@@ -16,7 +16,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean, pstdev
+from statistics import mean, stdev
 from typing import Any
 
 import audiospec
@@ -225,7 +225,7 @@ def _markdown(
         f"`python -m benchmarks.studies.zoo {name}{' --full' if full else ''}`; "
         f"chunks of {suite.chunk.seconds:g} s; "
         f"input of networks: {bins} mel bins × {frames} frames at {spec.sample_rate} Hz.",
-        "F1 is macro F1. Scores are in %: mean ± standard deviation of several runs, or the 95 % interval "
+        "F1 is macro F1. Scores are in %: mean ± sample deviation of several runs, or the 95 % interval "
         "over tracks of a single run. *Leaky*: chunks of one track are in both training and test set.",
         "",
         f"| {' | '.join(HEAD)} |",
@@ -261,10 +261,10 @@ def _markdown(
 
 
 def _spread(values: list[float]) -> str:
-    """Return the mean of scores in %, with the standard deviation if there are several."""
+    """Return the mean of scores in %, with the sample deviation if there are several."""
     if not values:
         return ""
-    return f"{100 * mean(values):.1f}" + (f" ± {100 * pstdev(values):.1f}" if len(values) > 1 else "")
+    return f"{100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":

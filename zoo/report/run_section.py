@@ -7,10 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 
 from audiospec.render.html import attribute, count, facts, kind_attribute, scrolled, text
+from audiospec.zoo.comparison.configurations import is_leaky
 from audiospec.zoo.report.chart import chart
-from audiospec.zoo.report.leaderboard import leaky, shown_split
+from audiospec.zoo.report.protocol_section import protocol_section
 from audiospec.zoo.report.style import SHADES, marked
-from audiospec.zoo.runs.info import HISTORY
+from audiospec.zoo.runs.info import HISTORY, split_name
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, Score, format_percent
 from audiospec.zoo.scores.base import scores as registered
@@ -33,7 +34,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         Whether the section is open initially.
     """
     info, split = run.info, run.info.split
-    strategy = marked(shown_split(run))
+    strategy = marked(split_name(run.info.split))
     tables = [table for levels in run.metrics.values() for table in levels.values()]
     scores = main_first(stored_scores(tables))
     score = show_stored(run.metrics["test"]["track"], MAIN, scores[MAIN])
@@ -41,7 +42,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         '<p class="warn">These scores are <strong class="leaky">leaky</strong>: chunks of one track may be '
         "on both sides of the split, and a model can recognise a recording that it was trained on. Split by "
         "track to measure how well it does on recordings that are new to it.</p>"
-        if leaky(run)
+        if is_leaky(run)
         else ""
     )
     about = {
@@ -50,8 +51,10 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         "training": f"{info.seconds:,.1f} s",
         "weights": f"{info.parameters:,}" if info.parameters else "–",
     }
+    if info.train_share != 1:
+        about["share of the training rows"] = f"{info.train_share:g}"
     split_facts = {
-        "strategy": shown_split(run),
+        "strategy": split_name(run.info.split),
         "seed": info.seed,
         "shares": split["shares"],
         "digest": split["digest"][:16],
@@ -74,7 +77,8 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
         f'<span class="quiet">{scores[MAIN].title} by track {score} · {text(run.path, None)}</span>'
         "</summary>\n"
-        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{_curves(run)}'
+        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
+        f"{_curves(run)}"
         f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
         f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>\n"
         f'<div class="facts">{listed}</div></div></details>'
