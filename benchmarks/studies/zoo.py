@@ -24,7 +24,7 @@ from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.studies.result import save
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import models
-from audiospec.zoo.runs.info import split_name
+from audiospec.zoo.comparison.configurations import shown_strategy
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.training import train
 
@@ -204,7 +204,7 @@ def _figures(cell: Cell, strategy: str, runs: list[Run]) -> dict[str, Any]:
         "model": cell.model,
         "note": cell.note,
         "settings": cell.settings,
-        "split": split_name(runs[0].info.split) if strategy != "folds" else strategy,
+        "split": "folds" if strategy == "folds" else shown_strategy(runs),
         "splits": [f"{run.info.split['strategy']}, seed {run.info.seed}" for run in runs],
         "epochs": [len(run.history()) for run in runs],
         "seconds": sum(run.info.seconds for run in runs),
