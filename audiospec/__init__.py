@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from audiospec.tables.exporting import export_table
     from audiospec.tables.importing import import_table
     from audiospec.tables.reading import FeatureTable, read_table
+    from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.leakage.ladder import Ladder
+    from audiospec.zoo.leakage.measure import leakage
     from audiospec.zoo.prediction import Prediction, predict
     from audiospec.zoo.progress import TrainingProgress
     from audiospec.zoo.runs.run import Run
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AudiospecError": "errors",
     "Chunking": "audio.chunking",
+    "Comparison": "zoo.comparison.compare",
     "Dataset": "datasets.base",
     "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
@@ -58,6 +62,7 @@ _HOMES = {
     "FeatureTable": "tables.reading",
     "Folds": "zoo.splits.folds",
     "Frontend": "features.base",
+    "Ladder": "zoo.leakage.ladder",
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
     "PlannedView": "pipeline.summary",
@@ -72,11 +77,13 @@ _HOMES = {
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "compare": "zoo.comparison.compare",
     "evaluate": "zoo.evaluation",
     "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
     "import_table": "tables.importing",
+    "leakage": "zoo.leakage.measure",
     "make_folds": "zoo.splits.folds",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
@@ -92,6 +99,7 @@ _HOMES = {
 __all__ = [
     "AudiospecError",
     "Chunking",
+    "Comparison",
     "Dataset",
     "Evaluation",
     "FeatureSpec",
@@ -99,6 +107,7 @@ __all__ = [
     "FeatureTable",
     "Folds",
     "Frontend",
+    "Ladder",
     "Manifest",
     "MelSpec",
     "PlannedView",
@@ -113,11 +122,13 @@ __all__ = [
     "Track",
     "TrainingProgress",
     "View",
+    "compare",
     "evaluate",
     "export_table",
     "featurize",
     "frontend",
     "import_table",
+    "leakage",
     "make_folds",
     "open_store",
     "predict",

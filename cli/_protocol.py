@@ -76,12 +76,10 @@ def searched(texts: Sequence[str] | None) -> dict[str, list[str]]:
     return grid
 
 
-def train_shares(text: str | None, *, leakage: bool) -> list[float]:
+def train_shares(text: str | None) -> list[float]:
     """Parse the value of ``--train-share``; the shares are in ascending order."""
     if text is None:
         return [1.0]
-    if leakage:
-        raise typer.BadParameter("expected --leakage or --train-share; got both", param_hint="--train-share")
     return sorted(set(numbers(text, "--train-share", "shares separated by commas, such as 0.1,0.3,1")))
 
 

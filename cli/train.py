@@ -125,12 +125,12 @@ def command(
             help="Resume an interrupted training; finished runs are not trained again.",
         ),
     ] = False,
-    leakage: Annotated[
+    calibrate: Annotated[
         bool,
         typer.Option(
-            "--leakage",
+            "--calibrate",
             rich_help_panel=_HOW,
-            help="Also train on a random split of chunks, and print how much it inflates the score.",
+            help="Calibrate the probabilities: on the validation rows, or on training rows by folds.",
         ),
     ] = False,
     folds: _protocol.Folds = None,
@@ -165,6 +165,7 @@ def command(
     """
     from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
+    from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.base import models
     from audiospec.zoo.splits.choose import choose
     from audiospec.zoo.training import train
@@ -182,80 +183,83 @@ def command(
         if shares is not None
         else None,
         "classes": names(classes),
+        "calibrate": calibrate,
         "search": _protocol.searched(search),
         "inner_folds": inner_folds,
     }
     shares_used = options["shares"] or models[model].shares
     strategy = strategy or "strongest"
-    trained_on = _protocol.train_shares(train_share, leakage=leakage)
+    trained_on = _protocol.train_shares(train_share)
     runs: dict[str, list[Run]] = {}
     by_share: dict[float, list[Run]] = {share: [] for share in trained_on}
     with progress(json) as step, warnings_shown(options_of(context.command), json=json):
-        for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
-            for number, share in itertools.product(range(seed, seed + seeds), trained_on):
-                made = choose(
-                    chosen,
-                    name,
-                    folds=folds,
-                    repeats=repeats,
-                    seed=number if split_seed is None else split_seed,
-                    shares=shares_used,
-                    classes=options["classes"],
-                )
-                title = f"{model} {made.name}, seed {number}" + (f", share {share:g}" if share != 1 else "")
-                shown = Training(title, step, json=json, split=made.strategy, seed=number)
-                run = train(
-                    model,
-                    chosen,
-                    strategy=made,
+        for number, share in itertools.product(range(seed, seed + seeds), trained_on):
+            made = choose(
+                chosen,
+                strategy,
+                folds=folds,
+                repeats=repeats,
+                seed=number if split_seed is None else split_seed,
+                shares=shares_used,
+                classes=options["classes"],
+            )
+            title = f"{model} {made.name}, seed {number}" + (f", share {share:g}" if share != 1 else "")
+            shown = Training(title, step, json=json, split=made.strategy, seed=number)
+            run = train(
+                model,
+                chosen,
+                strategy=made,
+                seed=number,
+                train_share=share,
+                runs=out,
+                resume=resume,
+                progress=shown.epoch,
+                watch=shown.watch,
+                **options,
+            )
+            runs.setdefault(strategy if share == 1 else f"{strategy}, share {share:g}", []).append(run)
+            by_share[share].append(run)
+            if json:
+                info = run.info
+                protocol = {
+                    key: getattr(info, key)
+                    for key in ("train_share", "search", "cross_validation", "settings")
+                }
+                emit(
+                    "run",
+                    path=str(run.path),
                     seed=number,
-                    train_share=share,
-                    runs=out,
-                    resume=resume,
-                    progress=shown.epoch,
-                    watch=shown.watch,
-                    **options,
+                    split=info.split,
+                    metrics=run.metrics,
+                    **protocol,
                 )
-                runs.setdefault(name if share == 1 else f"{name}, share {share:g}", []).append(run)
-                by_share[share].append(run)
-                if json:
-                    info = run.info
-                    protocol = {
-                        key: getattr(info, key)
-                        for key in ("train_share", "search", "cross_validation", "settings")
-                    }
-                    emit(
-                        "run",
-                        path=str(run.path),
-                        seed=number,
-                        split=info.split,
-                        metrics=run.metrics,
-                        **protocol,
-                    )
     points = _protocol.curve(by_share) if len(trained_on) > 1 else []
     if json:
-        emit("done", splits={name: _summary(of_split) for name, of_split in runs.items()}, curve=points)
+        same = duplicates(opened.tracks).to_dict()
+        summaries = {name: _summary(of_split) for name, of_split in runs.items()}
+        emit("done", splits=summaries, curve=points, duplicates=same)
     else:
-        _print(model, chosen, runs, points, leakage=leakage)
+        _print(model, chosen, runs, points)
 
 
-def _print(
-    model: str, view: View, runs_of: dict[str, list[Run]], points: list[dict[str, Any]], *, leakage: bool
-) -> None:
+def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[dict[str, Any]]) -> None:
+    from audiospec.stores.layout.duplicates import duplicates
+    from audiospec.zoo.comparison.configurations import shown_strategy
     from audiospec.zoo.runs.info import split_name
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
     all_runs = [run for runs in runs_of.values() for run in runs]
+    for line in duplicates(view.store.tracks).lines():
+        say(f"  {line}", "yellow")
     for line in dict.fromkeys(
         line for run in all_runs for line in (_about_split(run), *_protocol.about(run))
     ):
         say(f"  {line}")
     tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
     scores = main_first(stored_scores(levels["track"] for levels in tested))
-    main = scores[MAIN]
-    columns = [(f"{main.title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
+    columns = [(f"{scores[MAIN].title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
     columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
     rows = [
         (
@@ -269,28 +273,19 @@ def _print(
         for run in runs
     ]
     table(rows, ("split", "seed", *(title for title, _, _ in columns), "training", "run"), indent=2)
-    for name, runs in runs_of.items():
+    for runs in runs_of.values():
         if len(runs) > 1:
             shown = [
                 f"{title} {scores[key].show(spread['mean'])} ± {scores[key].show(spread['deviation'])}"
                 for title, level, key in columns
                 if (spread := _spread(runs, level, key))
             ]
-            say(f"{name}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
+            share = f", share {runs[0].info.train_share:g}" if runs[0].info.train_share != 1 else ""
+            say(f"{shown_strategy(runs)}{share}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
     for run in all_runs:
         _protocol.print_folds(run, scores)
     if points:
-        _protocol.print_curve(points, main)
-    if leakage and len(runs_of) > 1:
-        (strategy, score), (_, leaky) = (
-            (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in runs_of.items()
-        )
-        gap = 100 * (leaky - score)
-        say(
-            f"leakage gap: {gap:+.1f} points ({columns[0][0]}: {main.show(leaky)} with random chunks "
-            f"(leaky), {main.show(score)} with split {strategy})",
-            "yellow",
-        )
+        _protocol.print_curve(points, scores[MAIN])
     first = next(iter(runs_of.values()))[0]
     path = shlex.quote(str(first.path))
     # Features of a table cannot be computed from audio, and a cross-validation has no model of its own.
@@ -313,7 +308,7 @@ def _about_split(run: Run) -> str:
 
 
 def _summary(runs: list[Run]) -> dict[str, Any]:
-    """Return mean and standard deviation over runs, by level: of the main score and of each score."""
+    """Return mean and sample deviation over runs, by level: of the main score and of each score."""
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import stored_scores
 
@@ -328,12 +323,15 @@ def _summary(runs: list[Run]) -> dict[str, Any]:
     return summary
 
 
-def _spread(runs: list[Run], level: str, key: str) -> dict[str, float]:
-    """Return mean and standard deviation of a score over runs; empty if a run lacks the score."""
-    from statistics import mean, pstdev
+def _spread(runs: list[Run], level: str, key: str) -> dict[str, Any]:
+    """Return mean and sample deviation of a score over runs; empty if a run lacks the score.
+
+    The deviation of one run is None.
+    """
+    from statistics import mean, stdev
 
     tables = [run.metrics["test"][level] for run in runs]
     if not all(key in table for table in tables):
         return {}
     values = [table[key] for table in tables]
-    return {"mean": mean(values), "deviation": pstdev(values)}
+    return {"mean": mean(values), "deviation": stdev(values) if len(values) > 1 else None}

@@ -221,7 +221,8 @@ def score_table(name: str) -> str:
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     lines = (RESULTS / f"{name}.md").read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    return f"{origin(result)}\n\n" + "\n".join(rows)
+    left_out = [line for line in lines if line.startswith("Not run: ")]
+    return "\n\n".join([origin(result), "\n".join(rows), *left_out])
 
 
 #: Outcomes of trials in the order of the tables; those from `unexplained` on must not occur.

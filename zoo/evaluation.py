@@ -21,6 +21,7 @@ from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.splits.leaks import Leaks, find_leaks, merge_leaks
+from audiospec.zoo.splits.older import older_sides
 from audiospec.zoo.splits.split import SIDES, known_rows
 
 Numbers = NDArray[np.int64]
@@ -70,8 +71,8 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     Raises
     ------
     RunError
-        The run's own store has changed since the run, or an older version made the run: so its test rows are
-        not known. Or the run is a cross-validation, and another store is given.
+        The run's own store has changed since the run, so its test rows are not known. Or the run is a
+        cross-validation, and another store is given.
     ModelError
         The store has no view of the run's features, or none of its classes.
     StoreError
@@ -146,6 +147,8 @@ def _leaks(run: Run, view: View, numbers: Numbers) -> tuple[Leaks, NDArray[np.bo
 
 def _test_rows(run: Run, view: View) -> Numbers:
     """Return the run's test rows, provided that the view still has the rows of the run."""
+    if run.lacks:
+        return _older_test_rows(run, view)
     predictions = run.predictions()
     places = zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True)
     row_of = {place: number for number, place in enumerate(places)}
@@ -163,6 +166,28 @@ def _test_rows(run: Run, view: View) -> Numbers:
             "train again",
         )
     return np.sort(numbers[predictions.sides == SIDES[-1]])
+
+
+def _older_test_rows(run: Run, view: View) -> Numbers:
+    """Return the test rows of a run that did not keep them, by splitting again."""
+    stated = run.info.split
+    sides = older_sides(view, stated["strategy"], run.info.seed, stated["shares"], run.info.classes)
+    places = [*zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True)]
+    if (
+        digest({name: sorted(places[row] for row in side) for name, side in zip(SIDES, sides, strict=True)})
+        != (stated["digest"])
+    ):
+        raise RunError(
+            f"{view.store.path} has changed since run {run.path}; it now splits differently, so the model "
+            "may have been trained on some of the test rows",
+            "train again",
+        )
+    if content_digest(view, np.concatenate(sides)) != stated["content"]:
+        raise RunError(
+            f"{view.store.path} has changed since run {run.path}: its rows have other values now",
+            "train again",
+        )
+    return sides[-1]
 
 
 def _matching_view(run: Run, store: FeatureStore) -> View:
@@ -209,7 +234,7 @@ def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = 
 
 def score_rows(probabilities: NDArray[np.float64], rows: Rows, seed: int = 0) -> Evaluation:
     """Score the probabilities of rows; `seed` is of the intervals."""
-    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, seed=seed)
+    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, units=rows.units, seed=seed)
 
 
 def content_digest(view: View, numbers: Numbers) -> str:

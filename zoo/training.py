@@ -17,6 +17,7 @@ from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
+from audiospec.zoo.calibration.held_out import calibration
 from audiospec.zoo.cross_validation.search import checked_search, choose_settings
 from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, folds_info
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
@@ -52,6 +53,7 @@ def train(
     split_seed: int | None = None,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
+    calibrate: bool = False,
     folds: int | None = None,
     repeats: int = 1,
     train_share: float = 1.0,
@@ -86,6 +88,10 @@ def train(
         default share of test rows, so one seed gives all of them the same test tracks.
     classes : sequence of str or None
         Labels to train on. None: all labels of the view.
+    calibrate : bool
+        Whether to calibrate the probabilities: on the validation rows, or, if there are none, on predictions
+        of the training rows by models that were trained on other units, which takes several trainings. No
+        row gets another most probable class.
     folds : int or None
         Number of folds of a cross-validation: all rows are tested, by models of the other folds, and the run
         has a run for each fold. None: one model is trained, unless the strategy is one of folds.
@@ -165,6 +171,7 @@ def train(
         if isinstance(view_split, Folds)
         else _split_info(view_split, sides),
         "seed": seed,
+        "calibrate": calibrate,
         "train_share": float(train_share),
         "search": searched.to_dict(),
     }
@@ -194,6 +201,7 @@ def train(
                     train_share=train_share,
                     search=search,
                     inner_folds=inner_folds,
+                    calibrate=calibrate,
                     out=fold_path,
                     resume=True,
                     progress=progress,
@@ -229,9 +237,10 @@ def train(
                 )
             )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
+        held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        predictions = _predictions(trained, sides, watch)
+        predictions = _predictions(held_out.applied_to(trained), sides, watch)
         metrics = _metrics(predictions, sides, seed)
         info = RunInfo(
             **{**training, "split": {**training["split"], **_split_facts(view_split)}},
@@ -242,9 +251,18 @@ def train(
             versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
             backend=str(view.info.made.get("backend", "")),
+            calibration=held_out.to_dict(),
         )
         return write_run(
-            path, work, info, trained, metrics, history, predictions, tracks_of(view, view_split)
+            path,
+            work,
+            info,
+            trained,
+            metrics,
+            history,
+            predictions,
+            tracks_of(view, view_split),
+            held_out.conformal,
         )
 
 

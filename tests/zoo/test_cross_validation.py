@@ -15,6 +15,7 @@ import pytest
 from audiospec.errors import AudiospecError, ModelError, RunError, SplitError
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import models
+from audiospec.zoo.comparison.compare import compare
 from audiospec.zoo.evaluation import evaluate
 from audiospec.zoo.models.lr import Lr
 from audiospec.zoo.report.collect import find_runs
@@ -184,6 +185,24 @@ def test_it_is_one_entry_of_the_report(whole: Run, run: Run, tmp_path: Path) -> 
     card = (whole.path / "card.md").read_text()
     assert "cross-validation: each of 5 folds is tested once in each of 2 repeats" in card
     assert "| macro F1 by track |" in card
+
+
+@pytest.mark.parametrize("level", ["track", "chunk"])
+def test_cross_validations_are_compared_by_all_their_repeats(
+    whole: Run, table: View, tmp_path: Path, level: str
+) -> None:
+    other = train("knn-1", table, folds=5, repeats=2, out=tmp_path / "other")
+    found = compare(whole, other, level=level)
+    assert found.scores == pytest.approx([run.metrics["test"][level]["macro_f1"] for run in (whole, other)])
+    assert (found.runs, found.left_out) == ((1, 1), (0, 0))
+    assert found.items == {"track": 30, "chunk": 90}[level]
+    (task,) = tasks([whole, other])
+    (board,) = task.boards
+    assert [len(entry.runs) for entry in board.entries] == [1, 1]
+    once = train("knn-1", table, folds=5, out=tmp_path / "once")  # the same tracks, tested in other folds
+    assert compare(whole, once, level=level).items == found.items
+    with pytest.raises(RunError, match="tested on the same tracks"):
+        compare(whole, train("knn-1", table, out=tmp_path / "single"))
 
 
 @pytest.mark.parametrize("name", ["fold-3", "fold-10"])

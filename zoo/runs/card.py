@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audiospec.zoo.runs.info import split_name
-from audiospec.zoo.scores.measuring.stored import stored_scores
+from audiospec.zoo.scores.measuring.stored import MISSING, stored_scores
 from audiospec.zoo.splits.leaks import nouns
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
             else []
         ),
         f"- seed of the training: {info.seed}",
+        f"- probabilities: {_calibration(info.calibration)}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",
         "",
@@ -56,7 +57,12 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"| --- | --- |{' --- | --- |' * len(scores)}",
     ]
     for level, table in tables.items():
-        cells = (f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}" for key in scores)
+        cells = (
+            f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}"
+            if key in table
+            else f"{MISSING} | {MISSING}"
+            for key in scores
+        )
         lines.append(f"| by {level} | {table['count']} | {' | '.join(cells)} |")
     lines += _spread(info, scores)
     lines += ["", _plain(_what_leaks(split["leaks"], info.dataset))]
@@ -144,6 +150,13 @@ def _pairs(values: dict[str, Any]) -> str:
         for name, value in values.items()
     }
     return _plain("; ".join(f"{name} {value}" for name, value in joined.items())) or "none"
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    if not calibration:
+        return "as the model gives them, not calibrated"
+    temperature = f" {calibration['temperature']:.3f}" if "temperature" in calibration else ""
+    return f"calibrated by method {calibration['method']}{temperature} on {calibration['source']} rows"
 
 
 def _interval(values: list[float]) -> str:

@@ -17,6 +17,8 @@ from audiospec.files import open_plain
 #: Since version 3, a run has its predictions and the tracks of its split; `RunInfo.split` says what leaks.
 FORMAT_VERSION = 3
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
+#: Scores of held-out tracks, of runs that had some.
+CONFORMAL = "conformal.json"
 #: Largest sizes in bytes of ``run.json`` and ``metrics.json``. A confusion matrix of 1000 classes has 20 MB.
 MOST_RUN, MOST_METRICS = 64 << 20, 512 << 20
 #: Largest size in bytes of ``predictions.csv`` and ``tracks.csv``: ten million rows of ten classes.
@@ -59,6 +61,10 @@ class RunInfo:
         Day of training, ``YYYY-MM-DD``.
     backend : str
         The backend that computed the rows; `predict` uses it, too. ``""`` if it is not known.
+    calibrate : bool
+        Whether the probabilities were to be calibrated.
+    calibration : dict
+        The calibrator: its method, the rows it was fitted on (``source``) and its parameters; empty if none.
     train_share : float
         Share of the training units that were trained on, above 0 and up to 1.
     search : dict
@@ -89,6 +95,8 @@ class RunInfo:
     versions: dict[str, str]
     date: str
     backend: str = "fft"  # of runs that do not state it
+    calibrate: bool = False
+    calibration: dict[str, Any] = field(default_factory=dict)
     train_share: float = 1.0
     search: dict[str, Any] = field(default_factory=dict)
     cross_validation: dict[str, Any] = field(default_factory=dict)
@@ -196,7 +204,8 @@ def _is_seconds(value: Any) -> bool:
 #: Field → what it must be, in words and as a test.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("model", "dataset", "store", "view", "date", "backend"), ("text", _is_text)),
-    **dict.fromkeys(("settings", "spec", "chunking"), ("a mapping", _is_mapping)),
+    **dict.fromkeys(("settings", "spec", "chunking", "calibration"), ("a mapping", _is_mapping)),
+    "calibrate": ("true or false", lambda value: isinstance(value, bool)),
     "search": ("a search with its grid", _is_search),
     "train_share": ("a share above 0, up to 1", _is_share),
     "cross_validation": ("the folds of a cross-validation", _is_cross_validation),
@@ -240,6 +249,8 @@ def configuration_of(info: RunInfo, *, share: bool = True) -> list[Any]:
         parts.append({"train_share": info.train_share})
     if grid:
         parts.append({"search": grid})
+    if info.calibrate:
+        parts.append({"calibrate": True})
     return parts
 
 

@@ -7,6 +7,7 @@
     tracks.csv    the tracks of each side, with content hash, cluster, group and label
     model.*       the trained weights (skops or safetensors)
     card.md       the model card
+    conformal.json  scores of held-out tracks, from which sets of classes follow; if there were such tracks
     confusion.png, curves.png
 
 The folder of a cross-validation has no model. It has the run of each fold in ``fold-1``, ``fold-2`` …, and
@@ -34,7 +35,11 @@ from audiospec.errors import AudiospecError, RunError
 from audiospec.files import open_plain, read_json
 from audiospec.specs.base import FeatureSpec
 from audiospec.zoo.base import Model, models
+from audiospec.zoo.calibration.calibrated import CalibratedModel
+from audiospec.zoo.calibration.calibrators import calibrator_from_dict
+from audiospec.zoo.calibration.conformal import Conformal
 from audiospec.zoo.runs.info import (
+    CONFORMAL,
     FORMAT_VERSION,
     HISTORY,
     METRICS,
@@ -242,7 +247,7 @@ class Run:
         return runs
 
     def model(self) -> Model:
-        """Load the trained model.
+        """Load the trained model, with its calibrator if it has one.
 
         Raises
         ------
@@ -262,4 +267,23 @@ class Run:
         settings = cls.Settings.replace_in(self.info.settings, f"model {self.info.model!r}")
         model = cls(settings, tuple(self.info.row_shape), self.info.classes)
         model.load(self.path)
-        return model
+        if not self.info.calibration:
+            return model
+        with self._damage():
+            return CalibratedModel(model, calibrator_from_dict(self.info.calibration, len(self.info.classes)))
+
+    def conformal(self) -> Conformal:
+        """Return the scores of held-out tracks, from which sets of classes with a coverage are made.
+
+        Raises
+        ------
+        RunError
+            The run has none: it is of an earlier version, or had no validation rows and was not calibrated.
+        """
+        if CONFORMAL not in self._files:
+            raise RunError(
+                f"run {self.path} has no scores of held-out tracks, from which a coverage follows",
+                "train again with `audiospec train --calibrate`",
+            )
+        with self._damage():
+            return Conformal.from_dict(read_json(self.path / CONFORMAL, MOST_METRICS))

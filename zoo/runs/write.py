@@ -14,7 +14,17 @@ from typing import Any
 from audiospec.digests import digest
 from audiospec.files import sync
 from audiospec.zoo.base import CHECKPOINT, Model
-from audiospec.zoo.runs.info import CARD, FORMAT_VERSION, HISTORY, METRICS, RUN, RunInfo, file_sha256
+from audiospec.zoo.calibration.conformal import Conformal
+from audiospec.zoo.runs.info import (
+    CARD,
+    CONFORMAL,
+    FORMAT_VERSION,
+    HISTORY,
+    METRICS,
+    RUN,
+    RunInfo,
+    file_sha256,
+)
 from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS, Predictions, TrackOfRun, write_tracks
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
@@ -38,6 +48,7 @@ def write_run(
     history: Sequence[Mapping[str, float]],
     predictions: Predictions,
     tracks: Sequence[TrackOfRun],
+    conformal: Conformal | None = None,
 ) -> Run:
     """Write a run into a folder inside that of its training, open it, and rename it to `path`.
 
@@ -62,6 +73,8 @@ def write_run(
         Of the rows of all sides.
     tracks : sequence of TrackOfRun
         The tracks of the split.
+    conformal : Conformal or None
+        Scores of held-out tracks, if there are any.
 
     Raises
     ------
@@ -81,6 +94,8 @@ def write_run(
         write_history(finished, history)
         predictions.write(finished / PREDICTIONS, info.classes)
         write_tracks(finished / TRACKS, tracks)
+        if conformal is not None:
+            write_json(finished / CONFORMAL, conformal.to_dict())
         (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")
         save_pictures(finished, metrics, history, bool(info.split["leaky"]))
         for log in sorted(work.glob(LOGS)):

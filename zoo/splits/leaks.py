@@ -107,14 +107,14 @@ class Leaks:
         """The kinds to name: a track that was learnt from is its own copy and near-copy."""
         return [kind for kind in self.kinds if kind in ("track", "group") or "track" not in self.kinds]
 
-    def sentence(self) -> str:
+    def sentence(self, noun: str = "test rows") -> str:
         """Return how many rows leak and by what, in words, with some names."""
         parts = [
             f"{self.kinds[kind]} by {self.nouns[kind]} ({', '.join(self.names[kind])}"
             f"{', …' if len(self.names[kind]) == MOST_NAMES else ''})"
             for kind in self._shown
         ]
-        return f"{self.leaking} of {self.rows} test rows were learnt from: {'; '.join(parts)}"
+        return f"{self.leaking} of {self.rows} {noun} were learnt from: {'; '.join(parts)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the leaks as plain JSON values."""
