@@ -125,7 +125,6 @@ def test_a_learning_curve_is_a_table(table: Path, call: Any, tmp_path: Path) -> 
         (("--search", "C=1", "--inner-folds", 8), "fewer than 8 inner folds: use --inner-folds"),
         (("--train-share", "2"), "above 0 and up to 1; got 2.0: give --train-share 0.3"),
         (("--train-share", "x"), "expected shares separated by commas"),
-        (("--train-share", "0.5", "--leakage"), "expected --leakage or --train-share; got both"),
     ],
 )
 def test_what_is_refused(table: Path, call: Any, tmp_path: Path, options: Any, message: str) -> None:

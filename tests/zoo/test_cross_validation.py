@@ -485,9 +485,9 @@ view, folder, step = open_store(store).view(view), Path(folder), int(step)
 
 class Counted(Lr):
     "lr that counts its trainings"
-    fitted = 0
+    trainings = 0
     def fit(self, train, valid, **options):
-        Counted.fitted += 1
+        Counted.trainings += 1
         return super().fit(train, valid, **options)
 
 pictures.save_pictures = lambda work, *_: (work / "confusion.png").write_bytes(b"picture" * 1000)
@@ -506,7 +506,7 @@ def content(run):
     return names, files, run.metrics, run.info.split, run.info.search
 
 def attempt(out, **options):
-    Counted.fitted = 0
+    Counted.trainings = 0
     return train("lr", view, folds=3, search={"C": [0.1, 1]}, inner_folds=2, out=out, **options)
 
 def interrupting(number, top):
@@ -544,7 +544,7 @@ def forked(function):
     return os.waitpid(child, 0)[1]
 
 whole = content(attempt(folder / "whole"))
-assert Counted.fitted == 3 * FITS
+assert Counted.trainings == 3 * FITS
 number, interrupted_by = 1, 0
 while True:
     out = folder / f"{number}"
@@ -575,7 +575,7 @@ while True:
         )
     def resumed():
         run = attempt(out, resume=True)
-        assert Counted.fitted == 3 * FITS - done, (number, Counted.fitted, done)
+        assert Counted.trainings == 3 * FITS - done, (number, Counted.trainings, done)
         assert content(run) == whole, number
         assert [path.name for path in out.parent.iterdir()] == ["run"], list(out.parent.iterdir())
     assert forked(resumed) == 0, number
