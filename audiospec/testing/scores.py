@@ -131,7 +131,7 @@ class ScoreContract:
         copies = items_of(few.truth[copied], few.probabilities[copied], copied)
         widths = [high - low for low, _, high in map(self.interval, (few, copies, many))]
         assert widths[1] > 0.7 * widths[0]
-        assert widths[2] < 0.6 * widths[0]
+        assert widths[2] < 0.7 * widths[0]
 
     # --- values --------------------------------------------------------------------------------------
 

@@ -288,7 +288,17 @@ def test_hostile_class_names_stay_text(make_table: MakeTable, tmp_path: Path) ->
     assert r"\<script\>alert\(1\)\</script\>" in card
     assert r"a\|b\`c\`" in card
     tables = [line for line in card.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} == {7}
+    assert {line.count("|") for line in tables} == {3 + 2 * 6}
+
+
+def test_the_card_of_a_run_that_lacks_a_score(run: Run) -> None:
+    """The areas under curves of the tracks are not defined, or an older version stored none by chunk."""
+    metrics = json.loads(json.dumps(run.metrics))
+    for key in ("roc_auc", "roc_auc_interval"):
+        del metrics["test"]["track"][key]
+    by_chunk, by_track = (line for line in model_card(run.info, metrics).splitlines() if "| by " in line)
+    assert by_chunk.count("–") == 0
+    assert by_track.endswith("| – | – |")
 
 
 def test_a_name_stays_on_its_line(run: Run) -> None:

@@ -89,15 +89,11 @@ class Sample:
     def __init__(self, items: Items, draws: NDArray[np.float64] | None = None) -> None:
         self._items = items
         self._draws = np.ones((1, items.tracks)) if draws is None else draws
+        self._once = draws is None
 
     def __len__(self) -> int:
         """Return the number of resamples, n."""
         return len(self._draws)
-
-    @property
-    def ranking(self) -> Ranking:
-        """The items in the order of each class's probability."""
-        return self._items.ranking
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -125,6 +121,21 @@ class Sample:
         classes = self.probabilities.shape[1]
         # The matrix of a resample is a weighted sum of the units' parts.
         return (self._draws @ self._items.confusion_parts).reshape(-1, classes, classes)
+
+    @cached_property
+    def roc_areas(self) -> NDArray[np.float64]:
+        """Area under the ROC curve of each class that some items have, and some not: (n, such classes).
+
+        It is NaN where a resample has no such items.
+        """
+        ranking = self._items.ranking
+        return ranking.roc[None] if self._once else ranking.roc_areas(self.weights)
+
+    @cached_property
+    def pr_areas(self) -> NDArray[np.float64]:
+        """Average precision of each class that some items have, and some not; see `roc_areas`."""
+        ranking = self._items.ranking
+        return ranking.pr[None] if self._once else ranking.pr_areas(self.weights)
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the sum over each resample (n,) of one value per item (items,)."""

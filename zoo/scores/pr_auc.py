@@ -24,7 +24,7 @@ class PrAuc(Score):
 
     def compute(self, sample: Sample) -> NDArray[np.float64]:
         """Return the mean over the classes of each resample; NaN if there is one class only."""
-        return mean_of_known(sample.ranking.pr_areas(sample.weights))
+        return mean_of_known(sample.pr_areas)
 
     def interval(
         self, items: Items, value: float, resampled: Callable[[], NDArray[np.float64]]

@@ -123,9 +123,7 @@ def _table(items: Items, scores: Mapping[str, Score], classes: list[str], seed: 
         }
         for i, name in enumerate(classes)
     }
-    once = np.ones((1, len(items.truth)))
-    areas = {"roc_auc": items.ranking.roc_areas(once)[0], "pr_auc": items.ranking.pr_areas(once)[0]}
-    for key, of_known in areas.items():
+    for key, of_known in (("roc_auc", items.ranking.roc), ("pr_auc", items.ranking.pr)):
         for number, area in zip(items.ranking.known, of_known.tolist(), strict=True):
             per_class[classes[number]][key] = area
     return ScoreTable(len(items.truth), _values(items, scores, seed), per_class, matrix.tolist())

@@ -39,6 +39,19 @@ class Ranking:
         ranks = np.where(last, np.arange(count), count)
         self._ends: NDArray[np.int64] = np.minimum.accumulate(ranks[:, ::-1], 1)[:, ::-1]
 
+    @cached_property
+    def roc(self) -> NDArray[np.float64]:
+        """Areas under the ROC curves of the items, each counted once: (known classes,)."""
+        areas: NDArray[np.float64] = (self._won * self._positive).sum(1) / self.counts[0]
+        return areas
+
+    @cached_property
+    def pr(self) -> NDArray[np.float64]:
+        """Average precisions of the items, each counted once: (known classes,)."""
+        right, wrong = self._at_ends
+        areas: NDArray[np.float64] = (self._positive * right / (right + wrong)).sum(1) / self.counts[0]
+        return areas
+
     def roc_areas(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the areas under the ROC curves: (n, known classes); NaN where a class is absent.
 
@@ -87,21 +100,25 @@ class Ranking:
         right = np.take_along_axis(np.cumsum(self._positive, 1), self._ends, 1)
         return right, self._ends + 1 - right
 
+    @cached_property
+    def _won(self) -> NDArray[np.float64]:
+        """Share of the items of the other side that each item is ranked rightly against; ties count half."""
+        positives, negatives = (count[:, None] for count in self.counts)
+        right, wrong = self._at_ends
+        shares: NDArray[np.float64] = np.where(
+            self._positive,
+            (negatives - wrong + self._tied(wrong) / 2) / negatives,
+            (right - self._tied(right) / 2) / positives,
+        )
+        return shares
+
     def roc_influence(self) -> NDArray[np.float64]:
         """Return the influence of each item on the mean area under the ROC curves: (items,).
 
         These are the components of E. R. DeLong et al., Biometrics 44, 1988.
         """
         positives, negatives = (count[:, None] for count in self.counts)
-        right, wrong = self._at_ends
-        tied_right, tied_wrong = self._tied(right), self._tied(wrong)
-        share = np.where(
-            self._positive,
-            (negatives - wrong + tied_wrong / 2) / negatives,
-            (right - tied_right / 2) / positives,
-        )
-        area = (share * self._positive).sum(1, keepdims=True) / positives
-        return self._by_item((share - area) / np.where(self._positive, positives, negatives))
+        return self._by_item((self._won - self.roc[:, None]) / np.where(self._positive, positives, negatives))
 
     def pr_influence(self) -> tuple[NDArray[np.float64], float]:
         """Return the influence of each item on the mean average precision (items,), and the latter's bias.
@@ -112,11 +129,10 @@ class Ranking:
         right, wrong = self._at_ends
         ranks = right + wrong
         precision = right / ranks
-        area = (precision * self._positive).sum(1, keepdims=True) / positives
         # What an item changes in the precisions of those that are ranked with it or below.
         gain = self._at_or_below(self._positive * (1 - precision) / ranks)
         loss = self._at_or_below(self._positive * precision / ranks)
-        influence = np.where(self._positive, precision - area + gain, -loss) / positives
+        influence = np.where(self._positive, precision - self.pr[:, None] + gain, -loss) / positives
         bias = (self._positive * (1 - precision) / ranks).sum(1) / positives[:, 0]
         return self._by_item(influence), float(bias.mean())
 
