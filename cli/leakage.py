@@ -55,6 +55,14 @@ def command(
             help="Another store: also measure what it gains from rows that were learnt from.",
         ),
     ] = None,
+    rungs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            rich_help_panel=_HOW,
+            help="Only these kinds of leak, separated by commas: tracks, copies, groups, store (all).",
+        ),
+    ] = None,
     seeds: Annotated[
         int,
         typer.Option(
@@ -131,6 +139,7 @@ def command(
             seeds=seeds,
             seed=seed,
             other=second,
+            rungs=names(rungs),
             runs=runs,
             progress=begin,
             epoch=lambda entry: shown.epoch(entry),

@@ -225,6 +225,13 @@ def score_table(name: str) -> str:
     return "\n\n".join([origin(result), "\n".join(rows), *left_out])
 
 
+def truth_tables() -> str:
+    """What leaks add, the old protocol beside the new one, and the coverage of the intervals."""
+    result = json.loads((RESULTS / "truth.json").read_text(encoding="utf-8"))
+    text = (RESULTS / "truth.md").read_text(encoding="utf-8")
+    return f"{origin(result)}\n\n" + text.partition("\n\n")[2].rstrip()
+
+
 #: Outcomes of trials in the order of the tables; those from `unexplained` on must not occur.
 OUTCOMES = ("refused", "found", "harmless", "equal", "explained", *BAD)
 
@@ -323,6 +330,7 @@ PARTS: dict[str, Callable[[], str]] = {
         f"scores-{suite}": partial(score_table, f"zoo-{suite}")
         for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")
     },
+    "truth": truth_tables,
     "study": study_report,
     "trials": trial_tables,
     "cli": command_line,

@@ -1,4 +1,4 @@
-"""The report: ranking, entries of several runs, leakage gaps, and runs that are refused."""
+"""The report: ranking, entries of several runs, and runs that are refused."""
 
 from __future__ import annotations
 
@@ -254,43 +254,8 @@ def test_only_parameters_that_differ_are_on_the_board(make: Make, tmp_path: Path
     page = write(runs, tmp_path)
     board = page[: page.index("<h2>Runs</h2>")]
     assert "<bdi>C 10.0</bdi>" in board
-    assert "svm</bdi> (<bdi>C 1.0</bdi>) on " in board[board.index("Leakage gap") :]
     assert "gamma" not in board
     assert "gamma" in page
-
-
-# --- leakage gaps ------------------------------------------------------------------------------------------
-
-
-def test_the_leakage_gap_is_of_means_by_chunk_on_one_view(make: Make, tmp_path: Path) -> None:
-    runs = [
-        make(0.8, chunk=0.719, seed=0),
-        make(0.8, chunk=0.721, seed=1),
-        make(0.9, chunk=0.90, seed=0, strategy="random"),
-        make(0.9, chunk=0.60, strategy="random", view="elsewhere"),
-        make(0.9, chunk=0.60, model="without"),
-    ]
-    (gap,) = only(runs).gaps
-    assert gap.points == pytest.approx(18)
-    assert gap.clear
-    page = write(runs, tmp_path)
-    assert "it would claim a macro F1 of 90.0 by chunk" in page
-    assert "it has 72.0 (mean of 2 runs): leakage gap <strong>+18.0 points</strong>." in page
-
-
-def test_a_gap_within_the_intervals_is_marked(make: Make, tmp_path: Path) -> None:
-    page = write([make(0.8), make(0.79, strategy="random")], tmp_path)
-    assert "<strong>−1.0 points</strong>, but the intervals overlap" in page
-
-
-def test_nothing_can_leak_if_each_track_is_one_chunk(make: Make, tmp_path: Path) -> None:
-    split = make(0.5).info.split
-    sides = {
-        side: {"rows": size["tracks"], "tracks": size["tracks"]} for side, size in split["sides"].items()
-    }
-    honest = make(0.8, split={**split, "sides": sides})
-    page = write([honest, make(0.9, strategy="random", older=True)], tmp_path)
-    assert "points</strong> by chance, because each track is one chunk here and nothing can leak" in page
 
 
 def test_the_same_runs_give_the_same_page(make: Make, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.digests import digest
-from audiospec.errors import ModelError, SplitError
+from audiospec.errors import ModelError, SplitError, nearest
 from audiospec.machine import versions
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
@@ -23,7 +23,7 @@ from audiospec.zoo.leakage.exchange import Candidates, Exchange, exchange
 from audiospec.zoo.leakage.gap import Outcome, paired_gap
 from audiospec.zoo.leakage.kept import KeptFits
 from audiospec.zoo.leakage.ladder import FILE, Ladder, Rung, write_ladder
-from audiospec.zoo.leakage.rungs import Level, levels
+from audiospec.zoo.leakage.rungs import RUNGS, Level, levels
 from audiospec.zoo.progress import Watch
 from audiospec.zoo.runs.info import comparable_settings
 from audiospec.zoo.splits.drawing import draw
@@ -46,6 +46,7 @@ def leakage(
     seeds: int = 10,
     seed: int = 0,
     other: FeatureStore | None = None,
+    rungs: Sequence[str] | None = None,
     runs: Path | str = "runs",
     progress: LadderProgress | None = None,
     epoch: Progress | None = None,
@@ -75,6 +76,8 @@ def leakage(
         The first seed.
     other : FeatureStore or None
         Another store with a view of the same features. How much does it help to have learnt from its rows?
+    rungs : sequence of str or None
+        Measure only these: ``"tracks"``, ``"copies"``, ``"groups"`` or ``"store"``. None: all.
     runs : path
         The result is written to a folder in it, as ``leakage.json``.
     progress : callable or None
@@ -108,26 +111,35 @@ def leakage(
         raise SplitError(f"expected at least 2 `seeds`, for an interval; got {seeds}")
     if seed < 0:
         raise SplitError(f"expected a `seed` of at least 0; got {seed}")
+    available = RUNGS if other is not None else RUNGS[:-1]
+    for name in rungs or ():
+        if name not in available:
+            raise SplitError(
+                f"expected `rungs` of {', '.join(available)}; got {name!r}{nearest(name, available)}",
+                "store needs `other`" if name == RUNGS[-1] else "",
+            )
     names = chosen_classes(view, classes)
     probed = None if other is None else _same_features(view, other)
     parameters = dataclasses.asdict(chosen)
-    label = digest([comparable_settings(parameters), names, "" if other is None else str(other.path)])[:6]
+    chosen_rungs = [name for name in available if rungs is None or name in rungs]
+    store = "" if other is None else str(other.path)
+    label = digest([comparable_settings(parameters), names, store, chosen_rungs])[:6]
     folder = Path(runs) / run_name(model, view, f"leakage-{label}", seed)
     work = _Work(
         model, cls, chosen, view, probed, names, KeptFits(folder), epoch=epoch, watch=watch, progress=progress
     )
     numbers = range(seed, seed + seeds)
-    rungs = [_rung(work, level, place, numbers) for place, level in enumerate(work.plan(numbers))]
+    plan = work.plan(chosen_rungs, numbers)
     ladder = Ladder(
         model=model,
         settings=parameters,
         dataset=view.store.dataset,
         store=str(view.store.path),
         view=view.name,
-        other="" if other is None else str(other.path),
+        other=store,
         classes=names,
         seeds=list(numbers),
-        rungs=rungs,
+        rungs=[_rung(work, level, numbers) for level in plan],
         trainings=work.all,
         date=datetime.date.today().isoformat(),
         versions=versions(PACKAGES),
@@ -154,9 +166,9 @@ class _Work:
     done: int = 0
     all: int = 0
 
-    def plan(self, seeds: Sequence[int]) -> list[Level]:
-        """Return the rungs, and count the trainings that they need at most."""
-        made = levels(self.view, self.classes, self.probed)
+    def plan(self, rungs: Sequence[str], seeds: Sequence[int]) -> list[Level]:
+        """Return the rungs of some names, and count the trainings that they need at most."""
+        made = [level for level in levels(self.view, self.classes, self.probed) if level.name in rungs]
         self.all = 2 * len(seeds) * sum(not level.impossible for level in made)
         return made
 
@@ -185,7 +197,7 @@ class _Work:
         return np.array(predicted, np.int64)
 
 
-def _rung(work: _Work, level: Level, place: int, seeds: Sequence[int]) -> Rung:
+def _rung(work: _Work, level: Level, seeds: Sequence[int]) -> Rung:
     """Measure one rung."""
 
     def made(reason: str, outcomes: Sequence[Outcome] = ()) -> Rung:
@@ -203,7 +215,7 @@ def _rung(work: _Work, level: Level, place: int, seeds: Sequence[int]) -> Rung:
 
     if level.impossible:
         return made(f"nothing can leak here: {level.impossible}")
-    drawn = [exchange(level.learn, (seed, place), level.probe) for seed in seeds]
+    drawn = [exchange(level.learn, (seed, RUNGS.index(level.name)), level.probe) for seed in seeds]
     possible = [one for one in drawn if one is not None and _can_train(level, one)]
     if len(possible) < len(seeds):
         work.all -= 2 * len(seeds)

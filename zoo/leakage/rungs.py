@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from audiospec.stores.layout.view import View
 
 
+#: Names of the rungs, the weakest split first.
+RUNGS = ("tracks", "copies", "groups", "store")
+
+
 @dataclass(frozen=True, eq=False)
 class Level:
     """What one rung compares.
