@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from importlib.resources import files
@@ -20,11 +21,12 @@ from audiospec.tables.importing import import_table
 from audiospec.testing.audio import noise, tone, write
 from audiospec.zoo.estimator import SklearnModel
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.study.cells import Cell
+from audiospec.zoo.study.cells import Cell, scores_on_test
 from audiospec.zoo.study.figures import BASELINES, DEEP, MODELS
 from audiospec.zoo.study.reproduce import plan_study, reproduce
 from audiospec.zoo.study.results import markdown, write_result
 from audiospec.zoo.study.songs import genre_of
+from audiospec.zoo.study.statistics import difference
 from audiospec.zoo.study.tables import NOT_RUN, not_run, tables_of
 
 MEL = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=16, fmax=4000)
@@ -561,21 +563,34 @@ def test_wrong_settings_are_refused_before_the_features(
 
 @pytest.mark.long
 @pytest.mark.realdata
-@pytest.mark.timeout(900)  # 140 trainings
-def test_baselines_are_near_the_measured_figures(
+@pytest.mark.timeout(1800)  # 180 trainings
+def test_baselines_against_the_measured_figures(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("audiospec.zoo.runs.pictures.save_pictures", lambda *_: None)  # half the time
     folder = tmp_path / "tables"
     folder.mkdir()
     (folder / "features_30_sec.csv").symlink_to(shared_data / "gtzan-tables" / "features_30_sec.csv")
-    cells = list(reproduce(tables=folder, out=tmp_path / "out", chunks=[], seeds=10))
-    whole = of(cells, "30 s table", features="57 and length")
+    out = tmp_path / "out"
+    cells = list(reproduce(tables=folder, out=out, chunks=[], seeds=10))
+    whole = of(cells, "30 s table", features="57 and length", protocol="track")
     assert len(whole) == len(BASELINES)
-    assert {cell.model: cell.agrees for cell in whole} == dict.fromkeys((c.model for c in whole), True)
+    differ = [cell.model for cell in whole if cell.difference is not None and cell.difference.excludes_zero]
+    assert len(differ) <= 1  # of seven equal pairs, more than one by chance in 4 % of tables
+    # Each baseline of ours beside another one's measured figures: few of the 42 pass for the same.
+    ours = {cell.model: scores_on_test([Run(out / run) for run in cell.runs]) for cell in whole}
+    accepted = near = 0
+    for model, other in itertools.permutations(BASELINES, 2):
+        found = difference(ours[model.name], other.measured)
+        assert found is not None
+        accepted += not found.excludes_zero
+        near += abs(found.mean) <= 2 * np.std(ours[model.name])
+    assert accepted <= 12
+    assert accepted < near
     # Length adds six points to a forest's F1, though it is not a property of the music.
-    (forest,) = of(cells, "30 s table", model="rf", features="57 columns")
-    assert forest.agrees is False
+    (forest,) = of(cells, "30 s table", model="rf", features="57 columns", protocol="track")
+    assert forest.difference is not None
+    assert forest.difference.high < 0
 
 
 def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from audiospec.tables.importing import import_table
 from audiospec.tables.reading import read_table
 from audiospec.zoo.study.cells import FIXED, PROTOCOLS, Cell, Section, expected_split
 from audiospec.zoo.study.figures import BASELINES, TABLE_ROWS
-from audiospec.zoo.study.request import Source, StudyRequest, Work, source_of, usable_classes
+from audiospec.zoo.study.request import Source, StudyRequest, Work, checked, source_of, usable_classes
 
 #: Shares of the tabular models' splits, as in the study.
 TABLE_SHARES = (0.8, 0.0, 0.2)
@@ -92,7 +92,7 @@ def _baselines(
             notes=notes,
             missing=missing,
         )
-        yield Work(
+        work = Work(
             cell=cell,
             model=baseline.model,
             settings=dict(baseline.settings),
@@ -103,6 +103,7 @@ def _baselines(
             # On a fixed test set, another seed gives another result only if it changes the model.
             seeds=1 if protocol in FIXED and not baseline.random else request.seeds,
         )
+        yield checked(work)
 
 
 def _source(

@@ -20,7 +20,15 @@ from audiospec.stores.layout.info import ViewInfo
 from audiospec.zoo.base import models as registry
 from audiospec.zoo.study.cells import PROTOCOLS, Cell, expected_split
 from audiospec.zoo.study.figures import DEEP, DEEP_MODELS
-from audiospec.zoo.study.request import Source, StudyRequest, Work, create_folder, source_of, usable_classes
+from audiospec.zoo.study.request import (
+    Source,
+    StudyRequest,
+    Work,
+    checked,
+    create_folder,
+    source_of,
+    usable_classes,
+)
 
 #: Shares of the networks' splits, as in the study.
 NETWORK_SHARES = (0.8, 0.1, 0.1)
@@ -51,7 +59,7 @@ def deep_works(request: StudyRequest, sources: Sequence[Source] | None) -> Itera
         one_row = source.one_row if source is not None else chunk >= TRACK_SECONDS
         for model in deep_models(request):
             for protocol in PROTOCOLS[one_row:]:
-                yield _work(request, source, model, chunk, protocol, one_row)
+                yield checked(_work(request, source, model, chunk, protocol, one_row))
 
 
 def _work(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from audiospec.datasets.gtzan import GENRES
 from audiospec.digests import digest
+from audiospec.errors import SplitError
 from audiospec.specs.mel import MelSpec
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.view import View
 from audiospec.zoo.runs.info import RUN
-from audiospec.zoo.study.cells import Cell
+from audiospec.zoo.splits.strategies import split
+from audiospec.zoo.study.cells import FIXED, Cell
 from audiospec.zoo.study.figures import Measured
 
 #: Called with the name of the current step, the amount done, the total amount, and the progress in words.
@@ -138,6 +140,19 @@ class Work:
     def unfinished(self, out: Path) -> list[str]:
         """Return the folders of the runs that are not finished."""
         return [folder for folder in self.folders() if not (out / folder / RUN).exists()]
+
+
+def checked(work: Work) -> Work:
+    """Return a work whose cell states why its rows cannot be split by a list, if they cannot."""
+    cell, source = work.cell, work.source
+    # Another seed may split other rows, but not those of a list.
+    if cell.missing or source is None or source.view is None or cell.protocol not in FIXED:
+        return work
+    try:
+        split(source.view, cell.protocol, shares=work.shares, classes=work.classes)
+    except SplitError as error:
+        return replace(work, cell=replace(cell, missing=str(error)))
+    return work
 
 
 def usable_classes(
