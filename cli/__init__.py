@@ -16,6 +16,7 @@ import typer
 
 from audiospec.cli import (
     benchmark,
+    compare,
     datasets,
     engines,
     evaluate,
@@ -29,6 +30,7 @@ from audiospec.cli import (
     reproduce,
     scores,
     show,
+    split,
     store_export,
     store_info,
     store_verify,
@@ -96,9 +98,11 @@ for _group, _name, _module in (
     (app, "models", models),
     (app, "losses", losses),
     (app, "scores", scores),
+    (app, "split", split),
     (app, "train", train),
     (app, "leakage", leakage),
     (app, "evaluate", evaluate),
+    (app, "compare", compare),
     (app, "predict", predict),
     (app, "report", report),
     (app, "reproduce", reproduce),

@@ -26,7 +26,7 @@ HEAVY = (
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
     *(["losses"], ["scores"]),
-    *(["models"], ["train"], ["leakage"], ["evaluate"], ["predict"], ["report"], ["reproduce"]),
+    *(["models"], ["train"], ["leakage"], ["evaluate"], ["compare"], ["predict"], ["report"], ["reproduce"]),
     ["benchmark"],
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),

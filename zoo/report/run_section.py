@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 
 from audiospec.render.html import attribute, count, facts, kind_attribute, scrolled, text
-from audiospec.zoo.report.chart import chart
-from audiospec.zoo.report.leaderboard import leaky, shown_split
+from audiospec.zoo.comparison.configurations import is_leaky
+from audiospec.zoo.report.curves import curves, read_history
+from audiospec.zoo.report.protocol_section import protocol_section
 from audiospec.zoo.report.style import SHADES, marked
-from audiospec.zoo.runs.info import HISTORY
+from audiospec.zoo.runs.info import split_name
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, Score, format_percent
-from audiospec.zoo.scores.base import scores as registered
+from audiospec.zoo.scores.base import MAIN, Score, format_percent
 from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
+from audiospec.zoo.splits.leaks import nouns
 
 _SIDES = {"test": "test", "valid": "validation", "train": "training"}
-#: Columns of scores of an epoch; the chart shows the first that a history has.
-_CHART_SCORES = ("f1", "accuracy")
 
 
 def run_section(run: Run, id: str, opened: bool) -> str:
@@ -33,25 +31,21 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         Whether the section is open initially.
     """
     info, split = run.info, run.info.split
-    strategy = marked(shown_split(run))
+    strategy = marked(split_name(run.info.split))
     tables = [table for levels in run.metrics.values() for table in levels.values()]
     scores = main_first(stored_scores(tables))
     score = show_stored(run.metrics["test"]["track"], MAIN, scores[MAIN])
-    warning = (
-        '<p class="warn">These scores are <strong class="leaky">leaky</strong>: chunks of one track may be '
-        "on both sides of the split, and a model can recognise a recording that it was trained on. Split by "
-        "track to measure how well it does on recordings that are new to it.</p>"
-        if leaky(run)
-        else ""
-    )
+    warning = _warning(run)
     about = {
         "trained": info.date,
         "store": info.store,
         "training": f"{info.seconds:,.1f} s",
         "weights": f"{info.parameters:,}" if info.parameters else "–",
     }
+    if info.train_share != 1:
+        about["share of the training rows"] = f"{info.train_share:g}"
     split_facts = {
-        "strategy": shown_split(run),
+        "strategy": split_name(run.info.split),
         "seed": info.seed,
         "shares": split["shares"],
         "digest": split["digest"][:16],
@@ -74,11 +68,34 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
         f'<span class="quiet">{scores[MAIN].title} by track {score} · {text(run.path, None)}</span>'
         "</summary>\n"
-        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{_curves(run)}'
+        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
+        f"{curves(read_history(run))}"
         f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
         f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>\n"
         f'<div class="facts">{listed}</div></div></details>'
     )
+
+
+def _warning(run: Run) -> str:
+    """Return what the model knew of the test rows, and what an older run does not say about it."""
+    lines = []
+    if is_leaky(run):
+        leaks = run.info.split.get("leaks")
+        what = "chunks of one track may be on both sides of the split"
+        if leaks:
+            kinds = (f"{rows:d} by {nouns(run.info.dataset)[kind]}" for kind, rows in leaks["kinds"].items())
+            what = (
+                f"the model learnt from {leaks['leaking']:d} of the {leaks['rows']:d} test rows "
+                f"({text(', '.join(kinds), None)})"
+            )
+        lines.append(
+            f'<p class="warn">These scores are <strong class="leaky">leaky</strong>: {what}, and it can '
+            "recognise what it was trained on. A stronger split measures how well it does on what is new to "
+            "it.</p>"
+        )
+    if run.lacks:
+        lines.append(f'<p class="quiet">{text(run.lacks, None)}.</p>')
+    return "".join(lines)
 
 
 def _scores(run: Run, scores: Mapping[str, Score]) -> str:
@@ -100,85 +117,6 @@ def _scores(run: Run, scores: Mapping[str, Score]) -> str:
         f"Scores in percent{f' ({plain}: plain numbers)' if plain else ''}, with 95 % intervals",
         f'<thead><tr><th scope="col">rows{head}</thead><tbody>{"".join(rows)}</tbody>',
     )
-
-
-def _curves(run: Run) -> str:
-    """Return charts of loss, and of F1 or accuracy, over the epochs; ``""`` for models without epochs."""
-    history = _history(run)
-    if not history:
-        return ""
-    epochs = _epochs(history)
-    best, why = _best(history, epochs)
-    charts = []
-    loss = _lines(history, "loss")
-    if loss:
-        charts.append(chart("loss", epochs, loss, best))
-    for measure in _CHART_SCORES:
-        lines = _lines(history, measure)
-        if lines:
-            scaled = {
-                side: [None if value is None else 100 * value for value in line]
-                for side, line in lines.items()
-            }
-            charts.append(chart(f"{_title(measure)}, %", epochs, scaled, best))
-            break
-    if not charts:
-        names = text(", ".join(history))
-        return f'<h4>Training</h4><p class="quiet">The history has no loss, F1 or accuracy: {names}.</p>'
-    note = f'<p class="quiet">Best epoch: {why}.</p>' if best is not None else ""
-    return f'<h4>Training</h4><div class="charts">{"".join(charts)}</div>{note}'
-
-
-def _title(measure: str) -> str:
-    return registered[EPOCH_SCORES[measure]].title
-
-
-def _history(run: Run) -> dict[str, list[float | None]]:
-    """Return, for each column, one value per epoch; None where it cannot be drawn."""
-    try:
-        with open(run.path / HISTORY, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error):
-        return {}  # a model of another package may have none
-    names = [name for name in rows[0] if name is not None] if rows else []
-    return {name: [_number(row[name]) for row in rows] for name in names}
-
-
-def _epochs(history: Mapping[str, list[float | None]]) -> list[float]:
-    """Return the numbers of the epochs: the history's, or from 1 if it does not number all of them."""
-    column = history.get("epoch", [None])
-    numbers = [epoch for epoch in column if epoch is not None]
-    length = len(next(iter(history.values())))
-    return numbers if len(numbers) == length else [float(number) for number in range(1, length + 1)]
-
-
-def _number(cell: str | None) -> float | None:
-    try:
-        value = float(cell or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and abs(value) < 1e12 else None
-
-
-def _lines(history: Mapping[str, list[float | None]], measure: str) -> dict[str, list[float | None]]:
-    lines = {side: history.get(f"{side}_{measure}", []) for side in ("train", "valid")}
-    return {side: line for side, line in lines.items() if any(value is not None for value in line)}
-
-
-def _best(history: Mapping[str, list[float | None]], epochs: Sequence[float]) -> tuple[float | None, str]:
-    """Return the best epoch and why it is the best; None and ``""`` if no column decides."""
-    for name, sign, why in (
-        ("valid_loss", 1, "the lowest validation loss"),
-        *((f"valid_{measure}", -1, f"the highest validation {_title(measure)}") for measure in _CHART_SCORES),
-    ):
-        values = [
-            (sign * value, epoch)
-            for value, epoch in zip(history.get(name, []), epochs, strict=False)
-            if value is not None
-        ]
-        if values:
-            return min(values)[1], why
-    return None, ""
 
 
 def _confusion(run: Run) -> str:

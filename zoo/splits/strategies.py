@@ -79,7 +79,7 @@ def split(
         raise SplitError(f"expected a seed of at least 0; got {seed!r}")
     if isinstance(classes, str):
         raise SplitError(f"expected a list of labels; got the text {classes!r}")
-    request = _Request(view, seed, _checked(shares), chosen_classes(view, classes))
+    request = _Request(view, seed, checked_shares(shares), chosen_classes(view, classes))
     if strategy in (None, "strongest"):
         return _strongest(request)
     assert strategy is not None
@@ -122,7 +122,7 @@ def _strongest(request: _Request) -> Split:
 def _candidates(request: _Request, why_not: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the strategies from the strongest, with reasons; add to `why_not` what is left out."""
     tracks = request.tracks
-    folds = _natural({*tracks.folds.tolist()} - {""})
+    folds = natural({*tracks.folds.tolist()} - {""})
     held_out = [fold for fold in ("test", "valid") if fold in folds]
     fold = ""
     if "train" in folds and held_out:
@@ -152,7 +152,7 @@ def _divided(tracks: SplitTracks, fold: str) -> int:
     return len(({*tracks.groups[inside].tolist()} & {*tracks.groups[~inside].tolist()}) - {""})
 
 
-def _natural(folds: set[str]) -> list[str]:
+def natural(folds: set[str]) -> list[str]:
     """Sort folds by number where they are numbers."""
     return sorted(folds, key=lambda fold: (int(fold) if fold.isdecimal() else -1, fold))
 
@@ -238,7 +238,7 @@ def _fold(request: _Request, fold: str) -> Numbers:
     The other tracks are split by groups if no group is both in the fold and outside it.
     """
     tracks = request.tracks
-    available = _natural({*tracks.folds.tolist()} - {""})
+    available = natural({*tracks.folds.tolist()} - {""})
     if fold not in available:
         names = f"it has: {', '.join(f'fold-{name}' for name in available)}" if available else "it has none"
         raise SplitError(f"dataset {request.view.store.dataset!r} has no fold {fold!r} ({names})")
@@ -304,7 +304,8 @@ def chosen_classes(view: View, classes: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _checked(shares: Sequence[float]) -> tuple[float, float, float]:
+def checked_shares(shares: Sequence[float]) -> tuple[float, float, float]:
+    """Return the shares of training, validation and test rows, or raise `SplitError`."""
     if (
         len(shares) != 3
         or min(shares) < 0

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
 from audiospec.datasets.gtzan import GENRES
-from audiospec.errors import ModelError, SplitError
 from audiospec.specs.tabular import TabularSpec
-from audiospec.stores.layout.view import View
 from audiospec.tables.importing import import_table
 from audiospec.tables.reading import read_table
-from audiospec.zoo.runs.run import Run
-from audiospec.zoo.study.cells import Cell, Section, agrees, cell_scores
+from audiospec.zoo.study.cells import FIXED, PROTOCOLS, Cell, Section, expected_split
 from audiospec.zoo.study.figures import BASELINES, TABLE_ROWS
-from audiospec.zoo.study.request import StudyRequest, create_folder, relative_path, train_cell, usable_classes
+from audiospec.zoo.study.request import Source, StudyRequest, Work, checked, source_of, usable_classes
 
-#: Shares of the tabular models' splits, as in the study; the networks use the defaults of `split`.
+#: Shares of the tabular models' splits, as in the study.
 TABLE_SHARES = (0.8, 0.0, 0.2)
 NO_TABLES = (
     "give `tables`, a folder with features_30_sec.csv and features_3_sec.csv, which are published with GTZAN "
@@ -25,40 +22,38 @@ NO_TABLES = (
 )
 
 
-@dataclass(frozen=True)
-class _Table:
-    """A table's view, the genres that are used, and notes on how it differs from the published table."""
+def table_works(request: StudyRequest, folder: Path) -> Iterator[Work]:
+    """Return the works of both tables.
 
-    view: View
-    classes: list[str]
-    notes: list[str]
+    Each track has one row of 30 s, where random rows are random tracks, so they are one protocol there. Each
+    baseline has the published features, and on the 30 s table also ``length``.
 
-
-def table_30s(request: StudyRequest) -> Iterator[Cell]:
-    """Run each baseline with the published features, and with ``length`` added.
-
-    Each track has one row, so no split can leak.
+    Parameters
+    ----------
+    request : StudyRequest
+    folder : Path
+        Where the tables are imported, each into its own store: the tracks of one do not move the splits of
+        another.
     """
+    if not any(baseline.model in request.models for baseline in BASELINES):
+        return
     published = TabularSpec().columns
-    for features, columns in (
+    with_length = (
         (f"{len(published)} columns", published),
         (f"{len(published)} and length", (*published, "length")),
-    ):
-        table, missing = _table(request, 30, columns)
+    )
+    for features, columns in with_length:
+        source, missing = _source(request, folder, 30, columns)
         notes = [
             "the measured figures use all columns, including length, so only rows with length are the same "
             "experiment; lengths differ by genre because of how the data was cut, not of the music"
         ]
-        yield from _baselines(request, "30 s table", 30, "track", features, table, missing, notes)
-
-
-def table_3s(request: StudyRequest) -> Iterator[Cell]:
-    """Run each baseline on random rows, as in the study, and on whole tracks."""
-    columns = TabularSpec().columns
-    table, missing = _table(request, 3, columns)
-    for protocol in ("random", "track"):
-        features = f"{len(columns)} columns"
-        yield from _baselines(request, "3 s table", 3, protocol, features, table, missing, [])
+        for protocol in PROTOCOLS[1:]:
+            yield from _baselines(request, "30 s table", 30, protocol, features, source, missing, notes)
+    features, columns = with_length[0]
+    source, missing = _source(request, folder, 3, columns)
+    for protocol in PROTOCOLS:
+        yield from _baselines(request, "3 s table", 3, protocol, features, source, missing, [])
 
 
 def _baselines(
@@ -67,52 +62,54 @@ def _baselines(
     seconds: int,
     protocol: str,
     features: str,
-    table: _Table | None,
+    source: Source | None,
     missing: str,
     notes: list[str],
-) -> Iterator[Cell]:
-    baselines = [baseline for baseline in BASELINES if baseline.model in request.models]
-    for number, baseline in enumerate(baselines):
+) -> Iterator[Work]:
+    split, leaky = expected_split(protocol, seconds == 30)
+    classes: list[str] = []
+    if source is not None:
+        classes, more = usable_classes(source.labels, request.classes, TABLE_SHARES)
+        notes = [*notes, *source.notes, *more]
+        if len(classes) < 2:
+            missing = "; ".join(["the table has fewer than two usable genres", *source.notes, *more])
+    for baseline in BASELINES:
+        if baseline.model not in request.models:
+            continue
         train_f1, test_f1 = baseline.study[seconds]
+        # It was measured on random tracks of the 30 s table.
+        measured = baseline.measured if (seconds, protocol) == (30, "track") else None
         cell = Cell(
             section=section,
             model=baseline.name,
             features=features,
             chunk=float(seconds),
             protocol=protocol,
-            leaky=protocol == "random" and seconds < 30,
+            split=split,
+            leaky=leaky,
             study={"train": train_f1, "test": test_f1},
-            measured=dataclasses.asdict(baseline.measured) if seconds == 30 else {},
+            measured=dataclasses.asdict(measured) if measured is not None else {},
             notes=notes,
             missing=missing,
         )
-        if table is None:
-            yield cell
-            continue
-        runs: list[Run] = []
-        try:
-            for seed in range(request.seeds):
-                name, done = f"{section}, {features}, {cell.split}", number + seed / request.seeds
-                request.progress(name, done, len(baselines), f"{baseline.name}, seed {seed}")
-                settings = dict(baseline.settings)
-                runs.append(
-                    train_cell(request, baseline.model, table.view, protocol, seed, settings, table.classes)
-                )
-        except (ModelError, SplitError) as error:
-            yield dataclasses.replace(cell, missing=str(error))
-            continue
-        scores = cell_scores(runs)
-        yield dataclasses.replace(
-            cell,
-            found=scores,
-            agrees=agrees(scores["test"]["chunk"], baseline.measured.test) if cell.measured else None,
-            notes=[*notes, *table.notes],
-            runs=[relative_path(request, run) for run in runs],
+        work = Work(
+            cell=cell,
+            model=baseline.model,
+            settings=dict(baseline.settings),
+            shares=TABLE_SHARES,
+            classes=classes,
+            source=source,
+            measured=measured,
+            # On a fixed test set, another seed gives another result only if it changes the model.
+            seeds=1 if protocol in FIXED and not baseline.random else request.seeds,
         )
+        yield checked(work)
 
 
-def _table(request: StudyRequest, seconds: int, columns: Sequence[str]) -> tuple[_Table | None, str]:
-    """Return a published table as a view of the result's store, or None and the reason."""
+def _source(
+    request: StudyRequest, folder: Path, seconds: int, columns: Sequence[str]
+) -> tuple[Source | None, str]:
+    """Return a published table as a view, or None and the reason."""
     name = f"features_{seconds}_sec"
     if request.tables is None:
         return None, NO_TABLES
@@ -121,14 +118,12 @@ def _table(request: StudyRequest, seconds: int, columns: Sequence[str]) -> tuple
     if not files:
         return None, f"{request.tables} has no {name}.csv: {NO_TABLES}"
     table = read_table(files[0], columns)
-    view = import_table(table, create_folder(request) / "tables.zarr", dataset="gtzan", chunk=float(seconds))
-    classes, notes = usable_classes(view, request.classes, TABLE_SHARES)
+    folder.mkdir(parents=True, exist_ok=True)
+    view = import_table(table, folder / f"tables-{seconds}s.zarr", dataset="gtzan", chunk=float(seconds))
+    notes = []
     if len(view) < TABLE_ROWS[seconds]:
-        notes.insert(
-            0,
+        notes.append(
             f"{files[0].name} is part of the published table: {len(view)} of {TABLE_ROWS[seconds]} rows, "
-            f"{len(view.classes)} of {len(GENRES)} genres",
+            f"{len(view.classes)} of {len(GENRES)} genres"
         )
-    if len(classes) < 2:
-        return None, "; ".join([f"{files[0].name} has fewer than two usable genres", *notes])
-    return _Table(view, classes, notes), ""
+    return source_of(view, notes), ""

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
 from audiospec.datasets.base import datasets
 from audiospec.datasets.gtzan import GENRES
-from audiospec.errors import ModelError, SplitError
+from audiospec.errors import StoreError
 from audiospec.pipeline.featurize import run
 from audiospec.pipeline.progress import Progress
 from audiospec.specs.mel import MelSpec
-from audiospec.stores.layout.view import View
+from audiospec.stores.base import open_store
+from audiospec.stores.layout.info import ViewInfo
 from audiospec.zoo.base import models as registry
-from audiospec.zoo.progress import TrainingProgress
-from audiospec.zoo.runs.run import Run
-from audiospec.zoo.study.cells import Cell, cell_scores
+from audiospec.zoo.study.cells import PROTOCOLS, Cell, expected_split
 from audiospec.zoo.study.figures import DEEP, DEEP_MODELS
-from audiospec.zoo.study.request import StudyRequest, create_folder, relative_path, train_cell, usable_classes
-from audiospec.zoo.study.songs import songs_cell
-from audiospec.zoo.training import epoch_in_words
+from audiospec.zoo.study.request import (
+    Source,
+    StudyRequest,
+    Work,
+    checked,
+    create_folder,
+    source_of,
+    usable_classes,
+)
 
 #: Shares of the networks' splits, as in the study.
-DEEP_SHARES = (0.8, 0.1, 0.1)
+NETWORK_SHARES = (0.8, 0.1, 0.1)
 NO_AUDIO = "give `data`, a folder with GTZAN's audio; `audiospec datasets gtzan` shows where to get it"
+#: Seconds of each of GTZAN's tracks.
+TRACK_SECONDS = 30.0
+STORE = "gtzan.zarr"
 
 
 def deep_models(request: StudyRequest) -> list[str]:
@@ -35,72 +43,88 @@ def deep_models(request: StudyRequest) -> list[str]:
     return [model for model in DEEP_MODELS if model in request.models]
 
 
-def deep_cells(request: StudyRequest) -> Iterator[Cell]:
-    """Run each network on each chunk length, on random chunks, as in the study, and on whole tracks."""
-    if not deep_models(request):
-        return
-    views: list[View] = []
-    notes: list[str] = []
-    if request.data is not None:
-        views, notes = _views(request, request.data)
+def deep_works(request: StudyRequest, sources: Sequence[Source] | None) -> Iterator[Work]:
+    """Return the works of each network on each chunk length, for each protocol.
+
+    Where each track is one chunk, random chunks are random tracks, so they are one protocol there.
+
+    Parameters
+    ----------
+    request : StudyRequest
+    sources : sequence of Source, or None
+        Of each chunk length. None: there is no audio.
+    """
     for number, chunk in enumerate(request.chunks):
+        source = sources[number] if sources is not None else None
+        one_row = source.one_row if source is not None else chunk >= TRACK_SECONDS
         for model in deep_models(request):
-            for protocol in ("random", "track"):
-                cell, run = _deep_cell(
-                    request, views[number] if views else None, notes, model, chunk, protocol
-                )
-                yield cell
-                yield songs_cell(request, cell, run)
+            for protocol in PROTOCOLS[one_row:]:
+                yield checked(_work(request, source, model, chunk, protocol, one_row))
 
 
-def _deep_cell(
-    request: StudyRequest, view: View | None, audio_notes: list[str], model: str, chunk: float, protocol: str
-) -> tuple[Cell, Run | None]:
+def _work(
+    request: StudyRequest, source: Source | None, model: str, chunk: float, protocol: str, one_row: bool
+) -> Work:
     figures = DEEP.get((chunk, model))
+    split, leaky = expected_split(protocol, one_row)
     cell = Cell(
         section="deep",
         model=model,
         features="mel",
         chunk=chunk,
         protocol=protocol,
-        leaky=protocol == "random",
+        split=split,
+        leaky=leaky,
         study=dict(zip(("train", "valid", "test"), figures, strict=True)) if figures else {},
-        missing=NO_AUDIO if view is None else "",
+        missing=NO_AUDIO if source is None else "",
     )
-    if view is None:
-        return cell, None
-    classes, notes = usable_classes(view, request.classes, DEEP_SHARES)
+    if source is None:
+        return Work(cell=cell, model=model, shares=NETWORK_SHARES)
+    classes, notes = usable_classes(source.labels, request.classes, NETWORK_SHARES)
     settings = deep_settings(request, model)
-    notes = [*_differences(request, model, settings), *audio_notes, *notes]
+    notes = [*_differences(request, model, settings), *source.notes, *notes]
     if figures is None:
         notes.insert(0, f"the study has no chunks of {chunk:g} s")
-    if len(set(view.ids.tolist())) == len(view):
-        notes.append("each track is one chunk, so random chunks are random tracks and nothing leaks")
-    cell = dataclasses.replace(cell, notes=notes)
-    if len(classes) < 2:
-        return dataclasses.replace(cell, missing="the audio has fewer than two usable genres"), None
-    epochs = getattr(registry[model].Settings.replace_in(settings, f"model {model!r}"), "epochs", 0)
+    if one_row:
+        notes.append("each track is one chunk, so the study's random chunks are random tracks: one protocol")
+    missing = "" if len(classes) >= 2 else "the audio has fewer than two usable genres"
+    chosen = registry[model].Settings.replace_in(settings, f"model {model!r}")
+    return Work(
+        cell=dataclasses.replace(cell, notes=notes, missing=missing),
+        model=model,
+        settings=settings,
+        shares=NETWORK_SHARES,
+        classes=classes,
+        source=source,
+        seeds=request.network_seeds,
+        epochs=getattr(chosen, "epochs", 1),
+    )
 
-    name = f"{model}, {chunk:g} s, {cell.split}"
 
-    def progress(epoch: dict[str, float]) -> None:
-        request.progress(name, epoch["epoch"], epochs, epoch_in_words(epoch, epochs))
+def planned_sources(request: StudyRequest, data: Path) -> tuple[list[Source], int]:
+    """Return the sources of the audio as far as they are known, and how many tracks are not computed yet.
 
-    def watch(now: TrainingProgress) -> None:
-        if now.epoch and now.rows_per_second is not None:
-            done = now.epoch - 1 + now.rows / now.rows_total
-            text = f"epoch {now.epoch} of {epochs}, {now.rows}/{now.rows_total} rows"
-            request.progress(name, done, epochs, f"{text}, {now.rows_per_second:.3g} rows/s")
-
+    Views that the result's store has are used; the others are estimated from the list of tracks.
+    """
+    tracks = {track.id: track.label for track in datasets["gtzan"](data).manifest()}
     try:
-        run = train_cell(request, model, view, protocol, 0, settings, classes, progress, watch)
-    except (ModelError, SplitError) as error:
-        return dataclasses.replace(cell, missing=str(error)), None
-    return dataclasses.replace(cell, found=cell_scores([run]), runs=[relative_path(request, run)]), run
+        store = open_store(request.out / STORE)
+        views = {name: store.view(name) for name in store.view_names()}
+    except StoreError:  # there is none yet
+        views = {}
+    sources = []
+    for chunk in request.chunks:
+        info = ViewInfo(spec=request.spec, chunking=Chunking(seconds=chunk), shard_rows=1)
+        if info.name in views:
+            sources.append(source_of(views[info.name]))
+        else:
+            rows = len(tracks) * max(1, int(TRACK_SECONDS / chunk))
+            sources.append(Source(info, tracks, rows, None))
+    return sources, len(tracks) * any(source.view is None for source in sources)
 
 
-def _views(request: StudyRequest, data: Path) -> tuple[list[View], list[str]]:
-    """Return a view of GTZAN's audio for each chunk length, and notes on missing and unusable tracks."""
+def computed_sources(request: StudyRequest, data: Path) -> list[Source]:
+    """Compute the views of GTZAN's audio, one for each chunk length, with notes on missing tracks."""
     dataset = datasets["gtzan"](data)
     manifest = dataset.manifest()
 
@@ -111,7 +135,7 @@ def _views(request: StudyRequest, data: Path) -> tuple[list[View], list[str]]:
     report = run(
         manifest,
         views=[(request.spec, Chunking(seconds=chunk)) for chunk in request.chunks],
-        store=create_folder(request) / "gtzan.zarr",
+        store=create_folder(request) / STORE,
         workers=request.workers,
         progress=progress,
     )
@@ -121,7 +145,7 @@ def _views(request: StudyRequest, data: Path) -> tuple[list[View], list[str]]:
         genres = ", ".join(f"{name} {counts[name]}" for name in GENRES)
         notes.append(f"{len(manifest)} of GTZAN's {sum(dataset.expected.values())} tracks: {genres}")
     notes += [f"{id} cannot be used: {problem}" for id, problem in report.problems.items()]
-    return report.views, notes
+    return [source_of(view, notes) for view in report.views]
 
 
 def deep_settings(request: StudyRequest, model: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def find_songs(folder: Path) -> Songs:
 def songs_cell(request: StudyRequest, trained: Cell, run: Run | None) -> Cell:
     """Return the cell of a network's predictions of the external songs."""
     songs = request.songs
-    cell = dataclasses.replace(trained, section="songs", study={}, found={}, missing="")
+    cell = dataclasses.replace(trained, section="songs", study={}, found={}, curves=[], missing="")
     if songs is None:
         return dataclasses.replace(cell, missing=NO_SONGS)
     if run is None:
