@@ -4,19 +4,20 @@ BIN := .venv/bin
 
 .PHONY: demo test test-long sanitize check docs generated clean
 
-# The whole story on a dataset that is synthesised on the spot: one decode for two features, two models, what a
-# leaky split would have claimed, a prediction for a song that the model has not learnt from, and two files to open.
+# The whole story on a dataset that is synthesised on the spot: one decode for two features, two models, what
+# leaks add to a score, a prediction for a song that the model has not learnt from, and two files to open.
 demo: .venv/ready
 	$(BIN)/audiospec featurize demo --features mel,tabular --chunk 4 --set mel.n_mels=64 --set mel.hop_length=1024 \
 	    --store demo/demo.zarr --data demo/audio
 	rm -rf demo/runs
-	$(BIN)/audiospec train svm --store demo/demo.zarr --leakage --out demo/runs
+	$(BIN)/audiospec train svm --store demo/demo.zarr --out demo/runs
+	$(BIN)/audiospec leakage svm --store demo/demo.zarr --out demo/runs
 	$(BIN)/audiospec train crnn-base --store demo/demo.zarr --epochs 12 --out demo/runs
-	$(BIN)/audiospec predict demo/runs/svm-tabular-4s-*-track-0 demo/audio/*/reel/reel.00001.wav --top 3
+	$(BIN)/audiospec predict demo/runs/svm-tabular-4s-*-group-0 demo/audio/*/reel/reel.00000.wav --top 3
 	$(BIN)/audiospec report demo/runs --out demo/report.html
 	$(BIN)/audiospec show demo/demo.zarr reel.00001 --view mel --out demo/reel.00001.png
 	@echo
-	@echo "Open demo/report.html (scores, leakage gap, errors) and demo/reel.00001.png (a spectrogram)."
+	@echo "Open demo/report.html (scores, what leaks add, errors) and demo/reel.00001.png (a spectrogram)."
 	@echo "Features are in demo/demo.zarr, runs in demo/runs, the audio in demo/audio; make clean removes all of it."
 
 test: check

@@ -19,6 +19,7 @@ import ast
 import importlib
 import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -175,11 +176,9 @@ class Registry(Generic[T]):
 
     def _entry_points(self) -> dict[str, EntryPoint]:
         """Entry name → entry point; raises if a name is taken already."""
-        from importlib.metadata import entry_points
-
         modules = self._modules()
         points: dict[str, EntryPoint] = {}
-        for point in entry_points(group=self.group):
+        for point in _points_of(self.group, tuple(map(_modified, sys.path))):
             other = points.get(point.name)
             if point.name in modules or (other is not None and other.value != point.value):
                 owner = self.package if other is None else other.value
@@ -209,6 +208,22 @@ class Registry(Generic[T]):
             f"no {self.kind} is called {name!r}{nearest(name, choices)} "
             f"(there are: {', '.join(choices) or 'none'}){''.join(skipped)}"
         )
+
+
+def _modified(path: str) -> tuple[str, int]:
+    """Return a folder of packages, and when one was last installed or removed there."""
+    try:
+        return path, os.stat(path or ".").st_mtime_ns
+    except (OSError, ValueError):
+        return path, 0
+
+
+@cache
+def _points_of(group: str, _folders: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
+    """Return the entry points of a group; reading them takes 0.1 ms for each installed package."""
+    from importlib.metadata import entry_points
+
+    return tuple(entry_points(group=group))
 
 
 @dataclass(frozen=True)

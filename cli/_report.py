@@ -48,6 +48,7 @@ def emit_plan(report: Report) -> None:
         notes=report.notes,
         skipped=report.skipped,
         left_out=list(report.left_out),
+        duplicates=report.duplicates.to_dict(),
     )
 
 
@@ -62,6 +63,7 @@ def emit_done(report: Report) -> None:
         notes=report.notes,
         skipped=report.skipped,
         left_out=list(report.left_out),
+        duplicates=report.duplicates.to_dict(),
         computed_shards=sum(plan.missing_shards for plan in report.planned),
         seconds=report.seconds,
         times_real_time=_audio(report) / report.seconds,
@@ -115,7 +117,9 @@ def print_done(report: Report) -> None:
 
 
 def print_problems(report: Report, options: Mapping[str, str]) -> None:
-    """Print how many files are no tracks, the tracks with a problem or a note, and those that are too short.
+    """Print how many files are no tracks, those that are equal, and the tracks with a problem or a note.
+
+    And those that are too short for a view.
 
     Parameters
     ----------
@@ -125,6 +129,8 @@ def print_problems(report: Report, options: Mapping[str, str]) -> None:
     """
     if report.left_out:
         say(left_out(report.left_out), "yellow")
+    for line in report.duplicates.lines():
+        say(line, "yellow")
     command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
     rest = command if report.views else "--json prints all"  # after a dry run there may be no store
     problems = {id: with_options(problem, options) for id, problem in report.problems.items()}

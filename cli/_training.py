@@ -49,27 +49,29 @@ class Training:
     def watch(self, now: TrainingProgress) -> None:
         """Show the progress."""
         before, self.now = self.now, now
+        title = f"{self.title}, fold {now.fold} of {now.folds}" if now.fold else self.title
         if self.json:
             self._emit(now, before)
+        elif now.stage == "searching":
+            done = f"{now.rows}/{now.rows_total} models trained"
+            self.step(title, now.rows, now.rows_total, done, part="search")
         elif now.stage == "fitting":
-            self.step(self.title, 0, max(1, now.epochs), f"fitting {_rows(now)}", now=True)
+            self.step(title, 0, max(1, now.epochs), f"fitting {_rows(now)}", now=True)
         elif now.stage == "scoring":
             done = f"{now.rows}/{now.rows_total} rows predicted"
-            self.step(self.title, now.rows, now.rows_total, done, part="scores")
+            self.step(title, now.rows, now.rows_total, done, part="scores")
         elif now.epoch_seconds is None:
             resumed = f"resumed after epoch {now.resumed_after}, " if now.resumed_after else ""
             first = before is None or before.stage == "fitting"
             self.step(
-                *(self.title, now.epoch - 1, now.epochs, f"{resumed}measuring the speed"),
+                *(title, now.epoch - 1, now.epochs, f"{resumed}measuring the speed"),
                 now=first and bool(resumed),
             )
         else:
             if not self.announced:
                 self.announced = True
-                self.step(self.title, now.epoch - 1, now.epochs, _announcement(now), now=True)
-            self.step(
-                self.title, now.rows, now.rows_total, _pace(now), part=f"epoch {now.epoch} of {now.epochs}"
-            )
+                self.step(title, now.epoch - 1, now.epochs, _announcement(now), now=True)
+            self.step(title, now.rows, now.rows_total, _pace(now), part=f"epoch {now.epoch} of {now.epochs}")
 
     def epoch(self, entry: Mapping[str, float]) -> None:
         """Show the scores of an epoch; those of epochs before an interruption are not shown again."""
@@ -80,9 +82,8 @@ class Training:
         if self.json:
             emit("epoch", **self.about, **entry)
             return
-        self.step(
-            self.title, entry["epoch"], self.now.epochs, epoch_in_words(entry, self.now.epochs), now=True
-        )
+        title = f"{self.title}, fold {self.now.fold} of {self.now.folds}" if self.now.fold else self.title
+        self.step(title, entry["epoch"], self.now.epochs, epoch_in_words(entry, self.now.epochs), now=True)
 
     def _emit(self, now: TrainingProgress, before: TrainingProgress | None) -> None:
         """Print the progress as an event, at intervals, and where a stage begins or ends."""

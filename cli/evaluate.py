@@ -9,7 +9,7 @@ import typer
 
 from audiospec.cli._text import emit, percent, say, table
 
-EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-track-0 --store other.zarr"
+EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-group-0 --store other.zarr"
 
 
 def command(

@@ -80,6 +80,10 @@ def command(
         str | None,
         typer.Option(metavar="NAME", help="Column of the fold, of csv (fold, or split with train …)."),
     ] = None,
+    cluster_column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of near-duplicates, of csv or metadata (cluster)."),
+    ] = None,
     audio_root: AudioRoot = None,
     store: Annotated[
         Path | None,
@@ -259,6 +263,7 @@ def command(
                 label_column=label_column,
                 group_column=group_column,
                 fold_column=fold_column,
+                cluster_column=cluster_column,
                 audio_root=audio_root,
             ),
             views=list(dict.fromkeys((spec, chunking) for spec in specs for chunking in chunkings)),

@@ -12,10 +12,12 @@ from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
 from audiospec.cli._text import count, emit, reasons, say, table
 
 if TYPE_CHECKING:
-    from audiospec.zoo.prediction import Prediction
+    from audiospec.manifest import Track
+    from audiospec.zoo.prediction import Prediction, SetScores
     from audiospec.zoo.scores.measuring.tables import ScoreTable
+    from audiospec.zoo.splits.leaks import Leaks
 
-EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-track-0 song1.mp3 song2.wav --top 3"
+EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-group-0 song1.mp3 song2.wav --top 3"
 
 
 def command(
@@ -47,6 +49,14 @@ def command(
             help="Number of classes to show per file, most probable first (3).",
         ),
     ] = 3,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Also name all classes that cannot be ruled out, so that the right one is among them for "
+            "this share of files, such as 0.9; with more or fewer than one, it abstains.",
+        ),
+    ] = None,
     truncated: Annotated[str, TRUNCATED] = "refuse",
     keep_silent: Annotated[bool, KEEP_SILENT] = False,
     device: Annotated[
@@ -63,21 +73,23 @@ def command(
     from audiospec.audio.reading import Reading
     from audiospec.datasets.base import open_dataset
     from audiospec.datasets.own.search import expand, left_out
-    from audiospec.zoo.prediction import predict, score_predictions
+    from audiospec.zoo.prediction import learnt_files, predict, score_predictions, score_sets
     from audiospec.zoo.runs.run import Run
 
     labels: dict[Path, str] = {}
+    tracks: dict[Path, Track] = {}
     if truth is not None:
         columns = given(path_column=path_column, label_column=label_column, audio_root=audio_root)
         manifest = open_dataset("csv", truth, columns).manifest()
-        labels = {(manifest.root / track.path).resolve(): track.label for track in manifest}
+        tracks = {(manifest.root / track.path).resolve(): track for track in manifest}
+        labels = {path: track.label for path, track in tracks.items()}
     if not files and truth is None:
         raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
     reading = Reading(truncated=truncated, keep_silent=keep_silent)
     found, others = expand(files or list(labels))
     opened = Run(run)
     predictions = []
-    for prediction in predict(opened, found, device=device, reading=reading):
+    for prediction in predict(opened, found, coverage=coverage, device=device, reading=reading):
         predictions.append(prediction)
         if json:
             emit(
@@ -87,12 +99,18 @@ def command(
                 chunks=prediction.chunks,
                 problem=prediction.problem,
                 note=prediction.note,
+                **(
+                    {} if prediction.set is None else {"set": prediction.set, "abstains": prediction.abstains}
+                ),
             )
     if not json:
+        columns = {"file": "file", "prediction": "prediction", "chunks": "chunks"}
+        if coverage is not None:
+            columns["set"] = f"at {100 * coverage:g} %"
+        if truth is not None:
+            columns["truth"] = "truth"
         rows = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in predictions]
-        shown = 3 if truth is None else 4
-        head = ("file", "prediction", "chunks", "truth")
-        table([row[:shown] for row in rows], head[:shown])
+        table([tuple(row[key] for key in columns) for row in rows], tuple(columns.values()))
         notes = {str(prediction.file): prediction.note for prediction in predictions if prediction.note}
         reasons(f"{count(len(notes), 'file')} used with a note", notes, None)
     if others and json:
@@ -100,7 +118,19 @@ def command(
     elif others:
         say(left_out(list(map(str, others))), "yellow")
     if truth is not None:
-        _print_scores(score_predictions(predictions, labels, opened.info.classes), len(predictions), json)
+        classes = opened.info.classes
+        scored = {
+            path: tracks[path]
+            for prediction in predictions
+            if not prediction.problem
+            and (path := prediction.file.resolve()) in tracks
+            and tracks[path].label in classes
+        }
+        leaks = learnt_files(opened, scored)
+        scores = score_predictions(predictions, labels, classes)
+        _print_scores(scores, len(predictions), leaks, opened.lacks, json)
+        if coverage is not None:
+            _print_sets(score_sets(predictions, labels, opened.info.classes), coverage, json)
     failed = sum(bool(prediction.problem) for prediction in predictions)
     if failed:
         if not json:
@@ -108,24 +138,49 @@ def command(
         raise typer.Exit(1)
 
 
-def _print_scores(scores: ScoreTable, files: int, json: bool) -> None:
+def _print_scores(scores: ScoreTable, files: int, leaks: Leaks | None, lacks: str, json: bool) -> None:
     """Print the scores of the predictions of `files` files, from those with a label of the run."""
     from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
 
     values = scores.to_dict()
     if json:
-        emit("score", **values)
+        emit("score", **values, leaks=None if leaks is None else leaks.to_dict())
         return
     scored = count(files, "file") if scores.count == files else f"{scores.count} of {count(files, 'file')}"
     shown = (
         f"{score.title} {show_stored(values, key, score)}" for key, score in stored_scores([values]).items()
     )
-    say(f"{scored} with a label of the run: {', '.join(shown)}", "bold")
+    leaky = f" (leaky: {leaks.words})" if leaks else ""
+    say(f"{scored} with a label of the run: {', '.join(shown)}{leaky}", "bold")
+    if leaks is None:
+        say(lacks, "yellow")
+    elif leaks:
+        say(f"{leaks.sentence('files')}: these scores are leaky", "yellow")
 
 
-def _row(prediction: Prediction, top: int, label: str | None) -> tuple[str, str, str, str]:
-    if prediction.problem:
-        return str(prediction.file), prediction.problem, "", label or ""
+def _print_sets(scores: SetScores, coverage: float, json: bool) -> None:
+    """Print how often the sets had the label, and how often they were no prediction."""
+    if json:
+        emit("coverage", asked=coverage, **scores.to_dict())
+        return
+    answered = scores.count - scores.abstained
+    say(
+        f"sets at {100 * coverage:g} %: {scores.covered} of {count(scores.count, 'file')} have the label "
+        f"({100 * scores.covered / scores.count:.1f} %), {scores.abstained} abstained "
+        f"({100 * scores.abstained / scores.count:.1f} %); of the other {answered}, {scores.right} are right",
+        "bold",
+    )
+
+
+def _row(prediction: Prediction, top: int, label: str | None) -> dict[str, str]:
     pairs = zip(prediction.classes[:top], prediction.probabilities, strict=False)
-    classes = ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs)
-    return str(prediction.file), classes, str(prediction.chunks), label or ""
+    names = prediction.set or []
+    return {
+        "file": str(prediction.file),
+        "prediction": prediction.problem or ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs),
+        "chunks": "" if prediction.problem else str(prediction.chunks),
+        "set": f"abstains: {' or '.join(names) or 'no class fits'}"
+        if prediction.abstains
+        else "".join(names),
+        "truth": label or "",
+    }

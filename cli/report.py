@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Compare runs on one HTML page.
 
-    The page has leaderboards, leakage gaps, learning curves, confusion matrices and errors. It is a single
+    The page has leaderboards, what leaks add, learning curves, confusion matrices and errors. It is a single
     file without scripts and loads nothing from the network. Only runs of the same dataset and classes are
     ranked together; leaky runs are not ranked. If a run is damaged, it is listed and left out, and the exit
     status is 1.
@@ -47,7 +47,9 @@ def command(
             f"no run to report in {where}{why}",
             "train one with `audiospec train`, or give the folder of runs",
         )
-    written = write_report(search.runs, out, problems=search.problems, unfinished=search.unfinished)
+    written = write_report(
+        search.runs, out, problems=search.problems, unfinished=search.unfinished, ladders=search.ladders
+    )
     if json:
         emit(
             "report",
@@ -55,6 +57,7 @@ def command(
             runs=[str(run.path) for run in search.runs],
             refused=search.problems,
             unfinished=search.unfinished,
+            ladders=[str(ladder.path) for ladder in search.ladders],
         )
     else:
         say(f"{written}: {count(len(search.runs), 'run')} ({size(written.stat().st_size)})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from audiospec.text import size
 if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec
     from audiospec.stores.base import FeatureStore
+    from audiospec.stores.layout.duplicates import Duplicates, SameSound
     from audiospec.stores.layout.view import View
 
 EPILOG = "Example: audiospec store info gtzan.zarr --problems"
@@ -52,6 +54,7 @@ def _print(store: FeatureStore) -> None:
     tracks = count(len(store.tracks), "track")
     say(f"{store.path}: {store.dataset}, {tracks}, {size(store.bytes_on_disk())}", "bold")
     problems, notes = len(store.tracks.problems), store.tracks.notes
+    same = _duplicates(store)
     more = f" (audiospec store info {shlex.quote(str(store.path))} --problems)"
     facts(
         {
@@ -59,6 +62,8 @@ def _print(store: FeatureStore) -> None:
             "labels": _labels(store),
             "problems": f"{count(problems, 'track')}{more}" if problems else "none",
             **({"notes": _kinds(notes) + more} if notes else {}),
+            **({"equal files": _sets(same.files) + more} if same.files else {}),
+            **({"clusters": _sets(same.clusters) + more} if same.clusters else {}),
         }
     )
     for view in store.views():
@@ -73,6 +78,10 @@ def _print_problems(store: FeatureStore) -> None:
     for title, tracks in problems.items():
         reasons(f"{count(len(tracks), 'track')} {title}", tracks, None)
     reasons(f"{count(len(store.tracks.notes), 'track')} used with a note", store.tracks.notes, None)
+    same = _duplicates(store)
+    for sets, of_what in ((same.files, "equal files"), (same.clusters, "near-duplicates (clusters)")):
+        texts = {one.name: one.contradiction() if one.contradicts else one.tracks() for one in sets}
+        reasons(f"{count(len(sets), 'set')} of {of_what}", texts, None)
     if not any(problems.values()):
         say("no problems: every track has rows in every view")
 
@@ -89,6 +98,20 @@ def _kinds(notes: dict[str, str]) -> str:
     kinds = Counter(part.partition(":")[0] for note in notes.values() for part in note.split("; "))
     counts = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
     return f"{count(len(notes), 'track')}: {counts}"
+
+
+def _duplicates(store: FeatureStore) -> Duplicates:
+    from audiospec.stores.layout.duplicates import duplicates
+
+    return duplicates(store.tracks)
+
+
+def _sets(sets: Sequence[SameSound]) -> str:
+    """Return how many tracks hold the same sound: ``"5 tracks in 2 sets, 1 with contradictory labels"``."""
+    contradictory = sum(same.contradicts for same in sets)
+    tracks = count(sum(len(same.labels) for same in sets), "track")
+    more = f", {contradictory} with contradictory labels" if contradictory else ""
+    return f"{tracks} in {count(len(sets), 'set')}{more}"
 
 
 def _labels(store: FeatureStore) -> str:
@@ -162,6 +185,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
         "labels": Counter(store.tracks["label"].tolist()),
         "problems": store.tracks.problems,
         "notes": store.tracks.notes,
+        "duplicates": _duplicates(store).to_dict(),
         "views": [
             {
                 **described(view),

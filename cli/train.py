@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiospec.cli import _protocol
 from audiospec.cli._options import options_of
 from audiospec.cli._progress import progress
 from audiospec.cli._text import assignments, clock, count, emit, names, numbers, say, table
@@ -55,8 +57,8 @@ def command(
             metavar="STRATEGY|FILE",
             show_default=False,
             rich_help_panel=_HOW,
-            help="How rows are split: fold-K, group, track, filtered, random, or a split file (the strongest "
-            "that the dataset supports).",
+            help="How rows are split: fold-K, group, track, filtered, random, or a split file; for a "
+            "cross-validation: folds, leave-one-group-out (the strongest split that the dataset supports).",
         ),
     ] = None,
     shares: Annotated[
@@ -123,14 +125,19 @@ def command(
             help="Resume an interrupted training; finished runs are not trained again.",
         ),
     ] = False,
-    leakage: Annotated[
+    calibrate: Annotated[
         bool,
         typer.Option(
-            "--leakage",
+            "--calibrate",
             rich_help_panel=_HOW,
-            help="Also train on a random split of chunks, and print how much it inflates the score.",
+            help="Calibrate the probabilities: on the validation rows, or on training rows by folds.",
         ),
     ] = False,
+    folds: _protocol.Folds = None,
+    repeats: _protocol.Repeats = 1,
+    search: _protocol.SearchFor = None,
+    inner_folds: _protocol.InnerFolds = 3,
+    train_share: _protocol.TrainShare = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -158,8 +165,9 @@ def command(
     """
     from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
+    from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.base import models
-    from audiospec.zoo.splits.choose import choose_split
+    from audiospec.zoo.splits.choose import choose
     from audiospec.zoo.training import train
 
     reads = models[model].input  # first, so that a misspelt name fails before the store is opened
@@ -175,58 +183,87 @@ def command(
         if shares is not None
         else None,
         "classes": names(classes),
+        "calibrate": calibrate,
+        "search": _protocol.searched(search),
+        "inner_folds": inner_folds,
     }
     shares_used = options["shares"] or models[model].shares
     strategy = strategy or "strongest"
+    trained_on = _protocol.train_shares(train_share)
     runs: dict[str, list[Run]] = {}
+    by_share: dict[float, list[Run]] = {share: [] for share in trained_on}
     with progress(json) as step, warnings_shown(options_of(context.command), json=json):
-        for name in dict.fromkeys([strategy, *(["random"] if leakage else [])]):
-            for number in range(seed, seed + seeds):
-                made = choose_split(
-                    chosen,
-                    name,
-                    seed=number if split_seed is None else split_seed,
-                    shares=shares_used,
-                    classes=options["classes"],
-                )
-                title = f"{model} {made.name}, seed {number}"
-                shown = Training(title, step, json=json, split=made.strategy, seed=number)
-                run = train(
-                    model,
-                    chosen,
-                    strategy=made,
+        for number, share in itertools.product(range(seed, seed + seeds), trained_on):
+            made = choose(
+                chosen,
+                strategy,
+                folds=folds,
+                repeats=repeats,
+                seed=number if split_seed is None else split_seed,
+                shares=shares_used,
+                classes=options["classes"],
+            )
+            title = f"{model} {made.name}, seed {number}" + (f", share {share:g}" if share != 1 else "")
+            shown = Training(title, step, json=json, split=made.strategy, seed=number)
+            run = train(
+                model,
+                chosen,
+                strategy=made,
+                seed=number,
+                train_share=share,
+                runs=out,
+                resume=resume,
+                progress=shown.epoch,
+                watch=shown.watch,
+                **options,
+            )
+            runs.setdefault(strategy if share == 1 else f"{strategy}, share {share:g}", []).append(run)
+            by_share[share].append(run)
+            if json:
+                info = run.info
+                protocol = {
+                    key: getattr(info, key)
+                    for key in ("train_share", "search", "cross_validation", "settings")
+                }
+                emit(
+                    "run",
+                    path=str(run.path),
                     seed=number,
-                    runs=out,
-                    resume=resume,
-                    progress=shown.epoch,
-                    watch=shown.watch,
-                    **options,
+                    split=info.split,
+                    metrics=run.metrics,
+                    **protocol,
                 )
-                runs.setdefault(name, []).append(run)
-                if json:
-                    emit("run", path=str(run.path), seed=number, split=run.info.split, metrics=run.metrics)
+    points = _protocol.curve(by_share) if len(trained_on) > 1 else []
     if json:
-        emit("done", splits={name: _summary(of_split) for name, of_split in runs.items()})
+        same = duplicates(opened.tracks).to_dict()
+        summaries = {name: _summary(of_split) for name, of_split in runs.items()}
+        emit("done", splits=summaries, curve=points, duplicates=same)
     else:
-        _print(model, chosen, runs)
+        _print(model, chosen, runs, points)
 
 
-def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
+def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[dict[str, Any]]) -> None:
+    from audiospec.stores.layout.duplicates import duplicates
+    from audiospec.zoo.comparison.configurations import shown_strategy
     from audiospec.zoo.runs.info import split_name
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
-    for line in dict.fromkeys(_about_split(run) for runs in runs_of.values() for run in runs):
+    all_runs = [run for runs in runs_of.values() for run in runs]
+    for line in duplicates(view.store.tracks).lines():
+        say(f"  {line}", "yellow")
+    for line in dict.fromkeys(
+        line for run in all_runs for line in (_about_split(run), *_protocol.about(run))
+    ):
         say(f"  {line}")
     tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
     scores = main_first(stored_scores(levels["track"] for levels in tested))
-    main = scores[MAIN]
-    columns = [(f"{main.title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
+    columns = [(f"{scores[MAIN].title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
     columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
     rows = [
         (
-            split_name(run.info.split),
+            split_name(run.info.split) + (f", share {run.info.train_share:g}" if points else ""),
             str(run.info.seed),
             *(show_stored(run.metrics["test"][level], key, scores[key]) for _, level, key in columns),
             clock(run.info.seconds),
@@ -236,27 +273,23 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]]) -> None:
         for run in runs
     ]
     table(rows, ("split", "seed", *(title for title, _, _ in columns), "training", "run"), indent=2)
-    for name, runs in runs_of.items():
+    for runs in runs_of.values():
         if len(runs) > 1:
             shown = [
                 f"{title} {scores[key].show(spread['mean'])} ± {scores[key].show(spread['deviation'])}"
                 for title, level, key in columns
                 if (spread := _spread(runs, level, key))
             ]
-            say(f"{name}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
-    if len(runs_of) > 1:
-        (strategy, score), (_, leaky) = (
-            (name, _spread(runs, "chunk", MAIN)["mean"]) for name, runs in runs_of.items()
-        )
-        gap = 100 * (leaky - score)
-        say(
-            f"leakage gap: {gap:+.1f} points ({columns[0][0]}: {main.show(leaky)} with random chunks "
-            f"(leaky), {main.show(score)} with split {strategy})",
-            "yellow",
-        )
+            share = f", share {runs[0].info.train_share:g}" if runs[0].info.train_share != 1 else ""
+            say(f"{shown_strategy(runs)}{share}, mean ± deviation over {len(runs)} seeds: {', '.join(shown)}")
+    for run in all_runs:
+        _protocol.print_folds(run, scores)
+    if points:
+        _protocol.print_curve(points, scores[MAIN])
     first = next(iter(runs_of.values()))[0]
     path = shlex.quote(str(first.path))
-    if isinstance(first.spec, TableSpec):  # its features cannot be computed from audio
+    # Features of a table cannot be computed from audio, and a cross-validation has no model of its own.
+    if isinstance(first.spec, TableSpec) or first.info.cross_validation:
         say(f"next: audiospec evaluate {path}", "dim")
     else:
         say(f"next: audiospec predict {path} SONG.wav", "dim")
@@ -275,7 +308,7 @@ def _about_split(run: Run) -> str:
 
 
 def _summary(runs: list[Run]) -> dict[str, Any]:
-    """Return mean and standard deviation over runs, by level: of the main score and of each score."""
+    """Return mean and sample deviation over runs, by level: of the main score and of each score."""
     from audiospec.zoo.scores.base import MAIN
     from audiospec.zoo.scores.measuring.stored import stored_scores
 
@@ -290,12 +323,15 @@ def _summary(runs: list[Run]) -> dict[str, Any]:
     return summary
 
 
-def _spread(runs: list[Run], level: str, key: str) -> dict[str, float]:
-    """Return mean and standard deviation of a score over runs; empty if a run lacks the score."""
-    from statistics import mean, pstdev
+def _spread(runs: list[Run], level: str, key: str) -> dict[str, Any]:
+    """Return mean and sample deviation of a score over runs; empty if a run lacks the score.
+
+    The deviation of one run is None.
+    """
+    from statistics import mean, stdev
 
     tables = [run.metrics["test"][level] for run in runs]
     if not all(key in table for table in tables):
         return {}
     values = [table[key] for table in tables]
-    return {"mean": mean(values), "deviation": pstdev(values)}
+    return {"mean": mean(values), "deviation": stdev(values) if len(values) > 1 else None}

@@ -17,6 +17,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import audiospec
@@ -221,7 +222,31 @@ def score_table(name: str) -> str:
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     lines = (RESULTS / f"{name}.md").read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("|")]
-    return f"{origin(result)}\n\n" + "\n".join(rows)
+    left_out = [line for line in lines if line.startswith("Not run: ")]
+    return "\n\n".join([origin(result), "\n".join(rows), *left_out])
+
+
+def truth_tables() -> str:
+    """What leaks add, the old protocol beside the new one, and the coverage of the intervals."""
+    result = json.loads((RESULTS / "truth.json").read_text(encoding="utf-8"))
+    text = (RESULTS / "truth.md").read_text(encoding="utf-8")
+    return f"{origin(result)}\n\n" + text.partition("\n\n")[2].rstrip()
+
+
+#: Dataset of the study of truth → its name in the README.
+_TRUTH = {"esc10": "ESC-10", "gtzan": "GTZAN, three genres", "fsdd": "spoken digits"}
+
+
+def short_truth_table() -> str:
+    """The README's rows: an old protocol, what it claims, and the strongest split beside it, for svm."""
+    result = json.loads((RESULTS / "truth.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, protocols in result["figures"]["protocols"].items():
+        old, *_, new = protocols
+        f1 = [f"{100 * mean(one['values']):.1f} ± {100 * stdev(one['values']):.1f}" for one in (old, new)]
+        rows.append((_TRUTH[name], old["name"], f1[0], new["name"], f1[1]))
+    head = f"Macro F1 of `svm` by chunk in %, mean ± sample deviation over splits.\n{origin(result)}"
+    return f"{head}\n\n{table(('dataset', 'old protocol', 'F1', 'strongest split', 'F1'), rows)}"
 
 
 #: Outcomes of trials in the order of the tables; those from `unexplained` on must not occur.
@@ -322,6 +347,8 @@ PARTS: dict[str, Callable[[], str]] = {
         f"scores-{suite}": partial(score_table, f"zoo-{suite}")
         for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")
     },
+    "truth": truth_tables,
+    "truth-short": short_truth_table,
     "study": study_report,
     "trials": trial_tables,
     "cli": command_line,

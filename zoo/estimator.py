@@ -67,9 +67,6 @@ class SklearnModel(Model):
         ModelError
             The rows have numbers that are not finite, or scikit-learn cannot fit them.
         """
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
         # In float64, because the variance of one column may be 1e7 and that of another 1e-12.
         rows = train.read().astype(np.float64)
         if not np.isfinite(rows).all():
@@ -77,15 +74,33 @@ class SklearnModel(Model):
                 f"view {train.view.name} has numbers that are not finite",
                 f"verify the store with `audiospec store verify {train.view.store.path}`",
             )
-        pipeline = make_pipeline(StandardScaler(), self.estimator(seed))
         try:
-            self.pipeline = pipeline.fit(rows, train.targets)
+            self.pipeline = self.fitted(rows, train, seed)
         except ValueError as error:
             reason = " ".join(str(error).split())
             raise ModelError(
                 f"{type(self).__name__.lower()} cannot learn from these rows: {reason}"
             ) from error
         return []
+
+    def new_pipeline(self, seed: int) -> Any:
+        """Return a new pipeline that is not fitted: scaling, then the classifier."""
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        return make_pipeline(StandardScaler(), self.estimator(seed))
+
+    def fitted(self, rows: NDArray[np.float64], train: Rows, seed: int) -> Any:
+        """Return the pipeline fitted to the values of the training rows; overridden to fit more than that.
+
+        Parameters
+        ----------
+        rows : ndarray of float64, shape (n, columns)
+        train : Rows
+            The same rows, with their classes and units.
+        seed : int
+        """
+        return self.new_pipeline(seed).fit(rows, train.targets)
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probabilities (n, classes) of rows (n, columns)."""

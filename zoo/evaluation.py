@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,10 @@ from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Rows
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks
+from audiospec.zoo.scores.measuring.pooled import mean_over_repeats
 from audiospec.zoo.scores.measuring.tables import Evaluation
-from audiospec.zoo.splits.leaks import Leaks, find_leaks
+from audiospec.zoo.splits.leaks import Leaks, find_leaks, merge_leaks
+from audiospec.zoo.splits.older import older_sides
 from audiospec.zoo.splits.split import SIDES, known_rows
 
 Numbers = NDArray[np.int64]
@@ -58,7 +61,8 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     store : FeatureStore or None
         Another store with a view of the run's features: all its rows of the run's classes are scored. Rows
         that the run learnt from are counted in `RunEvaluation.leaks`.
-        None: the test rows of the store that the run was trained on.
+        None: the test rows of the store that the run was trained on; of a cross-validation, each row by the
+        model of the fold that tested it.
 
     Returns
     -------
@@ -67,13 +71,15 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     Raises
     ------
     RunError
-        The run's own store has changed since the run, or an older version made the run: so its test rows are
-        not known.
+        The run's own store has changed since the run, so its test rows are not known. Or the run is a
+        cross-validation, and another store is given.
     ModelError
         The store has no view of the run's features, or none of its classes.
     StoreError
         The run's own store no longer exists.
     """
+    if store is None and run.info.cross_validation:
+        return _evaluate_folds(run)
     model = run.model()
     if store is None:
         view = open_store(run.info.store).view(run.info.view)
@@ -92,19 +98,57 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     scored = score_rows(probabilities, rows, run.info.seed)
     if run.lacks:
         return RunEvaluation(scored.chunk, scored.track, None)
-    learnt, dataset = run.learnt(), view.store.dataset
-    known = known_rows(view)
-    tested = [known[number] for number in numbers]
-    leaks = find_leaks(learnt, tested, dataset)
-    fresh = np.array([not learnt.shares(track, dataset) for track in tested])
+    leaks, fresh = _leaks(run, view, numbers)
     unknown = None
     if leaks and fresh.any():
         unknown = score_rows(probabilities[fresh], Rows(view, numbers[fresh], model.classes), run.info.seed)
     return RunEvaluation(scored.chunk, scored.track, leaks, unknown)
 
 
+def _evaluate_folds(run: Run) -> RunEvaluation:
+    """Score each row of a cross-validation by the model of the fold that tested it."""
+    view = open_store(run.info.store).view(run.info.view)
+    repeats: defaultdict[int, list[tuple[Numbers, NDArray[np.float64], NDArray[np.bool_]]]] = defaultdict(
+        list
+    )
+    leaks = []
+    for fold, stated in zip(run.folds(), run.info.cross_validation["runs"], strict=True):
+        numbers = _test_rows(fold, view)
+        of_fold, fresh = _leaks(fold, view, numbers)
+        leaks.append(of_fold)
+        rows = Rows(view, numbers, run.info.classes)
+        repeats[stated["repeat"]].append((numbers, predict_rows(fold.model(), rows), fresh))
+    parts = [
+        tuple(np.concatenate(arrays) for arrays in zip(*of_repeat, strict=True))
+        for of_repeat in repeats.values()
+    ]
+
+    def score(only_fresh: bool) -> Evaluation:
+        scored = []
+        for numbers, probabilities, fresh in parts:
+            chosen = fresh if only_fresh else np.ones(len(fresh), bool)
+            rows = Rows(view, numbers[chosen], run.info.classes)
+            scored.append(score_rows(probabilities[chosen], rows, run.info.seed))
+        return mean_over_repeats(scored)
+
+    pooled, merged = score(False), merge_leaks(leaks)
+    unknown = score(True) if merged and all(fresh.any() for _, _, fresh in parts) else None
+    return RunEvaluation(pooled.chunk, pooled.track, merged, unknown)
+
+
+def _leaks(run: Run, view: View, numbers: Numbers) -> tuple[Leaks, NDArray[np.bool_]]:
+    """Return which of some rows a run learnt from, and whether each is new to it."""
+    learnt, dataset = run.learnt(), view.store.dataset
+    known = known_rows(view)
+    tested = [known[number] for number in numbers]
+    fresh = np.array([not learnt.shares(track, dataset) for track in tested])
+    return find_leaks(learnt, tested, dataset), fresh
+
+
 def _test_rows(run: Run, view: View) -> Numbers:
     """Return the run's test rows, provided that the view still has the rows of the run."""
+    if run.lacks:
+        return _older_test_rows(run, view)
     predictions = run.predictions()
     places = zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True)
     row_of = {place: number for number, place in enumerate(places)}
@@ -122,6 +166,28 @@ def _test_rows(run: Run, view: View) -> Numbers:
             "train again",
         )
     return np.sort(numbers[predictions.sides == SIDES[-1]])
+
+
+def _older_test_rows(run: Run, view: View) -> Numbers:
+    """Return the test rows of a run that did not keep them, by splitting again."""
+    stated = run.info.split
+    sides = older_sides(view, stated["strategy"], run.info.seed, stated["shares"], run.info.classes)
+    places = [*zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True)]
+    if (
+        digest({name: sorted(places[row] for row in side) for name, side in zip(SIDES, sides, strict=True)})
+        != (stated["digest"])
+    ):
+        raise RunError(
+            f"{view.store.path} has changed since run {run.path}; it now splits differently, so the model "
+            "may have been trained on some of the test rows",
+            "train again",
+        )
+    if content_digest(view, np.concatenate(sides)) != stated["content"]:
+        raise RunError(
+            f"{view.store.path} has changed since run {run.path}: its rows have other values now",
+            "train again",
+        )
+    return sides[-1]
 
 
 def _matching_view(run: Run, store: FeatureStore) -> View:
@@ -168,7 +234,7 @@ def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = 
 
 def score_rows(probabilities: NDArray[np.float64], rows: Rows, seed: int = 0) -> Evaluation:
     """Score the probabilities of rows; `seed` is of the intervals."""
-    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, seed=seed)
+    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, units=rows.units, seed=seed)
 
 
 def content_digest(view: View, numbers: Numbers) -> str:

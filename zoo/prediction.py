@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,18 @@ from audiospec.audio.isolated import load_files
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.datasets.own.search import expand, left_out
+from audiospec.digests import content_hash
 from audiospec.errors import AudioError, ModelError, RunError, SpecError
 from audiospec.features.rows.base import RowWriter
 from audiospec.features.rows.writing import row_writer
+from audiospec.manifest import Track
 from audiospec.specs.table import TableSpec
 from audiospec.zoo.base import Model
+from audiospec.zoo.calibration.conformal import in_sets
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
 from audiospec.zoo.scores.measuring.tables import ScoreTable
+from audiospec.zoo.splits.leaks import Known, Leaks, find_leaks
 
 _log = logging.getLogger("audiospec")
 
@@ -43,6 +47,9 @@ class Prediction:
         Why there is no prediction; ``""`` if there is one.
     note : str
         What is odd about a file that was used nevertheless: truncated, damaged or silent.
+    set : list of str or None
+        The classes that cannot be ruled out at the coverage that was asked for, most likely first; it may be
+        empty. None: no coverage was asked for.
     """
 
     file: Path
@@ -51,10 +58,21 @@ class Prediction:
     chunks: int
     problem: str = ""
     note: str = ""
+    set: list[str] | None = None
+
+    @property
+    def abstains(self) -> bool:
+        """Whether a coverage was asked for, and not exactly one class is left."""
+        return self.set is not None and len(self.set) != 1
 
 
 def predict(
-    run: Run, files: Sequence[Path | str], *, device: str = "cpu", reading: Reading = STRICT
+    run: Run,
+    files: Sequence[Path | str],
+    *,
+    coverage: float | None = None,
+    device: str = "cpu",
+    reading: Reading = STRICT,
 ) -> Iterator[Prediction]:
     """Predict the classes of audio files.
 
@@ -66,6 +84,9 @@ def predict(
     run : Run
     files : sequence of path
         A folder stands for all sound files in it, at any depth; the log says how many others it has.
+    coverage : float or None
+        Probability, above 0 and below 1, with which the `set` of a file contains its class, if the file is
+        of a new unit (artist, speaker, track) like those that the run was trained on. None: no sets.
     device : str
         Where features are computed.
     reading : Reading
@@ -79,7 +100,8 @@ def predict(
     Raises
     ------
     RunError
-        The run was trained on an imported table, whose columns cannot be computed from audio.
+        The run was trained on an imported table, whose columns cannot be computed from audio; or it has no
+        scores of held-out tracks, or too few for this coverage.
     DatasetError
         A folder cannot be read.
     """
@@ -88,6 +110,7 @@ def predict(
             f"run {run.path} was trained on an imported table, whose columns cannot be computed from audio",
             "train on a view of `audiospec featurize --features tabular`",
         )
+    threshold = None if coverage is None else run.conformal().threshold(coverage)
     found, others = expand(list(map(Path, files)))
     if others:
         _log.warning("%s", left_out(list(map(str, others))))
@@ -102,7 +125,7 @@ def predict(
         except AudioError as error:
             yield Prediction(file, [], [], 0, str(error))
         else:
-            yield replace(_prediction(file, model, rows), note=sound.note)
+            yield replace(_prediction(file, model, rows, threshold), note=sound.note)
 
 
 def score_predictions(
@@ -129,6 +152,65 @@ def score_predictions(
     ModelError
         No prediction is left.
     """
+    counted = _with_labels(predictions, labels, classes)
+    probabilities = np.zeros((len(counted), len(classes)))
+    for row, (prediction, _) in zip(probabilities, counted, strict=True):
+        row[[classes.index(name) for name in prediction.classes]] = prediction.probabilities
+    targets = [classes.index(label) for _, label in counted]
+    return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """How well sets of classes did.
+
+    Attributes
+    ----------
+    count : int
+        Number of files with a label.
+    covered : int
+        Files whose set has their label.
+    abstained : int
+        Files whose set has not exactly one class.
+    right : int
+        Files whose set is their label alone.
+    """
+
+    count: int
+    covered: int
+    abstained: int
+    right: int
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the counts and the shares of covered and abstained files as plain JSON values."""
+        shares = {"coverage": self.covered / self.count, "abstention": self.abstained / self.count}
+        return {**asdict(self), **shares}
+
+
+def score_sets(
+    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+) -> SetScores:
+    """Compare the sets of predictions with the truth, by file; for the parameters see `score_predictions`.
+
+    Raises
+    ------
+    ModelError
+        No prediction is left.
+    """
+    counted = _with_labels(predictions, labels, classes)
+    sets = [(prediction.set or [], label) for prediction, label in counted]
+    return SetScores(
+        len(sets),
+        sum(label in names for names, label in sets),
+        sum(len(names) != 1 for names, _ in sets),
+        sum(names == [label] for names, label in sets),
+    )
+
+
+def _with_labels(
+    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+) -> list[tuple[Prediction, str]]:
+    """Return the predictions that can be scored, and their labels; there is at least one."""
     truth = [labels.get(prediction.file.resolve(), "") for prediction in predictions]
     counted = [
         (prediction, label)
@@ -140,11 +222,30 @@ def score_predictions(
             f"no file that was predicted has a label of the run ({', '.join(classes)})",
             "list the files by path and label",
         )
-    probabilities = np.zeros((len(counted), len(classes)))
-    for row, (prediction, _) in zip(probabilities, counted, strict=True):
-        row[[classes.index(name) for name in prediction.classes]] = prediction.probabilities
-    targets = [classes.index(label) for _, label in counted]
-    return score_chunks(probabilities, targets, np.arange(len(counted)), classes).track
+    return counted
+
+
+def learnt_files(run: Run, tracks: Mapping[Path, Track]) -> Leaks | None:
+    """Find the files that a run learnt from, by their content, and by their cluster or group if it is given.
+
+    Parameters
+    ----------
+    run : Run
+    tracks : mapping
+        Path → what is known of the file, such as its group.
+
+    Returns
+    -------
+    Leaks or None
+        Of files, instead of rows. None: the run is of an older version, which did not keep what it learnt
+        from.
+    """
+    if run.lacks:
+        return None
+    known = [
+        Known(path.name, content_hash(path), track.cluster, track.group) for path, track in tracks.items()
+    ]
+    return find_leaks(run.learnt(), known, "")  # ids are file names here, so they are not compared
 
 
 def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32]:
@@ -188,8 +289,16 @@ def _writer(run: Run, device: str) -> RowWriter:
         return row_writer(run.spec, None, device)
 
 
-def _prediction(file: Path, model: Model, rows: NDArray[np.float32]) -> Prediction:
+def _prediction(file: Path, model: Model, rows: NDArray[np.float32], threshold: float | None) -> Prediction:
     means = track_log_probabilities(model.predict_proba(rows), np.zeros(len(rows), np.int64), 1)
     shares = shares_of(means)[0]
     order = np.argsort(-shares, kind="stable")
-    return Prediction(file, [model.classes[i] for i in order], shares[order].tolist(), len(rows))
+    names = [model.classes[i] for i in order]
+    left = None if threshold is None else in_sets(shares[order], threshold)
+    return Prediction(
+        file,
+        names,
+        shares[order].tolist(),
+        len(rows),
+        set=None if left is None else [name for name, is_left in zip(names, left, strict=True) if is_left],
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["fitting", "training", "validation", "scoring"]
+Stage = Literal["searching", "fitting", "training", "validation", "scoring"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,8 @@ class TrainingProgress:
 
     Attributes
     ----------
-    stage : "fitting", "training", "validation" or "scoring"
+    stage : "searching", "fitting", "training", "validation" or "scoring"
+        ``"searching"``: models are trained on inner folds, to choose parameters; `rows` are such models.
         ``"fitting"``: the model is about to be trained, or is being trained if it has no epochs.
         ``"training"``, ``"validation"``: the two parts of an epoch. ``"scoring"``: the trained model predicts
         the rows of all sides.
@@ -37,6 +38,8 @@ class TrainingProgress:
         Seconds that the whole epoch takes, at the speed so far.
     seconds_left : float or None
         Seconds left of the epoch, at the speed so far.
+    fold, folds : int
+        Number of the fold in a cross-validation, from 1, and how many there are; 0 and 0 without one.
     """
 
     stage: Stage
@@ -50,6 +53,8 @@ class TrainingProgress:
     rows_per_second: float | None = None
     epoch_seconds: float | None = None
     seconds_left: float | None = None
+    fold: int = 0
+    folds: int = 0
 
     @property
     def most_seconds_left(self) -> float | None:

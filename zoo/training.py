@@ -17,6 +17,9 @@ from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
+from audiospec.zoo.calibration.held_out import calibration
+from audiospec.zoo.cross_validation.search import checked_search, choose_settings
+from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, folds_info
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
@@ -31,7 +34,9 @@ from audiospec.zoo.runs.training_folder import (
 )
 from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores
-from audiospec.zoo.splits.choose import choose_split
+from audiospec.zoo.splits.choose import choose
+from audiospec.zoo.splits.folds import Folds
+from audiospec.zoo.splits.share import folds_with_share, with_share
 from audiospec.zoo.splits.split import SIDES, Split
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
@@ -43,11 +48,17 @@ def train(
     view: View,
     *,
     settings: Mapping[str, Any] | None = None,
-    strategy: str | Path | Split | None = None,
+    strategy: str | Path | Split | Folds | None = None,
     seed: int = 0,
     split_seed: int | None = None,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
+    calibrate: bool = False,
+    folds: int | None = None,
+    repeats: int = 1,
+    train_share: float = 1.0,
+    search: Mapping[str, Sequence[Any]] | None = None,
+    inner_folds: int = 3,
     out: Path | str | None = None,
     runs: Path | str = "runs",
     resume: bool = False,
@@ -64,9 +75,10 @@ def train(
         Its rows must be of the kind that the model reads.
     settings : mapping or None
         The model's parameters that differ from their defaults; values may be given as text.
-    strategy : str, path, Split or None
+    strategy : str, path, Split, Folds or None
         How rows are split: the name of a strategy (see `audiospec.split`), a file of `write_split` (a path,
-        or text that ends in ``.json``), or a split of the view. None: ``"strongest"``.
+        or text that ends in ``.json``), or a split of the view. None: ``"strongest"``. ``"folds"``,
+        ``"leave-one-group-out"`` and folds of `make_folds` make a cross-validation.
     seed : int
         Seed of the training.
     split_seed : int or None
@@ -76,6 +88,24 @@ def train(
         default share of test rows, so one seed gives all of them the same test tracks.
     classes : sequence of str or None
         Labels to train on. None: all labels of the view.
+    calibrate : bool
+        Whether to calibrate the probabilities: on the validation rows, or, if there are none, on predictions
+        of the training rows by models that were trained on other units, which takes several trainings. No
+        row gets another most probable class.
+    folds : int or None
+        Number of folds of a cross-validation: all rows are tested, by models of the other folds, and the run
+        has a run for each fold. None: one model is trained, unless the strategy is one of folds.
+    repeats : int
+        How often the folds are drawn; each row is tested as often.
+    train_share : float
+        Share of the training units to train on, above 0 and up to 1; the test rows stay the same. A larger
+        share contains a smaller one.
+    search : mapping or None
+        Parameters of the model to choose → the values to choose from; values may be given as text. Models are
+        trained on inner folds of the training rows; validation and test rows are not read. With folds,
+        parameters are chosen in each fold anew.
+    inner_folds : int
+        Number of inner folds of the search.
     out : path or None
         The run's folder. None: in `runs`, the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … that is
         free, or, with `resume`, the one that has this training.
@@ -108,17 +138,27 @@ def train(
     """
     cls = models[model]
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
+    searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training
-    view_split = choose_split(
+    made = choose(
         view,
         strategy,
+        folds=folds,
+        repeats=repeats,
         seed=seed if split_seed is None else split_seed,
         shares=shares or cls.shares,
         classes=classes,
     )
-    names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
-    sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
+    view_split: Split | Folds
+    sides: dict[str, Rows] = {}
+    if isinstance(made, Folds):
+        names = check_classes(made, view)
+        view_split = folds_with_share(made, view, train_share)
+    else:
+        view_split = with_share(made, view, train_share)
+        names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
+        sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
     training: dict[str, Any] = {
         "model": model,
         "settings": dataclasses.asdict(chosen),
@@ -127,19 +167,48 @@ def train(
         "spec": view.spec.to_dict(),
         "chunking": view.chunking.to_dict(),
         "dataset": view.store.dataset,
-        "split": _split_info(view_split, sides),
+        "split": folds_info(view_split, view)
+        if isinstance(view_split, Folds)
+        else _split_info(view_split, sides),
         "seed": seed,
+        "calibrate": calibrate,
+        "train_share": float(train_share),
+        "search": searched.to_dict(),
     }
     path = (
         Path(out)
         if out is not None
-        else _run_path(Path(runs), run_name(model, view, view_split.strategy, seed), training, resume)
+        else _run_path(
+            Path(runs), run_name(model, view, view_split.strategy, seed, train_share), training, resume
+        )
     )
     if resume and (path / RUN).exists():
         return _finished(path, training)
     with training_folder(path, training, resume) as work:
         if resume and (path / RUN).exists():  # another process has finished it in the meantime
             return _finished(path, training)
+        if isinstance(view_split, Folds):
+            assert isinstance(made, Folds)  # before the share is taken, which each fold's training takes
+            splits = [fold.split for fold in made.folds]
+
+            def train_fold(place: int, fold_path: Path, fold_watch: Watch | None) -> Run:
+                return train(
+                    model,
+                    view,
+                    settings=settings,
+                    strategy=splits[place],
+                    seed=seed,
+                    train_share=train_share,
+                    search=search,
+                    inner_folds=inner_folds,
+                    calibrate=calibrate,
+                    out=fold_path,
+                    resume=True,
+                    progress=progress,
+                    watch=fold_watch,
+                )
+
+            return cross_validate(view_split, view, training, train_fold, path=path, work=work, watch=watch)
         finished: list[dict[str, float]] = []
 
         def record(entry: dict[str, float]) -> None:
@@ -149,6 +218,11 @@ def train(
             if progress is not None:
                 progress(entry)
 
+        if searched.grid:
+            chosen, found = choose_settings(
+                searched, cls, chosen, sides["train"], view_split, seed=seed, work=work, watch=watch
+            )
+            training.update(settings=dataclasses.asdict(chosen), search=found)
         began = time.monotonic()
         trained = cls(chosen, view.info.row_shape, names)
         trained.watch = watch
@@ -163,9 +237,10 @@ def train(
                 )
             )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
+        held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        predictions = _predictions(trained, sides, watch)
+        predictions = _predictions(held_out.applied_to(trained), sides, watch)
         metrics = _metrics(predictions, sides, seed)
         info = RunInfo(
             **{**training, "split": {**training["split"], **_split_facts(view_split)}},
@@ -176,9 +251,18 @@ def train(
             versions=versions(PACKAGES),
             date=datetime.date.today().isoformat(),
             backend=str(view.info.made.get("backend", "")),
+            calibration=held_out.to_dict(),
         )
         return write_run(
-            path, work, info, trained, metrics, history, predictions, tracks_of(view, view_split)
+            path,
+            work,
+            info,
+            trained,
+            metrics,
+            history,
+            predictions,
+            tracks_of(view, view_split),
+            held_out.conformal,
         )
 
 
@@ -188,9 +272,10 @@ def epoch_in_words(entry: Mapping[str, float], most: int) -> str:
     return f"epoch {entry['epoch']:.0f} of {most}, {losses}"
 
 
-def run_name(model: str, view: View, strategy: str, seed: int) -> str:
+def run_name(model: str, view: View, strategy: str, seed: int, train_share: float = 1.0) -> str:
     """Return the name of a run's folder; it is valid on any system, although folds may have any name."""
-    return re.sub(r"[^\w.-]+", "-", f"{model}-{view.name}-{strategy}-{seed}")
+    share = f"-share-{train_share:g}" if train_share != 1 else ""
+    return re.sub(r"[^\w.-]+", "-", f"{model}-{view.name}-{strategy}-{seed}{share}")
 
 
 def _run_path(runs: Path, name: str, training: Mapping[str, Any], resume: bool) -> Path:

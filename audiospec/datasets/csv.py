@@ -18,9 +18,9 @@ from audiospec.text import printable
 class Csv(Dataset):
     """The rows of the table at `data`: CSV, TSV, JSON Lines (.jsonl) or Parquet.
 
-    The columns ``path`` and ``label`` are required; ``id``, ``group`` and ``fold`` are optional. Usual other
-    names of them are understood, such as ``file_name`` and ``genre``, if only one column has such a name.
-    Names may be in any order and case; other columns are ignored.
+    The columns ``path`` and ``label`` are required; ``id``, ``group``, ``fold`` and ``cluster`` are optional.
+    Usual other names of them are understood, such as ``file_name`` and ``genre``, if only one column has such
+    a name. Names may be in any order and case; other columns are ignored.
 
     Cells of CSV are separated by commas, semicolons, tabs or bars; the text is UTF-8, with or without a byte
     order mark, or UTF-16 with one. Paths are relative to the table's folder, or absolute. The id is the path
@@ -33,7 +33,7 @@ class Csv(Dataset):
     ----------
     data : path
         The table.
-    path_column, label_column, id_column, group_column, fold_column : str or None
+    path_column, label_column, id_column, group_column, fold_column, cluster_column : str or None
         Name of the column of the path, and so on. None: the one with a usual name.
     audio_root : path or None
         Folder that paths are relative to. None: the table's.
@@ -48,6 +48,7 @@ class Csv(Dataset):
         ("two such columns that differ", "refused: choose", "", "", "label_column"),
         ("split or subset: train, test …", "", "that column", "", "fold_column"),
         ("artist, speaker, site …", "", "", "not taken: choose", "group_column"),
+        ("cluster: the same for near-duplicates", "", "", "", "cluster_column"),
         ("paths relative to another folder", "", "", "", "audio_root"),
         ("start and end of segments", "refused: cut files", "", "", ""),
         ("several labels in a cell or of a file", "refused: keep one", "", "", ""),
@@ -62,6 +63,7 @@ class Csv(Dataset):
         id_column: str | None = None,
         group_column: str | None = None,
         fold_column: str | None = None,
+        cluster_column: str | None = None,
         audio_root: Path | str | None = None,
     ) -> None:
         super().__init__(data)
@@ -71,6 +73,7 @@ class Csv(Dataset):
             "id": id_column,
             "group": group_column,
             "fold": fold_column,
+            "cluster": cluster_column,
         }
         self.audio_root = Dataset.absolute(audio_root)
 
@@ -112,4 +115,5 @@ def _track(row: Row, root: str) -> Track:
         label=printable(row.label),
         group=printable(row.group),
         fold=printable(row.fold),
+        cluster=printable(row.cluster),
     )

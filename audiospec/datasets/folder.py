@@ -45,7 +45,7 @@ class Folder(Dataset):
     label_level : int or None
         The folder that is the label: 1 is the first below `data`, 2 the one in it, -1 the file's own. None:
         the only one that can be it.
-    path_column, label_column, group_column : str or None
+    path_column, label_column, group_column, cluster_column : str or None
         Columns of the metadata. None: those with a usual name, as for `csv`.
     """
 
@@ -73,10 +73,16 @@ class Folder(Dataset):
         path_column: str | None = None,
         label_column: str | None = None,
         group_column: str | None = None,
+        cluster_column: str | None = None,
     ) -> None:
         super().__init__(data)
         self.label_level = label_level
-        self.columns = {"path": path_column, "label": label_column, "group": group_column}
+        self.columns = {
+            "path": path_column,
+            "label": label_column,
+            "group": group_column,
+            "cluster": cluster_column,
+        }
 
     def manifest(self) -> Manifest:
         """Find the audio files and return them sorted by id.
@@ -160,6 +166,7 @@ class Folder(Dataset):
                 label=printable(row.label),
                 group=printable(row.group),
                 fold=printable(row.fold or fold),
+                cluster=printable(row.cluster),
             )
             for (path, row), fold in zip(rows.items(), folds, strict=True)
         )

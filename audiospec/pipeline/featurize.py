@@ -33,8 +33,10 @@ from audiospec.pipeline.survey import survey_store
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
 from audiospec.stores.base import store_class
+from audiospec.stores.layout.duplicates import duplicates
 from audiospec.stores.layout.lock import locked, work_folder
 from audiospec.stores.layout.schema import store_attributes
+from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
 _log = logging.getLogger("audiospec")
@@ -132,6 +134,8 @@ def featurize(
         _log.warning("%s: %s", id, reason)
     for id, note in report.notes.items():
         _log.warning("%s: used, though %s", id, note)
+    for line in report.duplicates.lines():
+        _log.warning("%s", line)
     return report.views[0]
 
 
@@ -246,6 +250,7 @@ def run(
                 Staging(work, view.name).clear()
     problems = {track.id: track.problem for track in tracks if track.problem}
     notes = {track.id: track.record.note for track in tracks if track.record.note}
+    table = finished[0].store.tracks if finished else Tracks.from_records([track.record for track in tracks])
     return Report(
         store=path,
         tracks=len(tracks),
@@ -256,6 +261,7 @@ def run(
         seconds=time.monotonic() - began,
         notes=notes,
         left_out=manifest.left_out,
+        duplicates=duplicates(table),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.staging import Staging
+from audiospec.stores.layout.duplicates import Duplicates
 from audiospec.stores.layout.skipped import too_short
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.format import is_compressed
@@ -66,6 +67,9 @@ class Report:
         Track id → what is odd about a track that is used nevertheless: truncated, damaged or silent.
     left_out : tuple of str
         Other files of the dataset's folder, which are no tracks; see `Manifest`.
+    duplicates : Duplicates
+        Tracks that are equal files or of one cluster, and whether their labels contradict. After a dry run,
+        of the files that were decoded before.
     """
 
     store: Path
@@ -77,6 +81,7 @@ class Report:
     seconds: float
     notes: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    duplicates: Duplicates = field(default_factory=Duplicates)
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:

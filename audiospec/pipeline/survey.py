@@ -22,7 +22,7 @@ from audiospec.pipeline.staging import DecodeResult, Staging
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import TrackRecord
+from audiospec.stores.layout.schema import REMOVED, TrackRecord
 
 
 def survey_store(
@@ -82,10 +82,6 @@ class Policy:
         """Whether a file that was refused with `problem` may be used now."""
         channel = refused_channel(problem)
         return self.reading.allows(problem) or bool(channel and self.channels - {channel})
-
-
-#: The problem of a track that the manifest no longer has; stores contain this text.
-REMOVED = "removed: the file is no longer in the dataset; its rows are kept"
 
 
 @dataclass(slots=True)

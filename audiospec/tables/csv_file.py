@@ -7,12 +7,11 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import DatasetError
 from audiospec.tables.cells import NumberedRows
-from audiospec.tables.names import FILENAME, LABEL, LENGTH
+from audiospec.tables.names import LABEL, FrontColumns
 from audiospec.text import printable
 
 
@@ -52,16 +51,15 @@ def read_csv(file: Path, raw: bytes) -> tuple[list[str], NumberedRows]:
 
 def write_csv(
     file: Path,
-    filenames: list[str],
-    lengths: NDArray[np.int64],
+    front: FrontColumns,
     columns: list[str],
     values: NDArray[Any],
     labels: list[str],
 ) -> None:
-    """Write rows as CSV: file name, length, features, label."""
+    """Write rows as CSV: the columns in front, features, label."""
     with file.open("w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([FILENAME, LENGTH, *columns, LABEL])
-        for filename, length, row, label in zip(filenames, lengths.tolist(), values, labels, strict=True):
+        writer.writerow([*front, *columns, LABEL])
+        for cells, row, label in zip(zip(*front.values(), strict=True), values, labels, strict=True):
             # The shortest digits that read back as the same float32.
-            writer.writerow([filename, length, *map(str, row), label])
+            writer.writerow([*cells, *map(str, row), label])

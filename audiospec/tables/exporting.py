@@ -13,7 +13,7 @@ from audiospec.errors import StoreError
 from audiospec.files import atomic_write
 from audiospec.stores.layout.view import View
 from audiospec.tables.csv_file import write_csv
-from audiospec.tables.names import LENGTH, PIECE, track_stem
+from audiospec.tables.names import CLUSTER, FILENAME, LENGTH, PIECE, FrontColumns, track_stem
 from audiospec.tables.parquet_file import write_parquet
 
 
@@ -23,7 +23,8 @@ def export_table(view: View, out: Path | str) -> None:
     Parameters
     ----------
     view : View
-        A view of a table: one number per column.
+        A view of a table: one number per column. If any of its tracks has a cluster, the column ``cluster``
+        follows ``length``.
     out : path
         A name that ends in ``.csv`` or ``.parquet``; an existing file is replaced.
 
@@ -35,16 +36,18 @@ def export_table(view: View, out: Path | str) -> None:
     out = Path(out)
     names = view.columns
     write = _writer(out)
-    filenames = _filenames(view)
     rate = view.spec.sample_rate
     lengths = np.rint(view.rows["seconds"] * rate).astype(np.int64)
+    front: dict[str, list[str] | NDArray[np.int64]] = {FILENAME: _filenames(view), LENGTH: lengths}
+    if any(view.clusters) and CLUSTER not in names:  # earlier versions imported it as a feature
+        front[CLUSTER] = view.clusters.tolist()
     values = view.read()
     if LENGTH in names:  # this feature repeats a column that every table has
         values = np.delete(values, names.index(LENGTH), axis=1)
         names = [name for name in names if name != LENGTH]
     try:
         with atomic_write(out) as temporary:
-            write(temporary, filenames, lengths, names, values, view.labels.tolist())
+            write(temporary, front, names, values, view.labels.tolist())
     except StoreError:
         raise
     except OSError as error:
@@ -78,7 +81,7 @@ def _filenames(view: View) -> list[str]:
     ]
 
 
-_Write = Callable[[Path, list[str], NDArray[np.int64], list[str], NDArray[Any], list[str]], None]
+_Write = Callable[[Path, FrontColumns, list[str], NDArray[Any], list[str]], None]
 
 
 def _writer(out: Path) -> _Write:

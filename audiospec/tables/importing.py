@@ -1,7 +1,8 @@
 """Import a table of features, such as a published CSV or Parquet file, as a view of a store.
 
 The columns are those of the published GTZAN tables: ``filename``, ``length`` in samples, the features,
-``label``. ``jazz.00012.wav`` is the track ``jazz.00012``; ``jazz.00012.7.wav`` is its eighth piece.
+``label``; and ``cluster`` (near-duplicates), if there is one. ``jazz.00012.wav`` is the track ``jazz.00012``;
+``jazz.00012.7.wav`` is its eighth piece.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from audiospec.stores.layout.schema import ROW_DTYPE, TrackRecord, store_attribu
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.tables.cells import quoted
-from audiospec.tables.names import FILENAME, LABEL, MAX_PIECE, PIECE, track_stem
+from audiospec.tables.names import CLUSTER, FILENAME, LABEL, MAX_PIECE, PIECE, track_stem
 from audiospec.tables.reading import FeatureTable, read_table
 
 
@@ -109,7 +110,7 @@ def import_table(
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1, made=made)
         size = min(len(rows), most_rows(info))
         info = replace(info, shard_rows=size)
-        if existing is not None and _holds(existing, info, rows, records):
+        if existing is not None and _holds(existing, info, rows, Tracks.from_records(records)):
             return existing.view(info.name)
         view = NewView(info, rows, lambda number: _source(values[number * size : (number + 1) * size]))
         attributes = store_attributes(name, Path()) if existing is None else existing.store_attributes()
@@ -176,7 +177,23 @@ def _resolve(
             records.append(TrackRecord(id, label=label))  # without audio
         first_row.setdefault(id, row)
         tracks.append(index[id])
+    _set_clusters(table, tracks, records)
     return np.array(tracks, np.int64), np.array([piece for _, piece in places], np.int64)
+
+
+def _set_clusters(table: FeatureTable, tracks: Sequence[int], records: list[TrackRecord]) -> None:
+    """Set the clusters that a table names, where it has such a column; an empty cell changes nothing."""
+    first_row: dict[int, int] = {}
+    for row, (track, cluster) in enumerate(zip(tracks, table.clusters or [""] * len(tracks), strict=True)):
+        if not cluster:
+            continue
+        record = records[track]
+        if record.cluster not in ("", cluster):
+            source = f"row {table.numbers[first_row[track]]}" if track in first_row else "the store"
+            problem = f"is {cluster!r}, but track {record.id!r} has cluster {record.cluster!r} in {source}"
+            table.refuse(row, CLUSTER, problem)
+        first_row.setdefault(track, row)
+        records[track] = replace(record, cluster=cluster)
 
 
 def _places(table: FeatureTable, ids: dict[str, str]) -> list[tuple[str, int]]:
@@ -236,9 +253,9 @@ def _label(
     return label
 
 
-def _holds(store: FeatureStore, info: ViewInfo, rows: NDArray[Any], records: Sequence[TrackRecord]) -> bool:
-    """Whether a store contains this view with the same rows, undamaged."""
-    if info.name not in store.view_names() or len(records) != len(store.tracks):
+def _holds(store: FeatureStore, info: ViewInfo, rows: NDArray[Any], tracks: Tracks) -> bool:
+    """Whether a store contains these tracks, and this view with the same rows, undamaged."""
+    if info.name not in store.view_names() or list(tracks.records()) != list(store.tracks.records()):
         return False
     view = store.view(info.name)
     same = view.spec == info.spec and view.rows.tobytes() == rows.tobytes()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import DatasetError, StoreError
 from audiospec.tables.cells import NumberedRows
-from audiospec.tables.names import FILENAME, LABEL, LENGTH
+from audiospec.tables.names import LABEL, FrontColumns
 from audiospec.text import printable
 
 _HINT = "pip install 'audiospec[table]', or use CSV"
@@ -41,15 +41,15 @@ def _pyarrow(action: str) -> tuple[Any, Any]:
 
 def write_parquet(
     file: Path,
-    filenames: list[str],
-    lengths: NDArray[np.int64],
+    front: FrontColumns,
     columns: list[str],
     values: NDArray[Any],
     labels: list[str],
 ) -> None:
-    """Write rows as Parquet: file name, length, features, label."""
+    """Write rows as Parquet: the columns in front, features, label."""
     arrow, parquet = _pyarrow("writing")
-    features = [arrow.array(np.ascontiguousarray(column)) for column in values.T]
-    arrays = [arrow.array(filenames, arrow.string()), arrow.array(lengths), *features]
-    names = [FILENAME, LENGTH, *columns, LABEL]
-    parquet.write_table(arrow.table([*arrays, arrow.array(labels, arrow.string())], names=names), file)
+    text = arrow.string()
+    arrays = [arrow.array(cells, text if isinstance(cells, list) else None) for cells in front.values()]
+    arrays += [arrow.array(np.ascontiguousarray(column)) for column in values.T]
+    table = arrow.table([*arrays, arrow.array(labels, text)], names=[*front, *columns, LABEL])
+    parquet.write_table(table, file)

@@ -11,14 +11,16 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.datasets.own.tables import cell as text_of
 from audiospec.errors import DatasetError, nearest
 from audiospec.files import open_plain
 from audiospec.specs.tabular import TabularSpec
 from audiospec.stores.layout.schema import VIEW_COLUMNS
 from audiospec.tables.cells import NumberedRows, read_features, read_length, read_text, refuse_cell
 from audiospec.tables.csv_file import read_csv
-from audiospec.tables.names import FILENAME, LABEL, LENGTH, NOT_FEATURES
+from audiospec.tables.names import CLUSTER, FILENAME, LABEL, LENGTH, NOT_FEATURES
 from audiospec.tables.parquet_file import read_parquet
+from audiospec.text import printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,9 @@ class FeatureTable:
         Length of each row in samples; None if the table has no such column.
     labels : list of str, or None
     values : ndarray of float32, shape (rows, columns)
+    clusters : list of str, or None
+        Cluster of near-duplicates of each row's track, ``""`` if unknown; None if the table has no such
+        column.
     """
 
     file: Path
@@ -52,6 +57,7 @@ class FeatureTable:
     lengths: NDArray[np.int64] | None
     labels: list[str] | None
     values: NDArray[np.float32]
+    clusters: list[str] | None = None
 
     def refuse(self, row: int, column: str, problem: str) -> NoReturn:
         """Raise `DatasetError` for a cell; `row` is an index from 0."""
@@ -69,7 +75,8 @@ def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> 
         ``.csv`` (UTF-8; cells separated by commas, semicolons or tabs) or ``.parquet``.
     columns : "published", "all", or names
         The features to read: those of the published GTZAN tables (``TabularSpec().columns``), all columns
-        except ``filename``, ``length`` and ``label``, or columns by name. Text is split at commas.
+        except ``filename``, ``length``, ``cluster`` and ``label``, or columns by name. Text is split at
+        commas.
         ``length`` is a feature only if it is named: it depends on how the audio was cut, and may reveal the
         class.
 
@@ -111,12 +118,15 @@ def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> 
     filenames: list[str] = []
     lengths: list[int] = []
     labels: list[str] = []
+    clusters: list[str] = []
     for row, (number, cells) in enumerate(rows):
         filenames.append(read_text(file, number, FILENAME, cells[header.index(FILENAME)]))
         if LENGTH in header:
             lengths.append(read_length(file, number, cells[header.index(LENGTH)]))
         if LABEL in header:
             labels.append(read_text(file, number, LABEL, cells[header.index(LABEL)]))
+        if CLUSTER in header:
+            clusters.append(printable(text_of(cells[header.index(CLUSTER)])))
         values[row] = read_features(file, number, chosen, [cells[index] for index in indices])
     return FeatureTable(
         file=file,
@@ -128,6 +138,7 @@ def read_table(file: Path | str, columns: str | Sequence[str] = "published") -> 
         lengths=np.array(lengths, np.int64) if lengths else None,
         labels=labels or None,
         values=values,
+        clusters=clusters or None,
     )
 
 
@@ -150,7 +161,7 @@ def _choose(file: Path, header: list[str], columns: str | Sequence[str]) -> tupl
         wanted = [name.strip() for name in names]
     if not wanted:
         raise DatasetError(
-            f"{file}, row 1: has no column of features; expected some besides filename, length and label, "
+            f"{file}, row 1: has no column of features; expected some besides {', '.join(NOT_FEATURES)}; "
             f"got {', '.join(header) or 'none'}"
         )
     for index, name in enumerate(wanted):

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from audiospec.errors import ModelError
 from audiospec.features.base import one_thread
 from audiospec.specs.base import FeatureSpec
+from audiospec.testing.calibration import assert_can_be_calibrated
 from audiospec.testing.memory_view import SHAPES, MemoryView, shapes_of, spec_of
 from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
 from audiospec.zoo.base import Model, Rows, models
@@ -290,6 +291,14 @@ class ModelContract:
         alone = np.concatenate([trained.predict_proba(rows[i : i + 1]) for i in range(len(rows))])
         assert np.allclose(alone, batch, rtol=0, atol=self.close)
         assert np.allclose(trained.predict_proba(rows[::-1])[::-1], batch, rtol=0, atol=self.close)
+
+    def test_can_be_calibrated(self, trained: Model) -> None:
+        """Calibrated on validation rows, or by folds if it has none, it predicts the same classes."""
+        train, unseen = self.task(), self.task(per_class=5, seed=1).read()
+        valid = self.task(per_class=4, seed=2)
+        if not models[self.name].shares[1]:
+            valid = Rows(valid.view, valid.numbers[:0], valid.classes)
+        assert_can_be_calibrated(trained, train, valid, unseen)
 
     def test_counts_its_parameters(self, trained: Model) -> None:
         """The count is an integer, 0 for models without one."""

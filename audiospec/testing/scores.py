@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import RegistryError
 from audiospec.zoo.scores.base import Items, Sample, Score, all_scores, key_of, scores
+from audiospec.zoo.scores.measuring.bootstrap import draw_tracks
 
 
 def made_items(
@@ -68,14 +69,27 @@ class ScoreContract:
         return scores[self.name]()
 
     def values(self, items: Items, draws: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-        """Return the score of each resample, after a check that it is finite and can be displayed."""
-        sample = Sample(items, draws)
-        values = self.make().compute(sample)
+        """Return the score of each resample, after a check that it is finite and can be displayed.
+
+        A score that is not `always_defined` may be NaN.
+        """
+        sample, score = Sample(items, draws), self.make()
+        values = score.compute(sample)
         assert values.shape == (len(sample),)
-        assert np.isfinite(values).all()
-        for value in values:
-            assert self.make().show(float(value))
+        defined = values if score.always_defined else values[~np.isnan(values)]
+        assert np.isfinite(defined).all()
+        for value in defined:
+            assert score.show(float(value))
         return values
+
+    def interval(self, items: Items) -> tuple[float, float, float]:
+        """Return the interval's low end, the score and the high end, after a check that they can be shown."""
+        score, draws = self.make(), draw_tracks(items.tracks, 0)[:200]
+        value = self.value(items)
+        low, high = score.interval(items, value, lambda: self.values(items, draws))
+        assert low <= value <= high
+        assert score.show_interval(value, (low, high))
+        return low, value, high
 
     def value(self, items: Items) -> float:
         """Return the score of the items, each counted once."""
@@ -101,6 +115,23 @@ class ScoreContract:
         for impossible in (float("nan"), float("inf"), *([1.1, -0.1] if score.percent else [])):
             with pytest.raises(ValueError, match="a score must be"):
                 score.show(impossible)
+
+    # --- intervals -----------------------------------------------------------------------------------
+
+    def test_the_interval_contains_the_score(self) -> None:
+        """It contains the score of the items, and is a point only if resamples are."""
+        for seed in range(3):
+            low, _, high = self.interval(made_items(tracks=40, seed=seed))
+            assert low < high
+
+    def test_the_interval_is_over_tracks(self) -> None:
+        """Copies of a track's chunks add no information, and tracks do."""
+        few, many = made_items(tracks=20, chunks=1), made_items(tracks=200, chunks=1)
+        copied = np.repeat(np.arange(20), 10)
+        copies = items_of(few.truth[copied], few.probabilities[copied], copied)
+        widths = [high - low for low, _, high in map(self.interval, (few, copies, many))]
+        assert widths[1] > 0.7 * widths[0]
+        assert widths[2] < 0.7 * widths[0]
 
     # --- values --------------------------------------------------------------------------------------
 

@@ -25,8 +25,17 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
-    *(["losses"], ["scores"]),
-    *(["models"], ["train"], ["evaluate"], ["predict"], ["report"], ["reproduce"], ["benchmark"]),
+    *(["losses"], ["scores"], ["compare"]),
+    *(
+        ["models"],
+        ["train"],
+        ["evaluate"],
+        ["compare"],
+        ["predict"],
+        ["report"],
+        ["reproduce"],
+        ["benchmark"],
+    ),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
 ]

@@ -147,7 +147,7 @@ def test_columns_of_a_table(call, tmp_path: Path) -> None:
     for name in "ab":
         sound(tmp_path / "audio" / f"{name}.wav", 440, 0)
     table = tmp_path / "list.csv"
-    table.write_text("clip,mood,genre,site,part\na.wav,x,y,s1,train\nb.wav,y,y,s2,eval\n")
+    table.write_text("clip,mood,genre,site,part,twin\na.wav,x,y,s1,train,t\nb.wav,y,y,s2,eval,t\n")
     arguments = (
         "featurize",
         "csv",
@@ -165,14 +165,15 @@ def test_columns_of_a_table(call, tmp_path: Path) -> None:
     assert done.err.endswith("name the column with --path-column\n")
     done = call(
         *(*arguments, "--path-column", "clip", "--label-column", "mood", "--group-column", "site"),
-        *("--fold-column", "part", "--audio-root", tmp_path / "audio"),
+        *("--fold-column", "part", "--cluster-column", "twin", "--audio-root", tmp_path / "audio"),
     )
     assert (done.status, done.err) == (0, "")
     tracks = open_store(tmp_path / "x.h5").tracks
-    assert [[*tracks[name]] for name in ("label", "group", "fold")] == [
+    assert [[*tracks[name]] for name in ("label", "group", "fold", "cluster")] == [
         ["x", "y"],
         ["s1", "s2"],
         ["train", "test"],
+        ["t", "t"],
     ]
 
 

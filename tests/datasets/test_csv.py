@@ -67,10 +67,10 @@ def test_accepted_forms_of_a_table(folder: Path, text: str | bytes) -> None:
 
 
 def test_all_columns(folder: Path) -> None:
-    text = "fold,group,id,path,label,mood\n1,Zoë,x/1,a.wav,rock,\n,,,gone.wav,jazz,blue\n"
+    text = "fold,group,id,path,label,mood,Cluster\n1,Zoë,x/1,a.wav,rock,,7\n,,,gone.wav,jazz,blue,\n"
     assert tracks(folder, text) == [
         Track(id="gone.wav", path="gone.wav", label="jazz"),
-        Track(id="x/1", path="a.wav", label="rock", group="Zoë", fold="1"),
+        Track(id="x/1", path="a.wav", label="rock", group="Zoë", fold="1", cluster="7"),
     ]
 
 

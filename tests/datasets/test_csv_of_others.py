@@ -111,7 +111,7 @@ def test_a_name_that_several_files_fit(tmp_path: Path) -> None:
 
 
 def test_columns_and_a_root_may_be_chosen(tmp_path: Path) -> None:
-    text = "what,mood,who,part,key\na.wav,blue,x,training,k1\nb.wav,red,y,3,k2\n"
+    text = "what,mood,who,part,key,twin\na.wav,blue,x,training,k1,t\nb.wav,red,y,3,k2,\n"
     read = tracks(
         tmp_path,
         text,
@@ -120,10 +120,11 @@ def test_columns_and_a_root_may_be_chosen(tmp_path: Path) -> None:
         group_column="who",
         fold_column="part",
         id_column="key",
+        cluster_column="twin",
         audio_root=tmp_path / "audio",
     )
     assert read == [
-        Track(id="k1", path="a.wav", label="blue", group="x", fold="train"),
+        Track(id="k1", path="a.wav", label="blue", group="x", fold="train", cluster="t"),
         Track(id="k2", path="b.wav", label="red", group="y", fold="3"),
     ]
 

@@ -254,12 +254,13 @@ def test_metadata_in_parquet_with_a_split_and_a_group(tmp_path: Path) -> None:
         "label": ["jazz", "rock"],
         "split": ["training", "eval"],
         "artist": ["x", None],
+        "near": [3.0, None],
     }
     parquet.write_table(arrow.table(columns), root / "metadata.parquet")
-    manifest = Folder(root, group_column="artist").manifest()
-    assert [(track.label, track.fold, track.group) for track in manifest] == [
-        ("jazz", "train", "x"),
-        ("rock", "test", ""),
+    manifest = Folder(root, group_column="artist", cluster_column="near").manifest()
+    assert [(track.label, track.fold, track.group, track.cluster) for track in manifest] == [
+        ("jazz", "train", "x", "3"),
+        ("rock", "test", "", ""),
     ]
 
 

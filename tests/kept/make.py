@@ -63,7 +63,8 @@ COLUMNS = ("--columns", "tempo,rms_mean,spectral_centroid_mean,mfcc1_mean")
 IMPORT = ("table", "import", "table.csv", "--sample-rate", "8000", "--chunk", "1", *COLUMNS)
 TRAIN = [
     ("train", "svm", "--store", "two.zarr", "--split", "group"),
-    ("train", "lr", "--store", "two.zarr", "--leakage"),
+    ("train", "lr", "--store", "two.zarr"),
+    ("train", "lr", "--store", "two.zarr", "--split", "random"),
     ("train", "rf", "--store", "three.h5", "--split", "group", "--set", "trees=5"),
 ]
 STORES = ("bytes.zarr", "table.zarr", "three.h5", "two.zarr")

@@ -6,6 +6,7 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,98 @@ def test_a_table_without_lengths_needs_a_chunk(tmp_path: Path) -> None:
         import_table(table, tmp_path / "gtzan.zarr")
     assert not list(tmp_path.glob("gtzan*"))
     assert set(import_table(table, tmp_path / "gtzan.zarr", chunk=30).rows["seconds"]) == {30}
+
+
+CLUSTERED = ["filename", "length", "cluster", *PUBLISHED, "label"]
+
+
+def clustered(rows: Sequence[Sequence[object]], *clusters: object) -> list[list[object]]:
+    return [[*line[:2], cluster, *line[2:]] for line, cluster in zip(rows, clusters, strict=True)]
+
+
+@SUFFIXES
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_clusters_go_into_the_store_and_out_again(tmp_path: Path, suffix: str, kind: str) -> None:
+    clusters = ["x", "x", "", "", "y", "y"]
+    table = write(tmp_path / "a.csv", clustered(PIECES, *clusters), CLUSTERED)
+    assert read_table(table, "all").columns == PUBLISHED
+    assert read_table(table).left_out == ()
+    view = import_table(table, tmp_path / f"gtzan.{suffix}")
+    assert view.store.tracks["cluster"].tolist() == ["x", "y"]
+    assert view.clusters.tolist() == ["x"] * 3 + ["y"] * 3
+    assert view.to_pandas()["cluster"].tolist() == view.clusters.tolist()
+    assert view.hashes.tolist() == [""] * 6
+    export_table(view, tmp_path / f"out.{kind}")
+    again = read_table(tmp_path / f"out.{kind}")
+    assert again.clusters == view.clusters.tolist()
+    assert again.values.tobytes() == view.read().tobytes()
+    copy = view.store.export(tmp_path / "copy.zarr")
+    assert copy.tracks["cluster"].tolist() == ["x", "y"]
+
+
+def test_numbers_of_clusters_are_the_same_text_from_csv_and_parquet(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = write(tmp_path / "a.csv", clustered(WHOLE, 7, "", 7), CLUSTERED)
+    columns = {name: list(column) for name, column in zip(HEADER, zip(*WHOLE, strict=True), strict=True)}
+    for numbers in ([7, None, 7], [7.0, float("nan"), 7.0]):
+        parquet.write_table(arrow.table({**columns, "cluster": numbers}), tmp_path / "a.parquet")
+        assert read_table(tmp_path / "a.parquet").clusters == read_table(table).clusters == ["7", "", "7"]
+
+
+def test_a_table_without_clusters_is_exported_in_the_published_layout(tmp_path: Path) -> None:
+    view = import_table(write(tmp_path / "a.csv", WHOLE), tmp_path / "gtzan.zarr")
+    export_table(view, tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(newline="") as text:
+        assert next(csv.reader(text)) == HEADER
+    assert read_table(tmp_path / "out.csv").clusters is None
+
+
+def test_a_table_adds_clusters_to_the_tracks_of_a_store(tmp_path: Path) -> None:
+    store = tmp_path / "gtzan.zarr"
+    before = import_table(write(tmp_path / "a.csv", WHOLE), store)
+    for name, clusters in (("b", ("", "x", "x")), ("c", ("", "x", "")), ("d", ("z", "", ""))):
+        table = write(tmp_path / f"{name}.csv", clustered(WHOLE, *clusters), CLUSTERED)
+        for _ in range(2):
+            import_table(table, store)
+    tracks = open_store(store).tracks
+    assert tracks["cluster"].tolist() == ["z", "x", "x"]
+    assert open_store(store).view(before.name).read().tobytes() == before.read().tobytes()
+    # If the clusters are gone, the table fills them again, although its view is there.
+    bare = Tracks.from_records([replace(record, cluster="") for record in tracks.records()])
+    (tmp_path / "work").mkdir()
+    type(before.store).publish(store, tmp_path / "work", before.store.store_attributes(), bare, None)
+    import_table(table, store)
+    assert open_store(store).tracks["cluster"].tolist() == ["z", "", ""]
+
+
+def test_clusters_that_contradict_are_refused(tmp_path: Path) -> None:
+    table = write(tmp_path / "a.csv", clustered(PIECES, "x", "", "w", "", "", ""), CLUSTERED)
+    with pytest.raises(DatasetError) as caught:
+        import_table(table, tmp_path / "gtzan.zarr")
+    assert str(caught.value) == (
+        f"{table}, row 4, column 'cluster': is 'w', but track 'jazz.00001' has cluster 'x' in row 2"
+    )
+    import_table(write(tmp_path / "b.csv", clustered(WHOLE, "v", "", ""), CLUSTERED), tmp_path / "gtzan.zarr")
+    table = write(tmp_path / "c.csv", clustered(PIECES, "x", "", "", "", "", ""), CLUSTERED)
+    with pytest.raises(DatasetError, match=r"is 'x', but track 'jazz.00001' has cluster 'v' in the store$"):
+        import_table(table, tmp_path / "gtzan.zarr")
+
+
+def test_a_feature_of_an_older_store_may_be_called_cluster(tmp_path: Path) -> None:
+    spec = TableSpec(columns=("cluster", "tempo"), sha256="0" * 64)
+    view = make(tmp_path / "x.zarr", spec, [replace(record("a", "a.wav"), cluster="x")], [0])
+    before = [name for name in VIEW_COLUMNS if name != "cluster"]
+    assert list(view.to_pandas().columns) == [*before, "cluster", "tempo"]
+    assert view.to_pandas()["cluster"].tolist() == view.read()[:, 0].tolist()
+    export_table(view, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().startswith("filename,length,cluster,tempo,label\n")
+
+
+@pytest.mark.parametrize("columns", ["cluster", "cluster,tempo"])
+def test_a_cluster_is_no_feature(tmp_path: Path, columns: str) -> None:
+    table = write(tmp_path / "a.csv", clustered(WHOLE, 1, 2, 3), CLUSTERED)
+    with pytest.raises(DatasetError, match=r"column 'cluster' of .* cannot be a feature"):
+        read_table(table, columns)
 
 
 def test_labels_come_from_file_names_if_there_is_no_column(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
 from audiospec.tables.importing import import_table
 from audiospec.testing.audio import noise, tone, write
+from audiospec.zoo.runs.predictions import Predictions, TrackOfRun, write_tracks
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.splits.leaks import Known
 from audiospec.zoo.training import train
 
 CLASSES = ("ant", "bee", "cat")
@@ -111,6 +113,9 @@ def make_run(run: Run) -> MakeRun:
     """Write a copy of `run` with other scores and other fields of `RunInfo`; the digests are correct.
 
     make_run(path, 0.8, chunk=0.7, strategy="random", seed=1, …) or make_run(path, metrics={…}, …)
+
+    The predictions of test tracks have the score by track. The seed draws the test tracks, unless the
+    strategy is of a fold or a fixed list; or `tested` names the test set. An `older` run is of version 2.
     """
 
     def make(
@@ -123,22 +128,40 @@ def make_run(run: Run) -> MakeRun:
         tracks: int = 30,
         history: str = "",
         metrics: Any = None,
+        tested: int | None = None,
+        older: bool = False,
         **changes: Any,
     ) -> Run:
+        classes = changes.get("classes", run.info.classes)
+        seed = changes.get("seed", 0)
         if metrics is None:
-            classes = changes.get("classes", run.info.classes)
             test = _scores(f1, f1 if chunk is None else chunk, spread, classes, tracks)
             metrics = {"test": test, "train": _scores(0.99, 0.99, 0.01, classes, 90)}
         sides = {
             side: {"rows": 3 * count, "tracks": count}
             for side, count in (("train", 90), ("valid", 0), ("test", tracks))
         }
-        split = {**run.info.split, "strategy": strategy, "leaky": strategy == "random", "sides": sides}
+        leaky = strategy == "random"
+        split = {**run.info.split, "strategy": strategy, "leaky": leaky, "sides": sides}
+        if older:
+            split = {key: split[key] for key in ("strategy", "leaky", "shares", "digest", "content", "sides")}
+        else:
+            rows = {"leaking": 3 * tracks, "kinds": {"track": 3 * tracks}} if leaky else {}
+            split["leaks"] = {"rows": 3 * tracks, "leaking": 0, "kinds": {}, "names": {}, **rows}
+            split |= {"seed": seed, "name": f"{strategy} (leaky: tracks)" if leaky else strategy}
         shutil.copytree(run.path, path)
         (path / "metrics.json").write_text(json.dumps(metrics))
         (path / "history.csv").write_text(history)
         stated = {**json.loads((path / "run.json").read_text()), "split": split, **changes}
         del stated["digest"]
+        if older:
+            stated["audiospec_run"] = 2
+            for name in ("predictions.csv", "tracks.csv"):
+                del stated["files"][name]
+        elif isinstance(classes, list):
+            drawn = strategy if strategy == "filtered" or strategy.startswith("fold-") else seed
+            names = [one.encode("utf-8", "replace").decode() for one in classes]
+            _write_predictions(path, f"{drawn if tested is None else tested}-", f1, names, tracks)
         files = {name: (path / name).read_bytes() for name in stated["files"]}
         stated["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         stated["sizes"] = {name: len(content) for name, content in files.items()}
@@ -146,6 +169,28 @@ def make_run(run: Run) -> MakeRun:
         return Run(path)
 
     return make
+
+
+def _write_predictions(path: Path, prefix: str, f1: float, classes: list[str], tracks: int) -> None:
+    """Write predictions of three chunks of each test track, and the tracks; errors are as in `_scores`."""
+    count = len(classes)
+    ids = [f"{prefix}{number:03d}" for number in range(tracks)]
+    truth = np.arange(tracks) % count
+    wrong = np.arange(tracks) // count < round(tracks // count * (1 - f1))
+    shares = np.full((tracks, count), 0.1 / count)
+    shares[np.arange(tracks), (truth + wrong) % count] += 0.9
+    predictions = Predictions(
+        np.repeat(ids, 3),
+        np.repeat([f"hash of {id}" for id in ids], 3),
+        np.tile([0.0, 1.0, 2.0], tracks),
+        np.full(3 * tracks, "test"),
+        np.repeat(truth, 3),
+        np.repeat(shares, 3, axis=0),
+    )
+    predictions.write(path / "predictions.csv", classes)
+    known = [Known(id, f"hash of {id}") for id in ids]
+    listed = [TrackOfRun(one, classes[number], "test") for one, number in zip(known, truth, strict=True)]
+    write_tracks(path / "tracks.csv", listed)
 
 
 def _scores(track: float, chunk: float, spread: float, classes: list[str], tracks: int) -> dict[str, Any]:

@@ -40,20 +40,57 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_evaluating_again_gives_the_stored_scores(run: Run) -> None:
-    assert json.loads(json.dumps(evaluate(run).to_dict())) == run.metrics["test"]
+    scores = json.loads(json.dumps(evaluate(run).to_dict()))
+    assert {level: scores[level] for level in ("chunk", "track")} == run.metrics["test"]
+    assert scores["leaks"]["leaking"] == 0
+    assert scores["unknown"] is None
 
 
 def test_all_of_another_store_is_scored(run: Run, tmp_path: Path) -> None:
+    # A folder named after another dataset, so that equal ids are other tracks.
     other = featurize(compose(tmp_path / "more", seed=1), tmp_path / "other.h5")
     scores = evaluate(run, other.store)
     assert (scores.chunk.count, scores.track.count) == (40, 20)
 
 
-def test_a_store_that_has_another_track_is_refused(run: Run, tmp_path: Path) -> None:
+def test_rows_that_the_run_learnt_from_are_counted_and_scored_apart(run: Run, tmp_path: Path) -> None:
+    """The run's own store, given as another one, was scored without a word."""
+    scores = evaluate(run, audiospec.open_store(tmp_path / "music.zarr"))
+    trained = run.info.split["sides"]["train"]
+    assert scores.leaks is not None
+    assert (scores.leaks.rows, scores.leaks.leaking) == (40, trained["rows"])
+    assert scores.leaks.words == "tracks"
+    assert scores.unknown is not None
+    assert scores.unknown.to_dict() == run.metrics["test"]
+
+
+def test_copies_under_other_names_in_another_store_are_counted(run: Run, tmp_path: Path) -> None:
+    learnt = sorted(track.known.track for track in run.tracks() if track.side == "train")
+    table = audiospec.open_store(tmp_path / "music.zarr").tracks
+    paths = [tmp_path / "music" / str(table["path"][table.index[id]]) for id in learnt[:3]]
+    compose(tmp_path / "more", seed=1)
+    for number, path in enumerate(paths):
+        shutil.copy(path, tmp_path / "more" / path.parent.name / f"copy {number}.wav")
+    other = featurize(tmp_path / "more", tmp_path / "other.zarr")
+    # Of another dataset, equal ids mean nothing.
+    scores = evaluate(run, other.store)
+    assert scores.leaks is not None
+    assert scores.leaks.kinds["hash"] == 6
+    assert [name.partition("copy")[1] for name in scores.leaks.names["hash"]] == ["copy"] * 3
+
+
+def test_a_store_that_has_another_track_does_not_change_the_test_rows(run: Run, tmp_path: Path) -> None:
     shutil.copy(tmp_path / "music" / "tone" / "1.wav", tmp_path / "music" / "tone" / "10.wav")
     featurize(tmp_path / "music", tmp_path / "music.zarr")
+    assert evaluate(run).chunk.to_dict() == run.metrics["test"]["chunk"]
+
+
+def test_a_store_that_lacks_a_row_of_the_run_is_refused(run: Run, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "music.zarr")
+    (tmp_path / "music" / "tone" / "1.wav").unlink()
+    featurize(tmp_path / "music", tmp_path / "music.zarr")
     with pytest.raises(
-        RunError, match=r"has changed since run .*; it now splits differently, so .* test rows: train again$"
+        RunError, match=r"has changed since run .*: it lacks 2 of the run's 40 rows: train again$"
     ):
         evaluate(run)
 
@@ -65,7 +102,7 @@ def test_a_store_whose_audio_has_changed_is_refused(run: Run, tmp_path: Path) ->
         os.utime(file, (stat.st_atime, stat.st_mtime + 2))
     featurize(tmp_path / "music", tmp_path / "music.zarr")
     with pytest.raises(
-        RunError, match=r"has changed since run .*; its rows have other values now: train again$"
+        RunError, match=r"has changed since run .*: its rows have other values now: train again$"
     ):
         evaluate(run)
 

@@ -51,13 +51,13 @@ view, folder = open_store(store).view(view), Path(folder)
 
 class Epochs(Lr):
     "lr with two epochs, a checkpoint, and a log as TensorBoard writes it"
-    fitted = 0
+    trainings = 0
     def fit(self, train, valid, *, seed, work, progress):
         file = work / CHECKPOINT
         done = int(file.read_text()) if file.exists() else 0
         for epoch in range(1, 3):
             if epoch > done:
-                Epochs.fitted += 1
+                Epochs.trainings += 1
                 with writing_run(work):
                     (work / f"events.out.tfevents.{os.getpid()}").write_text("x")
                     (work / "checkpoint.partial").write_text(str(epoch))
@@ -84,7 +84,7 @@ def content(run):
     return names, files, run.info, run.history(), run.model().predict_proba(view.read()).tolist()
 
 def attempt(out, **options):
-    Epochs.fitted = 0
+    Epochs.trainings = 0
     return train("lr", view, out=out, **options)
 
 def killing(number, top, write):
@@ -147,7 +147,7 @@ while True:
         had = int((work / CHECKPOINT).read_text()) if (work / CHECKPOINT).exists() else 0
         finished = (out / "run.json").exists()
         run = attempt(out, resume=True)
-        assert Epochs.fitted == (0 if finished else 2 - had), (Epochs.fitted, had, finished)
+        assert Epochs.trainings == (0 if finished else 2 - had), (Epochs.trainings, had, finished)
         assert content(run) == whole
         assert [p.name for p in out.parent.iterdir()] == ["run"], list(out.parent.iterdir())
     status = forked(interrupted)

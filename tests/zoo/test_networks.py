@@ -82,7 +82,7 @@ def test_a_network_learns_and_reports_each_epoch(view: View, tmp_path: Path) -> 
     assert run.info.parameters == sum(
         weights.numel() for weights in Crnn(24, CrnnBase.blocks, 3, dropout=0).parameters()
     )
-    assert run.info.split["shares"] == [0.8, 0.1, 0.1]
+    assert run.info.split["shares"] == [0.7, 0.1, 0.2]
     song = view.store.root / "high" / "03.wav"
     (prediction,) = audiospec.predict(run, [song])
     assert prediction.classes[0] == "high"
@@ -96,9 +96,9 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(view: View, tmp_path:
     losses = [float(line[5]) for line in lines]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 2 < 40
-    from audiospec.zoo.splits import split
+    from audiospec.zoo.splits.strategies import split
 
-    view_split = split(view, seed=1, shares=(0.8, 0.1, 0.1))
+    view_split = split(view, seed=1, shares=(0.7, 0.1, 0.2))
     rows = Rows(view, view_split.valid, run.info.classes)
     probabilities = run.model().predict_proba(rows.read())
     loss = -np.log(probabilities[np.arange(len(rows)), rows.targets]).mean()
@@ -385,7 +385,7 @@ def test_an_error_that_can_be_fixed_keeps_the_checkpoint(view: View, tmp_path: P
     assert (unfinished / "checkpoint").read_bytes() == content
     with monkey() as patch:
         patch.setattr(
-            "audiospec.zoo.training.evaluate_rows", lambda *_: raises(ModelError("rows are damaged"))
+            "audiospec.zoo.training.predict_rows", lambda *_: raises(ModelError("rows are damaged"))
         )
         with pytest.raises(ModelError, match="rows are damaged"):
             trained(view, tmp_path / "run", resume=True)

@@ -96,7 +96,7 @@ def test_a_leaky_split_is_always_marked(make_run: Make, tmp_path: Path) -> None:
     page = write([make_run(tmp_path / "run", strategy="random")], tmp_path)
     assert "Leaky, so not ranked" in page
     assert "These scores are" in page
-    assert not re.search(r"random(?! \(leaky\))", page)
+    assert not re.search(r"random(?! \(leaky: tracks\))", page)
 
 
 def test_curves_are_drawn_from_the_columns_that_exist(make_run: Make, tmp_path: Path) -> None:

@@ -29,7 +29,18 @@ from audiospec.zoo.training import train
 
 MakeTable = Callable[..., View]
 
-FILES = ["card.md", "confusion.png", "history.csv", "metrics.json", "model.skops", "run.json"]
+FILES = [
+    *(
+        "card.md",
+        "confusion.png",
+        "history.csv",
+        "metrics.json",
+        "model.skops",
+        "predictions.csv",
+        "run.json",
+    ),
+    "tracks.csv",
+]
 
 
 @pytest.fixture
@@ -75,9 +86,13 @@ def test_a_run_may_be_moved_and_written_again(run: Run, table: View, tmp_path: P
     rows = table.read()
     assert np.array_equal(moved.model().predict_proba(rows), run.model().predict_proba(rows))
     with training_folder(tmp_path / "again", {}, resume=False) as work:
-        again = write_run(tmp_path / "again", work, run.info, run.model(), run.metrics, [])
+        again = write_run(
+            *(tmp_path / "again", work, run.info, run.model(), run.metrics, []),
+            run.predictions(),
+            run.tracks(),
+        )
     assert again.info == run.info
-    for name in ("card.md", "metrics.json", "history.csv"):
+    for name in ("card.md", "metrics.json", "history.csv", "predictions.csv", "tracks.csv"):
         assert (again.path / name).read_bytes() == (run.path / name).read_bytes()
 
 
@@ -87,11 +102,12 @@ def test_other_files_in_the_folder_are_ignored(copy: Path, run: Run) -> None:
 
 
 def test_metrics_that_are_not_finite_are_not_written(run: Run, tmp_path: Path) -> None:
+    content = (run.model(), {**run.metrics, "x": float("nan")}, [], run.predictions(), run.tracks())
     with (
         pytest.raises(ValueError, match="not JSON compliant"),
         training_folder(tmp_path / "run", {}, resume=False) as work,
     ):
-        write_run(tmp_path / "run", work, run.info, run.model(), {**run.metrics, "x": float("nan")}, [])
+        write_run(tmp_path / "run", work, run.info, *content)
     assert not list(tmp_path.iterdir())
 
 
@@ -272,7 +288,17 @@ def test_hostile_class_names_stay_text(make_table: MakeTable, tmp_path: Path) ->
     assert r"\<script\>alert\(1\)\</script\>" in card
     assert r"a\|b\`c\`" in card
     tables = [line for line in card.splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in tables} == {7}
+    assert {line.count("|") for line in tables} == {3 + 2 * 6}
+
+
+def test_the_card_of_a_run_that_lacks_a_score(run: Run) -> None:
+    """The areas under curves of the tracks are not defined, or an older version stored none by chunk."""
+    metrics = json.loads(json.dumps(run.metrics))
+    for key in ("roc_auc", "roc_auc_interval"):
+        del metrics["test"]["track"][key]
+    by_chunk, by_track = (line for line in model_card(run.info, metrics).splitlines() if "| by " in line)
+    assert by_chunk.count("–") == 0
+    assert by_track.endswith("| – | – |")
 
 
 def test_a_name_stays_on_its_line(run: Run) -> None:

@@ -19,17 +19,21 @@ from audiospec.find import find_store, find_view
 from audiospec.stores.base import FeatureStore, open_store, stores
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Rows, models
-from audiospec.zoo.evaluation import evaluate_rows
+from audiospec.zoo.evaluation import predict_rows
 from audiospec.zoo.models.lr import Lr
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks
-from audiospec.zoo.splits import split
+from audiospec.zoo.splits.split_file import write_split
+from audiospec.zoo.splits.strategies import split
 from audiospec.zoo.training import train
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 MakeTable = Callable[..., View]
 
-FILES = {"run.json", "metrics.json", "history.csv", "model.skops", "card.md", "confusion.png"}
+FILES = {
+    *("run.json", "metrics.json", "history.csv", "predictions.csv", "tracks.csv"),
+    *("model.skops", "card.md", "confusion.png"),
+}
 
 
 def one_line(error: BaseException) -> str:
@@ -60,7 +64,7 @@ def test_a_run_has_its_files_and_metadata(run: Run, table: View) -> None:
     assert not info.split["leaky"]
     card = (run.path / "card.md").read_text()
     assert "leaky" not in card
-    assert "The model was not trained on any track of the test rows" in card
+    assert "The model learnt from no track of the test rows, nor from a copy" in card
     assert "to classify dataset made. 3 classes: ant, bee, cat." in card
 
 
@@ -80,9 +84,11 @@ def test_scores_are_those_of_the_saved_model(table: View, tmp_path: Path, model:
 
 def test_rows_are_scored_in_batches(run: Run, table: View, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = Rows(table, np.arange(len(table)), run.info.classes)
-    in_one_batch = evaluate_rows(run.model(), rows)
+    in_one_batch = predict_rows(run.model(), rows)
+    sizes: list[int] = []
     monkeypatch.setattr("audiospec.zoo.evaluation.BATCH", 7)
-    assert evaluate_rows(run.model(), rows) == in_one_batch
+    assert np.allclose(predict_rows(run.model(), rows, sizes.append), in_one_batch, rtol=1e-12, atol=0)
+    assert sizes == [1] * len(rows)
 
 
 @pytest.mark.parametrize("model", ["rf", "svm"])
@@ -104,10 +110,10 @@ def test_a_run_on_random_chunks_is_marked_as_leaky(table: View, tmp_path: Path) 
     run = train("knn-1", table, strategy="random", out=tmp_path / "run")
     assert json.loads((run.path / "run.json").read_text())["split"]["leaky"] is True
     card = (run.path / "card.md").read_text()
-    assert "- split: random (leaky)," in card
+    assert r"- split: random \(leaky: tracks\), seed 0" in card
     assert "## Scores on the test rows (leaky)" in card
-    assert "These scores are inflated" in card
-    assert "The model was not trained on any track of the test rows" not in card
+    assert "These scores may be inflated: the model learnt from 18 of the 18 test rows" in card
+    assert "The model learnt from no track of the test rows" not in card
 
 
 def test_some_classes_only(table: View, tmp_path: Path) -> None:
@@ -130,6 +136,72 @@ def test_the_default_folder_of_a_run(table: View, tmp_path: Path, monkeypatch: p
     run = train("lr", table, seed=3)
     assert run.path == Path("runs") / f"lr-{table.name}-track-3"
     assert Run(tmp_path / run.path).info == run.info
+
+
+# --- what a run learnt from, and how it was split ----------------------------------------------------------
+
+
+def test_a_run_keeps_its_predictions_to_the_bit(run: Run, table: View) -> None:
+    made = split(table, shares=(0.8, 0, 0.2))
+    rows = np.concatenate([made.train, made.test])
+    kept = run.predictions()
+    assert kept.tracks.tolist() == table.ids[rows].tolist()
+    assert kept.starts.tolist() == table.rows["start"][rows].tolist()
+    assert kept.sides.tolist() == ["train"] * len(made.train) + ["test"] * len(made.test)
+    assert [run.info.classes[number] for number in kept.truth] == table.labels[rows].tolist()
+    assert np.array_equal(kept.probabilities, run.model().predict_proba(table.read(rows).astype(np.float32)))
+    test = kept.of("test")
+    scores = score_chunks(test.probabilities, test.truth, test.tracks, run.info.classes)
+    assert scores.track.accuracy == run.metrics["test"]["track"]["accuracy"]
+
+
+def test_a_run_keeps_what_it_learnt_from(tabular: View, tmp_path: Path) -> None:
+    run = train("lr", tabular, out=tmp_path / "run", shares=(0.5, 0.25, 0.25))
+    made = split(tabular, shares=(0.5, 0.25, 0.25))
+    table = tabular.store.tracks
+    expected = {
+        side: {
+            (id, str(table["hash"][table.index[id]]), str(table["label"][table.index[id]]))
+            for id in tabular.ids[getattr(made, side)]
+        }
+        for side in ("train", "valid", "test")
+    }
+    kept = run.tracks()
+    assert all(len(track.known.hash) == 32 for track in kept)
+    for side, tracks in expected.items():
+        found = [(track.known.track, track.known.hash, track.label) for track in kept if track.side == side]
+        assert len(found) == len(set(found))
+        assert set(found) == tracks
+    learnt = {id for side in ("train", "valid") for id, _, _ in expected[side]}
+    assert run.learnt().values["track"] == learnt
+
+
+def test_models_of_both_kinds_are_tested_on_the_same_tracks(tabular: View, mel: View, tmp_path: Path) -> None:
+    one = train("lr", tabular, out=tmp_path / "lr", seed=3)
+    other = train("crnn-base", mel, out=tmp_path / "crnn", seed=3, settings={"epochs": 1})
+    tested = [{track.known for track in run.tracks() if track.side == "test"} for run in (one, other)]
+    assert tested[0] == tested[1]
+    assert len(tested[0]) > 2
+
+
+def test_the_seed_of_the_split_may_be_another(table: View, tmp_path: Path) -> None:
+    runs = [
+        train("rf", table, settings={"trees": 5}, seed=seed, split_seed=7, out=tmp_path / f"{seed}")
+        for seed in (0, 1)
+    ]
+    assert [run.info.split["seed"] for run in runs] == [7, 7]
+    digests = {run.info.split["digest"] for run in runs}
+    assert digests == {split(table, seed=7, shares=(0.8, 0.0, 0.2)).digest}
+    assert runs[0].metrics != runs[1].metrics
+
+
+def test_a_split_file_is_used_and_named(table: View, tmp_path: Path) -> None:
+    made = split(table, seed=5, shares=(0.6, 0.0, 0.4))
+    file = write_split(made, table, tmp_path / "five.json")
+    run = train("lr", table, strategy=str(file), out=tmp_path / "run")
+    assert run.info.split["digest"] == made.digest
+    assert (run.info.split["strategy"], run.info.split["name"]) == ("file", "file")
+    assert run.info.split["reason"] == "read from five.json: track, seed 5"
 
 
 # --- a model with epochs -----------------------------------------------------------------------------------
@@ -251,7 +323,7 @@ def test_a_folder_that_cannot_be_written_is_refused(table: View, tmp_path: Path)
         ({"settings": {"C": "much"}}, ModelError, r"parameter C must be a finite number; got 'much'"),
         ({"settings": {"C": -1}}, ModelError, r"svm cannot learn from these rows: .*'C'"),
         ({"strategy": "tracks"}, SplitError, r"no split strategy is called 'tracks'; did you mean 'track'"),
-        ({"strategy": "group"}, SplitError, r'has no group; .*: use `strategy="track"`$'),
+        ({"strategy": "group"}, SplitError, r'has a group: .*, or use `strategy="track"`$'),
         ({"strategy": "fold-1"}, SplitError, r"dataset 'made' has no fold '1' \(it has none\)"),
         ({"strategy": "filtered"}, SplitError, r"for GTZAN"),
         ({"shares": (0.5, 0.6, 0.2)}, SplitError, r"three shares, of training, validation and test"),
@@ -290,7 +362,7 @@ def test_one_class_only_is_refused(make_table: MakeTable, tmp_path: Path) -> Non
 
 def test_a_class_of_one_track_is_refused_unless_it_is_left_out(make_table: MakeTable, tmp_path: Path) -> None:
     view = make_table({"ant": 10, "bee": 10, "owl": 1})
-    with pytest.raises(SplitError, match=r"class 'owl' has 1 track, none of them in the training rows"):
+    with pytest.raises(SplitError, match=r"class 'owl' has 1 track, so it cannot be both"):
         train("svm", view, out=tmp_path / "run")
     assert train("svm", view, out=tmp_path / "run", classes=["ant", "bee"]).info.classes == ["ant", "bee"]
 

@@ -65,7 +65,9 @@ assert not tried, tried
 SPLIT = """
 import numpy as np
 from types import SimpleNamespace
-from audiospec.zoo.splits import split
+from audiospec.stores.layout.schema import TrackRecord
+from audiospec.stores.layout.tracks import Tracks
+from audiospec.zoo.splits.strategies import split
 
 genres = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 tracks = [(f"{genre}.{number:05d}", genre) for genre in genres for number in range(100)]
@@ -77,7 +79,9 @@ class View(SimpleNamespace):
         return 1000
 
 ids, labels = (np.array(column, dtype=object) for column in zip(*tracks))
-view = View(ids=ids, labels=labels, classes=sorted(genres), rows=rows, name="x")
+table = Tracks.from_records([TrackRecord(id=id, label=label) for id, label in tracks])
+store = SimpleNamespace(tracks=table, dataset="gtzan", path="x.zarr")
+view = View(ids=ids, labels=labels, classes=sorted(genres), rows=rows, name="x", store=store)
 made = split(view, "filtered")
 assert [len(side) for side in (made.train, made.valid, made.test)] == [443, 197, 290]
 assert not tried, tried

@@ -8,16 +8,23 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.base import ModelSettings, models
+from audiospec.zoo.base import ModelSettings, Rows, models
+from audiospec.zoo.calibration.folds import grouped_folds
+from audiospec.zoo.calibration.pairs import SLOPES, couple, fit_slope, margins_of_truth, vote
+from audiospec.zoo.calibration.winners import keep_winners
 from audiospec.zoo.estimator import SklearnModel
+
+#: Number of folds whose margins the slope is fitted to.
+FOLDS = 3
 
 
 @models.register(name="svm")
 class Svm(SklearnModel):
     """svm: support vector machine with a radial kernel, C = 1 (scikit-learn's default, and the study's).
 
-    It is `sklearn.svm.SVC` on standardised columns. Its probabilities are the softmax of its one-vs-rest
-    decision values: they rank the classes as the decision values do, and are not calibrated.
+    It is `sklearn.svm.SVC` on standardised columns, and predicts the class that it predicts: the one that
+    wins most pairs. Its probabilities agree best with those of all pairs, which are a logistic function of
+    the margins. The function's slope is fitted to margins of training rows that were predicted out of fold.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -39,17 +46,33 @@ class Svm(SklearnModel):
         """Return a new classifier; nothing in it is random."""
         from sklearn.svm import SVC
 
-        return SVC(
-            C=self.settings.C, gamma=self.settings.gamma, decision_function_shape="ovr", break_ties=True
-        )
+        return SVC(C=self.settings.C, gamma=self.settings.gamma, decision_function_shape="ovo")
+
+    def fitted(self, rows: NDArray[np.float64], train: Rows, seed: int) -> Any:
+        """Return the fitted pipeline; its classifier has the slope as an attribute, which skops stores."""
+        pipeline = super().fitted(rows, train, seed)
+        targets, folds = train.targets, grouped_folds(train.targets, train.units, FOLDS)
+        margins = []
+        for fold in range(int(folds.max()) + 1):
+            present = np.unique(targets[folds != fold])
+            held = (folds == fold) & np.isin(targets, present)
+            if len(present) < 2 or not held.any():
+                continue  # a class with one unit is never predicted by a machine that knows it
+            learnt = folds != fold
+            machine = self.new_pipeline(seed).fit(rows[learnt], targets[learnt])
+            truth = np.searchsorted(present, targets[held])
+            margins.append(margins_of_truth(_margins(machine, rows[held]), truth, len(present)))
+        all_margins = np.concatenate([np.zeros(0), *margins])
+        pipeline[-1].slope_ = fit_slope(all_margins, len(rows) / len(self.classes))
+        return pipeline
 
     def probabilities(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the softmax of the decision values."""
-        values = np.asarray(self.pipeline.decision_function(rows))
-        if values.ndim == 1:  # for two classes scikit-learn returns one value per row
-            values = np.stack([-values, values], axis=1) / 2
-        powers = np.exp(values - values.max(1, keepdims=True))
-        return np.asarray(powers / powers.sum(1, keepdims=True))
+        """Return the coupled probabilities of the pairs; the class that wins most pairs has the largest."""
+        slope, classes = getattr(self.pipeline[-1], "slope_", None), len(self.classes)
+        if slope is None:  # of a run of format 2 or older: the softmax of one-vs-rest values
+            return _softmax(np.asarray(self.pipeline.decision_function(rows)))
+        margins = _margins(self.pipeline, rows)
+        return keep_winners(couple(margins, slope, classes), vote(margins, classes))
 
     def is_sound(self, classifier: Any) -> bool:
         """Return whether the arrays fit each other: libsvm uses their sizes unchecked."""
@@ -65,8 +88,30 @@ class Svm(SklearnModel):
             all(getattr(classifier, name).shape == shape for name, shape in shapes.items())
             and (classifier._n_support >= 0).all()
             and classifier._n_support.sum() == count
+            and _is_slope(classifier)
             and (classifier.kernel, classifier._impl, classifier._sparse) == ("rbf", "c_svc", False)
         )
+
+
+def _margins(pipeline: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the margin of each pair of classes (n, pairs); positive: the pair's first class."""
+    values = np.asarray(pipeline.decision_function(rows), np.float64)
+    return -values[:, None] if values.ndim == 1 else values  # scikit-learn turns the one pair of two classes
+
+
+def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    if values.ndim == 1:  # for two classes scikit-learn returns one value per row
+        values = np.stack([-values, values], axis=1) / 2
+    powers = np.exp(values - values.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def _is_slope(classifier: Any) -> bool:
+    """Return whether the slope fits the shape of the decision values; older runs have none."""
+    if not hasattr(classifier, "slope_"):
+        return bool(classifier.decision_function_shape == "ovr")
+    slope, (low, high) = classifier.slope_, SLOPES
+    return type(slope) is float and low <= slope <= high and classifier.decision_function_shape == "ovo"
 
 
 @models.register(name="svm-c10")

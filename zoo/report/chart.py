@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from audiospec.render.html import ticks
 
@@ -44,7 +45,45 @@ def chart(
     best : float or None
         The epoch to mark as the best.
     """
-    values = [value for line in lines.values() for value in line if value is not None]
+    drawn = [_Line(side, _NAMES[side], line) for side, line in lines.items()]
+    ends = "; ".join(_ends(line) for line in drawn)
+    best_epoch = f"; best epoch {best:g}" if best is not None else ""
+    label = f"{measure} over {len(epochs)} epochs: {ends}{best_epoch}"
+    return _chart(measure, "epoch", epochs, drawn, best, label)
+
+
+def share_chart(measure: str, tracks: Sequence[float], lines: Mapping[str, Sequence[float]]) -> str:
+    """Return a learning curve: a measure of the test rows over the number of training tracks.
+
+    Parameters
+    ----------
+    measure : str
+        Title, such as ``"macro F1, %"``.
+    tracks : sequence of float
+        Numbers of training tracks, ascending.
+    lines : mapping
+        Up to two levels, such as ``"track"`` → one value for each number of tracks.
+    """
+    drawn = [
+        _Line(style, f"by {level}", line) for style, (level, line) in zip(_NAMES, lines.items(), strict=False)
+    ]
+    label = f"{measure} over {min(tracks):g} to {max(tracks):g} training tracks: "
+    return _chart(measure, "training tracks", tracks, drawn, None, label + "; ".join(map(_ends, drawn)))
+
+
+class _Line(NamedTuple):
+    """A line of a chart: its style, ``"train"`` or ``"valid"``; its name; its values."""
+
+    style: str
+    name: str
+    values: Sequence[float | None]
+
+
+def _chart(
+    measure: str, axis: str, epochs: Sequence[float], lines: Sequence[_Line], best: float | None, label: str
+) -> str:
+    """Return a chart of lines over a horizontal axis of whole numbers."""
+    values = [value for line in lines for value in line.values if value is not None]
     y_ticks = ticks(min(values), max(values))
     x_ticks = [tick for tick in ticks(min(epochs), max(epochs)) if tick == round(tick)]
     low, high = min(y_ticks[0], *values), max(y_ticks[-1], *values)
@@ -66,13 +105,13 @@ def chart(
         if first <= tick <= last:
             parts.append(f'<text x="{x(tick):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{tick:g}</text>')
     middle = (_LEFT + _RIGHT) / 2
-    parts.append(f'<text x="{middle:.0f}" y="{_BOTTOM + 38}" text-anchor="middle">epoch</text>')
+    parts.append(f'<text x="{middle:.0f}" y="{_BOTTOM + 38}" text-anchor="middle">{axis}</text>')
     if best is not None:
         anchor = "end" if x(best) > middle else "start"
         beside = x(best) + (-5 if anchor == "end" else 5)
         parts.append(f'<path class="best" d="M{x(best):.1f} {_TOP - 14}V{_BOTTOM}"/>')
         parts.append(f'<text x="{beside:.1f}" y="{_TOP - 6}" text-anchor="{anchor}">best: {best:g}</text>')
-    for number, (side, line) in enumerate(lines.items()):
+    for number, (side, name, line) in enumerate(lines):
         points = [
             None if value is None else (x(epoch), y(value)) for epoch, value in zip(epochs, line, strict=True)
         ]
@@ -81,11 +120,9 @@ def chart(
             parts += [_mark(side, *point) for point in points if point]
         start = 150 + 100 * number
         parts.append(f'<path class="{side}" d="M{start} 10h24"/>{_mark(side, start + 12, 10)}')
-        parts.append(f'<text x="{start + 30}" y="14">{_NAMES[side]}</text>')
-    ends = "; ".join(_ends(_NAMES[side], line) for side, line in lines.items())
-    best_epoch = f"; best epoch {best:g}" if best is not None else ""
-    label = escape(f"{measure} over {len(epochs)} epochs: {ends}{best_epoch}")
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+        parts.append(f'<text x="{start + 30}" y="14">{escape(name)}</text>')
+    described = f'role="img" aria-label="{escape(label)}"'
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" {described}>{"".join(parts)}</svg>'
 
 
 def _path(points: Iterable[tuple[float, float] | None]) -> str:
@@ -107,7 +144,7 @@ def _mark(side: str, x: float, y: float) -> str:
     return f'<rect class="dot-valid" x="{x - 3:.1f}" y="{y - 3:.1f}" width="6" height="6"/>'
 
 
-def _ends(name: str, line: Sequence[float | None]) -> str:
+def _ends(line: _Line) -> str:
     """Return a line's first and last value in words, for screen readers."""
-    values = [value for value in line if value is not None]
-    return f"{name} from {values[0]:.3g} to {values[-1]:.3g}" if values else f"{name} unknown"
+    values = [value for value in line.values if value is not None]
+    return f"{line.name} from {values[0]:.3g} to {values[-1]:.3g}" if values else f"{line.name} unknown"

@@ -1,4 +1,4 @@
-"""Find the runs below a folder."""
+"""Find the runs and the results of leakage below a folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiospec.errors import RunError
+from audiospec.zoo.leakage.ladder import FILE as LADDER
+from audiospec.zoo.leakage.ladder import Ladder, read_ladder
 from audiospec.zoo.report.page import report_page
 from audiospec.zoo.runs.info import METRICS, RUN
 from audiospec.zoo.runs.run import Run
@@ -25,11 +27,14 @@ class FoundRuns(NamedTuple):
         Path → why it cannot be shown.
     unfinished : int
         Number of runs that are still in training, or whose training was interrupted.
+    ladders : list of Ladder
+        The results of `leakage`, sorted by path.
     """
 
     runs: list[Run]
     problems: dict[str, str]
     unfinished: int
+    ladders: list[Ladder]
 
 
 def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
@@ -41,6 +46,7 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
         Runs, or folders that have runs at any depth.
     """
     runs: dict[str, Run] = {}
+    ladders: dict[str, Ladder] = {}
     problems: dict[str, str] = {}
     unfinished = set()
 
@@ -60,8 +66,15 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
                     runs.setdefault(os.path.realpath(name), _open(Path(name)))
                 except RunError as error:
                     problems[name] = str(error)
+            elif LADDER in files:
+                below.clear()
+                try:
+                    ladders.setdefault(os.path.realpath(name), read_ladder(Path(name, LADDER)))
+                except RunError as error:
+                    problems[name] = str(error)
     ordered = sorted(runs.values(), key=lambda run: str(run.path))
-    return FoundRuns(ordered, dict(sorted(problems.items())), len(unfinished))
+    found = sorted(ladders.values(), key=lambda ladder: str(ladder.path))
+    return FoundRuns(ordered, dict(sorted(problems.items())), len(unfinished), found)
 
 
 def _open(path: Path) -> Run:

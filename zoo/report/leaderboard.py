@@ -1,7 +1,8 @@
-"""Leaderboards: comparable runs, ranked; and leakage gaps: how much better a leaky split would look.
+"""Leaderboards: comparable runs, ranked.
 
-A board has the runs of one task (dataset and classes) and one split strategy. Runs that differ only in seed
-(same model, settings, view and shares) are one entry of it. Leaky runs have a separate board, without ranks.
+A board has the runs of one task (dataset and classes) and one split strategy that were tested on the same
+tracks, or on some of the same. Runs that differ only in seed or fold (same model, settings, view and shares)
+are one entry of it. Leaky runs have separate boards, without ranks, of any test tracks.
 """
 
 from __future__ import annotations
@@ -9,103 +10,64 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev
-from typing import Any, NamedTuple
+from functools import cached_property
 
-from audiospec.digests import digest
-from audiospec.zoo.runs.info import comparable_settings, split_name
+import numpy as np
+
+from audiospec.errors import ModelError, RunError
+from audiospec.zoo.comparison.compare import LEVEL_OF_SIGNIFICANCE, compare
+from audiospec.zoo.comparison.configurations import (
+    FOLDS,
+    group_runs,
+    shown_strategy,
+    strategy_of,
+)
+from audiospec.zoo.comparison.difference import holm
+from audiospec.zoo.report.entry import Entry, over_splits
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import MAIN
-
-#: The displayed strategy of all folds of a dataset together.
-FOLDS = "fold-K"
+from audiospec.zoo.splits.units import joined
 
 
-class Measure(NamedTuple):
-    """A score of an entry: the mean and deviation over its runs, and the means of the interval's ends."""
-
-    mean: float
-    deviation: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The runs of one configuration, by seed.
-
-    Attributes
-    ----------
-    runs : list of Run
-        At least one; they differ in seed, or in the fold that they are tested on.
-    """
-
-    runs: list[Run]
-
-    @property
-    def first(self) -> Run:
-        """The first run, for everything that is the same in all runs."""
-        return self.runs[0]
-
-    @property
-    def repeats(self) -> list[str]:
-        """The runs' seeds, or their folds."""
-        if strategy_of(self.first) == FOLDS:
-            return [run.info.split["strategy"] for run in self.runs]
-        return [str(run.info.seed) for run in self.runs]
-
-    @property
-    def tested(self) -> list[int]:
-        """The distinct numbers of test tracks of its runs, ascending."""
-        return sorted({run.metrics["test"]["track"]["count"] for run in self.runs})
-
-    def tables(self, level: str) -> list[dict[str, Any]]:
-        """Return each run's stored table of scores of the test rows; `level` is "chunk" or "track"."""
-        return [run.metrics["test"][level] for run in self.runs]
-
-    def has(self, level: str, key: str) -> bool:
-        """Return whether all runs have a score."""
-        return all(key in table for table in self.tables(level))
-
-    def measure(self, level: str, key: str = MAIN) -> Measure:
-        """Return a score of the test rows.
-
-        Parameters
-        ----------
-        level : "chunk" or "track"
-        key : str
-            Key that the score is stored under.
-
-        Raises
-        ------
-        KeyError
-            A run has no such score.
-        """
-        tables = self.tables(level)
-        values = [table[key] for table in tables]
-        low, high = (fmean(table[f"{key}_interval"][end] for table in tables) for end in (0, 1))
-        return Measure(fmean(values), pstdev(values), low, high)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Board:
-    """The entries of one task and one split strategy, best first.
+    """The entries of one task and one split strategy with test tracks in common, best first.
 
     Attributes
     ----------
-    strategy : str
-        As it is displayed.
-    leaky : bool
     entries : list of Entry
         The highest main score by track first.
-    one_test : bool
-        Whether all entries were tested on the same tracks, as far as their splits show.
     """
 
-    strategy: str
-    leaky: bool
     entries: list[Entry]
-    one_test: bool
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of all entries, in their order."""
+        return [run for entry in self.entries for run in entry.runs]
+
+    @cached_property
+    def strategy(self) -> str:
+        """The split strategy as it is displayed, with what leaks in any of the runs."""
+        return shown_strategy(self.runs)
+
+    @property
+    def leaky(self) -> bool:
+        """Whether the split of any of the runs leaks."""
+        return any(entry.leaky for entry in self.entries)
+
+    @property
+    def one_test(self) -> bool:
+        """Whether all entries were tested on the same tracks."""
+        return len({frozenset(entry.tests) for entry in self.entries}) == 1
+
+    @property
+    def splits(self) -> list[str]:
+        """The seeds of the splits, or the folds, ascending."""
+        splits = [run.info.split for run in self.runs]
+        if strategy_of(self.runs[0]) == FOLDS:
+            return sorted({split["strategy"] for split in splits})
+        seeds = {split.get("seed", run.info.seed) for split, run in zip(splits, self.runs, strict=True)}
+        return list(map(str, sorted(seeds)))
 
     @property
     def ranks(self) -> list[int]:
@@ -113,36 +75,26 @@ class Board:
         scores = [_ranking_score(entry) for entry in self.entries]
         return [1 + sum(other > score for other in scores) for score in scores]
 
+    @cached_property
+    def p(self) -> list[float | None]:
+        """For each entry, the p-value of its paired difference from the first, adjusted by Holm's method.
+
+        None: the entry cannot be compared with the first; or it is the first.
+        """
+        best, *others = self.entries
+        raw = [_paired_p(best, other) for other in others]
+        adjusted = iter(holm([p for p in raw if p is not None]).tolist())
+        return [None, *(None if p is None else next(adjusted) for p in raw)]
+
     @property
     def tied(self) -> list[bool]:
-        """For each entry, whether its interval overlaps with the first's; False for the first."""
-        best, *others = (entry.measure("track") for entry in self.entries)
-        return [False, *(best.low <= other.high and other.low <= best.high for other in others)]
-
-
-class Gap(NamedTuple):
-    """One configuration with an honest and with a leaky split of the same view."""
-
-    honest: Entry
-    leaky: Entry
+        """For each entry, whether no paired difference from the first is shown; False for the first."""
+        return [p is not None and p >= LEVEL_OF_SIGNIFICANCE for p in self.p]
 
     @property
-    def points(self) -> float:
-        """How much more main score by chunk the leaky split claims, in percentage points."""
-        claimed, worth = (entry.measure("chunk").mean for entry in (self.leaky, self.honest))
-        return 100 * (claimed - worth)
-
-    @property
-    def clear(self) -> bool:
-        """Whether the two intervals do not overlap."""
-        claimed, worth = (entry.measure("chunk") for entry in (self.leaky, self.honest))
-        return claimed.low > worth.high or worth.low > claimed.high
-
-    @property
-    def possible(self) -> bool:
-        """Whether anything can leak: some track has several chunks."""
-        sides = self.honest.first.info.split["sides"].values()
-        return any(side["rows"] > side["tracks"] for side in sides)
+    def uncompared(self) -> list[bool]:
+        """For each entry, whether it cannot be compared with the first; False for the first."""
+        return [number > 0 and p is None for number, p in enumerate(self.p)]
 
 
 @dataclass(frozen=True)
@@ -154,15 +106,12 @@ class Task:
     dataset : str
     classes : tuple of str
     boards : list of Board
-        One per split strategy; leaky ones last.
-    gaps : list of Gap
-        The largest first.
+        One for each split strategy and what was tested on, or for each strategy that leaks; these are last.
     """
 
     dataset: str
     classes: tuple[str, ...]
     boards: list[Board]
-    gaps: list[Gap]
 
 
 def tasks(runs: Sequence[Run]) -> list[Task]:
@@ -182,80 +131,55 @@ def tasks(runs: Sequence[Run]) -> list[Task]:
         by_task[run.info.dataset, tuple(run.info.classes)].append(run)
     all_tasks = []
     for (dataset, classes), task_runs in by_task.items():
-        entries = _entries(task_runs)
-        all_tasks.append(Task(dataset, classes, _boards(entries), _gaps(entries)))
+        entries = [Entry(group) for group in group_runs(task_runs)]
+        all_tasks.append(Task(dataset, classes, _boards(entries)))
     return sorted(all_tasks, key=lambda task: (task.dataset, len(task.classes), task.classes))
 
 
-def leaky(run: Run) -> bool:
-    """Return whether a test row of a run shares a recording or a group with what it learnt from."""
-    return bool(run.info.split["leaky"])
-
-
-def strategy_of(run: Run) -> str:
-    """Return a run's split strategy as a board displays it; all folds of a dataset have one name."""
-    fold = run.info.split["strategy"].startswith("fold-") and not leaky(run)
-    return FOLDS if fold else shown_split(run)
-
-
-def shown_split(run: Run) -> str:
-    """Return a run's split strategy as it is displayed: a leaky one has the word "leaky"."""
-    return split_name(run.info.split)
-
-
-def _configuration(run: Run) -> str:
-    """Return a digest of a run without split strategy and seed: equal for the runs of one configuration."""
-    info = run.info
-    settings = comparable_settings(info.settings)
-    return digest([info.model, settings, info.view, info.spec, info.chunking, info.split["shares"]])
-
-
-def _entries(runs: Sequence[Run]) -> list[Entry]:
-    groups: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[_configuration(run), strategy_of(run)].append(run)
-    return [Entry(sorted(group, key=_entry_order)) for group in groups.values()]
-
-
-def _entry_order(run: Run) -> tuple[str, int, str]:
-    return run.info.split["strategy"], run.info.seed, str(run.path)
-
-
 def _boards(entries: Sequence[Entry]) -> list[Board]:
-    by_strategy: defaultdict[str, list[Entry]] = defaultdict(list)
+    by_strategy: defaultdict[tuple[str, bool], list[Entry]] = defaultdict(list)
     for entry in entries:
-        by_strategy[strategy_of(entry.first)].append(entry)
+        by_strategy[strategy_of(entry.first), entry.leaky].append(entry)
     boards = []
-    for strategy, strategy_entries in by_strategy.items():
-        # Each seed has other test tracks, so entries are compared by the set of their runs' tests.
-        tests = {frozenset(map(_test_digest, entry.runs)) for entry in strategy_entries}
-        ranked = sorted(strategy_entries, key=_board_order)
-        boards.append(Board(strategy, leaky(ranked[0].first), ranked, len(tests) == 1))
-    return sorted(boards, key=lambda board: (board.leaky, board.strategy))
+    for (_, leaky), of_strategy in by_strategy.items():
+        if leaky:  # they are not ranked, so that what they were tested on may differ
+            boards.append(Board(sorted(of_strategy, key=_board_order)))
+            continue
+        of_tests: defaultdict[int, list[Entry]] = defaultdict(list)
+        for entry, first in zip(of_strategy, _with_common_tests(of_strategy), strict=True):
+            of_tests[first].append(entry)
+        boards += [Board(sorted(group, key=_board_order)) for group in of_tests.values()]
+    return sorted(boards, key=lambda board: (board.leaky, board.strategy, _board_order(board.entries[0])))
 
 
-def _test_digest(run: Run) -> str:
-    """Return a digest that is equal for runs tested on the same tracks, in any view of one dataset."""
-    split = run.info.split
-    depends_on_seed = split["strategy"] != "filtered" and strategy_of(run) != FOLDS
-    tracks = [split["sides"][side]["tracks"] for side in ("train", "valid", "test")]
-    drawn_from = [run.info.seed, split["shares"], tracks] if depends_on_seed else tracks[-1]
-    return digest([split["strategy"], drawn_from])
+def _with_common_tests(entries: Sequence[Entry]) -> list[int]:
+    """Return for each entry the first that it has tests in common with, directly or through others."""
+    pairs = [(number, test) for number, entry in enumerate(entries) for test in entry.tests]
+    owners, tests = ([str(pair[at]) for pair in pairs] for at in (0, 1))
+    first = joined([np.array(owners), np.array(tests)])
+    group_of = {int(owner): int(owners[place]) for owner, place in zip(owners, first, strict=True)}
+    return [group_of[number] for number in range(len(entries))]
 
 
-def _gaps(entries: Sequence[Entry]) -> list[Gap]:
-    by_configuration = {(_configuration(entry.first), leaky(entry.first)): entry for entry in entries}
-    gaps = []
-    for entry in entries:
-        counterpart = by_configuration.get((_configuration(entry.first), True))
-        if counterpart is not None and not leaky(entry.first):
-            gaps.append(Gap(entry, counterpart))
-    return sorted(gaps, key=lambda gap: (-round(gap.points, 9), *_board_order(gap.honest)))
+def _paired_p(best: Entry, other: Entry) -> float | None:
+    """Return the p-value of the difference in main score by track; None if the entries cannot be compared.
+
+    Entries with several test sets in common are compared by the stored scores on each, and with one by the
+    predictions of its tracks, which runs of older versions do not have.
+    """
+    common = [test for test in best.tests if test in other.tests]
+    if len(common) > 1:
+        differences = [best.on(test) - other.on(test) for test in common]
+        return over_splits(differences, [best, other], common, share=True).p
+    try:
+        return compare(best.runs, other.runs).p
+    except (RunError, ModelError):  # other labels or files, or one unit
+        return None
 
 
 def _ranking_score(entry: Entry, level: str = "track") -> float:
     """Return the main score, rounded, so that the last bits of a mean do not rank."""
-    return round(entry.measure(level).mean, 9)
+    return round(entry.mean(level), 9)
 
 
 def _board_order(entry: Entry) -> tuple[float, float, str, str, str]:

@@ -8,8 +8,13 @@ from pathlib import Path
 
 from audiospec.errors import RunError
 from audiospec.render.html import attribute, count, kind_attribute, page, save, text
+from audiospec.zoo.comparison.configurations import FOLDS, varying_settings
+from audiospec.zoo.leakage.ladder import Ladder
 from audiospec.zoo.report.chart import interval_bar
-from audiospec.zoo.report.leaderboard import Board, Entry, Gap, Task, strategy_of, tasks
+from audiospec.zoo.report.entry import Entry
+from audiospec.zoo.report.ladder_section import ladder_section
+from audiospec.zoo.report.leaderboard import Board, Task, tasks
+from audiospec.zoo.report.protocol_section import learning_curves, protocol_in_words
 from audiospec.zoo.report.run_section import run_section
 from audiospec.zoo.report.style import STYLE, marked, span
 from audiospec.zoo.runs.run import Run
@@ -25,7 +30,12 @@ from audiospec.zoo.scores.measuring.stored import (
 
 
 def write_report(
-    runs: Sequence[Run], out: Path | str, *, problems: Mapping[str, str] | None = None, unfinished: int = 0
+    runs: Sequence[Run],
+    out: Path | str,
+    *,
+    problems: Mapping[str, str] | None = None,
+    unfinished: int = 0,
+    ladders: Sequence[Ladder] = (),
 ) -> Path:
     """Write the report page; the same runs give the same page, in any order.
 
@@ -38,6 +48,8 @@ def write_report(
         Path → why a run is not shown; listed on the page.
     unfinished : int
         Number of runs that were left out because they are not finished.
+    ladders : sequence of Ladder
+        Results of `leakage`, each shown as a table.
 
     Returns
     -------
@@ -50,13 +62,15 @@ def write_report(
     """
     if not runs:
         raise RunError("a report needs at least one run; got none", "train one with `audiospec train`")
-    return save(report_page(runs, problems or {}, unfinished), out, RunError, "`out`")
+    return save(report_page(runs, problems or {}, unfinished, ladders), out, RunError, "`out`")
 
 
 # --- the page ----------------------------------------------------------------------------------------------
 
 
-def report_page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: int) -> str:
+def report_page(
+    runs: Sequence[Run], problems: Mapping[str, str], unfinished: int, ladders: Sequence[Ladder] = ()
+) -> str:
     """Return the page as HTML; see `write_report` for the parameters."""
     ranked = tasks(runs)
     ordered = [
@@ -66,6 +80,7 @@ def report_page(runs: Sequence[Run], problems: Mapping[str, str], unfinished: in
     parts = [
         _intro(runs, ranked, problems, unfinished),
         *(_task(task, ids) for task in ranked),
+        ladder_section(ladders),
         "<h2>Runs</h2>",
         '<p class="quiet">In the order of the leaderboards.</p>',
         *(run_section(run, ids[run.path], number == 0) for number, run in enumerate(ordered)),
@@ -93,7 +108,7 @@ def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, s
     lines.append(
         f'<p class="quiet">Scores are of the test rows, in percent unless stated otherwise ({meanings}). The '
         "predicted class of a track is the one with the highest mean log-probability over its chunks. Ranges "
-        "are 95 % bootstrap intervals over tracks.</p>"
+        "are 95 % intervals over units: tracks, or the groups and copies that join them.</p>"
     )
     return "\n".join(lines)
 
@@ -119,10 +134,12 @@ def _task(task: Task, ids: Mapping[Path, str]) -> str:
         names = f"<details><summary>all classes</summary>{names}</details>"
     lines.append(f'<div class="quiet">{names}</div>')
     varying = _varying(task)
-    lines += [_board(board, varying, ids) for board in task.boards]
-    if task.gaps:
-        lines.append(f"<h3>Leakage gap</h3>\n<ul>{''.join(_gap(gap, varying) for gap in task.gaps)}</ul>")
-    return "\n".join(lines)
+    strategies = [board.strategy for board in task.boards]
+    lines += [_board(board, strategies.count(board.strategy) > 1, varying, ids) for board in task.boards]
+    lines.append(
+        learning_curves([run for board in task.boards for entry in board.entries for run in entry.runs])
+    )
+    return "\n".join(filter(None, lines))
 
 
 #: Columns of a board, except scores → CSS class of their cells.
@@ -137,17 +154,20 @@ _COLUMNS = {
 }
 
 
-def _board(board: Board, varying: Mapping[str, set[str]], ids: Mapping[Path, str]) -> str:
+def _board(board: Board, several: bool, varying: Mapping[str, set[str]], ids: Mapping[Path, str]) -> str:
+    """Return a board; `several`: there are others of the same strategy, so the title says which splits."""
     scores = main_first(stored_scores(table for entry in board.entries for table in entry.tables("track")))
     main = scores[MAIN]
     tracks = span([number for entry in board.entries for number in entry.tested])
     ranked = (
-        '<strong class="leaky">Leaky, so not ranked</strong>: chunks of one track may be on both sides, and '
-        "a model can recognise a recording that it was trained on."
+        '<strong class="leaky">Leaky, so not ranked</strong>: test rows share a recording or a group with '
+        "what the models learnt from, and a model can recognise it."
         if board.leaky
         else f"Best {main.title} by track first."
     )
-    title = f"Split: {text(board.strategy)}, tested on {tracks} tracks"
+    splits = board.splits if board.strategy.startswith(FOLDS) else [f"seed {seed}" for seed in board.splits]
+    which = f" ({text(', '.join(splits))})" if several else ""
+    title = f"Split: {text(board.strategy)}{which}, tested on {tracks} tracks"
     start = min(entry.measure("track").low for entry in board.entries)
     start = max(0.0, math.floor(10 * start) / 10 - 0.1)
     shown = [(f"{text(title)} by {level}", kind) for title, level, kind in _score_columns(scores)]
@@ -156,8 +176,8 @@ def _board(board: Board, varying: Mapping[str, set[str]], ids: Mapping[Path, str
         f'<th role="columnheader" scope="col"{kind_attribute(kind)}>{name}' for name, kind in columns
     )
     rows = [
-        _entry(entry, None if board.leaky else rank, tied and not board.leaky, varying, start, ids, scores)
-        for entry, rank, tied in zip(board.entries, board.ranks, board.tied, strict=True)
+        _entry(entry, None if board.leaky else rank, mark, varying, start, ids, scores)
+        for entry, rank, mark in zip(board.entries, board.ranks, _marks(board), strict=True)
     ]
     return (
         f'<h3>{title}</h3>\n<div class="wide"><table class="board" role="table"><caption><span>{ranked} '
@@ -173,23 +193,40 @@ def _score_columns(scores: Mapping[str, Score]) -> list[tuple[str, str, str]]:
     return [(main, "track", ""), (main, "chunk", "n"), *((title, "track", "n") for title in others)]
 
 
+def _marks(board: Board) -> list[str]:
+    """Return for each entry how it compares with the best, in words; ``""`` if it is shown to be worse."""
+    if board.leaky:
+        return [""] * len(board.entries)
+    return [
+        "tied with the best" if tied else "not compared with the best" if uncompared else ""
+        for tied, uncompared in zip(board.tied, board.uncompared, strict=True)
+    ]
+
+
 def _notes(board: Board) -> str:
     """Return notes on the marks of a board, and on the limits of its order."""
     notes = []
     if not board.leaky and any(board.tied):
         notes.append(
-            "Tied with the best: the interval overlaps with that of the best, so this test does not show "
-            "which of the two is better."
+            "Tied with the best: no difference from the best is shown. Differences are paired, by the "
+            "corrected resampled t over common splits, or by the bootstrap over the units of one test set; "
+            "p-values are adjusted by Holm’s method."
         )
-    if not board.leaky and not board.one_test:
+    if not board.leaky and any(board.uncompared):
+        notes.append(
+            "Not compared with the best: the two were tested on other tracks or on one unit, or a run of an "
+            "older version kept no predictions."
+        )
+    if not board.one_test:
         notes.append(
             "Not all entries were tested on the same tracks (the seeds, the shares or the number of tracks "
             "differ), so part of the differences is due to the test tracks, not to the models."
         )
     if any(len(entry.runs) > 1 for entry in board.entries):
         notes.append(
-            "± is the standard deviation over runs; in such a row, the ends of an interval are means over "
-            "runs."
+            "± is the sample standard deviation over runs. In such a row, the interval is over splits, with "
+            "the corrected standard error of splits that overlap (Nadeau and Bengio); or, of several runs on "
+            "one test set, over its tracks, widened by the standard error over runs."
         )
     return "".join(f'<p class="quiet">{note}</p>' for note in notes)
 
@@ -197,7 +234,7 @@ def _notes(board: Board) -> str:
 def _entry(
     entry: Entry,
     rank: int | None,
-    tied: bool,
+    mark: str,
     varying: Mapping[str, set[str]],
     start: float,
     ids: Mapping[Path, str],
@@ -207,7 +244,7 @@ def _entry(
     main, track = scores[MAIN], entry.measure("track")
     settings = _settings(run, varying)
     name = f'<a href="#{ids[run.path]}">{text(info.model)}</a>'
-    name += ' <span class="mark">tied with the best</span>' if tied else ""
+    name += f' <span class="mark">{mark}</span>' if mark else ""
     name += f"<small>{text(settings)}</small>" if settings else ""
     shown = [
         f'<span class="score">{_mean_with_deviation(entry, "track", MAIN, main)}</span>'
@@ -219,7 +256,7 @@ def _entry(
     facts = {
         "features": f"{text(_features(run))}<small>{text(info.view)}</small>",
         "chunk (s)": f"{info.chunking['seconds']:g}",
-        "split": marked(strategy_of(run)),
+        "split": marked(entry.strategy),
         "seed": _repeats(entry, ids),
         "test tracks": span(entry.tested),
         "parameters": f"{info.parameters:,}" if info.parameters else "–",
@@ -252,47 +289,20 @@ def _repeats(entry: Entry, ids: Mapping[Path, str]) -> str:
     return f"{names}<details><summary>{len(entry.runs)} runs</summary><ul>{runs}</ul></details>"
 
 
-def _gap(gap: Gap, varying: Mapping[str, set[str]]) -> str:
-    run, main = gap.honest.first, main_score()
-    claimed, worth = (_chunk_score(entry) for entry in (gap.leaky, gap.honest))
-    points = f"<strong>{gap.points:+.1f} points</strong>".replace("-", "−")
-    if not gap.possible:
-        verdict = f"{points} by chance, because each track is one chunk here and nothing can leak"
-    elif gap.clear:
-        verdict = f"leakage gap {points}"
-    else:
-        verdict = f"leakage gap {points}, but the intervals overlap"
-    settings = _settings(run, varying)
-    return (
-        f"<li>{text(run.info.model)}{f' ({text(settings)})' if settings else ''} on {text(run.info.view)}: "
-        f"with split {marked(strategy_of(gap.leaky.first))} it would claim a {main.title} of "
-        f"{claimed} by chunk; with split {text(strategy_of(run))} it has {worth}: {verdict}."
-    )
-
-
-def _chunk_score(entry: Entry) -> str:
-    runs = f" (mean of {len(entry.runs)} runs)" if len(entry.runs) > 1 else ""
-    return f"{main_score().show(entry.measure('chunk').mean)}{runs}"
-
-
 def _varying(task: Task) -> dict[str, set[str]]:
     """Return, for each model, the parameters whose values differ between its entries."""
-    seen: dict[str, dict[str, set[str]]] = {}
-    for board in task.boards:
-        for entry in board.entries:
-            values = seen.setdefault(entry.first.info.model, {})
-            for name, value in entry.first.info.settings.items():
-                values.setdefault(name, set()).add(str(value))
+    firsts = [entry.first for board in task.boards for entry in board.entries]
     return {
-        model: {name for name, settings in values.items() if len(settings) > 1}
-        for model, values in seen.items()
+        model: varying_settings([run for run in firsts if run.info.model == model])
+        for model in {run.info.model for run in firsts}
     }
 
 
 def _settings(run: Run, varying: Mapping[str, set[str]]) -> str:
     """Return the parameters of a run's model that differ between the entries of its task, in words."""
     names = varying[run.info.model]
-    return ", ".join(f"{name} {value}" for name, value in run.info.settings.items() if name in names)
+    parts = [f"{name} {value}" for name, value in run.info.settings.items() if name in names]
+    return ", ".join([*parts, *protocol_in_words(run.info)])
 
 
 def _features(run: Run) -> str:
@@ -307,7 +317,8 @@ def _features(run: Run) -> str:
 
 def _mean_with_deviation(entry: Entry, level: str, key: str, score: Score) -> str:
     measure = entry.measure(level, key)
-    return score.show(measure.mean) + (f" ± {score.show(measure.deviation)}" if len(entry.runs) > 1 else "")
+    deviation = f" ± {score.show(measure.deviation)}" if measure.deviation is not None else ""
+    return score.show(measure.mean) + deviation
 
 
 def _with_interval(entry: Entry, level: str, key: str, score: Score) -> str:

@@ -6,12 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 
 from audiospec.render.html import attribute, count, facts, kind_attribute, scrolled, text
+from audiospec.zoo.comparison.configurations import is_leaky
 from audiospec.zoo.report.curves import curves, read_history
-from audiospec.zoo.report.leaderboard import leaky, shown_split
+from audiospec.zoo.report.protocol_section import protocol_section
 from audiospec.zoo.report.style import SHADES, marked
+from audiospec.zoo.runs.info import split_name
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import MAIN, Score, format_percent
 from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
+from audiospec.zoo.splits.leaks import nouns
 
 _SIDES = {"test": "test", "valid": "validation", "train": "training"}
 
@@ -28,25 +31,21 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         Whether the section is open initially.
     """
     info, split = run.info, run.info.split
-    strategy = marked(shown_split(run))
+    strategy = marked(split_name(run.info.split))
     tables = [table for levels in run.metrics.values() for table in levels.values()]
     scores = main_first(stored_scores(tables))
     score = show_stored(run.metrics["test"]["track"], MAIN, scores[MAIN])
-    warning = (
-        '<p class="warn">These scores are <strong class="leaky">leaky</strong>: chunks of one track may be '
-        "on both sides of the split, and a model can recognise a recording that it was trained on. Split by "
-        "track to measure how well it does on recordings that are new to it.</p>"
-        if leaky(run)
-        else ""
-    )
+    warning = _warning(run)
     about = {
         "trained": info.date,
         "store": info.store,
         "training": f"{info.seconds:,.1f} s",
         "weights": f"{info.parameters:,}" if info.parameters else "–",
     }
+    if info.train_share != 1:
+        about["share of the training rows"] = f"{info.train_share:g}"
     split_facts = {
-        "strategy": shown_split(run),
+        "strategy": split_name(run.info.split),
         "seed": info.seed,
         "shares": split["shares"],
         "digest": split["digest"][:16],
@@ -69,11 +68,34 @@ def run_section(run: Run, id: str, opened: bool) -> str:
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
         f'<span class="quiet">{scores[MAIN].title} by track {score} · {text(run.path, None)}</span>'
         "</summary>\n"
-        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{curves(read_history(run))}'
+        f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
+        f"{curves(read_history(run))}"
         f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
         f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>\n"
         f'<div class="facts">{listed}</div></div></details>'
     )
+
+
+def _warning(run: Run) -> str:
+    """Return what the model knew of the test rows, and what an older run does not say about it."""
+    lines = []
+    if is_leaky(run):
+        leaks = run.info.split.get("leaks")
+        what = "chunks of one track may be on both sides of the split"
+        if leaks:
+            kinds = (f"{rows:d} by {nouns(run.info.dataset)[kind]}" for kind, rows in leaks["kinds"].items())
+            what = (
+                f"the model learnt from {leaks['leaking']:d} of the {leaks['rows']:d} test rows "
+                f"({text(', '.join(kinds), None)})"
+            )
+        lines.append(
+            f'<p class="warn">These scores are <strong class="leaky">leaky</strong>: {what}, and it can '
+            "recognise what it was trained on. A stronger split measures how well it does on what is new to "
+            "it.</p>"
+        )
+    if run.lacks:
+        lines.append(f'<p class="quiet">{text(run.lacks, None)}.</p>')
+    return "".join(lines)
 
 
 def _scores(run: Run, scores: Mapping[str, Score]) -> str:

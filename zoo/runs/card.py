@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from audiospec.zoo.runs.info import split_name
-from audiospec.zoo.scores.measuring.stored import stored_scores
+from audiospec.zoo.scores.measuring.stored import MISSING, stored_scores
 from audiospec.zoo.splits.leaks import nouns
 
 if TYPE_CHECKING:
     from audiospec.zoo.runs.info import RunInfo
+    from audiospec.zoo.scores.base import Score
 
 
 def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
@@ -32,11 +35,19 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"{', '.join(map(_plain, info.classes))}.",
         "",
         f"- parameters of the model: {_pairs(info.settings)}",
+        *_search(info.search),
         f"- features: {_pairs(info.spec)}",
         f"- chunks: {_pairs(info.chunking)}",
         f"- split: {_plain(split_name(split))}, seed {split['seed']}, because {_plain(split['reason'])}; "
         f"{_sides(split)}; digest {split['digest'][:16]}",
+        *_folds(info),
+        *(
+            [f"- trained on a share of {info.train_share:g} of the training rows"]
+            if info.train_share != 1
+            else []
+        ),
         f"- seed of the training: {info.seed}",
+        f"- probabilities: {_calibration(info.calibration)}",
         f"- training took {info.seconds:.1f} s",
         f"- versions: {_pairs(info.versions)}",
         "",
@@ -46,10 +57,70 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"| --- | --- |{' --- | --- |' * len(scores)}",
     ]
     for level, table in tables.items():
-        cells = (f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}" for key in scores)
+        cells = (
+            f"{table[key]:.3f} | {_interval(table[f'{key}_interval'])}"
+            if key in table
+            else f"{MISSING} | {MISSING}"
+            for key in scores
+        )
         lines.append(f"| by {level} | {table['count']} | {' | '.join(cells)} |")
+    lines += _spread(info, scores)
     lines += ["", _plain(_what_leaks(split["leaks"], info.dataset))]
     return "\n".join(lines) + "\n"
+
+
+def _search(search: dict[str, Any]) -> list[str]:
+    """Return lines on how parameters were chosen."""
+    if not search:
+        return []
+    lines = [
+        f"- searched, by {search['score']} by track on {search['inner_folds']} inner folds of the training "
+        f"rows: {_pairs(search['grid'])}; chosen: {_plain(chosen_in_words(search['chosen']))}"
+    ]
+    for candidate in search["candidates"]:
+        lines.append(f"  - {_pairs(candidate['settings'])}: {candidate['score']:.3f}")
+    return lines
+
+
+def chosen_in_words(chosen: dict[str, Any] | list[dict[str, Any]]) -> str:
+    """Return the parameters that a search chose, or those that it chose in each fold, in words."""
+    if isinstance(chosen, dict):
+        return ", ".join(f"{name} {value}" for name, value in chosen.items())
+    counts = Counter(map(chosen_in_words, chosen))
+    return "; ".join(f"{words} in {count} of {len(chosen)} folds" for words, count in counts.items())
+
+
+def _folds(info: RunInfo) -> list[str]:
+    """Return lines on the folds of a cross-validation."""
+    if not info.cross_validation:
+        return []
+    folds, repeats = info.cross_validation["folds"], info.cross_validation["repeats"]
+    times = f" in each of {repeats} repeats" if repeats > 1 else ""
+    return [
+        f"- cross-validation: each of {folds} folds is tested once{times}, by a model of the others; the "
+        "numbers of training and validation rows are means over the folds"
+    ]
+
+
+def _spread(info: RunInfo, scores: Mapping[str, Score]) -> list[str]:
+    """Return a table of the scores of the folds of a cross-validation."""
+    if not info.cross_validation:
+        return []
+    lines = [
+        "",
+        "## Scores by fold",
+        "",
+        "The deviation is that of the sample. The standard error allows for the training rows that the folds "
+        "have in common (Nadeau and Bengio 2003).",
+        "",
+        "| | mean | deviation | standard error |",
+        "| --- | --- | --- | --- |",
+    ]
+    for level, spread in info.cross_validation["spread"].items():
+        for key, values in spread.items():
+            cells = " | ".join(f"{values[name]:.3f}" for name in ("mean", "deviation", "error"))
+            lines.append(f"| {_plain(scores[key].title)} by {level} | {cells} |")
+    return lines
 
 
 def _what_leaks(leaks: dict[str, Any], dataset: str) -> str:
@@ -79,6 +150,13 @@ def _pairs(values: dict[str, Any]) -> str:
         for name, value in values.items()
     }
     return _plain("; ".join(f"{name} {value}" for name, value in joined.items())) or "none"
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    if not calibration:
+        return "as the model gives them, not calibrated"
+    temperature = f" {calibration['temperature']:.3f}" if "temperature" in calibration else ""
+    return f"calibrated by method {calibration['method']}{temperature} on {calibration['source']} rows"
 
 
 def _interval(values: list[float]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from audiospec.files import open_plain
 #: Since version 3, a run has its predictions and the tracks of its split; `RunInfo.split` says what leaks.
 FORMAT_VERSION = 3
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
+#: Scores of held-out tracks, of runs that had some.
+CONFORMAL = "conformal.json"
 #: Largest sizes in bytes of ``run.json`` and ``metrics.json``. A confusion matrix of 1000 classes has 20 MB.
 MOST_RUN, MOST_METRICS = 64 << 20, 512 << 20
 #: Largest size in bytes of ``predictions.csv`` and ``tracks.csv``: ten million rows of ten classes.
@@ -58,6 +61,17 @@ class RunInfo:
         Day of training, ``YYYY-MM-DD``.
     backend : str
         The backend that computed the rows; `predict` uses it, too. ``""`` if it is not known.
+    calibrate : bool
+        Whether the probabilities were to be calibrated.
+    calibration : dict
+        The calibrator: its method, the rows it was fitted on (``source``) and its parameters; empty if none.
+    train_share : float
+        Share of the training units that were trained on, above 0 and up to 1.
+    search : dict
+        How parameters were chosen on inner folds (`Search`); empty if they were given.
+    cross_validation : dict
+        Of a cross-validation: the numbers of folds and repeats, each fold's run (``runs``) and scores, and
+        their mean and deviation (``spread``). Empty for a run of one model.
 
     Raises
     ------
@@ -81,6 +95,11 @@ class RunInfo:
     versions: dict[str, str]
     date: str
     backend: str = "fft"  # of runs that do not state it
+    calibrate: bool = False
+    calibration: dict[str, Any] = field(default_factory=dict)
+    train_share: float = 1.0
+    search: dict[str, Any] = field(default_factory=dict)
+    cross_validation: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (expected, valid) in _FIELDS.items():
@@ -130,6 +149,50 @@ def _is_mapping(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_share(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+
+
+#: Name of the folder of a fold's run.
+FOLD_FOLDER = re.compile(r"fold-[1-9]\d*")
+
+
+def _is_search(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    candidates = value.get("candidates")
+    return not value or (
+        isinstance(value.get("grid"), dict)
+        and all(isinstance(values, list) for values in value["grid"].values())
+        and _is_count(value.get("inner_folds"))
+        and _is_text(value.get("score"))
+        and isinstance(candidates, list)
+        and all(isinstance(one, dict) and isinstance(one.get("settings"), dict) for one in candidates)
+        and all(_is_seconds(one.get("score")) for one in candidates)
+        and (isinstance(value.get("chosen"), dict) or all(map(_is_mapping, value.get("chosen") or [None])))
+    )
+
+
+def _is_cross_validation(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    runs = value.get("runs", [])
+    return not value or (
+        all(_is_count(value.get(name)) for name in ("folds", "repeats"))
+        and isinstance(value.get("spread"), dict)
+        and isinstance(runs, list)
+        and len(runs) >= 2
+        and all(
+            isinstance(run, dict)
+            and all(_is_text(run.get(name)) for name in ("folder", "split", "digest"))
+            and FOLD_FOLDER.fullmatch(run["folder"])
+            and all(_is_count(run.get(name)) for name in ("repeat", "fold"))
+            and isinstance(run.get("scores"), dict)
+            for run in runs
+        )
+    )
+
+
 def _is_versions(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
@@ -141,7 +204,11 @@ def _is_seconds(value: Any) -> bool:
 #: Field → what it must be, in words and as a test.
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("model", "dataset", "store", "view", "date", "backend"), ("text", _is_text)),
-    **dict.fromkeys(("settings", "spec", "chunking"), ("a mapping", _is_mapping)),
+    **dict.fromkeys(("settings", "spec", "chunking", "calibration"), ("a mapping", _is_mapping)),
+    "calibrate": ("true or false", lambda value: isinstance(value, bool)),
+    "search": ("a search with its grid", _is_search),
+    "train_share": ("a share above 0, up to 1", _is_share),
+    "cross_validation": ("the folds of a cross-validation", _is_cross_validation),
     "versions": ("a mapping of names to versions", _is_versions),
     **dict.fromkeys(("seed", "parameters"), ("a whole number, at least 0", _is_count)),
     "classes": ("two different names or more", _is_classes),
@@ -160,6 +227,31 @@ def split_name(split: Mapping[str, Any]) -> str:
 def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's parameters, to compare: one that older runs did not store has the value that it had."""
     return {"loss": "cross-entropy", **settings}
+
+
+def configuration_of(info: RunInfo, *, share: bool = True) -> list[Any]:
+    """Return what runs have in common that differ only in seed or split.
+
+    A parameter that was searched may differ between them: what it was chosen from does not.
+
+    Parameters
+    ----------
+    info : RunInfo
+    share : bool
+        Whether runs on different shares of the training rows differ.
+    """
+    settings = comparable_settings(info.settings)
+    grid = info.search.get("grid", {})
+    fixed = {name: value for name, value in settings.items() if name not in grid}
+    parts = [info.model, fixed, info.view, info.spec, info.chunking, info.split["shares"]]
+    # Only what is not the default, so that the other runs' digests are what they were.
+    if share and info.train_share != 1:
+        parts.append({"train_share": info.train_share})
+    if grid:
+        parts.append({"search": grid})
+    if info.calibrate:
+        parts.append({"calibrate": True})
+    return parts
 
 
 def file_sha256(file: Path, size: int | None = None) -> str:

@@ -9,7 +9,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ PREFIX = "p:"
 #: Side of a track in ``tracks.csv`` that is on none, because its sound is on another side.
 LEFT_OUT = "left out"
 _COLUMNS = ("track", "hash", "start", "side", "truth")
+#: Columns that the predictions of a cross-validation have besides.
+_FOLD_COLUMNS = ("repeat", "fold")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,9 @@ class Predictions:
     truth : ndarray of int64, shape (rows,)
         Number of the true class.
     probabilities : ndarray of float64, shape (rows, classes)
+    repeats, folds : ndarray of int64, shape (rows,), or None
+        Of a cross-validation, whose rows are all test rows: the repeat and the fold that each was tested in,
+        from 1. None: the predictions are of one model.
     """
 
     tracks: NDArray[np.str_]
@@ -51,6 +56,8 @@ class Predictions:
     sides: NDArray[np.str_]
     truth: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    repeats: NDArray[np.int64] | None = None
+    folds: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -68,14 +75,27 @@ class Predictions:
             self.sides[rows],
             self.truth[rows],
             self.probabilities[rows],
+            None if self.repeats is None else self.repeats[rows],
+            None if self.folds is None else self.folds[rows],
         )
+
+    def by_repeat(self) -> list[Predictions]:
+        """Return the predictions of each repeat of a cross-validation; of one model, all of them."""
+        if self.repeats is None:
+            return [self]
+        return [self.where(self.repeats == number) for number in np.unique(self.repeats)]
 
     def write(self, file: Path, classes: Sequence[str]) -> None:
         """Write the predictions as CSV; floats are written so that they are read to the bit."""
-        columns = (self.tracks, self.hashes, self.starts, self.sides, np.asarray(classes)[self.truth])
+        columns: list[NDArray[Any]] = [self.tracks, self.hashes, self.starts, self.sides]
+        columns.append(np.asarray(classes)[self.truth])
+        names = list(_COLUMNS)
+        if self.repeats is not None and self.folds is not None:
+            columns += [self.repeats, self.folds]
+            names += _FOLD_COLUMNS
         with file.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([*_COLUMNS, *(PREFIX + name for name in classes)])
+            writer.writerow([*names, *(PREFIX + name for name in classes)])
             for *values, row in zip(
                 *(column.tolist() for column in columns), self.probabilities, strict=True
             ):
@@ -97,14 +117,16 @@ class Predictions:
             The lines are not such a table.
         """
         head, *rows = csv.reader(lines, strict=True)
-        if head != [*_COLUMNS, *(PREFIX + name for name in classes)]:
+        folds = _FOLD_COLUMNS if tuple(head[len(_COLUMNS) :][:2]) == _FOLD_COLUMNS else ()
+        if head != [*_COLUMNS, *folds, *(PREFIX + name for name in classes)]:
             raise ValueError(f"{PREDICTIONS} has the columns {', '.join(head)[:100]}")
         if any(len(row) != len(head) for row in rows):
             raise ValueError(f"{PREDICTIONS} has rows of other lengths")
         number = {name: i for i, name in enumerate(classes)}
         if any(row[4] not in number for row in rows):
             raise ValueError(f"{PREDICTIONS} has other classes than the run")
-        values = np.array([row[5:] for row in rows], np.float64).reshape(len(rows), len(classes))
+        first = len(_COLUMNS) + len(folds)
+        values = np.array([row[first:] for row in rows], np.float64).reshape(len(rows), len(classes))
         return cls(
             np.array([row[0] for row in rows], np.str_),
             np.array([row[1] for row in rows], np.str_),
@@ -112,6 +134,10 @@ class Predictions:
             np.array([row[3] for row in rows], np.str_),
             np.array([number[row[4]] for row in rows], np.int64),
             values,
+            *(
+                np.array([row[len(_COLUMNS) + place] for row in rows], np.int64)
+                for place in range(len(folds))
+            ),
         )
 
 

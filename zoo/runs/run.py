@@ -7,7 +7,11 @@
     tracks.csv    the tracks of each side, with content hash, cluster, group and label
     model.*       the trained weights (skops or safetensors)
     card.md       the model card
+    conformal.json  scores of held-out tracks, from which sets of classes follow; if there were such tracks
     confusion.png, curves.png
+
+The folder of a cross-validation has no model. It has the run of each fold in ``fold-1``, ``fold-2`` …, and
+its predictions are those of the test rows of all folds.
 
 A run whose files were changed, or lacks one, is refused; files that ``run.json`` does not list are ignored.
 During training there is the folder ``NAME.training``, which has a checkpoint and ``training.json`` (what is
@@ -31,7 +35,11 @@ from audiospec.errors import AudiospecError, RunError
 from audiospec.files import open_plain, read_json
 from audiospec.specs.base import FeatureSpec
 from audiospec.zoo.base import Model, models
+from audiospec.zoo.calibration.calibrated import CalibratedModel
+from audiospec.zoo.calibration.calibrators import calibrator_from_dict
+from audiospec.zoo.calibration.conformal import Conformal
 from audiospec.zoo.runs.info import (
+    CONFORMAL,
     FORMAT_VERSION,
     HISTORY,
     METRICS,
@@ -58,6 +66,8 @@ class Run:
     ----------
     path : Path
     info : RunInfo
+    digest : str
+        SHA-256 of what ``run.json`` states, so of the whole run.
     metrics : dict
         Side (``"test"``, ``"train"``, ``"valid"`` if it has rows) → `Evaluation` as plain values.
 
@@ -84,6 +94,7 @@ class Run:
             if version == 1:  # its digest does not include the version
                 del stated["audiospec_run"]
             written_digest = stated.pop("digest")
+            self.digest: str = written_digest
             if digest(stated) != written_digest:
                 raise self._changed(RUN)
             stated.pop("audiospec_run", None)
@@ -153,6 +164,11 @@ class Run:
         for values in (stated, wanted):
             if "settings" in values:
                 values["settings"] = comparable_settings(values["settings"])
+        grid = (wanted.get("search") or {}).get("grid")
+        if grid:  # what was chosen need not be compared, but what from
+            stated["search"] = {name: stated["search"].get(name) for name in wanted["search"]}
+            for values in (stated, wanted):
+                values["settings"] = {k: v for k, v in values["settings"].items() if k not in grid}
         if "split" in wanted:  # what follows from a split need not be compared
             stated["split"] = {name: stated["split"].get(name) for name in wanted["split"]}
         return all(stated.get(name) == value for name, value in wanted.items())
@@ -214,16 +230,60 @@ class Run:
         with self._damage(), open_plain(self.path / name, MOST_PREDICTIONS) as file:
             yield io.StringIO(file.read().decode("utf-8"), newline="")
 
-    def model(self) -> Model:
-        """Load the trained model.
+    def folds(self) -> list[Run]:
+        """Return the runs of the folds of a cross-validation; empty for a run of one model.
 
         Raises
         ------
+        RunError
+            One is missing, damaged, or not the one that the scores are of.
+        """
+        runs = []
+        for stated in self.info.cross_validation.get("runs", ()):
+            run = Run(self.path / stated["folder"])
+            if run.digest != stated["digest"]:
+                raise self._changed(stated["folder"])
+            runs.append(run)
+        return runs
+
+    def model(self) -> Model:
+        """Load the trained model, with its calibrator if it has one.
+
+        Raises
+        ------
+        RunError
+            It is a cross-validation, which has a model for each fold.
         RegistryError, ModelError
             The model is not installed, or the files do not fit it.
         """
+        if self.info.cross_validation:
+            first = self.info.cross_validation["runs"][0]["folder"]
+            raise RunError(
+                f"run {self.path} is a cross-validation: it has a model for each of its "
+                f"{len(self.info.cross_validation['runs'])} folds, and none of its own",
+                f"use the run of a fold, such as {self.path / first}, or train one model without folds",
+            )
         cls = models[self.info.model]
         settings = cls.Settings.replace_in(self.info.settings, f"model {self.info.model!r}")
         model = cls(settings, tuple(self.info.row_shape), self.info.classes)
         model.load(self.path)
-        return model
+        if not self.info.calibration:
+            return model
+        with self._damage():
+            return CalibratedModel(model, calibrator_from_dict(self.info.calibration, len(self.info.classes)))
+
+    def conformal(self) -> Conformal:
+        """Return the scores of held-out tracks, from which sets of classes with a coverage are made.
+
+        Raises
+        ------
+        RunError
+            The run has none: it is of an earlier version, or had no validation rows and was not calibrated.
+        """
+        if CONFORMAL not in self._files:
+            raise RunError(
+                f"run {self.path} has no scores of held-out tracks, from which a coverage follows",
+                "train again with `audiospec train --calibrate`",
+            )
+        with self._damage():
+            return Conformal.from_dict(read_json(self.path / CONFORMAL, MOST_METRICS))

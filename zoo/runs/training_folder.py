@@ -22,11 +22,16 @@ from audiospec.zoo.runs.info import CARD, HISTORY, METRICS, MOST_RUN, RUN, compa
 #: Suffix of the folder of an unfinished training, the file that states what is trained, the lock file, and
 #: the folder where the finished run is written before it is moved to its path.
 SUFFIX, TRAINING, LOCK, FINISHED = ".training", "training.json", "lock", "finished"
+#: Folder of a search of parameters, from which it continues, too.
+SEARCH = "search"
+#: What a training is that does not state it, because earlier versions could not do otherwise.
+_SINCE_VERSION_3: dict[str, Any] = {"search": {}, "train_share": 1.0, "calibrate": False}
 #: Pattern of TensorBoard's files, which are written during training and copied into the run.
 LOGS = "events.out.tfevents.*"
 #: What audiospec writes into the folder. Earlier versions wrote the files of the run there, too.
 _OURS = (
     CHECKPOINT,
+    SEARCH,
     TRAINING,
     HISTORY,
     FINISHED,
@@ -44,7 +49,8 @@ _OURS = (
 def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> Iterator[Path]:
     """Create and lock the folder where a run is trained.
 
-    Afterwards it is kept if it has a checkpoint. If not, it is removed, but for files of others.
+    Afterwards it is kept if it has a checkpoint, or scores of a search. If not, it is removed, but for files
+    of others.
 
     Parameters
     ----------
@@ -85,7 +91,7 @@ def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> It
     try:
         if not (resume and (path / RUN).exists()):
             require_free(path)
-            if (work / CHECKPOINT).exists():
+            if _can_resume(work):
                 _check_same(path, training, resume)
             else:
                 with writing_run(work):
@@ -93,7 +99,7 @@ def training_folder(path: Path, training: Mapping[str, Any], resume: bool) -> It
                     write_json(work / TRAINING, {**training, "digest": digest(training)})
         yield work
     finally:
-        if not (work / CHECKPOINT).exists():
+        if not _can_resume(work):
             with suppress(OSError):
                 _remove_ours(work)
                 _remove_folder(work)  # while it is locked: afterwards it may be another process's
@@ -106,7 +112,7 @@ def writing_run(work: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kept = (work / CHECKPOINT).exists()
+        kept = _can_resume(work)
         hint = (
             "the checkpoint is kept: fix this, then continue with `resume=True`"
             if kept
@@ -117,7 +123,12 @@ def writing_run(work: Path) -> Iterator[None]:
 
 def is_stopped(path: Path) -> bool:
     """Return whether an interrupted training of a run can be resumed."""
-    return (_folder_of(path) / CHECKPOINT).exists()
+    return _can_resume(_folder_of(path))
+
+
+def _can_resume(work: Path) -> bool:
+    """Return whether the folder of a training has something to continue from."""
+    return (work / CHECKPOINT).exists() or (work / SEARCH).exists()
 
 
 def _folder_of(path: Path) -> Path:
@@ -145,6 +156,7 @@ def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
         written = before.pop("digest", None)  # earlier versions wrote none
         if written is not None and digest(before) != written:
             raise ValueError("its digest differs")
+        before = {**_SINCE_VERSION_3, **before}
     except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise RunError(f"{file} is damaged", f"remove {file.parent} to start again") from error
     now = json.loads(json.dumps(training))
@@ -202,7 +214,7 @@ def end_training(path: Path, training: Mapping[str, Any]) -> None:
         except Timeout:  # the process that finished the run is removing it
             return
         try:
-            if not (work / CHECKPOINT).exists() or not stopped_otherwise(path, training):
+            if not _can_resume(work) or not stopped_otherwise(path, training):
                 remove_training(work, path)
         finally:
             lock.release()

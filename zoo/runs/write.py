@@ -13,8 +13,18 @@ from typing import Any
 
 from audiospec.digests import digest
 from audiospec.files import sync
-from audiospec.zoo.base import Model
-from audiospec.zoo.runs.info import CARD, FORMAT_VERSION, HISTORY, METRICS, RUN, RunInfo, file_sha256
+from audiospec.zoo.base import CHECKPOINT, Model
+from audiospec.zoo.calibration.conformal import Conformal
+from audiospec.zoo.runs.info import (
+    CARD,
+    CONFORMAL,
+    FORMAT_VERSION,
+    HISTORY,
+    METRICS,
+    RUN,
+    RunInfo,
+    file_sha256,
+)
 from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS, Predictions, TrackOfRun, write_tracks
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
@@ -33,13 +43,16 @@ def write_run(
     path: Path,
     work: Path,
     info: RunInfo,
-    model: Model,
+    model: Model | None,
     metrics: dict[str, Any],
     history: Sequence[Mapping[str, float]],
     predictions: Predictions,
     tracks: Sequence[TrackOfRun],
+    conformal: Conformal | None = None,
 ) -> Run:
     """Write a run into a folder inside that of its training, open it, and rename it to `path`.
+
+    A cross-validation is written into its checkpoint, where the runs of its folds are.
 
     Then the folder of the training is removed, with its checkpoint.
 
@@ -50,8 +63,8 @@ def write_run(
     work : Path
         The training's folder, from `training_folder`.
     info : RunInfo
-    model : Model
-        Trained.
+    model : Model or None
+        Trained. None: the run is a cross-validation.
     metrics : dict
         Side → scores as plain JSON values.
     history : sequence of mapping
@@ -60,6 +73,8 @@ def write_run(
         Of the rows of all sides.
     tracks : sequence of TrackOfRun
         The tracks of the split.
+    conformal : Conformal or None
+        Scores of held-out tracks, if there are any.
 
     Raises
     ------
@@ -69,20 +84,23 @@ def write_run(
     from audiospec.zoo.runs.card import model_card
     from audiospec.zoo.runs.pictures import save_pictures
 
-    finished = work / FINISHED
+    finished = work / (FINISHED if model is not None else CHECKPOINT)
     with writing_run(work):
-        remove_path(finished)  # of a training that was killed here
-        finished.mkdir()
-        model.save(finished)
+        if model is not None:
+            remove_path(finished)  # of a training that was killed here
+            finished.mkdir()
+            model.save(finished)
         write_json(finished / METRICS, metrics)
         write_history(finished, history)
         predictions.write(finished / PREDICTIONS, info.classes)
         write_tracks(finished / TRACKS, tracks)
+        if conformal is not None:
+            write_json(finished / CONFORMAL, conformal.to_dict())
         (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")
         save_pictures(finished, metrics, history, bool(info.split["leaky"]))
         for log in sorted(work.glob(LOGS)):
             shutil.copyfile(log, finished / log.name)
-        files = sorted(finished.iterdir())
+        files = sorted(file for file in finished.iterdir() if file.is_file() and file.name != RUN)
         stated: dict[str, Any] = {
             "audiospec_run": FORMAT_VERSION,
             **asdict(info),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 
 from audiospec.errors import RegistryError
 from audiospec.registry import Registry
+from audiospec.zoo.scores.measuring.bootstrap import interval as percentile_interval
+from audiospec.zoo.scores.measuring.intervals import of_resampled_share, unit_size
+from audiospec.zoo.scores.measuring.ranking import Ranking
 
 scores: Registry[type[Score]] = Registry("score", "audiospec.zoo.scores", "audiospec.scores")
 
-#: Key of the main score: leaderboards rank by it, and leakage gaps are differences of it. It is a share, and
-#: higher is better.
+#: Key of the main score, which leaderboards rank by. It is a share, and higher is better.
 MAIN: Final = "macro_f1"
 #: Column of a network's history → name of the score in the registry. Each epoch has these scores.
 EPOCH_SCORES: Final = {"accuracy": "accuracy", "f1": "macro-f1"}
@@ -43,9 +45,9 @@ class Items:
     probabilities : ndarray of float64, shape (items, classes)
         Each row adds up to 1.
     track_of : ndarray of int, shape (items,)
-        Number of each item's track; resamples draw tracks.
+        Number of each item's unit: its track, or its group where tracks are in groups. Resamples draw units.
     tracks : int
-        Number of tracks.
+        Number of units.
     """
 
     truth: NDArray[np.int64]
@@ -56,27 +58,38 @@ class Items:
 
     @cached_property
     def confusion_parts(self) -> NDArray[np.float64]:
-        """Each track's part of the confusion matrix: (tracks, classes × classes)."""
+        """Each unit's part of the confusion matrix: (tracks, classes × classes)."""
         classes = self.probabilities.shape[1]
         # In float64 such counts are exact, and matrix products are many times as fast as those of integers.
         parts = np.zeros((self.tracks, classes * classes))
         np.add.at(parts, (self.track_of, self.truth * classes + self.predicted), 1)
         return parts
 
+    @cached_property
+    def ranking(self) -> Ranking:
+        """The items in the order of each class's probability."""
+        return Ranking(self.truth, self.probabilities)
+
+    @cached_property
+    def unit_size(self) -> float:
+        """How many items the unit of an item has, on average over the items."""
+        return unit_size(self.track_of, self.tracks)
+
 
 class Sample:
-    """Items in `n` resamples: each item counts as often as its track was drawn.
+    """Items in `n` resamples: each item counts as often as its unit was drawn.
 
     Parameters
     ----------
     items : Items
     draws : ndarray of float64, shape (n, tracks)
-        How often each track is in each resample. None: one resample that has each track once.
+        How often each unit is in each resample. None: one resample that has each unit once.
     """
 
     def __init__(self, items: Items, draws: NDArray[np.float64] | None = None) -> None:
         self._items = items
         self._draws = np.ones((1, items.tracks)) if draws is None else draws
+        self._once = draws is None
 
     def __len__(self) -> int:
         """Return the number of resamples, n."""
@@ -106,13 +119,28 @@ class Sample:
     def confusion(self) -> NDArray[np.float64]:
         """Confusion matrices (n, true class, predicted class): whole numbers."""
         classes = self.probabilities.shape[1]
-        # The matrix of a resample is a weighted sum of the tracks' parts.
+        # The matrix of a resample is a weighted sum of the units' parts.
         return (self._draws @ self._items.confusion_parts).reshape(-1, classes, classes)
+
+    @cached_property
+    def roc_areas(self) -> NDArray[np.float64]:
+        """Area under the ROC curve of each class that some items have, and some not: (n, such classes).
+
+        It is NaN where a resample has no such items.
+        """
+        ranking = self._items.ranking
+        return ranking.roc[None] if self._once else ranking.roc_areas(self.weights)
+
+    @cached_property
+    def pr_areas(self) -> NDArray[np.float64]:
+        """Average precision of each class that some items have, and some not; see `roc_areas`."""
+        ranking = self._items.ranking
+        return ranking.pr[None] if self._once else ranking.pr_areas(self.weights)
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the sum over each resample (n,) of one value per item (items,)."""
-        by_track = np.bincount(self._items.track_of, values, self._items.tracks)
-        sums: NDArray[np.float64] = self._draws @ by_track
+        by_unit = np.bincount(self._items.track_of, values, self._items.tracks)
+        sums: NDArray[np.float64] = self._draws @ by_unit
         return sums
 
     def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -132,22 +160,49 @@ class Score(ABC):
     higher_is_better : bool
     best : float
         The score if every prediction is correct with probability 1.
+    always_defined : bool
+        False: some items have no such score, and `compute` returns NaN for them.
     """
 
     title: str
     percent: bool = True
     higher_is_better: bool = True
     best: float = 1.0
+    always_defined: bool = True
 
     @abstractmethod
     def compute(self, sample: Sample) -> NDArray[np.float64]:
-        """Return the score of each resample: (n,), finite.
+        """Return the score of each resample: (n,), finite; see `always_defined`.
 
         Parameters
         ----------
         sample : Sample
             Shared with other scores; its arrays must not be changed.
         """
+
+    def interval(
+        self, items: Items, value: float, resampled: Callable[[], NDArray[np.float64]]
+    ) -> tuple[float, float]:
+        """Return the ends of the 95 % interval of the items' score.
+
+        By default it is from resamples of the units: Wilson's interval with the number of items that gives
+        their variance for a share, the percentile interval for a plain number. A score whose interval can be
+        computed, or covers more often by another method, returns that one.
+
+        Parameters
+        ----------
+        items : Items
+            Shared with other scores; its arrays must not be changed.
+        value : float
+            The score of the items.
+        resampled : callable
+            Returns the scores of resamples of the units, finite, shape (resamples,). They are computed when
+            it is called.
+        """
+        if self.percent:
+            return of_resampled_share(value, resampled(), items.tracks, len(items.truth))
+        low, high = percentile_interval(resampled())
+        return min(low, value), max(high, value)
 
     def show(self, value: float) -> str:
         """Return a value as text: a share as ``"91.6"``, a plain number as ``"0.312"``.
@@ -207,10 +262,11 @@ def all_scores() -> dict[str, Score]:
     RegistryError
         Two scores have one key, or the key of one is reserved.
     """
-    names = {key_of(name): name for name in scores}
-    if len(names) < len(scores.names()):
+    every = scores.names()
+    names = {key_of(name): name for name in every}
+    if len(names) < len(every):
         raise RegistryError(
-            f"two scores have one key (there are: {', '.join(scores)})", "uninstall one of the two packages"
+            f"two scores have one key (there are: {', '.join(every)})", "uninstall one of the two packages"
         )
     for key, name in names.items():
         if key in _RESERVED or key.endswith("_interval"):

@@ -107,14 +107,14 @@ class Leaks:
         """The kinds to name: a track that was learnt from is its own copy and near-copy."""
         return [kind for kind in self.kinds if kind in ("track", "group") or "track" not in self.kinds]
 
-    def sentence(self) -> str:
+    def sentence(self, noun: str = "test rows") -> str:
         """Return how many rows leak and by what, in words, with some names."""
         parts = [
             f"{self.kinds[kind]} by {self.nouns[kind]} ({', '.join(self.names[kind])}"
             f"{', …' if len(self.names[kind]) == MOST_NAMES else ''})"
             for kind in self._shown
         ]
-        return f"{self.leaking} of {self.rows} test rows were learnt from: {'; '.join(parts)}"
+        return f"{self.leaking} of {self.rows} {noun} were learnt from: {'; '.join(parts)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the leaks as plain JSON values."""
@@ -156,6 +156,25 @@ def find_leaks(learnt: Learnt, rows: Sequence[Known], dataset: str) -> Leaks:
         {kind: kinds[kind] for kind in occurring},
         {kind: names[kind] for kind in occurring},
         nouns(dataset),
+    )
+
+
+def merge_leaks(leaks: Sequence[Leaks]) -> Leaks:
+    """Return the leaks of several tests together: a row that is tested twice counts twice.
+
+    Parameters
+    ----------
+    leaks : sequence of Leaks
+        At least one; of one dataset.
+    """
+    occurring = [kind for kind in KINDS if any(kind in one.kinds for one in leaks)]
+    names = {kind: {name for one in leaks for name in one.names.get(kind, ())} for kind in occurring}
+    return Leaks(
+        sum(one.rows for one in leaks),
+        sum(one.leaking for one in leaks),
+        {kind: sum(one.kinds.get(kind, 0) for one in leaks) for kind in occurring},
+        {kind: sorted(names[kind])[:MOST_NAMES] for kind in occurring},
+        leaks[0].nouns,
     )
 
 

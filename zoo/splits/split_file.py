@@ -46,6 +46,10 @@ def write_split(made: Split, view: View, path: Path | str) -> Path:
     path : path
         Replaced if it exists.
 
+    Returns
+    -------
+    Path
+
     Raises
     ------
     SplitError

@@ -79,7 +79,7 @@ def split(
         raise SplitError(f"expected a seed of at least 0; got {seed!r}")
     if isinstance(classes, str):
         raise SplitError(f"expected a list of labels; got the text {classes!r}")
-    request = _Request(view, seed, _checked(shares), chosen_classes(view, classes))
+    request = _Request(view, seed, checked_shares(shares), chosen_classes(view, classes))
     if strategy in (None, "strongest"):
         return _strongest(request)
     assert strategy is not None
@@ -122,7 +122,7 @@ def _strongest(request: _Request) -> Split:
 def _candidates(request: _Request, why_not: list[str]) -> Iterator[tuple[str, str]]:
     """Yield the strategies from the strongest, with reasons; add to `why_not` what is left out."""
     tracks = request.tracks
-    folds = _natural({*tracks.folds.tolist()} - {""})
+    folds = natural({*tracks.folds.tolist()} - {""})
     held_out = [fold for fold in ("test", "valid") if fold in folds]
     fold = ""
     if "train" in folds and held_out:
@@ -152,7 +152,7 @@ def _divided(tracks: SplitTracks, fold: str) -> int:
     return len(({*tracks.groups[inside].tolist()} & {*tracks.groups[~inside].tolist()}) - {""})
 
 
-def _natural(folds: set[str]) -> list[str]:
+def natural(folds: set[str]) -> list[str]:
     """Sort folds by number where they are numbers."""
     return sorted(folds, key=lambda fold: (int(fold) if fold.isdecimal() else -1, fold))
 
@@ -205,7 +205,7 @@ def _drawn(request: _Request, *, by_group: bool) -> Numbers:
             weaker = ', or use `strategy="track"`, which is leaky' if by_group else ""
             copies = " (copies count once)" if (tracks.labels == name).sum() > 1 and not by_group else ""
             raise SplitError(
-                f"class {str(name)!r} has 1 of the dataset's {noun}{copies}, so it cannot be both trained "
+                f"class {str(name)!r} has 1 {noun.removesuffix('s')}{copies}, so it cannot be both trained "
                 "and tested",
                 f"add {noun}, or leave the class out with `classes`{weaker}",
             )
@@ -238,7 +238,7 @@ def _fold(request: _Request, fold: str) -> Numbers:
     The other tracks are split by groups if no group is both in the fold and outside it.
     """
     tracks = request.tracks
-    available = _natural({*tracks.folds.tolist()} - {""})
+    available = natural({*tracks.folds.tolist()} - {""})
     if fold not in available:
         names = f"it has: {', '.join(f'fold-{name}' for name in available)}" if available else "it has none"
         raise SplitError(f"dataset {request.view.store.dataset!r} has no fold {fold!r} ({names})")
@@ -275,9 +275,9 @@ def _random(request: _Request, reason: str) -> Split:
     rows = np.lexsort((view.rows["start"], ids))
     rows = rows[np.isin(labels[rows], request.classes)]
     _, valid, test = request.shares
-    tested = draw(rows, labels[rows], test, (request.seed, 2))
+    tested = draw(np.arange(len(rows)), labels[rows], test, (request.seed, 2))
     rest = rows[~tested]
-    validated = draw(rest, labels[rest], valid / (1 - test), (request.seed, 1))
+    validated = draw(np.arange(len(rest)), labels[rest], valid / (1 - test), (request.seed, 1))
     sides = [np.sort(rest[~validated]), np.sort(rest[validated]), np.sort(rows[tested])]
     return make_split(view, "random", sides, seed=request.seed, shares=request.shares, reason=reason)
 
@@ -304,7 +304,8 @@ def chosen_classes(view: View, classes: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _checked(shares: Sequence[float]) -> tuple[float, float, float]:
+def checked_shares(shares: Sequence[float]) -> tuple[float, float, float]:
+    """Return the shares of training, validation and test rows, or raise `SplitError`."""
     if (
         len(shares) != 3
         or min(shares) < 0

@@ -121,7 +121,7 @@ def network_pace(
         history = trained.fit(
             Rows(view, order[:size], names), Rows(view, order[size:], names), seed=0, work=Path(folder)
         )
-    per_row = min(entry["seconds"] for entry in history) / (size + FORWARD)
+    per_row: float = min(entry["seconds"] for entry in history) / (size + FORWARD)
     return per_row / chunk * (0.8 + 0.1 * FORWARD)
 
 

@@ -1,4 +1,4 @@
-"""Choose the columns of a table that say path, label, id, group and fold, and refuse parts of files."""
+"""Choose the columns of a table that say path, label, group and so on, and refuse parts of files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALIASES = {
     "fold": ("split", "subset", "partition"),
 }
 REQUIRED = ("path", "label")
-ROLES = (*REQUIRED, "id", "group", "fold")
+ROLES = (*REQUIRED, "id", "group", "fold", "cluster")
 
 _UNITS = r"(_?(time|at|s|sec|secs|second|seconds|ms|millisecond|milliseconds|sample|samples|frame|frames))*"
 _FROM = re.compile(rf"(t_|time_|event_|segment_|clip_|crop_)?(start|onset|begin|offset){_UNITS}|t0|tmin")

@@ -27,7 +27,7 @@ class Row:
         Absolute path.
     path : str
         As written, with forward slashes.
-    id, label, group, fold : str
+    id, label, group, fold, cluster : str
         ``""`` if the table has none; the label always is one.
     """
 
@@ -38,6 +38,7 @@ class Row:
     id: str = ""
     group: str = ""
     fold: str = ""
+    cluster: str = ""
 
 
 def read_listing(
@@ -92,6 +93,7 @@ def read_listing(
                 values.get("id", ""),
                 values.get("group", ""),
                 fold_named(fold) or fold,
+                values.get("cluster", ""),
             )
         )
     refuse_several_labels(file, [(row.number, row.label) for row in rows])

@@ -23,8 +23,9 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
     -------
     Tracks
         Paths that are absolute or lead out of the folder, and ids made from them, are reduced to the file's
-        name. If several tracks have that name, the track's row number comes first (``"3/song.wav"``). The
-        folder is cut out of the texts of problems and notes.
+        name. If several tracks have that name, the track's row number comes first (``"3/song.wav"``).
+        Clusters that are named by such paths are reduced, too. The folder is cut out of the texts of problems
+        and notes.
     """
     records = list(tracks.records())
     root_is_top = root is not None and root == Path(root.anchor)
@@ -34,6 +35,8 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
     ]
     paths = _reduce([record.path for record in records], outside)
     ids = _reduce([record.id for record in records], [_leaves_root(record.id) for record in records])
+    clusters = list(dict.fromkeys(record.cluster for record in records))
+    short = dict(zip(clusters, _reduce(clusters, [_is_path_out(name) for name in clusters]), strict=True))
     return Tracks.from_records(
         [
             replace(
@@ -42,6 +45,7 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
                 id=id,
                 problem=_without_folder(record.problem, record.path, root),
                 note=_without_folder(record.note, record.path, root),
+                cluster=short[record.cluster],
             )
             for record, path, id in zip(records, paths, ids, strict=True)
         ]
@@ -55,6 +59,11 @@ def _leaves_root(path: str) -> bool:
         or PureWindowsPath(path).is_absolute()
         or ".." in PureWindowsPath(path).parts  # splits at both kinds of slash
     )
+
+
+def _is_path_out(cluster: str) -> bool:
+    """Whether a cluster is named by a path that leads out of the folder, and the path has a last part."""
+    return _leaves_root(cluster) and bool(PureWindowsPath(cluster).name)
 
 
 def _reduce(paths: list[str], chosen: list[bool]) -> list[str]:

@@ -17,6 +17,8 @@ from audiospec.errors import StoreError
 FORMAT_VERSION = 1
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"
+#: The problem of a track that the manifest no longer has; stores contain this text.
+REMOVED = "removed: the file is no longer in the dataset; its rows are kept"
 
 
 @dataclass(frozen=True, slots=True)

@@ -350,8 +350,10 @@ class View(ABC):
             raise StoreError("to_pandas needs pandas", "pip install 'audiospec[table]'") from error
         texts = (self.ids, self.labels, self.groups, self.folds, self.clusters)
         columns = zip(VIEW_COLUMNS, (*texts, self.rows["start"], self.rows["seconds"]), strict=True)
+        # A table that an earlier version imported may have a feature called "cluster".
+        facts = {name: values for name, values in columns if name not in names}
         features = pandas.DataFrame(self.read().astype(np.float32, copy=False), columns=names)
-        return pandas.concat([pandas.DataFrame(dict(columns)), features], axis=1)
+        return pandas.concat([pandas.DataFrame(facts), features], axis=1)
 
     def source(self, number: int) -> ShardSource:
         """Return the source of a shard for the next version of this view."""

@@ -84,12 +84,14 @@ class StoreContract(ReadingTests, PublishingTests, DamageTests, SealTests):
         """Text is read as written, even if it is very long; characters that no store can hold are escaped."""
         content = Content.make()
         texts = ["", "x" * 100_000, "é" * 70_000, "\N{SNOWMAN} 🎵 e\u0301 \u202e", " \t\r\n\x01\x7f "]
-        records = [record(n, label=text, problem=text, group=text) for n, text in enumerate(texts)]
+        records = [
+            record(n, label=text, problem=text, group=text, cluster=text) for n, text in enumerate(texts)
+        ]
         records.append(record(5, label="nul \0 \0", problem="half \udc80 \ud83c", id="\0"))
         content = replace(content, tracks=Tracks.from_records(records))
         publish(self.store, path, content)
         tracks = self.store(path).tracks
-        for column in ("label", "problem", "group"):
+        for column in ("label", "problem", "group", "cluster"):
             assert tracks[column].tolist()[:5] == texts
         assert tracks["label"][5] == r"nul \x00 \x00"
         assert tracks["problem"][5] == r"half \udc80 \ud83c"

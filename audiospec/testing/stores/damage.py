@@ -137,6 +137,22 @@ class DamageTests(StoreCase):
             _ = self.store(path).view().labels
         one_line(caught, "damaged", "featurize")
 
+    @pytest.mark.parametrize("column", LATER_COLUMNS)
+    def test_tables_of_older_versions(
+        self, path: Path, content: Content, monkeypatch: pytest.MonkeyPatch, column: str
+    ) -> None:
+        """A column that older versions did not write has its default; the next write adds it."""
+        publish(self.store, path, content)
+        older = {name: values for name, values in content.tracks.columns.items() if name != column}
+        with monkeypatch.context() as patch:
+            patch.setattr(self.store, "_tracks", lambda self: older)
+            tracks = self.store(path).tracks
+        assert tracks[column].tolist() == [LATER_COLUMNS[column]] * len(tracks)
+        for name in older:
+            assert tracks[name].tolist() == content.tracks[name].tolist()
+        publish(self.store, path, replace(content, tracks=tracks))
+        assert list(self.store(path).tracks.records()) == list(tracks.records())
+
     @pytest.mark.parametrize("dtype", ["float16", "uint8"])
     def test_truncated_and_missing_files(self, path: Path, dtype: str) -> None:
         """A truncated or missing file is noticed, and rows that can be read are right."""

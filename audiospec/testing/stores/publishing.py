@@ -232,10 +232,18 @@ class PublishingTests(StoreCase):
         windows = "C:\\Users\\jane.doe\\9.wav"
         changes: list[dict[str, Any]] = [
             {"problem": f"not decodable: {root}/büro/0/track.00000.wav, in {root}"},
-            {"id": "/home/jane.doe/a/song.wav", "path": "/home/jane.doe/a/song.wav"},
-            {"id": "/home/jane.doe/b/song.wav", "path": "../../jane.doe/b/song.wav"},
-            {"id": windows, "path": windows},
-            {"path": ""},
+            {
+                "id": "/home/jane.doe/a/song.wav",
+                "path": "/home/jane.doe/a/song.wav",
+                "cluster": "/home/jane.doe/a/song.wav",
+            },
+            {
+                "id": "/home/jane.doe/b/song.wav",
+                "path": "../../jane.doe/b/song.wav",
+                "cluster": "../../jane.doe/b/song.wav",
+            },
+            {"id": windows, "path": windows, "cluster": "/home/jane.doe/a/song.wav"},
+            {"path": "", "cluster": "/"},
         ]
         content = Content.make(23, dtype="uint8")
         records = [record(number, **each) for number, each in enumerate(changes)]
@@ -244,9 +252,9 @@ class PublishingTests(StoreCase):
         assert "jane.doe" in str(list(self.store(path).tracks.records()))
         expected_changes: list[dict[str, Any]] = [
             {"problem": "not decodable: track.00000.wav, in "},
-            {"id": "1/song.wav", "path": "1/song.wav"},
-            {"id": "2/song.wav", "path": "2/song.wav"},
-            {"id": "9.wav", "path": "9.wav"},
+            {"id": "1/song.wav", "path": "1/song.wav", "cluster": "1/song.wav"},
+            {"id": "2/song.wav", "path": "2/song.wav", "cluster": "2/song.wav"},
+            {"id": "9.wav", "path": "9.wav", "cluster": "1/song.wav"},
             {},
         ]
         expected = [replace(each, **new) for each, new in zip(records, expected_changes, strict=True)]

@@ -5,15 +5,16 @@ The predicted class of a track is the one with the highest mean log-probability 
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audiospec.errors import ModelError
 from audiospec.zoo.scores.base import Items, Sample, Score, all_scores
-from audiospec.zoo.scores.measuring.bootstrap import draw_tracks, interval
+from audiospec.zoo.scores.measuring.bootstrap import draw_tracks
 from audiospec.zoo.scores.measuring.tables import Evaluation, ScoreTable, ScoreValue
 
 #: Lower probabilities are raised to this. Else a probability of 0 in one chunk would decide for its track.
@@ -28,6 +29,7 @@ def score_chunks(
     tracks: ArrayLike,
     classes: list[str],
     *,
+    units: ArrayLike | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Score the predictions of some chunks by every registered score.
@@ -41,30 +43,43 @@ def score_chunks(
     tracks : array, shape (chunks,)
         Id or number of each chunk's track; all chunks of a track have one class.
     classes : list of str
+    units : array, shape (chunks,), or None
+        Name or number of each chunk's unit. Only units are independent of each other, so intervals are over
+        them. All chunks of a track have one unit. None: each track is a unit.
     seed : int
-        Seed of the bootstrap.
+        Seed of the bootstrap, for the scores that have their intervals from it.
 
     Raises
     ------
     ModelError
-        There are no chunks, the shapes do not fit, or a score is not finite.
+        There are no chunks, the shapes do not fit, a track has several units, or a score is not finite.
     """
     values = np.asarray(probabilities, np.float64)
     truth = np.asarray(targets)
     names, track_of = np.unique(np.asarray(tracks), return_inverse=True)
-    if not len(truth) or values.shape != (len(truth), len(classes)) or len(track_of) != len(truth):
+    unit_names, unit_of = np.unique(np.asarray(tracks if units is None else units), return_inverse=True)
+    if (
+        not len(truth)
+        or values.shape != (len(truth), len(classes))
+        or not len(track_of) == len(unit_of) == len(truth)
+    ):
         raise ModelError(
-            f"expected probabilities of shape (chunks, {len(classes)}), and a target and a track for each "
-            f"chunk; got {values.shape}, {truth.shape} and {track_of.shape}"
+            f"expected probabilities of shape (chunks, {len(classes)}), and a target, a track and a unit for "
+            f"each chunk; got {values.shape}, {truth.shape}, {track_of.shape} and {unit_of.shape}"
+        )
+    truth_of_track, unit_of_track = np.empty((2, len(names)), np.int64)
+    truth_of_track[track_of], unit_of_track[track_of] = truth, unit_of
+    if (unit_of_track[track_of] != unit_of).any():
+        name = names[track_of[np.flatnonzero(unit_of_track[track_of] != unit_of)[0]]]
+        raise ModelError(
+            f"expected all chunks of a track in one unit; got several `units` for track {name}",
+            "give each track the name of its group",
         )
     means = track_log_probabilities(values, track_of, len(names))
-    truth_of_track = np.empty(len(names), truth.dtype)
-    truth_of_track[track_of] = truth
-    draws = draw_tracks(len(names), seed)
-    chunks = Items(truth, values.argmax(1), values, track_of, len(names))
-    by_track = Items(truth_of_track, means.argmax(1), shares_of(means), np.arange(len(names)), len(names))
+    chunks = Items(truth, values.argmax(1), values, unit_of, len(unit_names))
+    by_track = Items(truth_of_track, means.argmax(1), shares_of(means), unit_of_track, len(unit_names))
     scores = all_scores()
-    return Evaluation(*(_table(items, draws, classes, scores) for items in (chunks, by_track)))
+    return Evaluation(*(_table(items, scores, classes, seed) for items in (chunks, by_track)))
 
 
 def track_log_probabilities(
@@ -96,43 +111,67 @@ def shares_of(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-def _table(
-    items: Items, draws: NDArray[np.float64], classes: list[str], scores: Mapping[str, Score]
-) -> ScoreTable:
+def _table(items: Items, scores: Mapping[str, Score], classes: list[str], seed: int) -> ScoreTable:
     matrix = Sample(items).confusion[0].astype(np.int64)
     right, actual, predicted = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
-    return ScoreTable(
-        count=len(items.truth),
-        scores=_values(items, draws, scores),
-        per_class={
-            name: {
-                "precision": float(right[i] / predicted[i]) if predicted[i] else 0.0,
-                "recall": float(right[i] / actual[i]) if actual[i] else 0.0,
-                "f1": float(2 * right[i] / (actual[i] + predicted[i])) if actual[i] + predicted[i] else 0.0,
-                "support": int(actual[i]),
-            }
-            for i, name in enumerate(classes)
-        },
-        confusion=matrix.tolist(),
-    )
-
-
-def _values(items: Items, draws: NDArray[np.float64], scores: Mapping[str, Score]) -> dict[str, ScoreValue]:
-    """Return the scores of the items, and their intervals over the resamples."""
-    step = max(1, MEMORY // (8 * len(items.truth)))
-    computed: dict[str, list[NDArray[np.float64]]] = {key: [] for key in scores}
-    blocks = (Sample(items, draws[first : first + step]) for first in range(0, len(draws), step))
-    for sample in itertools.chain([Sample(items)], blocks):
-        for key, score in scores.items():
-            values = score.compute(sample)
-            if np.shape(values) != (len(sample),) or not np.isfinite(values).all():
-                got = "some that are not finite" if np.shape(values) == (len(sample),) else np.shape(values)
-                raise ModelError(
-                    f"score {key} must be a finite number for each of {len(sample)} resamples; got {got}",
-                    "fix or uninstall the package that provides it",
-                )
-            computed[key].append(values)
-    return {
-        key: ScoreValue(float(of_items[0]), interval(np.concatenate(of_resamples)))
-        for key, (of_items, *of_resamples) in computed.items()
+    per_class: dict[str, dict[str, float]] = {
+        name: {
+            "precision": float(right[i] / predicted[i]) if predicted[i] else 0.0,
+            "recall": float(right[i] / actual[i]) if actual[i] else 0.0,
+            "f1": float(2 * right[i] / (actual[i] + predicted[i])) if actual[i] + predicted[i] else 0.0,
+            "support": int(actual[i]),
+        }
+        for i, name in enumerate(classes)
     }
+    for key, of_known in (("roc_auc", items.ranking.roc), ("pr_auc", items.ranking.pr)):
+        for number, area in zip(items.ranking.known, of_known.tolist(), strict=True):
+            per_class[classes[number]][key] = area
+    return ScoreTable(len(items.truth), _values(items, scores, seed), per_class, matrix.tolist())
+
+
+def _values(items: Items, scores: Mapping[str, Score], seed: int) -> dict[str, ScoreValue]:
+    """Return the scores of the items that are defined for them, and their intervals."""
+    resamples = _Resamples(items, seed)
+    once = Sample(items)
+    values = {}
+    for key, score in scores.items():
+        value = float(_compute(key, score, once)[0])
+        if math.isnan(value):
+            continue
+        low, high = score.interval(items, value, partial(resamples.values, key, score))
+        values[key] = ScoreValue(value, (float(low), float(high)))
+    return values
+
+
+class _Resamples:
+    """Resamples of the units of items, drawn when the first score needs them."""
+
+    def __init__(self, items: Items, seed: int) -> None:
+        self._items = items
+        self._seed = seed
+
+    @cached_property
+    def _draws(self) -> NDArray[np.float64]:
+        return draw_tracks(self._items.tracks, self._seed)
+
+    def values(self, key: str, score: Score) -> NDArray[np.float64]:
+        """Return a score of all resamples for which it is defined."""
+        step = max(1, MEMORY // (8 * len(self._items.truth)))
+        blocks = (self._draws[first : first + step] for first in range(0, len(self._draws), step))
+        values = np.concatenate([_compute(key, score, Sample(self._items, block)) for block in blocks])
+        defined: NDArray[np.float64] = values[~np.isnan(values)]
+        return defined
+
+
+def _compute(key: str, score: Score, sample: Sample) -> NDArray[np.float64]:
+    """Return the values of a score, after checking them: NaN only where the score may be undefined."""
+    values = score.compute(sample)
+    shape = np.shape(values)
+    fits = shape == (len(sample),)
+    if not fits or not np.isfinite(values if score.always_defined else values[~np.isnan(values)]).all():
+        got = "some that are not finite" if fits else shape
+        raise ModelError(
+            f"score {key} must be a finite number for each of {len(sample)} resamples; got {got}",
+            "fix or uninstall the package that provides it",
+        )
+    return values

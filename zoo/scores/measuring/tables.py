@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class ScoreValue(NamedTuple):
-    """The value of a score, and its 95 % bootstrap interval over tracks."""
+    """The value of a score, and its 95 % interval over units; see `Score.interval`."""
 
     value: float
     interval: tuple[float, float]
@@ -24,9 +24,10 @@ class ScoreTable:
     count : int
         Number of chunks or tracks.
     scores : dict
-        Key → `ScoreValue`, for every registered score.
+        Key → `ScoreValue`, for every registered score that is defined: areas under curves need two classes.
     per_class : dict
-        Class → precision, recall, f1 (0 where undefined) and support (number of chunks or tracks).
+        Class → precision, recall, f1 (0 where undefined), support (number of chunks or tracks), roc_auc and
+        pr_auc (left out for a class that no item has, or all have).
     confusion : list of list of int
         Rows are true classes, columns are predicted classes, in the order of `per_class`.
     """

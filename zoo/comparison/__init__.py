@@ -1,0 +1,1 @@
+"""Comparisons of runs that were tested on the same items."""

@@ -1,0 +1,60 @@
+"""roc-auc: the mean area under the classes' ROC curves, each class against the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiospec.zoo.scores.base import Items, Sample, Score, scores
+from audiospec.zoo.scores.measuring.intervals import by_class_and_unit, design_effect, inverted, unit_variance
+from audiospec.zoo.scores.measuring.ranking import mean_of_known
+
+
+@scores.register
+class RocAuc(Score):
+    """Mean over classes of the chance that an item of the class has a higher probability of it than another.
+
+    Classes that no item has, or all have, do not count. Items of one class have no such score.
+    """
+
+    title = "macro ROC-AUC"
+    always_defined = False
+
+    def compute(self, sample: Sample) -> NDArray[np.float64]:
+        """Return the mean over the classes of each resample; NaN if there is one class only."""
+        return mean_of_known(sample.roc_areas)
+
+    def interval(
+        self, items: Items, value: float, resampled: Callable[[], NDArray[np.float64]]
+    ) -> tuple[float, float]:
+        """Return the areas that are compatible with the one found, by the variance that each would have.
+
+        The variance of an area is that of J. A. Hanley and B. J. McNeil (Radiology 143, 1982). DeLong's
+        components give how much larger it is here.
+        """
+        ranking, units = items.ranking, items.tracks
+        positives, negatives = ranking.counts
+        # The classes' areas are of the same items: of two classes they are one and the same.
+        scale = 1 / (len(positives) * (len(positives) - 1))
+        pairs = positives * negatives
+        terms = ((1 / pairs).sum(), ((positives - 1) / pairs).sum(), ((negatives - 1) / pairs).sum())
+        one, of_positives, of_negatives = (scale * float(term) for term in terms)
+
+        def variance(area: float) -> float:
+            square = area * area
+            return (
+                one * area * (1 - area)
+                + of_positives * (area / (2 - area) - square)
+                + of_negatives * (2 * square / (1 + area) - square)
+            )
+
+        effect = items.unit_size
+        if units > 1:
+            found = unit_variance(ranking.roc_influence(), items.track_of, units)
+            found *= by_class_and_unit(items.truth, items.track_of, units)
+            # As if a tenth of a unit were all wrong; most items say something of the order.
+            pseudo = variance(1 - 1 / units) / 10
+            effect = design_effect(found, variance(value), items.unit_size, pseudo)
+        return inverted(value, lambda area: effect * variance(area))
