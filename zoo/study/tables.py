@@ -25,9 +25,9 @@ _OTHER_ROWS = "The protocols have other test rows, so their difference is not on
 _CAPTION_30_S = (
     "Macro F1 in %, train / test; 80/20 or the fault-filtered list. Each track has one row here, so the "
     f"study's random rows are random tracks: one protocol. {_SEEDS} Measured: on ten splits, with all "
-    "columns. Difference: our mean test F1 minus the measured one, with its 95 % interval (Welch). Where it "
-    "excludes 0, the two differ by more than the splits explain; but of seven equal pairs at least one "
-    f"excludes 0 by chance in three of ten tables. {_WITHIN}"
+    "columns. Difference: our mean test F1 minus the measured one, with its 95 % interval (Welch), which "
+    "excludes 0 in one of twenty equal pairs by chance. All models have the same splits, so the differences "
+    f"move together. {_WITHIN}"
 )
 _CAPTION_3_S = (
     "Macro F1 in %, train / test; ten rows per track, 80/20 or the fault-filtered list. The study splits "
