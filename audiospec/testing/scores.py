@@ -84,7 +84,7 @@ class ScoreContract:
 
     def interval(self, items: Items) -> tuple[float, float, float]:
         """Return the interval's low end, the score and the high end, after a check that they can be shown."""
-        score, draws = self.make(), draw_tracks(items.tracks, 0)[:200]
+        score, draws = self.make(), draw_tracks(items.units, 0)[:200]
         value = self.value(items)
         low, high = score.interval(items, value, lambda: self.values(items, draws))
         assert low <= value <= high
@@ -165,32 +165,30 @@ class ScoreContract:
         """Neither the order of items nor that of tracks changes the score."""
         items = made_items()
         order = np.random.default_rng(1).permutation(len(items.truth))
-        new_numbers = np.random.default_rng(2).permutation(items.tracks)
-        shuffled = items_of(
-            items.truth[order], items.probabilities[order], new_numbers[items.track_of[order]]
-        )
+        new_numbers = np.random.default_rng(2).permutation(items.units)
+        shuffled = items_of(items.truth[order], items.probabilities[order], new_numbers[items.unit_of[order]])
         assert self.value(shuffled) == pytest.approx(self.value(items), abs=1e-12)
 
     def test_a_resample_of_all_ones_is_the_items_themselves(self) -> None:
         """Drawing each track once gives the score of the items, except for rounding."""
         items = made_items()
-        values = self.values(items, np.ones((3, items.tracks)))
+        values = self.values(items, np.ones((3, items.units)))
         assert values == pytest.approx(self.value(items), rel=1e-12)
 
     def test_a_track_that_is_drawn_twice_counts_twice(self) -> None:
         """A resample has the score of its items, repeated as often as their tracks were drawn."""
         items = made_items()
         random = np.random.default_rng(3)
-        draws = random.multinomial(items.tracks, np.full(items.tracks, 1 / items.tracks), 8).astype(float)
+        draws = random.multinomial(items.units, np.full(items.units, 1 / items.units), 8).astype(float)
         for value, draw in zip(self.values(items, draws), draws, strict=True):
-            drawn = np.repeat(np.arange(len(items.truth)), draw[items.track_of].astype(int))
+            drawn = np.repeat(np.arange(len(items.truth)), draw[items.unit_of].astype(int))
             repeated = items_of(items.truth[drawn], items.probabilities[drawn])
             assert value == pytest.approx(self.value(repeated), abs=1e-12)
 
     def test_a_resample_does_not_depend_on_the_others(self) -> None:
         """The score of a resample is the same alone and together with others."""
         items = made_items()
-        draws = np.random.default_rng(4).integers(1, 4, (6, items.tracks)).astype(float)
+        draws = np.random.default_rng(4).integers(1, 4, (6, items.units)).astype(float)
         alone = [self.values(items, draws[i : i + 1])[0] for i in range(6)]
         assert self.values(items, draws) == pytest.approx(alone, abs=1e-12)
 
@@ -205,9 +203,9 @@ class ScoreContract:
     def test_leaves_the_arrays_alone(self) -> None:
         """`compute` does not change its arrays, because other scores use them too."""
         items = made_items()
-        draws: Any = np.ones((4, items.tracks))
+        draws: Any = np.ones((4, items.units))
         sample = Sample(items, draws)
-        arrays = (items.truth, items.predicted, items.probabilities, items.track_of, draws, sample.confusion)
+        arrays = (items.truth, items.predicted, items.probabilities, items.unit_of, draws, sample.confusion)
         copies = [array.copy() for array in arrays]
         self.make().compute(sample)
         for array, copy in zip(arrays, copies, strict=True):

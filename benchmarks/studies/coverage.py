@@ -153,7 +153,7 @@ def measure(cell: Cell, simulations: int, seed: int = 0, methods: tuple[str, ...
 
 def _interval(method: str, score: Score, items: Items, value: float, seed: int) -> tuple[float, float]:
     def resampled() -> NDArray[np.float64]:
-        return score.compute(Sample(items, draw_tracks(items.tracks, seed)))
+        return score.compute(Sample(items, draw_tracks(items.units, seed)))
 
     if method == "own":
         return score.interval(items, value, resampled)

@@ -202,7 +202,7 @@ def test_the_main_score_and_the_scores_of_an_epoch_are_registered() -> None:
 @pytest.mark.usefixtures("plug_in")
 def test_every_registered_score_is_in_the_table() -> None:
     items = made_items(tracks=20)
-    evaluation = score_chunks(items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"])
+    evaluation = score_chunks(items.probabilities, items.truth, items.unit_of, ["a", "b", "c", "d"])
     stored = evaluation.to_dict()["track"]
     keys = ["accuracy", "ece", "log_loss", "macro_f1", "nll", "pr_auc", "roc_auc", "top_2"]
     assert list(stored) == ["count", *keys, *(f"{key}_interval" for key in keys), "per_class", "confusion"]
@@ -211,7 +211,7 @@ def test_every_registered_score_is_in_the_table() -> None:
     low, high = chunk.log_loss_interval
     assert low < chunk.log_loss < high
     # A track's probabilities are in proportion to the exponentials of its mean log-probabilities.
-    means = np.array([np.log(items.probabilities[items.track_of == track]).mean(0) for track in range(20)])
+    means = np.array([np.log(items.probabilities[items.unit_of == track]).mean(0) for track in range(20)])
     shares = np.exp(means) / np.exp(means).sum(1, keepdims=True)
     assert evaluation.track.log_loss == pytest.approx(log_loss(items.truth[::3], shares, labels=range(4)))
     with pytest.raises(AttributeError, match="there is no score 'recall'"):
@@ -220,7 +220,7 @@ def test_every_registered_score_is_in_the_table() -> None:
 
 def test_blocks_of_resamples_give_the_same_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     items = made_items(tracks=20)
-    arguments = items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"]
+    arguments = items.probabilities, items.truth, items.unit_of, ["a", "b", "c", "d"]
     in_one_block = score_chunks(*arguments)
     monkeypatch.setattr(chunks_module, "MEMORY", 8 * 60 * 7)  # blocks of 7
     assert score_chunks(*arguments) == in_one_block
@@ -232,7 +232,7 @@ def test_a_score_that_is_not_finite_is_refused(plug_in: Path) -> None:
     with pytest.raises(
         ModelError, match=r"score never_finite must be a finite number .*: fix or uninstall the package"
     ):
-        score_chunks(items.probabilities, items.truth, items.track_of, ["a", "b", "c", "d"])
+        score_chunks(items.probabilities, items.truth, items.unit_of, ["a", "b", "c", "d"])
 
 
 @pytest.mark.parametrize("name", ["count", "per-class", "confusion", "my-interval"])

@@ -62,9 +62,9 @@ def test_the_search_for_ends_gives_wilsons_interval_of_a_share() -> None:
 def test_influence_gives_the_deviation_of_a_bootstrap(key: str) -> None:
     """The influence of items, which intervals are from, adds up to what resampling the units finds."""
     items = made_items(classes=4, tracks=150, chunks=3)
-    draws = draw_tracks(items.tracks, 0)[:, items.track_of]
+    draws = draw_tracks(items.units, 0)[:, items.unit_of]
     influence, areas = of_areas(items.ranking, key)
-    by_unit = np.bincount(items.track_of, influence)
+    by_unit = np.bincount(items.unit_of, influence)
     assert math.sqrt(by_unit @ by_unit) == pytest.approx(areas(draws).mean(1).std(), rel=0.08)
     assert influence.sum() == pytest.approx(0, abs=1e-12)
 
@@ -73,7 +73,7 @@ def test_the_interval_of_macro_f1_is_as_wide_as_that_of_a_bootstrap() -> None:
     items = made_items(classes=4, tracks=150, chunks=3)
     score = all_scores()["macro_f1"]
     low, high = score.interval(items, float(score.compute(Sample(items))[0]), list)
-    deviation = score.compute(Sample(items, draw_tracks(items.tracks, 0))).std()
+    deviation = score.compute(Sample(items, draw_tracks(items.units, 0))).std()
     assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.12)
 
 

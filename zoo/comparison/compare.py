@@ -261,7 +261,7 @@ class _Pair:
     items : list of (str, float)
         Track and start of each item.
     units : ndarray of int64
-        Number of each unit, among those of all test sets; `Items.track_of` are places in it.
+        Number of each unit, among those of all test sets; `Items.unit_of` are places in it.
     trained, tested : int
         Numbers of training and of test tracks. Of several runs, the smallest number of training tracks.
     """
@@ -320,5 +320,5 @@ def _mcnemar(pairs: Sequence[_Pair]) -> McNemar | None:
         np.concatenate([items.predicted == items.truth for items in one])
         for one in ([pair.a[0] for pair in pairs], [pair.b[0] for pair in pairs])
     )
-    unit_of = np.concatenate([pair.units[pair.a[0].track_of] for pair in pairs])
+    unit_of = np.concatenate([pair.units[pair.a[0].unit_of] for pair in pairs])
     return mcnemar(right_a, right_b, unit_of)

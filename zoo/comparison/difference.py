@@ -101,7 +101,7 @@ def paired_bootstrap(score: Score, a: Sequence[Items], b: Sequence[Items], *, se
     score : Score
     a, b : sequence of Items
         The predictions of each run of the two models: all of the same items in the same order, and of the
-        same units (`Items.track_of`).
+        same units (`Items.unit_of`).
     seed : int
         Seed of the resamples.
 
@@ -111,9 +111,9 @@ def paired_bootstrap(score: Score, a: Sequence[Items], b: Sequence[Items], *, se
         There are fewer than two units, or the items are not the same.
     """
     first, *others = (*a, *b)
-    units = first.tracks
+    units = first.units
     for other in others:
-        if not (np.array_equal(first.truth, other.truth) and np.array_equal(first.track_of, other.track_of)):
+        if not (np.array_equal(first.truth, other.truth) and np.array_equal(first.unit_of, other.unit_of)):
             raise ModelError("expected predictions of the same items in the same order; got others")
     if units < 2:
         raise ModelError("expected at least two units to resample; got one", "test on more tracks")

@@ -27,4 +27,4 @@ class Accuracy(ConfusionScore):
         self, items: Items, value: float, resampled: Callable[[], NDArray[np.float64]]
     ) -> tuple[float, float]:
         """Return Wilson's interval, with fewer items where those of a unit are right or wrong together."""
-        return accuracy_interval(items.truth == items.predicted, items.track_of, items.tracks)
+        return accuracy_interval(items.truth == items.predicted, items.unit_of, items.units)

@@ -44,25 +44,25 @@ class Items:
         Class numbers.
     probabilities : ndarray of float64, shape (items, classes)
         Each row adds up to 1.
-    track_of : ndarray of int, shape (items,)
+    unit_of : ndarray of int, shape (items,)
         Number of each item's unit: its track, or its group where tracks are in groups. Resamples draw units.
-    tracks : int
+    units : int
         Number of units.
     """
 
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
     probabilities: NDArray[np.float64]
-    track_of: NDArray[np.int64]
-    tracks: int
+    unit_of: NDArray[np.int64]
+    units: int
 
     @cached_property
     def confusion_parts(self) -> NDArray[np.float64]:
-        """Each unit's part of the confusion matrix: (tracks, classes × classes)."""
+        """Each unit's part of the confusion matrix: (units, classes × classes)."""
         classes = self.probabilities.shape[1]
         # In float64 such counts are exact, and matrix products are many times as fast as those of integers.
-        parts = np.zeros((self.tracks, classes * classes))
-        np.add.at(parts, (self.track_of, self.truth * classes + self.predicted), 1)
+        parts = np.zeros((self.units, classes * classes))
+        np.add.at(parts, (self.unit_of, self.truth * classes + self.predicted), 1)
         return parts
 
     @cached_property
@@ -73,7 +73,7 @@ class Items:
     @cached_property
     def unit_size(self) -> float:
         """How many items the unit of an item has, on average over the items."""
-        return unit_size(self.track_of, self.tracks)
+        return unit_size(self.unit_of, self.units)
 
 
 class Sample:
@@ -82,13 +82,13 @@ class Sample:
     Parameters
     ----------
     items : Items
-    draws : ndarray of float64, shape (n, tracks)
+    draws : ndarray of float64, shape (n, units)
         How often each unit is in each resample. None: one resample that has each unit once.
     """
 
     def __init__(self, items: Items, draws: NDArray[np.float64] | None = None) -> None:
         self._items = items
-        self._draws = np.ones((1, items.tracks)) if draws is None else draws
+        self._draws = np.ones((1, items.units)) if draws is None else draws
         self._once = draws is None
 
     def __len__(self) -> int:
@@ -113,7 +113,7 @@ class Sample:
     @cached_property
     def weights(self) -> NDArray[np.float64]:
         """How often each item is in each resample: (n, items). `mean` and `total` need less memory."""
-        return self._draws[:, self._items.track_of]
+        return self._draws[:, self._items.unit_of]
 
     @cached_property
     def confusion(self) -> NDArray[np.float64]:
@@ -139,7 +139,7 @@ class Sample:
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the sum over each resample (n,) of one value per item (items,)."""
-        by_unit = np.bincount(self._items.track_of, values, self._items.tracks)
+        by_unit = np.bincount(self._items.unit_of, values, self._items.units)
         sums: NDArray[np.float64] = self._draws @ by_unit
         return sums
 
@@ -200,7 +200,7 @@ class Score(ABC):
             it is called.
         """
         if self.percent:
-            return of_resampled_share(value, resampled(), items.tracks, len(items.truth))
+            return of_resampled_share(value, resampled(), items.units, len(items.truth))
         low, high = percentile_interval(resampled())
         return min(low, value), max(high, value)
 

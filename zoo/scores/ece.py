@@ -41,7 +41,7 @@ class ExpectedCalibrationError(Score):
         """Return the errors that are compatible with the one found; see `error_interval`."""
         confidence, bins = _binned(items.probabilities)
         correct = items.truth == items.predicted
-        return error_interval(confidence, correct, bins, items.track_of, items.tracks)
+        return error_interval(confidence, correct, bins, items.unit_of, items.units)
 
 
 def _binned(probabilities: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

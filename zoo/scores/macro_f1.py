@@ -40,7 +40,7 @@ class MacroF1(ConfusionScore):
         actual = np.bincount(items.truth, minlength=classes)
         # The number of items if all classes had equally many, and the same variance of their mean recall.
         count = float((actual > 0).sum() ** 2 / (1 / actual[actual > 0]).sum())
-        if items.tracks == 1:
+        if items.units == 1:
             return wilson(value, 1)
         correct = items.truth == items.predicted
         sums = actual + np.bincount(items.predicted, minlength=classes)  # 2 TP + FP + FN
@@ -50,9 +50,9 @@ class MacroF1(ConfusionScore):
         influence = (
             2 * correct / sums[items.truth] - shares[items.truth] - shares[items.predicted]
         ) / np.count_nonzero(sums)
-        variance = unit_variance(influence, items.track_of, items.tracks)
-        variance *= by_class_and_unit(items.truth, items.track_of, items.tracks)
+        variance = unit_variance(influence, items.unit_of, items.units)
+        variance *= by_class_and_unit(items.truth, items.unit_of, items.units)
         reference = value * (1 - value) / count
         # As if one of the units were all wrong.
-        pseudo = (1 - 1 / items.tracks) / items.tracks / count
+        pseudo = (1 - 1 / items.units) / items.units / count
         return wilson(value, count / design_effect(variance, reference, items.unit_size, pseudo))

@@ -39,8 +39,8 @@ class NegativeLogLikelihood(Score):
         """
         losses = _losses(items.probabilities, items.truth)
         correct = items.truth == items.predicted
-        low, high = of_mean(losses, items.track_of, items.tracks, items.unit_size)
-        fewest, most = accuracy_interval(correct, items.track_of, items.tracks)
+        low, high = of_mean(losses, items.unit_of, items.units, items.unit_size)
+        fewest, most = accuracy_interval(correct, items.unit_of, items.units)
         # What an error costs is not known without one: as much as the model says that it would.
         highest = items.probabilities.max(1)
         classes = max(items.probabilities.shape[1] - 1, 1)

@@ -33,14 +33,14 @@ class PrAuc(Score):
 
         Few items of a class make its average precision too high, so the low end is that of a lower value.
         """
-        ranking, units = items.ranking, items.tracks
+        ranking, units = items.ranking, items.units
         positives, _ = ranking.counts
         influence, bias = ranking.pr_influence()
         count = len(positives) ** 2 / float((1 / positives).sum())
         effect = items.unit_size
         if units > 1:
-            variance = unit_variance(influence, items.track_of, units)
-            variance *= by_class_and_unit(items.truth, items.track_of, units)
+            variance = unit_variance(influence, items.unit_of, units)
+            variance *= by_class_and_unit(items.truth, items.unit_of, units)
             pseudo = (1 - 1 / units) / units / count / 2  # as if half of a unit were all wrong
             effect = design_effect(variance, value * (1 - value) / count, items.unit_size, pseudo)
         low, _ = wilson(max(value - bias, 0.0), count / effect)

@@ -34,7 +34,7 @@ class RocAuc(Score):
         The variance of an area is that of J. A. Hanley and B. J. McNeil (Radiology 143, 1982). DeLong's
         components give how much larger it is here.
         """
-        ranking, units = items.ranking, items.tracks
+        ranking, units = items.ranking, items.units
         positives, negatives = ranking.counts
         # The classes' areas are of the same items: of two classes they are one and the same.
         scale = 1 / (len(positives) * (len(positives) - 1))
@@ -52,8 +52,8 @@ class RocAuc(Score):
 
         effect = items.unit_size
         if units > 1:
-            found = unit_variance(ranking.roc_influence(), items.track_of, units)
-            found *= by_class_and_unit(items.truth, items.track_of, units)
+            found = unit_variance(ranking.roc_influence(), items.unit_of, units)
+            found *= by_class_and_unit(items.truth, items.unit_of, units)
             # As if a tenth of a unit were all wrong; most items say something of the order.
             pseudo = variance(1 - 1 / units) / 10
             effect = design_effect(found, variance(value), items.unit_size, pseudo)

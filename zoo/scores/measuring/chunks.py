@@ -152,7 +152,7 @@ class _Resamples:
 
     @cached_property
     def _draws(self) -> NDArray[np.float64]:
-        return draw_tracks(self._items.tracks, self._seed)
+        return draw_tracks(self._items.units, self._seed)
 
     def values(self, key: str, score: Score) -> NDArray[np.float64]:
         """Return a score of all resamples for which it is defined."""
