@@ -227,10 +227,11 @@ def score_table(name: str) -> str:
 
 
 def truth_tables() -> str:
-    """What leaks add, the old protocol beside the new one, and the coverage of the intervals."""
+    """What leaks add, the old protocol beside the new one, and the coverage of the gaps' interval."""
     result = json.loads((RESULTS / "truth.json").read_text(encoding="utf-8"))
     text = (RESULTS / "truth.md").read_text(encoding="utf-8")
-    return f"{origin(result)}\n\n" + text.partition("\n\n")[2].rstrip()
+    tables = text.partition("\n\n")[2].partition("Coverage of the 95 % intervals of scores")[0]
+    return f"{origin(result)}\n\n{tables.rstrip()}"
 
 
 #: Dataset of the study of truth → its name in the README.

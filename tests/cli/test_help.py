@@ -27,7 +27,7 @@ COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
     *(["losses"], ["scores"]),
     *(["models"], ["train"], ["leakage"], ["evaluate"], ["compare"], ["predict"], ["report"], ["reproduce"]),
-    ["benchmark"],
+    *(["split"], ["benchmark"]),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
 ]
