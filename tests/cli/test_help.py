@@ -25,17 +25,9 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
-    *(["losses"], ["scores"], ["compare"]),
-    *(
-        ["models"],
-        ["train"],
-        ["evaluate"],
-        ["compare"],
-        ["predict"],
-        ["report"],
-        ["reproduce"],
-        ["benchmark"],
-    ),
+    *(["losses"], ["scores"]),
+    *(["models"], ["train"], ["leakage"], ["evaluate"], ["compare"], ["predict"], ["report"], ["reproduce"]),
+    ["benchmark"],
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
 ]

@@ -55,7 +55,7 @@ def trained(sounds: Path, run) -> Path:
     done = run("train", "svm", "--seeds", 2, cwd=sounds)
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
-        f"svm track, seed {seed}: fitting 54 rows of 44 columns" for seed in (0, 1)
+        f"svm track, seed {seed}: fitting 60 rows of 44 columns" for seed in (0, 1)
     ]
     (sounds / "train.txt").write_text(done.stdout)
     assert run("train", "svm", "--split", "random", cwd=sounds).returncode == 0
@@ -179,7 +179,7 @@ def test_resume_trains_what_is_missing(sounds: Path, call, tmp_path: Path) -> No
     before = (first / "run.json").stat().st_mtime_ns
     done = call(*how, "--seeds", 2)
     assert done.status == 0
-    assert done.err == "rf track, seed 1: fitting 54 rows of 44 columns\n"  # and not the finished one
+    assert done.err == "rf track, seed 1: fitting 60 rows of 44 columns\n"  # and not the finished one
     assert len(list(tmp_path.iterdir())) == 2
     assert (first / "run.json").stat().st_mtime_ns == before
     # A run of the same name with other settings gets another folder.
@@ -199,14 +199,14 @@ def test_resume_trains_what_is_missing(sounds: Path, call, tmp_path: Path) -> No
         (("svm", "--set", "c=1"), "model 'svm' has no parameter 'c'; did you mean 'C'? (it has: C, gamma)"),
         (("svm", "--set", "C=x"), "parameter C must be a finite number; got 'x'"),
         (("svm", "--split", "tracks"), "no split strategy is called 'tracks'; did you mean 'track'"),
-        (("svm", "--split", "group"), "has no group"),
+        (("svm", "--split", "group"), "has a group: name artists, speakers or recordings"),
         (("svm", "--shares", "1,2"), "three shares"),
         (("svm", "--shares", "a"), "expected three numbers separated by commas; got 'a'"),
         (("svm", "--classes", "high"), "one class (high): expected at least two"),
         (("svm", "--epochs", "3"), "model 'svm' has no parameter 'epochs'"),
         (("crnn-base",), "crnn-base reads a spectrogram; "),
         (("svm", "--chunk", "7"), "has none that match --chunk 7: choose one with --chunk "),
-        (("knn-1", "--set", "k=1000"), "parameter k must be from 1 to the 54 training rows; got 1000"),
+        (("knn-1", "--set", "k=1000"), "parameter k must be from 1 to the 60 training rows; got 1000"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
@@ -218,7 +218,7 @@ def test_what_train_refuses(
     *lines, error = done.err.splitlines()
     assert message in error
     # Only what the model itself refuses comes after the line that says what is fitted.
-    fitting = ["knn-1 track, seed 0: fitting 54 rows of 44 columns"] if arguments[0] == "knn-1" else []
+    fitting = ["knn-1 track, seed 0: fitting 60 rows of 44 columns"] if arguments[0] == "knn-1" else []
     assert lines == fitting
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
 
@@ -283,12 +283,12 @@ def test_a_score_of_another_package_is_shown_wherever_scores_are(
 
     how: Any = ("train", "svm", "--store", sounds / "sounds.zarr", "--seeds", 2)
     lines = output(*how).splitlines()
-    assert "log loss by track" in lines[1]
-    assert re.search(r", log loss by track \d\.\d{3} ± \d\.\d{3}$", lines[6])
+    assert "log loss by track" in lines[2]
+    assert re.search(r", log loss by track \d\.\d{3} ± \d\.\d{3},", lines[5])
     (folder,) = (tmp_path / "runs").glob("*-track-0")
     metrics = json.loads((folder / "metrics.json").read_text())
     for score in (metrics[side][level] for side in ("test", "train") for level in ("chunk", "track")):
-        assert list(score)[:4] == ["count", "accuracy", "log_loss", "macro_f1"]
+        assert list(score)[:5] == ["count", "accuracy", "ece", "log_loss", "macro_f1"]
         low, high = score["log_loss_interval"]
         assert 0 < low <= score["log_loss"] <= high
     stored = metrics["test"]["track"]["log_loss"]
@@ -296,7 +296,7 @@ def test_a_score_of_another_package_is_shown_wherever_scores_are(
     assert "| log loss | 95 % interval |" in card
     assert f"| {stored:.3f} | " in card
     _, head, _, track, *_ = output("evaluate", folder).splitlines()
-    assert head.split() == ["count", "accuracy", "log", "loss", "macro", "F1"]
+    assert head.split()[:7] == ["count", "accuracy", "ECE", "log", "loss", "macro", "F1"]
     assert f"{stored:.3f} (" in track
     truth = tmp_path / "labels.csv"
     truth.write_text(f"path,label\n{sounds}/audio/high/00.wav,high\n")
@@ -313,7 +313,7 @@ def test_a_score_of_another_package_is_shown_wherever_scores_are(
     assert "<bdi>log_loss</bdi> by track" in page
     assert f"{stored:.3f} (" in page
     assert "a score of a package that is not installed" in page
-    assert "log_loss by track" in output(*how, "--resume", env=gone).splitlines()[1]
+    assert "log_loss by track" in output(*how, "--resume", env=gone).splitlines()[2]
 
 
 def test_runs_without_a_newer_score_have_a_dash(
@@ -322,11 +322,11 @@ def test_runs_without_a_newer_score_have_a_dash(
     shutil.copytree(trained, tmp_path / "runs" / trained.name)
     how = ("train", "svm", "--store", sounds / "sounds.zarr", "--seeds", 2, "--resume")
     done = run(*how, cwd=tmp_path, env=plug_in)
-    assert (done.returncode, done.stderr) == (0, "svm track, seed 1: fitting 54 rows of 44 columns\n")
+    assert (done.returncode, done.stderr) == (0, "svm track, seed 1: fitting 60 rows of 44 columns\n")
     lines = done.stdout.splitlines()
-    assert " – " in lines[2]
-    assert " – " not in lines[3]
-    assert "log loss" not in lines[4]  # a mean over some runs would look like one over all
+    assert " – " in lines[3]
+    assert " – " not in lines[4]
+    assert "log loss" not in lines[5]  # a mean over some runs would look like one over all
     assert run("report", cwd=tmp_path, env=plug_in).returncode == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count('data-label="log loss by track">–</td>') == 1
