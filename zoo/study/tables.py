@@ -21,7 +21,10 @@ _WITHIN = (
     "Test within: the 95 % interval. Of several splits, it is for the F1 on average over such data (with "
     "Nadeau and Bengio's correction, because splits of one dataset overlap); else it is over the test tracks."
 )
-_OTHER_ROWS = "The protocols have other test rows, so their difference is not only leakage."
+_OTHER_ROWS = (
+    "The protocols have other test rows, so their difference is not only leakage; `audiospec leakage` "
+    "measures that on pairs of trainings."
+)
 _CAPTION_30_S = (
     "Macro F1 in %, train / test; 80/20 or the fault-filtered list. Each track has one row here, so the "
     f"study's random rows are random tracks: one protocol. {_SEEDS} Measured: on ten splits, with all "
