@@ -198,11 +198,17 @@ class _Worker:
 
     def attach(self, events: _Events) -> bool:
         """Put what the process has written, and will write, into a run's queue; False if it has ended."""
+        if self._process.poll() is not None:
+            self._reader.join()  # what it wrote says whether it was ready when it died
         with self._lock:
+            written = []
+            while not self._events.empty():
+                written.append(self._events.get())
+            self.ready |= any(event is not None and "ready" in event for _, event in written)
             if self.ready and (self._has_ended or self._process.poll() is not None):
                 return False
-            while not self._events.empty():
-                events.put(self._events.get())
+            for pair in written:
+                events.put(pair)
             self._events = events
         return True
 

@@ -26,7 +26,17 @@ HEAVY = (
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
     *(["losses"], ["scores"]),
-    *(["models"], ["train"], ["leakage"], ["evaluate"], ["compare"], ["predict"], ["report"], ["reproduce"]),
+    *(
+        ["models"],
+        ["split"],
+        ["train"],
+        ["leakage"],
+        ["evaluate"],
+        ["compare"],
+        ["predict"],
+        ["report"],
+        ["reproduce"],
+    ),
     *(["split"], ["benchmark"]),
     *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
     *(["table"], ["table", "import"], ["table", "export"]),
