@@ -9,6 +9,15 @@ import typer
 
 from audiospec.cli._options import options_of, with_options
 from audiospec.cli._progress import progress
+from audiospec.cli._rows import (
+    ChunkSeconds,
+    Epochs,
+    Labels,
+    ModelName,
+    SetParameters,
+    StorePath,
+    ViewName,
+)
 from audiospec.cli._text import assignments, emit, names, percent, say, table
 from audiospec.cli._training import Training, warnings_shown
 
@@ -24,29 +33,11 @@ _WHAT, _HOW, _OUTPUT = "Data", "Training", "Output"
 
 def command(
     context: typer.Context,
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists the models.")
-    ],
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", rich_help_panel=_WHAT, help="A feature store (the only one in this folder)."
-        ),
-    ] = None,
-    chunk: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", rich_help_panel=_WHAT, help="Length of the chunks of the view."),
-    ] = None,
-    view: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", rich_help_panel=_WHAT, help="Name of a view, or a prefix of it."),
-    ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LABELS", rich_help_panel=_WHAT, help="Labels to train on, separated by commas (all)."
-        ),
-    ] = None,
+    model: ModelName,
+    store: StorePath = None,
+    chunk: ChunkSeconds = None,
+    view: ViewName = None,
+    classes: Labels = None,
     other: Annotated[
         Path | None,
         typer.Option(
@@ -77,19 +68,8 @@ def command(
         int,
         typer.Option(metavar="N", show_default=False, rich_help_panel=_HOW, help="The first seed (0)."),
     ] = 0,
-    epochs: Annotated[
-        int | None,
-        typer.Option(metavar="N", rich_help_panel=_HOW, help="Short for --set epochs=N (the model's: 100)."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PARAMETER=VALUE",
-            rich_help_panel=_HOW,
-            help="Set a parameter of the model; `audiospec models NAME` lists the parameters.",
-        ),
-    ] = None,
+    epochs: Epochs = None,
+    set_: SetParameters = None,
     runs: Annotated[
         Path,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiospec.cli._rows import ChunkSeconds, Labels, StorePath, ViewName
 from audiospec.cli._text import count, emit, names, numbers, say, table
 
 if TYPE_CHECKING:
@@ -17,18 +18,10 @@ EPILOG = "Example: audiospec split --store esc10.zarr --split group --out split.
 
 
 def command(
-    store: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="A feature store (the only one in this folder).")
-    ] = None,
-    chunk: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Length of the chunks of the view.")
-    ] = None,
-    view: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of a view, or a prefix of it.")
-    ] = None,
-    classes: Annotated[
-        str | None, typer.Option(metavar="LABELS", help="Labels to split, separated by commas (all).")
-    ] = None,
+    store: StorePath = None,
+    chunk: ChunkSeconds = None,
+    view: ViewName = None,
+    classes: Labels = None,
     strategy: Annotated[
         str | None,
         typer.Option(

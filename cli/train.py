@@ -12,6 +12,15 @@ import typer
 from audiospec.cli import _protocol
 from audiospec.cli._options import options_of
 from audiospec.cli._progress import progress
+from audiospec.cli._rows import (
+    ChunkSeconds,
+    Epochs,
+    Labels,
+    ModelName,
+    SetParameters,
+    StorePath,
+    ViewName,
+)
 from audiospec.cli._text import assignments, clock, count, emit, names, numbers, say, table
 from audiospec.cli._training import Training, warnings_shown
 from audiospec.specs.table import TableSpec
@@ -22,34 +31,16 @@ if TYPE_CHECKING:
 
 EPILOG = "Example: audiospec train svm --set C=10 --store gtzan.zarr --chunk 3 --seeds 10"
 
-_WHAT, _HOW, _OUTPUT = "Data", "Training", "Output"
+_HOW, _OUTPUT = "Training", "Output"
 
 
 def command(
     context: typer.Context,
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists the models.")
-    ],
-    store: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="PATH", rich_help_panel=_WHAT, help="A feature store (the only one in this folder)."
-        ),
-    ] = None,
-    chunk: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", rich_help_panel=_WHAT, help="Length of the chunks of the view."),
-    ] = None,
-    view: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", rich_help_panel=_WHAT, help="Name of a view, or a prefix of it."),
-    ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LABELS", rich_help_panel=_WHAT, help="Labels to train on, separated by commas (all)."
-        ),
-    ] = None,
+    model: ModelName,
+    store: StorePath = None,
+    chunk: ChunkSeconds = None,
+    view: ViewName = None,
+    classes: Labels = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -97,10 +88,7 @@ def command(
             help="Train with N seeds, starting at --seed, and print mean and deviation (1).",
         ),
     ] = 1,
-    epochs: Annotated[
-        int | None,
-        typer.Option(metavar="N", rich_help_panel=_HOW, help="Short for --set epochs=N (the model's: 100)."),
-    ] = None,
+    epochs: Epochs = None,
     patience: Annotated[
         int | None,
         typer.Option(metavar="N", rich_help_panel=_HOW, help="Short for --set patience=N (the model's: 10)."),
@@ -138,15 +126,7 @@ def command(
     search: _protocol.SearchFor = None,
     inner_folds: _protocol.InnerFolds = 3,
     train_share: _protocol.TrainShare = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PARAMETER=VALUE",
-            rich_help_panel=_HOW,
-            help="Set a parameter of the model; `audiospec models NAME` lists the parameters.",
-        ),
-    ] = None,
+    set_: SetParameters = None,
     out: Annotated[
         Path,
         typer.Option(

@@ -1,0 +1,60 @@
+"""Options that choose a model and the rows to use, which several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_PANEL = "Data"
+
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists the models.")
+]
+StorePath = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="PATH",
+        rich_help_panel=_PANEL,
+        help="A feature store (the only one in this folder).",
+    ),
+]
+ChunkSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--chunk", metavar="SECONDS", rich_help_panel=_PANEL, help="Length of the chunks of the view."
+    ),
+]
+ViewName = Annotated[
+    str | None,
+    typer.Option("--view", metavar="NAME", rich_help_panel=_PANEL, help="Name of a view, or a prefix of it."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        metavar="LABELS",
+        rich_help_panel=_PANEL,
+        help="Labels of the rows to use, separated by commas (all).",
+    ),
+]
+SetParameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PARAMETER=VALUE",
+        rich_help_panel="Training",
+        help="Set a parameter of the model; `audiospec models NAME` lists the parameters.",
+    ),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        metavar="N",
+        rich_help_panel="Training",
+        help="Short for --set epochs=N (the model's: 100).",
+    ),
+]
