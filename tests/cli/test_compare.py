@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from audiospec.tables.importing import import_table
+from audiospec.zoo.training import train
 
 
 @pytest.fixture(scope="module")
-def runs(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``runs``: svm and lr with two seeds each, and knn-1 with one of them."""
     folder = tmp_path_factory.mktemp("compare")
     random = np.random.default_rng(0)
@@ -24,10 +25,10 @@ def runs(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 a, b = random.normal(apart, size=2).round(3)
                 lines.append(f"{label}.{track:05d}.{piece}.wav,22050,{a},{b},{label}")
     (folder / "made.csv").write_text("\n".join(lines) + "\n")
-    import_table(folder / "made.csv", folder / "made.zarr", columns="all")
+    view = import_table(folder / "made.csv", folder / "made.zarr", columns="all")
     for model, seeds in (("svm", 2), ("lr", 2), ("knn-1", 1)):
-        done = run("train", model, "--seeds", seeds, "--out", f"runs/{model}", cwd=folder)
-        assert done.returncode == 0, done.stderr
+        for number in range(seeds):
+            train(model, view, seed=number, runs=folder / "runs" / model)
     return folder
 
 
