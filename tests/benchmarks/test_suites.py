@@ -47,7 +47,9 @@ def cases(name: str, data: Path, folder: Path) -> Iterator[Case | Table | NotRun
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of peers
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name == "decode" else name for name in SHORT]
+)
 def test_contenders_do_equal_work(name: str, data: Path, tmp_path: Path) -> None:
     count = 0
     for case in cases(name, data, tmp_path):

@@ -83,13 +83,16 @@ def test_evaluate_on_another_store_scores_all_its_rows(trained: Path, sounds: Pa
     assert everything["track"]["accuracy"] >= 0.9
 
 
-def test_evaluate_on_its_own_test_rows(trained: Path, sounds: Path, run) -> None:
+def test_evaluate_on_its_own_test_rows(
+    trained: Path, sounds: Path, run, call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = run("evaluate", trained.relative_to(sounds), "--json", cwd=sounds)
     assert (done.returncode, done.stderr) == (0, "")
     scores = json.loads(done.stdout)
     stored = json.loads((trained / "metrics.json").read_text())["test"]
     assert {level: scores[level] for level in ("chunk", "track")} == stored
-    table = run("evaluate", trained.relative_to(sounds), cwd=sounds).stdout.splitlines()
+    monkeypatch.chdir(sounds)
+    table = call("evaluate", trained.relative_to(sounds)).out.splitlines()
     assert [line.split()[0] for line in table[-3:]] == ["high", "low", "middle"]
 
 

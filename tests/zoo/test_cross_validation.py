@@ -589,7 +589,7 @@ print(interrupted_by)
 @pytest.mark.parametrize(
     ("how", "step"),
     [
-        *(("kill", 15), ("full", 51)),
+        ("kill", 15),
         *(pytest.param(how, step, marks=pytest.mark.long) for how, step in (("kill", 5), ("full", 17))),
     ],
 )

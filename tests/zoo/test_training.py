@@ -242,6 +242,22 @@ def test_the_history_has_one_entry_per_epoch(
     assert {file.name for file in run.path.iterdir()} == FILES  # no curves of unknown columns
 
 
+# --- imports -----------------------------------------------------------------------------------------------
+
+
+def test_a_model_of_a_table_needs_no_torch(python: Python, table: View, tmp_path: Path) -> None:
+    script = """
+import sys
+from audiospec import evaluate, open_store
+from audiospec.zoo.training import train
+run = train("svm", open_store(sys.argv[1]).view(sys.argv[2]), out=sys.argv[3])
+evaluate(run)
+assert "torch" not in sys.modules
+import sklearn.externals.array_api_compat.torch  # hidden while skops was imported, not broken
+"""
+    python(script, table.store.path, table.name, tmp_path / "run")
+
+
 # --- errors ------------------------------------------------------------------------------------------------
 
 
