@@ -150,8 +150,7 @@ def _test_rows(run: Run, view: View) -> Numbers:
     if run.lacks:
         return _older_test_rows(run, view)
     predictions = run.predictions()
-    places = zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True)
-    row_of = {place: number for number, place in enumerate(places)}
+    row_of = {place: number for number, place in enumerate(_places(view))}
     stated = zip(predictions.tracks.tolist(), predictions.starts.tolist(), strict=True)
     numbers = np.array([row_of.get(place, -1) for place in stated], np.int64)
     if (numbers < 0).any():
@@ -168,11 +167,16 @@ def _test_rows(run: Run, view: View) -> Numbers:
     return np.sort(numbers[predictions.sides == SIDES[-1]])
 
 
+def _places(view: View) -> list[tuple[str, float]]:
+    """Return the track id of each row and its start in seconds."""
+    return list(zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True))
+
+
 def _older_test_rows(run: Run, view: View) -> Numbers:
     """Return the test rows of a run that did not keep them, by splitting again."""
     stated = run.info.split
     sides = older_sides(view, stated["strategy"], run.info.seed, stated["shares"], run.info.classes)
-    places = [*zip(view.ids.astype(str).tolist(), view.rows["start"].tolist(), strict=True)]
+    places = _places(view)
     if (
         digest({name: sorted(places[row] for row in side) for name, side in zip(SIDES, sides, strict=True)})
         != (stated["digest"])

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.zoo.splits.leaks import Known
+from audiospec.zoo.splits.split import known_tracks
 
 if TYPE_CHECKING:
     from audiospec.stores.layout.view import View
@@ -154,7 +155,7 @@ class TrackOfRun(NamedTuple):
 
 def tracks_of(view: View, view_split: Split) -> list[TrackOfRun]:
     """Return the tracks of a split, in the order of the sides and of their ids."""
-    table = view.store.tracks
+    labels, known = view.store.tracks["label"], known_tracks(view.store.tracks)
     sides = {
         **{side: getattr(view_split, side) for side in ("train", "valid", "test")},
         LEFT_OUT: view_split.left_out,
@@ -162,15 +163,7 @@ def tracks_of(view: View, view_split: Split) -> list[TrackOfRun]:
     listed = []
     for side, rows in sides.items():
         numbers = np.unique(view.rows["track"][rows])
-        of_side = [
-            TrackOfRun(
-                Known(*(str(table[name][number]) for name in ("id", "hash", "cluster", "group"))),
-                str(table["label"][number]),
-                side,
-            )
-            for number in numbers.tolist()
-        ]
-        listed += sorted(of_side)
+        listed += sorted(TrackOfRun(known[number], str(labels[number]), side) for number in numbers.tolist())
     return listed
 
 

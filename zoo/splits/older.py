@@ -7,13 +7,13 @@ depending on all shares. Nothing is split like this any more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.splits.split import SIDES, Numbers
+from audiospec.zoo.splits.filtered import filtered_list
+from audiospec.zoo.splits.split import Numbers
 
 if TYPE_CHECKING:
     from audiospec.stores.layout.view import View
@@ -40,9 +40,7 @@ def older_sides(
     labels, ids, groups = (values.astype(str) for values in (view.labels, view.ids, view.groups))
     rows = np.flatnonzero(np.isin(labels, list(classes)))
     if strategy == "filtered":
-        lists = files("audiospec.zoo") / "data" / "gtzan-filtered"
-        listed = [(lists / f"{side}.txt").read_text(encoding="utf-8").split() for side in SIDES]
-        train, valid, test = (rows[np.isin(ids[rows], side)] for side in listed)
+        train, valid, test = (rows[np.isin(ids[rows], side)] for side in filtered_list().values())
         return train, valid, test
     if strategy == "random":
         train, valid, test = _divided(

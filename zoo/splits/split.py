@@ -15,6 +15,7 @@ from audiospec.errors import SplitError
 from audiospec.zoo.splits.leaks import Known, Leaks, Learnt, find_leaks
 
 if TYPE_CHECKING:
+    from audiospec.stores.layout.tracks import Tracks
     from audiospec.stores.layout.view import View
 
 SIDES = ("train", "valid", "test")
@@ -156,11 +157,15 @@ def make_split(
     )
 
 
+def known_tracks(table: Tracks) -> list[Known]:
+    """Return what is known of each track of a store, in the order of its table."""
+    columns = (table[name].tolist() for name in ("id", "hash", "cluster", "group"))
+    return [Known(*map(str, values)) for values in zip(*columns, strict=True)]
+
+
 def known_rows(view: View) -> list[Known]:
     """Return what is known of the track of each row of a view."""
-    table = view.store.tracks
-    columns = (table[name].tolist() for name in ("id", "hash", "cluster", "group"))
-    tracks = [Known(*map(str, values)) for values in zip(*columns, strict=True)]
+    tracks = known_tracks(view.store.tracks)
     return [tracks[number] for number in view.rows["track"].tolist()]
 
 

@@ -20,13 +20,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audiospec.errors import SplitError, nearest
 from audiospec.zoo.splits.drawing import draw
+from audiospec.zoo.splits.filtered import filtered_list
 from audiospec.zoo.splits.leaks import group_noun
 from audiospec.zoo.splits.split import SIDES, Numbers, Split, make_split
 from audiospec.zoo.splits.units import SplitTracks, split_tracks
@@ -220,10 +220,8 @@ def _drawn(request: _Request, *, by_group: bool) -> Numbers:
 
 def _listed(tracks: SplitTracks) -> Numbers:
     """Return the side of each track in the fault-filtered list of Kereliuk, Sturm and Larsen (2015)."""
-    lists = files("audiospec.zoo") / "data" / "gtzan-filtered"
     sides = np.full(len(tracks), -1)
-    for number, side in enumerate(SIDES):
-        listed = (lists / f"{side}.txt").read_text(encoding="utf-8").split()
+    for number, listed in enumerate(filtered_list().values()):
         sides[np.isin(tracks.ids, listed)] = number
     if (sides < 0).all():
         raise SplitError(
