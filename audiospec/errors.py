@@ -71,6 +71,13 @@ class DiskFullError(StoreError, OSError):
     """The disk has too little space for the data to be written."""
 
 
+class StorageError(AudiospecError, RuntimeError):
+    """A bucket does not answer, refuses a request, or cannot be used; what is in it is as it was.
+
+    It is neither a `StoreError` nor an `OSError`, which may mean damage that can be repaired.
+    """
+
+
 class SplitError(AudiospecError, ValueError):
     """A view cannot be split as requested."""
 
