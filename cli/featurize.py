@@ -60,7 +60,7 @@ def command(
         str, typer.Argument(metavar="DATASET", help="Name of a dataset; `audiospec datasets` lists them.")
     ],
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="PATH", help="Folder or file of the audio (downloaded, if the dataset can be)."),
     ] = None,
     label_level: Annotated[

@@ -32,6 +32,7 @@ from audiospec.pipeline.summary import Report, planned_view, skipped_tracks
 from audiospec.pipeline.survey import survey_store
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
+from audiospec.storage.location import Location, absolute
 from audiospec.stores.base import store_class
 from audiospec.stores.layout.duplicates import duplicates
 from audiospec.stores.layout.lock import locked, work_folder
@@ -45,7 +46,7 @@ _log = logging.getLogger("audiospec")
 def featurize(
     dataset: str | Manifest,
     *,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     options: Mapping[str, object] | None = None,
     spec: FeatureSpec | None = None,
     chunk: float | Chunking = 10.0,
@@ -67,9 +68,9 @@ def featurize(
     ----------
     dataset : str or Manifest
         The name of a registered dataset, or a manifest.
-    data : path or None
-        Folder or file of the audio. None: the data folder of this machine, where missing audio is downloaded
-        if the dataset can be.
+    data : path, URL or None
+        Folder or file of the audio, on a disk or in a bucket. None: the data folder of this machine, where
+        missing audio is downloaded if the dataset can be.
     options : mapping or None
         Options of the dataset, such as ``{"label_level": 1}`` for ``"folder"``; see the dataset's class.
     spec : FeatureSpec or None
@@ -142,7 +143,7 @@ def featurize(
 def run(
     dataset: str | Manifest,
     *,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     options: Mapping[str, object] | None = None,
     views: Sequence[tuple[FeatureSpec, Chunking]],
     store: Path | str | None = None,
@@ -163,8 +164,8 @@ def run(
     ----------
     dataset : str or Manifest
         Name in the registry of datasets, or a manifest of your own.
-    data : path or None
-        Where the audio lies. None: the machine's data folder, downloading what is missing.
+    data : path, URL or None
+        Where the audio is. None: the machine's data folder, downloading what is missing.
     options : mapping or None
         Option of the dataset → value.
     views : sequence of (FeatureSpec, Chunking)
@@ -229,7 +230,7 @@ def run(
                 "choose another `store`",
             )
         tracks = survey_store(manifest, existing, work, views, engine, reading)
-        attributes = store_attributes(manifest.dataset, manifest.root.absolute())
+        attributes = store_attributes(manifest.dataset, absolute(manifest.root))
         plans = [Plan.make(*view, tracks, finished_view(existing, *view), reading=reading) for view in views]
         planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
         skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
@@ -266,7 +267,7 @@ def run(
 
 
 def _manifest(
-    dataset: str | Manifest, data: Path | str | None, options: Mapping[str, object], dry_run: bool
+    dataset: str | Manifest, data: Location | str | None, options: Mapping[str, object], dry_run: bool
 ) -> Manifest:
     if isinstance(dataset, Manifest):
         if options:

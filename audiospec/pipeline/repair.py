@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.reading import Reading
-from audiospec.digests import content_hash
 from audiospec.engines.base import Engine, make_engine
-from audiospec.errors import DatasetError, StoreError
+from audiospec.errors import AudioError, DatasetError, StoreError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder
 from audiospec.pipeline.plan import Plan
@@ -111,10 +111,11 @@ def _require_same_audio(store: FeatureStore, needed: Sequence[int]) -> None:
     for number in needed:
         file = store.root / str(store.tracks["path"][number])
         try:
-            same = content_hash(file) == store.tracks["hash"][number]
-        except OSError as error:
+            with open_source(AudioFile(file)) as source:
+                same = source.content_hash() == store.tracks["hash"][number]
+        except AudioError as error:
             raise DatasetError(
-                f"cannot repair: {file} is not readable ({error.strerror})",
+                f"cannot repair: {file} is {error.reason}",
                 f"put the audio back into {store.root}, or run `audiospec featurize {store.dataset} "
                 "--data FOLDER` with the folder that it is in now",
             ) from error

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.registry import Registry
+from audiospec.storage.location import Location, location
 from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
@@ -77,7 +78,7 @@ class FeatureStore(ABC):
         Whether stores of this kind carry checksums of everything in them (see `check`).
     dataset : str
         Name of the dataset.
-    root : Path
+    root : Location
         Folder that the tracks' paths are relative to, as recorded when the store was written. StoreError if
         the store does not record it, as after an anonymous export.
 
@@ -109,7 +110,7 @@ class FeatureStore(ABC):
                 "upgrade audiospec (pip install -U audiospec)",
             )
         self.dataset = str(attributes.get("dataset", ""))
-        self._root = Path(str(attributes["root"])) if "root" in attributes else None
+        self._root = location(str(attributes["root"])) if "root" in attributes else None
 
     def __repr__(self) -> str:
         return (
@@ -117,7 +118,7 @@ class FeatureStore(ABC):
         )
 
     @property
-    def root(self) -> Path:
+    def root(self) -> Location:
         """Folder that the tracks' paths are relative to; StoreError if the store does not record it."""
         if self._root is None:
             raise StoreError(

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiospec.audio.fetched import AudioFile
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.isolated import Sound, load_files, probe_files
+from audiospec.audio.isolated import Sound, load_files
+from audiospec.audio.looking import Suspect, look_at
 from audiospec.audio.recording import load, probe
 from audiospec.digests import content_hash
 from audiospec.engines.base import WorkerDied
@@ -221,10 +223,10 @@ def test_files_are_loaded_in_a_process_of_their_own(log: Path, tmp_path: Path) -
 
 def test_headers_are_read_by_workers(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tasks, of which some die."""
-    monkeypatch.setattr("audiospec.audio.isolated.FILES_PER_TASK", (4, 4))
+    monkeypatch.setattr("audiospec.audio.looking.FILES_PER_TASK", (4, 4))
     files = [_write(tmp_path, f"{number:02d}", 9000 + number) for number in range(10)]
     files[2:2] = [tmp_path / _write_killer(tmp_path, name, OPENED) for name in ("SEGFAULT", "ABORT", "ONCE")]
-    found = probe_files(LocalEngine(2), files)
+    found = look_at(LocalEngine(2), [Suspect(AudioFile(file)) for file in files])
     problems = {
         file.stem: str(info) for file, info in zip(files, found, strict=True) if isinstance(info, AudioError)
     }

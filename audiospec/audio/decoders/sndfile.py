@@ -47,10 +47,18 @@ class SoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def open_sound_file(source: int | io.RawIOBase | BinaryIO) -> SoundFile:
-    """Open a file descriptor or a stream with libsndfile; neither is closed with it."""
+def open_sound_file(source: io.RawIOBase | BinaryIO) -> SoundFile:
+    """Open a file or a stream with libsndfile; it is not closed with it.
+
+    A file that has a descriptor is read by that, so that libsndfile need not call a Python object for every
+    few bytes.
+    """
+    try:
+        descriptor: int | io.RawIOBase | BinaryIO = source.fileno()
+    except io.UnsupportedOperation:
+        descriptor = source
     with silenced_stderr():
-        return SoundFile(source, closefd=False)
+        return SoundFile(descriptor, closefd=False)
 
 
 class SndfileDecoder(Decoder):
@@ -96,7 +104,7 @@ class SndfileDecoder(Decoder):
         self._prints = self.format in _PRINTS
 
     def _opened(self, raw: BinaryIO) -> SoundFile:
-        return open_sound_file(self.view(raw) if self.view else raw.fileno())
+        return open_sound_file(self.view(raw) if self.view else raw)
 
     @property
     def bytes_missing(self) -> tuple[int, int] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from audiospec.audio.info import AudioInfo
 from audiospec.errors import StoreError
+from audiospec.storage.location import Location
 
 #: Version of the format; stores of newer versions are refused.
 FORMAT_VERSION = 1
@@ -43,7 +43,7 @@ class TrackRecord:
         Why the track has no rows, or that its file is missing; ``""`` if there is no problem.
     size, modified : int
         Size in bytes and modification time (ns since 1970) of the file when its hash was computed; -1 if
-        unknown.
+        unknown. Of an object in a bucket, `modified` is 63 bits of the XXH3-64 of its version (ETag).
     note : str
         What is odd about a track that has rows nevertheless: that its file is truncated, damaged or silent;
         ``""`` if nothing is. Stores from before there were notes lack the column.
@@ -116,7 +116,7 @@ def replaced(view: str) -> ReplacedError:
     return ReplacedError(f"view {view} was replaced after it was opened", "open it again")
 
 
-def store_attributes(dataset: str, root: Path | None) -> dict[str, Any]:
+def store_attributes(dataset: str, root: Location | None) -> dict[str, Any]:
     """Return a store's own attributes: format, dataset, and the root of the paths unless it is None."""
     folder = {} if root is None else {"root": str(root)}
     return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, **folder}
