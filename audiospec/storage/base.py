@@ -1,4 +1,4 @@
-"""Folder: what a disk and a bucket can both do, the one seam between audiospec and where bytes are kept.
+"""Folder: what a disk and a bucket can both do. It is the one seam between audiospec and where bytes are kept.
 
 A file has a key, its path in the folder with forward slashes. A file that can be seen is complete: it is
 written as a whole or not at all. Nothing is renamed, because buckets cannot.
@@ -6,7 +6,6 @@ written as a whole or not at all. Nothing is renamed, because buckets cannot.
 
 from __future__ import annotations
 
-import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -162,7 +161,7 @@ class Folder(ABC):
             Another process, or another thread of this one, holds it.
         """
 
-    def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> builtins.list[_R]:
+    def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
         """Call a function for each item, and return the results in order; many at a time in a bucket."""
         return [function(item) for item in items]
 

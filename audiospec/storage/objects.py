@@ -77,6 +77,11 @@ class BucketFolder(Folder):
             stop = None if length is None else start + length
             return self._get(key, None)[0][start:stop]
 
+    def load(self, key: str) -> tuple[bytes, str]:
+        """Return a file's bytes, and the version that they are of."""
+        content, meta = self._get(key, None)
+        return content, _entry(meta, key).version
+
     def tail(self, key: str, length: int) -> tuple[bytes, int]:
         """Return the last bytes of a file, all if it has fewer than `length`, and its size."""
         if length > 0:
@@ -125,11 +130,11 @@ class BucketFolder(Folder):
             except ConflictError as error:
                 conflict = error
             try:
-                content, meta = self._get(key, None)
+                content, version = self.load(key)
             except FileNotFoundError:
-                content, version = None, NEW
-            else:
-                version = _entry(meta, key).version
+                if only != NEW:
+                    break
+                continue
             if content == data:
                 return version
             if version != only:
@@ -221,6 +226,10 @@ class BucketFolder(Folder):
         except FileNotFoundError:  # of a storage that removes one by one, and may have stopped there
             if len(paths) > 1:
                 self.map(self._remove, [[path] for path in paths])
+
+    def clear(self) -> None:
+        """Remove all files but the lease, which its holder removes."""
+        self.remove([entry.key for entry in self.list() if entry.key != lease.LEASE])
 
     def lock(self, what: str) -> AbstractContextManager[Lock]:
         """Hold the folder's lease during a block; it outlives a run that was killed by two minutes."""
