@@ -23,7 +23,7 @@ from audiospec.storage.location import Url
 
 #: Bytes of an object's beginning and end that are fetched first: a block that decoders look at, and a tag.
 END_BYTES = (64 << 10) + 4096
-#: Bytes that are fetched for a missed one, and most bytes that may be missed until the whole object is fetched.
+#: Bytes that are fetched for a missed one, and most that may be missed until the whole object is fetched.
 RANGE_BYTES, MOST_MISSED = 64 << 10, 512 << 10
 #: Times that a decoder begins again before the whole object is fetched: behind a picture, FLAC needs three.
 MOST_ROUNDS = 4
@@ -235,4 +235,4 @@ def _read(files: Sequence[AudioFile], wanted: Sequence[tuple[int, int, int]]) ->
         except AudioError as error:
             return error
 
-    return open_folder(files[wanted[0][0]].place.parent).map(read, wanted)
+    return [*open_folder(files[wanted[0][0]].place.parent).map(read, wanted)]

@@ -157,7 +157,7 @@ def _by_content(root: Location, files: Sequence[str]) -> list[bool]:
             return False
         return begins_sound(head, PurePosixPath(key).suffix)
 
-    return folder.map(check, files)
+    return [*folder.map(check, files)]
 
 
 def expand(paths: Sequence[Location]) -> tuple[list[Location], list[Location]]:
