@@ -21,7 +21,20 @@ from audiospec.storage.base import NEW, ConflictError, Folder
 
 #: Names that a URL, XML or a shell would change.
 ODD_KEYS = (
-    *("a b", "a#b", "a?b=c&d", "a%b", "a%20b", "a+b", "ü/é 日本", "a~b*", "[x]{y}", "<x>&amp;", "q'\"", "a\\b"),
+    *(
+        "a b",
+        "a#b",
+        "a?b=c&d",
+        "a%b",
+        "a%20b",
+        "a+b",
+        "ü/é 日本",
+        "a~b*",
+        "[x]{y}",
+        "<x>&amp;",
+        "q'\"",
+        "a\\b",
+    ),
     *(" first", "a/b/c/d", "UPPER", "upper", "a.b..c", "=", "$HOME", "😀"),
 )
 
