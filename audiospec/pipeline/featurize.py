@@ -32,8 +32,8 @@ from audiospec.pipeline.summary import Report, planned_view, skipped_tracks
 from audiospec.pipeline.survey import survey_store
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
-from audiospec.storage.base import exists
 from audiospec.storage.location import Location, absolute, location
+from audiospec.storage.opening import exists
 from audiospec.stores.base import store_class
 from audiospec.stores.layout.duplicates import duplicates
 from audiospec.stores.layout.lock import locked, work_folder
