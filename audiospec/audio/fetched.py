@@ -22,8 +22,9 @@ from audiospec.audio.source import SourceFile, changed
 from audiospec.digests import version_bits
 from audiospec.errors import AudioError
 from audiospec.files import disk_full_errors
-from audiospec.storage.base import ConflictError, Folder, open_folder
+from audiospec.storage.base import ConflictError, Folder
 from audiospec.storage.location import Location, Url, location
+from audiospec.storage.opening import open_folder
 
 #: Largest object in bytes that is fetched into memory; a larger one is fetched into a temporary file.
 MOST_IN_MEMORY = 256 << 20

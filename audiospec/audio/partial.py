@@ -18,8 +18,8 @@ from audiospec.audio.fetched import AudioFile, read_range
 from audiospec.audio.source import SourceFile
 from audiospec.digests import version_bits
 from audiospec.errors import AudioError
-from audiospec.storage.base import open_folder
 from audiospec.storage.location import Url
+from audiospec.storage.opening import open_folder
 
 #: Bytes of an object's beginning and end that are fetched first: a block that decoders look at, and a tag.
 END_BYTES = (64 << 10) + 4096

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
@@ -19,7 +18,7 @@ from audiospec.engines.base import Engine
 from audiospec.errors import AudioError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.file_states import FileState, file_states
-from audiospec.pipeline.staging import DecodeResult, Staging
+from audiospec.pipeline.staging import DecodeResult, WorkFolder
 from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore
@@ -30,7 +29,7 @@ from audiospec.stores.layout.schema import REMOVED, TrackRecord
 def survey_store(
     manifest: Manifest,
     existing: FeatureStore | None,
-    work: Path,
+    work: WorkFolder,
     views: Sequence[tuple[FeatureSpec, Chunking]],
     engine: Engine,
     reading: Reading = STRICT,
@@ -42,8 +41,7 @@ def survey_store(
     manifest : Manifest
     existing : FeatureStore or None
         The store, if it exists.
-    work : Path
-        Its work folder.
+    work : WorkFolder
     views : sequence of (FeatureSpec, Chunking)
         The views whose staged shards are read.
     engine : Engine
@@ -61,7 +59,7 @@ def survey_store(
     policy = Policy(reading, frozenset(spec.channel for spec, _ in views))
     for spec, chunking in views:
         name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
-        for _, commit in Staging(work, name).commits():
+        for commit in work.staging(name).commits().values():
             decoded.update({r.id: r for r in commit.decoded if not policy.allows(r.problem)})
     return survey(manifest, records, decoded, engine, policy)
 

@@ -7,22 +7,30 @@ import socket
 import threading
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiospec.errors import StorageError
 from audiospec.storage.location import Url
+from audiospec.storage.refusals import no_credentials
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 #: How long requests are sent again to a bucket that does not answer, s. AUDIOSPEC_PATIENCE changes it.
 PATIENCE = 180.0
-#: Variables that say who asks. Without any, obstore asks the instance that it may run on.
-_CREDENTIALS = (
-    *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
-    *("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_SKIP_SIGNATURE", "AWS_METADATA_ENDPOINT"),
-)
-_METADATA = ("169.254.169.254", 80)
+#: Variables that say who asks. Without any, obstore asks the instance that it may run on, at this address.
+_CREDENTIALS = {
+    "s3": (
+        *("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+        *("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_SKIP_SIGNATURE", "AWS_METADATA_ENDPOINT"),
+    ),
+    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SKIP_SIGNATURE"),
+    "az": ("AZURE_",),
+}
+_INSTANCES = {"s3": "169.254.169.254", "gs": "metadata.google.internal"}
+#: Where `gcloud auth application-default login` leaves credentials.
+_GCLOUD = Path("~/.config/gcloud/application_default_credentials.json")
 
 _stores: dict[tuple[str, ...], ObjectStore] = {}
 _lock = threading.Lock()
@@ -107,9 +115,10 @@ def _open(location: Url) -> ObjectStore:
     if proxy := os.environ.get(f"{prefix}PROXY_URL"):
         options["proxy_url"] = proxy
     try:
+        if location.scheme in _CREDENTIALS:
+            _refuse_anonymous(location)
         match location.scheme:
             case "s3":
-                _refuse_anonymous(location)
                 return S3Store(location.bucket, client_options=options, retry_config=retries)
             case "gs":
                 return GCSStore(location.bucket, client_options=options, retry_config=retries)
@@ -121,9 +130,10 @@ def _open(location: Url) -> ObjectStore:
     except StorageError:
         raise
     except Exception as error:
-        from audiospec.storage.refusals import translated
-
-        raise translated(error, "use", location, 0) from None
+        failure = no_credentials(
+            location, str(error).partition("\n")[0].rpartition(" error: ")[2].rstrip(".")
+        )
+    raise failure  # such as no account of Azure, or a file of Google's that is none
 
 
 def _is_set(variable: str) -> bool:
@@ -131,12 +141,13 @@ def _is_set(variable: str) -> bool:
 
 
 def _refuse_anonymous(location: Url) -> None:
-    """Refuse at once where obstore would look for an instance's role for minutes."""
-    if any(name in os.environ for name in _CREDENTIALS):
+    """Refuse at once where obstore would look for an instance's role until its patience ends."""
+    prefixes = _CREDENTIALS[location.scheme]
+    if any(name.startswith(prefixes) for name in os.environ):
+        return
+    if location.scheme == "gs" and _GCLOUD.expanduser().exists():
         return
     try:
-        socket.create_connection(_METADATA, timeout=2).close()
-    except OSError:
-        from audiospec.storage.refusals import no_credentials
-
+        socket.create_connection((_INSTANCES[location.scheme], 80), timeout=2).close()
+    except (OSError, KeyError):
         raise no_credentials(location) from None

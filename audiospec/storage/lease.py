@@ -21,6 +21,7 @@ from typing import Any
 
 from audiospec.errors import StorageError, StoreBusyError
 from audiospec.storage.base import NEW, ConflictError, Entry, Folder, Lock
+from audiospec.storage.location import Url
 from audiospec.storage.refusals import UnsupportedError
 
 #: Name of the object, from which a folder's other files can be told.
@@ -128,7 +129,7 @@ def hold(
     StorageError
         The storage ignores conditions, or does not answer.
     """
-    if os.environ.get(UNSAFE) == "1":
+    if is_unsafe():
         yield _Unsafe()
         return
     prove(folder)
@@ -143,6 +144,11 @@ def hold(
         lease.release()
 
 
+def is_unsafe() -> bool:
+    """Whether the user promises that a storage without conditions has one writer."""
+    return os.environ.get(UNSAFE) == "1"
+
+
 def prove(folder: Folder) -> None:
     """Check once for each bucket that it honours the conditions of a write, and leave nothing behind.
 
@@ -151,8 +157,8 @@ def prove(folder: Folder) -> None:
     StorageError
         It ignores or refuses them.
     """
-    bucket = f"{folder.location.parent}".partition("://")
-    name = f"{bucket[0]}://{bucket[2].partition('/')[0]}"
+    assert isinstance(folder.location, Url)
+    name = f"{folder.location.scheme}://{folder.location.bucket}"
     case = f"{name} {os.environ.get('AWS_ENDPOINT_URL', '')}"
     if case in _proved:
         return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Collection
 
-from audiospec.storage.base import Entry, open_folder
+from audiospec.storage.base import Entry
 from audiospec.storage.location import Url
+from audiospec.storage.opening import open_folder
 
 #: A listing is broken off, and the other objects are asked for one by one, once it has shown so many times as
 #: many objects as are wanted, and this many more: one request lists a thousand.
@@ -44,10 +45,8 @@ def entries_of(root: Url, keys: Collection[str]) -> dict[str, Entry]:
                 break
         else:
             return found
-    for entry in folder.map(folder.entry, sorted(missing)):
-        if entry is not None:
-            found[entry.key] = entry
-    return found
+    others = [entry for entry in folder.map(folder.entry, sorted(missing)) if entry is not None]
+    return found | {entry.key: entry for entry in others}
 
 
 def _common(keys: Collection[str]) -> str:

@@ -63,16 +63,19 @@ class BucketFolder(Folder):
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, from `start` on; fewer than `length` if it ends before."""
+        return bytes(self._part(key, start, length))
+
+    def _part(self, key: str, start: int, length: int | None) -> memoryview:
         if length == 0:
             self._known(key)
-            return b""
+            return memoryview(b"")
         if start == 0 and length is None:
             return self._get(key, None)[0]
         try:
             part: Any = {"offset": start} if length is None else (start, start + length)
             return self._get(key, {"range": part})[0]
         except EOFError:
-            return b""
+            return memoryview(b"")
         except UnsupportedError:  # a web server that knows no ranges, or an empty object
             stop = None if length is None else start + length
             return self._get(key, None)[0][start:stop]
@@ -80,7 +83,7 @@ class BucketFolder(Folder):
     def load(self, key: str) -> tuple[bytes, str]:
         """Return a file's bytes, and the version that they are of."""
         content, meta = self._get(key, None)
-        return content, _entry(meta, key).version
+        return bytes(content), _entry(meta, key).version
 
     def read_version(self, key: str, version: str, start: int, length: int) -> bytes:
         """Do the same as `read`, if the file has a version: one request with a condition."""
@@ -92,14 +95,14 @@ class BucketFolder(Folder):
             data = data[start : start + length]
         if _version(meta["e_tag"], meta["version"]) != version:  # a storage that ignores the condition
             raise replaced(self.location / key)
-        return data
+        return bytes(data)
 
     def tail(self, key: str, length: int) -> tuple[bytes, int]:
         """Return the last bytes of a file, all if it has fewer than `length`, and its size."""
         if length > 0:
             try:
                 data, meta = self._get(key, {"range": {"suffix": length}})
-                return data, meta["size"]
+                return bytes(data), meta["size"]
             except EOFError:
                 return b"", 0
             except UnsupportedError:  # Azure knows ranges from the start alone
@@ -112,11 +115,11 @@ class BucketFolder(Folder):
         by_key: dict[str, list[Piece]] = {}
         for key, start, buffer in wanted:
             by_key.setdefault(key, []).append((start, buffer.cast("B")))
-        POOL.map(self._fill, [(key, span) for key, pieces in by_key.items() for span in spans(pieces)])
+        self.map(self._fill, [(key, span) for key, pieces in by_key.items() for span in spans(pieces)])
 
     def _fill(self, request: tuple[str, Span]) -> None:
         key, span = request
-        data = memoryview(self.read(key, span.start, span.stop - span.start))
+        data = self._part(key, span.start, span.stop - span.start)
         for start, buffer in span.pieces:
             part = data[start - span.start : start - span.start + len(buffer)]
             if len(part) < len(buffer):
@@ -135,6 +138,11 @@ class BucketFolder(Folder):
         self._writable()
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         if only is None:
+            return self._put(key, data, None)
+        if lease.is_unsafe():  # this is the only writer, the user says: comparing first will do
+            entry = self.entry(key)
+            if only != (entry.version if entry else NEW):
+                raise replaced(self.location / key)
             return self._put(key, data, None)
         for _ in range(3):
             try:
@@ -227,7 +235,7 @@ class BucketFolder(Folder):
         """Remove files, many with one request; those that do not exist are passed over."""
         self._writable()
         paths = [(self.location / key).key for key in keys]
-        POOL.map(self._remove, [paths[i : i + _BATCH] for i in range(0, len(paths), _BATCH)])
+        self.map(self._remove, [paths[i : i + _BATCH] for i in range(0, len(paths), _BATCH)])
 
     def _remove(self, paths: builtins.list[str]) -> None:
         import obstore
@@ -250,14 +258,15 @@ class BucketFolder(Folder):
 
     def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> builtins.list[_R]:
         """Call a function for each item, and return the results in order; many at a time."""
+        check_fork(self.location)
         return POOL.map(function, items)
 
-    def _get(self, key: str, options: GetOptions | None) -> tuple[bytes, ObjectMeta]:
+    def _get(self, key: str, options: GetOptions | None) -> tuple[memoryview, ObjectMeta]:
         import obstore
 
-        def get(store: ObjectStore, path: str) -> tuple[bytes, ObjectMeta]:
+        def get(store: ObjectStore, path: str) -> tuple[memoryview, ObjectMeta]:
             answer = obstore.get(store, path, options=options)
-            return answer.bytes().to_bytes(), answer.meta
+            return memoryview(answer.bytes()), answer.meta
 
         return self._call("read", self.location / key, get)
 

@@ -104,11 +104,11 @@ def replaced(place: Url) -> ConflictError:
     return ConflictError(f"{place} was written by another process meanwhile", "run the same command again")
 
 
-def no_credentials(place: Url) -> StorageError:
+def no_credentials(place: Url, detail: str = "") -> StorageError:
     """Return the error that says where credentials are looked for."""
-    return StorageError(
-        f"no credentials for {place.scheme}://{place.bucket}", f"they are looked for {_sought(place)}"
-    )
+    bucket = f"{place.scheme}://{place.bucket}"
+    reason = f"no usable credentials for {bucket} ({detail})" if detail else f"no credentials for {bucket}"
+    return StorageError(reason, f"they are looked for {_sought(place)}")
 
 
 def _sought(place: Url) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from audiospec.datasets.own.folds import KEYWORDS, fold_in
 from audiospec.datasets.own.search import Found, suffix
 from audiospec.errors import DatasetError
-from audiospec.storage.base import open_folder
 from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.text import printable
 
 _SUFFIXES = (".txt", ".lst", ".list")

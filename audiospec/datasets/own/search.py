@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from audiospec.audio.sniff import SOUND_BYTES, begins_sound, is_sound
 from audiospec.errors import DatasetError
-from audiospec.storage.base import open_folder
 from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.text import printable
 
 AUDIO_SUFFIXES = frozenset(

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.errors import DatasetError
-from audiospec.storage.base import read_file
 from audiospec.storage.location import Location
+from audiospec.storage.opening import read_file
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Suffixes of tables; a file with any other is read as CSV."""

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
-from audiospec.storage.base import open_folder
 from audiospec.storage.listing import entries_of
 from audiospec.storage.location import Url
+from audiospec.storage.opening import open_folder
 
 
 class Tree(Protocol):

@@ -29,7 +29,7 @@ def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
         and notes.
     """
     records = list(tracks.records())
-    root_is_top = root is not None and _is_top(root)
+    root_is_top = isinstance(root, Path) and root == Path(root.anchor)
     outside = [
         bool(record.path) and (root_is_top or _leaves_root(record.path) or _leaves_root(record.id))
         for record in records
@@ -51,11 +51,6 @@ def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
             for record, path, id in zip(records, paths, ids, strict=True)
         ]
     )
-
-
-def _is_top(root: Location) -> bool:
-    """Whether a folder is the root of a file system."""
-    return isinstance(root, Path) and root == Path(root.anchor)
 
 
 def _leaves_root(path: str) -> bool:
@@ -89,6 +84,6 @@ def _without_folder(problem: str, path: str, root: Location | None) -> str:
         return problem
     if path:
         problem = problem.replace(str(root / path), PurePosixPath(path).name)
-    if not _is_top(root):
+    if not isinstance(root, Path) or root != Path(root.anchor):
         problem = problem.replace(f"{root}/", "").replace(str(root), "")
     return problem

@@ -13,8 +13,8 @@ from audiospec.audio.info import AudioInfo
 from audiospec.errors import StoreError
 from audiospec.storage.location import Location
 
-#: Version of the format; stores of newer versions are refused.
-FORMAT_VERSION = 1
+#: Version of the format on a disk, and the newest that can be read: that of a store in a bucket.
+FORMAT_VERSION, NEWEST_FORMAT = 1, 2
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"
 #: The problem of a track that the manifest no longer has; stores contain this text.
