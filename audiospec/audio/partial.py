@@ -23,8 +23,11 @@ from audiospec.storage.opening import open_folder
 
 #: Bytes of an object's beginning and end that are fetched first: a block that decoders look at, and a tag.
 END_BYTES = (64 << 10) + 4096
-#: Bytes that are fetched for a missed one, and most that may be missed until the whole object is fetched.
-RANGE_BYTES, MOST_MISSED = 64 << 10, 512 << 10
+#: Bytes that are fetched for a missed one.
+RANGE_BYTES = 64 << 10
+#: Most parts that are fetched after one try, and most bytes of one part. What a decoder asks for after it has
+#: missed that many is not looked at: it has lost its way among the zeros.
+MOST_PARTS, MOST_BYTES = 8, 256 << 10
 #: Times that a decoder begins again before the whole object is fetched: behind a picture, FLAC needs three.
 MOST_ROUNDS = 4
 #: Bytes that a reader takes at a time.
@@ -48,7 +51,8 @@ class PartialFile(SourceFile):
     Attributes
     ----------
     missed : list of (int, int)
-        Parts that readers have asked for, and that are not here: first byte, and the one behind the last.
+        Parts that readers have asked for, in order, and that are not here: first byte, and the one behind the
+        last. It ends with the first that is too large.
     """
 
     def __init__(self, file: AudioFile) -> None:
@@ -71,7 +75,9 @@ class PartialFile(SourceFile):
         return BufferedReader(_Reader(self), _BUFFER)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return bytes; those that are not here are zeros, and noted as `missed`."""
+        """Return bytes: zeros for those that are not here, which are noted as `missed`; none once enough are."""
+        if len(self.missed) == MOST_PARTS or (self.missed and _is_large(self.missed[-1])):
+            return b""
         found = bytearray(stop - start)
         at = start
         number = max(0, bisect_right(self._starts, start) - 1)
@@ -80,22 +86,26 @@ class PartialFile(SourceFile):
             if begin >= end:
                 continue
             if begin > at:
-                self.missed.append((at, begin))
+                self._miss(at, begin)
             found[begin - start : end - start] = part[begin - first : end - first]
             at = end
         if at < stop:
-            self.missed.append((at, stop))
+            self._miss(at, stop)
         return bytes(found)
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether so much was missed that the whole object has to be fetched."""
-        return sum(stop - start for start, stop in self.missed) > MOST_MISSED
+    def _miss(self, start: int, stop: int) -> None:
+        if self.missed and self.missed[-1][1] == start:
+            self.missed[-1] = self.missed[-1][0], stop
+        else:
+            self.missed.append((start, stop))
 
     def wanted(self) -> list[tuple[int, int]]:
-        """Return the ranges to fetch for what was missed, as first byte and length, and forget that."""
+        """Return the ranges to fetch for what was missed, as first byte and length, and forget that.
+
+        None are wanted if the first is too large: then it takes the whole object.
+        """
         ranges: list[tuple[int, int]] = []
-        for start, stop in sorted(self.missed):
+        for start, stop in sorted(part for part in self.missed if not _is_large(part)):
             start, stop = self._gap(start, max(stop, start + RANGE_BYTES))
             if ranges and start <= ranges[-1][1]:
                 ranges[-1] = ranges[-1][0], max(stop, ranges[-1][1])
@@ -108,6 +118,10 @@ class PartialFile(SourceFile):
         """Return the part of a range that begins at a missed byte and is not here."""
         number = bisect_right(self._starts, start)
         return start, min([stop, self.size, *self._starts[number : number + 1]])
+
+
+def _is_large(part: tuple[int, int]) -> bool:
+    return part[1] - part[0] > MOST_BYTES
 
 
 class _Reader(RawIOBase):
@@ -136,11 +150,9 @@ class _Reader(RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         stop = min(self._source.size, self._at + len(buffer))
-        if stop <= self._at or self._source.is_lost:  # do not walk through gigabytes of zeros
-            return 0
-        data = self._source.read(self._at, stop)
+        data = self._source.read(self._at, stop) if stop > self._at else b""
         buffer[: len(data)] = data
-        self._at = stop
+        self._at += len(data)
         return len(data)
 
 
@@ -187,10 +199,10 @@ def for_each_object(
             result = _result(source, use)
             if not source.missed:
                 results[number] = result
-            if not source.missed or source.is_lost:
+            parts = source.wanted()
+            wanted += [(number, *part) for part in parts]
+            if not parts:
                 del partial[number]
-            else:
-                wanted += [(number, *part) for part in source.wanted()]
         if not wanted:
             break
     left = [number for number in range(len(files)) if number not in results]
