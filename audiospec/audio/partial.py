@@ -75,9 +75,7 @@ class PartialFile(SourceFile):
         return BufferedReader(_Reader(self), _BUFFER)
 
     def read(self, start: int, stop: int) -> bytes:
-        """Return bytes: zeros for those that are not here, which are noted as `missed`; none once enough are."""
-        if len(self.missed) == MOST_PARTS or (self.missed and _is_large(self.missed[-1])):
-            return b""
+        """Return bytes; those that are not here are zeros, and noted as `missed`."""
         found = bytearray(stop - start)
         at = start
         number = max(0, bisect_right(self._starts, start) - 1)
@@ -94,6 +92,8 @@ class PartialFile(SourceFile):
         return bytes(found)
 
     def _miss(self, start: int, stop: int) -> None:
+        if len(self.missed) == MOST_PARTS or (self.missed and _is_large(self.missed[-1])):
+            return
         if self.missed and self.missed[-1][1] == start:
             self.missed[-1] = self.missed[-1][0], stop
         else:
