@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import errno
 import os
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -300,18 +301,18 @@ class BucketFolder(Folder):
         self._store = self._store or connect(self.location)
         from obstore.exceptions import BaseError
 
-        began, pause = time.monotonic(), 0.01
+        began, pause, longest = time.monotonic(), 0.01, patience()
         while True:
             try:
                 return request(self._store, place.key)
             except (BaseError, OSError, ValueError) as error:
                 seconds = time.monotonic() - began
                 failure = translated(error, action, place, seconds)
-                again = is_transient(error) and seconds < patience()
+                again = is_transient(error) and seconds < longest
             if not again:
                 raise failure  # outside of the handler: what it was made of may contain a credential
-            time.sleep(pause)
-            pause = min(1.0, 2 * pause)
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 # so that threads do not come back at once
+            pause = min(10.0, longest / 12, 3 * pause)
 
 
 def _version(e_tag: str | None, version: str | None) -> str:
