@@ -17,8 +17,8 @@ pytest.importorskip("obstore", reason="buckets need obstore: pip install 'audios
 pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]'")
 
 from audiospec.errors import StorageError
-from audiospec.storage.base import exists, open_folder, read_file
 from audiospec.storage.location import Url, location
+from audiospec.storage.opening import exists, open_folder, read_file
 from audiospec.testing.buckets import bucket, environment
 
 SECRET = "c2VjcmV0LW9ubHktZm9yLXRoaXMtdGVzdA=="
@@ -72,7 +72,7 @@ def test_a_process_may_fork_first(python: Callable[..., Any]) -> None:
         open_folder(url).write("k", b"content")
         python(
             "import os, sys\n"
-            "from audiospec.storage.base import read_file\n"
+            "from audiospec.storage.opening import read_file\n"
             "from audiospec.storage.location import location\n"
             "child = os.fork()\n"
             "assert read_file(location(sys.argv[1]) / 'k') == b'content'\n"
@@ -86,7 +86,7 @@ def test_a_request_does_not_keep_the_interpreter_from_ending(python: Callable[..
     """Ctrl-C while 32 requests wait for a server that does not answer."""
     code = (
         "import os, signal, socket, sys, threading\n"
-        "from audiospec.storage.base import open_folder\n"
+        "from audiospec.storage.opening import open_folder\n"
         "from audiospec.storage.location import Url\n"
         "silent = socket.create_server(('127.0.0.1', 0))\n"
         "os.environ['AWS_ENDPOINT_URL'] = 'http://127.0.0.1:%d' % silent.getsockname()[1]\n"
@@ -245,7 +245,7 @@ def test_obstore_is_missing(python: Callable[..., Any]) -> None:
         "import sys\n"
         "sys.modules['obstore'] = sys.modules['obstore.store'] = None\n"
         "from audiospec.errors import StorageError\n"
-        "from audiospec.storage.base import open_folder\n"
+        "from audiospec.storage.opening import open_folder\n"
         "from audiospec.storage.location import Url\n"
         "for use in (lambda f: f.read('k'), lambda f: list(f.list()), lambda f: f.entry('k'), \n"
         "            lambda f: f.write('k'), lambda f: f.lock('it').__enter__(), lambda f: f.clear()):\n"

@@ -19,9 +19,10 @@ from hypothesis.stateful import (
 pytest.importorskip("obstore", reason="buckets need obstore: pip install 'audiospec[cloud]'")
 pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]'")
 
-from audiospec.storage.base import NEW, ConflictError, Folder, open_folder
+from audiospec.storage.base import NEW, ConflictError, Folder
 from audiospec.storage.location import Url
 from audiospec.storage.objects import BucketFolder
+from audiospec.storage.opening import open_folder
 from audiospec.testing.buckets import bucket, environment, moto
 from audiospec.testing.faults import FaultProxy
 
