@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-#: What can happen to a request; a test's `decide` may also say ``501``, which no repetition helps:
+#: What can happen to a request; a test's `decide` may also say another status, such as ``403`` or ``501``:
 #: ``500``, ``503``: the server refuses it; nothing is done.
 #: ``torn``: the connection breaks in the middle of the upload; nothing is done.
 #: ``cut``: the connection breaks in the middle of the answer.
