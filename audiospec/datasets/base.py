@@ -90,8 +90,8 @@ class Dataset(ABC):
         StorageError
             A URL cannot be used.
         """
+        place = None if path is None else location(path)
         try:
-            place = None if path is None else location(path)
             return place.expanduser().absolute() if isinstance(place, Path) else place
         except RuntimeError as error:
             raise DatasetError(f"data folder {str(path)!r}: {error}") from error

@@ -17,7 +17,6 @@ from audiospec.pipeline.progress import ProgressCallback
 from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.survey import survey_store
 from audiospec.specs.table import TableSpec
-from audiospec.storage.location import local
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import TrackRecord
@@ -80,8 +79,7 @@ def repair(
             records = list(store.tracks.records())
             needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
             _require_same_audio(store, needed)
-            root = local(store.root, "repair")
-            manifest = Manifest(store.dataset, root, tuple(_track(records[n]) for n in needed))
+            manifest = Manifest(store.dataset, store.root, tuple(_track(records[n]) for n in needed))
             views = [(view.spec, view.chunking)]
             tracks = survey_store(manifest, store, work, views, engine, _AS_BEFORE)
             for track, record in zip(tracks, records, strict=True):
@@ -113,7 +111,7 @@ def _track(record: TrackRecord) -> Track:
 def _require_same_audio(store: FeatureStore, needed: Sequence[int]) -> None:
     """Raise if a track's file is missing, or is not the one that its rows were computed from."""
     for number in needed:
-        file = local(store.root, "repair") / str(store.tracks["path"][number])
+        file = store.root / str(store.tracks["path"][number])
         try:
             with open_source(AudioFile(file)) as source:
                 same = source.content_hash() == store.tracks["hash"][number]

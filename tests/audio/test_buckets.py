@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +94,8 @@ def _files(folder: Path) -> list[Path]:
         *((".sph", "NIST", "PCM_16"), (".sds", "SDS", "PCM_16"), (".oga", "OGG", "VORBIS")),
     ):
         (folder / f"rare{suffix}").write_bytes(encode(0.2 * noise(LONG), 22050, Format("", format, subtype)))
-    try:
+    with suppress(ImportError):
         write_m4a(folder / "x.m4a", (0.2 * noise(60, 44100)).astype(np.float32))
-    except ImportError:
-        pass
     return sorted(folder.iterdir())
 
 
@@ -198,12 +198,12 @@ def test_an_object_that_was_replaced_or_removed_is_told(
     file = put(path)
     path.write_bytes(encode(noise(9.0, seed=1)))
     put(path)
-    with pytest.raises(AudioError, match="^changed while it was read: featurize again"):
+    with pytest.raises(AudioError, match=r"^changed while it was read: featurize again"):
         open_source(file)
     (found,) = for_each_object([file], probe)
     assert str(found).startswith("changed while it was read")
     open_folder(url).remove([path.name])
-    with pytest.raises(AudioError, match="^not readable: No such file or directory$"):
+    with pytest.raises(AudioError, match=r"^not readable: No such file or directory$"):
         open_source(file)
     (found,) = for_each_object([file], probe)
     assert str(found) == "not readable: No such file or directory"
@@ -215,15 +215,15 @@ def test_a_bucket_that_does_not_answer_is_no_fault_of_the_audio(
     path = tmp_path / "sound.wav"
     path.write_bytes(encode(noise(1.0)))
     file = put(path)
-    with FaultProxy(moto(), rate=1.0, kinds=["503"]) as broken:
-        with environment(broken.url, AUDIOSPEC_PATIENCE="0.3"):
-            with pytest.raises(StorageError):
-                open_source(file)
-            with pytest.raises(StorageError):
-                for_each_object([file], probe)
-            files = FetchedAhead([file])
-            with pytest.raises(StorageError):
-                files.next()
+    broken = FaultProxy(moto(), rate=1.0, kinds=["503"])
+    with broken, environment(broken.url, AUDIOSPEC_PATIENCE="0.3"):
+        with pytest.raises(StorageError):
+            open_source(file)
+        with pytest.raises(StorageError):
+            for_each_object([file], probe)
+        files = FetchedAhead([file])
+        with pytest.raises(StorageError):
+            files.next()
 
 
 def test_a_full_disk_is_no_fault_of_the_audio(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,5 +341,5 @@ def test_what_a_decoder_misses_is_fetched_then(monkeypatch: pytest.MonkeyPatch) 
         (found,) = for_each_object([file], use)
         assert found == [content[p : p + n] for p, n in zip(places, lengths, strict=True)]
         asked = sorted((start, start + length) for start, length in reads if length < len(content))
-        assert all(a[1] <= b[0] for a, b in zip(asked, asked[1:], strict=False)), "nothing is fetched twice"
+        assert all(a[1] <= b[0] for a, b in pairwise(asked)), "nothing is fetched twice"
         assert sum(length == len(content) for _, length in reads) <= 1

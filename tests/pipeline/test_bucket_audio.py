@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -244,7 +246,8 @@ def test_damaged_rows_are_computed_again_from_the_bucket(
     path = tmp_path / "s.zarr"
     view = _run(kit, url, path).views[0]
     before = view.read()
-    shard = next(p for p in sorted((path / "views" / view.name / "data" / "c").rglob("*")) if p.is_file() and p.stat().st_size > 1500)
+    files = sorted((path / "views" / view.name / "data" / "c").rglob("*"))
+    shard = next(file for file in files if file.is_file() and file.stat().st_size > 1500)
     content = bytearray(shard.read_bytes())
     content[100] ^= 1
     shard.write_bytes(bytes(content))
@@ -274,14 +277,14 @@ def test_a_run_of_nothing_to_do_starts_no_worker(kit: Any, music: Path, url: Url
 
 def test_no_request_is_made_for_a_disk(kit: Any, music: Path, tmp_path: Path) -> None:
     """Nor is obstore loaded."""
-    import subprocess
-    import sys
-
-    script = (
-        "import sys; from audiospec.pipeline.featurize import run; import audiospec\n"
-        f"views = [(audiospec.MelSpec(sample_rate=8000, n_fft=256, n_mels=16, fmax=4000), audiospec.Chunking(seconds=0.5))]\n"
-        f"run('folder', data={str(music)!r}, views=views, store={str(tmp_path / 's.zarr')!r}, workers=0)\n"
-        "assert 'obstore' not in sys.modules and 'audiospec.storage.objects' not in sys.modules\n"
-    )
+    script = f"""
+import sys
+import audiospec
+from audiospec.pipeline.featurize import run
+spec = audiospec.MelSpec(sample_rate=8000, n_fft=256, n_mels=16, fmax=4000)
+views = [(spec, audiospec.Chunking(seconds=0.5))]
+run("folder", data={str(music)!r}, views=views, store={str(tmp_path / "s.zarr")!r}, workers=0)
+assert "obstore" not in sys.modules and "audiospec.storage.objects" not in sys.modules
+"""
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", script], check=True, env=environ)

@@ -6,11 +6,12 @@ import os
 import posixpath
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from audiospec.datasets.own.search import AUDIO_SUFFIXES, suffix
 from audiospec.datasets.own.trees import DISK, BucketTree, Tree
-from audiospec.errors import DatasetError
+from audiospec.errors import DatasetError, StorageError
 from audiospec.storage.location import Location, Url, location
 from audiospec.text import printable
 
@@ -44,9 +45,10 @@ class Finder:
         self._buckets: dict[Url, BucketTree] = {}
         keys: dict[Url, list[str]] = {}
         for path in paths:
-            place = location(joined(folder, path))
-            if isinstance(place, Url):
-                keys.setdefault(Url(place.scheme, place.bucket), []).append(place.key)
+            with suppress(DatasetError):  # finding it reports it
+                place = location(joined(folder, path))
+                if isinstance(place, Url):
+                    keys.setdefault(Url(place.scheme, place.bucket), []).append(place.key)
         self._buckets = {bucket: BucketTree(bucket, listed) for bucket, listed in keys.items()}
 
     def exists(self, file: str) -> bool:
@@ -120,9 +122,18 @@ class Finder:
 
 
 def joined(folder: str, path: str) -> str:
-    """Return the file that a path means, seen from a folder: each is a path of a disk, or a URL."""
+    """Return the file that a path means, seen from a folder: each is a path of a disk, or a URL.
+
+    Raises
+    ------
+    DatasetError
+        It is a URL that cannot be used.
+    """
     if "://" in path:
-        return str(location(path))
+        try:
+            return str(location(path))
+        except StorageError as error:
+            raise DatasetError(error.reason, error.hint) from error
     if "://" in folder and not os.path.isabs(path):
         return str(location(folder) / path)
     return normal(os.path.join(folder, path))
