@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,6 +10,7 @@ from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
+from audiospec.stores.layout.read_ahead import map_ahead
 from audiospec.zoo.base import Rows
 
 #: Rows of a side that take at most this many bytes are read once and stay on the device; else, by batch.
@@ -56,7 +54,7 @@ class Batches:
         if self.in_memory is not None:
             yield from map(self._batch, batches)
         else:
-            yield from _map_ahead(self._batch, batches)
+            yield from map_ahead(self._batch, batches, AHEAD)
 
     def _share(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return this process's rows of a batch; -1 is a row that does not count."""
@@ -74,19 +72,3 @@ class Batches:
             rows = torch.from_numpy(self.rows.view.read(self.rows.numbers[chosen]))
         device = self.fabric.device
         return rows.to(device, non_blocking=True).float(), self.targets[index].to(device)
-
-
-def _map_ahead(function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
-    """Yield a function's results for the items, computed by a thread up to `AHEAD` items in advance."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Any] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > AHEAD:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
