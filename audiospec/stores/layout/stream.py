@@ -12,19 +12,14 @@ from torch import Tensor, distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
 from audiospec.errors import RowIndexError, StoreError
-from audiospec.stores.layout.info import ViewInfo
+from audiospec.storage.location import Location, local, location
 from audiospec.stores.layout.row_numbers import RowChoice, row_numbers
+from audiospec.stores.layout.shard_cache import CachedView, ShardCache
 from audiospec.stores.layout.shuffle import shard_order, shuffled_rows
 
 
-class StreamedView(Protocol):
+class StreamedView(CachedView, Protocol):
     """The part of a view that `ViewStream` uses."""
-
-    info: ViewInfo
-
-    @property
-    def name(self) -> str:
-        """The view's name."""
 
     @property
     def classes(self) -> list[str]:
@@ -33,11 +28,6 @@ class StreamedView(Protocol):
     @property
     def labels(self) -> NDArray[Any]:
         """Label of each row."""
-
-    def __len__(self) -> int: ...
-
-    def read_stored(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Read rows by number, as they are stored."""
 
 
 class ViewStream(IterableDataset[tuple[Tensor, int]]):
@@ -70,6 +60,10 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         Which of how many processes this one is. None: as torch.distributed says, if it is initialised; else
         the only one.
 
+    cache : path or None
+        A folder of this machine for the shards, which are read once from the bucket, and from there in the
+        next epochs; see `ShardCache`. It needs room for all rows, not compressed. None: no cache.
+
     Attributes
     ----------
     classes : list of str
@@ -82,6 +76,8 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         The view does not have such a row, or a row is chosen twice.
     StoreError
         A number is out of range. While reading: see `View.read`.
+    StorageError
+        The cache is in a bucket. While reading: the bucket does not answer.
     """
 
     def __init__(
@@ -94,6 +90,7 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         buffer: int = 8,
         rank: int | None = None,
         world: int | None = None,
+        cache: Location | str | None = None,
     ) -> None:
         if rank is None and world is None:
             ready = distributed.is_available() and distributed.is_initialized()
@@ -104,6 +101,7 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
             if value < least:
                 raise StoreError(f"`{name}` must be at least {least}; got {value}")
         self.view = view
+        self.cache = None if cache is None else ShardCache(view, local(location(cache), "a cache of shards"))
         self.classes = view.classes
         self.seed = seed
         self.buffer = buffer
@@ -181,7 +179,8 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         seed = [self.seed, self.epoch]
         shards = shard_order(self.numbers, self.view.info.shard_rows, seed, part, parts)
         code = self.view.info.spec.code
-        for numbers, rows in shuffled_rows(self.view.read_stored, shards, [*seed, part, parts], self.buffer):
+        read = self.view.read_stored if self.cache is None else self.cache.read
+        for numbers, rows in shuffled_rows(read, shards, [*seed, part, parts], self.buffer):
             features = torch.from_numpy(rows if code is None else code.decode(rows)).float()
             targets = self._targets[np.searchsorted(self.numbers, numbers)]
             yield from zip(features, targets.tolist(), strict=True)

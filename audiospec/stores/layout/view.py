@@ -15,6 +15,7 @@ from audiospec.audio.chunking import Chunking
 from audiospec.digests import checksum, source_bits
 from audiospec.errors import StoreError
 from audiospec.specs.base import FeatureSpec
+from audiospec.storage.location import Location
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.row_numbers import RowChoice, row_numbers
@@ -318,6 +319,7 @@ class View(ABC):
         buffer: int = 8,
         rank: int | None = None,
         world: int | None = None,
+        cache: Location | str | None = None,
     ) -> ViewStream:
         """Return a `torch.utils.data.IterableDataset` of the rows, which reads whole shards in random order.
 
@@ -327,7 +329,9 @@ class View(ABC):
         """
         from audiospec.stores.layout.stream import ViewStream
 
-        return ViewStream(self, seed, epoch=epoch, rows=rows, buffer=buffer, rank=rank, world=world)
+        return ViewStream(
+            self, seed, epoch=epoch, rows=rows, buffer=buffer, rank=rank, world=world, cache=cache
+        )
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return the rows as a data frame: its columns are `VIEW_COLUMNS`, then the features (float32).
