@@ -5,6 +5,7 @@ Both follow from seeds alone, not from the data, nor from how fast it is read.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -15,8 +16,8 @@ from audiospec.stores.layout.read_ahead import map_ahead
 
 #: Shards that are read in advance, at once: in a bucket one request alone does not fill the line.
 AHEAD = 2
-#: Most bytes of stored rows that leave the buffer at a time, unless one row has more.
-BLOCK_BYTES = 4 << 20
+#: Number of the shard after which a row is due that has been yielded.
+_GIVEN = np.iinfo(np.int64).max
 
 
 class ReadsRows(Protocol):
@@ -69,11 +70,14 @@ def shard_order(
 
 def shuffled_rows(
     read: ReadsRows, shards: Sequence[NDArray[np.int64]], seed: Sequence[int], buffer: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
-    """Read shards in order, and yield their rows shuffled in a buffer of several shards.
+) -> Iterator[tuple[NDArray[np.int64], list[NDArray[Any]]]]:
+    """Read shards in order, and yield their rows shuffled among several shards.
 
-    Memory has room for ``buffer + AHEAD + 1`` shards: the buffer, the shards that are read in advance, and
-    the one that enters the buffer.
+    Each row stays in memory until 0 to ``buffer - 1`` more shards have been read, drawn at random, so a shard
+    is released when as many have followed it. Rows that are due together are yielded in random order. At the
+    beginning nothing is yielded before `buffer` shards are read, and at the end what is left is due together.
+
+    Memory has room for ``buffer + AHEAD`` shards: those in the buffer, and those that are read in advance.
 
     Parameters
     ----------
@@ -82,40 +86,31 @@ def shuffled_rows(
     shards : sequence of ndarray of int64
         Row numbers of each shard, as from `shard_order`.
     seed : sequence of int
-        Decides which rows leave the buffer.
+        Decides how the rows are shuffled.
     buffer : int
-        Shards in the buffer, at least 1. A row that leaves it is drawn from as many shards.
+        Shards in the buffer, at least 1.
 
     Yields
     ------
-    ndarray of int64, shape (n,), and ndarray, shape (n, *row_shape)
-        Numbers and stored values of some rows, in new memory of `BLOCK_BYTES` at most.
+    ndarray of int64, shape (n,), and list of n ndarrays of row_shape
+        Numbers and stored values of some rows. The values are in the memory of their shards: a copy of a row
+        does not keep the others in memory.
     """
     random = np.random.default_rng(seed)
-    capacity = buffer * max(map(len, shards), default=0)
-    numbers = np.empty(capacity, np.int64)
-    rows: NDArray[Any] | None = None
-    slots = np.arange(capacity)  # the first `filled` of them hold rows
-    filled = 0
-
-    def draw(count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
-        nonlocal slots, filled
-        if rows is None or not count:
-            return
-        drawn = random.permutation(filled)
-        chosen = slots[drawn[:count]]
-        slots = np.concatenate([slots[np.sort(drawn[count:])], chosen, slots[filled:]])
-        filled -= count
-        step = max(1, BLOCK_BYTES // max(1, rows[0].nbytes))
-        for first in range(0, count, step):
-            block = chosen[first : first + step]
-            yield numbers[block], rows[block]
-
-    for shard, values in zip(shards, map_ahead(read, shards, AHEAD, AHEAD), strict=True):
-        if rows is None:
-            rows = np.empty((capacity, *values.shape[1:]), values.dtype)
-        yield from draw(max(0, filled + len(shard) - capacity))
-        free = slots[filled : filled + len(shard)]
-        numbers[free], rows[free] = shard, values
-        filled += len(shard)
-    yield from draw(filled)
+    #: The latest shards: row numbers, values, and after which shard each row is due.
+    held: deque[tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]] = deque(maxlen=buffer)
+    for count, values in enumerate(map_ahead(read, shards, AHEAD, AHEAD)):
+        held.append((shards[count], values, count + random.integers(buffer, size=len(values))))
+        is_last = count == len(shards) - 1
+        if count < buffer - 1 and not is_last:
+            continue
+        places = []
+        for number, (_, _, due) in enumerate(held):
+            rows = np.flatnonzero(due < _GIVEN if is_last else due <= count)
+            due[rows] = _GIVEN
+            places.append(np.stack([np.full(len(rows), number), rows], 1))
+        order = random.permutation(np.concatenate(places)).tolist()
+        yield (
+            np.array([held[number][0][row] for number, row in order], np.int64),
+            [held[number][1][row] for number, row in order],
+        )

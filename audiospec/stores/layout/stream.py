@@ -181,6 +181,9 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         code = self.view.info.spec.code
         read = self.view.read_stored if self.cache is None else self.cache.read
         for numbers, rows in shuffled_rows(read, shards, [*seed, part, parts], self.buffer):
-            features = torch.from_numpy(rows if code is None else code.decode(rows)).float()
             targets = self._targets[np.searchsorted(self.numbers, numbers)]
-            yield from zip(features, targets.tolist(), strict=True)
+            for row, target in zip(rows, targets.tolist(), strict=True):
+                if code is None:
+                    yield torch.from_numpy(row).to(torch.float32, copy=True), target
+                else:
+                    yield torch.from_numpy(code.decode(row)), target
