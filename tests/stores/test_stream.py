@@ -188,6 +188,9 @@ def test_orders(view) -> None:
         stream.set_epoch(epoch)
         assert stream.epoch == epoch
         assert numbers(stream) == orders[1, epoch, 1]
+    items = iter(stream)
+    stream.set_epoch(2)
+    assert numbers(items) == orders[1, 1, 1], "what was begun goes on"
 
 
 def test_the_buffer_mixes_shards(view) -> None:

@@ -172,11 +172,13 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         return count * (part + 1) // parts - count * part // parts
 
     def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+        return self._items([self.seed, self.epoch])  # not the epoch of when the first item is taken
+
+    def _items(self, seed: list[int]) -> Iterator[tuple[Tensor, int]]:
         worker = get_worker_info()
         workers = 1 if worker is None else worker.num_workers
         part = self.rank * workers + (0 if worker is None else worker.id)
         parts = self.world * workers
-        seed = [self.seed, self.epoch]
         shards = shard_order(self.numbers, self.view.info.shard_rows, seed, part, parts)
         code = self.view.info.spec.code
         read = self.view.read_stored if self.cache is None else self.cache.read
