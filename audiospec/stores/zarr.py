@@ -207,7 +207,19 @@ class ZarrView(View):
         self._reader.require(number)
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        self._reader.read(rows, out)
+        try:
+            self._reader.read(rows, out)
+        except StoreError:
+            self._require_named()
+            raise
+
+    def _require_named(self) -> None:
+        """Raise if the view's group is gone because the store names another."""
+        if isinstance(self.folder, Path) or self.files.exists("zarr.json"):
+            return
+        part = f"views/{self.name}"
+        if read_root(self.store.files).group(part) != self.store.sealed_root.group(part):
+            raise replaced(self.name)
 
 
 def _folder_identity(folder: Location) -> tuple[int, int] | None:

@@ -12,8 +12,9 @@ pytest.importorskip("obstore", reason="buckets need obstore: pip install 'audios
 pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]'")
 
 from audiospec.errors import StorageError
-from audiospec.storage.base import NEW, ConflictError, open_folder
+from audiospec.storage.base import NEW, ConflictError
 from audiospec.storage.location import Url
+from audiospec.storage.opening import open_folder
 from audiospec.testing.buckets import bucket, environment, moto
 from audiospec.testing.faults import KINDS, FaultProxy, Request, proxy_process
 
@@ -72,13 +73,13 @@ def test_nothing_is_lost_with_any_seed(seed: int) -> None:
 def test_long_lists_survive_broken_pages() -> None:
     with bucket() as url:
         folder = open_folder(url / "many")
-        folder.map(lambda number: folder.write(f"{number:05}"), range(1200))
+        folder.map(lambda number: folder.write(f"{number:05}"), range(1010))
         with FaultProxy(moto(), rate=0.5, seed=3) as proxy, environment(proxy.url, AUDIOSPEC_PATIENCE="30"):
             assert [entry.key for entry in open_folder(url / "many").list()] == [
-                f"{number:05}" for number in range(1200)
+                f"{number:05}" for number in range(1010)
             ]
-            assert [entry.key for entry in open_folder(url / "many").list("0119")] == [
-                f"{number:05}" for number in range(1190, 1200)
+            assert [entry.key for entry in open_folder(url / "many").list("0100")] == [
+                f"{number:05}" for number in range(1000, 1010)
             ]
         assert proxy.faults
         folder.clear()

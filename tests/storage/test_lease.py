@@ -19,14 +19,15 @@ pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]
 
 from audiospec.errors import StorageError, StoreBusyError
 from audiospec.storage import lease
-from audiospec.storage.base import Folder, open_folder
+from audiospec.storage.base import Folder
 from audiospec.storage.location import Url
+from audiospec.storage.opening import open_folder
 from audiospec.testing.buckets import bucket, environment, moto
 from audiospec.testing.faults import FaultProxy, Request
 
 HOLDER = """
 import sys, time
-from audiospec.storage.base import open_folder
+from audiospec.storage.opening import open_folder
 from audiospec.storage.location import location
 with open_folder(location(sys.argv[1])).lock("s3://store"):
     print("held", flush=True)
