@@ -76,8 +76,13 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Remove the lease if it is still this one's."""
+        """Remove the lease if it is still this one's. A bucket that does not answer is waited for briefly."""
         self._ended.set()
+        removing = threading.Thread(target=self._remove, name="audiospec-lease", daemon=True)
+        removing.start()
+        removing.join(10)
+
+    def _remove(self) -> None:
         with suppress(StoreBusyError, StorageError):  # a lease that cannot be removed expires
             self.require()
             self._folder.remove([LEASE])

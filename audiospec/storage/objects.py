@@ -176,7 +176,8 @@ class BucketFolder(Folder):
     def _list(self, prefix: str) -> Iterator[Entry]:
         begins = f"{self._home()}{prefix}"
         folder, _, name = begins.rpartition("/")
-        last = begins[:-1] if len(name) > 1 else None  # what begins with "a/bc" follows "a/b"
+        # What begins with "a/bc" follows "a/b". A part "." or ".." would be no name.
+        last = begins[:-1] if name[:-1].strip(".") else None
         stream: ListStream[Sequence[ObjectMeta]] | None = None
 
         def page(store: ObjectStore, _: str) -> Sequence[ObjectMeta] | None:

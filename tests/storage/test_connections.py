@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +20,8 @@ pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]
 from audiospec.errors import StorageError
 from audiospec.storage.location import Url, location
 from audiospec.storage.opening import exists, open_folder, read_file
-from audiospec.testing.buckets import bucket, environment
+from audiospec.testing.buckets import bucket, environment, moto
+from audiospec.testing.faults import FaultProxy
 
 SECRET = "c2VjcmV0LW9ubHktZm9yLXRoaXMtdGVzdA=="
 
@@ -136,9 +138,6 @@ def test_a_bucket_that_does_not_exist() -> None:
 
 def test_what_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bucket, key and action are named, and where credentials were looked for."""
-    from audiospec.testing.buckets import moto
-    from audiospec.testing.faults import FaultProxy
-
     with bucket() as url, FaultProxy(moto(), decide=lambda request: "403") as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         folder = open_folder(url)
@@ -188,6 +187,18 @@ def test_addresses_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names_that_no_bucket_takes(key: str) -> None:
     with bucket() as url, pytest.raises(StorageError, match="cannot be used as the name of a file"):
         open_folder(url).write(key, b"content")
+
+
+@pytest.mark.parametrize("key", ["a//b", "a/../b", "a%09b"])
+def test_a_list_names_the_file_that_cannot_be_used(key: str) -> None:
+    """A bucket may hold names that obstore refuses; other tools write them."""
+    with bucket() as url:
+        request = urllib.request.Request(f"{moto()}/{url.bucket}/x/{key}", data=b"", method="PUT")
+        urllib.request.urlopen(request).close()
+        with pytest.raises(StorageError) as caught:
+            list(open_folder(url / "x").list())
+    assert caught.value.reason.startswith(f"{url}/x contains a file whose name cannot be used: 'x/a")
+    assert caught.value.hint.startswith("rename it")
 
 
 @pytest.fixture
