@@ -24,10 +24,10 @@ from audiospec.storage.connections import check_fork, connect, patience
 from audiospec.storage.location import Location, Url
 from audiospec.storage.ranges import Piece, Span, spans
 from audiospec.storage.refusals import UnsupportedError, is_transient, replaced, translated
-from audiospec.storage.threads import POOL
+from audiospec.storage.threads import POOL, interruptible
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ListStream, ObjectMeta, PutMode, PutResult
+    from obstore import GetOptions, GetResult, ListStream, ObjectMeta, PutMode, PutResult
     from obstore.store import ObjectStore
 
 _T = TypeVar("_T")
@@ -83,15 +83,15 @@ class BucketFolder(Folder):
 
     def load(self, key: str) -> tuple[bytes, str]:
         """Return a file's bytes, and the version that they are of."""
-        content, meta = self._get(key, None)
-        return bytes(content), _entry(meta, key).version
+        content, answer = self._get(key, None)
+        return bytes(content), _entry(answer.meta, key).version
 
     def tail(self, key: str, length: int) -> tuple[bytes, int]:
         """Return the last bytes of a file, all if it has fewer than `length`, and its size."""
         if length > 0:
             try:
-                data, meta = self._get(key, {"range": {"suffix": length}})
-                return bytes(data), meta["size"]
+                data, answer = self._get(key, {"range": {"suffix": length}})
+                return bytes(data), answer.meta["size"]
             except EOFError:
                 return b"", 0
             except UnsupportedError:  # Azure knows ranges from the start alone
@@ -243,10 +243,10 @@ class BucketFolder(Folder):
         check_fork(self.location)
         return POOL.map(function, items)
 
-    def _get(self, key: str, options: GetOptions | None) -> tuple[memoryview, ObjectMeta]:
-        def get(store: ObjectStore, path: str) -> tuple[memoryview, ObjectMeta]:
+    def _get(self, key: str, options: GetOptions | None) -> tuple[memoryview, GetResult]:
+        def get(store: ObjectStore, path: str) -> tuple[memoryview, GetResult]:
             answer = store.get(path, options=options)
-            return memoryview(answer.bytes()), answer.meta
+            return memoryview(answer.bytes()), answer
 
         return self._call("read", self.location / key, get)
 
@@ -286,13 +286,13 @@ class BucketFolder(Folder):
     def _call(self, action: str, place: Url, request: Callable[[ObjectStore, str], _R]) -> _R:
         """Send a request until it is answered, or patience is at an end."""
         check_fork(self.location)
-        self._store = self._store or connect(self.location)
+        store = self._store = self._store or connect(self.location)
         from obstore.exceptions import BaseError
 
         began, pause, longest = time.monotonic(), 0.01, patience()
         while True:
             try:
-                return request(self._store, place.key)
+                return interruptible(lambda: request(store, place.key))
             except (BaseError, OSError, ValueError) as error:
                 seconds = time.monotonic() - began
                 failure = translated(error, action, place, seconds)
