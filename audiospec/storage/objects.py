@@ -21,7 +21,7 @@ from audiospec.errors import StorageError
 from audiospec.storage import lease
 from audiospec.storage.base import NEW, ConflictError, Entry, Folder, Lock
 from audiospec.storage.connections import check_fork, connect, patience
-from audiospec.storage.location import Location, Url
+from audiospec.storage.location import WEB, Location, Url
 from audiospec.storage.ranges import Piece, Span, spans
 from audiospec.storage.refusals import UnsupportedError, is_transient, replaced, translated
 from audiospec.storage.threads import POOL, interruptible
@@ -37,8 +37,6 @@ _R = TypeVar("_R")
 _ONE_PUT = 100 << 20
 #: Most keys of a request that removes.
 _BATCH = 1000
-#: Schemes of web servers, which are read only.
-_WEB = ("https", "http")
 
 
 class BucketFolder(Folder):
@@ -119,7 +117,7 @@ class BucketFolder(Folder):
             buffer[:] = part
 
     def write(self, key: str, *parts: bytes | memoryview, only: str | None = None) -> str:
-        """Write an object by one request; return its ETag.
+        """Write an object by one request; return its ETag, which many storages compute from the content.
 
         With `only`, an object that already has these very bytes counts as written: the answer to an earlier
         try may have been lost.
@@ -166,7 +164,7 @@ class BucketFolder(Folder):
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Yield the files whose key begins with `prefix`, at any depth, sorted by key; a page at a time."""
-        if self.location.scheme in _WEB:
+        if self.location.scheme in WEB:
             raise StorageError(f"cannot list {self.location}", "use a bucket: web servers list no files")
         # Amazon's S3, Google and Azure list by key; S3 Express (--x-s3) and a memory do not.
         if self._given is None and not self.location.bucket.endswith("--x-s3"):
@@ -280,7 +278,7 @@ class BucketFolder(Folder):
         return entry
 
     def _writable(self) -> None:
-        if self.location.scheme in _WEB:
+        if self.location.scheme in WEB:
             raise StorageError(f"cannot write to {self.location}", "use a bucket: web servers are only read")
 
     def _call(self, action: str, place: Url, request: Callable[[ObjectStore, str], _R]) -> _R:

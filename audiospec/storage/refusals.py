@@ -12,7 +12,7 @@ import re
 
 from audiospec.errors import StorageError
 from audiospec.storage.base import ConflictError
-from audiospec.storage.location import Url
+from audiospec.storage.location import WEB, Url
 
 _STATUS = re.compile(r"status code: (\d{3})([ \w-]*)")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -80,7 +80,7 @@ def translated(error: Exception, action: str, place: Url, seconds: float) -> Exc
         return StorageError(
             f"there is no bucket {place.scheme}://{place.bucket}", "make it, or check its name and region"
         )
-    if isinstance(error, FileNotFoundError) or (status == 404 and place.scheme in ("http", "https")):
+    if isinstance(error, FileNotFoundError) or (status == 404 and place.scheme in WEB):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
     if status == 416 or _BEYOND.search(text):
         return EOFError(f"{place} ends before the requested bytes")
