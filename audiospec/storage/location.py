@@ -18,7 +18,7 @@ from audiospec.errors import StorageError, nearest
 #: Schemes of the buckets that can be used: Amazon S3 and those that speak its language, Google Cloud Storage,
 #: Azure Blob Storage; web servers can be read.
 SCHEMES = ("s3", "gs", "az", "https", "http")
-#: Those of web servers, which are only read. In text their addresses are quoted (%20); keys of buckets are not.
+#: Those of web servers, which are only read. Text quotes their addresses (%20), but not the keys of buckets.
 WEB = ("https", "http")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(.*)", re.DOTALL)
 
