@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from audiospec.engines import engines
+from collections.abc import Iterator
+
+import pytest
+
+from audiospec.engines import Engine, engines
+from audiospec.testing.cluster import DaskCluster
 from audiospec.testing.engines import EngineContract
 
 
@@ -13,6 +18,22 @@ class TestSerial(EngineContract):
 
 class TestLocal(EngineContract):
     name = "local"
+
+
+class TestDask(EngineContract):
+    name = "dask"
+
+    @pytest.fixture(scope="class")
+    def cluster(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+        pytest.importorskip("distributed", reason="no Dask: pip install 'audiospec[dask]'")
+        with DaskCluster(tmp_path_factory.mktemp("dask")) as cluster:
+            cluster.start_scheduler()
+            cluster.start_worker("--nthreads", "2", "--no-nanny")
+            yield cluster
+
+    @pytest.fixture
+    def engine(self, cluster: DaskCluster) -> Engine:
+        return engines["dask"](scheduler=cluster.address)
 
 
 def test_every_engine_has_a_contract() -> None:

@@ -1,0 +1,203 @@
+"""The connection to a Dask cluster, and the tasks on it; each failure is an `EngineError`."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import secrets
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audiospec.engines._slot import call, stop
+from audiospec.errors import EngineError
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+#: Seconds between counts of the slots, and most seconds that a wait for results takes.
+_OFTEN = 1.0
+#: Seconds in which the tasks of a run that ends early are stopped.
+_STOPPING = 10.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a task has ended: with an answer of `call`, or with the loss of the workers that ran it.
+
+    Attributes
+    ----------
+    number : int
+        As `Job.submit` returned it.
+    content : bytes or None
+        What `call` returned; None if Dask has given the task up.
+    problem : str
+        Why Dask has given it up.
+    """
+
+    number: int
+    content: bytes | None
+    problem: str = ""
+
+
+class Cluster:
+    """A connection to a scheduler.
+
+    Raises
+    ------
+    EngineError
+        There is no scheduler at the address, or no worker has joined it within `timeout` seconds.
+    """
+
+    def __init__(self, address: str, timeout: float) -> None:
+        # Dask prints each attempt to connect again, and the traceback of each failure. All are reported here.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        from distributed import Client
+
+        self.address = address
+        self.timeout = timeout
+        self._counted = 0.0
+        self._slots = 0
+        try:
+            self.client: Client = Client(address, timeout=timeout, set_as_default=False, name="audiospec")
+        except (OSError, ValueError, ImportError) as error:
+            raise EngineError(
+                f"no Dask scheduler at {address} ({_last_line(error)})",
+                "start one with `dask scheduler`, or check the address",
+            ) from error
+        try:
+            self.client.wait_for_workers(1, timeout)
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, TimeoutError):
+                raise
+            raise EngineError(
+                f"no worker joined {address} within {timeout:.0f} s",
+                f"start some with `dask worker {address}`",
+            ) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        with suppress(OSError, CancelledError, TimeoutError):
+            self.client.close(timeout=5)
+
+    def slots(self) -> int:
+        """Return how many tasks the workers can run at once now."""
+        if time.monotonic() - self._counted > _OFTEN:
+            with self.failures():
+                scheduler: Any = self.client.scheduler
+                threads = self.client.sync(scheduler.ncores, callback_timeout=self.timeout)
+            self._slots, self._counted = sum(threads.values()), time.monotonic()
+        return self._slots
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Turn failures of the connection into an `EngineError`."""
+        try:
+            yield
+        except (OSError, TimeoutError, CancelledError) as error:
+            raise self.lost() from error
+
+    def lost(self) -> EngineError:
+        """Return the error for a scheduler that does not answer any more."""
+        return EngineError(
+            f"lost the scheduler {self.address}, what is finished is kept", "run the same command again"
+        )
+
+
+class Job:
+    """The tasks of one run on a cluster.
+
+    Parameters
+    ----------
+    cluster : Cluster
+    run : bytes
+        What `call` takes with each task.
+    id : str
+        The run's id.
+    """
+
+    def __init__(self, cluster: Cluster, run: bytes, id: str) -> None:
+        self._cluster, self._run, self._id = cluster, run, id
+        self._numbers = itertools.count()
+        self._running: dict[Future[bytes], int] = {}
+        self._done: queue.SimpleQueue[Future[bytes]] = queue.SimpleQueue()
+
+    def __len__(self) -> int:
+        """Return how many tasks have not ended."""
+        return len(self._running)
+
+    def submit(self, name: str, request: bytes) -> int:
+        """Submit a task; return its number."""
+        number = next(self._numbers)
+        with self._cluster.failures():
+            future = self._cluster.client.submit(
+                call, self._run, request, key=f"{name}-{self._id}-{number}", pure=False, retries=0
+            )
+        self._running[future] = number
+        future.add_done_callback(self._done.put)
+        return number
+
+    def answers(self) -> list[Answer]:
+        """Wait for a second at most, and return how tasks have ended, each once."""
+        futures: list[Future[bytes]] = []
+        with suppress(queue.Empty):
+            futures.append(self._done.get(timeout=_OFTEN))
+            while True:
+                futures.append(self._done.get_nowait())
+        if not futures:
+            return []
+        client = self._cluster.client
+        if client.status != "running" or any(future.status in ("cancelled", "lost") for future in futures):
+            raise self._cluster.lost()
+        with self._cluster.failures():
+            finished = [future for future in futures if future.status == "finished"]
+            contents = dict(zip(finished, client.gather(finished), strict=True))
+            answers = [
+                Answer(
+                    self._running.pop(future),
+                    contents.get(future),
+                    "" if future in contents else _problem(future),
+                )
+                for future in futures
+            ]
+            for future in futures:
+                future.release()
+        return answers
+
+    def stop(self) -> None:
+        """Stop the tasks that have not ended, and wait until they have."""
+        running, self._running = list(self._running), {}
+        if not running:
+            return
+        with suppress(OSError, TimeoutError, CancelledError):
+            client = self._cluster.client
+            client.cancel(running, force=True)
+            deadline = time.monotonic() + _STOPPING
+            while client.status == "running" and time.monotonic() < deadline:
+                counts = client.run(stop, self._id, on_error="return")
+                if not any(count for count in counts.values() if isinstance(count, int)):
+                    return
+                time.sleep(0.02)
+
+
+def new_id() -> str:
+    """Return an id for a run, unlike that of any other on the cluster."""
+    return secrets.token_hex(6)
+
+
+def _problem(future: Any) -> str:
+    """Return why Dask has given a task up: ``""`` if too many of its workers died."""
+    from distributed.scheduler import KilledWorker
+
+    error = future.exception()
+    return "" if isinstance(error, KilledWorker) else _last_line(error)
+
+
+def _last_line(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()
