@@ -7,6 +7,7 @@ engine a task is plain JSON, of which it reads ``about`` only, for its messages.
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
 from typing import Any, Self, cast
 
 from audiospec import errors
-from audiospec.errors import AudiospecError, EngineError
+from audiospec.errors import AudiospecError, EngineError, nearest
 from audiospec.registry import Registry
 
 #: One task in, its results out, one by one. Both are plain JSON values.
@@ -123,15 +124,17 @@ class Engine(ABC):
 engines: Registry[type[Engine]] = Registry("engine", "audiospec.engines", "audiospec.engines")
 
 
-def make_engine(engine: Engine | str | None = None, workers: int | None = None) -> Engine:
-    """Make an engine, or return the one that is given.
+def engine(name: str, workers: int | None = None, **options: Any) -> Engine:
+    """Make a registered engine.
 
     Parameters
     ----------
-    engine : Engine, str or None
-        An engine, or the name of a registered one. None: ``"serial"`` if `workers` is 0, else ``"local"``.
+    name : str
+        Its name; `audiospec engines` lists them.
     workers : int or None
-        See `Engine`. It must be None if `engine` is an `Engine`.
+        Number of tasks that may run at once. None: the engine decides.
+    options
+        What the engine takes beside, such as the ``scheduler`` of ``"dask"``. None: its default.
 
     Returns
     -------
@@ -142,20 +145,58 @@ def make_engine(engine: Engine | str | None = None, workers: int | None = None) 
     RegistryError
         No engine has that name.
     EngineError
-        The engine cannot have that number of workers.
+        The engine cannot have that number of workers, has no such option, or is not installed in full.
+
+    Examples
+    --------
+    >>> audiospec.engine("dask", scheduler="tcp://10.0.0.1:8786")  # doctest: +SKIP
     """
-    if engine is not None and not isinstance(engine, str):
+    kind = engines[name]
+    given = {option: value for option, value in options.items() if value is not None}
+    taken = [parameter for parameter in inspect.signature(kind).parameters if parameter != "workers"]
+    for option in given:
+        if option not in taken:
+            having = [other for other in engines if option in inspect.signature(engines[other]).parameters]
+            hint = f'use `engine="{having[0]}"`, which has it' if having else nearest(option, taken)
+            raise EngineError(f"engine {name!r} has no `{option}`", hint.removeprefix("; "))
+    return kind(workers=workers, **given)
+
+
+def make_engine(chosen: Engine | str | None = None, workers: int | None = None, **options: Any) -> Engine:
+    """Make an engine, or return the one that is given.
+
+    Parameters
+    ----------
+    chosen : Engine, str or None
+        An engine, or the name of a registered one. None: ``"serial"`` if `workers` is 0, else ``"local"``.
+    workers : int or None
+        See `Engine`. It must be None if `chosen` is an `Engine`.
+    options
+        See `engine`.
+
+    Returns
+    -------
+    Engine
+
+    Raises
+    ------
+    RegistryError
+        No engine has that name.
+    EngineError
+        As of `engine`.
+    """
+    if chosen is not None and not isinstance(chosen, str):
         if workers is not None:
             raise EngineError(
                 f"`workers` must be None with an engine that exists already; got {workers}",
-                f"give the number to {type(engine).__name__}",
+                f"give the number to {type(chosen).__name__}",
             )
-        return engine
+        return chosen
     if workers is not None and workers < 0:
         raise EngineError(f"`workers` must be at least 0; got {workers}")
-    if engine is None:
-        engine = "serial" if workers == 0 else "local"
-    return engines[engine](workers=workers)
+    if chosen is None:
+        chosen = "serial" if workers == 0 else "local"
+    return engine(chosen, workers, **options)
 
 
 def resolve(function: str) -> TaskFunction:

@@ -54,7 +54,7 @@ class DaskEngine(Engine):
     ) -> None:
         if workers is not None:
             raise EngineError(
-                f"engine 'dask' has the workers that its cluster has: expected `workers` None; got {workers}",
+                f"engine 'dask' has the workers of its cluster: expected no `workers`; got {workers}",
                 "start more with `dask worker`",
             )
         if find_spec("distributed") is None:

@@ -49,39 +49,45 @@ class DaskCluster:
             process.kill()
             process.wait()
 
-    def start_scheduler(self, *options: str) -> subprocess.Popen[bytes]:
-        """Start a scheduler, and wait until it has its address."""
+    def start_scheduler(self, **options: object) -> subprocess.Popen[bytes]:
+        """Start a scheduler with options of ``dask scheduler``, and wait until it has its address."""
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
-        process = self._start(
-            "scheduler",
-            *("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)),
-            *options,
-        )
+        fixed = {"host": "127.0.0.1", "port": 0, "dashboard": False, "scheduler_file": file}
+        process = self._start("scheduler", [], fixed | options, {})
         wait_for(lambda: process.poll() is not None or (file.exists() and file.read_text()), self.logs)
         assert process.poll() is None, self.logs()
         self.address = json.loads(file.read_text())["address"]
         return process
 
     def start_worker(
-        self, *options: str, environment: Mapping[str, str] | None = None
+        self, environment: Mapping[str, str] | None = None, **options: object
     ) -> subprocess.Popen[bytes]:
-        """Start a worker; do not wait for it. Without ``--no-nanny`` the process is its nanny."""
-        folder = ("--local-directory", str(self.folder))
-        fixed = ("--host", "127.0.0.1", "--no-dashboard", "--death-timeout", "60", *folder)
-        return self._start("worker", self.address, *fixed, *options, environment=environment)
+        """Start a worker with options of ``dask worker``; do not wait for it.
+
+        The process is its nanny, unless ``nanny`` is False.
+        """
+        fixed = {"host": "127.0.0.1", "dashboard": False, "death_timeout": 60, "local_directory": self.folder}
+        return self._start("worker", [self.address], fixed | options, environment or {})
 
     def _start(
-        self, command: str, *options: str, environment: Mapping[str, str] | None = None
+        self,
+        command: str,
+        arguments: list[str],
+        options: Mapping[str, object],
+        environment: Mapping[str, str],
     ) -> subprocess.Popen[bytes]:
+        for name, value in options.items():
+            option = name.replace("_", "-")
+            arguments += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
         with (self.folder / f"{len(self.processes)}-{command}.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.dask_{command}", *options],
+                [sys.executable, "-m", f"distributed.cli.dask_{command}", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                env={**os.environ, **self.environment, **(environment or {})},
+                env={**os.environ, **self.environment, **environment},
             )
         self.processes.append(process)
         return process

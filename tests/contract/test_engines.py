@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from audiospec.engines import Engine, engines
+from audiospec.engines.base import Engine, engine, engines
 from audiospec.testing.cluster import DaskCluster
 from audiospec.testing.engines import EngineContract
 
@@ -23,17 +21,9 @@ class TestLocal(EngineContract):
 class TestDask(EngineContract):
     name = "dask"
 
-    @pytest.fixture(scope="class")
-    def cluster(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
-        pytest.importorskip("distributed", reason="no Dask: pip install 'audiospec[dask]'")
-        with DaskCluster(tmp_path_factory.mktemp("dask")) as cluster:
-            cluster.start_scheduler()
-            cluster.start_worker("--nthreads", "2", "--no-nanny")
-            yield cluster
-
     @pytest.fixture
-    def engine(self, cluster: DaskCluster) -> Engine:
-        return engines["dask"](scheduler=cluster.address)
+    def engine(self, dask_cluster: DaskCluster) -> Engine:
+        return engine("dask", scheduler=dask_cluster.address)
 
 
 def test_every_engine_has_a_contract() -> None:
