@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import queue
 import secrets
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from audiospec.engines._slot import call, stop
-from audiospec.errors import EngineError
+from audiospec.errors import EngineError, EngineLostError
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -37,12 +38,15 @@ class Answer:
     content : bytes or None
         What `call` returned; None if Dask has given the task up.
     problem : str
-        Why Dask has given it up.
+        Why Dask has given it up; ``""`` if too many workers died over it.
+    worker : callable
+        Returns the address of the worker that has the answer, while the next one is not taken.
     """
 
     number: int
     content: bytes | None
-    problem: str = ""
+    problem: str
+    worker: Callable[[], str]
 
 
 class Cluster:
@@ -103,11 +107,9 @@ class Cluster:
         except (OSError, TimeoutError, CancelledError) as error:
             raise self.lost() from error
 
-    def lost(self) -> EngineError:
+    def lost(self) -> EngineLostError:
         """Return the error for a scheduler that does not answer any more."""
-        return EngineError(
-            f"lost the scheduler {self.address}, what is finished is kept", "run the same command again"
-        )
+        return EngineLostError(f"lost the scheduler {self.address}", "run the same command again")
 
 
 class Job:
@@ -143,32 +145,32 @@ class Job:
         future.add_done_callback(self._done.put)
         return number
 
-    def answers(self) -> list[Answer]:
-        """Wait for a second at most, and return how tasks have ended, each once."""
+    def answers(self) -> Iterator[Answer]:
+        """Wait for a second at most, and yield how tasks have ended, each once."""
         futures: list[Future[bytes]] = []
         with suppress(queue.Empty):
             futures.append(self._done.get(timeout=_OFTEN))
             while True:
                 futures.append(self._done.get_nowait())
         if not futures:
-            return []
+            return
         client = self._cluster.client
-        if client.status != "running" or any(future.status in ("cancelled", "lost") for future in futures):
-            raise self._cluster.lost()
         with self._cluster.failures():
             finished = [future for future in futures if future.status == "finished"]
             contents = dict(zip(finished, client.gather(finished), strict=True))
-            answers = [
-                Answer(
-                    self._running.pop(future),
-                    contents.get(future),
-                    "" if future in contents else _problem(future),
-                )
-                for future in futures
-            ]
-            for future in futures:
-                future.release()
-        return answers
+        if any(future.status in ("cancelled", "lost") for future in futures):
+            raise self._cluster.lost()
+        for future in futures:
+            problem = "" if future in contents else _problem(future)
+            where = functools.partial(self._worker, future)
+            yield Answer(self._running.pop(future), contents.get(future), problem, where)
+            future.release()
+
+    def _worker(self, future: Any) -> str:
+        """Return the address of the worker that holds a result, without scheme and port."""
+        with self._cluster.failures():
+            (addresses,) = self._cluster.client.who_has([future]).values()
+        return addresses[0].rpartition("/")[2].rpartition(":")[0] if addresses else "that was lost"
 
     def stop(self) -> None:
         """Stop the tasks that have not ended, and wait until they have."""

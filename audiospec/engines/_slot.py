@@ -42,8 +42,8 @@ def call(run: bytes, request: bytes) -> bytes:
     Parameters
     ----------
     run : bytes
-        JSON object, the same for all tasks of a run: ``id``, and ``required``, a list of functions and tasks
-        that must succeed once in this process before any other.
+        JSON object, the same for all tasks of a run: ``id``; ``folder``, the caller's current folder; and
+        ``required``, a list of functions and tasks that must succeed once in this process before any other.
     request : bytes
         JSON list of the function's name and the task.
 
@@ -64,7 +64,7 @@ def call(run: bytes, request: bytes) -> bytes:
         _busy[engine] = id
     try:
         function, task = json.loads(request)
-        answer |= _unfit(engine, run, header["required"]) or _run(engine, function, task, results.append)
+        answer |= _unfit(engine, run, header) or _run(engine, header, function, task, results.append)
     finally:
         with _lock:
             del _busy[engine]
@@ -81,12 +81,12 @@ def stop(run: str) -> int:
     return len(engines)
 
 
-def _unfit(engine: LocalEngine, run: bytes, required: list[Any]) -> dict[str, Any]:
+def _unfit(engine: LocalEngine, run: bytes, header: dict[str, Any]) -> dict[str, Any]:
     """Run the required tasks, unless they have succeeded here; return why they have not."""
     with _fitness:
         if run not in _fit:
-            for function, task in required:
-                ended = _run(engine, function, task, lambda _: None)
+            for function, task in header["required"]:
+                ended = _run(engine, header, function, task, lambda _: None)
                 if ended:
                     return {"unfit": ended["error"]} if "error" in ended else ended
             _remember(_fit, run)
@@ -94,11 +94,16 @@ def _unfit(engine: LocalEngine, run: bytes, required: list[Any]) -> dict[str, An
 
 
 def _run(
-    engine: LocalEngine, function: str, task: dict[str, Any], emit: Callable[[Any], None]
+    engine: LocalEngine,
+    header: dict[str, Any],
+    function: str,
+    task: dict[str, Any],
+    emit: Callable[[Any], None],
 ) -> dict[str, Any]:
     """Run a task; return how it ended, if not well."""
+    place = {"folder": header["folder"], "function": function, "task": task}
     try:
-        for value in engine.run(function, [task]):
+        for value in engine.run("audiospec.engines._host:run_in_folder", [place]):
             if isinstance(value, WorkerDied):
                 return {"death": [value.how, value.signal]}
             emit(value)

@@ -11,9 +11,10 @@ import inspect
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from audiospec import errors
 from audiospec.errors import AudiospecError, EngineError, nearest
@@ -71,6 +72,9 @@ class Engine(ABC):
         The engine cannot have that number of workers.
     """
 
+    #: Whether tasks may run on other machines, which may not see the files that this one sees.
+    is_remote: ClassVar[bool] = False
+
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers
 
@@ -93,6 +97,22 @@ class Engine(ABC):
             As for `run`.
         """
         return
+
+    @contextmanager
+    def requiring(self, function: str, task: dict[str, Any]) -> Iterator[None]:
+        """Have each machine run a task before those of `run`, during a block.
+
+        An error of the task stops the work: its text goes on after the name of the machine. An engine of this
+        machine does nothing.
+
+        Parameters
+        ----------
+        function : str
+            As for `run`.
+        task : dict
+            Plain JSON values.
+        """
+        yield
 
     @abstractmethod
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:
@@ -118,6 +138,8 @@ class Engine(ABC):
             The error that a task raised, of the same type (see `restore_error`). It stops the work.
         EngineError
             Workers cannot be started.
+        EngineLostError
+            Workers on other machines do not answer any more.
         """
 
 

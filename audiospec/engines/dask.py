@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from signal import SIGKILL
 from typing import TYPE_CHECKING, Any, Self
 
 from audiospec.engines.base import Engine, WorkerDied, engines, restore_error
 from audiospec.errors import EngineError
+from audiospec.text import printable
 
 if TYPE_CHECKING:
     from audiospec.engines._cluster import Answer, Cluster
@@ -44,6 +47,8 @@ class DaskEngine(Engine):
         Most seconds to wait for the scheduler, and for its first worker.
     """
 
+    is_remote = True
+
     def __init__(
         self,
         workers: int | None = None,
@@ -64,6 +69,7 @@ class DaskEngine(Engine):
         self.ahead = ahead
         self.timeout = timeout
         self._blocks = 0
+        self._required: list[tuple[str, dict[str, Any]]] = []
         self._cluster: Cluster | None = None
 
     def __enter__(self) -> Self:
@@ -83,6 +89,15 @@ class DaskEngine(Engine):
         if self._blocks:
             self._connected()
 
+    @contextmanager
+    def requiring(self, function: str, task: dict[str, Any]) -> Iterator[None]:
+        """Have each worker run a task before those of `run`, also the workers that join."""
+        self._required.append((function, task))
+        try:
+            yield
+        finally:
+            self._required.pop()
+
     def _connected(self) -> Cluster:
         if self._cluster is None:
             from audiospec.engines._cluster import Cluster
@@ -100,13 +115,16 @@ class DaskEngine(Engine):
         EngineError
             There is no scheduler, it has no workers, or it was lost.
         """
+        from audiospec.engines import _host
         from audiospec.engines._cluster import Job, new_id
 
         waiting = iter(tasks)
         id = new_id()
         with self:
             cluster = self._connected()
-            job = Job(cluster, json.dumps({"id": id, "required": []}).encode(), id)
+            own = (f"{_host.__name__}:require_software", {"software": _host.software()})
+            header = {"id": id, "folder": os.getcwd(), "required": [own, *self._required]}
+            job = Job(cluster, json.dumps(header).encode(), id)
             given: dict[int, dict[str, Any]] = {}
             try:
                 while True:
@@ -129,6 +147,10 @@ class DaskEngine(Engine):
             yield WorkerDied(task, "all workers that ran it were lost", SIGKILL)
             return
         content = json.loads(answer.content)
+        if "unfit" in content:
+            unfit = restore_error(content["unfit"])
+            machine = f"{answer.worker()} ({printable(content['host'])})"
+            raise EngineError(f"worker {machine} {unfit.reason}", unfit.hint)
         yield from content["results"]
         if "error" in content:
             raise restore_error(content["error"])

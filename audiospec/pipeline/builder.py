@@ -11,7 +11,7 @@ from audiospec.audio.chunking import Chunking
 from audiospec.audio.deaths import problem_of
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.engines.base import Engine, WorkerDied
-from audiospec.errors import EngineError, StoreError
+from audiospec.errors import EngineError, EngineLostError, StoreError
 from audiospec.machine import versions
 from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.checks import require_rows
@@ -100,17 +100,22 @@ class ViewBuilder:
             suspects.begin_round()
             decoded: list[DecodeResult] = []
             tasks = (task.to_json() for task in schedule.tasks(self.constants))
-            for value in self.engine.run(COMPUTE, tasks):
-                if isinstance(value, WorkerDied):
-                    suspects.add(value)
-                    continue
-                result = read_result(value)
-                if isinstance(result, TrackBegun):
-                    suspects.begun(result)
-                    continue
-                decoded += result.decoded
-                if progress is not None and counter.step(result.view, result.digest):
-                    progress(counter.now())
+            try:
+                for value in self.engine.run(COMPUTE, tasks):
+                    if isinstance(value, WorkerDied):
+                        suspects.add(value)
+                        continue
+                    result = read_result(value)
+                    if isinstance(result, TrackBegun):
+                        suspects.begun(result)
+                        continue
+                    decoded += result.decoded
+                    if counter.step(result.view, result.digest) and progress is not None:
+                        progress(counter.now())
+            except EngineLostError as error:
+                now = counter.now()
+                kept = f"{now.shards} of {now.shards_total} shards are finished and kept"
+                raise EngineLostError(f"{error.reason}: {kept}", error.hint) from error
             if suspects.found:
                 decoded = [*self._unreported(), *decoded]
             for decode_result in decoded:

@@ -27,6 +27,7 @@ from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
 from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.progress import ProgressCallback
+from audiospec.pipeline.sight import in_sight
 from audiospec.pipeline.staging import Staging
 from audiospec.pipeline.summary import Report, planned_view, skipped_tracks
 from audiospec.pipeline.survey import survey_store
@@ -217,7 +218,11 @@ def run(
     kind = store_class(path)
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
-    with engine, _unlocked(path) if dry_run else locked(path) as work:
+    with (
+        engine,
+        _unlocked(path) if dry_run else locked(path) as work,
+        in_sight(engine, manifest, None if dry_run else work),
+    ):
         if not dry_run:
             if not path.exists():  # there will be work: workers start while it is planned
                 engine.prepare(COMPUTE)

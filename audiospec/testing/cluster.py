@@ -78,8 +78,8 @@ class DaskCluster:
         environment: Mapping[str, str],
     ) -> subprocess.Popen[bytes]:
         for name, value in options.items():
-            option = name.replace("_", "-")
-            arguments += [f"--no-{option}"] if value is False else [f"--{option}", str(value)]
+            option = f"no_{name}" if value is False else name
+            arguments += [f"--{option.replace('_', '-')}", *([] if value is False else [str(value)])]
         with (self.folder / f"{len(self.processes)}-{command}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{command}", *arguments],
