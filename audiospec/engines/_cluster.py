@@ -19,12 +19,14 @@ from audiospec.engines._slot import call, stop
 from audiospec.errors import EngineError, EngineLostError
 
 if TYPE_CHECKING:
-    from distributed import Future
+    from distributed import Client, Future
 
 #: Seconds between counts of the slots, and most seconds that a wait for results takes.
 _OFTEN = 1.0
-#: Seconds in which the tasks of a run that ends early are stopped.
-_STOPPING = 10.0
+#: Seconds in which the tasks of a run that ends early are stopped, and in which a connection is closed.
+_STOPPING, _CLOSING = 10.0, 5.0
+#: Most seconds for one attempt to connect. Later it is the time until a lost scheduler is given up.
+_ATTEMPT = 10.0
 
 
 @dataclass(frozen=True)
@@ -59,45 +61,67 @@ class Cluster:
     """
 
     def __init__(self, address: str, timeout: float) -> None:
-        # Dask prints each attempt to connect again, and the traceback of each failure. All are reported here.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        from distributed import Client
-
         self.address = address
         self.timeout = timeout
-        self._counted = 0.0
-        self._slots = 0
-        try:
-            self.client: Client = Client(address, timeout=timeout, set_as_default=False, name="audiospec")
-        except (OSError, ValueError, ImportError) as error:
-            raise EngineError(
-                f"no Dask scheduler at {address} ({_last_line(error)})",
-                "start one with `dask scheduler`, or check the address",
-            ) from error
+        self._counted, self._slots = 0.0, 0
+        self._seen = time.monotonic()
+        self.client = self._connected()
+        self._silenced = _silenced()
         try:
             self.client.wait_for_workers(1, timeout)
-        except BaseException as error:
+        except TimeoutError as error:
             self.close()
-            if not isinstance(error, TimeoutError):
-                raise
             raise EngineError(
                 f"no worker joined {address} within {timeout:.0f} s",
                 f"start some with `dask worker {address}`",
             ) from error
+        except (OSError, CancelledError) as error:
+            self.close()
+            raise self.lost() from error
+
+    def _connected(self) -> Client:
+        from distributed import Client
+
+        deadline = time.monotonic() + self.timeout
+        while True:
+            attempt = min(_ATTEMPT, max(0.1, deadline - time.monotonic()))
+            try:
+                return Client(self.address, timeout=attempt, set_as_default=False, name="audiospec")
+            except (OSError, ValueError, ImportError, RuntimeError) as error:
+                if isinstance(error, OSError) and time.monotonic() < deadline:
+                    continue
+                raise EngineError(
+                    f"no Dask scheduler answers at {self.address} ({_last_line(error)})",
+                    "start one with `dask scheduler`, or check the address",
+                ) from error
 
     def close(self) -> None:
         """Close the connection."""
         with suppress(OSError, CancelledError, TimeoutError):
-            self.client.close(timeout=5)
+            self.client.close(timeout=_CLOSING)
+        for logger, level in self._silenced.items():
+            logger.setLevel(level)
 
     def slots(self) -> int:
         """Return how many tasks the workers can run at once now."""
+        if self.client.status != "running":
+            raise self.lost()
         if time.monotonic() - self._counted > _OFTEN:
             with self.failures():
                 scheduler: Any = self.client.scheduler
                 threads = self.client.sync(scheduler.ncores, callback_timeout=self.timeout)
             self._slots, self._counted = sum(threads.values()), time.monotonic()
         return self._slots
+
+    def require_workers(self) -> None:
+        """Raise if there has been no worker for `timeout` seconds."""
+        if self.slots():
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > self.timeout:
+            raise EngineLostError(
+                f"no worker of {self.address} is left",
+                f"start some with `dask worker {self.address}`, and run the same command again",
+            )
 
     @contextmanager
     def failures(self) -> Iterator[None]:
@@ -177,8 +201,10 @@ class Job:
         running, self._running = list(self._running), {}
         if not running:
             return
+        client = self._cluster.client
+        if client.status != "running":
+            return
         with suppress(OSError, TimeoutError, CancelledError):
-            client = self._cluster.client
             client.cancel(running, force=True)
             deadline = time.monotonic() + _STOPPING
             while client.status == "running" and time.monotonic() < deadline:
@@ -199,6 +225,15 @@ def _problem(future: Any) -> str:
 
     error = future.exception()
     return "" if isinstance(error, KilledWorker) else _last_line(error)
+
+
+def _silenced() -> dict[logging.Logger, int]:
+    """Silence Dask, which prints what is reported here as one error; return loggers and their levels."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client", "distributed.core")]
+    levels = {logger: logger.level for logger in loggers}
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    return levels
 
 
 def _last_line(error: BaseException) -> str:

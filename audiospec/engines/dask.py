@@ -134,6 +134,7 @@ class DaskEngine(Engine):
                         given[job.submit(name, json.dumps([function, task]).encode())] = task
                     if not len(job):
                         return
+                    cluster.require_workers()
                     for answer in job.answers():
                         yield from self._results(given.pop(answer.number), answer)
             finally:
