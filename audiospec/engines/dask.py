@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from audiospec.engines._cluster import Answer, Cluster
 
 #: How a cluster is started.
-_START = "`dask scheduler` on one machine, then `dask worker tcp://THAT-MACHINE:8786` on each"
+_START = "`dask scheduler` on one machine, then `dask worker tcp://THAT-MACHINE:8786` on each machine"
 
 
 @engines.register
@@ -166,6 +166,7 @@ def _configured() -> str:
     address = dask.config.get("scheduler-address", None)
     if not address:
         raise EngineError(
-            "engine 'dask' needs the address of a scheduler: give `scheduler`", f"start one with {_START}"
+            "engine 'dask' needs a cluster that runs: give the address of its `scheduler`",
+            f"start one with {_START}",
         )
     return str(address)

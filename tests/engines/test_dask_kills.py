@@ -1,4 +1,4 @@
-"""Workers, nannies, the client and the scheduler die at any moment, and the same command ends as it should."""
+"""Workers, nannies, the client and the scheduler die at any moment; the same command ends as it should."""
 
 from __future__ import annotations
 
