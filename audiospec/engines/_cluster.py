@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
 import queue
 import secrets
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 _OFTEN = 1.0
 #: Seconds in which the tasks of a run that ends early are stopped, and in which a connection is closed.
 _STOPPING, _CLOSING = 10.0, 5.0
+#: Time that is waited for more answers after one: a share of the time that a task takes, and at most, in s.
+_LINGERING, _MOST_LINGERING = 0.02, 0.25
 #: Most seconds for one attempt to connect. Later it is the time until a lost scheduler is given up.
 _ATTEMPT = 10.0
 
@@ -36,7 +37,7 @@ class Answer:
     Attributes
     ----------
     number : int
-        As `Job.submit` returned it.
+        One of those that `Job.submit` returned.
     content : bytes or None
         What `call` returned; None if Dask has given the task up.
     problem : str
@@ -150,30 +151,36 @@ class Job:
 
     def __init__(self, cluster: Cluster, run: bytes, id: str) -> None:
         self._cluster, self._run, self._id = cluster, run, id
-        self._numbers = itertools.count()
-        self._running: dict[Future[bytes], int] = {}
+        self._count = 0
+        #: Each task that has not ended → its number, and when it was submitted.
+        self._running: dict[Future[bytes], tuple[int, float]] = {}
         self._done: queue.SimpleQueue[Future[bytes]] = queue.SimpleQueue()
+        self._seconds = 0.0
 
     def __len__(self) -> int:
         """Return how many tasks have not ended."""
         return len(self._running)
 
-    def submit(self, name: str, request: bytes) -> int:
-        """Submit a task; return its number."""
-        number = next(self._numbers)
+    def submit(self, names: Sequence[str], requests: Sequence[bytes]) -> range:
+        """Submit tasks; return their numbers. Many at once take a third of the time of one by one."""
+        numbers = range(self._count, self._count + len(names))
+        self._count = numbers.stop
+        keys = [f"{name}-{self._id}-{number}" for name, number in zip(names, numbers, strict=True)]
+        runs = [self._run] * len(keys)
         with self._cluster.failures():
-            future = self._cluster.client.submit(
-                call, self._run, request, key=f"{name}-{self._id}-{number}", pure=False, retries=0
-            )
-        self._running[future] = number
-        future.add_done_callback(self._done.put)
-        return number
+            futures = self._cluster.client.map(call, runs, requests, key=keys, pure=False, retries=0)
+        for future, number in zip(futures, numbers, strict=True):
+            self._running[future] = number, time.monotonic()
+            future.add_done_callback(self._done.put)
+        return numbers
 
     def answers(self) -> Iterator[Answer]:
         """Wait for a second at most, and yield how tasks have ended, each once."""
         futures: list[Future[bytes]] = []
         with suppress(queue.Empty):
             futures.append(self._done.get(timeout=_OFTEN))
+            # Answers that are fetched together cost less. No worker waits meanwhile: it has more tasks.
+            time.sleep(min(_MOST_LINGERING, _LINGERING * self._seconds))
             while True:
                 futures.append(self._done.get_nowait())
         if not futures:
@@ -187,7 +194,9 @@ class Job:
         for future in futures:
             problem = "" if future in contents else _problem(future)
             where = functools.partial(self._worker, future)
-            yield Answer(self._running.pop(future), contents.get(future), problem, where)
+            number, began = self._running.pop(future)
+            self._seconds += 0.1 * (time.monotonic() - began - self._seconds)
+            yield Answer(number, contents.get(future), problem, where)
             future.release()
 
     def _worker(self, future: Any) -> str:

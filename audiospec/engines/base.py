@@ -1,7 +1,7 @@
 """Engine, which runs tasks anywhere and in any order; and the registry of engines.
 
 An engine carries tasks to workers, and results back. It never reads the plan, the store or the audio. To an
-engine a task is plain JSON, of which it reads ``about`` only, for its messages.
+engine a task is plain JSON, of which it reads ``about`` and ``name`` only, for what people read.
 """
 
 from __future__ import annotations
@@ -98,6 +98,16 @@ class Engine(ABC):
         """
         return
 
+    def pieces_per_task(self, pieces: int) -> int:
+        """Return how many pieces of work, such as shards, go into one task; 1, unless a task has its price.
+
+        Parameters
+        ----------
+        pieces : int
+            How many there are.
+        """
+        return 1
+
     @contextmanager
     def requiring(self, function: str, task: dict[str, Any]) -> Iterator[None]:
         """Have each machine run a task before those of `run`, during a block.
@@ -130,7 +140,8 @@ class Engine(ABC):
         function : str
             ``"module:name"`` of a `TaskFunction`. It is a name so that only workers import the module.
         tasks : iterable of dict
-            Plain JSON values. ``about``, which is optional, names the files of the task in a few words.
+            Plain JSON values. Two are optional: ``about`` names the files of the task in a few words, and
+            ``name`` is one word for the task.
 
         Raises
         ------

@@ -23,6 +23,8 @@ from audiospec.text import printable
 if TYPE_CHECKING:
     from audiospec.engines._cluster import Answer, Cluster
 
+#: Most pieces of work in one task; least tasks for each slot, so that all are busy to the end.
+MOST_PIECES, TASKS_PER_SLOT = 8, 16
 #: How a cluster is started.
 _START = "`dask scheduler` on one machine, then `dask worker tcp://THAT-MACHINE:8786` on each machine"
 
@@ -89,6 +91,15 @@ class DaskEngine(Engine):
         if self._blocks:
             self._connected()
 
+    def pieces_per_task(self, pieces: int) -> int:
+        """Return up to `MOST_PIECES`, with at least `TASKS_PER_SLOT` tasks for each thread of the cluster.
+
+        A task costs the scheduler and this process the same, however much there is to do.
+        """
+        with self:
+            slots = max(1, self._connected().slots())
+        return max(1, min(MOST_PIECES, pieces // (TASKS_PER_SLOT * slots)))
+
     @contextmanager
     def requiring(self, function: str, task: dict[str, Any]) -> Iterator[None]:
         """Have each worker run a task before those of `run`, also the workers that join."""
@@ -128,10 +139,13 @@ class DaskEngine(Engine):
             given: dict[int, dict[str, Any]] = {}
             try:
                 while True:
-                    room = max(1, cluster.slots() * (1 + self.ahead)) - len(job)
-                    for task in itertools.islice(waiting, max(0, room)):
-                        name = function.rpartition(":")[2]
-                        given[job.submit(name, json.dumps([function, task]).encode())] = task
+                    slots = cluster.slots()
+                    room = max(1, slots * (1 + self.ahead)) - len(job)
+                    if room >= max(1, slots // 2) or not len(job):
+                        batch = list(itertools.islice(waiting, room))
+                        names = [str(task.get("name") or function.rpartition(":")[2]) for task in batch]
+                        requests = [json.dumps([function, task]).encode() for task in batch]
+                        given.update(zip(job.submit(names, requests), batch, strict=True))
                     if not len(job):
                         return
                     cluster.require_workers()

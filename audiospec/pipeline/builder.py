@@ -86,7 +86,7 @@ class ViewBuilder:
             self._staging(plan).drop_corrupt(plan.info.row_dtype)
         by_id = {track.id: track for track in self.tracks}
         passes, suspects = 0, Suspects()
-        while (schedule := Schedule(self.plans, self.target.work, suspects.alone)).lead:
+        while (schedule := self._schedule(suspects)).lead:
             passes += not suspects.found
             if passes > MAX_PASSES:
                 raise EngineError(
@@ -123,6 +123,9 @@ class ViewBuilder:
             for id, died in suspects.killers.items():
                 by_id[id].refuse(problem_of(died, by_id[id].record.size))
             self.plans = [plan.replan() for plan in self.plans]
+
+    def _schedule(self, suspects: Suspects) -> Schedule:
+        return Schedule(self.plans, self.target.work, suspects.alone, self.engine.pieces_per_task)
 
     def _unreported(self) -> Iterator[DecodeResult]:
         """Yield results that are committed, but whose worker died before it reported them."""
