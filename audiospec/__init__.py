@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from audiospec.errors import AudiospecError
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
+    from audiospec.pipeline.clean import clean
     from audiospec.pipeline.featurize import featurize, run
     from audiospec.pipeline.progress import Progress
     from audiospec.pipeline.repair import repair
@@ -78,6 +79,7 @@ _HOMES = {
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
     "engine": "engines.base",
     "evaluate": "zoo.evaluation",
@@ -124,6 +126,7 @@ __all__ = [
     "Track",
     "TrainingProgress",
     "View",
+    "clean",
     "compare",
     "engine",
     "evaluate",

@@ -28,11 +28,13 @@ from audiospec.pipeline.checks import require_disk_space, require_no_problems, r
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.progress import ProgressCallback
 from audiospec.pipeline.sight import in_sight
-from audiospec.pipeline.staging import Staging
+from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.summary import Report, planned_view, skipped_tracks
 from audiospec.pipeline.survey import survey_store
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
+from audiospec.storage.location import Location, absolute, location
+from audiospec.storage.opening import exists
 from audiospec.stores.base import store_class
 from audiospec.stores.layout.duplicates import duplicates
 from audiospec.stores.layout.lock import locked, work_folder
@@ -50,7 +52,7 @@ def featurize(
     options: Mapping[str, object] | None = None,
     spec: FeatureSpec | None = None,
     chunk: float | Chunking = 10.0,
-    store: Path | str | None = None,
+    store: Location | str | None = None,
     workers: int | None = None,
     engine: Engine | str | None = None,
     device: str = "cpu",
@@ -77,7 +79,7 @@ def featurize(
         The features to compute. None: ``MelSpec()``.
     chunk : float or Chunking
         Length of a chunk in seconds, or a `Chunking` with hop and minimum fill.
-    store : path or None
+    store : Location, str or None
         The store to make or to add to; its suffix sets the format. None: ``DATASET.zarr`` in the current
         folder.
     workers : int or None
@@ -146,7 +148,7 @@ def run(
     data: Path | str | None = None,
     options: Mapping[str, object] | None = None,
     views: Sequence[tuple[FeatureSpec, Chunking]],
-    store: Path | str | None = None,
+    store: Location | str | None = None,
     workers: int | None = None,
     engine: Engine | str | None = None,
     device: str = "cpu",
@@ -170,7 +172,7 @@ def run(
         Option of the dataset → value.
     views : sequence of (FeatureSpec, Chunking)
         At least one. They are computed together: each track is decoded once.
-    store : path or None
+    store : Location, str or None
         Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.
@@ -214,29 +216,30 @@ def run(
     for spec, chunking in views:
         spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
     name = dataset if isinstance(dataset, str) else dataset.dataset
-    path = Path(store) if store is not None else Path(f"{name}.zarr")
+    path = location(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
     with (
         engine,
-        _unlocked(path) if dry_run else locked(path) as work,
-        in_sight(engine, manifest, None if dry_run else work),
+        _unlocked(path) if dry_run else locked(path) as place,
+        in_sight(engine, manifest, None if dry_run else place),
     ):
+        work = WorkFolder(place)
         if not dry_run:
-            if not path.exists():  # there will be work: workers start while it is planned
+            if not exists(path):  # there will be work: workers start while it is planned
                 engine.prepare(COMPUTE)
-            kind.recover(path, work)
-        existing = kind(path) if path.exists() else None
+            kind.recover(path, place)
+        existing = kind(path) if exists(path) else None
         if existing is not None and existing.dataset != manifest.dataset:
             raise StoreError(
                 f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",
                 "choose another `store`",
             )
         tracks = survey_store(manifest, existing, work, views, engine, reading)
-        attributes = store_attributes(manifest.dataset, manifest.root.absolute())
+        attributes = store_attributes(manifest.dataset, absolute(manifest.root))
         plans = [Plan.make(*view, tracks, finished_view(existing, *view), reading=reading) for view in views]
-        planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
+        planned = [planned_view(plan, work.staging(plan.info.name)) for plan in plans]
         skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
         finished: list[View] = []
         if not dry_run:
@@ -244,7 +247,8 @@ def run(
                 require_no_problems(tracks, skipped)
             require_rows(plans)
             require_disk_space(path, planned, kind)
-            target = BuildTarget(kind, path, work, attributes)
+            since = "" if existing is None else existing.version
+            target = BuildTarget(kind, path, work, attributes, since)
             builder = ViewBuilder(target, plans, engine, device, backends, reading)
             builder.compute(progress)
             if strict:
@@ -252,7 +256,7 @@ def run(
             finished = builder.publish()
             skipped = {view.name: view.skipped() for view in finished}
             for view in finished:
-                Staging(work, view.name).clear()
+                work.staging(view.name).clear()
     problems = {track.id: track.problem for track in tracks if track.problem}
     notes = {track.id: track.record.note for track in tracks if track.record.note}
     table = finished[0].store.tracks if finished else Tracks.from_records([track.record for track in tracks])
@@ -310,6 +314,6 @@ def _backends(specs: Sequence[FeatureSpec], backend: str | None, device: str) ->
 
 
 @contextmanager
-def _unlocked(path: Path) -> Iterator[Path]:
+def _unlocked(path: Location) -> Iterator[Location]:
     """Yield the store's work folder for a dry run, which reads it if it exists and does not lock it."""
     yield work_folder(path)

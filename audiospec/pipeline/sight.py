@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from audiospec.engines.base import Engine
-from audiospec.errors import EngineError
+from audiospec.errors import EngineError, StorageError
 from audiospec.manifest import Manifest
+from audiospec.storage.base import Folder
+from audiospec.storage.location import Location, absolute, location
+from audiospec.storage.opening import open_folder
 
 #: Beginning of the names of tokens in the work folder.
 _PREFIX = "sight-"
@@ -21,7 +23,7 @@ _HINT = "put audio and store where all machines see them, a shared folder or s3:
 
 
 @contextmanager
-def in_sight(engine: Engine, manifest: Manifest, work: Path | None) -> Iterator[None]:
+def in_sight(engine: Engine, manifest: Manifest, work: Location | None) -> Iterator[None]:
     """Have each machine of the engine prove during a block that it sees what this one sees.
 
     A machine that does not see the audio would report every file as unreadable.
@@ -31,7 +33,7 @@ def in_sight(engine: Engine, manifest: Manifest, work: Path | None) -> Iterator[
     engine : Engine
     manifest : Manifest
         Its first file that can be read here has to be the same there.
-    work : Path or None
+    work : Location or None
         The store's work folder, which is locked. Each machine reads a file there, and writes one. None:
         nothing is to be written.
     """
@@ -41,24 +43,24 @@ def in_sight(engine: Engine, manifest: Manifest, work: Path | None) -> Iterator[
     task: dict[str, Any] = {}
     for file in map(manifest.file, manifest):
         with suppress(OSError):
-            task["audio"] = [str(file.absolute()), _first_bytes(file)]
+            task["audio"] = [str(absolute(file)), _first_bytes(file)]
             break
-    if work is not None:
-        _remove_tokens(work)  # those of a run that was killed
-        token = work / f"{_PREFIX}{secrets.token_hex(8)}"
-        token.write_text(token.name)
-        task["token"] = str(token.absolute())
+    folder = open_folder(work) if work is not None else None
+    if folder is not None:
+        _remove_tokens(folder)  # those of a run that was killed
+        token = f"{_PREFIX}{secrets.token_hex(8)}"
+        folder.write(token, token.encode())
+        task["work"] = [str(absolute(folder.location)), token]
     try:
         with engine.requiring(f"{__name__}:look", task):
             yield
     finally:
-        if work is not None:
-            _remove_tokens(work)
+        if folder is not None:
+            _remove_tokens(folder)
 
 
-def _remove_tokens(work: Path) -> None:
-    for file in work.glob(f"{_PREFIX}*"):
-        file.unlink(missing_ok=True)
+def _remove_tokens(folder: Folder) -> None:
+    folder.remove([entry.key for entry in folder.list(_PREFIX)])
 
 
 def look(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -67,8 +69,8 @@ def look(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Parameters
     ----------
     task : dict
-        Both are optional: ``audio``, a file and the checksum of its first bytes; ``token``, a file in the
-        work folder that contains its own name.
+        Both are optional: ``audio``, a file and the checksum of its first bytes; ``work``, the work folder
+        and a file in it that contains its own name.
 
     Raises
     ------
@@ -77,28 +79,35 @@ def look(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """
     if "audio" in task:
         name, expected = task["audio"]
-        _require_same(Path(name), lambda file: _first_bytes(file) == expected)
-    if "token" in task:
-        token = Path(task["token"])
-        _require_same(token, lambda file: file.read_text() == file.name)
-        answer = token.with_name(f"{token.name}-{secrets.token_hex(8)}")
-        try:
-            answer.write_text("")
-            answer.unlink()
-        except OSError as error:
-            raise EngineError(f"cannot write to {token.parent} ({error.strerror})", _HINT) from None
+        file = location(name)
+        with _seeing(file.parent):
+            found = _first_bytes(file)
+        if found != expected:
+            raise EngineError(f"sees another {file}", _HINT)
+    if "work" in task:
+        name, token = task["work"]
+        folder = open_folder(location(name))
+        with _seeing(folder.location):
+            if folder.read(token) != token.encode():
+                raise EngineError(f"sees another {folder.location}", _HINT)
+        answer = f"{token}-{secrets.token_hex(8)}"
+        with _seeing(folder.location, "cannot write to"):
+            folder.write(answer, b"")
+            folder.remove([answer])
     yield from ()
 
 
-def _require_same(file: Path, is_same: Callable[[Path], bool]) -> None:
+@contextmanager
+def _seeing(place: Location, what: str = "does not see") -> Iterator[None]:
+    """Turn what a disk or a bucket raises into an `EngineError`."""
     try:
-        same = is_same(file)
-    except OSError:
-        raise EngineError(f"does not see {file.parent}", _HINT) from None
-    if not same:
-        raise EngineError(f"sees another {file}", _HINT)
+        yield
+    except (OSError, StorageError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise EngineError(f"{what} {place}", _HINT) from None
+        why = error.strerror if isinstance(error, OSError) else error.reason
+        raise EngineError(f"{what} {place} ({why})", _HINT) from None
 
 
-def _first_bytes(file: Path) -> int:
-    with file.open("rb") as opened:
-        return zlib.crc32(opened.read(_BYTES))
+def _first_bytes(file: Location) -> int:
+    return zlib.crc32(open_folder(file.parent).read(file.name, 0, _BYTES))

@@ -1,4 +1,4 @@
-"""Folder: what a disk and a bucket can both do. It is the one seam between audiospec and where bytes are kept.
+"""Folder: what a disk and a bucket can both do, the one seam between audiospec and where bytes are kept.
 
 A file has a key, its path in the folder with forward slashes. A file that can be seen is complete: it is
 written as a whole or not at all. Nothing is renamed, because buckets cannot.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from audiospec.errors import StoreBusyError
@@ -54,7 +53,7 @@ class Lock(Protocol):
 
 
 class Folder(ABC):
-    """A folder of a disk, or a prefix of a bucket. `open_folder` makes one.
+    """A folder of a disk, or a prefix of a bucket. `opening.open_folder` makes one.
 
     Every method raises StorageError if a bucket does not answer or refuses, and OSError if a disk cannot
     be read.
@@ -66,6 +65,8 @@ class Folder(ABC):
     """
 
     location: Location
+    #: Whether the files are on a disk of this machine: reading a few bytes more costs nothing there.
+    is_local: bool = False
 
     def __init__(self, location: Location) -> None:
         self.location = location
@@ -76,6 +77,15 @@ class Folder(ABC):
     @abstractmethod
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, from `start` on; fewer than `length` if it ends before.
+
+        Raises
+        ------
+        FileNotFoundError
+        """
+
+    @abstractmethod
+    def load(self, key: str) -> tuple[bytes, str]:
+        """Return a file's bytes, and the version that they are of.
 
         Raises
         ------
@@ -146,6 +156,10 @@ class Folder(ABC):
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that do not exist are passed over."""
 
+    def clear(self) -> None:
+        """Remove all files, and the folder itself if it is on a disk."""
+        self.remove([entry.key for entry in self.list()])
+
     @abstractmethod
     def lock(self, what: str) -> AbstractContextManager[Lock]:
         """Hold the folder's lock during a block.
@@ -161,46 +175,10 @@ class Folder(ABC):
             Another process, or another thread of this one, holds it.
         """
 
-    def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+    def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> Sequence[_R]:
         """Call a function for each item, and return the results in order; many at a time in a bucket."""
         return [function(item) for item in items]
 
     def exists(self, key: str) -> bool:
         """Whether a file exists."""
         return self.entry(key) is not None
-
-
-def open_folder(location: Location) -> Folder:
-    """Return the folder at a location.
-
-    Raises
-    ------
-    StorageError
-        It is in a bucket, and obstore is not installed, or the URL cannot be used.
-    """
-    if isinstance(location, Path):
-        from audiospec.storage.disk import DiskFolder
-
-        return DiskFolder(location)
-    from audiospec.storage.objects import BucketFolder
-
-    return BucketFolder(location)
-
-
-def exists(location: Location) -> bool:
-    """Whether there is a file, a folder, or anything below a prefix of a bucket."""
-    if isinstance(location, Path):
-        return location.exists()
-    return any(True for _ in open_folder(location).list()) or open_folder(location.parent).exists(
-        location.name
-    )
-
-
-def read_file(location: Location) -> bytes:
-    """Return the content of a file of a disk or a bucket.
-
-    Raises
-    ------
-    FileNotFoundError, OSError, StorageError
-    """
-    return open_folder(location.parent).read(location.name)

@@ -7,8 +7,6 @@ can be opened is complete.
 
 from __future__ import annotations
 
-import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -19,12 +17,17 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.registry import Registry
+from audiospec.storage.location import Location, location
+from audiospec.storage.opening import exists, open_folder
 from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
+from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.exporting import write_new_store
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.layout.names import matching_view
 from audiospec.stores.layout.schema import (
-    FORMAT_VERSION,
+    NEWEST_FORMAT,
     ROW_DTYPE,
     TRACK_COLUMNS,
     TrackRecord,
@@ -77,7 +80,9 @@ class FeatureStore(ABC):
         Whether stores of this kind carry checksums of everything in them (see `check`).
     dataset : str
         Name of the dataset.
-    root : Path
+    version : str
+        Changes whenever the store is written to; ``""`` if this kind of store cannot tell.
+    root : Location
         Folder that the tracks' paths are relative to, as recorded when the store was written. StoreError if
         the store does not record it, as after an anonymous export.
 
@@ -92,24 +97,26 @@ class FeatureStore(ABC):
     #: Whether another program wrote the store again, without the seal that it had.
     has_lost_seal: bool = False
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        if not self.path.exists():
+    def __init__(self, path: Location | str) -> None:
+        self.path = location(path)
+        if isinstance(self.path, Path) and not self.path.exists():
             raise missing_store(self.path)
         attributes = self._attributes()
+        if not attributes and not isinstance(self.path, Path) and not exists(self.path):
+            raise missing_store(self.path)
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
             raise StoreError(
                 f"{self.path} is not a feature store: expected one made by `audiospec featurize`",
                 "check the path",
             )
-        if version > FORMAT_VERSION:
+        if version > NEWEST_FORMAT:
             raise StoreError(
-                f"{self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}",
+                f"{self.path} has format {version}, this audiospec reads up to {NEWEST_FORMAT}",
                 "upgrade audiospec (pip install -U audiospec)",
             )
         self.dataset = str(attributes.get("dataset", ""))
-        self._root = Path(str(attributes["root"])) if "root" in attributes else None
+        self._root = location(str(attributes["root"])) if "root" in attributes else None
 
     def __repr__(self) -> str:
         return (
@@ -117,7 +124,12 @@ class FeatureStore(ABC):
         )
 
     @property
-    def root(self) -> Path:
+    def version(self) -> str:
+        """What changes whenever the store is written to; ``""`` if this kind of store cannot tell."""
+        return ""
+
+    @property
+    def root(self) -> Location:
         """Folder that the tracks' paths are relative to; StoreError if the store does not record it."""
         if self._root is None:
             raise StoreError(
@@ -147,11 +159,12 @@ class FeatureStore(ABC):
     @abstractmethod
     def publish(
         cls,
-        path: Path,
-        work: Path,
+        path: Location,
+        work: Location,
         attributes: Mapping[str, Any],
         tracks: Tracks,
         view: NewView | None,
+        since: str | None = None,
     ) -> None:
         """Write the track table and one view into the store at `path`; create the store if necessary.
 
@@ -160,32 +173,34 @@ class FeatureStore(ABC):
 
         Parameters
         ----------
-        path : Path
+        path : Location
             The store.
-        work : Path
-            An existing folder on the same disk for unfinished files.
+        work : Location
+            Its work folder, on the same disk or in the same bucket, for unfinished files.
         attributes : mapping
             The store's own attributes (see `store_attributes`).
         tracks : Tracks
         view : NewView or None
             Replaces the view of the same name. None writes the track table alone.
+        since : str or None
+            The `version` of the store that this was made from; ``""`` if there was none. None: any.
+
+        Raises
+        ------
+        StoreBusyError
+            The store has another version by now.
         """
 
     @classmethod
     @abstractmethod
-    def recover(cls, path: Path, work: Path) -> None:
+    def recover(cls, path: Location, work: Location) -> None:
         """Complete or undo a `publish` that was killed. The caller holds the store's lock."""
 
     @classmethod
-    def check(cls, path: Path) -> Check:
+    def check(cls, path: Location) -> Check:
         """Compare everything in a store that is not a row with what was written.
 
         Rows have checksums of their own, see `View.damaged`. A store that cannot be opened can be checked.
-
-        Parameters
-        ----------
-        path : Path
-            The store.
 
         Returns
         -------
@@ -195,17 +210,17 @@ class FeatureStore(ABC):
         return Check(unsealed=("store",))
 
     @classmethod
-    def restore(cls, path: Path, work: Path) -> list[str]:
+    def restore(cls, path: Location, work: Location) -> list[str]:
         """Mend what `check` found, as far as the store's copies allow, and seal what has no seal.
 
         The caller holds the store's lock, and has checked the store.
 
         Parameters
         ----------
-        path : Path
+        path : Location
             The store.
-        work : Path
-            An existing folder on the same disk for unfinished files.
+        work : Location
+            Its work folder.
 
         Returns
         -------
@@ -213,6 +228,11 @@ class FeatureStore(ABC):
             What was done, one sentence each.
         """
         return []
+
+    @classmethod
+    def clean(cls, path: Location, older: float, now: float, dry_run: bool = False) -> Cleaned:
+        """Remove what is not used and `older` s before `now`; see `audiospec.clean`, which locks."""
+        return Cleaned()
 
     @cached_property
     def tracks(self) -> Tracks:
@@ -251,16 +271,7 @@ class FeatureStore(ABC):
         StoreError
             No view matches, or several do; lists the names. Or the view has vanished.
         """
-        names = self.listed_view_names()
-        if not names:
-            raise StoreError(f"{self.path} has no view yet", "run `audiospec featurize` first")
-        matches = [name] if name in names else [n for n in names if n.startswith(name or "")]
-        if len(matches) != 1:
-            mismatch = f"has no view {name!r}"
-            if matches:
-                mismatch = f"has {len(matches)} views" + (f" that begin with {name!r}" if name else "")
-            raise StoreError(f"{self.path} {mismatch}", f"choose one of {', '.join(names)}")
-        return self._view(str(matches[0]))
+        return self._view(matching_view(self.listed_view_names(), name, self.path))
 
     def views(self) -> list[View]:
         """Open all views, sorted by name; StoreError if one has vanished."""
@@ -268,9 +279,9 @@ class FeatureStore(ABC):
 
     def bytes_on_disk(self) -> int:
         """Return the size of the store's files in bytes."""
-        if self.path.is_file():
+        if isinstance(self.path, Path) and self.path.is_file():
             return self.path.stat().st_size
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        return sum(entry.size for entry in open_folder(self.path).list())
 
     def store_attributes(self) -> dict[str, Any]:
         """Return the store's own attributes, as `publish` takes them."""
@@ -278,7 +289,7 @@ class FeatureStore(ABC):
 
     def export(
         self,
-        target: Path | str,
+        target: Location | str,
         step: Callable[[str], None] | None = None,
         *,
         anonymous: bool = False,
@@ -307,35 +318,20 @@ class FeatureStore(ABC):
         StoreError
             `target` exists, cannot be written, or has an unknown suffix.
         """
-        target = Path(target)
+        target = location(target)
         kind = store_class(target)
-        if target.exists():
-            raise StoreError(f"{target} exists already", "remove it, or choose another `target`")
-        work = target.with_name(target.name + ".export")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if work.exists():
-                shutil.rmtree(work)
-            work.mkdir()
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to {target.parent} ({error.strerror})",
-                "choose a `target` in a folder that can be written to",
-            ) from error
         attributes, tracks = self.store_attributes(), self.tracks
         if anonymous:
             attributes, tracks = store_attributes(self.dataset, None), anonymous_tracks(tracks, self._root)
-        # Build under a temporary name, so that a killed export leaves no incomplete store.
-        built = work / target.name
-        try:
-            kind.publish(built, work, attributes, tracks, None)
+
+        def write(place: Location, work: Location) -> None:
+            kind.publish(place, work, attributes, tracks, None)
             for view in self.views():
                 if step is not None:
                     step(view.name)
-                kind.publish(built, work, attributes, tracks, view.contents())
-            os.rename(built, target)
-        finally:
-            shutil.rmtree(work)
+                kind.publish(place, work, attributes, tracks, view.contents())
+
+        write_new_store(target, write)
         return kind(target)
 
 
@@ -344,7 +340,7 @@ stores: Registry[type[FeatureStore]] = Registry("store", "audiospec.stores", "au
 _kinds: dict[str, type[FeatureStore]] = {}
 
 
-def store_class(path: Path | str) -> type[FeatureStore]:
+def store_class(path: Location | str) -> type[FeatureStore]:
     """Return the class of store that a path's suffix selects.
 
     Raises
@@ -352,7 +348,7 @@ def store_class(path: Path | str) -> type[FeatureStore]:
     StoreError
         No class has that suffix; lists the known ones.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = location(path).suffix.lower()
     if suffix in _kinds:
         return _kinds[suffix]
     if suffix[1:] in stores.names():  # do not load h5py for .zarr
@@ -367,13 +363,13 @@ def store_class(path: Path | str) -> type[FeatureStore]:
     )
 
 
-def open_store(path: Path | str) -> FeatureStore:
+def open_store(path: Location | str) -> FeatureStore:
     """Open a store of any kind for reading.
 
     Parameters
     ----------
-    path : path
-        The store; its suffix selects the class.
+    path : Location or str
+        The store, on a disk or in a bucket (``"s3://bucket/music.zarr"``); its suffix selects the class.
 
     Returns
     -------
@@ -384,15 +380,15 @@ def open_store(path: Path | str) -> FeatureStore:
     StoreError
         The path does not exist, is not a store, or is a store of a newer format.
     """
-    path = Path(path)
-    if not path.exists():
+    path = location(path)
+    if isinstance(path, Path) and not path.exists():
         raise missing_store(path)
     return store_class(path)(path)
 
 
-def missing_store(path: Path) -> StoreError:
+def missing_store(path: Location) -> StoreError:
     """Return the error for a store that does not exist."""
-    if work_folder(path).exists():
+    if exists(work_folder(path)):
         return StoreError(
             f"{path} is not finished", "run the same `audiospec featurize` command again, which resumes it"
         )
