@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,8 @@ from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
+
+_log = logging.getLogger("audiospec")
 
 #: Packages whose versions are stored with a view.
 PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
@@ -184,7 +187,17 @@ class ViewBuilder:
         """Return what `ViewInfo.made` holds: how the shards were computed."""
         staged = self._staging(plan).commits()
         commits = [staged[shard.digest] for shard in computed]
+        kinds = sorted({commit.processor for commit in commits if commit.processor})
+        if len(kinds) > 1:
+            _log.warning(
+                "%s was computed on %d kinds of processor (%s): its rows are right, but not to the bit those of "
+                "one kind",
+                plan.info.name,
+                len(kinds),
+                "; ".join(kinds),
+            )
         return {
+            **({"processors": kinds} if len(kinds) > 1 else {}),
             "versions": versions(PACKAGES),
             "device": self.constants.device,
             "backend": commits[0].backend,

@@ -34,7 +34,6 @@ from audiospec.pipeline.survey import survey_store
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
 from audiospec.storage.location import Location, absolute, location
-from audiospec.storage.opening import exists
 from audiospec.stores.base import store_class
 from audiospec.stores.layout.duplicates import duplicates
 from audiospec.stores.layout.lock import locked, work_folder
@@ -218,6 +217,7 @@ def run(
     name = dataset if isinstance(dataset, str) else dataset.dataset
     path = location(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
+    kind.exists(path)  # says what cannot be used, before anything is downloaded
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
     with (
@@ -227,10 +227,10 @@ def run(
     ):
         work = WorkFolder(place)
         if not dry_run:
-            if not exists(path):  # there will be work: workers start while it is planned
+            if not kind.exists(path):  # there will be work: workers start while it is planned
                 engine.prepare(COMPUTE)
             kind.recover(path, place)
-        existing = kind(path) if exists(path) else None
+        existing = kind(path) if kind.exists(path) else None
         if existing is not None and existing.dataset != manifest.dataset:
             raise StoreError(
                 f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",

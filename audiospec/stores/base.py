@@ -102,7 +102,7 @@ class FeatureStore(ABC):
         if isinstance(self.path, Path) and not self.path.exists():
             raise missing_store(self.path)
         attributes = self._attributes()
-        if not attributes and not isinstance(self.path, Path) and not exists(self.path):
+        if not attributes and not self.exists(self.path):
             raise missing_store(self.path)
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
@@ -122,6 +122,11 @@ class FeatureStore(ABC):
         return (
             f"<{type(self).__name__} {self.path}: {len(self.tracks)} tracks, {len(self.view_names())} views>"
         )
+
+    @classmethod
+    def exists(cls, path: Location) -> bool:
+        """Whether there is a store, or anything else in its place."""
+        return exists(path)
 
     @property
     def version(self) -> str:
@@ -205,7 +210,7 @@ class FeatureStore(ABC):
         Returns
         -------
         Check
-            Of a kind of store without seals: nothing is known.
+            Of stores without seals: nothing is known.
         """
         return Check(unsealed=("store",))
 
@@ -298,7 +303,7 @@ class FeatureStore(ABC):
 
         Parameters
         ----------
-        target : path
+        target : Location or str
             The new store, which must not exist yet. Its suffix selects the format.
         step : callable or None
             Called with each view's name before it is copied.
@@ -311,7 +316,6 @@ class FeatureStore(ABC):
         Returns
         -------
         FeatureStore
-            The new store.
 
         Raises
         ------
@@ -331,7 +335,7 @@ class FeatureStore(ABC):
                     step(view.name)
                 kind.publish(place, work, attributes, tracks, view.contents())
 
-        write_new_store(target, write)
+        write_new_store(target, kind.exists(target), write)
         return kind(target)
 
 

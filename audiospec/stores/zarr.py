@@ -35,7 +35,7 @@ from audiospec.stores.seals.folder import PartFiles
 from audiospec.stores.shards.format import is_compressed
 from audiospec.stores.shards.reader import ShardReader
 from audiospec.stores.zarr_format.arrays import read_array
-from audiospec.stores.zarr_format.root import Root, is_format, read_root
+from audiospec.stores.zarr_format.root import ROOT, Root, is_format, read_root
 
 _T = TypeVar("_T")
 
@@ -56,6 +56,11 @@ class ZarrStore(FeatureStore):
         self.files = open_folder(self.path)
         self.sealed_root = read_root(self.files)
         return self.sealed_root.attributes
+
+    @classmethod
+    def exists(cls, path: Location) -> bool:
+        """Whether there is a store at `path`: in a bucket, what has no root is no store yet."""
+        return path.exists() if isinstance(path, Path) else open_folder(path).exists(ROOT)
 
     @property
     def version(self) -> str:
