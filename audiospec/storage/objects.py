@@ -87,7 +87,7 @@ class BucketFolder(Folder):
     def read_version(self, key: str, version: str, start: int, length: int) -> bytes:
         """Do the same as `read`, if the file has a version: one request with a condition."""
         # A web server may have no ETags, and need not know conditions.
-        condition: GetOptions = {} if self.location.scheme in _WEB else {"if_match": f'"{version}"'}
+        condition: GetOptions = {} if self.location.scheme in WEB else {"if_match": f'"{version}"'}
         try:
             data, answer = self._get(key, {**condition, "range": (start, start + length)})
         except UnsupportedError:  # a web server that knows no ranges
