@@ -90,7 +90,7 @@ class FetchedFile(SourceFile):
         self._descriptor, self._path = _room(size)
         self._close = weakref.finalize(self, _free, self._descriptor, self._path)
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         """Add the next bytes.
 
         Raises
@@ -186,7 +186,7 @@ def _fetched(url: Url, file: AudioFile) -> FetchedFile:
     return fetched
 
 
-def read_range(folder: Folder, key: str, start: int, length: int, version: str) -> bytes:
+def read_range(folder: Folder, key: str, start: int, length: int, version: str) -> bytes | memoryview:
     """Return bytes of one version of an object.
 
     Raises
