@@ -132,7 +132,7 @@ class FetchedFile(SourceFile):
 
 def _room(size: int) -> tuple[int, str]:
     """Return the descriptor of an empty file, and its path where only that can be opened again."""
-    if size <= MOST_IN_MEMORY and hasattr(os, "memfd_create"):
+    if size <= MOST_IN_MEMORY and sys.platform == "linux":
         return os.memfd_create("audiospec"), ""
     descriptor, path = tempfile.mkstemp(prefix="audiospec-")
     if sys.platform == "linux":  # nothing is left behind, however this process ends
