@@ -261,7 +261,8 @@ def _busy(what: str, holder: dict[str, Any]) -> StoreBusyError:
 
 
 def _name(holder: dict[str, Any]) -> str:
-    host, pid, user = (str(holder.get(field, "?"))[:80] for field in ("host", "pid", "user"))
+    texts = (str(holder.get(field, "?"))[:80] for field in ("host", "pid", "user"))
+    host, pid, user = ("".join(filter(str.isprintable, text)) for text in texts)  # no escapes
     return f"the run of {user} on {host} (process {pid})"
 
 
