@@ -94,9 +94,13 @@ def location(text: str | os.PathLike[str] | Url) -> Location:
     Raises
     ------
     StorageError
-        It is a URL of another scheme than `SCHEMES`, or names no bucket.
+        It is a URL of another scheme than `SCHEMES`, or names no bucket; or it is a path that was a URL.
     """
-    if isinstance(text, Url | Path):
+    if isinstance(text, Url):
+        return text
+    if isinstance(text, Path):
+        if text.parts[:1] and text.parts[0].removesuffix(":") in SCHEMES and text.parts[0].endswith(":"):
+            raise StorageError(f"expected a path of this machine; got {text}", "a bucket cannot be used here")
         return text
     match = _URL.fullmatch(os.fspath(text))
     if match is None:
