@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ from audiospec.audio.chunking import Chunking
 from audiospec.audio.deaths import problem_of
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.engines.base import Engine, WorkerDied
-from audiospec.errors import EngineError, StoreError
+from audiospec.errors import EngineError, EngineLostError, StoreError
 from audiospec.machine import versions
 from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.checks import require_rows
@@ -27,6 +28,8 @@ from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
+
+_log = logging.getLogger("audiospec")
 
 #: Packages whose versions are stored with a view.
 PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
@@ -86,7 +89,7 @@ class ViewBuilder:
             self._staging(plan).drop_corrupt(plan.info.row_dtype)
         by_id = {track.id: track for track in self.tracks}
         passes, suspects = 0, Suspects()
-        while (schedule := Schedule(self.plans, self.target.work, suspects.alone)).lead:
+        while (schedule := self._schedule(suspects)).lead:
             passes += not suspects.found
             if passes > MAX_PASSES:
                 raise EngineError(
@@ -100,17 +103,22 @@ class ViewBuilder:
             suspects.begin_round()
             decoded: list[DecodeResult] = []
             tasks = (task.to_json() for task in schedule.tasks(self.constants))
-            for value in self.engine.run(COMPUTE, tasks):
-                if isinstance(value, WorkerDied):
-                    suspects.add(value)
-                    continue
-                result = read_result(value)
-                if isinstance(result, TrackBegun):
-                    suspects.begun(result)
-                    continue
-                decoded += result.decoded
-                if progress is not None and counter.step(result.view, result.digest):
-                    progress(counter.now())
+            try:
+                for value in self.engine.run(COMPUTE, tasks):
+                    if isinstance(value, WorkerDied):
+                        suspects.add(value)
+                        continue
+                    result = read_result(value)
+                    if isinstance(result, TrackBegun):
+                        suspects.begun(result)
+                        continue
+                    decoded += result.decoded
+                    if counter.step(result.view, result.digest) and progress is not None:
+                        progress(counter.now())
+            except EngineLostError as error:
+                now = counter.now()
+                kept = f"{now.shards} of {now.shards_total} shards are finished and kept"
+                raise EngineLostError(f"{error.reason}: {kept}", error.hint) from error
             if suspects.found:
                 decoded = [*self._unreported(), *decoded]
             for decode_result in decoded:
@@ -118,6 +126,9 @@ class ViewBuilder:
             for id, died in suspects.killers.items():
                 by_id[id].refuse(problem_of(died, by_id[id].record.size))
             self.plans = [plan.replan() for plan in self.plans]
+
+    def _schedule(self, suspects: Suspects) -> Schedule:
+        return Schedule(self.plans, self.target.work, suspects.alone, self.engine.pieces_per_task)
 
     def _unreported(self) -> Iterator[DecodeResult]:
         """Yield results that are committed, but whose worker died before it reported them."""
@@ -176,7 +187,17 @@ class ViewBuilder:
         """Return what `ViewInfo.made` holds: how the shards were computed."""
         staged = self._staging(plan).commits()
         commits = [staged[shard.digest] for shard in computed]
+        kinds = sorted({commit.processor for commit in commits if commit.processor})
+        if len(kinds) > 1:
+            _log.warning(
+                "%s was computed on %d kinds of processor (%s): its rows are right, but not to the bit those of "
+                "one kind",
+                plan.info.name,
+                len(kinds),
+                "; ".join(kinds),
+            )
         return {
+            **({"processors": kinds} if len(kinds) > 1 else {}),
             "versions": versions(PACKAGES),
             "device": self.constants.device,
             "backend": commits[0].backend,

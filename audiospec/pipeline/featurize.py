@@ -27,6 +27,7 @@ from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
 from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.progress import ProgressCallback
+from audiospec.pipeline.sight import in_sight
 from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.summary import Report, planned_view, skipped_tracks
 from audiospec.pipeline.survey import survey_store
@@ -219,7 +220,11 @@ def run(
     kind.exists(path)  # says what cannot be used, before anything is downloaded
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
-    with engine, _unlocked(path) if dry_run else locked(path) as place:
+    with (
+        engine,
+        _unlocked(path) if dry_run else locked(path) as place,
+        in_sight(engine, manifest, None if dry_run else place),
+    ):
         work = WorkFolder(place)
         if not dry_run:
             if not kind.exists(path):  # there will be work: workers start while it is planned
