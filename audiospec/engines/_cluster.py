@@ -7,15 +7,16 @@ import logging
 import queue
 import secrets
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from audiospec.engines._slot import call, stop
+from audiospec.engines._host import SAME_SOFTWARE
+from audiospec.engines._slot import call, is_here, stop
 from audiospec.errors import EngineError, EngineLostError
+from audiospec.text import printable
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,15 +41,15 @@ class Answer:
         One of those that `Job.submit` returned.
     content : bytes or None
         What `call` returned; None if Dask has given the task up.
-    problem : str
-        Why Dask has given it up; ``""`` if too many workers died over it.
+    problem : EngineError or None
+        Why Dask has given it up; None if too many workers died over it.
     worker : callable
         Returns the address of the worker that has the answer, while the next one is not taken.
     """
 
     number: int
     content: bytes | None
-    problem: str
+    problem: EngineError | None
     worker: Callable[[], str]
 
 
@@ -79,22 +80,40 @@ class Cluster:
         except (OSError, CancelledError) as error:
             self.close()
             raise self.lost() from error
+        self._require_audiospec()
 
     def _connected(self) -> Client:
         from distributed import Client
+        from distributed.security import Security
 
+        if self.address.startswith("tls:"):
+            arguments = Security().get_connection_args("client")
+            if arguments["ssl_context"] is None:
+                raise EngineError(
+                    f"{self.address} needs TLS, for which no certificate is set",
+                    "set Dask's distributed.comm.tls, as for the scheduler",
+                )
         deadline = time.monotonic() + self.timeout
         while True:
             attempt = min(_ATTEMPT, max(0.1, deadline - time.monotonic()))
             try:
                 return Client(self.address, timeout=attempt, set_as_default=False, name="audiospec")
-            except (OSError, ValueError, ImportError, RuntimeError) as error:
+            except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
                 if isinstance(error, OSError) and time.monotonic() < deadline:
                     continue
                 raise EngineError(
-                    f"no Dask scheduler answers at {self.address} ({_last_line(error)})",
+                    f"no Dask scheduler answers at {self.address} ({_one_line(error)})",
                     "start one with `dask scheduler`, or check the address",
                 ) from error
+
+    def _require_audiospec(self) -> None:
+        """Raise if a worker has no audiospec: Dask would end each such worker over its first task."""
+        with self.failures():
+            answers = self.client.run(is_here, on_error="return")
+        for address, answer in answers.items():
+            if isinstance(answer, Exception) and "ModuleNotFoundError" in repr(answer):
+                self.close()
+                raise EngineError(f"worker {_host(address)} has no audiospec", SAME_SOFTWARE)
 
     def close(self) -> None:
         """Close the connection."""
@@ -192,7 +211,7 @@ class Job:
         if any(future.status in ("cancelled", "lost") for future in futures):
             raise self._cluster.lost()
         for future in futures:
-            problem = "" if future in contents else _problem(future)
+            problem = None if future in contents else _problem(future)
             where = functools.partial(self._worker, future)
             number, began = self._running.pop(future)
             self._seconds += 0.1 * (time.monotonic() - began - self._seconds)
@@ -203,7 +222,7 @@ class Job:
         """Return the address of the worker that holds a result, without scheme and port."""
         with self._cluster.failures():
             (addresses,) = self._cluster.client.who_has([future]).values()
-        return addresses[0].rpartition("/")[2].rpartition(":")[0] if addresses else "that was lost"
+        return _host(addresses[0]) if addresses else "that was lost"
 
     def stop(self) -> None:
         """Stop the tasks that have not ended, and wait until they have."""
@@ -228,12 +247,21 @@ def new_id() -> str:
     return secrets.token_hex(6)
 
 
-def _problem(future: Any) -> str:
-    """Return why Dask has given a task up: ``""`` if too many of its workers died."""
+def _problem(future: Any) -> EngineError | None:
+    """Return the error for a task that Dask has given up; None if too many of its workers died."""
     from distributed.scheduler import KilledWorker
 
     error = future.exception()
-    return "" if isinstance(error, KilledWorker) else _last_line(error)
+    if isinstance(error, KilledWorker):
+        return None
+    if "deserialization of the task graph" in str(error):
+        return EngineError("the scheduler cannot read tasks, as where it has no audiospec", SAME_SOFTWARE)
+    return EngineError(f"the cluster cannot run tasks ({_one_line(error)})")
+
+
+def _host(address: str) -> str:
+    """Return the host of an address such as ``"tcp://10.0.0.7:40123"``."""
+    return address.rpartition("/")[2].rpartition(":")[0]
 
 
 def _silenced() -> dict[logging.Logger, int]:
@@ -245,5 +273,6 @@ def _silenced() -> dict[logging.Logger, int]:
     return levels
 
 
-def _last_line(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip()
+def _one_line(error: BaseException) -> str:
+    """Return the type of an error and the first line of its message."""
+    return printable(f"{type(error).__name__}: {error}".partition("\n")[0])

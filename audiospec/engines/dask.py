@@ -33,8 +33,14 @@ _START = "`dask scheduler` on one machine, then `dask worker tcp://THAT-MACHINE:
 class DaskEngine(Engine):
     """Runs tasks on the workers of a Dask cluster that runs already.
 
-    The results of a task arrive when it ends. New workers get tasks as they join. If a machine is lost, Dask
-    runs its tasks again elsewhere. TLS and all else is set by Dask's own settings.
+    All machines need the same versions of audiospec and what it computes with, also that of the scheduler,
+    and have to see the audio and the store. They are asked before their first task. The results of a task
+    arrive when it ends, so progress moves in steps. New workers get tasks as they join. If a machine is lost,
+    Dask runs its tasks again elsewhere.
+
+    Tasks and results are JSON, but Dask's own messages are pickled in both directions. So every member of a
+    cluster can run code on every other, and on this machine: keep its ports from strangers, or use TLS, which
+    Dask's own settings switch on for this engine, too.
 
     Parameters
     ----------
@@ -157,8 +163,8 @@ class DaskEngine(Engine):
     def _results(self, task: dict[str, Any], answer: Answer) -> Iterator[dict[str, Any] | WorkerDied]:
         """Yield the results of a task, and how its process died, if it did; raise what it raised."""
         if answer.content is None:
-            if answer.problem:
-                raise EngineError(f"workers of {self.scheduler} cannot run tasks: {answer.problem}")
+            if answer.problem is not None:
+                raise answer.problem
             yield WorkerDied(task, "all workers that ran it were lost", SIGKILL)
             return
         content = json.loads(answer.content)

@@ -190,8 +190,8 @@ class ViewBuilder:
         kinds = sorted({commit.processor for commit in commits if commit.processor})
         if len(kinds) > 1:
             _log.warning(
-                "%s was computed on %d kinds of processor (%s): its rows are right, but not to the bit those of "
-                "one kind",
+                "%s was computed on %d kinds of processor (%s): its rows are right, but not to the bit those "
+                "of one kind",
                 plan.info.name,
                 len(kinds),
                 "; ".join(kinds),
