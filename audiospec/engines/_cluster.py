@@ -67,6 +67,7 @@ class Cluster:
         self.timeout = timeout
         self._counted, self._slots = 0.0, 0
         self._seen = time.monotonic()
+        self.is_lost = False
         self.client = self._connected()
         self._silenced = _silenced()
         try:
@@ -124,7 +125,7 @@ class Cluster:
 
     def slots(self) -> int:
         """Return how many tasks the workers can run at once now."""
-        if self.client.status != "running":
+        if self.is_lost or self.client.status != "running":
             raise self.lost()
         if time.monotonic() - self._counted > _OFTEN:
             with self.failures():
@@ -132,6 +133,20 @@ class Cluster:
                 threads = self.client.sync(scheduler.ncores, callback_timeout=self.timeout)
             self._slots, self._counted = sum(threads.values()), time.monotonic()
         return self._slots
+
+    def fetch(self, futures: Sequence[Future[bytes]]) -> list[bytes]:
+        """Return the results of tasks that have finished; Dask runs those again that are lost meanwhile."""
+        gather = functools.partial(self.client.gather, futures, asynchronous=True)
+        while True:
+            try:
+                with self.failures():
+                    contents: list[bytes] = self.client.sync(gather, callback_timeout=self.timeout)
+                return contents
+            except EngineLostError as error:
+                if not isinstance(error.__cause__, TimeoutError):
+                    raise
+                self.is_lost, self._counted = False, 0.0
+                self.slots()  # raises if the scheduler does not answer either
 
     def require_workers(self) -> None:
         """Raise if there has been no worker for `timeout` seconds."""
@@ -152,7 +167,8 @@ class Cluster:
             raise self.lost() from error
 
     def lost(self) -> EngineLostError:
-        """Return the error for a scheduler that does not answer any more."""
+        """Return the error for a scheduler that does not answer any more, and remember that."""
+        self.is_lost = True
         return EngineLostError(f"lost the scheduler {self.address}", "run the same command again")
 
 
@@ -202,15 +218,14 @@ class Job:
             time.sleep(min(_MOST_LINGERING, _LINGERING * self._seconds))
             while True:
                 futures.append(self._done.get_nowait())
-        if not futures:
-            return
-        client = self._cluster.client
-        with self._cluster.failures():
-            finished = [future for future in futures if future.status == "finished"]
-            contents = dict(zip(finished, client.gather(finished), strict=True))
-        if any(future.status in ("cancelled", "lost") for future in futures):
-            raise self._cluster.lost()
+        finished = [future for future in futures if future.status == "finished"]
+        contents = dict(zip(finished, self._cluster.fetch(finished), strict=True)) if finished else {}
         for future in futures:
+            if future.status == "cancelled":
+                raise self._cluster.lost()
+            if future not in contents and future.status != "error":
+                future.add_done_callback(self._done.put)  # its worker was lost: Dask runs it again
+                continue
             problem = None if future in contents else _problem(future)
             where = functools.partial(self._worker, future)
             number, began = self._running.pop(future)
@@ -230,7 +245,7 @@ class Job:
         if not running:
             return
         client = self._cluster.client
-        if client.status != "running":
+        if self._cluster.is_lost or client.status != "running":
             return
         with suppress(OSError, TimeoutError, CancelledError):
             client.cancel(running, force=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import soundfile
 import audiospec
 from audiospec.engines.base import WorkerDied
 from audiospec.engines.dask import DaskEngine
-from audiospec.errors import EngineError
+from audiospec.errors import EngineError, EngineLostError
 from audiospec.pipeline.featurize import run
 from audiospec.stores.layout.lock import work_folder
 from audiospec.testing.cluster import DaskCluster
@@ -286,6 +287,22 @@ def test_a_worker_that_joins_gets_tasks(tmp_path: Path) -> None:
                 seen.add(next(results)["process"])
                 assert time.monotonic() < deadline
             results.close()
+
+
+def test_a_scheduler_that_hangs_is_lost(tmp_path: Path) -> None:
+    """It is not dead, so no connection breaks."""
+    with DaskCluster(tmp_path) as cluster:
+        scheduler = cluster.start_scheduler()
+        cluster.start_worker(nthreads=1, nanny=False)
+        results = DaskEngine(scheduler=cluster.address, timeout=10).run(
+            WORK, ({"number": n} for n in range(10_000))
+        )
+        next(results)
+        scheduler.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(EngineLostError, match=f"lost the scheduler {cluster.address}: run the same"):
+            list(results)
+        assert time.monotonic() - began < 60
 
 
 def test_a_task_over_which_workers_are_lost_is_a_death_from_outside(tmp_path: Path) -> None:
