@@ -109,11 +109,12 @@ class DaskEngine(Engine):
     @contextmanager
     def requiring(self, function: str, task: dict[str, Any]) -> Iterator[None]:
         """Have each worker run a task before those of `run`, also the workers that join."""
-        self._required.append((function, task))
+        required = function, task
+        self._required.append(required)
         try:
             yield
         finally:
-            self._required.pop()
+            self._required.remove(required)
 
     def _connected(self) -> Cluster:
         if self._cluster is None:
