@@ -45,7 +45,8 @@ class DaskEngine(Engine):
     Parameters
     ----------
     workers : None
-        The cluster has as many as it has: a task for each thread of its workers at once.
+        A cluster has the workers that it has. Once connected, the attribute is the number of their threads,
+        each of which runs a task at a time.
     scheduler : str or None
         Its address, such as ``"tcp://10.0.0.1:8786"``. None: that of Dask's configuration, such as the
         environment variable ``DASK_SCHEDULER_ADDRESS``.
@@ -121,6 +122,7 @@ class DaskEngine(Engine):
             from audiospec.engines._cluster import Cluster
 
             self._cluster = Cluster(self.scheduler, self.timeout)
+            self.workers = self._cluster.slots()
         return self._cluster
 
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:
