@@ -154,7 +154,8 @@ class DaskEngine(Engine):
                         batch = list(itertools.islice(waiting, room))
                         names = [str(task.get("name") or function.rpartition(":")[2]) for task in batch]
                         requests = [json.dumps([function, task]).encode() for task in batch]
-                        given.update(zip(job.submit(names, requests), batch, strict=True))
+                        if batch:
+                            given.update(zip(job.submit(names, requests), batch, strict=True))
                     if not len(job):
                         return
                     cluster.require_workers()
