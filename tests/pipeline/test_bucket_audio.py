@@ -244,6 +244,20 @@ def test_files_that_cannot_be_used_have_the_problems_that_they_have_on_a_disk(
             _require_equal(tmp_path / f"{name}.zarr", tmp_path / f"{name}-disk.zarr")
 
 
+def test_waiting_for_the_network_is_no_time_of_a_decoder(
+    kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiospec.audio.guard.STEP_SECONDS", 0.5)
+    monkeypatch.setattr("audiospec.audio.guard.DECODER_RATE", 1e12)
+    for number in range(2):
+        kit.write_track(tmp_path / "music", "ant", number)
+    with FaultProxy(moto(), latency=0.6) as slow, bucket(slow.url) as url:
+        put(url, tmp_path / "music")
+        report = _run(kit, url / "music", tmp_path / "s.zarr")
+    assert report.problems == {}
+    assert len(report.views[0]) == 6
+
+
 class Plain(SimpleHTTPRequestHandler):
     """A web server that knows neither ranges nor versions, and cannot list."""
 
