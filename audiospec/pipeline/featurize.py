@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audiospec.audio.chunking import Chunking
@@ -22,21 +21,14 @@ from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
 from audiospec.features.native.base import NATIVE, kernel_of, require_native
 from audiospec.manifest import Manifest
-from audiospec.pipeline import COMPUTE
-from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
-from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
-from audiospec.pipeline.plan import Plan
+from audiospec.pipeline.building import Building
 from audiospec.pipeline.progress import ProgressCallback
-from audiospec.pipeline.staging import Staging
-from audiospec.pipeline.summary import Report, planned_view, skipped_tracks
-from audiospec.pipeline.survey import survey_store
-from audiospec.specs.base import FeatureSpec, features
+from audiospec.pipeline.summary import Report
+from audiospec.pipeline.volumes.run import VolumesRun
+from audiospec.pipeline.volumes.share import Share
+from audiospec.specs.base import FeatureSpec, features, require
 from audiospec.specs.mel import MelSpec
 from audiospec.stores.base import store_class
-from audiospec.stores.layout.duplicates import duplicates
-from audiospec.stores.layout.lock import locked, work_folder
-from audiospec.stores.layout.schema import store_attributes
-from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
 _log = logging.getLogger("audiospec")
@@ -57,6 +49,7 @@ def featurize(
     strict: bool = False,
     reading: Reading = STRICT,
     progress: ProgressCallback | None = None,
+    volume_hours: float | None = None,
 ) -> View:
     """Turn a dataset's audio into a view of a feature store.
 
@@ -94,6 +87,8 @@ def featurize(
         What to do with truncated, damaged and silent files. By default they are not used.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
+    volume_hours : float or None
+        Hours of audio of a volume, of which a large .zarr store has several; see `run`.
 
     Returns
     -------
@@ -125,6 +120,7 @@ def featurize(
         strict=strict,
         reading=reading,
         progress=progress,
+        volume_hours=volume_hours,
     )
     if report.left_out:
         _log.warning("%s", left_out(report.left_out))
@@ -154,6 +150,8 @@ def run(
     reading: Reading = STRICT,
     dry_run: bool = False,
     progress: ProgressCallback | None = None,
+    volume_hours: float | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Report:
     """Make several views of one dataset, and decode each track once for all of them.
 
@@ -188,6 +186,12 @@ def run(
         Whether to plan only: nothing is downloaded, computed or written.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
+    volume_hours : float or None
+        Hours of audio of a volume. A .zarr store with more audio has volumes, each of which is computed and
+        published by itself. None: as the store has it, or 1000.
+    part : (int, int) or None
+        Index from 0, and number, of processes that share the volumes of one store, as in an array job: each
+        computes those volumes whose number leaves the remainder `index`. None: compute all volumes.
 
     Returns
     -------
@@ -215,53 +219,29 @@ def run(
     name = dataset if isinstance(dataset, str) else dataset.dataset
     path = Path(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
+    share = None if part is None else Share(*part)
+    if volume_hours is not None:
+        require(volume_hours > 0, "volume_hours", "more than 0", volume_hours)
+    if not kind.has_volumes and not (volume_hours is None and part is None):
+        raise StoreError(
+            f"{path} cannot have volumes, which `volume_hours` and `part` are of", "choose a .zarr as `store`"
+        )
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
-    with engine, _unlocked(path) if dry_run else locked(path) as work:
-        if not dry_run:
-            if not path.exists():  # there will be work: workers start while it is planned
-                engine.prepare(COMPUTE)
-            kind.recover(path, work)
-        existing = kind(path) if path.exists() else None
-        if existing is not None and existing.dataset != manifest.dataset:
-            raise StoreError(
-                f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",
-                "choose another `store`",
-            )
-        tracks = survey_store(manifest, existing, work, views, engine, reading)
-        attributes = store_attributes(manifest.dataset, manifest.root.absolute())
-        plans = [Plan.make(*view, tracks, finished_view(existing, *view), reading=reading) for view in views]
-        planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
-        skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
-        finished: list[View] = []
-        if not dry_run:
-            if strict:
-                require_no_problems(tracks, skipped)
-            require_rows(plans)
-            require_disk_space(path, planned, kind)
-            target = BuildTarget(kind, path, work, attributes)
-            builder = ViewBuilder(target, plans, engine, device, backends, reading)
-            builder.compute(progress)
-            if strict:
-                require_no_problems(tracks, {})
-            finished = builder.publish()
-            skipped = {view.name: view.skipped() for view in finished}
-            for view in finished:
-                Staging(work, view.name).clear()
-    problems = {track.id: track.problem for track in tracks if track.problem}
-    notes = {track.id: track.record.note for track in tracks if track.record.note}
-    table = finished[0].store.tracks if finished else Tracks.from_records([track.record for track in tracks])
+    building = Building(views, engine, device, backends, reading, strict, dry_run, progress)
+    with engine:
+        built = VolumesRun(building, kind, path, manifest, volume_hours, share).run()
     return Report(
         store=path,
-        tracks=len(tracks),
-        problems=problems,
-        skipped=skipped,
-        planned=planned,
-        views=finished,
+        tracks=built.tracks,
+        problems=built.problems,
+        skipped=built.skipped,
+        planned=built.planned,
+        views=built.views,
         seconds=time.monotonic() - began,
-        notes=notes,
+        notes=built.notes,
         left_out=manifest.left_out,
-        duplicates=duplicates(table),
+        duplicates=built.duplicates,
     )
 
 
@@ -302,9 +282,3 @@ def _backends(specs: Sequence[FeatureSpec], backend: str | None, device: str) ->
             f"(it has: {', '.join(choices)})"
         )
     return chosen
-
-
-@contextmanager
-def _unlocked(path: Path) -> Iterator[Path]:
-    """Yield the store's work folder for a dry run, which reads it if it exists and does not lock it."""
-    yield work_folder(path)

@@ -43,6 +43,19 @@ class PlannedView:
     missing_bytes: int
     packed: bool = False
 
+    def __add__(self, other: PlannedView) -> PlannedView:
+        """Return the work of both, for volumes of one store."""
+        return PlannedView(
+            self.name,
+            self.rows + other.rows,
+            self.shards + other.shards,
+            self.missing_shards + other.missing_shards,
+            self.missing_audio_seconds + other.missing_audio_seconds,
+            self.bytes + other.bytes,
+            self.missing_bytes + other.missing_bytes,
+            self.packed,
+        )
+
 
 @dataclass(frozen=True)
 class Report:

@@ -7,8 +7,6 @@ can be opened is complete.
 
 from __future__ import annotations
 
-import os
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -24,16 +22,18 @@ from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.schema import (
-    FORMAT_VERSION,
     ROW_DTYPE,
     TRACK_COLUMNS,
+    VOLUMES_FORMAT,
     TrackRecord,
     replaced,
     row_table,
     store_attributes,
 )
 from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.unfinished import missing_store, new_store
 from audiospec.stores.layout.view import View
+from audiospec.stores.layout.volume_names import VOLUMES, store_of_volume
 from audiospec.stores.seals.damage import Check, Damage
 
 __all__ = [
@@ -56,6 +56,10 @@ __all__ = [
     "store_class",
     "stores",
 ]
+
+
+#: Called with a view's name before it is copied.
+Step = Callable[[str], None]
 
 
 class FeatureStore(ABC):
@@ -89,6 +93,8 @@ class FeatureStore(ABC):
 
     suffixes: ClassVar[tuple[str, ...]]
     is_sealed: ClassVar[bool] = False
+    #: Whether a store of this kind that grows large has volumes (see `VolumeStore`).
+    has_volumes: ClassVar[bool] = False
     #: Whether another program wrote the store again, without the seal that it had.
     has_lost_seal: bool = False
 
@@ -99,13 +105,15 @@ class FeatureStore(ABC):
         attributes = self._attributes()
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
+            if (self.path / VOLUMES).exists() and work_folder(self.path).exists():
+                raise missing_store(self.path)
             raise StoreError(
                 f"{self.path} is not a feature store: expected one made by `audiospec featurize`",
                 "check the path",
             )
-        if version > FORMAT_VERSION:
+        if version > VOLUMES_FORMAT:
             raise StoreError(
-                f"{self.path} has format {version}, this audiospec reads up to {FORMAT_VERSION}",
+                f"{self.path} has format {version}, this audiospec reads up to {VOLUMES_FORMAT}",
                 "upgrade audiospec (pip install -U audiospec)",
             )
         self.dataset = str(attributes.get("dataset", ""))
@@ -126,6 +134,11 @@ class FeatureStore(ABC):
                 "then try again",
             )
         return self._root
+
+    @classmethod
+    def open(cls, path: Path | str) -> FeatureStore:
+        """Open a store of this kind; one with volumes is a `VolumeStore`."""
+        return cls(path)
 
     @abstractmethod
     def _attributes(self) -> Mapping[str, Any]:
@@ -219,6 +232,14 @@ class FeatureStore(ABC):
         """The track table."""
         return Tracks(self._tracks())
 
+    def track_count(self) -> int:
+        """Return the number of tracks."""
+        return len(self.tracks)
+
+    def row_count(self, view: str) -> int:
+        """Return the number of rows of a view, by its full name."""
+        return len(self._view(view))
+
     def listed_view_names(self) -> list[str]:
         """Return the names of the views that the store should have, sorted, also of one that vanished."""
         return self.view_names()
@@ -279,7 +300,7 @@ class FeatureStore(ABC):
     def export(
         self,
         target: Path | str,
-        step: Callable[[str], None] | None = None,
+        step: Step | None = None,
         *,
         anonymous: bool = False,
     ) -> FeatureStore:
@@ -309,34 +330,22 @@ class FeatureStore(ABC):
         """
         target = Path(target)
         kind = store_class(target)
-        if target.exists():
-            raise StoreError(f"{target} exists already", "remove it, or choose another `target`")
-        work = target.with_name(target.name + ".export")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if work.exists():
-                shutil.rmtree(work)
-            work.mkdir()
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to {target.parent} ({error.strerror})",
-                "choose a `target` in a folder that can be written to",
-            ) from error
+        with new_store(target) as (built, work):
+            self._copy_into(kind, built, work, step, anonymous)
+        return kind.open(target)
+
+    def _copy_into(
+        self, kind: type[FeatureStore], built: Path, work: Path, step: Step | None, anonymous: bool
+    ) -> None:
+        """Copy the tracks and views into a new store at `built`."""
         attributes, tracks = self.store_attributes(), self.tracks
         if anonymous:
             attributes, tracks = store_attributes(self.dataset, None), anonymous_tracks(tracks, self._root)
-        # Build under a temporary name, so that a killed export leaves no incomplete store.
-        built = work / target.name
-        try:
-            kind.publish(built, work, attributes, tracks, None)
-            for view in self.views():
-                if step is not None:
-                    step(view.name)
-                kind.publish(built, work, attributes, tracks, view.contents())
-            os.rename(built, target)
-        finally:
-            shutil.rmtree(work)
-        return kind(target)
+        kind.publish(built, work, attributes, tracks, None)
+        for view in self.views():
+            if step is not None:
+                step(view.name)
+            kind.publish(built, work, attributes, tracks, view.contents())
 
 
 stores: Registry[type[FeatureStore]] = Registry("store", "audiospec.stores", "audiospec.stores")
@@ -352,7 +361,7 @@ def store_class(path: Path | str) -> type[FeatureStore]:
     StoreError
         No class has that suffix; lists the known ones.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = Path(store_of_volume(Path(path)) or path).suffix.lower()
     if suffix in _kinds:
         return _kinds[suffix]
     if suffix[1:] in stores.names():  # do not load h5py for .zarr
@@ -387,13 +396,4 @@ def open_store(path: Path | str) -> FeatureStore:
     path = Path(path)
     if not path.exists():
         raise missing_store(path)
-    return store_class(path)(path)
-
-
-def missing_store(path: Path) -> StoreError:
-    """Return the error for a store that does not exist."""
-    if work_folder(path).exists():
-        return StoreError(
-            f"{path} is not finished", "run the same `audiospec featurize` command again, which resumes it"
-        )
-    return StoreError(f"no store at {path}", "make one with `audiospec featurize`, or check the path")
+    return store_class(path).open(path)

@@ -27,6 +27,7 @@ from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
+from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.damage import Check
 from audiospec.stores.seals.folder import PartFiles
 from audiospec.stores.shards.format import REPAIR, is_compressed, open_shard
@@ -52,9 +53,20 @@ class ZarrStore(FeatureStore):
 
     suffixes = (".zarr",)
     is_sealed = True
+    has_volumes = True
 
     #: What the root says of the parts.
     sealed_root: Root
+
+    @classmethod
+    def open(cls, path: Path | str) -> FeatureStore:
+        """Open a store; one with volumes is a `VolumeStore`."""
+        store = cls(path)
+        if VOLUMES not in store.sealed_root.attributes:
+            return store
+        from audiospec.stores.volumes.store import VolumeStore
+
+        return VolumeStore(path)
 
     def _attributes(self) -> Mapping[str, Any]:
         self.sealed_root = read_root(self.path)
@@ -72,6 +84,16 @@ class ZarrStore(FeatureStore):
         """Return the names of the finished views, sorted."""
         views = self.path / "views"
         return sorted(folder.parent.name for folder in views.glob("*/zarr.json"))
+
+    def track_count(self) -> int:
+        """Return the number of tracks, by the root if it has the metadata of the table."""
+        node = (self.sealed_root.metadata or {}).get("tracks/id")
+        return super().track_count() if node is None else int(node["shape"][0])
+
+    def row_count(self, view: str) -> int:
+        """Return the number of rows of a view, by the root if it has the metadata of the array."""
+        node = (self.sealed_root.metadata or {}).get(f"views/{view}/data")
+        return super().row_count(view) if node is None else int(node["shape"][0])
 
     def listed_view_names(self) -> list[str]:
         """Return the names of the views that the store should have, sorted."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiospec.errors import StoreBusyError, StoreError
+from audiospec.stores.layout.volume_names import VOLUMES, store_of_volume
 
 if TYPE_CHECKING:  # workers take no lock
     import filelock
@@ -50,7 +51,7 @@ def _acquire(store: Path, work: Path) -> filelock.BaseFileLock:
     for attempt in range(50):
         try:
             store.parent.mkdir(parents=True, exist_ok=True)
-            work.mkdir(exist_ok=True)
+            work.mkdir(parents=True, exist_ok=True)
             lock = filelock.FileLock(work / "lock", timeout=0)
             lock.acquire()
             return lock
@@ -79,5 +80,11 @@ def _read(file: Path) -> str:
 
 
 def work_folder(path: Path) -> Path:
-    """Return the folder for a store's unfinished shards: beside the store, removed when all are finished."""
+    """Return the folder for a store's unfinished shards: beside the store, removed when all are finished.
+
+    That of a volume is in that of the whole store.
+    """
+    store = store_of_volume(path)
+    if store is not None:
+        return work_folder(store) / VOLUMES / path.name
     return path.with_name(path.name + ".work")

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from audiospec.audio.info import AudioInfo
 from audiospec.errors import StoreError
 
-#: Version of the format; stores of newer versions are refused.
+#: Version of the format.
 FORMAT_VERSION = 1
+#: Version of a store with volumes, which older versions cannot read. Stores of newer versions are refused.
+VOLUMES_FORMAT = 2
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"
 #: The problem of a track that the manifest no longer has; stores contain this text.

@@ -90,7 +90,7 @@ class View(ABC):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array, (rows, *row_shape)."""
-        return (len(self.rows), *self.info.row_shape)
+        return (len(self), *self.info.row_shape)
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -240,7 +240,7 @@ class View(ABC):
         RowIndexError, StoreError
             As from `read`.
         """
-        count = len(self.rows)
+        count = len(self)
         if rows is None:
             rows = slice(None)
         try:

@@ -104,7 +104,9 @@ def read_root(path: Path) -> Root:
             return Root(attributes)
         if not is_signed(content):
             raise damaged_part(path, "store", "its zarr.json does not match its own digest")
-        return Root(attributes, seal["parts"], node["consolidated_metadata"]["metadata"])
+        # The root of a store with volumes has none.
+        metadata = node.get("consolidated_metadata", {}).get("metadata")
+        return Root(attributes, seal["parts"], metadata)
 
 
 def is_format(node: Any, kind: str) -> bool:

@@ -1,0 +1,286 @@
+"""Run over a store that may have volumes: survey, divide, and build volume by volume.
+
+A store whose audio fits one volume is an ordinary store. One that has more has volumes, each of which is
+planned, locked, computed and published by itself, so that a run needs the memory of one. New volumes are
+listed by the root together, once all of them are finished: readers see the old store or the new.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from audiospec.errors import DatasetError, StoreBusyError, StoreError
+from audiospec.manifest import Manifest
+from audiospec.pipeline import COMPUTE
+from audiospec.pipeline.builder import BuildTarget
+from audiospec.pipeline.building import Building, Built, attributes_of
+from audiospec.pipeline.survey import TrackState
+from audiospec.pipeline.volumes.conversion import end_conversion, make_first_volume
+from audiospec.pipeline.volumes.division import Division
+from audiospec.pipeline.volumes.members import Members
+from audiospec.pipeline.volumes.parts import Part, Parts
+from audiospec.pipeline.volumes.share import Share
+from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.lock import locked, work_folder
+from audiospec.stores.layout.volume_names import VOLUME_HOURS, VOLUMES, volume_name, volume_place
+from audiospec.stores.volumes.root import write_root
+from audiospec.stores.volumes.store import VolumeStore
+
+#: Seconds between two tries to lock a store that another process of the run has locked for a moment.
+_PAUSE = 0.2
+
+
+class VolumesRun:
+    """A run over one store.
+
+    Parameters
+    ----------
+    building : Building
+    kind : type of FeatureStore
+    path : Path
+        The store.
+    manifest : Manifest
+    hours : float or None
+        Hours of audio of a volume. None: as the store has it, or `VOLUME_HOURS`.
+    share : Share or None
+        The volumes to compute. None: all.
+    """
+
+    def __init__(
+        self,
+        building: Building,
+        kind: type[FeatureStore],
+        path: Path,
+        manifest: Manifest,
+        hours: float | None,
+        share: Share | None,
+    ) -> None:
+        self.building, self.kind, self.path, self.manifest = building, kind, path, manifest
+        self.hours = hours
+        self.is_shared, self.share = share is not None, share or Share()
+        self.work = work_folder(path)
+        self.parts = Parts(self.work)
+        self.attributes = attributes_of(manifest)
+        self.members = Members()
+        self.done = Built()
+        #: The last volume, and the seconds of audio in it; what was read of each volume that may get tracks.
+        self.last, self.filled = -1, 0.0
+        self._seen: dict[int, object] = {}
+
+    def run(self) -> Built:
+        """Build the store, or the volumes of this share; return what was done, with the finished views."""
+        with self._locked():
+            store = self._open()
+            if isinstance(store, VolumeStore):
+                self.hours = self.hours or store.volume_hours
+                if not self.building.dry_run:
+                    end_conversion(self.path)
+            elif not self.kind.has_volumes:
+                self.hours = math.inf
+            self.hours = self.hours or VOLUME_HOURS
+            self._refresh()
+            is_ordinary = self.last < 0
+            if is_ordinary and store is not None:
+                self.members.add(store.tracks["id"].tolist(), 0)
+                self.filled = float(store.tracks["seconds"].sum())
+            division = Division(self.manifest, self.members, self.hours, self._survey_new)
+            first: list[TrackState] | None = None
+            if is_ordinary:
+                first, new = self._first(division, store)
+                if division.is_done:
+                    return self._ordinary(store, first)
+                if store is not None and not self.building.dry_run:
+                    make_first_volume(store, self.hours)
+                self._give(0, self.filled, new)
+        number = 0
+        while self._volume(number, division, first):
+            number, first = number + 1, None
+        return self._end(division)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of the whole store, for which a share waits; nothing is locked for a dry run."""
+        if self.building.dry_run:
+            yield
+            return
+        while True:
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(locked(self.path))
+                except StoreBusyError:
+                    if not self.is_shared:
+                        raise
+                else:
+                    yield
+                    return
+            time.sleep(_PAUSE)
+
+    def _open(self) -> FeatureStore | None:
+        """Open the store; None if it does not exist yet."""
+        if not self.building.dry_run:
+            if not self.path.exists():  # there will be work: workers start while it is planned
+                self.building.engine.prepare(COMPUTE)
+            self.kind.recover(self.path, self.work)
+        if not _exists(self.path):
+            return None
+        store = self.kind.open(self.path)
+        if store.dataset != self.manifest.dataset:
+            raise StoreError(
+                f"{self.path} holds dataset {store.dataset!r}, not {self.manifest.dataset!r}",
+                "choose another `store`",
+            )
+        return store
+
+    def _survey_new(self, manifest: Manifest) -> list[TrackState]:
+        return self.building.survey(manifest, None, self.work)
+
+    # An ordinary store
+
+    def _first(
+        self, division: Division, store: FeatureStore | None
+    ) -> tuple[list[TrackState], list[TrackState]]:
+        """Survey the tracks of an ordinary store, and the new ones that it has room for; return both."""
+        batch = division.first()
+        states = self.building.survey(self.manifest.subset([*division.known(0), *batch]), store, self.work)
+        kept, new = states[: len(states) - len(batch)], states[len(states) - len(batch) :]
+        division.surveyed(batch, new)
+        new, self.filled = division.fill(self.filled, is_empty=not kept)
+        return [*kept, *new], new
+
+    def _ordinary(self, store: FeatureStore | None, tracks: list[TrackState]) -> Built:
+        """Build a store whose audio fits one volume. The lock is held."""
+        if self.is_shared:
+            raise DatasetError(
+                f"`part` has nothing to divide: the {self.filled / 3600:.3g} h of audio fit one volume of "
+                f"{self.hours:g} h",
+                "run without `part`, or give a smaller `volume_hours`",
+            )
+        target = BuildTarget(self.kind, self.path, self.work, self.attributes)
+        return self.building.build(target, store, tracks, is_volume=False)
+
+    # Volumes
+
+    def _refresh(self) -> None:
+        """Read which tracks were given to volumes since the last time. The lock is held."""
+        number = max(0, self.last)
+        while True:
+            root = volume_place(self.path, volume_name(number)) / "zarr.json"
+            part = self.parts.read(number)
+            if part is None and not root.exists():
+                return
+            seen = (root.stat().st_mtime_ns if root.exists() else 0, part)
+            if self._seen.get(number) != seen:
+                self._seen[number] = seen
+                ids, seconds = list(part.ids) if part else [], part.seconds if part else 0.0
+                if root.exists():
+                    tracks = self.kind(root.parent).tracks
+                    ids += tracks["id"].tolist()
+                    seconds = part.seconds if part else float(tracks["seconds"].sum())
+                known = self.members.volumes(ids)
+                self.members.add([id for id, at in zip(ids, known.tolist(), strict=True) if at < 0], number)
+                self.last, self.filled = number, seconds
+            number += 1
+
+    def _give(self, number: int, seconds: float, tracks: list[TrackState]) -> None:
+        """Give new tracks to a volume. The lock is held."""
+        self.last, self.filled = number, seconds
+        ids = [track.id for track in tracks]
+        self.members.add(ids, number)
+        before = self.parts.read(number)
+        part = Part(seconds, (*(before.ids if before else ()), *ids))
+        if not self.building.dry_run:
+            self.parts.write(number, part)
+
+    def _volume(self, number: int, division: Division, first: list[TrackState] | None) -> bool:
+        """Fill and build a volume, if it is of this share; return whether there is such a volume."""
+        place = volume_place(self.path, volume_name(number))
+        with ExitStack() as held:
+            with self._locked():
+                if not self.building.dry_run:
+                    self._refresh()
+                    division.claimed()
+                more: list[TrackState] = []
+                if number >= self.last:
+                    is_new = number > self.last
+                    more, seconds = division.fill(0.0 if is_new else self.filled, is_empty=is_new)
+                    if is_new and not more:
+                        return False
+                    if more:
+                        self._give(number, seconds, more)
+                if not self.share.has(number):
+                    return True
+                if not self.building.dry_run:
+                    held.enter_context(locked(place))
+            self._build(number, place, division, first, more)
+        return True
+
+    def _build(
+        self,
+        number: int,
+        place: Path,
+        division: Division,
+        first: list[TrackState] | None,
+        more: list[TrackState],
+    ) -> None:
+        """Build a volume. Its lock is held."""
+        work, building = work_folder(place), self.building
+        if not building.dry_run:
+            self.kind.recover(place, work)
+        store = self.kind(place) if _exists(place) else None
+        if first is None:
+            known = division.known(number)
+            first = building.survey(self.manifest.subset(known), store, work) if known or store else []
+        tracks = [*first, *more]
+        progress = building.progress
+        if progress is not None:
+            label = f", volume {number}"
+            building = replace(building, progress=lambda now: progress(replace(now, view=now.view + label)))
+        target = BuildTarget(self.kind, place, work, self.attributes)
+        self.done.add(building.build(target, store, tracks, is_volume=True))
+        if not building.dry_run:
+            with self._locked_later():
+                part = self.parts.read(number)
+                if part is not None and {track.id for track in tracks}.issuperset(part.ids):
+                    self.parts.write(number, replace(part, is_finished=True))
+
+    @contextmanager
+    def _locked_later(self) -> Iterator[None]:
+        """Hold the lock of the whole store; wait for whoever divides tracks."""
+        was, self.is_shared = self.is_shared, True
+        try:
+            with self._locked():
+                yield
+        finally:
+            self.is_shared = was
+
+    def _end(self, division: Division) -> Built:
+        """List the volumes if all are finished; return what was done, with the finished views."""
+        if self.building.dry_run:
+            return self.done
+        with self._locked_later():
+            numbers = self.parts.numbers()
+            finished = all((part := self.parts.read(n)) and part.is_finished for n in numbers)
+            if finished and division.is_done:
+                self._refresh()
+                names = [volume_name(number) for number in range(self.last + 1)]
+                assert self.hours is not None
+                write_root(self.path, self.attributes, names, self.hours)
+                self.parts.clear()
+                with suppress(OSError):
+                    (self.work / VOLUMES).rmdir()
+        if _exists(self.path):
+            store = VolumeStore(self.path)
+            names = store.view_names()
+            wanted = [view.name for view in self.done.planned]
+            self.done.views = [store.view(name) for name in wanted if name in names]
+        return self.done
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a store, or a volume; not only the folder of volumes that are not listed yet."""
+    return path.exists() and ((path / "zarr.json").exists() or not (path / VOLUMES).exists())
