@@ -73,7 +73,7 @@ def is_full(error: OSError) -> bool:
 
 
 @contextmanager
-def damage_errors(path: Path) -> Iterator[None]:
+def damage_errors(path: object) -> Iterator[None]:
     """Turn any error of a library into a StoreError while a block reads `path`, which may be damaged.
 
     Raises

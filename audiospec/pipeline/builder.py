@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
@@ -18,10 +17,11 @@ from audiospec.pipeline.checks import require_rows
 from audiospec.pipeline.plan import Plan, Shard
 from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
 from audiospec.pipeline.schedule import Schedule
-from audiospec.pipeline.staging import DecodeResult, Staging
+from audiospec.pipeline.staging import Commit, DecodeResult, Staging, WorkFolder
 from audiospec.pipeline.suspects import Suspects
 from audiospec.pipeline.tasks import RunConstants, TrackBegun, read_result
 from audiospec.specs.base import FeatureSpec
+from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
@@ -43,20 +43,20 @@ class BuildTarget:
     ----------
     kind : type of FeatureStore
         The backend.
-    path, work : Path
-        The store and its work folder.
+    path : Location
+        The store.
+    work : WorkFolder
     attributes : dict
         The store's attributes after the run.
+    since : str
+        The version of the store that the plans were made from; ``""`` if there was none.
     """
 
     kind: type[FeatureStore]
-    path: Path
-    work: Path
+    path: Location
+    work: WorkFolder
     attributes: dict[str, Any]
-
-    def open(self) -> FeatureStore | None:
-        """Open the store as it is now; None if it does not exist yet."""
-        return self.kind(self.path) if self.path.exists() else None
+    since: str
 
 
 class ViewBuilder:
@@ -78,7 +78,7 @@ class ViewBuilder:
         self.plans = plans
         self.tracks = plans[0].tracks
         self.engine = engine
-        self.constants = RunConstants(str(target.work), device, backends, reading)
+        self.constants = RunConstants(str(target.work.place), device, backends, reading)
 
     def compute(self, progress: ProgressCallback | None) -> None:
         """Plan and compute the missing shards until none is missing.
@@ -128,7 +128,7 @@ class ViewBuilder:
         unknown = {(record.id, record.size, record.modified) for record in records}
         allows = self.constants.reading.allows
         for plan in self.plans:
-            for _, commit in self._staging(plan).commits():
+            for commit in self._staging(plan).commits().values():
                 for result in commit.decoded:
                     if (result.id, result.size, result.modified) in unknown and not allows(result.problem):
                         yield result
@@ -138,20 +138,22 @@ class ViewBuilder:
             require_rows(self.plans)
 
     def _staging(self, plan: Plan) -> Staging:
-        return Staging(self.target.work, plan.info.name)
+        return self.target.work.staging(plan.info.name)
 
     def publish(self) -> list[View]:
         """Write the views and the track table into the store; return the finished views."""
         self._require_rows()
         views: list[View] = []
+        since = self.target.since
         for plan in self.plans:
             if views:  # publishing the view before may have replaced the store's file
-                finished = finished_view(self.target.open(), plan.info.spec, plan.info.chunking)
-                plan = replace(plan, finished=finished)
-            views.append(self._publish(plan))
+                store = self.target.kind(self.target.path)
+                finished = finished_view(store, plan.info.spec, plan.info.chunking)
+                plan, since = replace(plan, finished=finished), store.version
+            views.append(self._publish(plan, since))
         return views
 
-    def _publish(self, plan: Plan) -> View:
+    def _publish(self, plan: Plan, since: str) -> View:
         target = self.target
         records = [track.record for track in self.tracks]
         rows = plan.row_table(self._staging(plan))
@@ -172,14 +174,15 @@ class ViewBuilder:
             shard_rows=plan.info.shard_rows,
             made=self._made(plan, computed) if computed or finished is None else finished.info.made,
         )
-        new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number]))
-        target.kind.publish(target.path, target.work, target.attributes, tracks, new)
+        staged = self._staging(plan).commits()
+        new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number], staged))
+        target.kind.publish(target.path, target.work.place, target.attributes, tracks, new, since)
         return target.kind(target.path).view(info.name)
 
     def _made(self, plan: Plan, computed: list[Shard]) -> dict[str, Any]:
         """Return what `ViewInfo.made` holds: how the shards were computed."""
-        staging = self._staging(plan)
-        commits = [commit for shard in computed if (commit := staging.get(shard.digest))]
+        staged = self._staging(plan).commits()
+        commits = [staged[shard.digest] for shard in computed]
         return {
             "versions": versions(PACKAGES),
             "device": self.constants.device,
@@ -187,14 +190,14 @@ class ViewBuilder:
             "parity": max((commit.parity for commit in commits), default=0.0),
         }
 
-    def _source(self, plan: Plan, shard: Shard) -> ShardSource:
+    def _source(self, plan: Plan, shard: Shard, staged: Mapping[str, Commit]) -> ShardSource:
         """Return the source of a shard of a plan: its staged file, or the finished view."""
         if not plan.is_finished(shard):
             staging = self._staging(plan)
             row_dtype, capacity = plan.info.row_dtype, plan.info.shard_rows
             count = shard.rows.stop - shard.rows.start
-            file = staging.shard(shard.digest)
-            return ShardSource(lambda: staging.read(shard.digest, row_dtype, capacity)[:count], file)
+            file = staged[shard.digest].file(shard.digest)
+            return ShardSource(lambda: staging.read(file, row_dtype, capacity)[:count], staging.shard(file))
         assert plan.finished is not None
         return plan.finished.source(shard.number)
 

@@ -9,6 +9,7 @@ from audiospec.errors import DatasetError, DiskFullError
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.summary import PlannedView, skipped_tracks
 from audiospec.pipeline.survey import TrackState
+from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore
 from audiospec.text import too_little
 
@@ -52,13 +53,15 @@ def require_rows(plans: list[Plan]) -> None:
             )
 
 
-def require_disk_space(path: Path, planned: list[PlannedView], kind: type[FeatureStore]) -> None:
-    """Raise, before any work, if the disk has no room for the result.
+def require_disk_space(path: Location, planned: list[PlannedView], kind: type[FeatureStore]) -> None:
+    """Raise, before any work, if the disk has no room for the result. A bucket has room for everything.
 
     Raises
     ------
     DiskFullError
     """
+    if not isinstance(path, Path):
+        return
     needed = sum(view.missing_bytes for view in planned)  # fragments are removed once their shard is written
     if ".zarr" not in kind.suffixes:  # staged shards are copied into a new file
         needed += sum(view.bytes for view in planned)

@@ -28,6 +28,8 @@ from audiospec.pipeline.volumes.run import VolumesRun
 from audiospec.pipeline.volumes.share import Share
 from audiospec.specs.base import FeatureSpec, features, require
 from audiospec.specs.mel import MelSpec
+from audiospec.storage.base import exists
+from audiospec.storage.location import Location, absolute, location
 from audiospec.stores.base import store_class
 from audiospec.stores.layout.view import View
 
@@ -41,7 +43,7 @@ def featurize(
     options: Mapping[str, object] | None = None,
     spec: FeatureSpec | None = None,
     chunk: float | Chunking = 10.0,
-    store: Path | str | None = None,
+    store: Location | str | None = None,
     workers: int | None = None,
     engine: Engine | str | None = None,
     device: str = "cpu",
@@ -69,7 +71,7 @@ def featurize(
         The features to compute. None: ``MelSpec()``.
     chunk : float or Chunking
         Length of a chunk in seconds, or a `Chunking` with hop and minimum fill.
-    store : path or None
+    store : Location, str or None
         The store to make or to add to; its suffix sets the format. None: ``DATASET.zarr`` in the current
         folder.
     workers : int or None
@@ -141,7 +143,7 @@ def run(
     data: Path | str | None = None,
     options: Mapping[str, object] | None = None,
     views: Sequence[tuple[FeatureSpec, Chunking]],
-    store: Path | str | None = None,
+    store: Location | str | None = None,
     workers: int | None = None,
     engine: Engine | str | None = None,
     device: str = "cpu",
@@ -167,7 +169,7 @@ def run(
         Option of the dataset → value.
     views : sequence of (FeatureSpec, Chunking)
         At least one. They are computed together: each track is decoded once.
-    store : path or None
+    store : Location, str or None
         Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.
@@ -217,7 +219,7 @@ def run(
     for spec, chunking in views:
         spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
     name = dataset if isinstance(dataset, str) else dataset.dataset
-    path = Path(store) if store is not None else Path(f"{name}.zarr")
+    path = location(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
     share = None if part is None else Share(*part)
     if volume_hours is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from audiospec.audio.waves import Wave
 from audiospec.digests import checksum
 from audiospec.errors import StoreError
 from audiospec.features.rows.writing import row_writer
-from audiospec.pipeline.staging import Commit, DecodeResult, StagedRow, Staging, is_fragment
+from audiospec.pipeline.staging import Commit, DecodeResult, StagedRow, Staging, digest_of, is_fragment
 from audiospec.pipeline.tasks import ExistingRow, Task, TaskResult, TaskRow, TaskShard, TaskView
+from audiospec.storage.location import location
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.packed import PackedShard
@@ -38,7 +38,7 @@ class ViewFiller:
         self.writer = row_writer(spec, backend, task.run.device)
         self.parity = self.writer.parity(self.length)
         self.row_dtype = np.dtype((spec.dtype, spec.row_shape(self.length)))
-        self.staging = Staging(Path(task.run.work), self.name)
+        self.staging = Staging(location(task.run.work), self.name)
         self.shards = [PendingShard(shard, self.row_dtype) for shard in view.shards]
         self.batch = self.writer.batch
         self._views: dict[str, View] = {}
@@ -95,7 +95,8 @@ class ViewFiller:
                 number = numbers.get((self.tracks[row.track].id, row.start, row.samples))
                 if number is not None:
                     staged = commit.rows[number]
-                    existing = ExistingRow("", name, number, commit.capacity, staged.checksum, staged.source)
+                    file = commit.file(name)
+                    existing = ExistingRow("", file, number, commit.capacity, staged.checksum, staged.source)
                     self._copy(shard, index, existing)
         self._staged_rows.clear()
 
@@ -127,14 +128,14 @@ class ViewFiller:
             digest, array, capacity = shard.task.fragment, array[[i for i, _ in filled]], len(filled)
             shard.merged_fragments.clear()
         # The fragments are removed; the decode results in their commits must not be lost.
-        merged = [commit for name in shard.merged_fragments if (commit := self.staging.get(name))]
+        merged = [commit for file in shard.merged_fragments if (commit := self.staging.get(digest_of(file)))]
         decoded = {result.id: result for commit in merged for result in commit.decoded}
         decoded.update({result.id: result for result in shard.decoded})
         rows = [row for _, row in filled]
         commit = Commit(rows, list(decoded.values()), capacity, self.writer.backend, self.parity)
         self.staging.put(digest, array, commit)
-        for name in shard.merged_fragments:
-            self.staging.remove(name)
+        for file in shard.merged_fragments:
+            self.staging.remove(file)
         shard.release()
         return TaskResult(self.name, shard.task.digest, tuple(shard.decoded))
 
@@ -157,7 +158,7 @@ class PendingShard:
     copied : set of int
         Indices of the rows that were copied.
     merged_fragments : set of str
-        Digests of the shard's fragments from which rows were copied.
+        Files of the shard's fragments from which rows were copied.
     awaited_fragments : dict
         Digest of a fragment that another task stages → indices of its rows.
     """

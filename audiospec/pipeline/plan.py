@@ -153,11 +153,8 @@ class Plan:
 
     def missing(self, staging: Staging) -> list[Shard]:
         """Return the shards that are neither in the finished view nor in the work folder."""
-        return [
-            shard
-            for shard in self.shards
-            if not self.is_finished(shard) and staging.get(shard.digest) is None
-        ]
+        staged = staging.commits()
+        return [shard for shard in self.shards if not self.is_finished(shard) and shard.digest not in staged]
 
     def row_table(self, staging: Staging) -> NDArray[Any]:
         """Return the row table of the view, a ROW_DTYPE array, once no shard is missing."""
@@ -165,14 +162,14 @@ class Plan:
         table["track"] = self.rows["track"]
         table["start"] = self.rows["start"] / self.info.spec.sample_rate
         table["seconds"] = self.rows["samples"] / self.info.spec.sample_rate
+        staged = staging.commits()
         for shard in self.shards:
             if self.is_finished(shard):
                 assert self.finished is not None
                 for column in ("checksum", "source"):
                     table[column][shard.rows] = self.finished.rows[column][shard.rows]
             else:
-                commit = staging.get(shard.digest)
-                assert commit is not None
+                commit = staged[shard.digest]
                 table["checksum"][shard.rows] = [row.checksum for row in commit.rows]
                 table["source"][shard.rows] = [row.source for row in commit.rows]
         return table

@@ -14,9 +14,10 @@ from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.progress import ProgressCallback
-from audiospec.pipeline.staging import Staging
+from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.survey import survey_store
 from audiospec.specs.table import TableSpec
+from audiospec.storage.location import local
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import TrackRecord
@@ -71,27 +72,30 @@ def repair(
                 "not computed from audio",
                 "import the table again with `audiospec table import`",
             )
-    with engine, locked(store.path) as work:
-        store.recover(store.path, work)
+    with engine, locked(store.path) as place:
+        store.recover(store.path, place)
+        work = WorkFolder(place)
         for name, rows in damaged.items():
             view = store.view(name)
             records = list(store.tracks.records())
             needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
             _require_same_audio(store, needed)
-            manifest = Manifest(store.dataset, store.root, tuple(_track(records[n]) for n in needed))
+            root = local(store.root, "repair")
+            manifest = Manifest(store.dataset, root, tuple(_track(records[n]) for n in needed))
             views = [(view.spec, view.chunking)]
             tracks = survey_store(manifest, store, work, views, engine, _AS_BEFORE)
             for track, record in zip(tracks, records, strict=True):
                 if track.kept:  # the survey did not look for the files of other tracks: keep what is known
                     track.record = record
-            target = BuildTarget(type(store), store.path, work, store.store_attributes())
+            since = type(store)(store.path).version
+            target = BuildTarget(type(store), store.path, work, store.store_attributes(), since)
             numbers = frozenset(int(row) for row in rows)
             plan = Plan.make(view.spec, view.chunking, tracks, view, numbers, _AS_BEFORE)
             device, backend = view.info.made["device"], view.info.made["backend"]
             builder = ViewBuilder(target, [plan], engine, device, {view.spec.feature: backend}, _AS_BEFORE)
             builder.compute(progress)
             builder.publish()
-            Staging(work, name).clear()
+            work.staging(name).clear()
 
 
 def _track(record: TrackRecord) -> Track:
@@ -109,7 +113,7 @@ def _track(record: TrackRecord) -> Track:
 def _require_same_audio(store: FeatureStore, needed: Sequence[int]) -> None:
     """Raise if a track's file is missing, or is not the one that its rows were computed from."""
     for number in needed:
-        file = store.root / str(store.tracks["path"][number])
+        file = local(store.root, "repair") / str(store.tracks["path"][number])
         try:
             same = content_hash(file) == store.tracks["hash"][number]
         except OSError as error:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.pipeline.plan import Plan, Shard, to_samples
-from audiospec.pipeline.staging import Staging, fragment
+from audiospec.pipeline.staging import Staging, WorkFolder, fragment
 from audiospec.pipeline.tasks import (
     ExistingRow,
     RunConstants,
@@ -36,8 +35,7 @@ class Schedule:
     ----------
     plans : sequence of Plan
         One for each view, all with the same tracks.
-    work : Path
-        The store's work folder.
+    work : WorkFolder
     alone : set of str
         Ids of tracks that get a task each, which decodes no other track: those that may kill its worker.
 
@@ -49,10 +47,10 @@ class Schedule:
         Number of views with missing shards.
     """
 
-    def __init__(self, plans: Sequence[Plan], work: Path, alone: Collection[str] = ()) -> None:
+    def __init__(self, plans: Sequence[Plan], work: WorkFolder, alone: Collection[str] = ()) -> None:
         schedules = []
         for plan in plans:
-            staging = Staging(work, plan.info.name)
+            staging = work.staging(plan.info.name)
             missing = plan.missing(staging)
             if missing:
                 schedules.append(ViewSchedule(plan, missing, staging))
@@ -240,12 +238,12 @@ class ExistingRows:
                     self.by_key[key] = ExistingRow(
                         store, finished.name, index, 0, int(row["checksum"]), int(row["source"])
                     )
-        for digest, commit in staging.commits():
+        for digest, commit in staging.commits().items():
             for index, staged in enumerate(commit.rows):
                 if staged.samples:
                     key = (staged.track, staged.start, staged.samples, staged.source)
                     self.by_key[key] = ExistingRow(
-                        "", digest, index, commit.capacity, staged.checksum, staged.source
+                        "", commit.file(digest), index, commit.capacity, staged.checksum, staged.source
                     )
 
     def find(self, index: int) -> ExistingRow | None:

@@ -3,6 +3,8 @@
 The work folder is beside the store (``gtzan.zarr.work``) and is removed once nothing is left to finish. A
 shard is staged as two files, named by the digest of what it contains: first the rows, then the commit, which
 describes them. A shard without a commit does not exist, so a killed run leaves no shard that is half written.
+The name of the file of rows has its checksum, too, and the commit names it: two machines whose results differ
+in the last bit never mix the rows of one with the commit of the other.
 
 Several tasks may compute rows of one shard. Each stages its rows as a fragment: a staged shard like any
 other, which is named after its shard and removed once that is staged.
@@ -11,19 +13,18 @@ other, which is named after its shard and removed once that is staged.
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.digests import checksum
 from audiospec.errors import StoreError
-from audiospec.files import write_bytes
-from audiospec.stores.shards.format import is_compressed, map_shard, write_shard
+from audiospec.storage.base import open_folder
+from audiospec.storage.location import Location
+from audiospec.stores.shards.format import is_compressed, read_shard, shard_parts
 from audiospec.stores.shards.packed import PackedShard
 
 
@@ -119,6 +120,8 @@ class Commit:
         The frontend's backend.
     parity : float
         The frontend's largest difference from float64, in its own measure.
+    crc, size : int
+        CRC-32C and size in bytes of the shard's file; -1 in commits of older versions.
     """
 
     rows: list[StagedRow]
@@ -126,6 +129,12 @@ class Commit:
     capacity: int
     backend: str
     parity: float
+    crc: int = -1
+    size: int = -1
+
+    def file(self, digest: str) -> str:
+        """Return the name, without its suffix, of the file with the rows of the shard with that digest."""
+        return digest if self.crc < 0 else f"{digest}.{self.crc:08x}"
 
     def to_json(self) -> str:
         """Return the text of the commit's file."""
@@ -136,6 +145,7 @@ class Commit:
             "capacity": self.capacity,
             "backend": self.backend,
             "parity": self.parity,
+            **({} if self.crc < 0 else {"crc": self.crc, "size": self.size}),
         }
         return json.dumps(values)
 
@@ -149,6 +159,8 @@ class Commit:
             int(value["capacity"]),
             str(value["backend"]),
             float(value["parity"]),
+            int(value.get("crc", -1)),
+            int(value.get("size", -1)),
         )
 
 
@@ -157,69 +169,125 @@ def _values(record: DecodeResult | StagedRow) -> dict[str, Any]:
     return {name: getattr(record, name) for name in record.__slots__}
 
 
+def digest_of(file: str) -> str:
+    """Return the digest of the shard whose rows are in a file of that name; see `Commit.file`."""
+    return file.partition(".")[0]
+
+
+class WorkFolder:
+    """The work folder of a store, as one run sees it: what it has read of it once is not read again.
+
+    Parameters
+    ----------
+    place : Location
+    """
+
+    def __init__(self, place: Location) -> None:
+        self.place = place
+        self._views: dict[str, Staging] = {}
+
+    def staging(self, view: str) -> Staging:
+        """Return the staged shards of a view."""
+        return self._views.setdefault(view, Staging(self.place, view))
+
+
 class Staging:
     """The staged shards of one view.
 
     Parameters
     ----------
-    work : Path
+    work : Location
         The store's work folder.
     view : str
         The view's name.
     """
 
-    def __init__(self, work: Path, view: str) -> None:
-        self.folder = work / view
+    def __init__(self, work: Location, view: str) -> None:
+        self.place = work / view
+        self.folder = open_folder(self.place)
+        #: Key of a commit's file → the version that was read, and the commit.
+        self._read: dict[str, tuple[str, Commit | None]] = {}
 
-    def shard(self, digest: str) -> Path:
-        """Return the path of a shard's rows."""
-        return self.folder / f"{digest}.shard"
+    def shard(self, file: str) -> Location:
+        """Return the place of the rows of a shard; `file` is `Commit.file`."""
+        return self.place / f"{file}.shard"
 
     def put(self, digest: str, rows: NDArray[Any], commit: Commit) -> None:
         """Write a shard, then its commit."""
-        self.folder.mkdir(exist_ok=True)
-        write_shard(self.shard(digest), rows, commit.capacity)
-        write_bytes(self.folder / f"{digest}.json", commit.to_json().encode())
+        parts = shard_parts(rows, commit.capacity)
+        crc = 0
+        for part in filter(len, parts):
+            crc = int(google_crc32c.extend(crc, np.frombuffer(part, np.uint8)))
+        commit = replace(commit, crc=crc, size=sum(memoryview(part).nbytes for part in parts))
+        self.folder.write(f"{commit.file(digest)}.shard", *parts)
+        self.folder.write(f"{digest}.json", commit.to_json().encode())
 
     def get(self, digest: str) -> Commit | None:
-        """Return the commit of a shard; None if it does not exist or cannot be read."""
+        """Return the commit of a shard, as it is now; None if it does not exist or cannot be read."""
+        return self._load(f"{digest}.json")
+
+    def _load(self, key: str) -> Commit | None:
         try:
-            return Commit.from_json((self.folder / f"{digest}.json").read_text())
+            return Commit.from_json(self.folder.read(key).decode())
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def commits(self) -> Iterator[tuple[str, Commit]]:
-        """Yield digest and commit of every shard, in order of digest."""
-        for file in sorted(self.folder.glob("*.json")):
-            commit = self.get(file.stem)
-            if commit is not None:
-                yield file.stem, commit
+    def commits(self) -> dict[str, Commit]:
+        """Return digest → commit of every shard, in order of digest. Only what is new is read."""
+        commits, _ = self._state()
+        return commits
+
+    def _state(self) -> tuple[dict[str, Commit], dict[str, int]]:
+        """Return the commits, and the sizes in bytes of the files of rows: name without its suffix → size."""
+        entries = list(self.folder.list())
+        sizes = {
+            entry.key.removesuffix(".shard"): entry.size for entry in entries if entry.key.endswith(".shard")
+        }
+        versions = {entry.key: entry.version for entry in entries if entry.key.endswith(".json")}
+        new = [key for key, version in versions.items() if self._read.get(key, ("", None))[0] != version]
+        loaded = self.folder.map(self._load, new)
+        self._read = {key: value for key, value in self._read.items() if key in versions}
+        self._read.update({key: (versions[key], commit) for key, commit in zip(new, loaded, strict=True)})
+        in_order = sorted(self._read.items())
+        return {key.removesuffix(".json"): commit for key, (_, commit) in in_order if commit}, sizes
 
     def drop_corrupt(self, row_dtype: np.dtype[Any]) -> None:
         """Remove the commits of shards whose rows do not match their checksums, as after a loss of power.
+
+        A bucket loses nothing that it has accepted: there, the sizes of the files are compared.
 
         Parameters
         ----------
         row_dtype : dtype
             One row, as a sub-array.
         """
-        for digest, commit in list(self.commits()):
-            try:
-                rows = self.read(digest, row_dtype, commit.capacity)[: len(commit.rows)]
-                intact = [checksum(row) for row in rows] == [staged.checksum for staged in commit.rows]
-            except StoreError:
-                intact = False
+        commits, sizes = self._state()
+        corrupt = []
+        for digest, commit in commits.items():
+            if self.folder.is_local:
+                intact = self._is_intact(commit.file(digest), commit, row_dtype)
+            else:
+                intact = sizes.get(commit.file(digest)) == commit.size
             if not intact:
-                (self.folder / f"{digest}.json").unlink()
+                corrupt.append(f"{digest}.json")
+        self.folder.remove(corrupt)
 
-    def read(self, digest: str, row_dtype: np.dtype[Any], capacity: int) -> NDArray[Any] | PackedShard:
+    def _is_intact(self, file: str, commit: Commit, row_dtype: np.dtype[Any]) -> bool:
+        try:
+            rows = self.read(file, row_dtype, commit.capacity)[: len(commit.rows)]
+            return [checksum(row) for row in rows] == [staged.checksum for staged in commit.rows]
+        except StoreError:
+            return False
+
+    def read(self, file: str, row_dtype: np.dtype[Any], capacity: int) -> NDArray[Any] | PackedShard:
         """Read a shard's rows: mapped into memory, or a `PackedShard` if they are compressed.
 
-        There may be more rows than the commit has; see `map_shard`.
+        There may be more rows than the commit has; see `read_shard`.
 
         Parameters
         ----------
-        digest : str
+        file : str
+            See `Commit.file`.
         row_dtype : dtype
             One row, as a sub-array.
         capacity : int
@@ -230,17 +298,16 @@ class Staging:
         StoreError
             The file is missing or damaged.
         """
-        file = self.shard(digest)
+        folder = open_folder(self.place)  # a file that was opened before may have been replaced
         if is_compressed(row_dtype):
-            return PackedShard(file, row_dtype, capacity)
-        return map_shard(file, row_dtype, capacity)
+            return PackedShard(folder, f"{file}.shard", row_dtype, capacity)
+        return read_shard(folder, f"{file}.shard", row_dtype, capacity)
 
-    def remove(self, digest: str) -> None:
-        """Remove a shard, its commit first."""
-        (self.folder / f"{digest}.json").unlink(missing_ok=True)
-        self.shard(digest).unlink(missing_ok=True)
+    def remove(self, file: str) -> None:
+        """Remove a shard, its commit first; `file` is `Commit.file`."""
+        self.folder.remove([f"{digest_of(file)}.json"])
+        self.folder.remove([f"{file}.shard"])
 
     def clear(self) -> None:
         """Remove all shards."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        self.folder.clear()

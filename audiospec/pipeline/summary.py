@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.staging import Staging
+from audiospec.storage.location import Location
 from audiospec.stores.layout.duplicates import Duplicates
 from audiospec.stores.layout.skipped import too_short
 from audiospec.stores.layout.view import View
@@ -63,7 +63,7 @@ class Report:
 
     Attributes
     ----------
-    store : Path
+    store : Location
     tracks : int
         Tracks in the store's table.
     problems : dict
@@ -85,7 +85,7 @@ class Report:
         of the files that were decoded before.
     """
 
-    store: Path
+    store: Location
     tracks: int
     problems: dict[str, str]
     skipped: dict[str, dict[str, str]]

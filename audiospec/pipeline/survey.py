@@ -18,7 +18,7 @@ from audiospec.digests import content_hash
 from audiospec.engines.base import Engine
 from audiospec.errors import AudioError
 from audiospec.manifest import Manifest, Track
-from audiospec.pipeline.staging import DecodeResult, Staging
+from audiospec.pipeline.staging import DecodeResult, WorkFolder
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.info import ViewInfo
@@ -28,7 +28,7 @@ from audiospec.stores.layout.schema import REMOVED, TrackRecord
 def survey_store(
     manifest: Manifest,
     existing: FeatureStore | None,
-    work: Path,
+    work: WorkFolder,
     views: Sequence[tuple[FeatureSpec, Chunking]],
     engine: Engine,
     reading: Reading = STRICT,
@@ -40,8 +40,7 @@ def survey_store(
     manifest : Manifest
     existing : FeatureStore or None
         The store, if it exists.
-    work : Path
-        Its work folder.
+    work : WorkFolder
     views : sequence of (FeatureSpec, Chunking)
         The views whose staged shards are read.
     engine : Engine
@@ -59,7 +58,7 @@ def survey_store(
     policy = Policy(reading, frozenset(spec.channel for spec, _ in views))
     for spec, chunking in views:
         name = ViewInfo(spec=spec, chunking=chunking, shard_rows=1).name
-        for _, commit in Staging(work, name).commits():
+        for commit in work.staging(name).commits().values():
             decoded.update({r.id: r for r in commit.decoded if not policy.allows(r.problem)})
     return survey(manifest, records, decoded, engine, policy)
 

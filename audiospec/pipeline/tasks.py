@@ -54,9 +54,9 @@ class ExistingRow:
     Attributes
     ----------
     store : str
-        Path of the store whose finished view has the row; ``""`` if it is staged in the work folder.
+        Place of the store whose finished view has the row; ``""`` if it is staged in the work folder.
     name : str
-        Name of the finished view, or digest of the staged shard.
+        Name of the finished view, or file of the staged shard (see `Commit.file`).
     number : int
         Number of the row in that view or shard.
     capacity : int
@@ -209,7 +209,7 @@ class RunConstants:
     Attributes
     ----------
     work : str
-        Path of the store's work folder.
+        Place of the store's work folder.
     device : str
         Torch device that computes the features.
     backends : mapping of str to str

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from audiospec.errors import AudiospecError, StoreError
+from audiospec.errors import AudiospecError, StorageError, StoreError
 from audiospec.pipeline.isolated import run_isolated
+from audiospec.storage.base import exists
+from audiospec.storage.location import Location, local, location
 from audiospec.stores.base import FeatureStore, missing_store, store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import ReplacedError
@@ -74,7 +75,7 @@ class Verified:
         return cls(damage, value["unsealed"], [VerifiedView(**each) for each in value["views"]])
 
 
-def verify(path: Path | str, step: Step | None = None, views: Collection[str] | None = None) -> Verified:
+def verify(path: Location | str, step: Step | None = None, views: Collection[str] | None = None) -> Verified:
     """Check everything in a store.
 
     A file of a library that trusts what it reads (HDF5) and has no seal is read in another process, with
@@ -100,29 +101,30 @@ def verify(path: Path | str, step: Step | None = None, views: Collection[str] | 
     ReplacedError
         A view was replaced meanwhile.
     """
-    path = Path(path)
-    if not path.exists():
+    path = location(path)
+    if not exists(path):
         raise missing_store(path)
     kind = store_class(path)
     check = kind.check(path)
     if not check.isolate:
         return examine(kind, path, check, step, views)
     names = None if views is None else list(views)
-    found, death = run_isolated(path, _ANSWER, {"action": "verify", "path": str(path), "views": names}, step)
+    file = local(path, "a library that trusts what it reads")
+    found, death = run_isolated(file, _ANSWER, {"action": "verify", "path": str(path), "views": names}, step)
     if found is None:
         return Verified([*check.damage, Damage("store", death)], list(check.unsealed))
     return Verified.from_dict(found)
 
 
 def examine(
-    kind: type[FeatureStore], path: Path, check: Check, step: Step | None, views: Collection[str] | None
+    kind: type[FeatureStore], path: Location, check: Check, step: Step | None, views: Collection[str] | None
 ) -> Verified:
     """Return what `verify` does, read in this process.
 
     Parameters
     ----------
     kind : type of FeatureStore
-    path : Path
+    path : Location
     check : Check
         What `kind.check` returned.
     step, views
@@ -134,6 +136,8 @@ def examine(
         names = store.listed_view_names()
     except LostSealError as error:
         return replace(verified, damage=[*verified.damage, Damage("store", error.reason, True)])
+    except StorageError:
+        raise
     except AudiospecError:
         if check.damage:
             return verified
@@ -148,12 +152,14 @@ def examine(
 
     try:
         _ = store.tracks
+    except StorageError:
+        raise
     except AudiospecError as error:
         add("tracks", error)
     for name in names if views is None else views:
         try:
             verified.views.append(_examine_view(store, name, step))
-        except ReplacedError:
+        except (ReplacedError, StorageError):
             raise
         except AudiospecError as error:
             add(f"views/{name}", error)
@@ -170,7 +176,7 @@ def _examine_view(store: FeatureStore, name: str, step: Step | None) -> Verified
     return VerifiedView(name, len(view), damaged, tracks, stale)
 
 
-def mend(path: Path | str, verified: Verified) -> list[str]:
+def mend(path: Location | str, verified: Verified) -> list[str]:
     """Restore damaged metadata and tables from the store's own copies; seal what has no seal.
 
     Parameters
@@ -184,7 +190,7 @@ def mend(path: Path | str, verified: Verified) -> list[str]:
     list of str
         What was done, one sentence each. Verify the store again afterwards.
     """
-    path = Path(path)
+    path = location(path)
     kind = store_class(path)
     check = kind.check(path)
     if not check.isolate:
@@ -195,13 +201,14 @@ def mend(path: Path | str, verified: Verified) -> list[str]:
         return []
     if any(view.damaged for view in verified.views):
         return []
-    found, death = run_isolated(path, _ANSWER, {"action": "mend", "path": str(path)}, None)
+    file = local(path, "a library that trusts what it reads")
+    found, death = run_isolated(file, _ANSWER, {"action": "mend", "path": str(path)}, None)
     return [death] if found is None else list(found["done"])
 
 
 def answer(request: dict[str, Any], step: Step) -> dict[str, Any]:
     """Do in the isolated process what `verify` and `mend` asked for."""
-    path = Path(request["path"])
+    path = location(request["path"])
     kind = store_class(path)
     if request["action"] == "verify":
         try:

@@ -1,4 +1,4 @@
-"""Folder: what a disk and a bucket can both do. It is the one seam between audiospec and where bytes are kept.
+"""Folder: what a disk and a bucket can both do, the one seam between audiospec and where bytes are kept.
 
 A file has a key, its path in the folder with forward slashes. A file that can be seen is complete: it is
 written as a whole or not at all. Nothing is renamed, because buckets cannot.
@@ -66,6 +66,8 @@ class Folder(ABC):
     """
 
     location: Location
+    #: Whether the files are on a disk of this machine: reading a few bytes more costs nothing there.
+    is_local: bool = False
 
     def __init__(self, location: Location) -> None:
         self.location = location
@@ -76,6 +78,15 @@ class Folder(ABC):
     @abstractmethod
     def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
         """Return a file's bytes, from `start` on; fewer than `length` if it ends before.
+
+        Raises
+        ------
+        FileNotFoundError
+        """
+
+    @abstractmethod
+    def load(self, key: str) -> tuple[bytes, str]:
+        """Return a file's bytes, and the version that they are of.
 
         Raises
         ------
@@ -146,6 +157,10 @@ class Folder(ABC):
     def remove(self, keys: Iterable[str]) -> None:
         """Remove files; those that do not exist are passed over."""
 
+    def clear(self) -> None:
+        """Remove all files, and the folder itself if it is on a disk."""
+        self.remove([entry.key for entry in self.list()])
+
     @abstractmethod
     def lock(self, what: str) -> AbstractContextManager[Lock]:
         """Hold the folder's lock during a block.
@@ -161,7 +176,7 @@ class Folder(ABC):
             Another process, or another thread of this one, holds it.
         """
 
-    def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+    def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> Sequence[_R]:
         """Call a function for each item, and return the results in order; many at a time in a bucket."""
         return [function(item) for item in items]
 
@@ -191,9 +206,9 @@ def exists(location: Location) -> bool:
     """Whether there is a file, a folder, or anything below a prefix of a bucket."""
     if isinstance(location, Path):
         return location.exists()
-    return any(True for _ in open_folder(location).list()) or open_folder(location.parent).exists(
-        location.name
-    )
+    if open_folder(location.parent).exists(location.name):
+        return True
+    return any(True for _ in open_folder(location).list())
 
 
 def read_file(location: Location) -> bytes:

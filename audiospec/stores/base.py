@@ -17,21 +17,24 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.registry import Registry
+from audiospec.storage.base import exists, open_folder
+from audiospec.storage.location import Location, location
 from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
 from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.exporting import write_new_store
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.schema import (
+    NEWEST_FORMAT,
     ROW_DTYPE,
     TRACK_COLUMNS,
-    VOLUMES_FORMAT,
     TrackRecord,
     replaced,
     row_table,
     store_attributes,
 )
 from audiospec.stores.layout.tracks import Tracks
-from audiospec.stores.layout.unfinished import missing_store, new_store
+from audiospec.stores.layout.unfinished import missing_store
 from audiospec.stores.layout.view import View
 from audiospec.stores.layout.volume_names import VOLUMES, store_of_volume
 from audiospec.stores.seals.damage import Check, Damage
@@ -58,10 +61,6 @@ __all__ = [
 ]
 
 
-#: Called with a view's name before it is copied.
-Step = Callable[[str], None]
-
-
 class FeatureStore(ABC):
     """A store, opened for reading.
 
@@ -81,7 +80,9 @@ class FeatureStore(ABC):
         Whether stores of this kind carry checksums of everything in them (see `check`).
     dataset : str
         Name of the dataset.
-    root : Path
+    version : str
+        Changes whenever the store is written to; ``""`` if this kind of store cannot tell.
+    root : Location
         Folder that the tracks' paths are relative to, as recorded when the store was written. StoreError if
         the store does not record it, as after an anonymous export.
 
@@ -98,11 +99,13 @@ class FeatureStore(ABC):
     #: Whether another program wrote the store again, without the seal that it had.
     has_lost_seal: bool = False
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        if not self.path.exists():
+    def __init__(self, path: Location | str) -> None:
+        self.path = location(path)
+        if isinstance(self.path, Path) and not self.path.exists():
             raise missing_store(self.path)
         attributes = self._attributes()
+        if not attributes and not isinstance(self.path, Path) and not exists(self.path):
+            raise missing_store(self.path)
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
             if (self.path / VOLUMES).exists() and work_folder(self.path).exists():
@@ -111,13 +114,13 @@ class FeatureStore(ABC):
                 f"{self.path} is not a feature store: expected one made by `audiospec featurize`",
                 "check the path",
             )
-        if version > VOLUMES_FORMAT:
+        if version > NEWEST_FORMAT:
             raise StoreError(
-                f"{self.path} has format {version}, this audiospec reads up to {VOLUMES_FORMAT}",
+                f"{self.path} has format {version}, this audiospec reads up to {NEWEST_FORMAT}",
                 "upgrade audiospec (pip install -U audiospec)",
             )
         self.dataset = str(attributes.get("dataset", ""))
-        self._root = Path(str(attributes["root"])) if "root" in attributes else None
+        self._root = location(str(attributes["root"])) if "root" in attributes else None
 
     def __repr__(self) -> str:
         return (
@@ -125,7 +128,12 @@ class FeatureStore(ABC):
         )
 
     @property
-    def root(self) -> Path:
+    def version(self) -> str:
+        """What changes whenever the store is written to; ``""`` if this kind of store cannot tell."""
+        return ""
+
+    @property
+    def root(self) -> Location:
         """Folder that the tracks' paths are relative to; StoreError if the store does not record it."""
         if self._root is None:
             raise StoreError(
@@ -136,7 +144,7 @@ class FeatureStore(ABC):
         return self._root
 
     @classmethod
-    def open(cls, path: Path | str) -> FeatureStore:
+    def open(cls, path: Location | str) -> FeatureStore:
         """Open a store of this kind; one with volumes is a `VolumeStore`."""
         return cls(path)
 
@@ -160,11 +168,12 @@ class FeatureStore(ABC):
     @abstractmethod
     def publish(
         cls,
-        path: Path,
-        work: Path,
+        path: Location,
+        work: Location,
         attributes: Mapping[str, Any],
         tracks: Tracks,
         view: NewView | None,
+        since: str | None = None,
     ) -> None:
         """Write the track table and one view into the store at `path`; create the store if necessary.
 
@@ -173,32 +182,34 @@ class FeatureStore(ABC):
 
         Parameters
         ----------
-        path : Path
+        path : Location
             The store.
-        work : Path
-            An existing folder on the same disk for unfinished files.
+        work : Location
+            Its work folder, on the same disk or in the same bucket, for unfinished files.
         attributes : mapping
             The store's own attributes (see `store_attributes`).
         tracks : Tracks
         view : NewView or None
             Replaces the view of the same name. None writes the track table alone.
+        since : str or None
+            The `version` of the store that this was made from; ``""`` if there was none. None: any.
+
+        Raises
+        ------
+        StoreBusyError
+            The store has another version by now.
         """
 
     @classmethod
     @abstractmethod
-    def recover(cls, path: Path, work: Path) -> None:
+    def recover(cls, path: Location, work: Location) -> None:
         """Complete or undo a `publish` that was killed. The caller holds the store's lock."""
 
     @classmethod
-    def check(cls, path: Path) -> Check:
+    def check(cls, path: Location) -> Check:
         """Compare everything in a store that is not a row with what was written.
 
         Rows have checksums of their own, see `View.damaged`. A store that cannot be opened can be checked.
-
-        Parameters
-        ----------
-        path : Path
-            The store.
 
         Returns
         -------
@@ -208,17 +219,17 @@ class FeatureStore(ABC):
         return Check(unsealed=("store",))
 
     @classmethod
-    def restore(cls, path: Path, work: Path) -> list[str]:
+    def restore(cls, path: Location, work: Location) -> list[str]:
         """Mend what `check` found, as far as the store's copies allow, and seal what has no seal.
 
         The caller holds the store's lock, and has checked the store.
 
         Parameters
         ----------
-        path : Path
+        path : Location
             The store.
-        work : Path
-            An existing folder on the same disk for unfinished files.
+        work : Location
+            Its work folder.
 
         Returns
         -------
@@ -231,14 +242,6 @@ class FeatureStore(ABC):
     def tracks(self) -> Tracks:
         """The track table."""
         return Tracks(self._tracks())
-
-    def track_count(self) -> int:
-        """Return the number of tracks."""
-        return len(self.tracks)
-
-    def row_count(self, view: str) -> int:
-        """Return the number of rows of a view, by its full name."""
-        return len(self._view(view))
 
     def listed_view_names(self) -> list[str]:
         """Return the names of the views that the store should have, sorted, also of one that vanished."""
@@ -289,9 +292,9 @@ class FeatureStore(ABC):
 
     def bytes_on_disk(self) -> int:
         """Return the size of the store's files in bytes."""
-        if self.path.is_file():
+        if isinstance(self.path, Path) and self.path.is_file():
             return self.path.stat().st_size
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        return sum(entry.size for entry in open_folder(self.path).list())
 
     def store_attributes(self) -> dict[str, Any]:
         """Return the store's own attributes, as `publish` takes them."""
@@ -299,8 +302,8 @@ class FeatureStore(ABC):
 
     def export(
         self,
-        target: Path | str,
-        step: Step | None = None,
+        target: Location | str,
+        step: Callable[[str], None] | None = None,
         *,
         anonymous: bool = False,
     ) -> FeatureStore:
@@ -328,24 +331,21 @@ class FeatureStore(ABC):
         StoreError
             `target` exists, cannot be written, or has an unknown suffix.
         """
-        target = Path(target)
+        target = location(target)
         kind = store_class(target)
-        with new_store(target) as (built, work):
-            self._copy_into(kind, built, work, step, anonymous)
-        return kind.open(target)
-
-    def _copy_into(
-        self, kind: type[FeatureStore], built: Path, work: Path, step: Step | None, anonymous: bool
-    ) -> None:
-        """Copy the tracks and views into a new store at `built`."""
         attributes, tracks = self.store_attributes(), self.tracks
         if anonymous:
             attributes, tracks = store_attributes(self.dataset, None), anonymous_tracks(tracks, self._root)
-        kind.publish(built, work, attributes, tracks, None)
-        for view in self.views():
-            if step is not None:
-                step(view.name)
-            kind.publish(built, work, attributes, tracks, view.contents())
+
+        def write(place: Location, work: Location) -> None:
+            kind.publish(place, work, attributes, tracks, None)
+            for view in self.views():
+                if step is not None:
+                    step(view.name)
+                kind.publish(place, work, attributes, tracks, view.contents())
+
+        write_new_store(target, write)
+        return kind(target)
 
 
 stores: Registry[type[FeatureStore]] = Registry("store", "audiospec.stores", "audiospec.stores")
@@ -353,7 +353,7 @@ stores: Registry[type[FeatureStore]] = Registry("store", "audiospec.stores", "au
 _kinds: dict[str, type[FeatureStore]] = {}
 
 
-def store_class(path: Path | str) -> type[FeatureStore]:
+def store_class(path: Location | str) -> type[FeatureStore]:
     """Return the class of store that a path's suffix selects.
 
     Raises
@@ -361,7 +361,8 @@ def store_class(path: Path | str) -> type[FeatureStore]:
     StoreError
         No class has that suffix; lists the known ones.
     """
-    suffix = Path(store_of_volume(Path(path)) or path).suffix.lower()
+    place = location(path)
+    suffix = (store_of_volume(place) or place).suffix.lower()
     if suffix in _kinds:
         return _kinds[suffix]
     if suffix[1:] in stores.names():  # do not load h5py for .zarr
@@ -376,13 +377,13 @@ def store_class(path: Path | str) -> type[FeatureStore]:
     )
 
 
-def open_store(path: Path | str) -> FeatureStore:
+def open_store(path: Location | str) -> FeatureStore:
     """Open a store of any kind for reading.
 
     Parameters
     ----------
-    path : path
-        The store; its suffix selects the class.
+    path : Location or str
+        The store, on a disk or in a bucket (``"s3://bucket/music.zarr"``); its suffix selects the class.
 
     Returns
     -------
@@ -393,7 +394,7 @@ def open_store(path: Path | str) -> FeatureStore:
     StoreError
         The path does not exist, is not a store, or is a store of a newer format.
     """
-    path = Path(path)
-    if not path.exists():
+    path = location(path)
+    if isinstance(path, Path) and not path.exists():
         raise missing_store(path)
     return store_class(path).open(path)

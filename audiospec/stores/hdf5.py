@@ -16,8 +16,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import StoreError
+from audiospec.errors import StorageError, StoreError
 from audiospec.files import damage_errors, disk_full_errors
+from audiospec.storage.location import Location, location
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.hdf5_format.copying import write_sealed
 from audiospec.stores.hdf5_format.mending import check, restore
@@ -48,6 +49,11 @@ class HDF5Store(FeatureStore):
     suffixes = (".h5", ".hdf5")
     is_sealed = True
 
+    path: Path
+
+    def __init__(self, path: Location | str) -> None:
+        super().__init__(on_disk(location(path)))
+
     def _attributes(self) -> Mapping[str, Any]:
         if not self.path.is_file():
             return {}
@@ -75,14 +81,15 @@ class HDF5Store(FeatureStore):
     @classmethod
     def publish(
         cls,
-        path: Path,
-        work: Path,
+        path: Location,
+        work: Location,
         attributes: Mapping[str, Any],
         tracks: Tracks,
         view: NewView | None,
+        since: str | None = None,
     ) -> None:
         """Write the whole file in `work`, then rename it."""
-        kept = []
+        path, kept = on_disk(path), []
         if path.exists():
             kept = [old for old in cls(path).views() if view is None or old.name != view.info.name]
         try:
@@ -96,18 +103,19 @@ class HDF5Store(FeatureStore):
             cls.recover(path, work)
 
     @classmethod
-    def recover(cls, path: Path, work: Path) -> None:
+    def recover(cls, path: Location, work: Location) -> None:
         """Remove the unfinished file of a killed `publish`; the old file is still in place."""
         _new_file(work).unlink(missing_ok=True)
 
     @classmethod
-    def check(cls, path: Path) -> Check:
+    def check(cls, path: Location) -> Check:
         """Compare everything but the rows with the seal."""
-        return check(path)
+        return check(on_disk(path))
 
     @classmethod
-    def restore(cls, path: Path, work: Path) -> list[str]:
+    def restore(cls, path: Location, work: Location) -> list[str]:
         """Mend what the copy allows, and seal what has no seal; return what was done."""
+        path = on_disk(path)
         try:
             with disk_full_errors(path):
                 return restore(path, _new_file(work))
@@ -156,7 +164,7 @@ class HDF5View(View):
         data, offsets = self._open()
         if offsets is not None:
             with damage_errors(self.store.path):
-                read_rows(offsets.of_rows(rows), out, offsets.file.fill)
+                read_rows(offsets.of_rows(rows), out, offsets.file.fill_all)
             return
         if is_compressed(self.info.row_dtype) and is_deflated(data):
             self._inflate(data, rows, out)
@@ -203,6 +211,22 @@ class HDF5View(View):
             return int(self._data().id.get_storage_size())
 
 
-def _new_file(work: Path) -> Path:
+def on_disk(path: Location) -> Path:
+    """Return the path of a file of HDF5, which has to be on a disk.
+
+    Raises
+    ------
+    StorageError
+        It is in a bucket.
+    """
+    if isinstance(path, Path):
+        return path
+    raise StorageError(
+        f"HDF5 needs a disk; got {path}",
+        "use a name that ends in .zarr, and `audiospec store export` for a file of HDF5",
+    )
+
+
+def _new_file(work: Location) -> Path:
     """Return the path of the file that is being written."""
-    return work / "publish.h5"
+    return on_disk(work) / "publish.h5"

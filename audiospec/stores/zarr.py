@@ -1,16 +1,14 @@
 """zarr: a Zarr v3 folder of sharded arrays, read by zarr, xarray and anything else that knows Zarr.
 
 The package `shards` writes shards and reads rows from them, `zarr_format` the metadata and the small tables,
-which have seals (see `seals`). A new view is built in the work folder beside the store, then renamed
-into the store.
+which have seals (see `seals`). A store may be on a disk, where new views are renamed into it (`renaming`), or
+in a bucket, where they are new groups that its root names (`committing`).
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.files import damage_errors, disk_full_errors, write_new
+from audiospec.files import damage_errors
+from audiospec.storage.base import Folder, open_folder
+from audiospec.storage.disk import DiskFolder
+from audiospec.storage.location import Location, local
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
@@ -30,19 +31,10 @@ from audiospec.stores.layout.view import View
 from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.damage import Check
 from audiospec.stores.seals.folder import PartFiles
-from audiospec.stores.shards.format import REPAIR, is_compressed, open_shard
-from audiospec.stores.shards.packed import PackedShard
-from audiospec.stores.shards.rows import OpenFile, read_rows
+from audiospec.stores.shards.format import is_compressed
+from audiospec.stores.shards.reader import ShardReader
 from audiospec.stores.zarr_format.arrays import read_array
 from audiospec.stores.zarr_format.root import Root, is_format, read_root
-
-#: Shards of a view that stay open. Most systems let a process have 1024 files open. Opening a shard again
-#: takes 0.03 ms, as long as reading a row of 331 KB.
-MAX_OPEN_SHARDS = 256
-
-#: For `read_rows`, all shards of a view form one address space: shard n begins at n times this many bytes,
-#: which is more than a shard has.
-_STRIDE = 1 << 40
 
 _T = TypeVar("_T")
 
@@ -57,9 +49,11 @@ class ZarrStore(FeatureStore):
 
     #: What the root says of the parts.
     sealed_root: Root
+    #: The files of the store.
+    files: Folder
 
     @classmethod
-    def open(cls, path: Path | str) -> FeatureStore:
+    def open(cls, path: Location | str) -> FeatureStore:
         """Open a store; one with volumes is a `VolumeStore`."""
         store = cls(path)
         if VOLUMES not in store.sealed_root.attributes:
@@ -69,12 +63,23 @@ class ZarrStore(FeatureStore):
         return VolumeStore(path)
 
     def _attributes(self) -> Mapping[str, Any]:
-        self.sealed_root = read_root(self.path)
+        self.files = open_folder(self.path)
+        self.sealed_root = read_root(self.files)
         return self.sealed_root.attributes
+
+    @property
+    def version(self) -> str:
+        """That of the root, which is replaced whenever the store is written to."""
+        return self.sealed_root.version
+
+    def part(self, name: str) -> PartFiles:
+        """Return the files of a part, ``"tracks"`` or ``"views/NAME"``."""
+        root = self.sealed_root
+        return PartFiles(self.files, name, root.is_sealed(name), root.group(name))
 
     def _tracks(self) -> Mapping[str, NDArray[Any]]:
         def read() -> dict[str, NDArray[Any]]:
-            files = PartFiles(self.path, "tracks", self.sealed_root.is_sealed("tracks"))
+            files = self.part("tracks")
             # The table itself says which column is missing.
             return {name: read_array(files, name) for name in TRACK_COLUMNS if files.has(f"{name}/zarr.json")}
 
@@ -82,18 +87,20 @@ class ZarrStore(FeatureStore):
 
     def view_names(self) -> list[str]:
         """Return the names of the finished views, sorted."""
+        if not isinstance(self.path, Path):  # listing a bucket would list all shards
+            return self.sealed_root.listed
         views = self.path / "views"
         return sorted(folder.parent.name for folder in views.glob("*/zarr.json"))
 
     def track_count(self) -> int:
         """Return the number of tracks, by the root if it has the metadata of the table."""
         node = (self.sealed_root.metadata or {}).get("tracks/id")
-        return super().track_count() if node is None else int(node["shape"][0])
+        return len(self.tracks) if node is None else int(node["shape"][0])
 
     def row_count(self, view: str) -> int:
         """Return the number of rows of a view, by the root if it has the metadata of the array."""
         node = (self.sealed_root.metadata or {}).get(f"views/{view}/data")
-        return super().row_count(view) if node is None else int(node["shape"][0])
+        return len(self._view(view)) if node is None else int(node["shape"][0])
 
     def listed_view_names(self) -> list[str]:
         """Return the names of the views that the store should have, sorted."""
@@ -105,79 +112,68 @@ class ZarrStore(FeatureStore):
     @classmethod
     def publish(
         cls,
-        path: Path,
-        work: Path,
+        path: Location,
+        work: Location,
         attributes: Mapping[str, Any],
         tracks: Tracks,
         view: NewView | None,
+        since: str | None = None,
     ) -> None:
-        """Build the new parts in `work`, then rename them into the store."""
-        from audiospec.stores.zarr_format.writing import new_files, write_shards
+        """Build the new parts in `work` and rename them into the store; in a bucket, write new groups."""
+        if isinstance(path, Path):
+            from audiospec.stores.zarr_format.renaming import publish as rename
 
-        cls.recover(path, work)
-        new = work / "publish"
-        try:
-            with disk_full_errors(path):
-                files = new_files(path, read_root(path), attributes, tracks, view)
-                if view is not None:
-                    write_shards(new / "views" / view.info.name / "data", view)
-                _write_files(new, files)
-                (work / "replaced" / "views").mkdir(parents=True)
-                _ready_file(work).touch()
-        except BaseException:
-            cls.recover(path, work)
-            raise
-        with disk_full_errors(path):
-            cls.recover(path, work)
+            rename(path, local(work, "the work folder of a store on a disk"), attributes, tracks, view, since)
+            return
+        from audiospec.stores.zarr_format.committing import publish as commit
+
+        commit(open_folder(path), attributes, tracks, view, since)
 
     @classmethod
-    def check(cls, path: Path) -> Check:
+    def check(cls, path: Location) -> Check:
         """Compare everything but the rows with the seals, and the parts with one another."""
         from audiospec.stores.zarr_format.checking import check
 
         return check(path)
 
     @classmethod
-    def restore(cls, path: Path, work: Path) -> list[str]:
+    def restore(cls, path: Location, work: Location) -> list[str]:
         """Mend what the copies allow, and seal what has no seal; return what was done."""
-        from audiospec.stores.zarr_format.restoring import restore
+        if isinstance(path, Path):
+            from audiospec.stores.zarr_format.restoring import restore
 
-        cls.recover(path, work)
-        return restore(path, work)
+            cls.recover(path, work)
+            return restore(path, local(work, "the work folder of a store on a disk"))
+        from audiospec.stores.zarr_format.restoring import restore_bucket
+
+        return restore_bucket(open_folder(path))
 
     @classmethod
-    def recover(cls, path: Path, work: Path) -> None:
-        """Rename the new parts into the store if they are complete; delete them if they are not."""
-        new, old = work / "publish", work / "replaced"
-        if _ready_file(work).exists() and new.exists():
-            if not path.exists():
-                os.rename(new, path)
-            else:
-                # The tracks come first, so that a view never refers to a track that is not in the table.
-                names = [f"views/{folder.parent.name}" for folder in new.glob("views/*/zarr.json")]
-                for name in ["tracks", *names, "zarr.json"]:
-                    if (new / name).exists():  # else it was renamed before the writer was killed
-                        if (path / name).is_dir():
-                            os.rename(path / name, old / name)
-                        os.replace(new / name, path / name)
-        _ready_file(work).unlink(missing_ok=True)
-        (work / "restored").unlink(missing_ok=True)
-        for folder in (new, old):
-            if folder.exists():
-                shutil.rmtree(folder)
+    def recover(cls, path: Location, work: Location) -> None:
+        """Rename the new parts into the store if they are complete; in a bucket, there is nothing to do."""
+        if isinstance(path, Path):
+            from audiospec.stores.zarr_format.renaming import recover
+
+            recover(path, local(work, "the work folder of a store on a disk"))
 
 
 class ZarrView(View):
-    """A view of a `ZarrStore`. Rows are read directly from the files of the shards."""
+    """A view of a `ZarrStore`. Rows are read directly from the files of the shards.
+
+    Attributes
+    ----------
+    folder : Location
+        The view's group.
+    """
 
     store: ZarrStore
 
     def __init__(self, store: ZarrStore, name: str) -> None:
-        self.folder = folder = store.path / "views" / name
+        part = f"views/{name}"
+        self.folder = folder = store.path / store.sealed_root.group(part)
 
         def read() -> tuple[ViewInfo, dict[str, NDArray[Any]], tuple[int, int] | None]:
-            part = f"views/{name}"
-            files = PartFiles(store.path, part, store.sealed_root.is_sealed(part))
+            files = store.part(part)
             with damage_errors(folder / "zarr.json"):
                 node = json.loads(files.read("zarr.json"))
                 if not is_format(node, "group"):
@@ -188,98 +184,50 @@ class ZarrView(View):
 
         info, columns, self._identity = _read_unchanged(folder, read)
         super().__init__(store, info, row_table(columns))
-        self._shards: dict[int, OpenFile | PackedShard] = {}
+        self.files = (
+            DiskFolder(folder, self._require_same) if isinstance(folder, Path) else open_folder(folder)
+        )
+        self.checks_rows = not self.files.is_local
+        self._reader = ShardReader(
+            self.files, self._key, info.row_dtype, info.shard_rows, info.chunk_rows, len(self)
+        )
+
+    def _require_same(self) -> None:
+        """Raise if the view was replaced after it was opened."""
+        if _folder_identity(self.folder) != self._identity:
+            raise replaced(self.name)
 
     def source(self, number: int) -> ShardSource:
-        """Return the source of a shard for the next version of this view: a file that can be linked."""
+        """Return the source of a shard for the next version of this view: a file that can be copied."""
         return ShardSource(super().source(number).load, self.shard_file(number))
 
-    def shard_file(self, number: int) -> Path:
-        """Return the path of a shard."""
-        zeros = "/0" * len(self.info.row_shape)
-        return self.folder / "data" / "c" / f"{number}{zeros}"
+    def shard_file(self, number: int) -> Location:
+        """Return the file of a shard."""
+        return self.folder / self._key(number)
+
+    def _key(self, number: int) -> str:
+        return f"data/c/{number}" + "/0" * len(self.info.row_shape)
 
     def bytes_on_disk(self) -> int:
         """Return the size of the view's numbers in bytes, as they are stored."""
         if not is_compressed(self.info.row_dtype):
             return super().bytes_on_disk()
-        shards = (self.folder / "data" / "c").rglob("*")
-        return sum(file.stat().st_size for file in shards if file.is_file())
+        return sum(entry.size for entry in self.files.list("data/c/"))
 
-    def _shard(self, number: int) -> OpenFile | PackedShard:
-        shard = self._shards.get(number)
-        if shard is None:
-            try:
-                shard = self._open_shard(number)
-            except OSError as error:
-                if not self._shards or error.errno not in (errno.EMFILE, errno.ENFILE):
-                    raise
-                self._shards.clear()
-                shard = self._open_shard(number)
-            self._shards[number] = shard
-            for oldest in list(self._shards)[:-MAX_OPEN_SHARDS]:
-                self._shards.pop(oldest, None)  # another thread may have removed it already
-        return shard
-
-    def _open_shard(self, number: int) -> OpenFile | PackedShard:
-        shard: OpenFile | PackedShard
-        path, capacity = self.shard_file(number), self.info.shard_rows
-        try:
-            if is_compressed(self.info.row_dtype):
-                shard = PackedShard(path, self.info.row_dtype, capacity)
-                count = len(shard)
-            else:
-                shard, count = open_shard(path, self.info.row_dtype, capacity)
-        finally:
-            if _folder_identity(self.folder) != self._identity:
-                raise replaced(self.name)
-        expected = min(capacity, len(self) - number * capacity)
-        expected = -(-expected // self.info.chunk_rows) * self.info.chunk_rows  # the last chunk is filled up
-        if count != expected:
-            raise StoreError(f"shard {path} is damaged: expected {expected} rows, got {count}", REPAIR)
-        return shard
+    def _require_shard(self, number: int) -> None:
+        self._reader.require(number)
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        numbers, within = np.divmod(rows, self.info.shard_rows)
-        if is_compressed(self.info.row_dtype):
-            for row, number, row_in_shard in zip(out, numbers.tolist(), within.tolist(), strict=True):
-                shard = self._shard(number)
-                assert isinstance(shard, PackedShard)
-                shard.fill(row, row_in_shard)
-            return
-
-        def fill(buffer: memoryview, offset: int) -> None:
-            number, offset_in_shard = divmod(offset, _STRIDE)
-            shard = self._shard(number)
-            assert isinstance(shard, OpenFile)
-            try:
-                shard.fill(buffer, offset_in_shard)
-            except OSError as error:
-                raise StoreError(
-                    f"shard {self.shard_file(number)} cannot be read ({error.strerror})", REPAIR
-                ) from error
-
-        read_rows(numbers * _STRIDE + within * self.info.row_bytes, out, fill)
+        self._reader.read(rows, out)
 
 
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder: name → content. Each of their folders is made once."""
-    made: set[str] = set()
-    for name, content in files.items():
-        parts = name.split("/")[:-1]
-        for depth in range(len(parts) + 1):
-            parent = "/".join(parts[:depth])
-            if parent not in made:
-                (folder / parent).mkdir(exist_ok=True)
-                made.add(parent)
-        write_new(folder / name, content)
-
-
-def _folder_identity(folder: Path) -> tuple[int, int] | None:
-    """Return inode and modification time (ns) of a folder; None if it does not exist.
+def _folder_identity(folder: Location) -> tuple[int, int] | None:
+    """Return inode and modification time (ns) of a folder; None if it does not exist, or is in a bucket.
 
     They differ from those of a folder that replaced it. The inode alone may not: the system reuses inodes.
     """
+    if not isinstance(folder, Path):  # groups in a bucket are never written to again
+        return None
     try:
         stat = os.stat(folder)
     except OSError:
@@ -287,8 +235,10 @@ def _folder_identity(folder: Path) -> tuple[int, int] | None:
     return stat.st_ino, stat.st_mtime_ns
 
 
-def _read_unchanged(folder: Path, read: Callable[[], _T]) -> _T:
+def _read_unchanged(folder: Location, read: Callable[[], _T]) -> _T:
     """Call `read` and return its result; call it again if `folder` was replaced meanwhile."""
+    if not isinstance(folder, Path):
+        return read()
     for _ in range(20):
         before = _folder_identity(folder)
         try:
@@ -305,8 +255,3 @@ def _read_unchanged(folder: Path, read: Callable[[], _T]) -> _T:
         "if `audiospec featurize` was killed, run the same command again; otherwise restore a complete copy "
         "of the store",
     )
-
-
-def _ready_file(work: Path) -> Path:
-    """Return the path of an empty file that marks the new parts in `work` as complete."""
-    return work / "publish.ready"

@@ -239,8 +239,9 @@ class EngineContract:
         for name, chosen in (("serial", engines["serial"]()), ("tested", engine)):
             report = run(manifest, views=views, store=tmp_path / name / "s.zarr", engine=chosen)
             assert list(report.problems) == ["4"]
-            files = sorted(file for file in report.store.rglob("*") if file.is_file())
-            contents.append({file.relative_to(report.store): file.read_bytes() for file in files})
+            store = tmp_path / name / "s.zarr"
+            files = sorted(file for file in store.rglob("*") if file.is_file())
+            contents.append({file.relative_to(store): file.read_bytes() for file in files})
         assert len(contents[0]) > 20
         assert contents[0] == contents[1]
 

@@ -65,7 +65,7 @@ class Store(Suite):
             yield _reading(setup, view, f"{BATCH} random rows", peers, flat, _batch_of_round(count), targets)
             yield _reading(setup, view, f"{RANGE} rows in order", peers, flat, _range_of_round(count), [])
         for view in (zarr, hdf5):
-            shutil.rmtree(view.store.path, ignore_errors=True)
+            shutil.rmtree(str(view.store.path), ignore_errors=True)
         yield from _writing(setup, rows)
         yield from _sizes(setup)
         if setup.full:
@@ -359,7 +359,7 @@ def _shard_sizes(setup: Setup, rows: NDArray[Any], count: int) -> Table:
         files = -(-count // view.info.shard_rows)
         written = round(count * view.info.row_bytes / seconds / 1e6)
         table_rows.append([mib, files, written, *speeds])
-        shutil.rmtree(view.store.path)
+        shutil.rmtree(str(view.store.path))
     head = ["MiB", "shards", "MB/s written", "audiospec, rows/s", "tensorstore, rows/s"]
     return Table(
         name=f"size of shards: {count} rows, {BATCH} of them at random",

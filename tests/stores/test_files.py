@@ -19,8 +19,8 @@ from zarr.codecs import BytesCodec, ShardingCodec
 from audiospec.digests import checksum
 from audiospec.errors import DiskFullError, StoreError
 from audiospec.files import atomic_write, damage_errors, write_bytes
-from audiospec.stores.shards.format import map_shard, write_shard
 from audiospec.testing.stores.content import one_line
+from audiospec.testing.stores.shards import map_shard, write_shard
 
 ROW = np.dtype(("<f2", (3, 2)))
 

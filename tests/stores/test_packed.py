@@ -23,10 +23,9 @@ from audiospec.errors import StoreError
 from audiospec.stores import stores
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
-from audiospec.stores.shards.format import write_shard
 from audiospec.stores.shards.frames import pack, unpack
-from audiospec.stores.shards.packed import PackedShard
 from audiospec.testing.stores.content import Content, assert_holds, one_line
+from audiospec.testing.stores.shards import packed_shard, write_shard
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
 ROW = np.dtype(("u1", (30, 20)))
@@ -97,7 +96,7 @@ def test_hostile_frames_are_refused(kind: str, tmp_path: Path) -> None:
     frames = [pack(data[0]), frame, pack(data[2])]
     write(tmp_path / "x", frames)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    shard = PackedShard(tmp_path / "x", ROW, 4)
+    shard = packed_shard(tmp_path / "x", ROW, 4)
     assert shard[0].tobytes() == data[0].tobytes()
     assert shard[-1].tobytes() == data[2].tobytes()
     for chosen in (1, slice(0, 2), slice(None)):
@@ -128,14 +127,14 @@ def write(file: Path, frames: list[bytes], index: list[tuple[int, int]] | None =
 def test_a_shard_is_read_as_it_was_written(folder: Path, count: int, spare: int, seed: int) -> None:
     data = rows(count, seed)
     write_shard(folder / "x", data, count + spare)
-    shard = PackedShard(folder / "x", ROW, count + spare)
+    shard = packed_shard(folder / "x", ROW, count + spare)
     assert len(shard) == count
     assert shard[:].tobytes() == data.tobytes()
     assert shard[1:3].tobytes() == data[1:3].tobytes()
     assert shard[count:].shape == (0, 30, 20)
     assert [shard[number].tobytes() for number in range(count)] == [row.tobytes() for row in data]
     write_shard(folder / "x", data[::-1], count)  # not contiguous in memory
-    assert PackedShard(folder / "x", ROW, count)[:].tobytes() == data[::-1].tobytes()
+    assert packed_shard(folder / "x", ROW, count)[:].tobytes() == data[::-1].tobytes()
 
 
 @given(data=st.data())
@@ -148,7 +147,7 @@ def test_any_flipped_bit_is_noticed(folder: Path, data: st.DataObject) -> None:
     content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     file.write_bytes(content)
     try:
-        assert PackedShard(file, ROW, 4)[:].tobytes() == original.tobytes()
+        assert packed_shard(file, ROW, 4)[:].tobytes() == original.tobytes()
     except StoreError as error:
         one_line(error, str(file), "--repair")
 
@@ -159,7 +158,7 @@ def test_any_truncation_is_noticed(folder: Path, data: st.DataObject) -> None:
     write_shard(file, rows(3), 4)
     os.truncate(file, data.draw(st.integers(0, file.stat().st_size - 1)))
     with pytest.raises(StoreError) as caught:
-        PackedShard(file, ROW, 4)
+        packed_shard(file, ROW, 4)
     one_line(caught, str(file), "--repair")
 
 
@@ -184,7 +183,7 @@ FRAME = len(pack(rows(1)[0]))
 def test_a_wrong_index_is_refused(tmp_path: Path, index: list[tuple[int, int]]) -> None:
     write(tmp_path / "x", [pack(rows(1)[0])] * 2, index)
     with pytest.raises(StoreError) as caught:
-        PackedShard(tmp_path / "x", ROW, 4)[:]
+        packed_shard(tmp_path / "x", ROW, 4)[:]
     one_line(caught, str(tmp_path / "x"), "--repair")
 
 
@@ -205,7 +204,7 @@ def test_files_that_are_not_a_shard_of_such_rows(tmp_path: Path, change: str) ->
         capacity = 5
 
     def use() -> None:
-        shard = PackedShard(file, row, capacity)
+        shard = packed_shard(file, row, capacity)
         if change == "truncated while open":  # a mapped file would kill the process here
             os.truncate(file, 10)
         shard[:]

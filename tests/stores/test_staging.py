@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from audiospec.errors import StoreBusyError, StoreError
 from audiospec.pipeline.staging import Commit, DecodeResult, StagedRow, Staging
+from audiospec.storage.location import local
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.lock import locked, work_folder
@@ -41,10 +42,11 @@ def test_shards_may_be_written_in_any_order(
         for number in [*order, *again]:
             commit = Commit([StagedRow("t", number, 80, 1, 2)], [], 4, "fft", 0.5)
             staging.put(f"{number:x}", content.data[number * step : (number + 1) * step], commit)
-        assert [digest for digest, _ in staging.commits()] == [f"{number:x}" for number in range(5)]
+        assert list(staging.commits()) == [f"{number:x}" for number in range(5)]
 
         def shard(number: int) -> ShardSource:
-            return ShardSource(lambda: staging.read(f"{number:x}", row, step), staging.shard(f"{number:x}"))
+            file = staging.commits()[f"{number:x}"].file(f"{number:x}")
+            return ShardSource(lambda: staging.read(file, row, step), staging.shard(file))
 
         new = NewView(content.info, content.rows, shard)
         kind.publish(path, work, store_attributes("mine", path.parent), content.tracks, new)
@@ -61,13 +63,18 @@ def test_a_commit_describes_its_shard(tmp_path: Path) -> None:
     commit = Commit([StagedRow("ü", 0, 5, 2**64 - 1, 2**32 - 1)], [decoded], 3, "conv", 0.1)
     staging = Staging(tmp_path, "view")
     assert staging.get("ab") is None
-    assert list(staging.commits()) == []
+    assert staging.commits() == {}
     staging.put("ab", Content.make(2).data, commit)
-    assert staging.get("ab") == commit
+    put = staging.get("ab")
+    assert put is not None
+    assert (put.rows, put.decoded, put.capacity, put.parity) == ([*commit.rows], [decoded], 3, 0.1)
+    rows = staging.read(put.file("ab"), Content.make(2).info.row_dtype, 3)
+    assert rows[:].tobytes() == Content.make(2).data.tobytes()
+    assert local(staging.shard(put.file("ab")), "test").stat().st_size == put.size
     for text in ("", "{", "[]", "{}", '{"rows": [{}], "facts": [], "backend": "", "parity": 0}'):
-        (staging.folder / "ab.json").write_text(text)
+        (tmp_path / "view/ab.json").write_text(text)
         assert staging.get("ab") is None
-        assert list(staging.commits()) == []
+        assert staging.commits() == {}
     staging.clear()
     staging.clear()
     assert list(tmp_path.iterdir()) == []

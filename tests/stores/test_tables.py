@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.view import View
-from audiospec.stores.shards.format import map_shard, write_shard
 from audiospec.tables.importing import import_table
+from audiospec.testing.stores.shards import map_shard, write_shard
 
 COLUMNS = ("tempo", "rms_mean", "rms_var")
 ROW = np.dtype(("<f4", (len(COLUMNS),)))

@@ -25,8 +25,8 @@ from audiospec.stores import stores
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.hdf5_format.copying import append_seal
 from audiospec.stores.hdf5_format.trailer import read_trailer
-from audiospec.stores.shards.format import write_shard
 from audiospec.testing.stores.content import Content, assert_holds, one_line, publish
+from audiospec.testing.stores.shards import write_shard
 
 ZARR, HDF5 = stores["zarr"], stores["hdf5"]
 PWRITEV = os.pwritev

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors
+from audiospec.storage.disk import OpenFile
 from audiospec.stores.hdf5_format.trailer import hdf5_end, require_undamaged
 from audiospec.stores.layout.schema import RESTORE, ROW_DTYPE, RowTable, row_table
 from audiospec.stores.seals.damage import LostSealError, repair_hint
-from audiospec.stores.shards.rows import OpenFile
 
 #: How JSON text begins. Other text that begins so is stored as JSON too, so that reading is unambiguous.
 JSON_STARTS = ("{", "[", '"', "null")

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.files import copy_range, write_all, write_new
+from audiospec.storage.disk import DiskFolder
 from audiospec.stores.hdf5_format.nodes import write_attributes, write_column
 from audiospec.stores.hdf5_format.reading import SEAL, chunk_table
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE, TRACK_ATTRIBUTES, TRACK_COLUMNS
 from audiospec.stores.layout.tracks import Tracks
-from audiospec.stores.shards.format import is_compressed, open_shard
+from audiospec.stores.shards.format import count_rows, is_compressed
 
 #: Level of gzip for rows that are compressed (see `is_compressed`). HDF5 itself has no better filter; see
 #: docs/background/decisions.md.
@@ -171,7 +172,10 @@ def _write_rows(file: int, view: NewView, chunks: NDArray[np.int64]) -> None:
 
 def _copy_shard(file: int, offset: int, source: ShardSource, count: int, info: ViewInfo) -> bool:
     """Copy rows from a shard's file, if there is one and the system can copy; return whether it did."""
-    if source.file is None:
+    if not isinstance(source.file, Path):
         return False
-    shard, present = open_shard(source.file, info.row_dtype, info.shard_rows)
-    return present >= count and copy_range(shard.descriptor, 0, count * info.row_bytes, file, offset)
+    folder, name = DiskFolder(source.file.parent), source.file.name
+    if count_rows(folder, name, info.row_dtype, info.shard_rows) < count:
+        return False
+    with source.file.open("rb") as shard:
+        return copy_range(shard.fileno(), 0, count * info.row_bytes, file, offset)

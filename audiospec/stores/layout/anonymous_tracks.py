@@ -6,16 +6,17 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from audiospec.storage.location import Location
 from audiospec.stores.layout.tracks import Tracks
 
 
-def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
+def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
     """Return the track table without paths that lead out of the folder of the audio.
 
     Parameters
     ----------
     tracks : Tracks
-    root : Path or None
+    root : Location or None
         The folder that paths are relative to, if it is known. If it is the root of the file system, every
         path counts as absolute.
 
@@ -28,7 +29,7 @@ def anonymous_tracks(tracks: Tracks, root: Path | None) -> Tracks:
         and notes.
     """
     records = list(tracks.records())
-    root_is_top = root is not None and root == Path(root.anchor)
+    root_is_top = isinstance(root, Path) and root == Path(root.anchor)
     outside = [
         bool(record.path) and (root_is_top or _leaves_root(record.path) or _leaves_root(record.id))
         for record in records
@@ -76,12 +77,12 @@ def _reduce(paths: list[str], chosen: list[bool]) -> list[str]:
     ]
 
 
-def _without_folder(problem: str, path: str, root: Path | None) -> str:
+def _without_folder(problem: str, path: str, root: Location | None) -> str:
     """Return a problem or note without the folder's name, and with the file's name in place of its path."""
     if root is None or not problem:
         return problem
     if path:
         problem = problem.replace(str(root / path), PurePosixPath(path).name)
-    if root != Path(root.anchor):
+    if not isinstance(root, Path) or root != Path(root.anchor):
         problem = problem.replace(f"{root}/", "").replace(str(root), "")
     return problem

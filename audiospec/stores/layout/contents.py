@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from audiospec.storage.location import Location
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import RowTable
 
@@ -21,12 +21,12 @@ class ShardSource:
     ----------
     load : callable
         Returns the rows, shape (n, *row_shape).
-    file : Path or None
-        A file that `write_shard` wrote with the same rows, if there is one.
+    file : Location or None
+        A file with the bytes of `shard_parts` of the same rows, if there is one.
     """
 
     load: Callable[[], NDArray[Any]]
-    file: Path | None = None
+    file: Location | None = None
 
 
 @dataclass(frozen=True)

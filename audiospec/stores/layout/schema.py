@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from numpy.typing import NDArray
 
 from audiospec.audio.info import AudioInfo
 from audiospec.errors import StoreError
+from audiospec.storage.location import Location
 
-#: Version of the format.
-FORMAT_VERSION = 1
-#: Version of a store with volumes, which older versions cannot read. Stores of newer versions are refused.
-VOLUMES_FORMAT = 2
+#: Version of the format on a disk, and the newest that can be read: that of a store in a bucket, or with
+#: volumes.
+FORMAT_VERSION, NEWEST_FORMAT = 1, 2
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"
 #: The problem of a track that the manifest no longer has; stores contain this text.
@@ -118,7 +117,7 @@ def replaced(view: str) -> ReplacedError:
     return ReplacedError(f"view {view} was replaced after it was opened", "open it again")
 
 
-def store_attributes(dataset: str, root: Path | None) -> dict[str, Any]:
+def store_attributes(dataset: str, root: Location | None) -> dict[str, Any]:
     """Return a store's own attributes: format, dataset, and the root of the paths unless it is None."""
     folder = {} if root is None else {"root": str(root)}
     return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, **folder}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError, nearest
+from audiospec.storage.location import Location
 from audiospec.stores.layout.schema import LATER_COLUMNS, RESTORE, TRACK_COLUMNS, TrackRecord
 
 
@@ -73,7 +74,7 @@ class Tracks:
         """Track id → row number in the table."""
         return {id: i for i, id in enumerate(self["id"].tolist())}
 
-    def find(self, track: str, store: Path) -> int:
+    def find(self, track: str, store: Location) -> int:
         """Return the row number in the table of a track id, or of a file's name.
 
         Parameters
@@ -90,8 +91,8 @@ class Tracks:
         """
         if track in self.index:
             return self.index[track]
-        paths = self["path"].tolist()
-        matches = [i for i, path in enumerate(paths) if track in (Path(path).stem, Path(path).name)]
+        paths = [PurePosixPath(path) for path in self["path"].tolist()]
+        matches = [number for number, path in enumerate(paths) if track in (path.stem, path.name)]
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 
 from audiospec.errors import StoreError
+from audiospec.storage.location import Location
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ class LostSealError(StoreError):
     """A store that must have a seal has none that can be read."""
 
 
-def repair_hint(store: Path) -> str:
+def repair_hint(store: Location) -> str:
     """Return the hint for a part of a store that differs from its seal."""
     return f"restore it with `audiospec store verify {shlex.quote(str(store))} --repair`"
 
 
-def damaged_part(store: Path, part: str, reason: str) -> StoreError:
+def damaged_part(store: Location, part: str, reason: str) -> StoreError:
     """Return the error for a part of a store that is not as it was written."""
     where = str(store) if part == "store" else f"{part} of {store}"
     return StoreError(f"{where} is damaged: {reason}", repair_hint(store))

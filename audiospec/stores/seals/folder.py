@@ -2,7 +2,7 @@
 
 It lies in the folder of one of the part's arrays, where Zarr's readers list nothing, so it is renamed with
 its part: a reader, or a writer that is killed, never has one without the other. Beside it is a copy of the
-files.
+files. `PartFiles` reads a part of a store on a disk or in a bucket.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
 
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors
+from audiospec.storage.base import Folder
 from audiospec.stores.layout.schema import RESTORE
 from audiospec.stores.seals.bundle import pack_bundle, unpack_bundle
 from audiospec.stores.seals.damage import damaged_part
@@ -101,11 +101,13 @@ class PartFiles:
 
     Parameters
     ----------
-    store : Path
+    store : Folder
     part : str
         ``"tracks"`` or ``"views/NAME"``.
     is_sealed : bool
         Whether there must be a seal. Parts of older stores have none.
+    group : str or None
+        Key of the part's group in the store. None: `part`.
 
     Raises
     ------
@@ -113,12 +115,14 @@ class PartFiles:
         The seal is damaged, or missing although there must be one.
     """
 
-    def __init__(self, store: Path, part: str, is_sealed: bool) -> None:
+    def __init__(self, store: Folder, part: str, is_sealed: bool, group: str | None = None) -> None:
         self.store, self.part = store, part
-        self.folder = store / part
+        self.group = part if group is None else group
+        self.place = store.location / self.group
         self.seal: FolderSeal | None = None
-        with damage_errors(self.folder):
-            content = read_file(seal_file(self.folder), MOST_BYTES)
+        self._content: dict[str, bytes | None] = {}
+        with damage_errors(self.place):
+            content = read_file(store, seal_key(self.group), MOST_BYTES)
             if content is not None:
                 self.seal = FolderSeal.from_bytes(content)
                 if self.seal is None:
@@ -128,13 +132,13 @@ class PartFiles:
 
     def damaged(self, reason: str) -> StoreError:
         """Return the error for damage to this part."""
-        if self.seal is None and not seal_file(self.folder).exists():
-            return StoreError(f"{self.part} of {self.store} is damaged: {reason}", RESTORE)
-        return damaged_part(self.store, self.part, reason)
+        if self.seal is None and not self.store.exists(seal_key(self.group)):
+            return StoreError(f"{self.part} of {self.store.location} is damaged: {reason}", RESTORE)
+        return damaged_part(self.store.location, self.part, reason)
 
     def has(self, name: str) -> bool:
         """Whether the part has a file, by its seal if there is one."""
-        return name in self.seal.files if self.seal else (self.folder / name).exists()
+        return name in self.seal.files if self.seal else self.store.exists(f"{self.group}/{name}")
 
     def read(self, name: str) -> bytes:
         """Return a file's content.
@@ -144,9 +148,8 @@ class PartFiles:
         StoreError
             It is missing, unreadable, or differs from the seal.
         """
-        with damage_errors(self.folder / name):
-            most = None if self.seal is None else self.seal.files[name][0] + 1
-            content = read_file(self.folder / name, most)
+        with damage_errors(self.place / name):
+            content = self.content(name)
         reason = f"{name} is missing" if content is None else ""
         if self.seal is not None:
             reason = self.seal.reason(name, content)
@@ -154,23 +157,39 @@ class PartFiles:
             raise self.damaged(reason)
         return content
 
+    def content(self, name: str) -> bytes | None:
+        """Return a file's content, whatever it is; None if it is missing.
 
-def seal_file(folder: Path) -> Path:
-    """Return the path of a part's seal."""
-    return folder / ("id" if folder.name == "tracks" else "data") / "seal.json"
+        From a bucket, all files are fetched with the first, many at a time.
+        """
+        if self.store.is_local or self.seal is None:
+            return self._fetch(name)
+        if not self._content:
+            names = list(self.seal.files)
+            self._content = dict(zip(names, self.store.map(self._fetch, names), strict=True))
+        return self._content[name]
+
+    def _fetch(self, name: str) -> bytes | None:
+        most = None if self.seal is None else self.seal.files[name][0] + 1
+        return read_file(self.store, f"{self.group}/{name}", most)
 
 
-def copy_file(folder: Path) -> Path:
-    """Return the path of the copy of a part's files."""
-    return seal_file(folder).with_name("seal.copy")
+def seal_key(group: str) -> str:
+    """Return the key of the seal of a part, whose group is given."""
+    is_tracks = group.partition(".")[0] == "tracks"
+    return f"{group}/{'id' if is_tracks else 'data'}/seal.json"
 
 
-def read_file(file: Path, most: int | None = None) -> bytes | None:
+def copy_key(group: str) -> str:
+    """Return the key of the copy of a part's files."""
+    return seal_key(group).removesuffix("seal.json") + "seal.copy"
+
+
+def read_file(folder: Folder, key: str, most: int | None = None) -> bytes | None:
     """Return a file's content, at most so many bytes of it; None if there is no such file."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(-1 if most is None else most)
-    except (FileNotFoundError, NotADirectoryError):
+        return folder.read(key, 0, most)
+    except FileNotFoundError:
         return None
 
 

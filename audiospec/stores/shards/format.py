@@ -12,7 +12,6 @@ Rows of bytes are compressed (see `is_compressed`): each chunk is a Zstandard fr
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.files import write_bytes
-from audiospec.stores.shards.rows import OpenFile
+from audiospec.storage.base import Folder
 
 #: Offset and length, in the index, of a chunk that does not exist.
 ABSENT = np.iinfo(np.uint64).max
@@ -45,40 +43,42 @@ def is_compressed(row: np.dtype[Any]) -> bool:
     return row.base == np.uint8
 
 
-def write_shard(path: Path, rows: NDArray[Any], capacity: int) -> None:
-    """Write rows, shape (n, ...), as one shard with room for `capacity` ≥ n rows."""
+def shard_parts(rows: NDArray[Any], capacity: int) -> list[bytes | memoryview]:
+    """Return the bytes of a shard, in parts: rows, shape (n, ...), with room for `capacity` ≥ n rows."""
     if is_compressed(rows.dtype):
-        _write_compressed(path, rows, capacity)
-        return
+        return _compressed_parts(rows, capacity)
     chunk = chunk_rows(rows.shape[1:], capacity)
     length = rows[0].nbytes * chunk
     count = -(-len(rows) // chunk)
     index = np.full((capacity // chunk, 2), ABSENT, "<u8")
     index[:count, 0] = np.arange(count) * length
     index[:count, 1] = length
-    tail = index.tobytes()
-    crc = int(google_crc32c.value(tail)).to_bytes(4, "little")
     filler = np.full((count * chunk - len(rows), *rows.shape[1:]), np.nan, rows.dtype)
-    write_bytes(path, np.ascontiguousarray(rows).data, filler.tobytes(), tail, crc)
+    return [np.ascontiguousarray(rows).data, filler.tobytes(), *_tail(index)]
 
 
-def _write_compressed(path: Path, rows: NDArray[Any], capacity: int) -> None:
+def _compressed_parts(rows: NDArray[Any], capacity: int) -> list[bytes | memoryview]:
     from audiospec.stores.shards.frames import pack
 
     frames = [pack(row) for row in rows]
     index = np.full((capacity, 2), ABSENT, "<u8")
     index[: len(rows), 1] = [len(frame) for frame in frames]
     index[: len(rows), 0] = np.cumsum(index[: len(rows), 1]) - index[: len(rows), 1]
-    tail = index.tobytes()
-    write_bytes(path, *frames, tail, int(google_crc32c.value(tail)).to_bytes(4, "little"))
+    return [*frames, *_tail(index)]
 
 
-def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
-    """Map the rows of an uncompressed shard into memory.
+def _tail(index: NDArray[np.uint64]) -> tuple[bytes, bytes]:
+    content = index.tobytes()
+    return content, int(google_crc32c.value(content)).to_bytes(4, "little")
+
+
+def read_shard(folder: Folder, key: str, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
+    """Return the rows of an uncompressed shard: mapped into memory on a disk, read as a whole from a bucket.
 
     Parameters
     ----------
-    path : Path
+    folder : Folder
+    key : str
     row : dtype
         One row, as a sub-array.
     capacity : int
@@ -94,19 +94,21 @@ def map_shard(path: Path, row: np.dtype[Any], capacity: int) -> NDArray[Any]:
     StoreError
         The file is missing, or is not a shard of such rows.
     """
-    count = open_shard(path, row, capacity)[1]
-    return np.memmap(path, dtype=row.base, mode="r", shape=(count, *row.shape))
+    count = count_rows(folder, key, row, capacity)
+    if isinstance(folder.location, Path):
+        return np.memmap(folder.location / key, dtype=row.base, mode="r", shape=(count, *row.shape))
+    content = folder.read(key, 0, count * row.itemsize)
+    return np.frombuffer(content, row.base).reshape(count, *row.shape)
 
 
-def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile, int]:
-    """Open an uncompressed shard; return the file and its number of rows.
+def count_rows(folder: Folder, key: str, row: np.dtype[Any], capacity: int) -> int:
+    """Return the number of rows of an uncompressed shard; they follow one another from the first byte on.
 
-    The rows follow one another from the first byte on. Parameters and errors are those of `map_shard`; this
-    is faster for a few rows of many shards.
+    Parameters and errors are those of `read_shard`.
     """
     chunk = chunk_rows(row.shape, capacity)
     length = row.itemsize * chunk
-    file, size, entries = open_index(path, capacity // chunk)
+    size, entries = read_index(folder, key, capacity // chunk)
     count = int((entries[:, 0] != ABSENT).sum())
     expected = np.arange(count) * length
     if (
@@ -114,12 +116,12 @@ def open_shard(path: Path, row: np.dtype[Any], capacity: int) -> tuple[OpenFile,
         or (entries[:count, 0] != expected).any()
         or (entries[:count, 1] != length).any()
     ):
-        raise not_contiguous(path)
-    return file, count * chunk
+        raise not_contiguous(folder, key)
+    return count * chunk
 
 
-def open_index(path: Path, chunks: int) -> tuple[OpenFile, int, NDArray[np.uint64]]:
-    """Open a shard with room for `chunks` chunks; return the file, the bytes before the index, the index.
+def read_index(folder: Folder, key: str, chunks: int) -> tuple[int, NDArray[np.uint64]]:
+    """Read the index of a shard with room for `chunks` chunks; return the bytes before it, and the index.
 
     The index, shape (chunks, 2), has offset and length of each chunk, `ABSENT` if the chunk does not exist.
 
@@ -128,20 +130,28 @@ def open_index(path: Path, chunks: int) -> tuple[OpenFile, int, NDArray[np.uint6
     StoreError
         The file is missing, or its index is damaged.
     """
-    tail = chunks * 16 + 4
+    length = chunks * 16 + 4
     try:
-        file = OpenFile(os.open(path, os.O_RDONLY))
-        size = os.fstat(file.descriptor).st_size
-        index = os.pread(file.descriptor, min(size, tail), max(0, size - tail))
+        index, size = folder.tail(key, length)
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):  # too many open files: not the fault of the shard
             raise
-        raise StoreError(f"shard {path} cannot be read ({error.strerror})", REPAIR) from error
-    if len(index) != tail or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
-        raise StoreError(f"shard {path} is damaged: its index does not match its checksum", REPAIR)
-    return file, size - tail, np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
+        raise unreadable(folder, key, error) from error
+    if len(index) != length or google_crc32c.value(index[:-4]) != int.from_bytes(index[-4:], "little"):
+        raise StoreError(
+            f"shard {folder.location / key} is damaged: its index does not match its checksum", REPAIR
+        )
+    return size - length, np.frombuffer(index[:-4], "<u8").reshape(-1, 2)
 
 
-def not_contiguous(path: Path) -> StoreError:
+def unreadable(folder: Folder, key: str, error: OSError | EOFError) -> StoreError:
+    """Return the error for a shard that is missing, cannot be read, or ends too early."""
+    reason = (error.strerror if isinstance(error, OSError) else "") or error
+    return StoreError(f"shard {folder.location / key} cannot be read ({reason})", REPAIR)
+
+
+def not_contiguous(folder: Folder, key: str) -> StoreError:
     """Return the error for a shard whose rows do not follow one another."""
-    return StoreError(f"shard {path} was not written by audiospec: its rows are not contiguous", REPAIR)
+    return StoreError(
+        f"shard {folder.location / key} was not written by audiospec: its rows are not contiguous", REPAIR
+    )

@@ -19,7 +19,7 @@ def pack(row: NDArray[Any]) -> bytes:
     return frame
 
 
-def unpack(frame: bytes, buffer: memoryview) -> None:
+def unpack(frame: bytes | memoryview, buffer: memoryview) -> None:
     """Decompress a frame into a buffer of the content's size.
 
     Raises
@@ -38,7 +38,7 @@ def unpack(frame: bytes, buffer: memoryview) -> None:
         raise ValueError(str(error)) from error
 
 
-def content_size(frame: bytes) -> int:
+def content_size(frame: bytes | memoryview) -> int:
     """Return the content's size as stated in a frame's header (RFC 8878, 3.1.1.1); -1 if it is not stated."""
     if len(frame) < 6 or frame[:4] != b"\x28\xb5\x2f\xfd":
         return -1

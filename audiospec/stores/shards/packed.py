@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.stores.shards.format import ABSENT, REPAIR, not_contiguous, open_index
+from audiospec.storage.base import Folder
+from audiospec.stores.shards.format import ABSENT, REPAIR, not_contiguous, read_index
 from audiospec.stores.shards.frames import unpack
+
+#: Bytes of a folder's file, and where they go: key, first byte, buffer.
+Wanted = tuple[str, int, memoryview]
 
 
 class PackedShard:
@@ -19,7 +21,9 @@ class PackedShard:
 
     Parameters
     ----------
-    path : Path
+    folder : Folder
+    key : str
+        The shard's file.
     row : dtype
         One row, as a sub-array.
     capacity : int
@@ -31,10 +35,10 @@ class PackedShard:
         The file is missing, or is not a shard of such rows. A damaged row is noticed when it is read.
     """
 
-    def __init__(self, path: Path, row: np.dtype[Any], capacity: int) -> None:
-        self.path = path
+    def __init__(self, folder: Folder, key: str, row: np.dtype[Any], capacity: int) -> None:
+        self.folder, self.key = folder, key
         self.row = row
-        self._file, end, index = open_index(path, capacity)
+        end, index = read_index(folder, key, capacity)
         entries = index.tolist()
         count = next((n for n, (offset, _) in enumerate(entries) if offset == ABSENT), capacity)
         #: Offset of each row, and the end of the last.
@@ -43,31 +47,46 @@ class PackedShard:
             if offset == self._edges[-1]:
                 self._edges.append(offset + length)
         if len(self) != count or self._edges[-1] != end:
-            raise not_contiguous(path)
+            raise not_contiguous(folder, key)
 
     def __len__(self) -> int:
         return len(self._edges) - 1
 
     def __getitem__(self, index: int | slice) -> NDArray[Any]:
-        """Read one row or several into new memory; raises as `fill` does."""
+        """Read one row or several into new memory; raises as `unpack` does."""
         numbers = range(len(self))[index]
         chosen = [numbers] if isinstance(numbers, int) else numbers
         rows = np.empty((len(chosen), *self.row.shape), self.row.base)
-        for row, number in zip(rows, chosen, strict=True):
-            self.fill(row, number)
+        frames = [self.frame(number) for number in chosen]
+        try:
+            self.folder.fill([(self.key, start, frame) for start, frame in frames])
+        except (OSError, EOFError) as error:
+            raise damaged_row(chosen[0], self, error) from error
+        for row, number, (_, frame) in zip(rows, chosen, frames, strict=True):
+            self.unpack(frame, row, number)
         return rows.reshape(self.row.shape) if isinstance(numbers, int) else rows
 
-    def fill(self, row: NDArray[Any], number: int) -> None:
-        """Read the row with the given number into `row`, which must be contiguous.
+    def frame(self, number: int) -> tuple[int, memoryview]:
+        """Return where the frame of a row begins, and a buffer for it."""
+        start, stop = self._edges[number : number + 2]
+        return start, np.empty(stop - start, np.uint8).data
+
+    def unpack(self, frame: memoryview, row: NDArray[Any], number: int) -> None:
+        """Decompress the frame of a row into `row`, which must be contiguous.
 
         Raises
         ------
         StoreError
             The row is damaged.
         """
-        start, stop = self._edges[number : number + 2]
         try:
-            unpack(os.pread(self._file.descriptor, stop - start, start), row.reshape(-1).data)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"row {number} of shard {self.path} is damaged: {reason}", REPAIR) from error
+            unpack(frame, row.reshape(-1).data)
+        except ValueError as error:
+            raise damaged_row(number, self, error) from error
+
+
+def damaged_row(number: int, shard: PackedShard, error: Exception) -> StoreError:
+    """Return the error for a row that cannot be read."""
+    reason = (error.strerror if isinstance(error, OSError) else "") or error
+    place = shard.folder.location / shard.key
+    return StoreError(f"row {number} of shard {place} is damaged: {reason}", REPAIR)

@@ -8,8 +8,6 @@ map costs a page fault: 32 random rows of 331 KB out of 4 GB, all in the page ca
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -21,10 +19,13 @@ SMALL, GAP = 4 << 10, 32 << 10
 #: Most bytes that one call reads if it reads gaps as well; they fit a core's own cache.
 SPAN = 256 << 10
 
-Fill = Callable[[memoryview, int], None]
+#: Most bytes that are read besides the rows before they are released.
+MOST_SPANS = 16 << 20
+
+FillAll = Callable[[list[tuple[int, memoryview]]], None]
 
 
-def read_rows(offsets: NDArray[np.int64], out: NDArray[np.generic], fill: Fill) -> None:
+def read_rows(offsets: NDArray[np.int64], out: NDArray[np.generic], fill_all: FillAll) -> None:
     """Read rows into `out`, in order of their offsets.
 
     Parameters
@@ -33,8 +34,9 @@ def read_rows(offsets: NDArray[np.int64], out: NDArray[np.generic], fill: Fill) 
         First byte of each row, in any order; repeats are allowed.
     out : ndarray, shape (n, ...)
         Must be contiguous.
-    fill : callable
-        ``fill(buffer, offset)`` fills the buffer with the bytes from that offset on.
+    fill_all : callable
+        Fills buffers: it gets a list of offsets and buffers, and fills each with the bytes from its offset
+        on. It is called once, unless many rows are read together with what is between them.
     """
     size = out.nbytes // len(out)
     order = np.argsort(offsets, kind="stable")
@@ -51,39 +53,27 @@ def read_rows(offsets: NDArray[np.int64], out: NDArray[np.generic], fill: Fill) 
     direct = counts[last] - counts[first] == last - first  # the bytes need no rearranging
     data = out.reshape(-1).view(np.uint8).data
     calls = (first, last, offsets[first], offsets[last], order[first], direct)
+    wanted: list[tuple[int, memoryview]] = []
+    spans: list[tuple[slice, int, NDArray[np.generic]]] = []
+    held = 0
+
+    def read() -> None:
+        fill_all(wanted)
+        for rows, start, span in spans:
+            out[order[rows]] = span[(offsets[rows] - start) // size]
+        wanted.clear()
+        spans.clear()
+
     for head, tail, start, stop, target, is_direct in zip(*(each.tolist() for each in calls), strict=True):
         count = (stop - start) // size + 1
         if is_direct:
-            fill(data[target * size : (target + count) * size], start)
-        else:
-            span = np.empty((count, *out.shape[1:]), out.dtype)
-            fill(span.reshape(-1).view(np.uint8).data, start)
-            rows = slice(head, tail + 1)
-            out[order[rows]] = span[(offsets[rows] - start) // size]
-
-
-class OpenFile:
-    """A file that is open for reading; it is closed when this object is garbage-collected.
-
-    Threads and forked processes can share it.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
-
-    def fill(self, buffer: memoryview, offset: int) -> None:
-        """Fill a buffer with the file's bytes from an offset on.
-
-        Raises
-        ------
-        OSError
-            The system cannot read the file, or the file is too short.
-        """
-        while buffer:  # one call reads 2 GB at most
-            count = os.preadv(self.descriptor, [buffer], offset)
-            if not count:
-                raise OSError(errno.ENODATA, "the file ends too early")
-            buffer, offset = buffer[count:], offset + count
+            wanted.append((start, data[target * size : (target + count) * size]))
+            continue
+        span = np.empty((count, *out.shape[1:]), out.dtype)
+        wanted.append((start, span.reshape(-1).view(np.uint8).data))
+        spans.append((slice(head, tail + 1), start, span))
+        held += span.nbytes
+        if held > MOST_SPANS:
+            read()
+            held = 0
+    read()

@@ -8,13 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from audiospec.errors import AudiospecError
+from audiospec.errors import AudiospecError, StorageError
+from audiospec.storage.base import Folder, open_folder
+from audiospec.storage.location import Location
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.seals.damage import Check, Damage
-from audiospec.stores.seals.folder import PartFiles, copy_file, open_copy, read_file
+from audiospec.stores.seals.folder import PartFiles, copy_key, open_copy, read_file
 from audiospec.stores.zarr_format.arrays import read_array
-from audiospec.stores.zarr_format.root import Root, read_root
+from audiospec.stores.zarr_format.root import OF_COMMITS, Root, read_root
 
 #: The group of all views has nothing of its own, so that every store has the same.
 VIEWS_GROUP: dict[str, Any] = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
@@ -26,14 +28,17 @@ INTERRUPTED = (
 _TRIES, _PAUSE = 30, 0.01
 
 
-def check(path: Path) -> Check:
+def check(path: Location) -> Check:
     """Compare everything but the rows with the seals, and the parts with one another.
 
     What looks like damage while a writer renames parts is looked at again.
     """
+    store = open_folder(path)
+    if not isinstance(path, Path):  # nothing is renamed in a bucket
+        return _check(store)
     for _ in range(_TRIES):
         before = _state(path)
-        found = _check(path)
+        found = _check(store)
         interrupted = (work_folder(path) / "publish.ready").exists()
         if not interrupted and (not found.damage or before == _state(path)):
             return found
@@ -55,45 +60,67 @@ def _state(path: Path) -> list[tuple[str, int, int]]:
     return state
 
 
-def _check(path: Path) -> Check:
+def _check(store: Folder) -> Check:
     damage: list[Damage] = []
     unsealed: list[str] = []
     try:
-        root = read_root(path)
+        root = read_root(store)
         if not root.attributes:
             return Check(unsealed=("store",))  # this is no store
     except AudiospecError as error:
-        can_be_restored = (copy_file(path / "tracks")).exists()
+        if isinstance(error, StorageError):
+            raise
+        can_be_restored = store.is_local and store.exists(copy_key("tracks"))
         damage.append(Damage("store", _without_hint(error), can_be_restored))
         root = Root({})
+        if not store.is_local:  # only the root names the groups
+            return Check(tuple(damage))
     else:
         if root.sealed is None:
             unsealed.append("store")
-    found = {f"views/{folder.name}" for folder in path.glob("views/*") if folder.is_dir()}
+    found = view_parts(store)
     for part in ("tracks", *sorted({*found, *(f"views/{name}" for name in root.listed)})):
-        if not (path / part).is_dir():
+        if isinstance(store.location, Path) and not (store.location / part).is_dir():
             damage.append(Damage(part, "its folder is missing"))
             continue
-        damage += _check_part(path, part, root, unsealed)
+        damage += _check_part(store, part, root, unsealed)
     if not damage:
-        damage += _check_root(path, root, found)
+        damage += _check_root(store, root, found)
     return Check(tuple(damage), tuple(unsealed))
 
 
-def _check_part(path: Path, part: str, root: Root, unsealed: list[str]) -> list[Damage]:
+def view_parts(store: Folder) -> set[str]:
+    """Return the views of which a disk has a folder; none in a bucket, where the root names them."""
+    if not isinstance(store.location, Path):
+        return set()
+    return {f"views/{folder.name}" for folder in store.location.glob("views/*") if folder.is_dir()}
+
+
+def array_names(files: PartFiles) -> list[str]:
+    """Return the names of the arrays of a part."""
+    place = files.place
+    if isinstance(place, Path):
+        return sorted(array.parent.name for array in place.glob("*/zarr.json"))
+    names = [name.partition("/") for name in (files.seal.files if files.seal else ())]
+    return sorted({array for array, _, rest in names if rest == "zarr.json"})
+
+
+def _check_part(store: Folder, part: str, root: Root, unsealed: list[str]) -> list[Damage]:
     """Return the damage of one part; add it to `unsealed` if it has no seal."""
-    copied = copied_files(path / part)
+    group = root.group(part)
+    copied = copied_files(store, group)
     try:
-        files = PartFiles(path, part, root.is_sealed(part))
+        files = PartFiles(store, part, root.is_sealed(part), group)
+    except StorageError:
+        raise
     except AudiospecError as error:
         return [Damage(part, _without_hint(error), copied is not None)]
     damage = []
     if files.seal is None:
-        if not (path / part / "zarr.json").exists() and part != "tracks":
+        if not store.exists(f"{group}/zarr.json") and part != "tracks":
             return []  # a folder that is no view
         unsealed.append(part)
-        names = sorted(array.parent.name for array in (path / part).glob("*/zarr.json"))
-        for name in names:
+        for name in array_names(files):
             if name != "data":
                 try:
                     read_array(files, name)
@@ -103,7 +130,7 @@ def _check_part(path: Path, part: str, root: Root, unsealed: list[str]) -> list[
     if files.seal.part != part:
         damage.append(Damage(part, f"its seal is of {files.seal.part}: the folder was renamed"))
     for name in files.seal.files:
-        reason = files.seal.reason(name, read_file(path / part / name))
+        reason = files.seal.reason(name, files.content(name))
         if reason:
             damage.append(Damage(part, reason, copied is not None and copied[1].get(name) is not None))
     if copied is None:
@@ -111,67 +138,71 @@ def _check_part(path: Path, part: str, root: Root, unsealed: list[str]) -> list[
     elif copied[0] != files.seal:
         damage.append(Damage(part, "the copy of its metadata and tables is of another version", not damage))
     if not damage and part != "tracks":
-        damage += _check_objects(path / part, part)
+        damage += _check_objects(files)
     return damage
 
 
-def _check_objects(folder: Path, part: str) -> list[Damage]:
+def _check_objects(files: PartFiles) -> list[Damage]:
     """Return which files among a view's shards do not belong there. Missing shards are damaged rows."""
-    node = json.loads((folder / "data" / "zarr.json").read_bytes())
-    attributes = json.loads((folder / "zarr.json").read_bytes())["attributes"]
-    info = ViewInfo.from_attributes(attributes, folder.name)
+    node = json.loads(files.read("data/zarr.json"))
+    attributes = json.loads(files.read("zarr.json"))["attributes"]
+    info = ViewInfo.from_attributes(attributes, files.part)
     zeros = "/0" * len(info.row_shape)
-    expected = {f"{number}{zeros}" for number in range(-(-node["shape"][0] // info.shard_rows))}
-    shards = folder / "data" / "c"
-    found = {file.relative_to(shards).as_posix() for file in shards.rglob("*") if not file.is_dir()}
+    shards = f"{files.group}/data/c/"
+    expected = {f"{shards}{number}{zeros}" for number in range(-(-node["shape"][0] // info.shard_rows))}
+    found = {entry.key for entry in files.store.list(shards)}
     return [
-        Damage(part, f"data/c/{name} does not belong to the view: remove it")
+        Damage(files.part, f"{name.removeprefix(f'{files.group}/')} does not belong to the view: remove it")
         for name in sorted(found - expected)
     ]
 
 
-def _check_root(path: Path, root: Root, found: set[str]) -> list[Damage]:
+def _check_root(store: Folder, root: Root, found: set[str]) -> list[Damage]:
     """Return how an undamaged root, which was replaced alone, differs from the undamaged parts."""
     damage = []
-    same = has_views_group(path)
+    same = has_views_group(store)
     if root.sealed is None:
         return [] if same else [Damage("store", "views/zarr.json is missing or damaged", True)]
     if not same:
         damage.append(Damage("store", "views/zarr.json is missing or damaged", True))
-    sealed = PartFiles(path, "tracks", True).seal
-    if sealed is not None and dict(sealed.attributes) != dict(root.attributes):
+    sealed = PartFiles(store, "tracks", True, root.group("tracks")).seal
+    stated_attributes = {name: value for name, value in root.attributes.items() if name not in OF_COMMITS}
+    of_parts = {} if sealed is None else {n: v for n, v in sealed.attributes.items() if n not in OF_COMMITS}
+    if sealed is not None and of_parts != stated_attributes:
         damage.append(Damage("store", "its zarr.json is of another version than the tracks", True))
     nodes = {} if root.metadata is None else dict(root.metadata)
     if nodes.pop("views", None) is None:
         damage.append(Damage("store", "its zarr.json lacks the group of views", True))
-    for part in ("tracks", *sorted(found)):
-        for file in [path / part / "zarr.json", *(path / part).glob("*/zarr.json")]:
-            if not file.exists():
+    for part in ("tracks", *sorted(found or {f"views/{name}" for name in root.listed})):
+        files = PartFiles(store, part, False, root.group(part))
+        for name in ["", *array_names(files)]:
+            file = f"{name}/zarr.json" if name else "zarr.json"
+            if (content := files.content(file)) is None:
                 continue
-            node = json.loads(file.read_bytes())
+            node = json.loads(content)
             node.pop("consolidated_metadata", None)
-            stated = dict(nodes.pop(file.parent.relative_to(path).as_posix(), {}))
+            key = f"{files.group}/{name}" if name else files.group
+            stated = dict(nodes.pop(key, {}))
             stated.pop("consolidated_metadata", None)
             if stated != node:
-                reason = f"its zarr.json disagrees with {file.relative_to(path)}"
-                damage.append(Damage("store", reason, True))
+                damage.append(Damage("store", f"its zarr.json disagrees with {files.group}/{file}", True))
     if nodes:
         damage.append(Damage("store", f"its zarr.json names what is not there: {', '.join(nodes)}", True))
     return damage
 
 
-def has_views_group(path: Path) -> bool:
+def has_views_group(store: Folder) -> bool:
     """Whether the group of views is as it is in every store."""
-    content = read_file(path / "views" / "zarr.json")
+    content = read_file(store, "views/zarr.json")
     try:
         return content is not None and bool(json.loads(content) == VIEWS_GROUP)
     except ValueError:
         return False
 
 
-def copied_files(folder: Path) -> tuple[Any, dict[str, bytes]] | None:
+def copied_files(store: Folder, group: str) -> tuple[Any, dict[str, bytes]] | None:
     """Return the seal and the files of a part's copy; None if the copy is missing or damaged."""
-    bundle = read_file(copy_file(folder))
+    bundle = read_file(store, copy_key(group))
     return None if bundle is None else open_copy(bundle)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from audiospec.errors import AudiospecError
-from audiospec.stores.seals.folder import FolderSeal, PartFiles, copy_file, read_file, seal_file
-from audiospec.stores.zarr_format.checking import copied_files, has_views_group
-from audiospec.stores.zarr_format.root import Root, read_root
-from audiospec.stores.zarr_format.writing import is_or_gets_sealed, new_root, part_files, views_group
+from audiospec.errors import AudiospecError, StorageError
+from audiospec.storage.base import Folder
+from audiospec.storage.disk import DiskFolder
+from audiospec.stores.seals.folder import FolderSeal, PartFiles, copy_key, read_file, seal_key
+from audiospec.stores.zarr_format.checking import copied_files, has_views_group, view_parts
+from audiospec.stores.zarr_format.root import ROOT, Root, read_root
+from audiospec.stores.zarr_format.writing import is_or_gets_sealed, new_root, views_group
 
 
 def restore(path: Path, work: Path) -> list[str]:
@@ -17,78 +18,94 @@ def restore(path: Path, work: Path) -> list[str]:
 
     A view that vanished is taken off the list of views. The caller holds the lock, and has called `recover`.
     """
+    # Nothing else may appear in the folders, which Zarr's readers list.
+    store = DiskFolder(path, unfinished=work / "restored")
     done: list[str] = []
     try:
-        root = read_root(path)
+        root = read_root(store)
     except AudiospecError:
         root = Root({})
-    parts = ["tracks", *sorted(f"views/{folder.name}" for folder in path.glob("views/*") if folder.is_dir())]
+    parts = ["tracks", *sorted(view_parts(store))]
     for part in parts:
-        done += _restore_part(path, part, root, work)
-    if not has_views_group(path):
-        _put(path / "views" / "zarr.json", views_group(), work)
+        done += _restore_part(store, part, root)
+    if not has_views_group(store):
+        store.write("views/zarr.json", views_group())
         done.append("views/zarr.json: written again")
-    views = {part: seal_file(path / part).exists() for part in parts if (path / part / "zarr.json").exists()}
+    views = {part: store.exists(seal_key(part)) for part in parts if store.exists(f"{part}/zarr.json")}
     for name in root.listed:
         if not (path / "views" / name).is_dir():
             done.append(f"views/{name}: it has vanished, and is taken off the list of views")
     new = _new_root(path, root, views)
-    if new is not None and new != read_file(path / "zarr.json"):
-        _put(path / "zarr.json", new, work)
+    if new is not None and new != read_file(store, ROOT):
+        store.write(ROOT, new)
         done.append("zarr.json: made again from the parts")
+    return done
+
+
+def restore_bucket(store: Folder) -> list[str]:
+    """Write the damaged files of the groups again, as they were; return what was done.
+
+    A damaged root cannot be made again: only it says which groups are the store's.
+    """
+    root = read_root(store)
+    done: list[str] = []
+    for part in root.sealed or ():
+        done += _restore_part(store, part, root)
+    if not has_views_group(store):
+        store.write("views/zarr.json", views_group())
+        done.append("views/zarr.json: written again")
     return done
 
 
 def _new_root(path: Path, root: Root, parts: dict[str, bool]) -> bytes | None:
     """Return the root that belongs to the parts; None if a part is damaged still."""
     try:
-        files = PartFiles(path, "tracks", False)
+        files = PartFiles(DiskFolder(path), "tracks", False)
         attributes = dict(files.seal.attributes) if files.seal else dict(root.attributes)
         return new_root(path, attributes, parts) if attributes else None
     except AudiospecError:
         return None
 
 
-def _restore_part(path: Path, part: str, root: Root, work: Path) -> list[str]:
+def _restore_part(store: Folder, part: str, root: Root) -> list[str]:
     """Mend one part as far as possible."""
-    folder = path / part
-    copied = copied_files(folder)
+    group = root.group(part)
+    copied = copied_files(store, group)
     try:
-        seal = PartFiles(path, part, root.is_sealed(part)).seal
+        files = PartFiles(store, part, root.is_sealed(part), group)
+        seal = files.seal
+    except StorageError:
+        raise
     except AudiospecError:
         seal = None
     else:
         if seal is None:
-            sealed = (folder / "zarr.json").exists() and is_or_gets_sealed(path, part, False)
-            return [f"{part}: sealed"] if sealed else []
-    if seal is not None and (copied is None or copied[0] != seal):
-        return _copy_again(folder, seal, work)
+            path = store.location
+            if not isinstance(path, Path) or not store.exists(f"{part}/zarr.json"):
+                return []
+            return [f"{part}: sealed"] if is_or_gets_sealed(path, part, False) else []
+        if copied is None or copied[0] != seal:
+            return _copy_again(files, seal)
     if copied is None:
         return []
     done = []
     for name, content in copied[1].items():
-        if read_file(folder / name) != content:
-            _put(folder / name, content, work)
+        if read_file(store, f"{group}/{name}") != content:
+            store.write(f"{group}/{name}", content)
             done.append(f"{part}: {name} restored from its copy")
     if seal is None:
-        _put(seal_file(folder), copied[0].to_bytes(), work)
+        store.write(seal_key(group), copied[0].to_bytes())
         done.append(f"{part}: its seal made again from the copy")
     return done
 
 
-def _copy_again(folder: Path, seal: FolderSeal, work: Path) -> list[str]:
+def _copy_again(files: PartFiles, seal: FolderSeal) -> list[str]:
     """Replace a damaged copy, if all files are as sealed."""
-    files = part_files(folder)
-    if any(seal.reason(name, files.get(name)) for name in seal.files):
-        return []
-    content = {name: files[name] for name in seal.files}
-    _put(copy_file(folder), seal.copy(content), work)
+    content = {}
+    for name in seal.files:
+        found = files.content(name)
+        if found is None or seal.reason(name, found):
+            return []
+        content[name] = found
+    files.store.write(copy_key(files.group), seal.copy(content))
     return [f"{seal.part}: the copy of its metadata and tables made again"]
-
-
-def _put(file: Path, content: bytes, work: Path) -> None:
-    """Write or replace a file as a whole; nothing else appears in its folder, which Zarr's readers list."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = work / "restored"
-    unfinished.write_bytes(content)
-    os.replace(unfinished, file)

@@ -10,13 +10,21 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from audiospec.errors import StoreBusyError
 from audiospec.files import damage_errors
+from audiospec.storage.base import Folder
+from audiospec.storage.location import Location
 from audiospec.stores.seals.damage import damaged_part
-from audiospec.stores.seals.folder import read_file, seal_file
+from audiospec.stores.seals.folder import seal_key
 
+#: Key of the root.
+ROOT = "zarr.json"
+#: The root's attribute with the groups of the parts; see `Root`.
+GROUPS = "groups"
+#: The root's attributes that change with each commit in a bucket, while the store's own stay.
+OF_COMMITS = frozenset(("audiospec_format", "generation", GROUPS))
 _UNKNOWN = b"0" * 64
 #: How zarr-python writes the attribute of the digest. No text can contain its quotation marks unescaped.
 _KEY = b'"seal_sha256": "'
@@ -34,11 +42,22 @@ class Root:
         Part (``"tracks"``, ``"views/NAME"``) → whether it has a seal; None if the root itself has none.
     metadata : mapping
         The consolidated metadata: node → its metadata.
+    groups : mapping or None
+        Part → key of its group, in a store whose groups are never written to again (format 2). None: each
+        part is its own.
+    version : str
+        That of the root's file; ``""`` if there is none.
     """
 
     attributes: Mapping[str, Any]
     sealed: Mapping[str, bool] | None = None
     metadata: Mapping[str, Any] | None = None
+    groups: Mapping[str, str] | None = None
+    version: str = ""
+
+    def group(self, part: str) -> str:
+        """Return the key of a part's group."""
+        return part if self.groups is None else self.groups.get(part, part)
 
     @property
     def listed(self) -> list[str]:
@@ -75,38 +94,53 @@ def _digest(content: bytes) -> tuple[int, int]:
     return start, start + len(_UNKNOWN)
 
 
-def read_root(path: Path) -> Root:
-    """Read and check the root of the store at `path`; its attributes are empty if there is none.
+def read_root(store: Folder) -> Root:
+    """Read and check the root of a store; its attributes are empty if there is none.
 
     Raises
     ------
     StoreError
         It is damaged, or missing while the parts are there.
     """
-    file = path / "zarr.json"
-    with damage_errors(file):
-        content = read_file(file)
-        if content is None:
-            if seal_file(path / "tracks").exists():
-                raise damaged_part(path, "store", "its zarr.json is missing")
+    place = store.location
+    with damage_errors(place / ROOT):
+        try:
+            content, version = store.load(ROOT)
+        except FileNotFoundError:
+            if store.is_local and store.exists(seal_key("tracks")):
+                raise damaged_part(place, "store", "its zarr.json is missing") from None
             return Root({})
         try:
             node = json.loads(content)
             attributes = dict(node.get("attributes", {}))
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise damaged_part(path, "store", f"its zarr.json is unreadable ({error})") from error
+            raise damaged_part(place, "store", f"its zarr.json is unreadable ({error})") from error
         if not is_format(node, "group"):
-            raise damaged_part(path, "store", "its zarr.json is not that of a Zarr v3 group")
-        seal = attributes.pop("seal", None)
+            raise damaged_part(place, "store", "its zarr.json is not that of a Zarr v3 group")
+        seal, groups = attributes.pop("seal", None), attributes.get(GROUPS)
         if seal is None:
-            if seal_file(path / "tracks").exists() and b"sha256" in content:
-                raise damaged_part(path, "store", "its zarr.json has lost its seal")
-            return Root(attributes)
+            if groups is not None or (b"sha256" in content and store.exists(seal_key("tracks"))):
+                raise damaged_part(place, "store", "its zarr.json has lost its seal")
+            return Root(attributes, version=version)
         if not is_signed(content):
-            raise damaged_part(path, "store", "its zarr.json does not match its own digest")
+            raise damaged_part(place, "store", "its zarr.json does not match its own digest")
         # The root of a store with volumes has none.
         metadata = node.get("consolidated_metadata", {}).get("metadata")
-        return Root(attributes, seal["parts"], metadata)
+        return Root(attributes, seal["parts"], metadata, groups, version)
+
+
+def require_version(place: Location, root: Root, since: str | None) -> None:
+    """Raise a StoreBusyError if the root is not of the version `since`; None: any may be."""
+    if since is not None and root.version != since:
+        raise changed_meanwhile(place)
+
+
+def changed_meanwhile(place: Location) -> StoreBusyError:
+    """Return the error for a store that another run has written to."""
+    return StoreBusyError(
+        f"another run has written to {place} meanwhile",
+        "run the same command again; finished shards are kept",
+    )
 
 
 def is_format(node: Any, kind: str) -> bool:

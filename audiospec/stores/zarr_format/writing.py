@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from audiospec.errors import AudiospecError
-from audiospec.files import damage_errors, write_bytes
-from audiospec.stores.layout.contents import NewView
+from audiospec.files import damage_errors
+from audiospec.storage.base import Folder
+from audiospec.storage.disk import DiskFolder
+from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE, TRACK_ATTRIBUTES, TRACK_COLUMNS
 from audiospec.stores.layout.tracks import Tracks
-from audiospec.stores.seals.folder import FolderSeal, PartFiles, copy_file, seal_file
-from audiospec.stores.shards.format import is_compressed, write_shard
+from audiospec.stores.seals.folder import FolderSeal, PartFiles, copy_key, seal_key
+from audiospec.stores.shards.format import is_compressed, shard_parts
 from audiospec.stores.zarr_format.arrays import read_array
 from audiospec.stores.zarr_format.documents import (
     consolidated_text,
@@ -26,7 +27,7 @@ from audiospec.stores.zarr_format.documents import (
     sharded_array,
     small_array,
 )
-from audiospec.stores.zarr_format.root import Root, is_format, sign, with_seal
+from audiospec.stores.zarr_format.root import ROOT, Root, is_format, sign, with_seal
 
 
 def new_files(
@@ -47,33 +48,26 @@ def new_files(
     tracks : Tracks
     view : NewView or None
     """
-    name = None if view is None else f"views/{view.info.name}"
-    parts = {"tracks": True, **({} if name is None else {name: True})}
+    new = new_parts(tracks, view)
+    parts = dict.fromkeys(new, True)
     kept = {f"views/{folder.name}" for folder in path.glob("views/*") if folder.is_dir()}
     for part in sorted(kept | {f"views/{listed}" for listed in root.listed}):
         # A view that vanished stays on the list, until it is computed again or `restore` gives it up.
         parts.setdefault(part, part not in kept or is_or_gets_sealed(path, part, root.is_sealed(part)))
-    new = {"tracks": _tracks_part(tracks)}
-    if view is not None and name is not None:
-        new[name] = _view_part(view)
     files = {"views/zarr.json": views_group()}
     for part, built in new.items():
-        seal = FolderSeal.of(part, built.files, attributes if part == "tracks" else {})
-        folder = Path(part)
-        sealed = {seal_file(folder): seal.to_bytes(), copy_file(folder): seal.copy(built.files)}
-        files |= {f"{part}/{member}": content for member, content in built.files.items()}
-        files |= {file.as_posix(): content for file, content in sealed.items()}
+        files |= built.files_in(part, attributes)
     nodes = {f"{part}{member}": text for part, built in new.items() for member, text in built.nodes.items()}
     nodes |= _kept_nodes(path, {part: sealed for part, sealed in parts.items() if part not in new})
-    return {**files, "zarr.json": _root(attributes, parts, nodes)}
+    return {**files, ROOT: root_bytes(attributes, parts, nodes)}
 
 
 def new_root(path: Path, attributes: Mapping[str, Any], parts: Mapping[str, bool]) -> bytes:
     """Return the `zarr.json` of a root, made of the parts that are there."""
-    return _root(attributes, parts, _kept_nodes(path, {"tracks": True, **parts}))
+    return root_bytes(attributes, parts, _kept_nodes(path, {"tracks": True, **parts}))
 
 
-def _root(attributes: Mapping[str, Any], parts: Mapping[str, bool], nodes: Mapping[str, str]) -> bytes:
+def root_bytes(attributes: Mapping[str, Any], parts: Mapping[str, bool], nodes: Mapping[str, str]) -> bytes:
     """Return the `zarr.json` of a root with the metadata of the given nodes; it is signed."""
     members = {"views": member_group({}), **nodes}
     return sign(consolidated_text(with_seal(attributes, parts), members).encode())
@@ -96,54 +90,57 @@ def part_files(folder: Path) -> dict[str, bytes]:
 
 def is_or_gets_sealed(path: Path, part: str, must_be: bool) -> bool:
     """Seal a part of an older store, if it can be read; return whether the part has a seal now."""
-    folder = path / part
-    if must_be or seal_file(folder).exists():
+    store = DiskFolder(path)
+    if must_be or store.exists(seal_key(part)):
         return True
     try:
-        files = PartFiles(path, part, False)
-        for array in folder.glob("*/zarr.json"):
+        files = PartFiles(store, part, False)
+        for array in (path / part).glob("*/zarr.json"):
             if array.parent.name != "data":
                 read_array(files, array.parent.name)
-        content = part_files(folder)
+        content = part_files(path / part)
     except (AudiospecError, OSError):
         return False  # do not seal damage
     attributes = {}
     if part == "tracks":
-        attributes = dict(json.loads((path / "zarr.json").read_bytes())["attributes"])
+        attributes = dict(json.loads((path / ROOT).read_bytes())["attributes"])
         attributes.pop("seal", None)
     seal = FolderSeal.of(part, content, attributes)
-    write_bytes(copy_file(folder), seal.copy(content))
-    write_bytes(seal_file(folder), seal.to_bytes())
+    store.write(copy_key(part), seal.copy(content))
+    store.write(seal_key(part), seal.to_bytes())
     return True
 
 
-def write_shards(data: Path, view: NewView) -> None:
-    """Link a view's shards, or write them, into the folder of its array."""
+def write_shards(store: Folder, group: str, view: NewView) -> None:
+    """Copy a view's shards into its group, or write them; on a disk, a copy is a link."""
     zeros = "/0" * len(view.info.row_shape)
-    for number, (_, source) in enumerate(view.shards()):
-        file = data / "c" / f"{number}{zeros}"
-        file.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(numbered: tuple[int, tuple[slice, ShardSource]]) -> None:
+        number, (_, source) = numbered
+        key = f"{group}/data/c/{number}{zeros}"
         if source.file is not None:
-            try:
-                os.link(source.file, file)
-                continue
-            except OSError:  # a file system without hard links
-                pass
-        write_shard(file, source.load(), view.info.shard_rows)
+            store.copy(source.file, key)
+        else:
+            store.write(key, *shard_parts(source.load(), view.info.shard_rows))
+
+    store.map(write, enumerate(view.shards()))
 
 
-class _Part:
+class NewPart:
     """The files of a new part.
 
     Attributes
     ----------
+    name : str
+        ``"tracks"`` or ``"views/NAME"``.
     files : dict
         File's name in the part → content.
     nodes : dict
         ``""`` for the part itself, ``"/NAME"`` for an array → text of its metadata, as the root has it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.files: dict[str, bytes] = {}
         self.nodes: dict[str, str] = {}
 
@@ -155,10 +152,30 @@ class _Part:
         if chunk is not None:
             self.files[f"{name}/c/0"] = chunk
 
+    def files_in(self, group: str, attributes: Mapping[str, Any]) -> dict[str, bytes]:
+        """Return all files, with the seal and the copy: key in the store → content.
 
-def _tracks_part(tracks: Tracks) -> _Part:
+        Parameters
+        ----------
+        group : str
+            Key of the part's group.
+        attributes : mapping
+            Those of the store, which the seal of the tracks has, too.
+        """
+        seal = FolderSeal.of(self.name, self.files, attributes if self.name == "tracks" else {})
+        files = {f"{group}/{member}": content for member, content in self.files.items()}
+        return {**files, seal_key(group): seal.to_bytes(), copy_key(group): seal.copy(self.files)}
+
+
+def new_parts(tracks: Tracks, view: NewView | None) -> dict[str, NewPart]:
+    """Return the parts that a publish writes: name → part."""
+    parts = [_tracks_part(tracks), *([] if view is None else [_view_part(view)])]
+    return {part.name: part for part in parts}
+
+
+def _tracks_part(tracks: Tracks) -> NewPart:
     """Return the table of tracks."""
-    part = _Part()
+    part = NewPart("tracks")
     for column in TRACK_COLUMNS:
         part.add(column, *small_array(tracks[column], "track", TRACK_ATTRIBUTES.get(column, {})))
     part.files["zarr.json"] = node_text(group({})).encode()
@@ -166,9 +183,9 @@ def _tracks_part(tracks: Tracks) -> _Part:
     return part
 
 
-def _view_part(view: NewView) -> _Part:
+def _view_part(view: NewView) -> NewPart:
     """Return a view, except its shards. Its group has the metadata of its arrays: xarray warns without."""
-    info, part = view.info, _Part()
+    info, part = view.info, NewPart(f"views/{view.info.name}")
     node = sharded_array(
         (len(view.rows), *info.row_shape),
         info.spec.dtype,
@@ -203,7 +220,7 @@ def _kept_nodes(path: Path, parts: Mapping[str, bool]) -> dict[str, str]:
     for part, is_sealed in parts.items():
         if not (path / part / "zarr.json").exists():
             continue
-        files = PartFiles(path, part, is_sealed)
+        files = PartFiles(DiskFolder(path), part, is_sealed)
         arrays = [file.parent.name for file in (path / part).glob("*/zarr.json")]
         for name in ("", *arrays):
             file = f"{name}/zarr.json" if name else "zarr.json"

@@ -28,7 +28,7 @@ from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.schema import ROW_DTYPE, RowTable, TrackRecord, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
-from audiospec.stores.shards.format import write_shard
+from audiospec.testing.stores.shards import write_shard
 
 #: A spec whose rows have shape (3, 6), for chunks of 0.1 s.
 SMALL = MelSpec(sample_rate=800, n_fft=32, hop_length=16, n_mels=3, fmax=400.0)

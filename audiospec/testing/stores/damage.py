@@ -20,7 +20,7 @@ from audiospec.stores.base import open_store
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
-from audiospec.stores.layout.schema import LATER_COLUMNS, VOLUMES_FORMAT, store_attributes
+from audiospec.stores.layout.schema import LATER_COLUMNS, NEWEST_FORMAT, store_attributes
 from audiospec.testing.stores.case import StoreCase
 from audiospec.testing.stores.content import (
     SMALL,
@@ -77,10 +77,10 @@ class DamageTests(StoreCase):
 
     def test_newer_format(self, path: Path, content: Content) -> None:
         """A store of a newer audiospec is refused, with the advice to upgrade."""
-        publish(self.store, path, content, audiospec_format=VOLUMES_FORMAT + 1)
+        publish(self.store, path, content, audiospec_format=NEWEST_FORMAT + 1)
         with pytest.raises(StoreError) as caught:
             self.store(path)
-        one_line(caught, str(path), f"format {VOLUMES_FORMAT + 1}", "upgrade")
+        one_line(caught, str(path), f"format {NEWEST_FORMAT + 1}", "upgrade")
 
     @pytest.mark.parametrize(
         "changes",

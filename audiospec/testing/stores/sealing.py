@@ -30,7 +30,7 @@ class SealTests(StoreCase):
         if views == 2:
             publish(self.store, path, Content.make(3, seconds=0.2, dtype="uint8"))
         elif not views:
-            path = _copy_without_views(self.store(path).path, self.store, content)
+            path = _copy_without_views(path, self.store, content)
         check = self.store.check(path)
         assert check.damage == ()
         assert (check.unsealed == ()) is self.store.is_sealed

@@ -1,0 +1,46 @@
+"""FolderContract for a disk, for moto's S3, and for a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from audiospec.storage.base import Folder, open_folder
+from audiospec.testing.folders import FolderContract
+
+pytest.importorskip("obstore", reason="buckets need obstore: pip install 'audiospec[cloud]'")
+pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]'")
+
+from audiospec.storage.location import Url
+from audiospec.storage.objects import BucketFolder
+from audiospec.testing.buckets import bucket
+
+
+class TestDisk(FolderContract):
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Folder:
+        return open_folder(tmp_path / "a folder#1")
+
+
+class TestMemory(FolderContract):
+    @pytest.fixture
+    def folder(self) -> Folder:
+        from obstore.store import MemoryStore
+
+        return BucketFolder(Url("s3", "memory", "a/folder"), MemoryStore())
+
+
+class TestMoto(FolderContract):
+    @pytest.fixture
+    def folder(self) -> Iterator[Folder]:
+        with bucket() as url:
+            yield open_folder(url / "a folder#1/ü")
+
+
+class TestWholeBucket(FolderContract):
+    @pytest.fixture
+    def folder(self) -> Iterator[Folder]:
+        with bucket() as url:
+            yield open_folder(url)
