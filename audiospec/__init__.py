@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from audiospec.errors import AudiospecError
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
+    from audiospec.pipeline.clean import clean
     from audiospec.pipeline.featurize import featurize, run
     from audiospec.pipeline.progress import Progress
     from audiospec.pipeline.repair import repair
@@ -77,6 +78,7 @@ _HOMES = {
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
     "evaluate": "zoo.evaluation",
     "export_table": "tables.exporting",
@@ -122,6 +124,7 @@ __all__ = [
     "Track",
     "TrainingProgress",
     "View",
+    "clean",
     "compare",
     "evaluate",
     "export_table",

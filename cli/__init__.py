@@ -31,6 +31,7 @@ from audiospec.cli import (
     scores,
     show,
     split,
+    store_clean,
     store_export,
     store_info,
     store_verify,
@@ -110,6 +111,7 @@ for _group, _name, _module in (
     (store, "info", store_info),
     (store, "verify", store_verify),
     (store, "export", store_export),
+    (store, "clean", store_clean),
     (table, "import", table_import),
     (table, "export", table_export),
 ):

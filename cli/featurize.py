@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,6 +27,8 @@ from audiospec.engines.base import make_engine
 from audiospec.pipeline import COMPUTE
 from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
+from audiospec.storage.location import location
+from audiospec.storage.opening import exists
 
 if TYPE_CHECKING:
     from audiospec.pipeline.progress import Progress
@@ -60,7 +61,7 @@ def command(
         str, typer.Argument(metavar="DATASET", help="Name of a dataset; `audiospec datasets` lists them.")
     ],
     data: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="PATH", help="Folder or file of the audio (downloaded, if the dataset can be)."),
     ] = None,
     label_level: Annotated[
@@ -86,8 +87,10 @@ def command(
     ] = None,
     audio_root: AudioRoot = None,
     store: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Store to make or to add to, .zarr or .h5 (DATASET.zarr)."),
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Store to make or to add to, .zarr or .h5, or s3://… (DATASET.zarr)."
+        ),
     ] = None,
     chunk: Annotated[
         list[float] | None,
@@ -244,7 +247,7 @@ def command(
     # A download shows its own progress.
     waiting = "" if data is None and datasets[dataset].remotes else "getting ready"
     with make_engine(engine, workers) as runner, progress(quiet or json or dry_run, waiting) as step:
-        if not (dry_run or (store or Path(f"{dataset}.zarr")).exists()):
+        if not (dry_run or exists(location(store or f"{dataset}.zarr"))):
             runner.prepare(COMPUTE)  # workers start while this process imports what follows
         from audiospec.pipeline.featurize import run
 

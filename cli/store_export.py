@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,9 +14,9 @@ EPILOG = "Example: audiospec store export gtzan.zarr gtzan.h5"
 
 
 def command(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A feature store.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="A feature store.")],
     target: Annotated[
-        Path,
+        str,
         typer.Argument(metavar="DST", help="Path of the copy; its suffix, .zarr or .h5, selects the format."),
     ],
     anonymous: Annotated[

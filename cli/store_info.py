@@ -7,7 +7,6 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from json import dumps
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,7 +31,7 @@ MAX_ITEMS = 3
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A feature store.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A feature store.")],
     problems: Annotated[
         bool, typer.Option("--problems", help="List the tracks without rows, each with its reason.")
     ] = False,

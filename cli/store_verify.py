@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from json import dumps
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,7 @@ from audiospec.cli._progress import progress
 from audiospec.cli._text import count, say
 from audiospec.specs.table import TableSpec
 from audiospec.specs.tabular import TabularSpec
+from audiospec.storage.location import location
 from audiospec.text import printable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MAX_TRACKS = 5
 
 
 def command(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A feature store.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A feature store.")],
     repair: Annotated[
         bool,
         typer.Option(
@@ -91,7 +91,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _verify(path: Path, tell: Callable[[Verified, bool], None], views: list[str] | None = None) -> Verified:
+def _verify(path: str, tell: Callable[[Verified, bool], None], views: list[str] | None = None) -> Verified:
     """Verify a store, or the rows of some of its views; `tell` the results, and whether they are of all."""
     from audiospec.pipeline.verify import verify
 
@@ -145,7 +145,7 @@ def _is_table(store: FeatureStore, view: str) -> bool:
     return isinstance(store.view(view).spec, TableSpec)
 
 
-def _print_remedies(path: Path, verified: Verified) -> None:
+def _print_remedies(path: str, verified: Verified) -> None:
     """Print what repairs each damaged part."""
     from audiospec.stores.base import open_store
 
@@ -154,7 +154,7 @@ def _print_remedies(path: Path, verified: Verified) -> None:
     can_repair = any(damage.can_be_restored for damage in verified.damage)
     for part in lost:
         if part.startswith("views/"):
-            folder = shlex.quote(str(path / part))
+            folder = shlex.quote(str(location(path) / part))
             say(
                 f"{part}: if --repair does not help, remove {folder} "
                 "and compute it again with `audiospec featurize`"

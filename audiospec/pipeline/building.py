@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.reading import Reading
@@ -14,10 +13,11 @@ from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
 from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.progress import ProgressCallback
-from audiospec.pipeline.staging import Staging
+from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.summary import PlannedView, planned_view, skipped_tracks
 from audiospec.pipeline.survey import TrackState, survey_store
 from audiospec.specs.base import FeatureSpec
+from audiospec.storage.location import absolute
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.duplicates import Duplicates, duplicates
 from audiospec.stores.layout.schema import store_attributes
@@ -50,7 +50,7 @@ class Building:
     dry_run: bool
     progress: ProgressCallback | None
 
-    def survey(self, manifest: Manifest, existing: FeatureStore | None, work: Path) -> list[TrackState]:
+    def survey(self, manifest: Manifest, existing: FeatureStore | None, work: WorkFolder) -> list[TrackState]:
         """Survey tracks; see `survey_store`."""
         return survey_store(manifest, existing, work, self.views, self.engine, self.reading)
 
@@ -74,7 +74,7 @@ class Building:
             Plan.make(*view, tracks, finished_view(existing, *view), reading=self.reading)
             for view in self.views
         ]
-        planned = [planned_view(plan, Staging(work, plan.info.name)) for plan in plans]
+        planned = [planned_view(plan, work.staging(plan.info.name)) for plan in plans]
         skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
         finished: list[View] = []
         if not self.dry_run:
@@ -92,7 +92,7 @@ class Building:
             finished = builder.publish()
             skipped = {view.name: view.skipped() for view in finished}
             for view in finished:
-                Staging(work, view.name).clear()
+                work.staging(view.name).clear()
         same = Duplicates()
         if not is_volume:
             records = [track.record for track in tracks]
@@ -152,4 +152,4 @@ def added(planned: Sequence[PlannedView], more: Sequence[PlannedView]) -> list[P
 
 def attributes_of(manifest: Manifest) -> dict[str, object]:
     """Return the attributes of a store of a manifest's tracks."""
-    return store_attributes(manifest.dataset, manifest.root.absolute())
+    return store_attributes(manifest.dataset, absolute(manifest.root))

@@ -28,8 +28,7 @@ from audiospec.pipeline.volumes.run import VolumesRun
 from audiospec.pipeline.volumes.share import Share
 from audiospec.specs.base import FeatureSpec, features, require
 from audiospec.specs.mel import MelSpec
-from audiospec.storage.base import exists
-from audiospec.storage.location import Location, absolute, location
+from audiospec.storage.location import Location, location
 from audiospec.stores.base import store_class
 from audiospec.stores.layout.view import View
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from audiospec.digests import checksum
 from audiospec.errors import StoreError
-from audiospec.storage.base import open_folder
 from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.stores.shards.format import is_compressed, read_shard, shard_parts
 from audiospec.stores.shards.packed import PackedShard
 

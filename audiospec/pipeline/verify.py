@@ -8,8 +8,8 @@ from typing import Any
 
 from audiospec.errors import AudiospecError, StorageError, StoreError
 from audiospec.pipeline.isolated import run_isolated
-from audiospec.storage.base import exists
 from audiospec.storage.location import Location, local, location
+from audiospec.storage.opening import exists
 from audiospec.stores.base import FeatureStore, missing_store, store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import ReplacedError

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from audiospec.errors import StoreBusyError
@@ -54,7 +53,7 @@ class Lock(Protocol):
 
 
 class Folder(ABC):
-    """A folder of a disk, or a prefix of a bucket. `open_folder` makes one.
+    """A folder of a disk, or a prefix of a bucket. `opening.open_folder` makes one.
 
     Every method raises StorageError if a bucket does not answer or refuses, and OSError if a disk cannot
     be read.
@@ -183,39 +182,3 @@ class Folder(ABC):
     def exists(self, key: str) -> bool:
         """Whether a file exists."""
         return self.entry(key) is not None
-
-
-def open_folder(location: Location) -> Folder:
-    """Return the folder at a location.
-
-    Raises
-    ------
-    StorageError
-        It is in a bucket, and obstore is not installed, or the URL cannot be used.
-    """
-    if isinstance(location, Path):
-        from audiospec.storage.disk import DiskFolder
-
-        return DiskFolder(location)
-    from audiospec.storage.objects import BucketFolder
-
-    return BucketFolder(location)
-
-
-def exists(location: Location) -> bool:
-    """Whether there is a file, a folder, or anything below a prefix of a bucket."""
-    if isinstance(location, Path):
-        return location.exists()
-    if open_folder(location.parent).exists(location.name):
-        return True
-    return any(True for _ in open_folder(location).list())
-
-
-def read_file(location: Location) -> bytes:
-    """Return the content of a file of a disk or a bucket.
-
-    Raises
-    ------
-    FileNotFoundError, OSError, StorageError
-    """
-    return open_folder(location.parent).read(location.name)

@@ -172,9 +172,9 @@ class DiskFolder(Folder):
                 return
             write_bytes(path, source.read_bytes())
             return
-        from audiospec.storage.base import read_file
+        from audiospec.storage.objects import BucketFolder
 
-        write_bytes(path, read_file(source))
+        write_bytes(path, BucketFolder(source.parent).read(source.name))
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Yield the files whose key begins with `prefix`, sorted by key."""

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.registry import Registry
-from audiospec.storage.base import exists, open_folder
 from audiospec.storage.location import Location, location
+from audiospec.storage.opening import exists, open_folder
 from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
+from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.exporting import write_new_store
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.layout.names import matching_view
 from audiospec.stores.layout.schema import (
     NEWEST_FORMAT,
     ROW_DTYPE,
@@ -108,7 +109,7 @@ class FeatureStore(ABC):
             raise missing_store(self.path)
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
-            if (self.path / VOLUMES).exists() and work_folder(self.path).exists():
+            if not attributes and exists(self.path / VOLUMES):  # those of a run that is not finished
                 raise missing_store(self.path)
             raise StoreError(
                 f"{self.path} is not a feature store: expected one made by `audiospec featurize`",
@@ -238,6 +239,11 @@ class FeatureStore(ABC):
         """
         return []
 
+    @classmethod
+    def clean(cls, path: Location, older: float, now: float, dry_run: bool = False) -> Cleaned:
+        """Remove what is not used and `older` s before `now`; see `audiospec.clean`, which locks."""
+        return Cleaned()
+
     @cached_property
     def tracks(self) -> Tracks:
         """The track table."""
@@ -275,16 +281,7 @@ class FeatureStore(ABC):
         StoreError
             No view matches, or several do; lists the names. Or the view has vanished.
         """
-        names = self.listed_view_names()
-        if not names:
-            raise StoreError(f"{self.path} has no view yet", "run `audiospec featurize` first")
-        matches = [name] if name in names else [n for n in names if n.startswith(name or "")]
-        if len(matches) != 1:
-            mismatch = f"has no view {name!r}"
-            if matches:
-                mismatch = f"has {len(matches)} views" + (f" that begin with {name!r}" if name else "")
-            raise StoreError(f"{self.path} {mismatch}", f"choose one of {', '.join(names)}")
-        return self._view(str(matches[0]))
+        return self._view(matching_view(self.listed_view_names(), name, self.path))
 
     def views(self) -> list[View]:
         """Open all views, sorted by name; StoreError if one has vanished."""

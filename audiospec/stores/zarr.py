@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
 from audiospec.files import damage_errors
-from audiospec.storage.base import Folder, open_folder
+from audiospec.storage.base import Folder
 from audiospec.storage.disk import DiskFolder
 from audiospec.storage.location import Location, local
+from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore, stores
+from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
@@ -155,6 +157,15 @@ class ZarrStore(FeatureStore):
             from audiospec.stores.zarr_format.renaming import recover
 
             recover(path, local(work, "the work folder of a store on a disk"))
+
+    @classmethod
+    def clean(cls, path: Location, older: float, now: float, dry_run: bool = False) -> Cleaned:
+        """Remove the groups of a store in a bucket that its root does not name any more."""
+        if isinstance(path, Path):
+            return Cleaned()
+        from audiospec.stores.zarr_format.committing import clean
+
+        return clean(open_folder(path), older, now, dry_run)
 
 
 class ZarrView(View):

@@ -38,7 +38,7 @@ COMMANDS = [
         ["reproduce"],
     ),
     *(["split"], ["benchmark"]),
-    *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"]),
+    *(["store"], ["store", "info"], ["store", "verify"], ["store", "export"], ["store", "clean"]),
     *(["table"], ["table", "import"], ["table", "export"]),
 ]
 

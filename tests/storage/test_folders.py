@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from audiospec.storage.base import Folder, open_folder
+from audiospec.storage.base import Folder
+from audiospec.storage.opening import open_folder
 from audiospec.testing.folders import FolderContract
 
 pytest.importorskip("obstore", reason="buckets need obstore: pip install 'audiospec[cloud]'")

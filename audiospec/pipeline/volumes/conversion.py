@@ -1,23 +1,26 @@
 """Make an ordinary store the first volume of a store with volumes, without computing or renaming anything.
 
-Its files are linked (or copied, in a bucket) into the volume; then the root is replaced, which is the commit;
-then the files in their old place are removed. A killed conversion is begun anew, or its end is done again.
+Its files are linked into the volume (in a bucket, copied by the bucket); then the root is replaced, which is
+the commit; then the files are removed from their old place. A conversion that was killed is begun anew, or
+ended.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 from audiospec.pipeline.volumes.parts import FOLDER
+from audiospec.storage.base import Folder
+from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.volume_names import VOLUMES, volume_name, volume_place
 from audiospec.stores.volumes.root import write_root
+from audiospec.stores.zarr_format.root import ROOT
 
-#: What an ordinary store consists of, besides its root.
-_PARTS = ("tracks", "views")
+#: Beginnings of the keys of an ordinary store, besides its root. In a bucket, names of groups have digests.
+_PARTS = ("tracks", "views/")
+#: Ends of the keys of staged shards and their commits.
+_STAGED = (".shard", ".json")
 
 
 def make_first_volume(store: FeatureStore, hours: float) -> None:
@@ -30,30 +33,32 @@ def make_first_volume(store: FeatureStore, hours: float) -> None:
     hours : float
         Hours of audio of a volume.
     """
-    path = store.path
-    volume = volume_place(path, volume_name(0))
-    if volume.exists():  # of a conversion that was killed
-        shutil.rmtree(volume)
-    files = [file for part in _PARTS for file in (path / part).rglob("*") if file.is_file()]
-    for file in sorted([*files, path / "zarr.json"]):
-        target = volume / file.relative_to(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(file, target)
-        except OSError:  # a file system without hard links
-            shutil.copy2(file, target)
-    write_root(path, store.store_attributes(), [volume_name(0)], hours)
-    end_conversion(path)
+    place = store.path
+    folder, volume = open_folder(place), open_folder(volume_place(place, volume_name(0)))
+    volume.clear()  # of a conversion that was killed
+    volume.map(lambda key: volume.copy(place / key, key), [*_keys(folder, _PARTS), ROOT])
+    write_root(place, store.store_attributes(), [volume_name(0)], hours, store.version)
+    end_conversion(place)
 
 
-def end_conversion(path: Path) -> None:
-    """Remove what was linked into the first volume; its unfinished shards go to that one's."""
-    work = work_folder(path)
-    target = work_folder(volume_place(path, volume_name(0)))
-    for folder in sorted(work.iterdir()) if work.exists() else []:
-        if folder.is_dir() and folder.name not in (VOLUMES, FOLDER):
-            target.mkdir(parents=True, exist_ok=True)
-            os.rename(folder, target / folder.name)
-    for part in _PARTS:
-        if (path / part).exists():
-            shutil.rmtree(path / part)
+def end_conversion(place: Location) -> None:
+    """Remove the files that were linked into the first volume; its unfinished shards follow them."""
+    work = work_folder(place)
+    folder, target = open_folder(work), open_folder(work_folder(volume_place(place, volume_name(0))))
+    staged = [
+        entry.key
+        for entry in folder.list()
+        if "/" in entry.key
+        and entry.key.endswith(_STAGED)
+        and not entry.key.startswith((f"{VOLUMES}/", f"{FOLDER}/"))
+    ]
+    moved = [key for key in staged if not target.exists(key)]
+    target.map(lambda key: target.copy(work / key, key), moved)
+    folder.remove(staged)
+    store = open_folder(place)
+    store.remove(_keys(store, _PARTS))
+
+
+def _keys(folder: Folder, beginnings: tuple[str, ...]) -> list[str]:
+    """Return the keys that begin with any of these."""
+    return [entry.key for beginning in beginnings for entry in folder.list(beginning)]

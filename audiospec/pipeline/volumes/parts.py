@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from audiospec.errors import StoreError
-from audiospec.files import write_bytes
+from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 
 #: Folder of the parts, in the work folder of the whole store.
 FOLDER = "division"
@@ -41,16 +40,17 @@ class Parts:
 
     Parameters
     ----------
-    work : Path
+    work : Location
         The work folder of the whole store.
     """
 
-    def __init__(self, work: Path) -> None:
-        self.folder = work / FOLDER
+    def __init__(self, work: Location) -> None:
+        self.folder = open_folder(work / FOLDER)
 
     def numbers(self) -> list[int]:
         """Return the numbers of the volumes that have a part, sorted."""
-        return sorted(int(file.stem) for file in self.folder.glob("*.json") if file.stem.isdigit())
+        names = [entry.key.removesuffix(".json") for entry in self.folder.list()]
+        return sorted(int(name) for name in names if name.isdigit())
 
     def read(self, number: int) -> Part | None:
         """Return the part of a volume; None if it has none.
@@ -60,25 +60,26 @@ class Parts:
         StoreError
             It is damaged.
         """
-        file = self._file(number)
+        key = _key(number)
         try:
-            value = json.loads(file.read_bytes())
+            value = json.loads(self.folder.read(key))
             return Part(float(value["seconds"]), tuple(map(str, value["ids"])), bool(value["finished"]))
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{file} is damaged ({error})", "remove it and run again") from error
+            raise StoreError(
+                f"{self.folder.location / key} is damaged ({error})", "remove it and run again"
+            ) from error
 
     def write(self, number: int, part: Part) -> None:
         """Write the part of a volume."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         value = {"seconds": part.seconds, "finished": part.is_finished, "ids": part.ids}
-        write_bytes(self._file(number), json.dumps(value).encode())
+        self.folder.write(_key(number), json.dumps(value).encode())
 
     def clear(self) -> None:
         """Remove all parts, once their volumes are finished and listed."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        self.folder.clear()
 
-    def _file(self, number: int) -> Path:
-        return self.folder / f"{number:05d}.json"
+
+def _key(number: int) -> str:
+    return f"{number:05d}.json"

@@ -19,17 +19,21 @@ from audiospec.manifest import Manifest
 from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.builder import BuildTarget
 from audiospec.pipeline.building import Building, Built, attributes_of
+from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.survey import TrackState
 from audiospec.pipeline.volumes.conversion import end_conversion, make_first_volume
 from audiospec.pipeline.volumes.division import Division
 from audiospec.pipeline.volumes.members import Members
 from audiospec.pipeline.volumes.parts import Part, Parts
 from audiospec.pipeline.volumes.share import Share
+from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked, work_folder
 from audiospec.stores.layout.volume_names import VOLUME_HOURS, VOLUMES, volume_name, volume_place
 from audiospec.stores.volumes.root import write_root
 from audiospec.stores.volumes.store import VolumeStore
+from audiospec.stores.zarr_format.root import ROOT
 
 #: Seconds between two tries to lock a store that another process of the run has locked for a moment.
 _PAUSE = 0.2
@@ -42,7 +46,7 @@ class VolumesRun:
     ----------
     building : Building
     kind : type of FeatureStore
-    path : Path
+    path : Location
         The store.
     manifest : Manifest
     hours : float or None
@@ -55,7 +59,7 @@ class VolumesRun:
         self,
         building: Building,
         kind: type[FeatureStore],
-        path: Path,
+        path: Location,
         manifest: Manifest,
         hours: float | None,
         share: Share | None,
@@ -63,8 +67,8 @@ class VolumesRun:
         self.building, self.kind, self.path, self.manifest = building, kind, path, manifest
         self.hours = hours
         self.is_shared, self.share = share is not None, share or Share()
-        self.work = work_folder(path)
-        self.parts = Parts(self.work)
+        self.work = WorkFolder(work_folder(path))
+        self.parts = Parts(self.work.place)
         self.attributes = attributes_of(manifest)
         self.members = Members()
         self.done = Built()
@@ -123,9 +127,9 @@ class VolumesRun:
     def _open(self) -> FeatureStore | None:
         """Open the store; None if it does not exist yet."""
         if not self.building.dry_run:
-            if not self.path.exists():  # there will be work: workers start while it is planned
+            if not _exists(self.path):  # there will be work: workers start while it is planned
                 self.building.engine.prepare(COMPUTE)
-            self.kind.recover(self.path, self.work)
+            self.kind.recover(self.path, self.work.place)
         if not _exists(self.path):
             return None
         store = self.kind.open(self.path)
@@ -160,7 +164,8 @@ class VolumesRun:
                 f"{self.hours:g} h",
                 "run without `part`, or give a smaller `volume_hours`",
             )
-        target = BuildTarget(self.kind, self.path, self.work, self.attributes)
+        since = "" if store is None else store.version
+        target = BuildTarget(self.kind, self.path, self.work, self.attributes, since)
         return self.building.build(target, store, tracks, is_volume=False)
 
     # Volumes
@@ -169,16 +174,16 @@ class VolumesRun:
         """Read which tracks were given to volumes since the last time. The lock is held."""
         number = max(0, self.last)
         while True:
-            root = volume_place(self.path, volume_name(number)) / "zarr.json"
-            part = self.parts.read(number)
-            if part is None and not root.exists():
+            place = volume_place(self.path, volume_name(number))
+            part, root = self.parts.read(number), open_folder(place).entry(ROOT)
+            if part is None and root is None:
                 return
-            seen = (root.stat().st_mtime_ns if root.exists() else 0, part)
+            seen = (root and root.version, part)
             if self._seen.get(number) != seen:
                 self._seen[number] = seen
                 ids, seconds = list(part.ids) if part else [], part.seconds if part else 0.0
-                if root.exists():
-                    tracks = self.kind(root.parent).tracks
+                if root is not None:
+                    tracks = self.kind(place).tracks
                     ids += tracks["id"].tolist()
                     seconds = part.seconds if part else float(tracks["seconds"].sum())
                 known = self.members.volumes(ids)
@@ -222,15 +227,17 @@ class VolumesRun:
     def _build(
         self,
         number: int,
-        place: Path,
+        place: Location,
         division: Division,
         first: list[TrackState] | None,
         more: list[TrackState],
     ) -> None:
         """Build a volume. Its lock is held."""
-        work, building = work_folder(place), self.building
+        work, building = WorkFolder(work_folder(place)), self.building
         if not building.dry_run:
-            self.kind.recover(place, work)
+            if isinstance(place, Path):
+                place.parent.mkdir(parents=True, exist_ok=True)
+            self.kind.recover(place, work.place)
         store = self.kind(place) if _exists(place) else None
         if first is None:
             known = division.known(number)
@@ -240,7 +247,8 @@ class VolumesRun:
         if progress is not None:
             label = f", volume {number}"
             building = replace(building, progress=lambda now: progress(replace(now, view=now.view + label)))
-        target = BuildTarget(self.kind, place, work, self.attributes)
+        since = "" if store is None else store.version
+        target = BuildTarget(self.kind, place, work, self.attributes, since)
         self.done.add(building.build(target, store, tracks, is_volume=True))
         if not building.dry_run:
             with self._locked_later():
@@ -269,10 +277,12 @@ class VolumesRun:
                 self._refresh()
                 names = [volume_name(number) for number in range(self.last + 1)]
                 assert self.hours is not None
-                write_root(self.path, self.attributes, names, self.hours)
+                root = open_folder(self.path).entry(ROOT)
+                write_root(self.path, self.attributes, names, self.hours, root.version if root else "")
                 self.parts.clear()
-                with suppress(OSError):
-                    (self.work / VOLUMES).rmdir()
+                if isinstance(self.work.place, Path):
+                    with suppress(OSError):  # another run is computing a volume
+                        (self.work.place / VOLUMES).rmdir()
         if _exists(self.path):
             store = VolumeStore(self.path)
             names = store.view_names()
@@ -281,6 +291,13 @@ class VolumesRun:
         return self.done
 
 
-def _exists(path: Path) -> bool:
-    """Whether there is a store, or a volume; not only the folder of volumes that are not listed yet."""
-    return path.exists() and ((path / "zarr.json").exists() or not (path / VOLUMES).exists())
+def _exists(place: Location) -> bool:
+    """Whether there is a store, or a volume; not only volumes that are not listed yet."""
+    if open_folder(place).exists(ROOT):
+        return True
+    # A file of another format, or a store without its root, which is damaged.
+    return (
+        isinstance(place, Path)
+        and place.exists()
+        and not ((place / VOLUMES).exists() and not (place / "tracks").exists())
+    )

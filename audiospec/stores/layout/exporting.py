@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from audiospec.errors import StoreError
-from audiospec.storage.base import exists
 from audiospec.storage.location import Location
+from audiospec.storage.opening import exists
 from audiospec.stores.layout.lock import locked
 
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from audiospec.storage.base import Lock, open_folder
+from audiospec.storage.base import Lock
 from audiospec.storage.location import Location, Url
+from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.volume_names import VOLUMES, store_of_volume
 
 _Place = TypeVar("_Place", Path, Url, Location)

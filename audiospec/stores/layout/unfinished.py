@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from audiospec.errors import StoreError
-from audiospec.storage.base import exists
 from audiospec.storage.location import Location
+from audiospec.storage.opening import exists
 from audiospec.stores.layout.lock import work_folder
 
 

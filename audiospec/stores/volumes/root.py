@@ -7,15 +7,17 @@ volume are in the root of that volume.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from audiospec.errors import StoreError
-from audiospec.files import write_bytes
-from audiospec.stores.layout.schema import VOLUMES_FORMAT
+from audiospec.storage.base import NEW, ConflictError, Folder
+from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
+from audiospec.stores.layout.lock import require_lock
+from audiospec.stores.layout.schema import NEWEST_FORMAT
 from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.zarr_format.documents import group, node_text
-from audiospec.stores.zarr_format.root import sign, with_seal
+from audiospec.stores.zarr_format.root import ROOT, changed_meanwhile, sign, with_seal
 
 #: Attribute of the root: hours of audio of a volume.
 HOURS = "volume_hours"
@@ -33,24 +35,52 @@ def root_content(attributes: Mapping[str, Any], names: Sequence[str], hours: flo
     hours : float
         Hours of audio of a volume.
     """
-    listed = {**attributes, "audiospec_format": VOLUMES_FORMAT, HOURS: hours, VOLUMES: list(names)}
+    listed = {**attributes, "audiospec_format": NEWEST_FORMAT, HOURS: hours, VOLUMES: list(names)}
     return sign(node_text(group(with_seal(listed, {f"{VOLUMES}/{name}": True for name in names}))).encode())
 
 
-def write_root(store: Path, attributes: Mapping[str, Any], names: Sequence[str], hours: float) -> bool:
-    """Write the root of a store with volumes, unless it is as it should be; return whether it was written.
+def write_root(
+    place: Location, attributes: Mapping[str, Any], names: Sequence[str], hours: float, since: str
+) -> None:
+    """Write the root of a store with volumes, unless it is as it should be. The caller holds the store's lock.
 
-    The caller holds the store's lock.
+    Parameters
+    ----------
+    place : Location
+        The store.
+    attributes, names, hours
+        As for `root_content`.
+    since : str
+        The version of the root that is replaced; ``""`` if there is none.
+
+    Raises
+    ------
+    StoreBusyError
+        The root is of another version.
     """
-    content = root_content(attributes, names, hours)
-    file, group_file = store / "zarr.json", store / VOLUMES / "zarr.json"
-    group_content = node_text(group({})).encode()
-    if not group_file.exists() or group_file.read_bytes() != group_content:
-        write_bytes(group_file, group_content)
-    if file.exists() and file.read_bytes() == content:
-        return False
-    write_bytes(file, content)
-    return True
+    store, content = open_folder(place), root_content(attributes, names, hours)
+    _write_group(store)
+    if _content(store, ROOT) == content:
+        return
+    require_lock(place)
+    try:
+        store.write(ROOT, content, only=since or NEW)
+    except ConflictError as error:
+        raise changed_meanwhile(place) from error
+
+
+def _write_group(store: Folder) -> None:
+    """Write the metadata of the group of volumes, which is the same in all stores."""
+    content = node_text(group({})).encode()
+    if _content(store, f"{VOLUMES}/{ROOT}") != content:
+        store.write(f"{VOLUMES}/{ROOT}", content)
+
+
+def _content(store: Folder, key: str) -> bytes | None:
+    try:
+        return store.read(key)
+    except FileNotFoundError:
+        return None
 
 
 def listed_volumes(attributes: Mapping[str, Any], store: object) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
+from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.schema import TRACK_COLUMNS
@@ -43,7 +44,7 @@ class VolumeStore(FeatureStore):
     volumes: tuple[str, ...]
     volume_hours: float
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Location | str) -> None:
         super().__init__(path)
         self._open: dict[str, FeatureStore] = {}
 
@@ -51,10 +52,16 @@ class VolumeStore(FeatureStore):
         return f"<{type(self).__name__} {self.path}: {len(self.volumes)} volumes>"
 
     def _attributes(self) -> Mapping[str, Any]:
-        attributes = dict(read_root(self.path).attributes)
+        root = read_root(open_folder(self.path))
+        attributes, self._version = dict(root.attributes), root.version
         self.volumes = tuple(listed_volumes(attributes, self.path))
         self.volume_hours = float(attributes.get(HOURS, VOLUME_HOURS))
         return attributes
+
+    @property
+    def version(self) -> str:
+        """That of the root, which is replaced when volumes are added."""
+        return self._version
 
     def volume(self, name: str) -> FeatureStore:
         """Open a volume."""
@@ -100,7 +107,13 @@ class VolumeStore(FeatureStore):
 
     @classmethod
     def publish(
-        cls, path: Path, work: Path, attributes: Mapping[str, Any], tracks: Tracks, view: NewView | None
+        cls,
+        path: Location,
+        work: Location,
+        attributes: Mapping[str, Any],
+        tracks: Tracks,
+        view: NewView | None,
+        since: str | None = None,
     ) -> None:
         """Raise: a store with volumes is written volume by volume."""
         raise StoreError(
@@ -109,5 +122,5 @@ class VolumeStore(FeatureStore):
         )
 
     @classmethod
-    def recover(cls, path: Path, work: Path) -> None:
+    def recover(cls, path: Location, work: Location) -> None:
         """Do nothing: each volume recovers by itself, and the root is written at once."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.errors import AudiospecError, StorageError
-from audiospec.storage.base import Folder, open_folder
+from audiospec.storage.base import Folder
 from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.seals.damage import Check, Damage

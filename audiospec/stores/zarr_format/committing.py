@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from audiospec.storage.base import NEW, ConflictError, Folder
+from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.lock import require_lock
 from audiospec.stores.layout.tracks import Tracks
@@ -43,8 +43,6 @@ from audiospec.stores.zarr_format.writing import (
 FORMAT_VERSION = 2
 #: Hexadecimal digits of the digest in the name of a group.
 _DIGITS = 12
-#: Seconds for which a group stays after the root has named another: 7 days.
-KEPT_SECONDS = 7 * 24 * 3600.0
 
 
 def publish(
@@ -103,24 +101,7 @@ def _kept_nodes(root: Root, groups: set[str]) -> dict[str, str]:
     return nodes
 
 
-@dataclass(frozen=True)
-class Cleaned:
-    """What `clean` removed, or would remove.
-
-    Attributes
-    ----------
-    groups : dict
-        Key of a group → its bytes.
-    files, bytes : int
-        In all of them.
-    """
-
-    groups: dict[str, int]
-    files: int
-    bytes: int
-
-
-def clean(store: Folder, older: float, now: float, dry_run: bool = False) -> Cleaned:
+def clean(store: Folder, older: float, now: float, dry_run: bool) -> Cleaned:
     """Remove the groups that the root does not name, and whose files are all older than `older` seconds.
 
     The caller holds the store's lock.
@@ -151,7 +132,7 @@ def clean(store: Folder, older: float, now: float, dry_run: bool = False) -> Cle
     if not dry_run:
         store.remove(keys)
     sizes = {group: sum(entry.size for entry in entries) for group, entries in removed.items()}
-    return Cleaned(sizes, len(keys), sum(sizes.values()))
+    return Cleaned(sizes, len(keys))
 
 
 def _group_of(key: str) -> str:

@@ -1,0 +1,57 @@
+"""Clean a store in a bucket: remove the groups that it no longer uses."""
+
+from __future__ import annotations
+
+import time
+
+from audiospec.errors import StoreError
+from audiospec.storage.lease import LEASE
+from audiospec.storage.location import Location, location
+from audiospec.storage.opening import exists, open_folder
+from audiospec.stores.base import missing_store, store_class
+from audiospec.stores.layout.cleaned import Cleaned
+from audiospec.stores.layout.lock import locked
+
+#: Days for which what a store no longer uses is kept, because readers may have it open.
+KEPT_DAYS = 7.0
+
+
+def clean(path: Location | str, days: float = KEPT_DAYS, *, dry_run: bool = False) -> Cleaned:
+    """Remove what a store in a bucket no longer uses: tables and views that were replaced, unfinished ones.
+
+    A store on a disk has none: its files are replaced. Staged shards of an unfinished run stay.
+
+    Parameters
+    ----------
+    path : Location or str
+        The store.
+    days : float
+        Least age of what is removed. A reader that has had the store open for longer fails afterwards.
+    dry_run : bool
+        Whether to remove nothing.
+
+    Returns
+    -------
+    Cleaned
+
+    Raises
+    ------
+    StoreError
+        There is no store, or `days` is negative.
+    StoreBusyError
+        Another run is writing to the store.
+
+    Examples
+    --------
+    >>> audiospec.clean("s3://bucket/music.zarr").bytes  # doctest: +SKIP
+    24117248
+    """
+    path = location(path)
+    if not days >= 0:
+        raise StoreError(f"`days` must be at least 0; got {days:g}")
+    if not exists(path):
+        raise missing_store(path)
+    with locked(path) as work:
+        lease = open_folder(work).entry(LEASE)  # it was written a moment ago, by the clock of the storage
+        now = time.time() if lease is None else lease.modified
+        return store_class(path).clean(path, days * 24 * 3600, now, dry_run)
