@@ -124,7 +124,8 @@ class Built:
     views : list of View
         The finished views; empty after a dry run.
     duplicates : Duplicates
-        Of an ordinary store.
+    volumes, unfinished_volumes : int
+        See `Report`.
     """
 
     tracks: int = 0
@@ -134,9 +135,12 @@ class Built:
     notes: dict[str, str] = field(default_factory=dict)
     views: list[View] = field(default_factory=list)
     duplicates: Duplicates = field(default_factory=Duplicates)
+    volumes: int = 0
+    unfinished_volumes: int = 0
 
     def add(self, other: Built) -> None:
         """Add what was done to another volume; the finished views are not kept."""
+        self.volumes += 1
         self.tracks += other.tracks
         self.planned = added(self.planned, other.planned) if self.planned else other.planned
         for name, reasons in other.skipped.items():

@@ -243,6 +243,8 @@ def run(
         notes=built.notes,
         left_out=manifest.left_out,
         duplicates=built.duplicates,
+        volumes=built.volumes,
+        unfinished_volumes=built.unfinished_volumes,
     )
 
 

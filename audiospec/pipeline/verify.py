@@ -132,7 +132,7 @@ def examine(
     """
     verified = Verified(list(check.damage), list(check.unsealed))
     try:
-        store = kind(path)
+        store = kind.open(path)
         names = store.listed_view_names()
     except LostSealError as error:
         return replace(verified, damage=[*verified.damage, Damage("store", error.reason, True)])

@@ -134,6 +134,11 @@ class ZarrStore(FeatureStore):
     @classmethod
     def check(cls, path: Location) -> Check:
         """Compare everything but the rows with the seals, and the parts with one another."""
+        from audiospec.stores.volumes.checking import check as check_volumes
+        from audiospec.stores.volumes.checking import has_volumes
+
+        if has_volumes(path):
+            return check_volumes(path)
         from audiospec.stores.zarr_format.checking import check
 
         return check(path)
@@ -141,6 +146,11 @@ class ZarrStore(FeatureStore):
     @classmethod
     def restore(cls, path: Location, work: Location) -> list[str]:
         """Mend what the copies allow, and seal what has no seal; return what was done."""
+        from audiospec.stores.volumes.checking import has_volumes
+        from audiospec.stores.volumes.checking import restore as restore_volumes
+
+        if has_volumes(path):
+            return restore_volumes(path)
         if isinstance(path, Path):
             from audiospec.stores.zarr_format.restoring import restore
 

@@ -75,6 +75,8 @@ class VolumesRun:
         #: The last volume, and the seconds of audio in it; what was read of each volume that may get tracks.
         self.last, self.filled = -1, 0.0
         self._seen: dict[int, object] = {}
+        #: After a dry run's survey, an ordinary store that a run would make the first volume.
+        self._will_be_first: FeatureStore | None = None
 
     def run(self) -> Built:
         """Build the store, or the volumes of this share; return what was done, with the finished views."""
@@ -98,8 +100,11 @@ class VolumesRun:
                 first, new = self._first(division, store)
                 if division.is_done:
                     return self._ordinary(store, first)
-                if store is not None and not self.building.dry_run:
-                    make_first_volume(store, self.hours)
+                if store is not None:
+                    if self.building.dry_run:
+                        self._will_be_first = store
+                    else:
+                        make_first_volume(store, self.hours)
                 self._give(0, self.filled, new)
         number = 0
         while self._volume(number, division, first):
@@ -238,7 +243,7 @@ class VolumesRun:
             if isinstance(place, Path):
                 place.parent.mkdir(parents=True, exist_ok=True)
             self.kind.recover(place, work.place)
-        store = self.kind(place) if _exists(place) else None
+        store = self.kind(place) if _exists(place) else self._will_be_first if number == 0 else None
         if first is None:
             known = division.known(number)
             first = building.survey(self.manifest.subset(known), store, work) if known or store else []
@@ -271,9 +276,9 @@ class VolumesRun:
         if self.building.dry_run:
             return self.done
         with self._locked_later():
-            numbers = self.parts.numbers()
-            finished = all((part := self.parts.read(n)) and part.is_finished for n in numbers)
-            if finished and division.is_done:
+            parts = [self.parts.read(number) for number in self.parts.numbers()]
+            self.done.unfinished_volumes = sum(part is not None and not part.is_finished for part in parts)
+            if not self.done.unfinished_volumes and division.is_done:
                 self._refresh()
                 names = [volume_name(number) for number in range(self.last + 1)]
                 assert self.hours is not None

@@ -393,7 +393,7 @@ class View(ABC):
 
 def _reopen(store: Callable[[Location], ViewStore], path: Location, name: str, rows_checksum: int) -> View:
     """Open a view that was pickled; refuse it if its row table has changed since."""
-    view = store(path).view(name)
+    view = getattr(store, "open", store)(path).view(name)  # it may have volumes since
     if view._rows_checksum != rows_checksum:
         raise replaced(name)
     return view

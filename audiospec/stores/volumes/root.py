@@ -1,7 +1,7 @@
 """The `zarr.json` of a store with volumes, which lists them, and is replaced alone when volumes are added.
 
-It has no consolidated metadata, so that it need not be written again whenever a volume changes: those of a
-volume are in the root of that volume.
+It has no consolidated metadata: those of a volume are in the root of that volume, so that nothing else has to
+be written when a volume changes. The group of the volumes has the same metadata as the root, as its copy.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from audiospec.stores.zarr_format.root import ROOT, changed_meanwhile, sign, wit
 
 #: Attribute of the root: hours of audio of a volume.
 HOURS = "volume_hours"
+#: Key of the copy of the root: the metadata of the group of the volumes.
+COPY = f"{VOLUMES}/{ROOT}"
 
 
 def root_content(attributes: Mapping[str, Any], names: Sequence[str], hours: float) -> bytes:
@@ -42,7 +44,9 @@ def root_content(attributes: Mapping[str, Any], names: Sequence[str], hours: flo
 def write_root(
     place: Location, attributes: Mapping[str, Any], names: Sequence[str], hours: float, since: str
 ) -> None:
-    """Write the root of a store with volumes, unless it is as it should be. The caller holds the store's lock.
+    """Write the root of a store with volumes and its copy, unless they are as they should be.
+
+    The caller holds the store's lock.
 
     Parameters
     ----------
@@ -59,24 +63,19 @@ def write_root(
         The root is of another version.
     """
     store, content = open_folder(place), root_content(attributes, names, hours)
-    _write_group(store)
-    if _content(store, ROOT) == content:
-        return
     require_lock(place)
+    if read_content(store, COPY) != content:
+        store.write(COPY, content)
+    if read_content(store, ROOT) == content:
+        return
     try:
         store.write(ROOT, content, only=since or NEW)
     except ConflictError as error:
         raise changed_meanwhile(place) from error
 
 
-def _write_group(store: Folder) -> None:
-    """Write the metadata of the group of volumes, which is the same in all stores."""
-    content = node_text(group({})).encode()
-    if _content(store, f"{VOLUMES}/{ROOT}") != content:
-        store.write(f"{VOLUMES}/{ROOT}", content)
-
-
-def _content(store: Folder, key: str) -> bytes | None:
+def read_content(store: Folder, key: str) -> bytes | None:
+    """Return the content of a file; None if there is none."""
     try:
         return store.read(key)
     except FileNotFoundError:

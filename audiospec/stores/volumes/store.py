@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,16 @@ class VolumeStore(FeatureStore):
 
     def _view(self, name: str) -> View:
         return VolumeView(self, name)
+
+    def by_volume(self, rows: Mapping[str, Sequence[int]]) -> dict[str, dict[str, list[int]]]:
+        """Return rows of views as rows of volumes: name of the volume → name of the view → row numbers."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for name, numbers in rows.items():
+            view = VolumeView(self, name)
+            for row in sorted(numbers):
+                place, within = view.place_of(row)
+                found.setdefault(self.volumes[place], {}).setdefault(name, []).append(within)
+        return found
 
     @classmethod
     def publish(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, Protocol
 
+import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,6 +70,11 @@ class VolumeView(View):
         for number in range(len(self.store.volumes)):
             yield self.volume_view(number)
 
+    def place_of(self, row: int) -> tuple[int, int]:
+        """Return the place in `store.volumes` of a row's volume, and the row's number there."""
+        place = int(np.searchsorted(self.row_offsets, row, "right")) - 1
+        return place, row - int(self.row_offsets[place])
+
     @cached_property
     def info(self) -> ViewInfo:  # type: ignore[override]
         """Spec and chunking; shard size and origin are those of the first volume."""
@@ -77,12 +83,10 @@ class VolumeView(View):
     @cached_property
     def rows(self) -> RowTable:  # type: ignore[override]
         """The row table of all volumes."""
-        tables = []
-        for view, first in zip(self.volume_views(), self.track_offsets.tolist(), strict=False):
-            table = view.rows.copy()
-            table["track"] += first
-            tables.append(table)
-        return np.concatenate(tables)
+        firsts = self.track_offsets.tolist()
+        return np.concatenate(
+            [_numbered(view.rows, first) for view, first in zip(self.volume_views(), firsts, strict=False)]
+        )
 
     def __len__(self) -> int:
         return int(self.row_offsets[-1])
@@ -124,9 +128,23 @@ class VolumeView(View):
             damaged.append(view.damaged(part) + first)
         return np.concatenate(damaged)
 
+    @cached_property
+    def _rows_checksum(self) -> int:
+        crc = 0
+        for view, first in zip(self.volume_views(), self.track_offsets.tolist(), strict=False):
+            crc = int(google_crc32c.extend(crc, _numbered(view.rows, first).tobytes()))
+        return crc
+
     def bytes_on_disk(self) -> int:
         """Return the size of the view's numbers in bytes, as they are stored."""
         return sum(view.bytes_on_disk() for view in self.volume_views())
+
+
+def _numbered(rows: RowTable, first: int) -> RowTable:
+    """Return a row table with the numbers of tracks in the table of all volumes."""
+    table = rows.copy()
+    table["track"] += first
+    return table
 
 
 def _from(step: Callable[[int], None], first: int) -> Callable[[int], None]:
