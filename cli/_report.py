@@ -116,7 +116,8 @@ def print_done(report: Report) -> None:
         )
         for view in report.views
     ]
-    table(rows, indent=2)
+    if rows:
+        table(rows, indent=2)
     if report.unfinished_volumes:
         waiting = "{} not finished yet by other processes: views have all rows once they are"
         say(waiting.format(count(report.unfinished_volumes, "volume")), "yellow")

@@ -13,6 +13,7 @@ from audiospec.storage.opening import exists
 from audiospec.stores.base import FeatureStore, missing_store, store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import ReplacedError
+from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.damage import Check, Damage, LostSealError
 
 #: Called with a view's name, the rows checked, and its rows.
@@ -147,7 +148,11 @@ def examine(
         verified.damage.append(Damage("store", LOST_SEAL, True))
 
     def add(part: str, error: AudiospecError) -> None:
-        if not any(damage.part in (part, "store") for damage in check.damage):
+        # What is wrong in a volume was found by the check of that volume.
+        known = any(
+            damage.part in (part, "store") or damage.part.startswith(VOLUMES) for damage in check.damage
+        )
+        if not known:
             verified.damage.append(Damage(part, str(error)))
 
     try:

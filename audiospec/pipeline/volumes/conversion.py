@@ -14,7 +14,7 @@ from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.volume_names import VOLUMES, volume_name, volume_place
-from audiospec.stores.volumes.root import write_root
+from audiospec.stores.volumes.root import Listing, write_root
 from audiospec.stores.zarr_format.root import ROOT
 
 #: Beginnings of the keys of an ordinary store, besides its root. In a bucket, names of groups have digests.
@@ -37,7 +37,8 @@ def make_first_volume(store: FeatureStore, hours: float) -> None:
     folder, volume = open_folder(place), open_folder(volume_place(place, volume_name(0)))
     volume.clear()  # of a conversion that was killed
     volume.map(lambda key: volume.copy(place / key, key), [*_keys(folder, _PARTS), ROOT])
-    write_root(place, store.store_attributes(), [volume_name(0)], hours, store.version)
+    listing = Listing((volume_name(0),), tuple(store.listed_view_names()), hours)
+    write_root(place, store.store_attributes(), listing, store.version)
     end_conversion(place)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked, work_folder
 from audiospec.stores.layout.volume_names import VOLUME_HOURS, VOLUMES, volume_name, volume_place
-from audiospec.stores.volumes.root import write_root
+from audiospec.stores.volumes.root import Listing, write_root
 from audiospec.stores.volumes.store import VolumeStore
 from audiospec.stores.zarr_format.root import ROOT
 
@@ -80,20 +80,22 @@ class VolumesRun:
 
     def run(self) -> Built:
         """Build the store, or the volumes of this share; return what was done, with the finished views."""
-        with self._locked():
+        with self._locked(waits=self.is_shared):
             store = self._open()
             if isinstance(store, VolumeStore):
-                self.hours = self.hours or store.volume_hours
+                self.hours = self.hours or store.listing.hours
                 if not self.building.dry_run:
                     end_conversion(self.path)
             elif not self.kind.has_volumes:
                 self.hours = math.inf
             self.hours = self.hours or VOLUME_HOURS
-            self._refresh()
-            is_ordinary = self.last < 0
-            if is_ordinary and store is not None:
+            is_ordinary = store is not None and not isinstance(store, VolumeStore)
+            if store is not None and is_ordinary:
                 self.members.add(store.tracks["id"].tolist(), 0)
                 self.filled = float(store.tracks["seconds"].sum())
+            else:
+                self._refresh()
+                is_ordinary = self.last < 0
             division = Division(self.manifest, self.members, self.hours, self._survey_new)
             first: list[TrackState] | None = None
             if is_ordinary:
@@ -112,8 +114,14 @@ class VolumesRun:
         return self._end(division)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock of the whole store, for which a share waits; nothing is locked for a dry run."""
+    def _locked(self, waits: bool = True) -> Iterator[None]:
+        """Hold the lock of the whole store; nothing is locked for a dry run.
+
+        Parameters
+        ----------
+        waits : bool
+            Whether to wait for the run that holds it, which is dividing tracks at the moment.
+        """
         if self.building.dry_run:
             yield
             return
@@ -122,7 +130,7 @@ class VolumesRun:
                 try:
                     stack.enter_context(locked(self.path))
                 except StoreBusyError:
-                    if not self.is_shared:
+                    if not waits:
                         raise
                 else:
                     yield
@@ -171,6 +179,8 @@ class VolumesRun:
             )
         since = "" if store is None else store.version
         target = BuildTarget(self.kind, self.path, self.work, self.attributes, since)
+        if isinstance(self.path, Path) and not self.building.dry_run and (self.path / VOLUMES).exists():
+            open_folder(self.path / VOLUMES).clear()  # links of a conversion that was killed
         return self.building.build(target, store, tracks, is_volume=False)
 
     # Volumes
@@ -256,44 +266,40 @@ class VolumesRun:
         target = BuildTarget(self.kind, place, work, self.attributes, since)
         self.done.add(building.build(target, store, tracks, is_volume=True))
         if not building.dry_run:
-            with self._locked_later():
+            with self._locked():
                 part = self.parts.read(number)
                 if part is not None and {track.id for track in tracks}.issuperset(part.ids):
                     self.parts.write(number, replace(part, is_finished=True))
-
-    @contextmanager
-    def _locked_later(self) -> Iterator[None]:
-        """Hold the lock of the whole store; wait for whoever divides tracks."""
-        was, self.is_shared = self.is_shared, True
-        try:
-            with self._locked():
-                yield
-        finally:
-            self.is_shared = was
 
     def _end(self, division: Division) -> Built:
         """List the volumes if all are finished; return what was done, with the finished views."""
         if self.building.dry_run:
             return self.done
-        with self._locked_later():
+        with self._locked():
             parts = [self.parts.read(number) for number in self.parts.numbers()]
             self.done.unfinished_volumes = sum(part is not None and not part.is_finished for part in parts)
             if not self.done.unfinished_volumes and division.is_done:
                 self._refresh()
-                names = [volume_name(number) for number in range(self.last + 1)]
-                assert self.hours is not None
-                root = open_folder(self.path).entry(ROOT)
-                write_root(self.path, self.attributes, names, self.hours, root.version if root else "")
+                self._list()
                 self.parts.clear()
-                if isinstance(self.work.place, Path):
-                    with suppress(OSError):  # another run is computing a volume
-                        (self.work.place / VOLUMES).rmdir()
         if _exists(self.path):
             store = VolumeStore(self.path)
-            names = store.view_names()
+            names, self.done.duplicates = store.view_names(), store.duplicates()
             wanted = [view.name for view in self.done.planned]
             self.done.views = [store.view(name) for name in wanted if name in names]
         return self.done
+
+    def _list(self) -> None:
+        """Write the root, which lists all volumes, and the views that all of them have. The lock is held."""
+        names = [volume_name(number) for number in range(self.last + 1)]
+        store = VolumeStore(self.path) if _exists(self.path) else None
+        views = set(self.kind(volume_place(self.path, names[0])).listed_view_names())
+        for name in names[1:]:
+            views &= set(self.kind(volume_place(self.path, name)).listed_view_names())
+        if store is not None:
+            views |= set(store.listing.views)
+        listing = Listing(tuple(names), tuple(sorted(views)), self.hours or VOLUME_HOURS)
+        write_root(self.path, self.attributes, listing, "" if store is None else store.version)
 
 
 def _exists(place: Location) -> bool:

@@ -33,6 +33,10 @@ class Spool:
         self._blocks: dict[int, list[tuple[int, int]]] = {}
         self._file: IO[bytes] | None = None
 
+    def __del__(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def add(self, volume: int, track: Track) -> None:
         """Add a track of a volume."""
         self._kept.setdefault(volume, []).append(track)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +37,10 @@ def locked(store: _Place) -> Iterator[_Place]:
             yield work
         finally:
             del _held[store]
+    if isinstance(work, Path) and store_of_volume(store) is not None:
+        with suppress(OSError):  # they are not empty
+            work.parent.rmdir()
+            work.parent.parent.rmdir()
 
 
 def require_lock(store: Location) -> None:

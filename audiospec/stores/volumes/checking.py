@@ -10,7 +10,7 @@ from audiospec.stores.base import store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.volume_names import VOLUMES, volume_place
 from audiospec.stores.seals.damage import Check, Damage
-from audiospec.stores.volumes.root import COPY, listed_volumes, read_content
+from audiospec.stores.volumes.root import COPY, Listing, read_content
 from audiospec.stores.zarr_format.root import ROOT, Root, read_root
 
 
@@ -39,7 +39,7 @@ def check(place: Location) -> Check:
     elif root is not None and read_content(store, ROOT) != read_content(store, COPY):
         damage.append(Damage(VOLUMES, "the copy of the root is of another version", True))
     known = root or copy
-    for name in [] if known is None else listed_volumes(known.attributes, place):
+    for name in [] if known is None else Listing.from_attributes(known.attributes, place).volumes:
         part, volume = f"{VOLUMES}/{name}", volume_place(place, name)
         if not open_folder(volume).exists(ROOT) and not _is_restorable(volume):
             damage.append(Damage(part, "the volume is missing"))
@@ -65,7 +65,7 @@ def restore(place: Location) -> list[str]:
         store.write(COPY, store.read(ROOT))
         done.append(f"{COPY}: the copy of the root made again")
     known = root or copy
-    for name in [] if known is None else listed_volumes(known.attributes, place):
+    for name in [] if known is None else Listing.from_attributes(known.attributes, place).volumes:
         volume = volume_place(place, name)
         if open_folder(volume).exists(ROOT) or _is_restorable(volume):
             with locked(volume) as work:

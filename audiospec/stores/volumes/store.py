@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
-from audiospec.storage.location import Location
+from audiospec.storage.location import Location, location
 from audiospec.storage.opening import open_folder
-from audiospec.stores.base import FeatureStore, open_store
+from audiospec.stores.base import FeatureStore, open_store, store_class
+from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
 from audiospec.stores.layout.contents import NewView
-from audiospec.stores.layout.schema import TRACK_COLUMNS
+from audiospec.stores.layout.duplicates import Duplicates, duplicates_among
+from audiospec.stores.layout.exporting import write_new_store
+from audiospec.stores.layout.schema import TRACK_COLUMNS, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
-from audiospec.stores.layout.volume_names import VOLUME_HOURS, volume_place
-from audiospec.stores.volumes.root import HOURS, listed_volumes
+from audiospec.stores.layout.volume_names import VOLUMES, volume_place
+from audiospec.stores.volumes.root import Listing, write_root
 from audiospec.stores.volumes.view import VolumeView
 from audiospec.stores.zarr_format.root import read_root
 
@@ -33,16 +38,13 @@ class VolumeStore(FeatureStore):
 
     Attributes
     ----------
-    volumes : tuple of str
-        Names of the volumes, such as ``"00000"``.
-    volume_hours : float
-        Hours of audio up to which a volume is filled.
+    listing : Listing
+        What the root lists: volumes, views, hours of a volume.
     """
 
     suffixes = ()
     is_sealed = True
-    volumes: tuple[str, ...]
-    volume_hours: float
+    listing: Listing
 
     def __init__(self, path: Location | str) -> None:
         super().__init__(path)
@@ -53,10 +55,18 @@ class VolumeStore(FeatureStore):
 
     def _attributes(self) -> Mapping[str, Any]:
         root = read_root(open_folder(self.path))
-        attributes, self._version = dict(root.attributes), root.version
-        self.volumes = tuple(listed_volumes(attributes, self.path))
-        self.volume_hours = float(attributes.get(HOURS, VOLUME_HOURS))
-        return attributes
+        if VOLUMES not in root.attributes:
+            raise StoreError(
+                f"{self.path} has no volumes: expected them", "open it with `audiospec.open_store`"
+            )
+        self._version = root.version
+        self.listing = Listing.from_attributes(root.attributes, self.path)
+        return root.attributes
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """Names of the volumes, such as ``"00000"``."""
+        return self.listing.volumes
 
     @property
     def version(self) -> str:
@@ -83,24 +93,18 @@ class VolumeStore(FeatureStore):
         return {name: np.concatenate([table[name] for table in tables]) for name in TRACK_COLUMNS}
 
     def view_names(self) -> list[str]:
-        """Return the names of the views that all volumes have, sorted."""
-        return [name for name, missing in self._lacking(False).items() if not missing]
+        """Return the names of the finished views, sorted."""
+        return sorted(self.listing.views)
 
-    def listed_view_names(self) -> list[str]:
-        """Return the names of the views that all volumes should have, sorted."""
-        return [name for name, missing in self._lacking(True).items() if not missing]
+    def lacking(self) -> dict[str, int]:
+        """Return the views that some volumes lack: name → number of those volumes.
 
-    def unfinished_views(self) -> dict[str, int]:
-        """Return the views that only some volumes have yet: name → number of volumes that lack it."""
-        return {name: count for name, count in self._lacking(False).items() if count}
-
-    def _lacking(self, listed: bool) -> dict[str, int]:
-        """Return each view of any volume → number of volumes that lack it, sorted by name."""
-        having: dict[str, int] = {}
+        One that is not among `view_names` is not finished yet. Another lacks volumes that were added later.
+        """
+        counts = Counter(dict.fromkeys(self.listing.views, 0))
         for volume in self.each():
-            for name in volume.listed_view_names() if listed else volume.view_names():
-                having[name] = having.get(name, 0) + 1
-        return {name: len(self.volumes) - count for name, count in sorted(having.items())}
+            counts.update(volume.listed_view_names())
+        return {name: len(self.volumes) - n for name, n in sorted(counts.items()) if n < len(self.volumes)}
 
     def _view(self, name: str) -> View:
         return VolumeView(self, name)
@@ -114,6 +118,48 @@ class VolumeStore(FeatureStore):
                 place, within = view.place_of(row)
                 found.setdefault(self.volumes[place], {}).setdefault(name, []).append(within)
         return found
+
+    def duplicates(self) -> Duplicates:
+        """Return which tracks hold the same sound; see `duplicates`. The table of one volume is in memory."""
+        return duplicates_among(lambda: (volume.tracks for volume in self.each()))
+
+    def export(
+        self,
+        target: Location | str,
+        step: Callable[[str], None] | None = None,
+        *,
+        anonymous: bool = False,
+    ) -> FeatureStore:
+        """Copy the whole store; see `FeatureStore.export`. The copy has volumes if its format has them."""
+        place = location(target)
+        kind = store_class(place)
+        if not kind.has_volumes:
+            return super().export(target, step, anonymous=anonymous)
+        attributes = store_attributes(self.dataset, None if anonymous else self._root)
+        tables = self._anonymous_tables() if anonymous else (volume.tracks for volume in self.each())
+
+        def write(store: Location, work: Location) -> None:
+            for volume, tracks in zip(self.each(), tables, strict=True):
+                copy = volume_place(store, volume.path.name)
+                if isinstance(copy, Path):
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                kind.publish(copy, work, attributes, tracks, None)
+                for name in volume.listed_view_names():
+                    if step is not None:
+                        step(f"{name} of volume {volume.path.name}")
+                    kind.publish(copy, work, attributes, tracks, volume.view(name).contents())
+            write_root(store, attributes, self.listing, "")
+
+        write_new_store(place, write)
+        return kind.open(place)
+
+    def _anonymous_tables(self) -> Iterator[Tracks]:
+        """Yield the table of each volume, anonymous. Ids may be shortened, and are unique in all of them."""
+        table, first = anonymous_tracks(self.tracks, self._root), 0
+        for volume in self.each():
+            last = first + len(volume.tracks)
+            yield Tracks({name: values[first:last] for name, values in table.columns.items()})
+            first = last
 
     @classmethod
     def publish(

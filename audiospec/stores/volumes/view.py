@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import RowTable, replaced
+from audiospec.stores.layout.skipped import skip_reason
 from audiospec.stores.layout.view import View, ViewStore
 
 #: Rows of the tables of the volumes that stay open, each of 32 bytes.
@@ -21,7 +22,9 @@ MOST_ROWS = 1 << 24
 class ManyVolumes(ViewStore, Protocol):
     """The part of its store that a view over volumes uses."""
 
-    volumes: tuple[str, ...]
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """Names of the volumes."""
 
     def volume(self, name: str) -> Any:
         """Open a volume."""
@@ -42,33 +45,37 @@ class VolumeView(View):
 
     def __init__(self, store: ManyVolumes, name: str) -> None:
         self.store = store
-        self._views: dict[int, View] = {}
         self._full_name = name
+        self._views: dict[int, View] = {}
+        #: Places in `store.volumes` of the volumes that have the view.
+        self._having: list[int] = []
         rows, tracks = [0], [0]
-        for volume in store.volumes:
+        for place, volume in enumerate(store.volumes):
             opened = store.volume(volume)
-            rows.append(opened.row_count(name))
+            has_it = name in opened.listed_view_names()
+            if has_it:
+                self._having.append(place)
+            rows.append(opened.row_count(name) if has_it else 0)
             tracks.append(opened.track_count())
         self.row_offsets = np.cumsum(np.array(rows, np.int64))
         self.track_offsets = np.cumsum(np.array(tracks, np.int64))
 
-    def volume_view(self, number: int) -> View:
+    def volume_view(self, place: int) -> View:
         """Open the view of a volume, by the volume's place in `store.volumes`."""
-        view = self._views.pop(number, None)
+        view = self._views.pop(place, None)
         if view is None:
-            view = self.store.volume(self.store.volumes[number]).view(self._full_name)
-            expected = int(self.row_offsets[number + 1] - self.row_offsets[number])
-            if len(view) != expected:
+            view = self.store.volume(self.store.volumes[place]).view(self._full_name)
+            if len(view) != self.row_offsets[place + 1] - self.row_offsets[place]:
                 raise replaced(self._full_name)
-        self._views[number] = view
+        self._views[place] = view
         while len(self._views) > 1 and sum(map(len, self._views.values())) > MOST_ROWS:
             self._views.pop(next(iter(self._views)), None)
         return view
 
-    def volume_views(self) -> Iterator[View]:
-        """Yield the views of the volumes, in order."""
-        for number in range(len(self.store.volumes)):
-            yield self.volume_view(number)
+    def volume_views(self) -> Iterator[tuple[View, int, int]]:
+        """Yield the view of each volume that has it, and the numbers of its first row and track."""
+        for place in self._having:
+            yield self.volume_view(place), int(self.row_offsets[place]), int(self.track_offsets[place])
 
     def place_of(self, row: int) -> tuple[int, int]:
         """Return the place in `store.volumes` of a row's volume, and the row's number there."""
@@ -77,26 +84,23 @@ class VolumeView(View):
 
     @cached_property
     def info(self) -> ViewInfo:  # type: ignore[override]
-        """Spec and chunking; shard size and origin are those of the first volume."""
-        return self.volume_view(0).info
+        """Spec and chunking; size of shards and origin are those of the first volume."""
+        return self.volume_view(self._having[0]).info
 
     @cached_property
     def rows(self) -> RowTable:  # type: ignore[override]
         """The row table of all volumes."""
-        firsts = self.track_offsets.tolist()
-        return np.concatenate(
-            [_numbered(view.rows, first) for view, first in zip(self.volume_views(), firsts, strict=False)]
-        )
+        return np.concatenate([_numbered(view.rows, track) for view, _, track in self.volume_views()])
 
     def __len__(self) -> int:
         return int(self.row_offsets[-1])
 
     def _track_column(self, column: str) -> NDArray[Any]:
-        return np.concatenate([view._track_column(column) for view in self.volume_views()])
+        return np.concatenate([view._track_column(column) for view, _, _ in self.volume_views()])
 
     def rows_of(self, track: str) -> NDArray[np.int64]:
         """Return the row numbers of a track, in order of start; see `View.rows_of`."""
-        for view, first in zip(self.volume_views(), self.row_offsets.tolist(), strict=False):
+        for view, first, _ in self.volume_views():
             if track in view.store.tracks.index:
                 rows: NDArray[np.int64] = view.rows_of(track) + first
                 return rows
@@ -104,11 +108,18 @@ class VolumeView(View):
 
     def skipped(self) -> dict[str, str]:
         """Return track id → reason for each track without rows and without a problem."""
-        return {id: reason for view in self.volume_views() for id, reason in view.skipped().items()}
+        skipped: dict[str, str] = {}
+        for place, name in enumerate(self.store.volumes):
+            if place in self._having:
+                skipped.update(self.volume_view(place).skipped())
+            else:
+                records = self.store.volume(name).tracks.records()
+                skipped.update({one.id: skip_reason(self.info, one) for one in records if not one.problem})
+        return skipped
 
     def stale(self) -> list[str]:
         """Return the ids of tracks whose file has changed since their rows were computed."""
-        return [id for view in self.volume_views() for id in view.stale()]
+        return [id for view, _, _ in self.volume_views() for id in view.stale()]
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         numbers = np.searchsorted(self.row_offsets, rows, "right") - 1
@@ -123,21 +134,24 @@ class VolumeView(View):
     def damaged(self, step: Callable[[int], None] | None = None) -> NDArray[np.int64]:
         """Read every row again; return the numbers of damaged ones; see `View.damaged`."""
         damaged = [np.zeros(0, np.int64)]
-        for view, first in zip(self.volume_views(), self.row_offsets.tolist(), strict=False):
-            part = None if step is None else _from(step, first)
-            damaged.append(view.damaged(part) + first)
+        for view, first, _ in self.volume_views():
+            damaged.append(view.damaged(None if step is None else _from(step, first)) + first)
         return np.concatenate(damaged)
 
     @cached_property
     def _rows_checksum(self) -> int:
         crc = 0
-        for view, first in zip(self.volume_views(), self.track_offsets.tolist(), strict=False):
-            crc = int(google_crc32c.extend(crc, _numbered(view.rows, first).tobytes()))
+        for view, _, track in self.volume_views():
+            crc = int(google_crc32c.extend(crc, _numbered(view.rows, track).tobytes()))
         return crc
+
+    def shard_count(self) -> int:
+        """Return the number of shards of all volumes."""
+        return sum(view.shard_count() for view, _, _ in self.volume_views())
 
     def bytes_on_disk(self) -> int:
         """Return the size of the view's numbers in bytes, as they are stored."""
-        return sum(view.bytes_on_disk() for view in self.volume_views())
+        return sum(view.bytes_on_disk() for view, _, _ in self.volume_views())
 
 
 def _numbered(rows: RowTable, first: int) -> RowTable:

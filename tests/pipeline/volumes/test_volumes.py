@@ -205,10 +205,10 @@ def test_a_view_that_some_volumes_lack_is_not_finished(
     monkeypatch.undo()
     store = _opened(many)
     assert [view.chunking.seconds for view in store.views()] == [0.5]
-    assert list(store.unfinished_views().values()) == [2]
+    assert list(store.lacking().values()) == [2]
     _run(kit, music, many, views=[(kit.spec, short)])
     assert len(open_store(many).views()) == 2
-    assert _opened(many).unfinished_views() == {}
+    assert _opened(many).lacking() == {}
 
 
 def test_a_dry_run_over_volumes_writes_nothing(kit: Any, music: Path, many: Path, tmp_path: Path) -> None:
