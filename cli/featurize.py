@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,8 +29,6 @@ from audiospec.engines.base import make_engine
 from audiospec.pipeline import COMPUTE
 from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
-from audiospec.storage.location import location
-from audiospec.storage.opening import exists
 
 if TYPE_CHECKING:
     from audiospec.pipeline.progress import Progress
@@ -265,7 +264,7 @@ def command(
     # A download shows its own progress.
     waiting = "" if data is None and datasets[dataset].remotes else "getting ready"
     with make_engine(engine, workers) as runner, progress(quiet or json or dry_run, waiting) as step:
-        if not (dry_run or exists(location(store or f"{dataset}.zarr"))):
+        if not (dry_run or os.path.exists(store or f"{dataset}.zarr")):
             runner.prepare(COMPUTE)  # workers start while this process imports what follows
         from audiospec.pipeline.featurize import run
 

@@ -156,7 +156,7 @@ def _facts(view: View, more: str) -> dict[str, str]:
         "data": f"{by(view.shape)} {view.spec.dtype}, {size(view.bytes_on_disk())}",
         **_code(view.spec),
         "tracks": f"{tracks_of(view)} of {len(view.store.tracks)}",
-        "shards": f"{count(view.shard_count(), 'shard')} of up to {count(view.info.shard_rows, 'row')}",
+        "shards": f"{count(_shards(view), 'shard')} of up to {count(view.info.shard_rows, 'row')}",
         "made by": versions,
         **how,
         "skipped": f"{count(skipped, 'track')}{more}" if skipped else "none",
@@ -209,7 +209,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
             {
                 **described(view),
                 **_attributes(view),
-                "shards": view.shard_count(),
+                "shards": _shards(view),
                 "skipped": view.skipped(),
                 "stale": view.stale(),
             }
@@ -231,3 +231,9 @@ def _attributes(view: View) -> dict[str, Any]:
     stored = view.info.to_attributes()
     kept = {name: value for name, value in stored.items() if name not in ("long_name", "units")}
     return {**kept, "unit": view.spec.unit}
+
+
+def _shards(view: View) -> int:
+    from audiospec.stores.volumes.view import VolumeView
+
+    return view.shard_count() if isinstance(view, VolumeView) else -(-len(view) // view.info.shard_rows)

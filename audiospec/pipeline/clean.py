@@ -7,7 +7,7 @@ import time
 from audiospec.errors import StoreError
 from audiospec.storage.lease import LEASE
 from audiospec.storage.location import Location, location
-from audiospec.storage.opening import exists, open_folder
+from audiospec.storage.opening import open_folder
 from audiospec.stores.base import missing_store, store_class
 from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.lock import locked
@@ -49,9 +49,10 @@ def clean(path: Location | str, days: float = KEPT_DAYS, *, dry_run: bool = Fals
     path = location(path)
     if not days >= 0:
         raise StoreError(f"`days` must be at least 0; got {days:g}")
-    if not exists(path):
+    kind = store_class(path)
+    if not kind.exists(path):
         raise missing_store(path)
     with locked(path) as work:
         lease = open_folder(work).entry(LEASE)  # it was written a moment ago, by the clock of the storage
         now = time.time() if lease is None else lease.modified
-        return store_class(path).clean(path, days * 24 * 3600, now, dry_run)
+        return kind.clean(path, days * 24 * 3600, now, dry_run)

@@ -227,6 +227,7 @@ def run(
         raise StoreError(
             f"{path} cannot have volumes, which `volume_hours` and `part` are of", "choose a .zarr as `store`"
         )
+    kind.exists(path)  # says what cannot be used, before anything is downloaded
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
     building = Building(views, engine, device, backends, reading, strict, dry_run, progress)

@@ -20,6 +20,9 @@ from audiospec.stores.base import open_store
 from audiospec.stores.layout.view import View
 from audiospec.stores.shards.packed import PackedShard
 
+#: File of a staged shard → its rows.
+Opened = dict[str, NDArray[Any] | PackedShard]
+
 
 class ViewFiller:
     """One view of a task: computes its rows and fills its shards."""
@@ -42,14 +45,13 @@ class ViewFiller:
         self.shards = [PendingShard(shard, self.row_dtype) for shard in view.shards]
         self.batch = self.writer.batch
         self._views: dict[str, View] = {}
-        self._staged_rows: dict[str, NDArray[Any] | PackedShard] = {}
 
     def copy_existing(self, shard: PendingShard) -> None:
         """Copy the rows that were computed before, except those that turn out to be damaged."""
+        opened: Opened = {}
         for index, row in enumerate(shard.task.rows):
             if row.existing is not None:
-                self._copy(shard, index, row.existing)
-        self._staged_rows.clear()
+                self._copy(shard, index, row.existing, opened)
 
     def wanted_rows(self) -> dict[int, list[WantedRow]]:
         """Return the rows to compute: track number → rows in order of start."""
@@ -60,8 +62,8 @@ class ViewFiller:
                 wanted[row.track].append(WantedRow(shard, index, row))
         return wanted
 
-    def _copy(self, shard: PendingShard, index: int, existing: ExistingRow) -> None:
-        """Copy a row, unless it is missing or its checksum is wrong."""
+    def _copy(self, shard: PendingShard, index: int, existing: ExistingRow, opened: Opened) -> None:
+        """Copy a row, unless it is missing or its checksum is wrong; `opened` keeps staged shards open."""
         store, name = existing.store, existing.name
         try:
             if store:
@@ -69,9 +71,9 @@ class ViewFiller:
                     self._views[name] = open_store(store).view(name)
                 values = self._views[name].read_stored(existing.number)
             else:
-                if name not in self._staged_rows:
-                    self._staged_rows[name] = self.staging.read(name, self.row_dtype, existing.capacity)
-                values = self._staged_rows[name][existing.number]
+                if name not in opened:
+                    opened[name] = self.staging.read(name, self.row_dtype, existing.capacity)
+                values = opened[name][existing.number]
         except (StoreError, OSError):
             return
         if checksum(values) != existing.checksum:
@@ -85,6 +87,7 @@ class ViewFiller:
 
     def _copy_fragments(self, shard: PendingShard) -> None:
         """Copy the rows that other tasks have staged as fragments by now."""
+        opened: Opened = {}
         for name, indices in shard.awaited_fragments.items():
             commit = self.staging.get(name)
             if commit is None:  # the shard cannot be completed, whether the others exist or not
@@ -97,8 +100,7 @@ class ViewFiller:
                     staged = commit.rows[number]
                     file = commit.file(name)
                     existing = ExistingRow("", file, number, commit.capacity, staged.checksum, staged.source)
-                    self._copy(shard, index, existing)
-        self._staged_rows.clear()
+                    self._copy(shard, index, existing, opened)
 
     def transform_batch(self, source: int, rows: list[ReadyChunk]) -> None:
         """Compute a batch of chunks of one length, and write the features into their shards' arrays."""

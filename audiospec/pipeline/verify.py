@@ -9,7 +9,6 @@ from typing import Any
 from audiospec.errors import AudiospecError, StorageError, StoreError
 from audiospec.pipeline.isolated import run_isolated
 from audiospec.storage.location import Location, local, location
-from audiospec.storage.opening import exists
 from audiospec.stores.base import FeatureStore, missing_store, store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import ReplacedError
@@ -103,9 +102,9 @@ def verify(path: Location | str, step: Step | None = None, views: Collection[str
         A view was replaced meanwhile.
     """
     path = location(path)
-    if not exists(path):
-        raise missing_store(path)
     kind = store_class(path)
+    if not kind.exists(path):
+        raise missing_store(path)
     check = kind.check(path)
     if not check.isolate:
         return examine(kind, path, check, step, views)

@@ -16,6 +16,7 @@ from audiospec.audio.info import AudioInfo
 from audiospec.audio.recording import Recording, probe
 from audiospec.digests import source_bits
 from audiospec.errors import AudioError
+from audiospec.pipeline.commits import Commits
 from audiospec.pipeline.cutter import ChunkStream
 from audiospec.pipeline.filling import PendingShard, ViewFiller
 from audiospec.pipeline.staging import DecodeResult
@@ -54,20 +55,26 @@ class _Worker:
 
     def results(self) -> Iterator[TaskResult | TrackBegun]:
         """Yield each track that begins, and the result of each of the task's shards once it is committed."""
+        is_local = all(view.staging.folder.is_local for view in self.views)
+        with Commits(in_background=not is_local) as commits:
+            yield from self._results(commits)
+            yield from commits.rest()
+
+    def _results(self, commits: Commits) -> Iterator[TaskResult | TrackBegun]:
         tracks = {track.number: track for track in self.task.tracks}
         streams: dict[int, list[ChunkStream]] = defaultdict(list)
         for view in self.views:
             for shard in view.shards:
                 view.copy_existing(shard)
                 if shard.is_full:
-                    yield view.commit(shard)
+                    yield from commits.add(view, shard)
             for number, rows in view.wanted_rows().items():
                 streams[number].append(ChunkStream(view, rows))
         first = self.task.first
         for number in sorted(streams, key=lambda number: (number != first, number)):
             yield TrackBegun(self.task.number, number)
             for view, shard in self._decode(tracks[number], streams[number]):
-                yield view.commit(shard)
+                yield from commits.add(view, shard)
 
     def _decode(
         self, track: TaskTrack, streams: list[ChunkStream]

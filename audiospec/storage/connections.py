@@ -98,7 +98,7 @@ def _open(location: Url) -> ObjectStore:
         raise StorageError(f"{location.scheme}:// needs obstore", "pip install 'audiospec[cloud]'") from None
     seconds = patience()
     retries: RetryConfig = {
-        "max_retries": 1000,  # the time decides
+        "max_retries": 3,  # BucketFolder goes on: obstore would also repeat what no repetition helps (501)
         "retry_timeout": timedelta(seconds=seconds),
         "backoff": {
             "init_backoff": timedelta(seconds=min(0.1, seconds / 100)),

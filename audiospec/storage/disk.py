@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -152,7 +153,7 @@ class DiskFolder(Folder):
         return _version(os.stat(path))
 
     def _write_new(self, path: Path, parts: Sequence[bytes | memoryview]) -> None:
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
         try:
             with disk_full_errors(path):
                 write_new(temporary, *parts)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import errno
 import os
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -153,13 +154,13 @@ class BucketFolder(Folder):
     def copy(self, source: Location, key: str) -> None:
         """Copy a file into this folder: within a bucket by the storage itself, else through this machine."""
         self._writable()
-        if isinstance(source, Path):
+        if source == self.location / key:  # which S3 refuses
+            self._known(key)
+        elif isinstance(source, Path):
             self.write(key, source.read_bytes())
         elif (source.scheme, source.bucket) == (self.location.scheme, self.location.bucket):
-            import obstore
-
             target = (self.location / key).key
-            self._call("copy", source, lambda store, path: obstore.copy(store, path, target))
+            self._call("copy", source, lambda store, path: store.copy(path, target))
         else:
             self.write(key, BucketFolder(source.parent).read(source.name))
 
@@ -173,8 +174,6 @@ class BucketFolder(Folder):
         return iter(sorted(self._list_all(prefix)))
 
     def _list(self, prefix: str) -> Iterator[Entry]:
-        import obstore
-
         begins = f"{self._home()}{prefix}"
         folder, _, name = begins.rpartition("/")
         last = begins[:-1] if len(name) > 1 else None  # what begins with "a/bc" follows "a/b"
@@ -183,7 +182,7 @@ class BucketFolder(Folder):
         def page(store: ObjectStore, _: str) -> Sequence[ObjectMeta] | None:
             nonlocal stream
             try:
-                stream = stream or obstore.list(store, folder or None, offset=last, chunk_size=_BATCH)
+                stream = stream or store.list(folder or None, offset=last, chunk_size=_BATCH)
                 return next(stream, None)
             except Exception:
                 stream = None  # the next try begins after what has been listed
@@ -198,11 +197,9 @@ class BucketFolder(Folder):
                     return
 
     def _list_all(self, prefix: str) -> Iterator[Entry]:
-        import obstore
-
         begins = f"{self._home()}{prefix}"
         folder = begins.rpartition("/")[0] or None
-        pages = self._call("list", self.location, lambda store, _: [*obstore.list(store, folder)])
+        pages = self._call("list", self.location, lambda store, _: [*store.list(folder)])
         for meta in (meta for page in pages for meta in page):
             if meta["path"].startswith(begins):
                 yield _entry(meta, meta["path"].removeprefix(self._home()))
@@ -212,10 +209,8 @@ class BucketFolder(Folder):
 
     def entry(self, key: str) -> Entry | None:
         """Return what is known of a file; None if it does not exist."""
-        import obstore
-
         try:
-            return _entry(self._call("read", self.location / key, obstore.head), key)
+            return _entry(self._call("read", self.location / key, _head), key)
         except FileNotFoundError:
             return None
 
@@ -226,11 +221,9 @@ class BucketFolder(Folder):
         self.map(self._remove, [paths[i : i + _BATCH] for i in range(0, len(paths), _BATCH)])
 
     def _remove(self, paths: builtins.list[str]) -> None:
-        import obstore
-
         place = Url(self.location.scheme, self.location.bucket, paths[0])
         try:
-            self._call("remove", place, lambda store, _: obstore.delete(store, paths))
+            self._call("remove", place, lambda store, _: store.delete(paths))
         except FileNotFoundError:  # of a storage that removes one by one, and may have stopped there
             if len(paths) > 1:
                 self.map(self._remove, [[path] for path in paths])
@@ -250,21 +243,17 @@ class BucketFolder(Folder):
         return POOL.map(function, items)
 
     def _get(self, key: str, options: GetOptions | None) -> tuple[memoryview, ObjectMeta]:
-        import obstore
-
         def get(store: ObjectStore, path: str) -> tuple[memoryview, ObjectMeta]:
-            answer = obstore.get(store, path, options=options)
+            answer = store.get(path, options=options)
             return memoryview(answer.bytes()), answer.meta
 
         return self._call("read", self.location / key, get)
 
     def _put(self, key: str, data: bytes | memoryview, mode: PutMode | None) -> str:
-        import obstore
-
         multipart = mode is None and len(data) > _ONE_PUT
 
         def put(store: ObjectStore, path: str) -> PutResult:
-            return obstore.put(store, path, data, mode=mode, use_multipart=multipart)
+            return store.put(path, data, mode=mode, use_multipart=multipart)
 
         answer = self._call("write", self.location / key, put)
         return _version(answer["e_tag"], answer["version"])
@@ -274,10 +263,9 @@ class BucketFolder(Folder):
             return "create"
         if self.location.scheme != "gs":
             return {"e_tag": f'"{only}"'}
-        import obstore  # Google replaces a generation, which its lists do not name
-
+        # Google replaces a generation, which its lists do not name.
         try:
-            meta = self._call("read", self.location / key, obstore.head)
+            meta = self._call("read", self.location / key, _head)
         except FileNotFoundError:
             raise replaced(self.location / key) from None
         if _version(meta["e_tag"], meta["version"]) != only:
@@ -300,18 +288,22 @@ class BucketFolder(Folder):
         self._store = self._store or connect(self.location)
         from obstore.exceptions import BaseError
 
-        began, pause = time.monotonic(), 0.01
+        began, pause, longest = time.monotonic(), 0.01, patience()
         while True:
             try:
                 return request(self._store, place.key)
             except (BaseError, OSError, ValueError) as error:
                 seconds = time.monotonic() - began
                 failure = translated(error, action, place, seconds)
-                again = is_transient(error) and seconds < patience()
+                again = is_transient(error) and seconds < longest
             if not again:
                 raise failure  # outside of the handler: what it was made of may contain a credential
-            time.sleep(pause)
-            pause = min(1.0, 2 * pause)
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 # so that threads do not come back at once
+            pause = min(10.0, longest / 12, 3 * pause)
+
+
+def _head(store: ObjectStore, path: str) -> ObjectMeta:
+    return store.head(path)
 
 
 def _version(e_tag: str | None, version: str | None) -> str:

@@ -18,7 +18,7 @@ _STATUS = re.compile(r"status code: (\d{3})([ \w-]*)")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
 _METADATA = re.compile(
-    r"https?://(169\.254\.|metadata\.google|oauth2\.|sts\.)|instance metadata|no credentials"
+    r"https?://(169\.254\.|metadata\.google|oauth2\.|sts\.)|/latest/(api/token|meta-data/)|instance metadata"
 )
 _NETWORK = re.compile(r"HTTP error|reqwest|hyper|decod|timed? ?out|connection", re.IGNORECASE)
 _BEYOND = re.compile(r"but object was only \d+ bytes long|range start must not be greater")

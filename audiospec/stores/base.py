@@ -37,7 +37,7 @@ from audiospec.stores.layout.schema import (
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.unfinished import missing_store
 from audiospec.stores.layout.view import View
-from audiospec.stores.layout.volume_names import VOLUMES, store_of_volume
+from audiospec.stores.layout.volume_names import store_of_volume
 from audiospec.stores.seals.damage import Check, Damage
 
 __all__ = [
@@ -105,12 +105,10 @@ class FeatureStore(ABC):
         if isinstance(self.path, Path) and not self.path.exists():
             raise missing_store(self.path)
         attributes = self._attributes()
-        if not attributes and not isinstance(self.path, Path) and not exists(self.path):
+        if not attributes and not self.exists(self.path):
             raise missing_store(self.path)
         version = attributes.get("audiospec_format")
         if not isinstance(version, int):
-            if not attributes and exists(self.path / VOLUMES):  # those of a run that is not finished
-                raise missing_store(self.path)
             raise StoreError(
                 f"{self.path} is not a feature store: expected one made by `audiospec featurize`",
                 "check the path",
@@ -127,6 +125,11 @@ class FeatureStore(ABC):
         return (
             f"<{type(self).__name__} {self.path}: {len(self.tracks)} tracks, {len(self.view_names())} views>"
         )
+
+    @classmethod
+    def exists(cls, path: Location) -> bool:
+        """Whether there is a store, or anything else in its place."""
+        return exists(path)
 
     @property
     def version(self) -> str:
@@ -215,7 +218,7 @@ class FeatureStore(ABC):
         Returns
         -------
         Check
-            Of a kind of store without seals: nothing is known.
+            Of stores without seals: nothing is known.
         """
         return Check(unsealed=("store",))
 
@@ -308,7 +311,7 @@ class FeatureStore(ABC):
 
         Parameters
         ----------
-        target : path
+        target : Location or str
             The new store, which must not exist yet. Its suffix selects the format.
         step : callable or None
             Called with each view's name before it is copied.
@@ -321,7 +324,6 @@ class FeatureStore(ABC):
         Returns
         -------
         FeatureStore
-            The new store.
 
         Raises
         ------
@@ -341,7 +343,7 @@ class FeatureStore(ABC):
                     step(view.name)
                 kind.publish(place, work, attributes, tracks, view.contents())
 
-        write_new_store(target, write)
+        write_new_store(target, kind.exists(target), write)
         return kind(target)
 
 

@@ -51,6 +51,11 @@ class HDF5Store(FeatureStore):
 
     path: Path
 
+    @classmethod
+    def exists(cls, path: Location) -> bool:
+        """Whether there is a file."""
+        return on_disk(path).exists()
+
     def __init__(self, path: Location | str) -> None:
         super().__init__(on_disk(location(path)))
 

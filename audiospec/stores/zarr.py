@@ -22,13 +22,14 @@ from audiospec.files import damage_errors
 from audiospec.storage.base import Folder
 from audiospec.storage.disk import DiskFolder
 from audiospec.storage.location import Location, local
-from audiospec.storage.opening import open_folder
+from audiospec.storage.opening import exists, open_folder
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
 from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.unfinished import missing_store
 from audiospec.stores.layout.view import View
 from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.damage import Check
@@ -36,7 +37,7 @@ from audiospec.stores.seals.folder import PartFiles
 from audiospec.stores.shards.format import is_compressed
 from audiospec.stores.shards.reader import ShardReader
 from audiospec.stores.zarr_format.arrays import read_array
-from audiospec.stores.zarr_format.root import Root, is_format, read_root
+from audiospec.stores.zarr_format.root import ROOT, Root, is_format, read_root
 
 _T = TypeVar("_T")
 
@@ -67,7 +68,14 @@ class ZarrStore(FeatureStore):
     def _attributes(self) -> Mapping[str, Any]:
         self.files = open_folder(self.path)
         self.sealed_root = read_root(self.files)
+        if not self.sealed_root.attributes and exists(self.path / VOLUMES):  # of a run that is not finished
+            raise missing_store(self.path)
         return self.sealed_root.attributes
+
+    @classmethod
+    def exists(cls, path: Location) -> bool:
+        """Whether there is a store at `path`: in a bucket, what has no root is no store yet."""
+        return path.exists() if isinstance(path, Path) else open_folder(path).exists(ROOT)
 
     @property
     def version(self) -> str:
@@ -239,7 +247,19 @@ class ZarrView(View):
         self._reader.require(number)
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
-        self._reader.read(rows, out)
+        try:
+            self._reader.read(rows, out)
+        except StoreError:
+            self._require_named()
+            raise
+
+    def _require_named(self) -> None:
+        """Raise if the view's group is gone because the store names another."""
+        if isinstance(self.folder, Path) or self.files.exists("zarr.json"):
+            return
+        part = f"views/{self.name}"
+        if read_root(self.store.files).group(part) != self.store.sealed_root.group(part):
+            raise replaced(self.name)
 
 
 def _folder_identity(folder: Location) -> tuple[int, int] | None:

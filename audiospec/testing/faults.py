@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-#: What can happen to a request:
+#: What can happen to a request; a test's `decide` may also say another status, such as ``403`` or ``501``:
 #: ``500``, ``503``: the server refuses it; nothing is done.
 #: ``torn``: the connection breaks in the middle of the upload; nothing is done.
 #: ``cut``: the connection breaks in the middle of the answer.
@@ -160,7 +160,7 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             if len(body) < length:  # the client has been killed
                 self._hang_up()
                 return
-            if fault in ("500", "503"):
+            if fault is not None and fault.isdigit():
                 self._refuse(int(fault))
                 return
             status, headers, answer = self._pass_on(body, length)
@@ -192,7 +192,7 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                 connection.close()
 
         def _refuse(self, status: int) -> None:
-            code = "SlowDown" if status == 503 else "InternalError"
+            code = {403: "AccessDenied", 501: "NotImplemented", 503: "SlowDown"}.get(status, "InternalError")
             body = f"<Error><Code>{code}</Code><Message>by the proxy</Message></Error>".encode()
             self._answer(status, [("Content-Length", str(len(body)))], body, len(body))
 

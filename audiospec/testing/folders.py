@@ -165,6 +165,11 @@ class FolderContract:
         folder.write("a/k 1", b"content")
         folder.copy(folder.location / "a/k 1", "b/k#2")
         assert folder.read("b/k#2") == folder.read("a/k 1") == b"content"
+        folder.copy(folder.location / "a/k 1", "a/k 1")
+        assert folder.read("a/k 1") == b"content"
+        folder.write("c", b"longer content")
+        folder.copy(folder.location / "c", "b/k#2")
+        assert folder.read("b/k#2") == b"longer content"
         (tmp_path / "file").write_bytes(b"of a disk")
         folder.copy(tmp_path / "file", "b/k3")
         assert folder.read("b/k3") == b"of a disk"

@@ -17,7 +17,7 @@ from audiospec.engines.serial import SerialEngine
 from audiospec.pipeline.featurize import run
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.schedule import Schedule
-from audiospec.pipeline.staging import DecodeResult
+from audiospec.pipeline.staging import DecodeResult, WorkFolder
 from audiospec.pipeline.survey import survey
 from audiospec.pipeline.tasks import (
     ExistingRow,
@@ -117,7 +117,7 @@ def test_a_plans_tasks_are_small_and_survive_as_text(kit: Any, tmp_path: Path) -
     other = audiospec.Chunking(seconds=0.7, hop=0.3)
     plans = [Plan.make(kit.spec, chunking, states) for chunking in (kit.chunking, other)]
     constants = RunConstants(str(tmp_path / "s.zarr.work"), "cpu", {"mel": "conv"})
-    schedule = Schedule(plans, tmp_path / "s.zarr.work")
+    schedule = Schedule(plans, WorkFolder(tmp_path / "s.zarr.work"))
     tasks = list(schedule.tasks(constants))
     assert len(tasks) > 10
     rows = 0

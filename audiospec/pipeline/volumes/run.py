@@ -140,10 +140,10 @@ class VolumesRun:
     def _open(self) -> FeatureStore | None:
         """Open the store; None if it does not exist yet."""
         if not self.building.dry_run:
-            if not _exists(self.path):  # there will be work: workers start while it is planned
+            if not self._exists(self.path):  # there will be work: workers start while it is planned
                 self.building.engine.prepare(COMPUTE)
             self.kind.recover(self.path, self.work.place)
-        if not _exists(self.path):
+        if not self._exists(self.path):
             return None
         store = self.kind.open(self.path)
         if store.dataset != self.manifest.dataset:
@@ -152,6 +152,12 @@ class VolumesRun:
                 "choose another `store`",
             )
         return store
+
+    def _exists(self, place: Location) -> bool:
+        """Whether there is a store, or a volume; not only volumes that are not listed yet."""
+        if not isinstance(place, Path) or not (place / VOLUMES).exists() or (place / "tracks").exists():
+            return self.kind.exists(place)
+        return (place / ROOT).exists()
 
     def _survey_new(self, manifest: Manifest) -> list[TrackState]:
         return self.building.survey(manifest, None, self.work)
@@ -253,7 +259,7 @@ class VolumesRun:
             if isinstance(place, Path):
                 place.parent.mkdir(parents=True, exist_ok=True)
             self.kind.recover(place, work.place)
-        store = self.kind(place) if _exists(place) else self._will_be_first if number == 0 else None
+        store = self.kind(place) if self._exists(place) else self._will_be_first if number == 0 else None
         if first is None:
             known = division.known(number)
             first = building.survey(self.manifest.subset(known), store, work) if known or store else []
@@ -282,7 +288,7 @@ class VolumesRun:
                 self._refresh()
                 self._list()
                 self.parts.clear()
-        if _exists(self.path):
+        if self._exists(self.path):
             store = VolumeStore(self.path)
             names, self.done.duplicates = store.view_names(), store.duplicates()
             wanted = [view.name for view in self.done.planned]
@@ -292,7 +298,7 @@ class VolumesRun:
     def _list(self) -> None:
         """Write the root, which lists all volumes, and the views that all of them have. The lock is held."""
         names = [volume_name(number) for number in range(self.last + 1)]
-        store = VolumeStore(self.path) if _exists(self.path) else None
+        store = VolumeStore(self.path) if self._exists(self.path) else None
         views = set(self.kind(volume_place(self.path, names[0])).listed_view_names())
         for name in names[1:]:
             views &= set(self.kind(volume_place(self.path, name)).listed_view_names())
@@ -300,15 +306,3 @@ class VolumesRun:
             views |= set(store.listing.views)
         listing = Listing(tuple(names), tuple(sorted(views)), self.hours or VOLUME_HOURS)
         write_root(self.path, self.attributes, listing, "" if store is None else store.version)
-
-
-def _exists(place: Location) -> bool:
-    """Whether there is a store, or a volume; not only volumes that are not listed yet."""
-    if open_folder(place).exists(ROOT):
-        return True
-    # A file of another format, or a store without its root, which is damaged.
-    return (
-        isinstance(place, Path)
-        and place.exists()
-        and not ((place / VOLUMES).exists() and not (place / "tracks").exists())
-    )

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from audiospec.errors import StoreError
 from audiospec.storage.location import Location
-from audiospec.storage.opening import exists
 from audiospec.stores.layout.lock import locked
 
 
-def write_new_store(target: Location, write: Callable[[Location, Location], None]) -> None:
+def write_new_store(target: Location, exists: bool, write: Callable[[Location, Location], None]) -> None:
     """Write a store that does not exist yet.
 
     On a disk it gets its name when it is complete, so that a killed export leaves no incomplete store. In a
@@ -22,6 +21,8 @@ def write_new_store(target: Location, write: Callable[[Location, Location], None
     Parameters
     ----------
     target : Location
+    exists : bool
+        Whether there is one already.
     write : callable
         Gets a store's location and its work folder, and publishes into it.
 
@@ -30,7 +31,7 @@ def write_new_store(target: Location, write: Callable[[Location, Location], None
     StoreError
         `target` exists, or cannot be written.
     """
-    if exists(target):
+    if exists:
         raise StoreError(f"{target} exists already", "remove it, or choose another `target`")
     if not isinstance(target, Path):
         with locked(target) as work:

@@ -342,10 +342,6 @@ class View(ABC):
         """Return the size of the view's numbers in bytes, as they are stored."""
         return len(self) * self.info.row_bytes
 
-    def shard_count(self) -> int:
-        """Return the number of shards."""
-        return -(-len(self) // self.info.shard_rows)
-
     def torch_dataset(self) -> ViewDataset:
         """Return a `torch.utils.data.Dataset` of the rows: (features float32, class number).
 

@@ -150,7 +150,7 @@ class VolumeStore(FeatureStore):
                     kind.publish(copy, work, attributes, tracks, volume.view(name).contents())
             write_root(store, attributes, self.listing, "")
 
-        write_new_store(place, write)
+        write_new_store(place, kind.exists(place), write)
         return kind.open(place)
 
     def _anonymous_tables(self) -> Iterator[Tracks]:
