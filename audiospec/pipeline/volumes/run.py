@@ -99,7 +99,7 @@ class VolumesRun:
             division = Division(self.manifest, self.members, self.hours, self._survey_new)
             first: list[TrackState] | None = None
             if is_ordinary:
-                first, new = self._first(division, store)
+                first = self._first(division, store)
                 if division.is_done:
                     return self._ordinary(store, first)
                 if store is not None:
@@ -107,7 +107,7 @@ class VolumesRun:
                         self._will_be_first = store
                     else:
                         make_first_volume(store, self.hours)
-                self._give(0, self.filled, new)
+                self._give(0, self.filled, first[0 if store is None else len(store.tracks) :])
         number = 0
         while self._volume(number, division, first):
             number, first = number + 1, None
@@ -164,16 +164,14 @@ class VolumesRun:
 
     # An ordinary store
 
-    def _first(
-        self, division: Division, store: FeatureStore | None
-    ) -> tuple[list[TrackState], list[TrackState]]:
-        """Survey the tracks of an ordinary store, and the new ones that it has room for; return both."""
+    def _first(self, division: Division, store: FeatureStore | None) -> list[TrackState]:
+        """Survey the tracks of an ordinary store, and the new ones that it has room for."""
         batch = division.first()
         states = self.building.survey(self.manifest.subset([*division.known(0), *batch]), store, self.work)
         kept, new = states[: len(states) - len(batch)], states[len(states) - len(batch) :]
         division.surveyed(batch, new)
         new, self.filled = division.fill(self.filled, is_empty=not kept)
-        return [*kept, *new], new
+        return [*kept, *new]
 
     def _ordinary(self, store: FeatureStore | None, tracks: list[TrackState]) -> Built:
         """Build a store whose audio fits one volume. The lock is held."""
@@ -199,7 +197,7 @@ class VolumesRun:
             part, root = self.parts.read(number), open_folder(place).entry(ROOT)
             if part is None and root is None:
                 return
-            seen = (root and root.version, part)
+            seen = (root and root.version, part and (len(part.ids), part.seconds))
             if self._seen.get(number) != seen:
                 self._seen[number] = seen
                 ids, seconds = list(part.ids) if part else [], part.seconds if part else 0.0
