@@ -15,6 +15,7 @@ from audiospec.errors import StoreError
 from audiospec.find import find_view
 from audiospec.pipeline.summary import Report
 from audiospec.pipeline.verify import verify
+from audiospec.storage.disk import DiskFolder
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.volumes.store import VolumeStore
@@ -249,3 +250,57 @@ def test_a_volume_without_a_usable_track_has_views_without_rows(kit: Any, tmp_pa
     assert opened.view().read().shape[0] == 18
     assert verify(store).is_whole
     assert _run(kit, music, store).planned[0].missing_shards == 0
+
+
+class _Killed(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def _killed_after(monkeypatch: pytest.MonkeyPatch, operations: int) -> list[int]:
+    """Let a run die after changes of files by folders; return how many are left, while it runs."""
+    left = [operations]
+
+    def dying(method: Any) -> Any:
+        def call(self: DiskFolder, *arguments: Any, **options: Any) -> Any:
+            if not left[0]:
+                raise _Killed
+            left[0] -= 1
+            return method(self, *arguments, **options)
+
+        return call
+
+    for name in ("copy", "write", "remove", "clear"):
+        monkeypatch.setattr(DiskFolder, name, dying(getattr(DiskFolder, name)))
+    return left
+
+
+def test_a_store_whose_growth_is_killed_is_the_old_or_the_new(
+    kit: Any, music: Path, one: Path, tmp_path: Path
+) -> None:
+    """Readers see all old rows, and the next run makes what an undisturbed one makes."""
+    rows = open_store(one).view().read().tobytes()
+    for number in range(2):
+        kit.write_track(music, "dog", number)
+    shutil.copytree(one, tmp_path / "undisturbed.zarr")
+    with pytest.MonkeyPatch.context() as patch:
+        left = _killed_after(patch, 1000)
+        _run(kit, music, tmp_path / "undisturbed.zarr", volume_hours=HOURS)
+    total = 1000 - left[0]
+    expected = _contents(tmp_path / "undisturbed.zarr")
+    for operations in (0, 1, total // 2, *range(total - 17, total)):
+        store = tmp_path / f"{operations}.zarr"
+        shutil.copytree(one, store)
+        with pytest.MonkeyPatch.context() as patch:
+            _killed_after(patch, operations)
+            with pytest.raises(_Killed):
+                _run(kit, music, store, volume_hours=HOURS)
+        opened = open_store(store)
+        assert opened.view().read(slice(0, 36)).tobytes() == rows
+        assert len(opened.view()) in (36, 42)
+        _run(kit, music, store, volume_hours=HOURS)
+        assert _contents(store) == expected
+        assert not work_folder(store).exists()
+
+
+def _contents(store: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(store)): file.read_bytes() for file in store.rglob("*") if file.is_file()}
