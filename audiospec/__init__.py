@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from audiospec.audio.chunking import Chunking
     from audiospec.audio.reading import Reading
     from audiospec.datasets.base import Dataset
+    from audiospec.engines.base import engine
     from audiospec.errors import AudiospecError
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
@@ -80,6 +81,7 @@ _HOMES = {
     "View": "stores.layout.view",
     "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
+    "engine": "engines.base",
     "evaluate": "zoo.evaluation",
     "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
@@ -126,6 +128,7 @@ __all__ = [
     "View",
     "clean",
     "compare",
+    "engine",
     "evaluate",
     "export_table",
     "featurize",

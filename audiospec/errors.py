@@ -98,6 +98,10 @@ class EngineError(AudiospecError, RuntimeError):
     """Workers could not be started, or a task failed; the shards that were finished are kept."""
 
 
+class EngineLostError(EngineError):
+    """The workers, or the scheduler that leads to them, do not answer any more; the run can be resumed."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return ``"; did you mean 'gtzan'?"``, or ``""`` if no choice is similar.
 

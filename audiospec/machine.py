@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,36 @@ def machine(device: str = "cpu") -> dict[str, Any]:
 
         facts["device"] = torch.cuda.get_device_name(device) if torch.cuda.is_available() else "no CUDA"
     return facts
+
+
+#: Instruction sets by which MKL, oneDNN, OpenBLAS, ATen and our kernels choose their code.
+_CHOSEN_BY = re.compile(r"avx\w*|fma\w?|amx\w*|sve\w*|asimd\w*|bf16|i8mm")
+
+
+@cache
+def processor_kind(root: Path = Path("/")) -> str:
+    """Return maker and instruction sets of the processor, by which libraries choose their code.
+
+    Two machines of one kind compute the same bits with the same software, and two of different kinds may not.
+
+    Parameters
+    ----------
+    root : path
+        Folder that contains ``proc``.
+
+    Returns
+    -------
+    str
+        Such as ``"GenuineIntel avx avx2 fma"``; where the system does not tell, the name of the architecture.
+    """
+    parts: dict[str, str] = {}
+    for line in _lines(root / "proc/cpuinfo"):
+        name, _, value = line.partition(":")
+        parts.setdefault(name.strip(), value.strip())  # those of the first core
+    sets = parts.get("flags", parts.get("Features", "")).split()
+    maker = parts.get("vendor_id", parts.get("CPU implementer", ""))
+    chosen = sorted(word for word in sets if _CHOSEN_BY.fullmatch(word))
+    return " ".join([maker or platform.machine(), *chosen])
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

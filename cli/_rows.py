@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,12 +12,12 @@ ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of a model; `audiospec models` lists the models.")
 ]
 StorePath = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--store",
         metavar="PATH",
         rich_help_panel=_PANEL,
-        help="A feature store (the only one in this folder).",
+        help="A feature store, a path or s3://… (the only one in this folder).",
     ),
 ]
 ChunkSeconds = Annotated[

@@ -15,7 +15,7 @@ EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-group-0 --store
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     store: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="PATH",
             help="Score all rows of this store, which has the same features (the run's test rows).",
@@ -33,11 +33,13 @@ def command(
     from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
 
     opened = Run(run)
-    scores = evaluate(opened, open_store(store) if store is not None else None)
+    other = None if store is None else open_store(store)
+    scores = evaluate(opened, other)
+    of = opened.info.store if other is None else str(other.path)
     if json:
-        emit("scores", run=str(run), store=str(store or opened.info.store), **scores.to_dict())
+        emit("scores", run=str(run), store=of, **scores.to_dict())
         return
-    where = str(store) if store is not None else f"the test rows of {opened.info.store}"
+    where = f"the test rows of {of}" if other is None else of
     leaky = f" (leaky: {scores.leaks.words})" if scores.leaks else ""
     say(f"{opened.info.model} on {where}{leaky}", "bold")
     tables = {"chunk": scores.chunk.to_dict(), "track": scores.track.to_dict()}

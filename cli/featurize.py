@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiospec.cli._cluster import scheduler_option
 from audiospec.cli._columns import AudioRoot, LabelColumn, PathColumn, given
 from audiospec.cli._options import options_of
 from audiospec.cli._part import part_of
@@ -202,6 +203,7 @@ def command(
             help="Engine that runs tasks (local; serial with --workers 0). `audiospec engines` lists them.",
         ),
     ] = None,
+    scheduler: Annotated[str | None, scheduler_option(_RUN)] = None,
     device: Annotated[
         str,
         typer.Option(
@@ -263,7 +265,10 @@ def command(
     chunkings = [Chunking(seconds=seconds, hop=hop, min_fill=min_fill) for seconds in chunk or [10.0]]
     # A download shows its own progress.
     waiting = "" if data is None and datasets[dataset].remotes else "getting ready"
-    with make_engine(engine, workers) as runner, progress(quiet or json or dry_run, waiting) as step:
+    with (
+        make_engine(engine, workers, scheduler=scheduler) as runner,
+        progress(quiet or json or dry_run, waiting) as step,
+    ):
         if not (dry_run or os.path.exists(store or f"{dataset}.zarr")):
             runner.prepare(COMPUTE)  # workers start while this process imports what follows
         from audiospec.pipeline.featurize import run

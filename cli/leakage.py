@@ -39,7 +39,7 @@ def command(
     view: ViewName = None,
     classes: Labels = None,
     other: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="PATH",
             rich_help_panel=_WHAT,

@@ -18,7 +18,7 @@ EPILOG = "Example: audiospec show gtzan.zarr rock.00000 --out rock.png"
 
 
 def command(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="A feature store.")],
+    store: Annotated[str, typer.Argument(metavar="STORE", help="A feature store.")],
     track: Annotated[str, typer.Argument(metavar="TRACK", help="Id of a track, or the name of its file.")],
     view: Annotated[
         str | None,

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiospec.cli._cluster import scheduler_option
 from audiospec.cli._progress import progress
 from audiospec.cli._text import count, say
+from audiospec.engines.base import Engine, make_engine
 from audiospec.specs.table import TableSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.storage.location import location
@@ -46,6 +48,7 @@ def command(
             metavar="NAME", help="Engine for --repair; `audiospec engines` lists the engines (local)."
         ),
     ] = None,
+    scheduler: Annotated[str | None, scheduler_option()] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check everything in a store against its checksums: rows, tables and metadata; repair damage.
@@ -72,7 +75,7 @@ def command(
         store = open_store(path)
         computed = {name: rows for name, rows in damaged.items() if not _is_table(store, name)}
         if computed:
-            _repair(store, computed, workers, engine)
+            _repair(store, computed, make_engine(engine, workers, scheduler=scheduler))
             repaired += [
                 f"{name}: {count(len(rows), 'row')} computed again" for name, rows in computed.items()
             ]
@@ -126,9 +129,7 @@ def _print_verified(verified: Verified, is_all: bool) -> None:
             say(f"{checked}, all as written")
 
 
-def _repair(
-    store: FeatureStore, damaged: Mapping[str, Sequence[int]], workers: int | None, engine: str | None
-) -> None:
+def _repair(store: FeatureStore, damaged: Mapping[str, Sequence[int]], engine: Engine) -> None:
     from audiospec.pipeline.repair import repair
 
     with progress(waiting="preparing") as step:
@@ -137,7 +138,7 @@ def _repair(
             text = f"{now.tracks}/{now.tracks_total} tracks"
             step(f"repairing {now.view}", now.audio_seconds, now.audio_seconds_total, text)
 
-        repair(store, damaged, workers=workers, engine=engine, progress=report)
+        repair(store, damaged, engine=engine, progress=report)
 
 
 def _is_table(store: FeatureStore, view: str) -> bool:

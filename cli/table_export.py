@@ -14,7 +14,7 @@ EPILOG = "Example: audiospec table export gtzan.zarr --chunk 30 --out features_3
 
 
 def command(
-    store: Annotated[Path, typer.Argument(metavar="STORE", help="A feature store.")],
+    store: Annotated[str, typer.Argument(metavar="STORE", help="A feature store.")],
     out: Annotated[
         Path,
         typer.Option(metavar="FILE", help="Table to write, .csv or .parquet.", show_default=False),

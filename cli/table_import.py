@@ -21,8 +21,10 @@ MAX_COLUMNS = 20
 def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A table, .csv or .parquet.")],
     store: Annotated[
-        Path,
-        typer.Option(metavar="PATH", help="Store to create or add to, .zarr or .h5.", show_default=False),
+        str,
+        typer.Option(
+            metavar="PATH", help="Store to create or add to, .zarr or .h5, or s3://….", show_default=False
+        ),
     ],
     dataset: Annotated[
         str | None,

@@ -17,6 +17,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+    from audiospec.testing.cluster import DaskCluster
+
 ROOT = Path(__file__).parent.parent
 
 # Tests run in parallel, one on each core: more threads would slow each other down.
@@ -87,6 +89,18 @@ def start() -> Callable[..., subprocess.Popen[Any]]:
             signal.signal(signal.SIGINT, before)
 
     return popen
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """Return a Dask cluster of one worker with two threads, which tests share and do not damage."""
+    pytest.importorskip("distributed", reason="no Dask: pip install 'audiospec[dask]'")
+    from audiospec.testing.cluster import DaskCluster
+
+    with DaskCluster(tmp_path_factory.mktemp("dask")) as cluster:
+        cluster.start_scheduler()
+        cluster.start_worker(nthreads=2, nanny=False)
+        yield cluster
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,26 @@ def test_no_other_module_counts_cores_or_reads_versions() -> None:
 def test_versions_are_those_of_installed_packages() -> None:
     installed = machine.versions(["numpy", "no such package", "audiospec"])
     assert list(installed.items()) == [("numpy", version("numpy")), ("audiospec", audiospec.__version__)]
+
+
+def test_processors_of_one_kind_have_one_name(tmp_path: Path) -> None:
+    """The maker and the instruction sets by which libraries choose their code; no speed, no model."""
+    for name, text, kind in (
+        (
+            "x86",
+            "vendor_id\t: AuthenticAMD\ncpu MHz\t: 2400\nflags\t\t: fpu sse2 fma avx avx2 avx512f ht\n",
+            "AuthenticAMD avx avx2 avx512f fma",
+        ),
+        (
+            "arm",
+            "CPU implementer\t: 0x41\nFeatures\t: fp asimd sve bf16\nCPU part\t: 0xd40\n",
+            "0x41 asimd bf16 sve",
+        ),
+    ):
+        (tmp_path / name / "proc").mkdir(parents=True)
+        (tmp_path / name / "proc" / "cpuinfo").write_text(text + "\n" + text.replace("avx2", "avx2 x"))
+        assert machine.processor_kind(tmp_path / name) == kind
+    assert machine.processor_kind(tmp_path / "none") == platform.machine()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system cannot bind a process to cores")

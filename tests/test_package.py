@@ -64,7 +64,8 @@ def test_public_names_exist_and_their_import_is_light() -> None:
     script = (
         "import sys, audiospec; audiospec.MelSpec(); audiospec.Chunking(seconds=1); "
         "audiospec.TabularSpec(), audiospec.TableSpec(columns=('a',)); "
-        "heavy = ('torch', 'zarr', 'h5py', 'numpy', 'soundfile', 'matplotlib', 'pandas', 'sklearn'); "
+        "heavy = ('torch', 'zarr', 'h5py', 'numpy', 'soundfile', 'matplotlib', 'pandas', 'sklearn', "
+        "'obstore', 'distributed'); "
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
+from audiospec.storage.location import local, location
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
 from audiospec.zoo.calibration.held_out import calibration
@@ -175,13 +176,9 @@ def train(
         "train_share": float(train_share),
         "search": searched.to_dict(),
     }
-    path = (
-        Path(out)
-        if out is not None
-        else _run_path(
-            Path(runs), run_name(model, view, view_split.strategy, seed, train_share), training, resume
-        )
-    )
+    name = run_name(model, view, view_split.strategy, seed, train_share)
+    place = local(location(runs if out is None else out), "a run")
+    path = _run_path(place, name, training, resume) if out is None else place
     if resume and (path / RUN).exists():
         return _finished(path, training)
     with training_folder(path, training, resume) as work:

@@ -1,21 +1,23 @@
 """Engine, which runs tasks anywhere and in any order; and the registry of engines.
 
 An engine carries tasks to workers, and results back. It never reads the plan, the store or the audio. To an
-engine a task is plain JSON, of which it reads ``about`` only, for its messages.
+engine a task is plain JSON, of which it reads ``about`` and ``name`` only, for what people read.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from signal import SIGHUP, SIGINT, SIGKILL, SIGTERM
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from audiospec import errors
-from audiospec.errors import AudiospecError, EngineError
+from audiospec.errors import AudiospecError, EngineError, nearest
 from audiospec.registry import Registry
 
 #: One task in, its results out, one by one. Both are plain JSON values.
@@ -70,6 +72,9 @@ class Engine(ABC):
         The engine cannot have that number of workers.
     """
 
+    #: Whether tasks may run on other machines, which may not see the files that this one sees.
+    is_remote: ClassVar[bool] = False
+
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers
 
@@ -93,6 +98,32 @@ class Engine(ABC):
         """
         return
 
+    def pieces_per_task(self, pieces: int) -> int:
+        """Return how many pieces of work, such as shards, go into one task; 1, unless a task has its price.
+
+        Parameters
+        ----------
+        pieces : int
+            How many there are.
+        """
+        return 1
+
+    @contextmanager
+    def requiring(self, function: str, task: dict[str, Any]) -> Iterator[None]:
+        """Have each machine run a task before those of `run`, during a block.
+
+        An error of the task stops the work: its text goes on after the name of the machine. An engine of this
+        machine does nothing.
+
+        Parameters
+        ----------
+        function : str
+            As for `run`.
+        task : dict
+            Plain JSON values.
+        """
+        yield
+
     @abstractmethod
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:
         """Yield the results of all tasks as they arrive, in any order.
@@ -109,7 +140,8 @@ class Engine(ABC):
         function : str
             ``"module:name"`` of a `TaskFunction`. It is a name so that only workers import the module.
         tasks : iterable of dict
-            Plain JSON values. ``about``, which is optional, names the files of the task in a few words.
+            Plain JSON values. Two are optional: ``about`` names the files of the task in a few words, and
+            ``name`` is one word for the task.
 
         Raises
         ------
@@ -117,21 +149,25 @@ class Engine(ABC):
             The error that a task raised, of the same type (see `restore_error`). It stops the work.
         EngineError
             Workers cannot be started.
+        EngineLostError
+            Workers on other machines do not answer any more.
         """
 
 
 engines: Registry[type[Engine]] = Registry("engine", "audiospec.engines", "audiospec.engines")
 
 
-def make_engine(engine: Engine | str | None = None, workers: int | None = None) -> Engine:
-    """Make an engine, or return the one that is given.
+def engine(name: str, workers: int | None = None, **options: Any) -> Engine:
+    """Make a registered engine.
 
     Parameters
     ----------
-    engine : Engine, str or None
-        An engine, or the name of a registered one. None: ``"serial"`` if `workers` is 0, else ``"local"``.
+    name : str
+        Its name; `audiospec engines` lists them.
     workers : int or None
-        See `Engine`. It must be None if `engine` is an `Engine`.
+        Number of tasks that may run at once. None: the engine decides.
+    options
+        What the engine takes beside, such as the ``scheduler`` of ``"dask"``. None: its default.
 
     Returns
     -------
@@ -142,20 +178,58 @@ def make_engine(engine: Engine | str | None = None, workers: int | None = None) 
     RegistryError
         No engine has that name.
     EngineError
-        The engine cannot have that number of workers.
+        The engine cannot have that number of workers, has no such option, or is not installed in full.
+
+    Examples
+    --------
+    >>> audiospec.engine("dask", scheduler="tcp://10.0.0.1:8786")  # doctest: +SKIP
     """
-    if engine is not None and not isinstance(engine, str):
+    kind = engines[name]
+    given = {option: value for option, value in options.items() if value is not None}
+    taken = [parameter for parameter in inspect.signature(kind).parameters if parameter != "workers"]
+    for option in given:
+        if option not in taken:
+            having = [other for other in engines if option in inspect.signature(engines[other]).parameters]
+            hint = f'use `engine="{having[0]}"`, which has it' if having else nearest(option, taken)
+            raise EngineError(f"engine {name!r} has no `{option}`", hint.removeprefix("; "))
+    return kind(workers=workers, **given)
+
+
+def make_engine(chosen: Engine | str | None = None, workers: int | None = None, **options: Any) -> Engine:
+    """Make an engine, or return the one that is given.
+
+    Parameters
+    ----------
+    chosen : Engine, str or None
+        An engine, or the name of a registered one. None: ``"serial"`` if `workers` is 0, else ``"local"``.
+    workers : int or None
+        See `Engine`. It must be None if `chosen` is an `Engine`.
+    options
+        See `engine`.
+
+    Returns
+    -------
+    Engine
+
+    Raises
+    ------
+    RegistryError
+        No engine has that name.
+    EngineError
+        As of `engine`.
+    """
+    if chosen is not None and not isinstance(chosen, str):
         if workers is not None:
             raise EngineError(
                 f"`workers` must be None with an engine that exists already; got {workers}",
-                f"give the number to {type(engine).__name__}",
+                f"give the number to {type(chosen).__name__}",
             )
-        return engine
+        return chosen
     if workers is not None and workers < 0:
         raise EngineError(f"`workers` must be at least 0; got {workers}")
-    if engine is None:
-        engine = "serial" if workers == 0 else "local"
-    return engines[engine](workers=workers)
+    if chosen is None:
+        chosen = "serial" if workers == 0 else "local"
+    return engine(chosen, workers, **options)
 
 
 def resolve(function: str) -> TaskFunction:

@@ -74,6 +74,8 @@ class LocalEngine(Engine):
         super().__init__(usable_cores() if workers is None else workers)
         self._blocks = 0
         self._idle: list[_Worker] = []
+        self._busy: list[_Worker] = []
+        self._is_interrupted = False
 
     def __enter__(self) -> Self:
         """Begin a block of several runs, which share workers."""
@@ -91,6 +93,12 @@ class LocalEngine(Engine):
         if self._blocks:
             for _ in range(min(self.workers, MOST_PREPARED) - len(self._idle)):
                 self._idle.append(_Worker(function))
+
+    def interrupt(self) -> None:
+        """Kill the workers of the run that another thread reads; it yields the deaths of their tasks."""
+        self._is_interrupted = True
+        for worker in tuple(self._busy):
+            worker.kill()
 
     def _worker(self, function: str, events: _Events) -> _Worker:
         """Return a worker without a task, whose results are put into `events`."""
@@ -116,6 +124,7 @@ class LocalEngine(Engine):
         waiting = iter(tasks)
         events: _Events = queue.Queue()
         workers: list[_Worker] = []
+        self._busy, self._is_interrupted = workers, False
         keep = False
         try:
             for task in itertools.islice(waiting, self.workers):
@@ -127,7 +136,8 @@ class LocalEngine(Engine):
                     workers.remove(worker)
                     died = worker.end()
                     successor = waiting
-                    if not worker.ready and died is not None:  # its task did not begin: it is not the cause
+                    # If its task did not begin, it is not the cause.
+                    if not (worker.ready or died is None or self._is_interrupted):
                         if worker.starts >= (MOST_KILLED_STARTS if died.from_outside else MOST_STARTS):
                             raise _start_error(died.how, worker.starts)
                         successor, died = iter([died.task]), None
@@ -225,6 +235,10 @@ class _Worker:
         with suppress(BrokenPipeError):  # if it has died, the reader reports that
             self._process.stdin.write(json.dumps([function, task]).encode() + b"\n")
             self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """Kill the process, from any thread."""
+        self._process.kill()
 
     def stop(self) -> None:
         """Kill the process; what it has committed stays."""

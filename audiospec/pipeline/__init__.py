@@ -4,6 +4,7 @@ In the order of a run:
 
 featurize, repair   the two ways in
 verify, isolated    what is damaged; a process that may die of a file
+sight               whether machines elsewhere see the audio and the store
 survey              what is known of each file
 plan                rows and shards of a view; which shards are missing
 checks              conditions that end a run before it computes anything

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.deaths import problem_of
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.engines.base import Engine, WorkerDied
-from audiospec.errors import EngineError, StoreError
+from audiospec.errors import EngineError, EngineLostError, StoreError
 from audiospec.machine import versions
 from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.checks import require_rows
@@ -28,11 +30,16 @@ from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
+_log = logging.getLogger("audiospec")
+
 #: Packages whose versions are stored with a view.
 PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
 #: Most rounds of planning and computing in one run. The second is usually the last: more are needed only if
 #: files change meanwhile. A round in which workers died does not count: it has found suspects.
 MAX_PASSES = 5
+#: Most shards of a task whose store is in a bucket, and least tasks for each worker: with fewer, some would
+#: wait for others at the end.
+MOST_SHARDS, TASKS_PER_WORKER = 8, 4
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class ViewBuilder:
             self._staging(plan).drop_corrupt(plan.info.row_dtype)
         by_id = {track.id: track for track in self.tracks}
         passes, suspects = 0, Suspects()
-        while (schedule := Schedule(self.plans, self.target.work, suspects.alone)).lead:
+        while (schedule := self._schedule(suspects)).lead:
             passes += not suspects.found
             if passes > MAX_PASSES:
                 raise EngineError(
@@ -103,17 +110,22 @@ class ViewBuilder:
             suspects.begin_round()
             decoded: list[DecodeResult] = []
             tasks = (task.to_json() for task in schedule.tasks(self.constants))
-            for value in self.engine.run(COMPUTE, tasks):
-                if isinstance(value, WorkerDied):
-                    suspects.add(value)
-                    continue
-                result = read_result(value)
-                if isinstance(result, TrackBegun):
-                    suspects.begun(result)
-                    continue
-                decoded += result.decoded
-                if progress is not None and counter.step(result.view, result.digest):
-                    progress(counter.now())
+            try:
+                for value in self.engine.run(COMPUTE, tasks):
+                    if isinstance(value, WorkerDied):
+                        suspects.add(value)
+                        continue
+                    result = read_result(value)
+                    if isinstance(result, TrackBegun):
+                        suspects.begun(result)
+                        continue
+                    decoded += result.decoded
+                    if counter.step(result.view, result.digest) and progress is not None:
+                        progress(counter.now())
+            except EngineLostError as error:
+                now = counter.now()
+                kept = f"{now.shards} of {now.shards_total} shards are finished and kept"
+                raise EngineLostError(f"{error.reason}: {kept}", error.hint) from error
             if suspects.found:
                 decoded = [*self._unreported(), *decoded]
             for decode_result in decoded:
@@ -121,6 +133,20 @@ class ViewBuilder:
             for id, died in suspects.killers.items():
                 by_id[id].refuse(problem_of(died, by_id[id].record.size))
             self.plans = [plan.replan() for plan in self.plans]
+
+    def _schedule(self, suspects: Suspects) -> Schedule:
+        return Schedule(self.plans, self.target.work, suspects.alone, self._shards_per_task)
+
+    def _shards_per_task(self, missing: int) -> int:
+        """Return how many neighbouring shards go into one task.
+
+        In a bucket, several: one is written while the next is computed, but a task waits for its last.
+        """
+        chosen = self.engine.pieces_per_task(missing)
+        if isinstance(self.target.path, Path):
+            return chosen
+        most = missing // (TASKS_PER_WORKER * (self.engine.workers or 1))
+        return max(chosen, min(MOST_SHARDS, most))
 
     def _unreported(self) -> Iterator[DecodeResult]:
         """Yield results that are committed, but whose worker died before it reported them."""
@@ -183,7 +209,17 @@ class ViewBuilder:
         """Return what `ViewInfo.made` holds: how the shards were computed."""
         staged = self._staging(plan).commits()
         commits = [staged[shard.digest] for shard in computed]
+        kinds = sorted({commit.processor for commit in commits if commit.processor})
+        if len(kinds) > 1:
+            _log.warning(
+                "%s was computed on %d kinds of processor (%s): its rows are right, but not to the bit "
+                "those of one kind",
+                plan.info.name,
+                len(kinds),
+                "; ".join(kinds),
+            )
         return {
+            **({"processors": kinds} if len(kinds) > 1 else {}),
             "versions": versions(PACKAGES),
             "device": self.constants.device,
             "backend": commits[0].backend if commits else "",

@@ -13,6 +13,7 @@ from audiospec.audio.waves import Wave
 from audiospec.digests import checksum
 from audiospec.errors import StoreError
 from audiospec.features.rows.writing import row_writer
+from audiospec.machine import processor_kind
 from audiospec.pipeline.staging import Commit, DecodeResult, StagedRow, Staging, digest_of, is_fragment
 from audiospec.pipeline.tasks import ExistingRow, Task, TaskResult, TaskRow, TaskShard, TaskView
 from audiospec.storage.location import location
@@ -134,7 +135,14 @@ class ViewFiller:
         decoded = {result.id: result for commit in merged for result in commit.decoded}
         decoded.update({result.id: result for result in shard.decoded})
         rows = [row for _, row in filled]
-        commit = Commit(rows, list(decoded.values()), capacity, self.writer.backend, self.parity)
+        commit = Commit(
+            rows,
+            list(decoded.values()),
+            capacity,
+            self.writer.backend,
+            self.parity,
+            processor=processor_kind(),
+        )
         self.staging.put(digest, array, commit)
         for file in shard.merged_fragments:
             self.staging.remove(file)

@@ -14,6 +14,7 @@ from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.progress import ProgressCallback
+from audiospec.pipeline.sight import in_sight
 from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.survey import survey_store
 from audiospec.specs.table import TableSpec
@@ -88,17 +89,19 @@ def repair(
             root = local(store.root, "repair")
             manifest = Manifest(store.dataset, root, tuple(_track(records[n]) for n in needed))
             views = [(view.spec, view.chunking)]
-            tracks = survey_store(manifest, store, work, views, engine, _AS_BEFORE)
-            for track, record in zip(tracks, records, strict=True):
-                if track.kept:  # the survey did not look for the files of other tracks: keep what is known
-                    track.record = record
-            since = type(store)(store.path).version
-            target = BuildTarget(type(store), store.path, work, store.store_attributes(), since)
-            numbers = frozenset(int(row) for row in rows)
-            plan = Plan.make(view.spec, view.chunking, tracks, view, numbers, _AS_BEFORE)
-            device, backend = view.info.made["device"], view.info.made["backend"]
-            builder = ViewBuilder(target, [plan], engine, device, {view.spec.feature: backend}, _AS_BEFORE)
-            builder.compute(progress)
+            with in_sight(engine, manifest, work.place):
+                tracks = survey_store(manifest, store, work, views, engine, _AS_BEFORE)
+                for track, record in zip(tracks, records, strict=True):
+                    if track.kept:  # the survey did not look for its file: keep what is known
+                        track.record = record
+                since = type(store)(store.path).version
+                target = BuildTarget(type(store), store.path, work, store.store_attributes(), since)
+                numbers = frozenset(int(row) for row in rows)
+                plan = Plan.make(view.spec, view.chunking, tracks, view, numbers, _AS_BEFORE)
+                made = view.info.made
+                backends = {view.spec.feature: made["backend"]}
+                builder = ViewBuilder(target, [plan], engine, made["device"], backends, _AS_BEFORE)
+                builder.compute(progress)
             builder.publish()
             work.staging(name).clear()
 

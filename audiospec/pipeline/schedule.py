@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,9 @@ class Schedule:
     work : WorkFolder
     alone : set of str
         Ids of tracks that get a task each, which decodes no other track: those that may kill its worker.
+    per_task : callable
+        Number of missing shards of the lead → number of neighbouring shards in a task. It changes the tasks,
+        but neither the shards nor their bytes.
 
     Attributes
     ----------
@@ -47,7 +50,13 @@ class Schedule:
         Number of views with missing shards.
     """
 
-    def __init__(self, plans: Sequence[Plan], work: WorkFolder, alone: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        work: WorkFolder,
+        alone: Collection[str] = (),
+        per_task: Callable[[int], int] = lambda _: 1,
+    ) -> None:
         schedules = []
         for plan in plans:
             staging = work.staging(plan.info.name)
@@ -67,8 +76,9 @@ class Schedule:
                     self._task_of_track[number] = len(self._groups)
                     self._groups.append((view, group))
                     break
+        joined = per_task(len(self._schedules[0].missing)) if self._schedules else 1
         for view in self._schedules:
-            for group in view.groups():
+            for group in view.groups(joined):
                 tracks = np.concatenate([view.plan.rows["track"][shard.rows] for shard in group])
                 unassigned = tracks[self._task_of_track[tracks] < 0]
                 if len(unassigned):
@@ -141,8 +151,8 @@ class ViewSchedule:
         self.shards: dict[int, list[Shard]] = defaultdict(list)
         self.last_task: dict[int, int] = {}
 
-    def groups(self) -> Iterator[list[Shard]]:
-        """Yield the missing shards in groups, most of them of one shard.
+    def groups(self, least: int = 1) -> Iterator[list[Shard]]:
+        """Yield the missing shards in groups, most of them of `least` shards.
 
         A shard whose rows are all of one track joins the group before, if that ends with the same track.
         """
@@ -150,7 +160,7 @@ class ViewSchedule:
         group: list[Shard] = []
         for shard in self.missing:
             first, last = int(numbers[shard.rows.start]), int(numbers[shard.rows.stop - 1])
-            if group and not first == last == int(numbers[group[-1].rows.stop - 1]):
+            if len(group) >= least and not first == last == int(numbers[group[-1].rows.stop - 1]):
                 yield group
                 group = []
             group.append(shard)

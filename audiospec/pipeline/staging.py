@@ -122,6 +122,8 @@ class Commit:
         The frontend's largest difference from float64, in its own measure.
     crc, size : int
         CRC-32C and size in bytes of the shard's file; -1 in commits of older versions.
+    processor : str
+        Kind of the processor that computed it, see `processor_kind`; ``""`` in commits of older versions.
     """
 
     rows: list[StagedRow]
@@ -131,6 +133,7 @@ class Commit:
     parity: float
     crc: int = -1
     size: int = -1
+    processor: str = ""
 
     def file(self, digest: str) -> str:
         """Return the name, without its suffix, of the file with the rows of the shard with that digest."""
@@ -146,6 +149,7 @@ class Commit:
             "backend": self.backend,
             "parity": self.parity,
             **({} if self.crc < 0 else {"crc": self.crc, "size": self.size}),
+            **({"processor": self.processor} if self.processor else {}),
         }
         return json.dumps(values)
 
@@ -161,6 +165,7 @@ class Commit:
             float(value["parity"]),
             int(value.get("crc", -1)),
             int(value.get("size", -1)),
+            str(value.get("processor", "")),
         )
 
 

@@ -269,10 +269,17 @@ class Task:
         files = [track.file for track in self.tracks]
         return " to ".join(dict.fromkeys([*files[:1], *files[-1:]]))
 
+    @property
+    def name(self) -> str:
+        """The first view and the digest of its first shard, such as ``"mel-10s-3f9a1c-5b0c2d9e7f31"``."""
+        digests = [f"{view.name}-{shard.digest[:12]}" for view in self.views for shard in view.shards[:1]]
+        return digests[0] if digests else ""
+
     def to_json(self) -> Json:
-        """Return the fields as a JSON object, and ``about``, which engines put into their messages."""
+        """Return the fields as a JSON object, and ``about`` and ``name``, which engines show."""
         return {
             "about": self.about,
+            "name": self.name,
             "number": self.number,
             "run": self.run.to_json(),
             "tracks": [track.to_json() for track in self.tracks],

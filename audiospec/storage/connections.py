@@ -107,7 +107,8 @@ def _open(location: Url) -> ObjectStore:
         },
     }
     # A shard has 24 MiB, and a request may take its time as long as bytes flow.
-    options: ClientConfig = {"timeout": "10min", "read_timeout": "60s", "connect_timeout": "10s"}
+    silence = f"{min(60, max(5, seconds / 3)):.0f}s"
+    options: ClientConfig = {"timeout": "10min", "read_timeout": silence, "connect_timeout": "10s"}
     # obstore reads these from the environment only where a program sets no options of its own.
     prefix = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}.get(location.scheme, "AWS_")
     options["allow_http"] = _is_set(f"{prefix}ALLOW_HTTP") or location.scheme == "http"

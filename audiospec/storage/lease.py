@@ -59,7 +59,7 @@ class Lease:
     ) -> None:
         self._folder, self._what, self._token, self._version = folder, what, token, version
         self._renew, self._expire = renew, expire
-        self._renewed = time.monotonic()
+        self._renewed = _now()
         self._lost = False
         self._ended = threading.Event()
         self._writing = threading.Lock()
@@ -67,7 +67,7 @@ class Lease:
 
     def require(self) -> None:
         """Raise a StoreBusyError if the lease has been lost, as when this process was stopped for minutes."""
-        if not self._lost and time.monotonic() - self._renewed > self._expire / 2:
+        if not self._lost and _now() - self._renewed > self._expire / 2:
             self._write()
         if self._lost:
             raise StoreBusyError(
@@ -76,8 +76,13 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Remove the lease if it is still this one's."""
+        """Remove the lease if it is still this one's. A bucket that does not answer is waited for briefly."""
         self._ended.set()
+        removing = threading.Thread(target=self._remove, name="audiospec-lease", daemon=True)
+        removing.start()
+        removing.join(10)
+
+    def _remove(self) -> None:
         with suppress(StoreBusyError, StorageError):  # a lease that cannot be removed expires
             self.require()
             self._folder.remove([LEASE])
@@ -89,7 +94,7 @@ class Lease:
 
     def _write(self) -> None:
         with self._writing:
-            began = time.monotonic()
+            began = _now()
             try:
                 self._version = self._folder.write(
                     LEASE, _content(self._token, self._expire), only=self._version
@@ -182,6 +187,11 @@ def prove(folder: Folder) -> None:
     _proved.add(case)
 
 
+def _now() -> float:
+    """Return a clock that goes on while a laptop sleeps, s."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 def _is_refused(folder: Folder, key: str, content: bytes, only: str) -> bool:
     try:
         folder.write(key, content, only=only)
@@ -245,7 +255,9 @@ def _has_expired(
 
 
 def _busy(what: str, holder: dict[str, Any]) -> StoreBusyError:
-    return StoreBusyError(f"{what}: {_name(holder)} is writing to it", "wait until it has ended")
+    return StoreBusyError(
+        f"{what}: {_name(holder)} is writing to it", "wait until it ends, or choose another `store`"
+    )
 
 
 def _name(holder: dict[str, Any]) -> str:

@@ -11,12 +11,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
+from urllib.parse import quote, unquote
 
 from audiospec.errors import StorageError, nearest
 
 #: Schemes of the buckets that can be used: Amazon S3 and those that speak its language, Google Cloud Storage,
 #: Azure Blob Storage; web servers can be read.
 SCHEMES = ("s3", "gs", "az", "https", "http")
+#: Those of web servers, which are only read. Text quotes their addresses (%20), but not the keys of buckets.
+WEB = ("https", "http")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(.*)", re.DOTALL)
 
 
@@ -39,7 +42,8 @@ class Url:
     key: str = ""
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.bucket}/{self.key}" if self.key else f"{self.scheme}://{self.bucket}"
+        key = quote(self.key) if self.scheme in WEB else self.key
+        return f"{self.scheme}://{self.bucket}/{key}" if key else f"{self.scheme}://{self.bucket}"
 
     def __truediv__(self, other: str) -> Url:
         """Return a place below this one; ``..`` leads up, as in a path."""
@@ -90,9 +94,13 @@ def location(text: str | os.PathLike[str] | Url) -> Location:
     Raises
     ------
     StorageError
-        It is a URL of another scheme than `SCHEMES`, or names no bucket.
+        It is a URL of another scheme than `SCHEMES`, or names no bucket; or it is a path that was a URL.
     """
-    if isinstance(text, Url | Path):
+    if isinstance(text, Url):
+        return text
+    if isinstance(text, Path):
+        if text.parts[:1] and text.parts[0].removesuffix(":") in SCHEMES and text.parts[0].endswith(":"):
+            raise StorageError(f"expected a path of this machine; got {text}", "a bucket cannot be used here")
         return text
     match = _URL.fullmatch(os.fspath(text))
     if match is None:
@@ -107,7 +115,7 @@ def location(text: str | os.PathLike[str] | Url) -> Location:
         )
     if not bucket:
         raise StorageError(f"{os.fspath(text)!r} names no bucket", f"write {scheme}://BUCKET/NAME")
-    return Url(scheme, bucket) / key
+    return Url(scheme, bucket) / (unquote(key) if scheme in WEB else key)
 
 
 def absolute(place: Location) -> Location:

@@ -21,13 +21,13 @@ from audiospec.errors import StorageError
 from audiospec.storage import lease
 from audiospec.storage.base import NEW, ConflictError, Entry, Folder, Lock
 from audiospec.storage.connections import check_fork, connect, patience
-from audiospec.storage.location import Location, Url
+from audiospec.storage.location import WEB, Location, Url
 from audiospec.storage.ranges import Piece, Span, spans
 from audiospec.storage.refusals import UnsupportedError, is_transient, replaced, translated
-from audiospec.storage.threads import POOL
+from audiospec.storage.threads import POOL, interruptible
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, ListStream, ObjectMeta, PutMode, PutResult
+    from obstore import GetOptions, GetResult, ListStream, ObjectMeta, PutMode, PutResult
     from obstore.store import ObjectStore
 
 _T = TypeVar("_T")
@@ -37,8 +37,6 @@ _R = TypeVar("_R")
 _ONE_PUT = 100 << 20
 #: Most keys of a request that removes.
 _BATCH = 1000
-#: Schemes of web servers, which are read only.
-_WEB = ("https", "http")
 
 
 class BucketFolder(Folder):
@@ -83,15 +81,15 @@ class BucketFolder(Folder):
 
     def load(self, key: str) -> tuple[bytes, str]:
         """Return a file's bytes, and the version that they are of."""
-        content, meta = self._get(key, None)
-        return bytes(content), _entry(meta, key).version
+        content, answer = self._get(key, None)
+        return bytes(content), _entry(answer.meta, key).version
 
     def tail(self, key: str, length: int) -> tuple[bytes, int]:
         """Return the last bytes of a file, all if it has fewer than `length`, and its size."""
         if length > 0:
             try:
-                data, meta = self._get(key, {"range": {"suffix": length}})
-                return bytes(data), meta["size"]
+                data, answer = self._get(key, {"range": {"suffix": length}})
+                return bytes(data), answer.meta["size"]
             except EOFError:
                 return b"", 0
             except UnsupportedError:  # Azure knows ranges from the start alone
@@ -119,7 +117,7 @@ class BucketFolder(Folder):
             buffer[:] = part
 
     def write(self, key: str, *parts: bytes | memoryview, only: str | None = None) -> str:
-        """Write an object by one request; return its ETag.
+        """Write an object by one request; return its ETag, which many storages compute from the content.
 
         With `only`, an object that already has these very bytes counts as written: the answer to an earlier
         try may have been lost.
@@ -166,7 +164,7 @@ class BucketFolder(Folder):
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """Yield the files whose key begins with `prefix`, at any depth, sorted by key; a page at a time."""
-        if self.location.scheme in _WEB:
+        if self.location.scheme in WEB:
             raise StorageError(f"cannot list {self.location}", "use a bucket: web servers list no files")
         # Amazon's S3, Google and Azure list by key; S3 Express (--x-s3) and a memory do not.
         if self._given is None and not self.location.bucket.endswith("--x-s3"):
@@ -176,7 +174,8 @@ class BucketFolder(Folder):
     def _list(self, prefix: str) -> Iterator[Entry]:
         begins = f"{self._home()}{prefix}"
         folder, _, name = begins.rpartition("/")
-        last = begins[:-1] if len(name) > 1 else None  # what begins with "a/bc" follows "a/b"
+        # What begins with "a/bc" follows "a/b". A part "." or ".." would be no name.
+        last = begins[:-1] if name[:-1].strip(".") else None
         stream: ListStream[Sequence[ObjectMeta]] | None = None
 
         def page(store: ObjectStore, _: str) -> Sequence[ObjectMeta] | None:
@@ -242,10 +241,10 @@ class BucketFolder(Folder):
         check_fork(self.location)
         return POOL.map(function, items)
 
-    def _get(self, key: str, options: GetOptions | None) -> tuple[memoryview, ObjectMeta]:
-        def get(store: ObjectStore, path: str) -> tuple[memoryview, ObjectMeta]:
+    def _get(self, key: str, options: GetOptions | None) -> tuple[memoryview, GetResult]:
+        def get(store: ObjectStore, path: str) -> tuple[memoryview, GetResult]:
             answer = store.get(path, options=options)
-            return memoryview(answer.bytes()), answer.meta
+            return memoryview(answer.bytes()), answer
 
         return self._call("read", self.location / key, get)
 
@@ -279,19 +278,19 @@ class BucketFolder(Folder):
         return entry
 
     def _writable(self) -> None:
-        if self.location.scheme in _WEB:
+        if self.location.scheme in WEB:
             raise StorageError(f"cannot write to {self.location}", "use a bucket: web servers are only read")
 
     def _call(self, action: str, place: Url, request: Callable[[ObjectStore, str], _R]) -> _R:
         """Send a request until it is answered, or patience is at an end."""
         check_fork(self.location)
-        self._store = self._store or connect(self.location)
+        store = self._store = self._store or connect(self.location)
         from obstore.exceptions import BaseError
 
         began, pause, longest = time.monotonic(), 0.01, patience()
         while True:
             try:
-                return request(self._store, place.key)
+                return interruptible(lambda: request(store, place.key))
             except (BaseError, OSError, ValueError) as error:
                 seconds = time.monotonic() - began
                 failure = translated(error, action, place, seconds)

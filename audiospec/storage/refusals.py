@@ -12,7 +12,7 @@ import re
 
 from audiospec.errors import StorageError
 from audiospec.storage.base import ConflictError
-from audiospec.storage.location import Url
+from audiospec.storage.location import WEB, Url
 
 _STATUS = re.compile(r"status code: (\d{3})([ \w-]*)")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -22,6 +22,8 @@ _METADATA = re.compile(
 )
 _NETWORK = re.compile(r"HTTP error|reqwest|hyper|decod|timed? ?out|connection", re.IGNORECASE)
 _BEYOND = re.compile(r"but object was only \d+ bytes long|range start must not be greater")
+_INVALID = re.compile(r'object with invalid path: .*?Path "([^"]*)"', re.DOTALL)
+_ADDRESS = re.compile(r"https?://\S+")
 _WHOLE = re.compile(r"non-partial response|NotPartial|suffix", re.IGNORECASE)
 
 #: Where credentials are looked for.
@@ -78,7 +80,7 @@ def translated(error: Exception, action: str, place: Url, seconds: float) -> Exc
         return StorageError(
             f"there is no bucket {place.scheme}://{place.bucket}", "make it, or check its name and region"
         )
-    if isinstance(error, FileNotFoundError) or (status == 404 and place.scheme in ("http", "https")):
+    if isinstance(error, FileNotFoundError) or (status == 404 and place.scheme in WEB):
         return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
     if status == 416 or _BEYOND.search(text):
         return EOFError(f"{place} ends before the requested bytes")
@@ -87,7 +89,7 @@ def translated(error: Exception, action: str, place: Url, seconds: float) -> Exc
     if _METADATA.search(text.partition("Debug source")[0]):
         return no_credentials(place)
     if status is None or status < 400:
-        return _unanswered(error, place, seconds)
+        return _unanswered(error, action, place, seconds)
     reason = _reason(text)
     if status in (401, 403) or kind in ("PermissionDeniedError", "UnauthenticatedError"):
         return StorageError(
@@ -115,19 +117,26 @@ def _sought(place: Url) -> str:
     return _SOUGHT.get(place.scheme, "nowhere: web servers are read without any")
 
 
-def _unanswered(error: Exception, place: Url, seconds: float) -> StorageError:
-    if status_of(error) is not None:  # a redirection
+def _unanswered(error: Exception, action: str, place: Url, seconds: float) -> StorageError:
+    text, bucket = str(error), f"{place.scheme}://{place.bucket}"
+    if status_of(error) is not None or "configured region" in text:  # a redirection
+        return StorageError(f"{bucket} is in another region", "set AWS_REGION")
+    if "BadScheme" in text:
         return StorageError(
-            f"{place.scheme}://{place.bucket} is in another region: {_reason(str(error))}", "set AWS_REGION"
-        )
-    if "BadScheme" in str(error):
-        return StorageError(
-            f"{place.scheme}://{place.bucket} is at an address of http://",
+            f"{bucket} is at an address of http://",
             "use https://, or AWS_ALLOW_HTTP=true if its network is yours",
+        )
+    if (listed := _INVALID.search(text)) is not None:
+        return StorageError(
+            f"{place} contains a file whose name cannot be used: {listed[1]!r}",
+            "rename it: no empty part (//), no `.` or `..` between slashes, no control characters",
         )
     if isinstance(error, ValueError):
         return StorageError(f"{place} cannot be used as the name of a file", "rename it")
-    return _silent(place, _cause(str(error)), seconds)
+    if _NETWORK.search(text):
+        return _silent(place, _cause(text), seconds)
+    reason = _ADDRESS.sub("…", text.partition("\n")[0].partition(" error: ")[2])
+    return StorageError(f"cannot {action} {place}: {reason or type(error).__name__}")
 
 
 def _silent(place: Url, reason: str, seconds: float) -> StorageError:

@@ -1,7 +1,7 @@
 """Threads that wait for a bucket: requests take milliseconds of waiting and microseconds of work.
 
-They are daemons, unlike those of `concurrent.futures`, so that a request which is tried again for minutes
-does not keep an interpreter from ending. The thread that calls works too: a function of `map` may call `map`.
+They are daemons, unlike those of `concurrent.futures`: a request that waits for minutes does not keep an
+interpreter from ending. The main thread sends no request itself: obstore does not notice Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -24,6 +24,7 @@ class _Job(Generic[_T, _R]):
     def __init__(self, function: Callable[[_T], _R], items: list[_T]) -> None:
         self._function = function
         self._items: Iterator[tuple[int, _T]] = iter(enumerate(items))
+        self._count = len(items)
         self._results: dict[int, _R] = {}
         self._changed = threading.Condition()
         self._running = 0
@@ -53,43 +54,87 @@ class _Job(Generic[_T, _R]):
     def results(self) -> list[_R]:
         """Wait for the items that other threads compute; return all results in order."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._running)
+            try:
+                self._changed.wait_for(self._is_over)
+            except BaseException as error:  # Ctrl-C
+                self._error = error
+                raise
         if self._error is not None:
             raise self._error
-        return [self._results[number] for number in range(len(self._results))]
+        return [self._results[number] for number in range(self._count)]
+
+    def _is_over(self) -> bool:
+        return not self._running and (self._error is not None or len(self._results) == self._count)
 
 
 class Pool:
-    """At most `THREADS` threads, started when they are needed."""
+    """Threads that are started when they are needed.
 
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[_Job[object, object]] = SimpleQueue()
+    Parameters
+    ----------
+    most : int
+        How many.
+    """
+
+    def __init__(self, most: int = THREADS) -> None:
+        self._most = most
+        self._jobs: SimpleQueue[_Job[Any, Any]] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
 
     def map(self, function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
         """Call a function for each item in many threads, and return the results in order.
 
-        The first exception is raised; items that have not begun by then are left out.
+        The first exception is raised; items that have not begun by then are left out. A function may itself
+        call `map`: a thread of the pool computes items of its own call, and so never waits for a free one.
         """
         items = list(items)
         if len(items) < 2:
             return [function(item) for item in items]
         job = _Job(function, items)
-        helpers = min(len(items), THREADS) - 1
+        if is_main():
+            self._start(job, min(len(items), self._most))
+        else:
+            self._start(job, min(len(items), self._most) - 1)
+            job.work()
+        return job.results()
+
+    def call(self, function: Callable[[], _R]) -> _R:
+        """Call a function in a thread of the pool, while this one can be interrupted."""
+        job: _Job[None, _R] = _Job(lambda _: function(), [None])
+        self._start(job, 1)
+        return job.results()[0]
+
+    def _start(self, job: _Job[Any, Any], threads: int) -> None:
         with self._lock:
-            while self._threads < helpers:
+            while self._threads < threads:
                 self._threads += 1
                 threading.Thread(target=self._serve, name="audiospec-bucket", daemon=True).start()
-        for _ in range(helpers):
-            self._jobs.put(job)  # type: ignore[arg-type] # a job keeps its own types
-        job.work()
-        return job.results()
+        for _ in range(threads):
+            self._jobs.put(job)
 
     def _serve(self) -> None:
         while True:
             self._jobs.get().work()
 
 
-#: The threads of this process.
+def is_main() -> bool:
+    """Whether this is the thread that Ctrl-C interrupts."""
+    return threading.current_thread() is threading.main_thread()
+
+
+#: The threads of this process, and the one that sends the requests of the main thread.
 POOL = Pool()
+_substitute = Pool(1)
+
+
+def interruptible(function: Callable[[], _R]) -> _R:
+    """Call a function that Ctrl-C cannot interrupt in another thread, if this is the main one."""
+    global _substitute
+    if not is_main():
+        return function()
+    try:
+        return _substitute.call(function)
+    except KeyboardInterrupt:
+        _substitute = Pool(1)  # the thread of the other may wait for minutes
+        raise

@@ -22,6 +22,8 @@ from audiospec.errors import DatasetError, StoreError, nearest
 from audiospec.machine import versions
 from audiospec.specs.base import require
 from audiospec.specs.table import TableSpec
+from audiospec.storage.location import Location, location
+from audiospec.storage.opening import exists
 from audiospec.stores.base import FeatureStore, store_class
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo, most_rows
@@ -37,7 +39,7 @@ from audiospec.tables.reading import FeatureTable, read_table
 
 def import_table(
     table: Path | str | FeatureTable,
-    store: Path | str,
+    store: Location | str,
     *,
     dataset: str | None = None,
     chunk: float | None = None,
@@ -54,8 +56,8 @@ def import_table(
     ----------
     table : path or FeatureTable
         A file (see `read_table`), or a table that was read from one.
-    store : path
-        Path of the store; its suffix selects the format.
+    store : path or Url
+        The store; its suffix selects the format.
     dataset : str or None
         Name of the dataset. None: the store's dataset, or the stem of `store` if it does not exist.
     chunk : float or None
@@ -83,11 +85,11 @@ def import_table(
     table = table if isinstance(table, FeatureTable) else read_table(table, columns)
     spec = TableSpec(sample_rate=sample_rate, columns=table.columns, sha256=table.sha256)
     chunking = _chunking(table, spec.sample_rate, chunk, hop)
-    path = Path(store)
+    path = location(store)
     kind = store_class(path)
     with locked(path) as work:
         kind.recover(path, work)
-        existing = kind.open(path) if path.exists() else None
+        existing = kind.open(path) if exists(path) else None
         if isinstance(existing, VolumeStore):
             raise StoreError(
                 f"{path} has volumes, which tables cannot be imported into", "choose another `store`"

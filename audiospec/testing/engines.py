@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -48,6 +49,9 @@ def work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         raise ZeroDivisionError("a bug")
     if task.get("die"):
         os._exit(3)
+    if task.get("kill_parent"):
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)  # the end of the parent ends this process
 
 
 class EngineContract:
@@ -249,6 +253,12 @@ class EngineContract:
 def other_work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Task function that differs from `work`."""
     yield {"number": -task["number"]}
+
+
+def process(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Task function that says which process runs it, after a hundredth of a second."""
+    time.sleep(0.01)
+    yield {"process": os.getpid()}
 
 
 def _results(engine: Engine, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -181,10 +181,24 @@ class FolderContract:
 
     def test_lists_by_key(self, folder: Folder) -> None:
         """Files are sorted by key, and a prefix may end within a name."""
-        keys = sorted(["b/a", "b/a.x", "b/a-d/x", "b/ab", "b/b", "b-a", "b.a", "c/d/e/f", "ü", "~"])
+        keys = sorted(["b/a", "b/a.x", "b/a-d/x", "b/ab", "b/b", "b-a", "b.a", "c/d/e/f", "ü", "~", "..a"])
         folder.map(lambda key: folder.write(key, key.encode()), reversed(keys))
         assert _keys(folder) == keys
-        for prefix in ("", "b", "b/", "b/a", "b/ab", "b/abc", "b/a-", "c/d", "c/d/e/f", "z", "b/a-d/x"):
+        for prefix in (
+            "",
+            "b",
+            "..a",
+            "..",
+            "b/",
+            "b/a",
+            "b/ab",
+            "b/abc",
+            "b/a-",
+            "c/d",
+            "c/d/e/f",
+            "z",
+            "b/a-d/x",
+        ):
             assert _keys(folder, prefix) == [key for key in keys if key.startswith(prefix)], prefix
         for entry in folder.list():
             assert entry == folder.entry(entry.key)

@@ -51,10 +51,13 @@ def test_both_formats_have_equal_features(store: Path, call, music: Path, tmp_pa
 
 
 @pytest.mark.parametrize("engine", engines.names())
-def test_an_engine_is_chosen_by_its_name(store: Path, call, music: Path, tmp_path: Path, engine: str) -> None:
+def test_an_engine_is_chosen_by_its_name(
+    store: Path, call, music: Path, tmp_path: Path, engine: str, request: pytest.FixtureRequest
+) -> None:
     path = tmp_path / "good.zarr"
     arguments = ("featurize", "folder", "--data", music, "--store", path, "--chunk", 2, "--hop", 1)
-    done = call(*arguments, "--engine", engine)
+    more = ("--scheduler", request.getfixturevalue("dask_cluster").address) if engine == "dask" else ()
+    done = call(*arguments, "--engine", engine, *more)
     assert done.status == 0, done.err
     view = open_store(path).view()
     assert np.array_equal(view.read(), open_store(store).view(view.name).read())
@@ -71,6 +74,15 @@ def test_an_engine_is_chosen_by_its_name(store: Path, call, music: Path, tmp_pat
         (
             ("--engine", "local", "--workers", 0),
             "engine 'local' needs at least 1 worker; got 0: use --engine serial, which has none",
+        ),
+        (
+            ("--engine", "dask", "--scheduler", "tcp://127.0.0.1:1", "--workers", 2),
+            "engine 'dask' has the workers of its cluster: expected no --workers; got 2: start more with "
+            "`dask worker`",
+        ),
+        (
+            ("--scheduler", "tcp://127.0.0.1:1"),
+            "engine 'local' has no --scheduler: use --engine dask, which has it",
         ),
     ],
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from audiospec.engines import engines
+import pytest
+
+from audiospec.engines.base import Engine, engine, engines
+from audiospec.testing.cluster import DaskCluster
 from audiospec.testing.engines import EngineContract
 
 
@@ -13,6 +16,14 @@ class TestSerial(EngineContract):
 
 class TestLocal(EngineContract):
     name = "local"
+
+
+class TestDask(EngineContract):
+    name = "dask"
+
+    @pytest.fixture
+    def engine(self, dask_cluster: DaskCluster) -> Engine:
+        return engine("dask", scheduler=dask_cluster.address)
 
 
 def test_every_engine_has_a_contract() -> None:

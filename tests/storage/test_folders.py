@@ -1,28 +1,20 @@
-"""FolderContract for a disk, for moto's S3, and for a memory."""
+"""FolderContract for moto's S3 and for a memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-from audiospec.storage.base import Folder
-from audiospec.storage.opening import open_folder
-from audiospec.testing.folders import FolderContract
 
 pytest.importorskip("obstore", reason="buckets need obstore: pip install 'audiospec[cloud]'")
 pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]'")
 
+from audiospec.storage.base import Folder
 from audiospec.storage.location import Url
 from audiospec.storage.objects import BucketFolder
+from audiospec.storage.opening import open_folder
 from audiospec.testing.buckets import bucket
-
-
-class TestDisk(FolderContract):
-    @pytest.fixture
-    def folder(self, tmp_path: Path) -> Folder:
-        return open_folder(tmp_path / "a folder#1")
+from audiospec.testing.folders import FolderContract
 
 
 class TestMemory(FolderContract):

@@ -197,13 +197,11 @@ def _train(
         entry = {"epoch": float(number)}
         for side, batches in sides.items():
             training = side == "train"
-            order = np.arange(len(batches))
-            if training:
-                order = np.random.default_rng([seed, number]).permutation(order)
             model.train(training)
             pace.begin(side)
+            shown = batches.shuffled(seed, number) if training else batches.inorder(np.arange(len(batches)))
             with torch.set_grad_enabled(training):
-                for rows, targets in batches.inorder(order):
+                for rows, targets in shown:
                     if training:
                         rows, targets = augment(rows, targets, settings)
                     loss = totals(model(rows), targets)

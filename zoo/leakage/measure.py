@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from audiospec.digests import digest
 from audiospec.errors import ModelError, SplitError, nearest
 from audiospec.machine import versions
+from audiospec.storage.location import local, location
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
@@ -124,7 +125,7 @@ def leakage(
     chosen_rungs = [name for name in available if rungs is None or name in rungs]
     store = "" if other is None else str(other.path)
     label = digest([comparable_settings(parameters), names, store, chosen_rungs])[:6]
-    folder = Path(runs) / run_name(model, view, f"leakage-{label}", seed)
+    folder = local(location(runs), "a ladder of leaks") / run_name(model, view, f"leakage-{label}", seed)
     work = _Work(
         model, cls, chosen, view, probed, names, KeptFits(folder), epoch=epoch, watch=watch, progress=progress
     )

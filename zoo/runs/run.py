@@ -34,6 +34,7 @@ from audiospec.digests import digest
 from audiospec.errors import AudiospecError, RunError
 from audiospec.files import open_plain, read_json
 from audiospec.specs.base import FeatureSpec
+from audiospec.storage.location import local, location
 from audiospec.zoo.base import Model, models
 from audiospec.zoo.calibration.calibrated import CalibratedModel
 from audiospec.zoo.calibration.calibrators import calibrator_from_dict
@@ -78,7 +79,7 @@ class Run:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = local(location(path), "a run")
         with self._damage():
             if not (self.path / RUN).exists() or (self.path / RUN).is_dir():
                 raise RunError(f"no run at {self.path}", "expected a folder that `audiospec train` made")

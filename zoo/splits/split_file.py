@@ -15,6 +15,7 @@ import numpy as np
 from audiospec.digests import digest
 from audiospec.errors import DiskFullError, SplitError
 from audiospec.files import atomic_write, read_json
+from audiospec.storage.location import local, location
 from audiospec.zoo.splits.split import SIDES, Split, make_split
 from audiospec.zoo.splits.strategies import chosen_classes
 
@@ -66,7 +67,7 @@ def write_split(made: Split, view: View, path: Path | str) -> Path:
         "shares": list(made.shares),
         "sides": {side: _side(view, getattr(made, side), whole) for side in SIDES},
     }
-    file = Path(path)
+    file = local(location(path), "a split file")
     try:
         with atomic_write(file) as temporary:
             text = json.dumps({**content, "digest": digest(content)}, indent=1)
@@ -111,7 +112,7 @@ def read_split(path: Path | str, view: View, classes: Sequence[str] | None = Non
         The file cannot be read or is not a split, or it lists a track that the store lacks or whose content
         differs; or the split cannot be used, as for `split`.
     """
-    file = Path(path)
+    file = local(location(path), "a split file")
     try:
         content = dict(read_json(file, MOST_BYTES))
         written = content.pop("digest")

@@ -19,6 +19,7 @@ from audiospec.manifest import Manifest
 from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.builder import BuildTarget
 from audiospec.pipeline.building import Building, Built, attributes_of
+from audiospec.pipeline.sight import in_sight
 from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.survey import TrackState
 from audiospec.pipeline.volumes.conversion import end_conversion, make_first_volume
@@ -80,7 +81,7 @@ class VolumesRun:
 
     def run(self) -> Built:
         """Build the store, or the volumes of this share; return what was done, with the finished views."""
-        with self._locked(waits=self.is_shared):
+        with self._dividing(waits=self.is_shared):
             store = self._open()
             if isinstance(store, VolumeStore):
                 self.hours = self.hours or store.listing.hours
@@ -136,6 +137,13 @@ class VolumesRun:
                     yield
                     return
             time.sleep(_PAUSE)
+
+    @contextmanager
+    def _dividing(self, waits: bool = True) -> Iterator[None]:
+        """Hold the lock of the whole store, while the engine's machines see the audio and the work folder."""
+        work = None if self.building.dry_run else self.work.place
+        with self._locked(waits), in_sight(self.building.engine, self.manifest, work):
+            yield
 
     def _open(self) -> FeatureStore | None:
         """Open the store; None if it does not exist yet."""
@@ -224,7 +232,7 @@ class VolumesRun:
         """Fill and build a volume, if it is of this share; return whether there is such a volume."""
         place = volume_place(self.path, volume_name(number))
         with ExitStack() as held:
-            with self._locked():
+            with self._dividing():
                 if not self.building.dry_run:
                     self._refresh()
                     division.claimed()
@@ -268,7 +276,8 @@ class VolumesRun:
             building = replace(building, progress=lambda now: progress(replace(now, view=now.view + label)))
         since = "" if store is None else store.version
         target = BuildTarget(self.kind, place, work, self.attributes, since)
-        self.done.add(building.build(target, store, tracks, is_volume=True))
+        with in_sight(building.engine, self.manifest, None if building.dry_run else work.place):
+            self.done.add(building.build(target, store, tracks, is_volume=True))
         if not building.dry_run:
             with self._locked():
                 part = self.parts.read(number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from audiospec.audio.chunking import Chunking
 from audiospec.digests import checksum, source_bits
-from audiospec.errors import RowIndexError, StoreError
+from audiospec.errors import StoreError
 from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import Location
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.row_numbers import RowChoice, row_numbers
 from audiospec.stores.layout.schema import VIEW_COLUMNS, ReplacedError, RowTable, replaced
 from audiospec.stores.layout.skipped import skip_reason
 from audiospec.stores.layout.tracks import Tracks
@@ -25,6 +26,7 @@ from audiospec.stores.shards.format import REPAIR, is_compressed
 if TYPE_CHECKING:
     import pandas
 
+    from audiospec.stores.layout.stream import ViewStream
     from audiospec.stores.layout.torch_dataset import ViewDataset
 
 
@@ -204,7 +206,7 @@ class View(ABC):
         changed = (self.rows["source"] != current) & (self.rows["source"] != 0)
         return [str(id) for id in self.store.tracks["id"][np.unique(self.rows["track"][changed])]]
 
-    def read(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
+    def read(self, rows: RowChoice = None) -> NDArray[Any]:
         """Read rows into memory.
 
         Parameters
@@ -228,7 +230,7 @@ class View(ABC):
         stored = self.read_stored(rows)
         return stored if self.spec.code is None else self.spec.code.decode(stored)
 
-    def read_stored(self, rows: int | slice | Sequence[int] | NDArray[Any] | None = None) -> NDArray[Any]:
+    def read_stored(self, rows: RowChoice = None) -> NDArray[Any]:
         """Read rows as they are stored. Checksums are of these numbers, and `export` copies them.
 
         Parameters
@@ -246,36 +248,10 @@ class View(ABC):
         RowIndexError, StoreError
             As from `read`.
         """
-        count = len(self)
-        if rows is None:
-            rows = slice(None)
-        try:
-            chosen = np.arange(count)[rows] if isinstance(rows, slice) else np.asarray(rows)
-        except (TypeError, ValueError) as error:
-            raise RowIndexError(
-                f"expected row numbers, a slice or a mask; got a {type(rows).__name__} ({error})"
-            ) from error
-        if chosen.dtype == bool:
-            if chosen.shape != (count,):
-                raise RowIndexError(f"expected a mask of {count} rows; got shape {chosen.shape}")
-            chosen = np.flatnonzero(chosen)
-        if chosen.size == 0:
-            chosen = chosen.astype(np.int64)
-        if not np.issubdtype(chosen.dtype, np.integer) or chosen.ndim > 1:
-            raise RowIndexError(
-                f"expected row numbers, a slice or a mask; got {chosen.dtype}, shape {chosen.shape}"
-            )
+        chosen = row_numbers(rows, len(self), self.name)
         numbers = chosen.reshape(-1)
-        outside = (numbers < -count) | (numbers >= count)
-        if outside.any():
-            raise RowIndexError(
-                f"view {self.name} has {f'rows 0 to {count - 1}' if count else 'no rows'}; "
-                f"got {numbers[outside][0]}"
-            )
-        flat = numbers.astype(np.int64)
-        flat[flat < 0] += count
-        out = self._load(flat)
-        if self.checks_rows and (damaged := self._damaged_of(flat, out)):
+        out = self._load(numbers)
+        if self.checks_rows and (damaged := self._damaged_of(numbers, out)):
             raise StoreError(f"row {damaged[0]} of view {self.name} does not match its checksum", REPAIR)
         return out if chosen.ndim else out[0]
 
@@ -351,6 +327,29 @@ class View(ABC):
         from audiospec.stores.layout.torch_dataset import ViewDataset
 
         return ViewDataset(self)
+
+    def stream(
+        self,
+        seed: int = 0,
+        *,
+        epoch: int = 0,
+        rows: RowChoice = None,
+        buffer: int = 8,
+        rank: int | None = None,
+        world: int | None = None,
+        cache: Location | str | None = None,
+    ) -> ViewStream:
+        """Return a `torch.utils.data.IterableDataset` of the rows, which reads whole shards in random order.
+
+        Its items are those of `torch_dataset`. From a bucket it takes a fraction of the requests that random
+        rows take. Over all ranks and loader workers each row comes exactly once in an epoch. See `ViewStream`
+        for the parameters.
+        """
+        from audiospec.stores.layout.stream import ViewStream
+
+        return ViewStream(
+            self, seed, epoch=epoch, rows=rows, buffer=buffer, rank=rank, world=world, cache=cache
+        )
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return the rows as a data frame: its columns are `VIEW_COLUMNS`, then the features (float32).

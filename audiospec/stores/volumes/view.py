@@ -126,7 +126,7 @@ class VolumeView(View):
         for number in np.unique(numbers).tolist():
             view, chosen = self.volume_view(number), numbers == number
             within = rows[chosen] - self.row_offsets[number]
-            if len(within) == len(rows):
+            if len(within) == len(rows) and not view.checks_rows:
                 view._read(within, out)
             else:
                 out[chosen] = view.read_stored(within)

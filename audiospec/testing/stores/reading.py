@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -314,3 +315,16 @@ class ReadingTests(StoreCase):
         assert target == batches[0][1][0]
         with pytest.raises(IndexError):
             dataset[10]
+
+    def test_stream(self, view: View) -> None:
+        """A stream gives each row once, as the dataset does, in the order of its seed and epoch."""
+        dataset, stream = view.torch_dataset(), view.stream(1, buffer=2)
+
+        def rows(items: Iterable[tuple[Any, int]]) -> list[tuple[bytes, int]]:
+            return [(features.nan_to_num(nan=0.1).numpy().tobytes(), target) for features, target in items]
+
+        first = rows(stream)
+        assert sorted(first) == sorted(rows(dataset[number] for number in range(len(view))))
+        assert rows(stream) == first
+        stream.set_epoch(1)
+        assert rows(stream) != first
