@@ -128,6 +128,12 @@ def test_a_view_can_be_pickled_and_loaded_by_torch(many: Path, one: Path) -> Non
     assert rows.tobytes() == open_store(one).view().read().astype(np.float32).tobytes()
 
 
+def test_a_stream_gives_each_row_once(many: Path) -> None:
+    view = open_store(many).view()
+    rows = sorted(features.numpy().tobytes() for features, _ in view.stream(seed=3, buffer=2))
+    assert rows == sorted(row.tobytes() for row in view.read().astype(np.float32))
+
+
 def test_nothing_is_computed_twice(kit: Any, music: Path, many: Path) -> None:
     before = _stamps(many)
     report = _run(kit, music, many)  # the limit is that of the store
