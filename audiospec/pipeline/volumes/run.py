@@ -7,11 +7,13 @@ listed by the root together, once all of them are finished: readers see the old 
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from audiospec.errors import DatasetError, StoreBusyError, StoreError
@@ -38,6 +40,10 @@ from audiospec.stores.zarr_format.root import ROOT
 
 #: Seconds between two tries to lock a store that another process of the run has locked for a moment.
 _PAUSE = 0.2
+#: Tries after which a warning says that this run waits.
+_TOLD_AFTER = 100
+
+_log = logging.getLogger("audiospec")
 
 
 class VolumesRun:
@@ -73,6 +79,8 @@ class VolumesRun:
         self.attributes = attributes_of(manifest)
         self.members = Members()
         self.done = Built()
+        #: Number of volumes that the root lists.
+        self.listed = 0
         #: The last volume, and the seconds of audio in it; what was read of each volume that may get tracks.
         self.last, self.filled = -1, 0.0
         self._seen: dict[int, object] = {}
@@ -85,6 +93,7 @@ class VolumesRun:
             store = self._open()
             if isinstance(store, VolumeStore):
                 self.hours = self.hours or store.listing.hours
+                self.listed = len(store.volumes)
                 if not self.building.dry_run:
                     end_conversion(self.path)
             elif not self.kind.has_volumes:
@@ -126,7 +135,7 @@ class VolumesRun:
         if self.building.dry_run:
             yield
             return
-        while True:
+        for attempt in count():
             with ExitStack() as stack:
                 try:
                     stack.enter_context(locked(self.path))
@@ -136,6 +145,8 @@ class VolumesRun:
                 else:
                     yield
                     return
+            if attempt == _TOLD_AFTER:
+                _log.warning("waiting for another run that is writing to %s", self.path)
             time.sleep(_PAUSE)
 
     @contextmanager
@@ -203,7 +214,7 @@ class VolumesRun:
         while True:
             place = volume_place(self.path, volume_name(number))
             part, root = self.parts.read(number), open_folder(place).entry(ROOT)
-            if part is None and root is None:
+            if part is None and root is None and number >= self.listed:
                 return
             seen = (root and root.version, part and (len(part.ids), part.seconds))
             if self._seen.get(number) != seen:

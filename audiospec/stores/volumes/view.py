@@ -10,13 +10,14 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.storage.disk import MAX_OPEN_FILES, DiskFolder
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import RowTable, replaced
 from audiospec.stores.layout.skipped import skip_reason
 from audiospec.stores.layout.view import View, ViewStore
 
-#: Rows of the tables of the volumes that stay open, each of 32 bytes.
-MOST_ROWS = 1 << 24
+#: Volumes whose views stay open, and rows of their tables, each of 32 bytes.
+MOST_VIEWS, MOST_ROWS = 64, 1 << 24
 
 
 class ManyVolumes(ViewStore, Protocol):
@@ -68,9 +69,17 @@ class VolumeView(View):
             if len(view) != self.row_offsets[place + 1] - self.row_offsets[place]:
                 raise replaced(self._full_name)
         self._views[place] = view
-        while len(self._views) > 1 and sum(map(len, self._views.values())) > MOST_ROWS:
+        while len(self._views) > 1 and self._are_too_many():
             self._views.pop(next(iter(self._views)), None)
+        opened = list(self._views.values())
+        for each in opened:
+            files = getattr(each, "files", None)
+            if isinstance(files, DiskFolder):
+                files.keep_open(MAX_OPEN_FILES // len(opened))
         return view
+
+    def _are_too_many(self) -> bool:
+        return len(self._views) > MOST_VIEWS or sum(map(len, list(self._views.values()))) > MOST_ROWS
 
     def volume_views(self) -> Iterator[tuple[View, int, int]]:
         """Yield the view of each volume that has it, and the numbers of its first row and track."""

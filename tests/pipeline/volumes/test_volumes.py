@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -18,6 +19,7 @@ from audiospec.pipeline.verify import verify
 from audiospec.storage.disk import DiskFolder
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.volumes import view as volumes_view
 from audiospec.stores.volumes.store import VolumeStore
 
 #: Hours of a volume that holds three tracks of 1.6 s.
@@ -216,6 +218,42 @@ def test_a_view_that_some_volumes_lack_is_not_finished(
     _run(kit, music, many, views=[(kit.spec, short)])
     assert len(open_store(many).views()) == 2
     assert _opened(many).lacking() == {}
+
+
+def test_a_volume_that_was_removed_is_computed_again_elsewhere(kit: Any, music: Path, many: Path) -> None:
+    rows = open_store(many).view().read()
+    shutil.rmtree(many / "volumes" / "00001")
+    before = _stamps(many)
+    _run(kit, music, many)
+    store = _opened(many)
+    assert [len(store.volume(name).tracks) for name in store.volumes] == [3, 0, 3, 3, 3]
+    assert _changed(before, _stamps(many)) == ["00001", "00004"]
+    assert store.view().read().tobytes() == np.concatenate([rows[:9], rows[18:], rows[9:18]]).tobytes()
+    assert verify(many).is_whole
+
+
+def test_finished_volumes_are_found_without_the_work_folder(
+    kit: Any, music: Path, many: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "s.zarr"
+    _run(kit, music, store, volume_hours=HOURS, part=(1, 2))
+    shutil.rmtree(work_folder(store))
+    before = _stamps(store)
+    assert sorted(before) == ["00001", "00003"]
+    _run(kit, music, store, volume_hours=HOURS)
+    assert _changed(before, _stamps(store)) == ["00000", "00002"]
+    assert _contents(store) == _contents(many)
+
+
+def test_few_files_stay_open(many: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volumes_view, "MAX_OPEN_FILES", 4)
+    before = len(os.listdir("/proc/self/fd"))
+    view = open_store(many).view()
+    rows = view.read()
+    assert [view.read(row).tobytes() for row in range(36)] == [row.tobytes() for row in rows]
+    assert len(os.listdir("/proc/self/fd")) - before <= 4
+    monkeypatch.setattr(volumes_view, "MOST_VIEWS", 2)
+    assert view.read([0, 35, 10, 20]).tobytes() == rows[[0, 35, 10, 20]].tobytes()
 
 
 def test_a_dry_run_over_volumes_writes_nothing(kit: Any, music: Path, many: Path, tmp_path: Path) -> None:
