@@ -19,7 +19,7 @@ import pytest
 from audiospec.errors import StoreBusyError
 from audiospec.storage.base import NEW, ConflictError, Folder
 
-#: Names that a URL, XML or a shell would change.
+#: Names that a URL, XML or a shell would change. (Azure turns a backslash into a slash.)
 ODD_KEYS = (
     *(
         "a b",
