@@ -17,7 +17,7 @@ from audiospec.pipeline.survey import TrackState
 from audiospec.pipeline.volumes.members import Members
 from audiospec.pipeline.volumes.spool import Spool
 
-#: Tracks that are surveyed at first; then as many as the volume is expected to have room for.
+#: Tracks that are surveyed at first for each worker; then as many as the volume may have room for.
 FIRST_BATCH, _LEAST_BATCH, _MOST_BATCH = 512, 128, 1 << 22
 #: Tracks whose volume is looked up at a time.
 _LOOKED_UP = 1 << 14
@@ -42,13 +42,18 @@ class Division:
         Hours of audio of a volume.
     survey : callable
         Surveys new tracks: a manifest → `TrackState` of each track, in its order.
+    workers : int
+        Workers that survey at a time.
     """
 
-    def __init__(self, manifest: Manifest, members: Members, hours: float, survey: Survey) -> None:
+    def __init__(
+        self, manifest: Manifest, members: Members, hours: float, survey: Survey, workers: int = 1
+    ) -> None:
         self.manifest = manifest
         self.members = members
         self.limit = hours * 3600
         self._survey = survey
+        self._first_batch = FIRST_BATCH * max(1, workers)
         self._spool = Spool()
         self._surveyed: deque[tuple[Track, TrackState]] = deque()
         self._seconds = self._count = 0.0
@@ -68,9 +73,9 @@ class Division:
         """Return the manifest's tracks that are in a volume, in the order of the manifest."""
         return list(self._spool.tracks(volume))
 
-    def first(self, count: int = FIRST_BATCH) -> list[Track]:
+    def first(self) -> list[Track]:
         """Return the first new tracks, which the caller surveys and gives back by `surveyed`."""
-        return list(islice(self._new, count))
+        return list(islice(self._new, self._first_batch))
 
     def surveyed(self, tracks: Sequence[Track], states: Sequence[TrackState]) -> None:
         """Add new tracks that were surveyed; they are the next that `fill` takes."""
@@ -86,7 +91,7 @@ class Division:
                 self._surveyed.append((track, state))
             else:
                 self._spool.add(volume, track)
-        while not self._surveyed and (batch := list(islice(self._new, FIRST_BATCH))):
+        while not self._surveyed and (batch := list(islice(self._new, self._first_batch))):
             if self._sort_out(batch):
                 break
 
@@ -125,7 +130,7 @@ class Division:
         """Survey more new tracks, about as many as last for `seconds`; return whether there were any."""
         usual = self._seconds / self._count if self._count else 0.0
         count = int(min(max(0.0, seconds) / usual * 1.05, _MOST_BATCH)) + 1 if usual else 0
-        while batch := list(islice(self._new, max(count, _LEAST_BATCH) if usual else FIRST_BATCH)):
+        while batch := list(islice(self._new, max(count, _LEAST_BATCH) if usual else self._first_batch)):
             if self._sort_out(batch):
                 return True
         return False

@@ -106,7 +106,8 @@ class VolumesRun:
             else:
                 self._refresh()
                 is_ordinary = self.last < 0
-            division = Division(self.manifest, self.members, self.hours, self._survey_new)
+            workers = self.building.engine.workers or 1
+            division = Division(self.manifest, self.members, self.hours, self._survey_new, workers)
             first: list[TrackState] | None = None
             if is_ordinary:
                 first = self._first(division, store)

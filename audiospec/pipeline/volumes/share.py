@@ -24,7 +24,7 @@ class Share:
         if not 0 <= self.index < self.count:
             raise DatasetError(
                 f"expected `part` I/N with I from 0 to N - 1; got {self.index}/{self.count}",
-                "number the processes from 0: `sbatch --array=0-3` for four",
+                "number the processes from 0, such as 0 to 3 of 4",
             )
 
     def has(self, volume: int) -> bool:
