@@ -42,10 +42,12 @@ class Parts:
     ----------
     work : Location
         The work folder of the whole store.
+    dataset : str
     """
 
-    def __init__(self, work: Location) -> None:
+    def __init__(self, work: Location, dataset: str) -> None:
         self.folder = open_folder(work / FOLDER)
+        self.dataset = dataset
 
     def numbers(self) -> list[int]:
         """Return the numbers of the volumes that have a part, sorted."""
@@ -58,22 +60,35 @@ class Parts:
         Raises
         ------
         StoreError
-            It is damaged.
+            It is damaged, or of another dataset.
         """
         key = _key(number)
         try:
             value = json.loads(self.folder.read(key))
-            return Part(float(value["seconds"]), tuple(map(str, value["ids"])), bool(value["finished"]))
+            part = Part(float(value["seconds"]), tuple(map(str, value["ids"])), bool(value["finished"]))
+            dataset = str(value["dataset"])
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{self.folder.location / key} is damaged ({error})", "remove it and run again"
             ) from error
+        if dataset != self.dataset:
+            raise StoreError(
+                f"{self.folder.location} is of an unfinished run of dataset {dataset!r}, "
+                f"not {self.dataset!r}",
+                "choose another `store`, or finish that run",
+            )
+        return part
 
     def write(self, number: int, part: Part) -> None:
         """Write the part of a volume."""
-        value = {"seconds": part.seconds, "finished": part.is_finished, "ids": part.ids}
+        value = {
+            "dataset": self.dataset,
+            "seconds": part.seconds,
+            "finished": part.is_finished,
+            "ids": part.ids,
+        }
         self.folder.write(_key(number), json.dumps(value).encode())
 
     def clear(self) -> None:

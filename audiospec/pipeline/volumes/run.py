@@ -75,7 +75,7 @@ class VolumesRun:
         self.hours = hours
         self.is_shared, self.share = share is not None, share or Share()
         self.work = WorkFolder(work_folder(path))
-        self.parts = Parts(self.work.place)
+        self.parts = Parts(self.work.place, manifest.dataset)
         self.attributes = attributes_of(manifest)
         self.members = Members()
         self.done = Built()
@@ -166,12 +166,15 @@ class VolumesRun:
         if not self._exists(self.path):
             return None
         store = self.kind.open(self.path)
+        self._require_dataset(store)
+        return store
+
+    def _require_dataset(self, store: FeatureStore) -> None:
         if store.dataset != self.manifest.dataset:
             raise StoreError(
-                f"{self.path} holds dataset {store.dataset!r}, not {self.manifest.dataset!r}",
+                f"{store.path} holds dataset {store.dataset!r}, not {self.manifest.dataset!r}",
                 "choose another `store`",
             )
-        return store
 
     def _exists(self, place: Location) -> bool:
         """Whether there is a store, or a volume; not only volumes that are not listed yet."""
@@ -222,7 +225,9 @@ class VolumesRun:
                 self._seen[number] = seen
                 ids, seconds = list(part.ids) if part else [], part.seconds if part else 0.0
                 if root is not None:
-                    tracks = self.kind(place).tracks
+                    volume = self.kind(place)
+                    self._require_dataset(volume)
+                    tracks = volume.tracks
                     ids += tracks["id"].tolist()
                     seconds = part.seconds if part else float(tracks["seconds"].sum())
                 known = self.members.volumes(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +156,20 @@ def test_two_whole_runs_at_once_are_refused(songs: Path, tmp_path: Path) -> None
     with locked(store), pytest.raises(StoreBusyError):
         audiospec.run("folder", **options)
     assert not work_folder(store).exists()
+
+
+def test_an_unfinished_store_of_another_dataset_is_refused(songs: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    options: dict[str, Any] = {"views": VIEWS, "store": store, "workers": 0, "volume_hours": 60 / 3600}
+    audiospec.run("folder", data=songs, **options, part=(1, 3))
+    manifest = audiospec.Manifest("other", songs, (audiospec.Track(id="a", path="a/00.wav", label="a"),))
+    with pytest.raises(StoreError, match="is of an unfinished run of dataset 'folder', not 'other'"):
+        audiospec.run(manifest, **options)
+    shutil.rmtree(work_folder(store) / "division")
+    shutil.rmtree(store / "volumes" / "00001")
+    (store / "volumes" / "00004").rename(store / "volumes" / "00000")
+    with pytest.raises(StoreError, match="00000 holds dataset 'folder', not 'other'"):
+        audiospec.run(manifest, **options)
 
 
 def test_parts_with_nothing_to_divide_are_refused(songs: Path, tmp_path: Path) -> None:
