@@ -88,7 +88,7 @@ class Cluster:
             attempt = min(_ATTEMPT, max(0.1, deadline - time.monotonic()))
             try:
                 return Client(self.address, timeout=attempt, set_as_default=False, name="audiospec")
-            except (OSError, ValueError, ImportError, RuntimeError) as error:
+            except (OSError, ValueError, TypeError, ImportError, RuntimeError) as error:
                 if isinstance(error, OSError) and time.monotonic() < deadline:
                     continue
                 raise EngineError(

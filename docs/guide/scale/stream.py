@@ -10,7 +10,9 @@ import audiospec
 def main(store: str) -> None:
     """Print how many rows each of two epochs has."""
     stream = audiospec.open_store(store).view("mel-10s").stream(seed=0)
-    loader = DataLoader(stream, batch_size=64, num_workers=2, multiprocessing_context="forkserver")
+    loader = DataLoader(
+        stream, batch_size=64, num_workers=2, multiprocessing_context="forkserver", persistent_workers=True
+    )
     for epoch in range(2):
         stream.set_epoch(epoch)  # each epoch has an order of its own
         rows = 0
