@@ -37,6 +37,11 @@ def hash_of(file: BufferedReader) -> str:
     return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
+def version_bits(version: str) -> int:
+    """Return 63 bits of the XXH3-64 of an object's version, which stand in for its modification time."""
+    return xxhash.xxh3_64_intdigest(version.encode()) >> 1
+
+
 def digest(value: object) -> str:
     """Return the SHA-256 (64 hexadecimal digits) of a value's canonical JSON: sorted keys, no spaces.
 

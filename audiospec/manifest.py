@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from audiospec.errors import DatasetError
+from audiospec.storage.location import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +47,8 @@ class Manifest:
     ----------
     dataset : str
         Name of the dataset, such as ``"gtzan"``.
-    root : Path
-        Folder that the tracks' paths are relative to.
+    root : Location
+        Folder that the tracks' paths are relative to, of a disk or in a bucket.
     tracks : tuple of Track
         At least one; ids are unique.
     left_out : tuple of str
@@ -62,7 +62,7 @@ class Manifest:
     """
 
     dataset: str
-    root: Path
+    root: Location
     tracks: tuple[Track, ...]
     left_out: tuple[str, ...] = ()
 
@@ -92,6 +92,6 @@ class Manifest:
         """The classes, sorted, each once."""
         return sorted({track.label for track in self.tracks})
 
-    def file(self, track: Track) -> Path:
-        """Return the path of a track's audio file."""
+    def file(self, track: Track) -> Location:
+        """Return the place of a track's audio file."""
         return self.root / track.path

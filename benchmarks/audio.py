@@ -27,8 +27,8 @@ def audio_files(setup: Setup) -> Iterator[Path]:
     """Yield all files of the user's folder, which may not all be audio, or synthetic audio files."""
     if setup.data is None:
         # Lengths vary by a quarter; this makes the shortest at least `TRACK_SECONDS` long.
-        manifest = Demo(setup.folder / "made-up", seconds=TRACK_SECONDS / 0.74, tracks=4).manifest()
-        yield from (manifest.file(track) for track in manifest)
+        demo = Demo(setup.folder / "made-up", seconds=TRACK_SECONDS / 0.74, tracks=4)
+        yield from (demo.root / track.path for track in demo.manifest())
         return
     # Take the first file of every folder, then the second: ten files are then of ten genres.
     paths = sorted(path for path in setup.data.rglob("*") if path.is_file())

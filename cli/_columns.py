@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ LabelColumn = Annotated[
     typer.Option(metavar="NAME", help="Column of the labels, of csv or metadata (label, class, genre …)."),
 ]
 AudioRoot = Annotated[
-    Path | None,
+    str | None,
     typer.Option(metavar="FOLDER", help="Folder that the paths of csv are relative to (the table's)."),
 ]
 

@@ -13,6 +13,7 @@ from audiospec.cli._text import count, emit, reasons, say, table
 
 if TYPE_CHECKING:
     from audiospec.manifest import Track
+    from audiospec.storage.location import Location
     from audiospec.zoo.prediction import Prediction, SetScores
     from audiospec.zoo.scores.measuring.tables import ScoreTable
     from audiospec.zoo.splits.leaks import Leaks
@@ -23,7 +24,7 @@ EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-group-0 song1.mp
 def command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     files: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="[FILE...]",
             help="Audio files, and folders of them (the files in --truth).",
@@ -31,7 +32,7 @@ def command(
         ),
     ] = None,
     truth: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE.csv",
             help="A table of paths and labels, in the format of dataset `csv`: print the scores as well.",
@@ -73,20 +74,21 @@ def command(
     from audiospec.audio.reading import Reading
     from audiospec.datasets.base import open_dataset
     from audiospec.datasets.own.search import expand, left_out
-    from audiospec.zoo.prediction import learnt_files, predict, score_predictions, score_sets
+    from audiospec.storage.location import location
+    from audiospec.zoo.prediction import learnt_files, predict, resolved, score_predictions, score_sets
     from audiospec.zoo.runs.run import Run
 
-    labels: dict[Path, str] = {}
-    tracks: dict[Path, Track] = {}
+    labels: dict[Location, str] = {}
+    tracks: dict[Location, Track] = {}
     if truth is not None:
         columns = given(path_column=path_column, label_column=label_column, audio_root=audio_root)
         manifest = open_dataset("csv", truth, columns).manifest()
-        tracks = {(manifest.root / track.path).resolve(): track for track in manifest}
+        tracks = {resolved(manifest.file(track)): track for track in manifest}
         labels = {path: track.label for path, track in tracks.items()}
     if not files and truth is None:
         raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
     reading = Reading(truncated=truncated, keep_silent=keep_silent)
-    found, others = expand(files or list(labels))
+    found, others = expand([location(file) for file in files or []] or list(labels))
     opened = Run(run)
     predictions = []
     for prediction in predict(opened, found, coverage=coverage, device=device, reading=reading):
@@ -109,7 +111,7 @@ def command(
             columns["set"] = f"at {100 * coverage:g} %"
         if truth is not None:
             columns["truth"] = "truth"
-        rows = [_row(prediction, top, labels.get(prediction.file.resolve())) for prediction in predictions]
+        rows = [_row(prediction, top, labels.get(resolved(prediction.file))) for prediction in predictions]
         table([tuple(row[key] for key in columns) for row in rows], tuple(columns.values()))
         notes = {str(prediction.file): prediction.note for prediction in predictions if prediction.note}
         reasons(f"{count(len(notes), 'file')} used with a note", notes, None)
@@ -123,7 +125,7 @@ def command(
             path: tracks[path]
             for prediction in predictions
             if not prediction.problem
-            and (path := prediction.file.resolve()) in tracks
+            and (path := resolved(prediction.file)) in tracks
             and tracks[path].label in classes
         }
         leaks = learnt_files(opened, scored)

@@ -35,17 +35,11 @@ def test_versions_are_those_of_installed_packages() -> None:
 
 def test_processors_of_one_kind_have_one_name(tmp_path: Path) -> None:
     """The maker and the instruction sets by which libraries choose their code; no speed, no model."""
+    x86 = "vendor_id\t: AuthenticAMD\ncpu MHz\t: 2400\nflags\t\t: fpu sse2 fma avx avx2 avx512f ht\n"
+    arm = "CPU implementer\t: 0x41\nFeatures\t: fp asimd sve bf16\nCPU part\t: 0xd40\n"
     for name, text, kind in (
-        (
-            "x86",
-            "vendor_id\t: AuthenticAMD\ncpu MHz\t: 2400\nflags\t\t: fpu sse2 fma avx avx2 avx512f ht\n",
-            "AuthenticAMD avx avx2 avx512f fma",
-        ),
-        (
-            "arm",
-            "CPU implementer\t: 0x41\nFeatures\t: fp asimd sve bf16\nCPU part\t: 0xd40\n",
-            "0x41 asimd bf16 sve",
-        ),
+        ("x86", x86, "AuthenticAMD avx avx2 avx512f fma"),
+        ("arm", arm, "0x41 asimd bf16 sve"),
     ):
         (tmp_path / name / "proc").mkdir(parents=True)
         (tmp_path / name / "proc" / "cpuinfo").write_text(text + "\n" + text.replace("avx2", "avx2 x"))

@@ -460,7 +460,7 @@ from audiospec.registry import Registry
 registry = Registry(*sys.argv[1:])
 for name in registry:
     print(name, registry.summary(name), sep="\\t")
-heavy = "torch zarr h5py soundfile librosa nnAudio2 requests pooch matplotlib sklearn lightning pandas"
+heavy = "torch zarr h5py soundfile librosa nnAudio2 requests pooch matplotlib sklearn lightning pandas dask"
 loaded = [name for name in heavy.split() if name in sys.modules]
 package = importlib.import_module(registry.package)
 entries = [info.name for info in pkgutil.iter_modules(package.__path__)

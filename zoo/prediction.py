@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.isolated import load_files
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.datasets.own.search import expand, left_out
-from audiospec.digests import content_hash
 from audiospec.errors import AudioError, ModelError, RunError, SpecError
 from audiospec.features.rows.base import RowWriter
 from audiospec.features.rows.writing import row_writer
 from audiospec.manifest import Track
 from audiospec.specs.table import TableSpec
+from audiospec.storage.location import Location, location
 from audiospec.zoo.base import Model
 from audiospec.zoo.calibration.conformal import in_sets
 from audiospec.zoo.runs.run import Run
@@ -36,7 +37,7 @@ class Prediction:
 
     Attributes
     ----------
-    file : Path
+    file : Location
     classes : list of str
         Most likely first; empty if there is a problem.
     probabilities : list of float
@@ -52,7 +53,7 @@ class Prediction:
         empty. None: no coverage was asked for.
     """
 
-    file: Path
+    file: Location
     classes: list[str]
     probabilities: list[float]
     chunks: int
@@ -68,7 +69,7 @@ class Prediction:
 
 def predict(
     run: Run,
-    files: Sequence[Path | str],
+    files: Sequence[Location | str],
     *,
     coverage: float | None = None,
     device: str = "cpu",
@@ -82,7 +83,7 @@ def predict(
     Parameters
     ----------
     run : Run
-    files : sequence of path
+    files : sequence of path or URL
         A folder stands for all sound files in it, at any depth; the log says how many others it has.
     coverage : float or None
         Probability, above 0 and below 1, with which the `set` of a file contains its class, if the file is
@@ -111,7 +112,7 @@ def predict(
             "train on a view of `audiospec featurize --features tabular`",
         )
     threshold = None if coverage is None else run.conformal().threshold(coverage)
-    found, others = expand(list(map(Path, files)))
+    found, others = expand([location(file) for file in files])
     if others:
         _log.warning("%s", left_out(list(map(str, others))))
     model = run.model()
@@ -129,7 +130,7 @@ def predict(
 
 
 def score_predictions(
-    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+    predictions: Sequence[Prediction], labels: Mapping[Location, str], classes: list[str]
 ) -> ScoreTable:
     """Score predictions against the truth, by file.
 
@@ -138,7 +139,7 @@ def score_predictions(
     predictions : sequence of Prediction
         Those with a problem, without a label, or with a label that is not in `classes` are left out.
     labels : mapping
-        Resolved path → label.
+        Place, as `resolved` returns it → label.
     classes : list of str
         The run's classes, in its order.
 
@@ -188,7 +189,7 @@ class SetScores:
 
 
 def score_sets(
-    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+    predictions: Sequence[Prediction], labels: Mapping[Location, str], classes: list[str]
 ) -> SetScores:
     """Compare the sets of predictions with the truth, by file; for the parameters see `score_predictions`.
 
@@ -208,10 +209,10 @@ def score_sets(
 
 
 def _with_labels(
-    predictions: Sequence[Prediction], labels: Mapping[Path, str], classes: list[str]
+    predictions: Sequence[Prediction], labels: Mapping[Location, str], classes: list[str]
 ) -> list[tuple[Prediction, str]]:
     """Return the predictions that can be scored, and their labels; there is at least one."""
-    truth = [labels.get(prediction.file.resolve(), "") for prediction in predictions]
+    truth = [labels.get(resolved(prediction.file), "") for prediction in predictions]
     counted = [
         (prediction, label)
         for prediction, label in zip(predictions, truth, strict=True)
@@ -225,14 +226,14 @@ def _with_labels(
     return counted
 
 
-def learnt_files(run: Run, tracks: Mapping[Path, Track]) -> Leaks | None:
+def learnt_files(run: Run, tracks: Mapping[Location, Track]) -> Leaks | None:
     """Find the files that a run learnt from, by their content, and by their cluster or group if it is given.
 
     Parameters
     ----------
     run : Run
     tracks : mapping
-        Path → what is known of the file, such as its group.
+        Place → what is known of the file, such as its group.
 
     Returns
     -------
@@ -243,9 +244,19 @@ def learnt_files(run: Run, tracks: Mapping[Path, Track]) -> Leaks | None:
     if run.lacks:
         return None
     known = [
-        Known(path.name, content_hash(path), track.cluster, track.group) for path, track in tracks.items()
+        Known(place.name, _content_hash(place), track.cluster, track.group) for place, track in tracks.items()
     ]
     return find_leaks(run.learnt(), known, "")  # ids are file names here, so they are not compared
+
+
+def resolved(place: Location) -> Location:
+    """Return a place by which a file is known however it was written: links of a disk are resolved."""
+    return place.resolve() if isinstance(place, Path) else place
+
+
+def _content_hash(place: Location) -> str:
+    with open_source(AudioFile(place)) as source:
+        return source.content_hash()
 
 
 def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32]:
@@ -289,7 +300,9 @@ def _writer(run: Run, device: str) -> RowWriter:
         return row_writer(run.spec, None, device)
 
 
-def _prediction(file: Path, model: Model, rows: NDArray[np.float32], threshold: float | None) -> Prediction:
+def _prediction(
+    file: Location, model: Model, rows: NDArray[np.float32], threshold: float | None
+) -> Prediction:
     means = track_log_probabilities(model.predict_proba(rows), np.zeros(len(rows), np.int64), 1)
     shares = shares_of(means)[0]
     order = np.argsort(-shares, kind="stable")

@@ -34,10 +34,12 @@ class Guard:
     ----------
     size : int
         Bytes of the file.
+    beside : int
+        Bytes of memory that other threads may ask for meanwhile.
     """
 
-    def __init__(self, size: int) -> None:
-        self._limits = Limits(step_seconds(size), DECODER_MEMORY)
+    def __init__(self, size: int, beside: int = 0) -> None:
+        self._limits = Limits(step_seconds(size), DECODER_MEMORY + beside)
         self._seconds = STEP_SECONDS + size / DECODER_RATE
 
     @contextmanager

@@ -1,63 +1,27 @@
-"""Probe and decode files in the workers of an engine, because a file may crash or hang its decoder.
+"""Decode files in a worker of an engine, because a file may crash or hang its decoder.
 
-The functions that run in a worker come first; those that the caller uses follow. A worker that dies costs a
+The function that runs in a worker comes first; what the caller uses follows. A worker that dies costs a
 second try of one file, alone: if that dies too, the file is named, and the others go on.
 """
 
 from __future__ import annotations
 
 import base64
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiospec.audio.deaths import is_final, problem_of
+from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.guard import Guard
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.looking import fields_of
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.engines.base import Engine, WorkerDied, make_engine
 from audiospec.errors import AudioError
-
-#: Least and most files that one task probes. A task may need another process, which takes as long to start as
-#: a thousand small files take on a fast disk.
-FILES_PER_TASK = (250, 1000)
-#: Files that one result answers for: each result wakes the caller, which takes longer than to probe a file.
-FILES_PER_RESULT = 50
-
-
-def probe_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Task function: probe files one by one.
-
-    Parameters
-    ----------
-    task : dict
-        ``files``, a list of number and path; ``reading``.
-
-    Yields
-    ------
-    dict
-        ``answers``, a list of number, and info or problem as lists of their fields, for the next files.
-    """
-    from audiospec.audio.recording import probe
-
-    reading = Reading.from_json(task["reading"])
-    answers: list[Any] = []
-    for number, name in task["files"]:
-        path, info, problem = Path(name), None, None
-        try:
-            with _guard(path).step():
-                info = _fields(probe(path, reading))
-        except AudioError as error:
-            problem = [error.reason, error.hint]
-        answers.append([number, info, problem])
-        if len(answers) == FILES_PER_RESULT:
-            yield {"answers": answers}
-            answers = []
-    yield {"answers": answers}
+from audiospec.storage.location import Location, location
 
 
 def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -76,32 +40,17 @@ def decode_in_worker(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """
     from audiospec.audio.recording import Recording
 
-    path = Path(task["file"])
-    guard = _guard(path)
     try:
-        with guard.step():
-            recording = Recording(path, Reading.from_json(task["reading"]))
-        for wave in guard.steps(recording.waves(task["sample_rate"], task["channel"])):
-            yield {"wave": base64.b64encode(wave.astype("<f4", copy=False).tobytes()).decode("ascii")}
-        assert recording.info is not None
-        yield {"info": _fields(recording.info), "note": recording.note}
+        with open_source(AudioFile(location(task["file"]))) as source:
+            guard = Guard(source.size)
+            with guard.step():
+                recording = Recording(source, Reading.from_json(task["reading"]))
+            for wave in guard.steps(recording.waves(task["sample_rate"], task["channel"])):
+                yield {"wave": base64.b64encode(wave.astype("<f4", copy=False).tobytes()).decode("ascii")}
+            assert recording.info is not None
+            yield {"info": fields_of(recording.info), "note": recording.note}
     except AudioError as error:
         yield {"problem": [error.reason, error.hint]}
-
-
-def _fields(info: AudioInfo) -> list[Any]:
-    return [info.sample_rate, info.channels, info.frames, info.exact]
-
-
-def _guard(path: Path) -> Guard:
-    return Guard(_size(path))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # the decoder's error says more
-        return 0
 
 
 class Sound(NamedTuple):
@@ -119,56 +68,14 @@ class Sound(NamedTuple):
     note: str
 
 
-def probe_files(
-    engine: Engine, files: Sequence[Path], reading: Reading = STRICT
-) -> list[AudioInfo | AudioError]:
-    """Read the headers of files in an engine's workers.
-
-    Parameters
-    ----------
-    engine : Engine
-    files : sequence of Path
-    reading : Reading
-        What to do with files of which a part is missing.
-
-    Returns
-    -------
-    list of AudioInfo or AudioError
-        For each file, in order, what `probe` returns or raises. A death of the decoder is an error, too.
-    """
-    answers: dict[int, AudioInfo | AudioError] = {}
-    deaths: Counter[int] = Counter()
-    least, most = FILES_PER_TASK
-    count = min(most, max(least, -(-len(files) // (engine.workers or 1))))
-    numbers = list(range(len(files)))
-    waiting = [numbers[first : first + count] for first in range(0, len(files), count)]
-    policy = reading.to_json()
-    while waiting:
-        tasks = [{"files": [[n, str(files[n])] for n in part], "reading": policy} for part in waiting]
-        waiting = []
-        for value in engine.run(f"{__name__}:probe_in_worker", tasks):
-            if isinstance(value, dict):
-                for number, info, problem in value["answers"]:
-                    answers[number] = AudioInfo(*info) if problem is None else AudioError(*problem)
-                continue
-            left = [number for number, _ in value.task["files"] if number not in answers]
-            if len(value.task["files"]) == 1 and left:
-                deaths[left[0]] += 1
-                if is_final(value, deaths[left[0]]):
-                    answers[left[0]] = AudioError(problem_of(value, _size(files[left[0]])))
-                    continue
-            waiting += [[number] for number in left]  # each in a task of its own
-    return [answers[number] for number in numbers]
-
-
 def load_files(
-    files: Iterable[Path], sample_rate: int, channel: str = "mix", reading: Reading = STRICT
+    files: Iterable[Location], sample_rate: int, channel: str = "mix", reading: Reading = STRICT
 ) -> Iterator[Sound | AudioError]:
     """Decode whole files to mono, as `load` does, in a process of their own.
 
     Parameters
     ----------
-    files : iterable of Path
+    files : iterable of Location
         One is taken at a time.
     sample_rate, channel, reading
         See `load`.
@@ -202,7 +109,7 @@ def _load_alone(engine: Engine, task: dict[str, Any]) -> Sound | AudioError:
             if isinstance(value, WorkerDied):
                 deaths += 1
                 if is_final(value, deaths):
-                    return AudioError(problem_of(value, _size(Path(task["file"]))))
+                    return AudioError(problem_of(value, AudioFile(location(task["file"])).length()))
             elif "wave" in value:
                 parts.append(_wave(value))
             else:

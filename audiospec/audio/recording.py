@@ -11,17 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-import xxhash
 
 from audiospec.audio.decoders.base import Decoder
 from audiospec.audio.decoders.choose import open_decoder
+from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.rules import Channels, Signal, check_header, loudest_channel, picked, silence
 from audiospec.audio.source import SourceFile
 from audiospec.audio.waves import Wave, mix_to_mono, pad_or_trim
-from audiospec.digests import hash_of
 from audiospec.errors import AudioError
+from audiospec.storage.location import Url, location
 
 #: Most frames decoded at a time: 24 s at 44.1 kHz, 4 MiB a channel.
 BLOCK_FRAMES = 1 << 20
@@ -30,12 +30,12 @@ PIECE_FRAMES = 1 << 16
 _NOTHING = np.zeros(0, np.float32)
 
 
-def probe(path: Path, reading: Reading = STRICT) -> AudioInfo:
+def probe(file: Path | SourceFile, reading: Reading = STRICT) -> AudioInfo:
     """Read a file's header, and compare it with the file's size.
 
     Parameters
     ----------
-    path : Path
+    file : Path or SourceFile
         An audio file.
     reading : Reading
         What to do with a file of which a part is missing.
@@ -45,7 +45,8 @@ def probe(path: Path, reading: Reading = STRICT) -> AudioInfo:
     AudioError
         The file cannot be decoded: it is missing, empty, without samples, truncated or not audio.
     """
-    with _named(), open_decoder(SourceFile(path)) as decoder:
+    source = SourceFile(file) if isinstance(file, Path) else file
+    with _named(), open_decoder(source) as decoder:
         _check(decoder, reading)
         return decoder.info
 
@@ -55,7 +56,7 @@ class Recording:
 
     Parameters
     ----------
-    path : Path
+    file : Path or SourceFile
         An audio file.
     reading : Reading
         What to do with a file that is truncated, damaged or silent.
@@ -77,19 +78,12 @@ class Recording:
         The file cannot be read.
     """
 
-    def __init__(self, path: Path, reading: Reading = STRICT) -> None:
-        self.path, self.reading = path, reading
+    def __init__(self, file: Path | SourceFile, reading: Reading = STRICT) -> None:
+        self.reading = reading
         self.info: AudioInfo | None = None
         self.note = ""
-        self.source = SourceFile(path)
-        if not self.source.size:  # not opened: it may be a pipe, which would wait for a writer
-            self.hash = xxhash.xxh3_128_hexdigest(b"")
-            return
-        try:
-            with self.source.open() as file:
-                self.hash = hash_of(file)
-        except OSError as error:
-            raise AudioError(f"not readable: {error.strerror}") from error
+        self.source = SourceFile(file) if isinstance(file, Path) else file
+        self.hash = self.source.content_hash()
 
     def waves(self, sample_rate: int, channel: str = "mix") -> Iterator[Wave]:
         """Decode, mix to mono or pick a channel, and resample.
@@ -271,14 +265,14 @@ def _resampled(resampler: soxr.ResampleStream | None, wave: Wave, last: bool = F
 
 
 def load(
-    path: Path | str, sample_rate: int = 22050, *, channel: str = "mix", reading: Reading = STRICT
+    path: Path | Url | str, sample_rate: int = 22050, *, channel: str = "mix", reading: Reading = STRICT
 ) -> Wave:
     """Decode a whole file to mono.
 
     Parameters
     ----------
-    path : path
-        An audio file.
+    path : path or Url
+        An audio file of a disk, or its URL in a bucket.
     sample_rate : int
         Hz of the result.
     channel : str
@@ -295,5 +289,8 @@ def load(
     ------
     AudioError
         See `probe` and `Recording.waves`.
+    StorageError
+        A bucket does not answer, or refuses.
     """
-    return Recording(Path(path), reading).whole(sample_rate, channel)
+    with open_source(AudioFile(location(path))) as source:
+        return Recording(source, reading).whole(sample_rate, channel)

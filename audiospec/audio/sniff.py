@@ -6,6 +6,8 @@ from pathlib import Path
 
 #: Bytes of a file's start that `container_of` needs.
 HEAD_BYTES = 4096
+#: Bytes of a file's start that `begins_sound` needs.
+SOUND_BYTES = 4 * HEAD_BYTES
 
 #: Container → place and bytes that mark it. Containers of compressed frames without a header follow below.
 #: Marks that are also words of a text ("caff", "dns.", "MAC ") have more bytes here, or a check in `_CHECKS`.
@@ -111,19 +113,31 @@ def container_of(head: bytes) -> str:
 
 
 def is_sound(path: Path) -> bool:
-    """Whether the first bytes of a file are those of a container of sound; False if it cannot be read.
-
-    A suffix is not looked at, except for containers with a short mark. Frames of MPEG audio or AAC are
-    also found behind other bytes, if three of a kind follow each other.
-    """
+    """Whether the first bytes of a file are those of a container of sound; False if it cannot be read."""
     try:
         with path.open("rb") as file:
-            head = file.read(4 * HEAD_BYTES)
+            head = file.read(SOUND_BYTES)
     except OSError:
         return False
+    return begins_sound(head, path.suffix)
+
+
+def begins_sound(head: bytes, suffix: str) -> bool:
+    """Whether bytes are the first of a container of sound.
+
+    The suffix is not looked at, except for containers with a short mark. Frames of MPEG audio or AAC are
+    also found behind other bytes, if three of a kind follow each other.
+
+    Parameters
+    ----------
+    head : bytes
+        The first `SOUND_BYTES` of the file, or all of it.
+    suffix : str
+        Of the file's name, such as ``".sf"``.
+    """
     name = container_of(head[:HEAD_BYTES])
     if name in _UNSURE:
-        return path.suffix.lower() in _UNSURE[name]
+        return suffix.lower() in _UNSURE[name]
     return bool(name) or _has_frames(head)
 
 

@@ -7,7 +7,13 @@ from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
+import xxhash
+
+from audiospec.digests import hash_of
 from audiospec.errors import AudioError
+
+#: XXH3-128 of no bytes.
+_HASH_OF_NOTHING: str = xxhash.xxh3_128_hexdigest(b"")
 
 
 class FileVersion(NamedTuple):
@@ -31,7 +37,10 @@ class SourceFile:
 
     Attributes
     ----------
-    version : FileVersion
+    size : int
+        Bytes.
+    modified : int
+        Modification time in ns.
 
     Raises
     ------
@@ -39,17 +48,16 @@ class SourceFile:
         The file cannot be read, or is empty.
     """
 
+    size: int
+    modified: int
+
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.version = _version(os.stat(path))
+            self._version = _version(os.stat(path))
         except OSError as error:
             raise AudioError(f"not readable: {error.strerror}") from error
-
-    @property
-    def size(self) -> int:
-        """Size in bytes."""
-        return self.version.size
+        self.size, self.modified = self._version.size, self._version.modified
 
     def open(self) -> BufferedReader:
         """Open the file for reading, with a position of its own.
@@ -65,10 +73,40 @@ class SourceFile:
             file = self.path.open("rb")
         except OSError as error:
             raise AudioError(f"not readable: {error.strerror}") from error
-        if _version(os.fstat(file.fileno())) != self.version:
+        if _version(os.fstat(file.fileno())) != self._version:
             file.close()
-            raise AudioError("changed while it was read", "featurize again once nothing is writing to it")
+            raise changed()
         return file
+
+    def content_hash(self) -> str:
+        """Return the XXH3-128 of the file's bytes, 32 hexadecimal digits.
+
+        Raises
+        ------
+        AudioError
+            The file cannot be read, or is another one by now.
+        """
+        if self.size == 0:
+            return _HASH_OF_NOTHING
+        try:
+            with self.open() as file:
+                return hash_of(file)
+        except OSError as error:
+            raise AudioError(f"not readable: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Give back what the object holds: nothing, for a file of a disk."""
+
+    def __enter__(self) -> SourceFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def changed() -> AudioError:
+    """Return the error for a file that was replaced, or written to, while it was read."""
+    return AudioError("changed while it was read", "featurize again once nothing is writing to it")
 
 
 def _version(status: os.stat_result) -> FileVersion:

@@ -22,6 +22,7 @@ from audiospec.errors import DatasetError, nearest
 from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
 from audiospec.registry import Registry
+from audiospec.storage.location import Location, local, location
 from audiospec.text import printable
 
 
@@ -30,7 +31,7 @@ class Dataset(ABC):
 
     Parameters
     ----------
-    data : path or None
+    data : path, URL or None
         Folder or file of the audio; nothing is downloaded if it is given. None: the data folder of
         the machine, where the dataset downloads or makes missing audio if it can.
 
@@ -73,22 +74,25 @@ class Dataset(ABC):
         if "name" not in vars(cls):
             cls.name = cls.__module__.rpartition(".")[2].replace("_", "-")
 
-    def __init__(self, data: Path | str | None = None) -> None:
+    def __init__(self, data: Location | str | None = None) -> None:
         self.data = self.absolute(data)
 
     @staticmethod
-    def absolute(path: Path | str | None) -> Path | None:
+    def absolute(path: Location | str | None) -> Location | None:
         """Return a path with the user's home folder for ``~``, absolute because workers may run elsewhere.
 
-        Links are not resolved.
+        Links are not resolved. A URL stays as it is.
 
         Raises
         ------
         DatasetError
             The path starts with the home folder of a user who does not exist.
+        StorageError
+            A URL cannot be used.
         """
+        place = None if path is None else location(path)
         try:
-            return None if path is None else Path(path).expanduser().absolute()
+            return place.expanduser().absolute() if isinstance(place, Path) else place
         except RuntimeError as error:
             raise DatasetError(f"data folder {str(path)!r}: {error}") from error
 
@@ -128,7 +132,7 @@ class Dataset(ABC):
                 lines.append(f"{label}: {count} tracks, the full set has {expected}")
         return lines
 
-    def find(self, root: Path) -> Found:
+    def find(self, root: Location) -> Found:
         """Find the audio files under `root`, and name the others; see `find_sound`.
 
         Raises
@@ -137,14 +141,14 @@ class Dataset(ABC):
             `root` does not exist, is a file or cannot be read, or no file in it is audio; the message
             says what exists.
         """
-        if not os.path.isdir(root):
+        if isinstance(root, Path) and not os.path.isdir(root):
             raise DatasetError(f"dataset {self.name!r} expects {self.layout} in a folder: {not_found(root)}")
         found = find_sound(root)
         if not found.sound:
             raise DatasetError(f"dataset {self.name!r} expects {self.layout} under {root}: {no_audio(found)}")
         return found
 
-    def ordered(self, root: Path, tracks: Iterable[Track], left_out: Iterable[str] = ()) -> Manifest:
+    def ordered(self, root: Location, tracks: Iterable[Track], left_out: Iterable[str] = ()) -> Manifest:
         """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
         in_order = tuple(sorted(tracks, key=lambda track: track.id))
         return Manifest(self.name, root, in_order, tuple(sorted(left_out)))
@@ -203,7 +207,7 @@ class PublishedDataset(Dataset):
             fetch(self.name, self.remotes, check, folder, progress)
         return folder
 
-    def scan(self, root: Path) -> Manifest:
+    def scan(self, root: Location) -> Manifest:
         """Return the tracks of all audio files under a folder.
 
         Raises
@@ -233,14 +237,14 @@ class PublishedDataset(Dataset):
 def data_folder() -> Path:
     """Return the data folder of the machine: ``AUDIOSPEC_DATA``, or the user's cache folder."""
     if chosen := os.environ.get("AUDIOSPEC_DATA"):
-        return Path(os.path.expanduser(chosen)).absolute()
+        return Path(os.path.expanduser(local(location(chosen), "AUDIOSPEC_DATA"))).absolute()
     import pooch
 
     return Path(pooch.os_cache("audiospec"))
 
 
 def open_dataset(
-    name: str, data: Path | str | None = None, options: Mapping[str, object] = MappingProxyType({})
+    name: str, data: Location | str | None = None, options: Mapping[str, object] = MappingProxyType({})
 ) -> Dataset:
     """Make a registered dataset, with the options that its class has.
 
@@ -248,7 +252,7 @@ def open_dataset(
     ----------
     name : str
         Name in the registry.
-    data : path or None
+    data : path, URL or None
         Folder or file of the audio; see `Dataset`.
     options : mapping
         Option → value, such as ``{"label_level": 1}`` for `folder`.

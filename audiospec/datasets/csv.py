@@ -7,10 +7,11 @@ from pathlib import Path
 
 from audiospec.datasets.base import Dataset, datasets
 from audiospec.datasets.own.listing import Row, read_listing
-from audiospec.datasets.own.paths import normal
+from audiospec.datasets.own.paths import common_folder, normal, relative
 from audiospec.datasets.own.search import not_found
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.location import Location
 from audiospec.text import printable
 
 
@@ -24,18 +25,19 @@ class Csv(Dataset):
 
     Cells of CSV are separated by commas, semicolons, tabs or bars; the text is UTF-8, with or without a byte
     order mark, or UTF-16 with one. Paths are relative to the table's folder, or absolute. The id is the path
-    as written, unless the column ``id`` has one. A track whose file does not exist is kept, so that reading
+    as written, unless the column ``id`` has one. Paths may be URLs, all of one bucket, wherever the table is.
+    A track whose file does not exist is kept, so that reading
     it reports it, but at least one file must exist.
 
     Each row is a whole file with one label: rows with times, and cells with several labels, are refused.
 
     Parameters
     ----------
-    data : path
+    data : path or URL
         The table.
     path_column, label_column, id_column, group_column, fold_column, cluster_column : str or None
         Name of the column of the path, and so on. None: the one with a usual name.
-    audio_root : path or None
+    audio_root : path, URL or None
         Folder that paths are relative to. None: the table's.
     """
 
@@ -56,7 +58,7 @@ class Csv(Dataset):
 
     def __init__(
         self,
-        data: Path | str | None = None,
+        data: Location | str | None = None,
         *,
         path_column: str | None = None,
         label_column: str | None = None,
@@ -64,7 +66,7 @@ class Csv(Dataset):
         group_column: str | None = None,
         fold_column: str | None = None,
         cluster_column: str | None = None,
-        audio_root: Path | str | None = None,
+        audio_root: Location | str | None = None,
     ) -> None:
         super().__init__(data)
         self.columns = {
@@ -93,25 +95,32 @@ class Csv(Dataset):
             raise DatasetError(
                 "dataset 'csv' reads your own audio", "give the CSV file that lists it with `data=FILE.csv`"
             )
-        if not os.path.isfile(self.data):
+        if isinstance(self.data, Path) and not os.path.isfile(self.data):
             raise DatasetError(f"dataset 'csv' expects {self.layout}: {not_found(self.data)}")
-        if self.audio_root is not None and not os.path.isdir(self.audio_root):
+        if isinstance(self.audio_root, Path) and not os.path.isdir(self.audio_root):
             raise DatasetError(f"expected a folder as `audio_root`: {not_found(self.audio_root)}")
-        folder = os.path.dirname(normal(str(self.data))) if self.audio_root is None else str(self.audio_root)
-        rows = read_listing(self.data, Path(folder), self.columns)
+        if self.audio_root is not None:
+            folder = self.audio_root
+        elif isinstance(self.data, Path):
+            folder = Path(os.path.dirname(normal(str(self.data))))
+        else:
+            folder = self.data.parent
+        rows = read_listing(self.data, folder, self.columns)
         try:
-            root = os.path.commonpath([folder, *(os.path.dirname(row.file) for row in rows)])
+            root = common_folder(folder, [row.file for row in rows])
         except ValueError as error:
+            if isinstance(error, DatasetError):
+                raise DatasetError(f"{self.data}: {error.reason}", error.hint) from error
             raise DatasetError(
                 f"{self.data} lists files on several drives: expected all on the drive of the CSV file"
             ) from error
-        return self.ordered(Path(root), (_track(row, root) for row in rows))
+        return self.ordered(root, (_track(row, root) for row in rows))
 
 
-def _track(row: Row, root: str) -> Track:
+def _track(row: Row, root: Location) -> Track:
     return Track(
         id=printable(row.id or row.path),
-        path=Path(os.path.relpath(row.file, root)).as_posix(),
+        path=relative(row.file, root),
         label=printable(row.label),
         group=printable(row.group),
         fold=printable(row.fold),

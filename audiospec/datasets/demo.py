@@ -22,6 +22,7 @@ from audiospec.datasets.own.search import not_found
 from audiospec.errors import DatasetError
 from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.location import Location, local
 
 RATE = 22050
 """Sample rate in Hz."""
@@ -126,13 +127,14 @@ class Demo(Dataset):
 
     def __init__(
         self,
-        data: Path | str | None = None,
+        data: Location | str | None = None,
         *,
         seed: int = 0,
         tracks: int = 8,
         seconds: float = 8.0,
     ) -> None:
         super().__init__(data)
+        self._folder = None if self.data is None else local(self.data, "dataset 'demo'")
         for name, value, low, high in (
             ("seed", seed, 0, 2**63),
             ("tracks", tracks, 1, 99_999),
@@ -146,7 +148,7 @@ class Demo(Dataset):
     @property
     def root(self) -> Path:
         """Folder of the tracks."""
-        folder = data_folder() / "demo" if self.data is None else self.data
+        folder = data_folder() / "demo" if self._folder is None else self._folder
         return folder / f"v{_VERSION}-seed{self.seed}-{self.seconds:g}s"
 
     def is_here(self) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from audiospec.datasets.base import PublishedDataset, datasets
 from audiospec.datasets.download.remote import Remote
 from audiospec.datasets.own.search import Found
 from audiospec.manifest import Track
+from audiospec.storage.location import Location
 
 # Class → its number in ESC-50, which includes ESC-10.
 TARGETS = {
@@ -55,7 +56,7 @@ class Esc10(PublishedDataset):
     )
     expected = MappingProxyType(dict.fromkeys(TARGETS, 40))
 
-    def find(self, root: Path) -> Found:
+    def find(self, root: Location) -> Found:
         """Find the audio files, without those of ESC-50's other classes."""
         found = super().find(root)
         sound = [path for path in found.sound if not _is_other(PurePosixPath(path).stem)]

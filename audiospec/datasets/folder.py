@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path, PurePosixPath
 
 from audiospec.datasets.base import Dataset, datasets
@@ -10,10 +9,12 @@ from audiospec.datasets.own.columns import REQUIRED, candidates
 from audiospec.datasets.own.levels import read_folds, read_levels
 from audiospec.datasets.own.listing import Row, read_listing
 from audiospec.datasets.own.lists import read_lists
+from audiospec.datasets.own.paths import relative
 from audiospec.datasets.own.search import Found
 from audiospec.datasets.own.tables import SUFFIXES, read_table
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.location import Location
 from audiospec.text import printable
 
 #: Tables of an AudioFolder: their rows have the labels of the files in their folder, and below.
@@ -40,8 +41,8 @@ class Folder(Dataset):
 
     Parameters
     ----------
-    data : path
-        The folder.
+    data : path or URL
+        The folder, of a disk or in a bucket.
     label_level : int or None
         The folder that is the label: 1 is the first below `data`, 2 the one in it, -1 the file's own. None:
         the only one that can be it.
@@ -67,7 +68,7 @@ class Folder(Dataset):
 
     def __init__(
         self,
-        data: Path | str | None = None,
+        data: Location | str | None = None,
         *,
         label_level: int | None = None,
         path_column: str | None = None,
@@ -111,11 +112,11 @@ class Folder(Dataset):
             return self._from_metadata(root, found, usable)
         return self._from_folders(root, found)
 
-    def _from_folders(self, root: Path, found: Found) -> Manifest:
+    def _from_folders(self, root: Location, found: Found) -> Manifest:
         """Return the tracks with the labels and folds that folders give."""
         paths = [PurePosixPath(path) for path in found.sound]
         loose = [path for path in paths if len(path.parts) == 1]
-        only_label = root.resolve().name
+        only_label = root.resolve().name if isinstance(root, Path) else root.name
         if loose and (len(loose) < len(paths) or not only_label or self.label_level not in (None, -1)):
             raise DatasetError(
                 f"dataset 'folder' expects each file in the folder of its class: {len(loose)} file(s) "
@@ -140,13 +141,13 @@ class Folder(Dataset):
         )
         return self.ordered(root, tracks, [file for file in found.others if file not in lists])
 
-    def _from_metadata(self, root: Path, found: Found, metadata: list[str]) -> Manifest:
+    def _from_metadata(self, root: Location, found: Found, metadata: list[str]) -> Manifest:
         """Return the tracks that tables of metadata list; the audio that they do not list is left out."""
         rows: dict[str, Row] = {}
         for file in metadata:
             for row in read_listing(root / file, (root / file).parent, self.columns, ELSEWHERE):
-                path = Path(os.path.relpath(row.file, root)).as_posix()
-                if path.startswith("../"):
+                path = relative(row.file, root)
+                if not path or path.startswith("../"):
                     raise DatasetError(
                         f"{root / file}, row {row.number}: {printable(row.path)!r} is not under {root}",
                         "use the dataset 'csv' with `data` as this file",
@@ -176,13 +177,13 @@ class Folder(Dataset):
         )
 
 
-def _has_columns(file: Path) -> bool:
+def _has_columns(file: Location) -> bool:
     """Whether a table has a column of paths and one of labels."""
     table = read_table(file)
     return all(candidates(table, role) for role in REQUIRED)
 
 
-def _refuse_a_table_beside(root: Path, found: Found) -> None:
+def _refuse_a_table_beside(root: Location, found: Found) -> None:
     """Refuse to give all files one label if a table beside them has others."""
     tables = [file for file in found.others if PurePosixPath(file).suffix.lower() in SUFFIXES]
     for file in tables[:MOST_TABLES]:

@@ -7,15 +7,16 @@ import logging
 import queue
 import secrets
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from audiospec.engines._slot import call, stop
+from audiospec.engines._host import SAME_SOFTWARE
+from audiospec.engines._slot import call, is_here, stop
 from audiospec.errors import EngineError, EngineLostError
+from audiospec.text import printable
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,15 +41,15 @@ class Answer:
         One of those that `Job.submit` returned.
     content : bytes or None
         What `call` returned; None if Dask has given the task up.
-    problem : str
-        Why Dask has given it up; ``""`` if too many workers died over it.
+    problem : EngineError or None
+        Why Dask has given it up; None if too many workers died over it.
     worker : callable
         Returns the address of the worker that has the answer, while the next one is not taken.
     """
 
     number: int
     content: bytes | None
-    problem: str
+    problem: EngineError | None
     worker: Callable[[], str]
 
 
@@ -66,6 +67,7 @@ class Cluster:
         self.timeout = timeout
         self._counted, self._slots = 0.0, 0
         self._seen = time.monotonic()
+        self.is_lost = False
         self.client = self._connected()
         self._silenced = _silenced()
         try:
@@ -79,10 +81,19 @@ class Cluster:
         except (OSError, CancelledError) as error:
             self.close()
             raise self.lost() from error
+        self._require_audiospec()
 
     def _connected(self) -> Client:
         from distributed import Client
+        from distributed.security import Security
 
+        if self.address.startswith("tls:"):
+            arguments = Security().get_connection_args("client")
+            if arguments["ssl_context"] is None:
+                raise EngineError(
+                    f"{self.address} needs TLS, for which no certificate is set",
+                    "set Dask's distributed.comm.tls, as for the scheduler",
+                )
         deadline = time.monotonic() + self.timeout
         while True:
             attempt = min(_ATTEMPT, max(0.1, deadline - time.monotonic()))
@@ -92,9 +103,18 @@ class Cluster:
                 if isinstance(error, OSError) and time.monotonic() < deadline:
                     continue
                 raise EngineError(
-                    f"no Dask scheduler answers at {self.address} ({_last_line(error)})",
+                    f"no Dask scheduler answers at {self.address} ({_one_line(error)})",
                     "start one with `dask scheduler`, or check the address",
                 ) from error
+
+    def _require_audiospec(self) -> None:
+        """Raise if a worker has no audiospec: Dask would end each such worker over its first task."""
+        with self.failures():
+            answers = self.client.run(is_here, on_error="return")
+        for address, answer in answers.items():
+            if isinstance(answer, Exception) and "ModuleNotFoundError" in repr(answer):
+                self.close()
+                raise EngineError(f"worker {_host(address)} has no audiospec", SAME_SOFTWARE)
 
     def close(self) -> None:
         """Close the connection."""
@@ -105,7 +125,7 @@ class Cluster:
 
     def slots(self) -> int:
         """Return how many tasks the workers can run at once now."""
-        if self.client.status != "running":
+        if self.is_lost or self.client.status != "running":
             raise self.lost()
         if time.monotonic() - self._counted > _OFTEN:
             with self.failures():
@@ -113,6 +133,20 @@ class Cluster:
                 threads = self.client.sync(scheduler.ncores, callback_timeout=self.timeout)
             self._slots, self._counted = sum(threads.values()), time.monotonic()
         return self._slots
+
+    def fetch(self, futures: Sequence[Future[bytes]]) -> list[bytes]:
+        """Return the results of tasks that have finished; Dask runs those again that are lost meanwhile."""
+        gather = functools.partial(self.client.gather, futures, asynchronous=True)
+        while True:
+            try:
+                with self.failures():
+                    contents: list[bytes] = self.client.sync(gather, callback_timeout=self.timeout)
+                return contents
+            except EngineLostError as error:
+                if not isinstance(error.__cause__, TimeoutError):
+                    raise
+                self.is_lost, self._counted = False, 0.0
+                self.slots()  # raises if the scheduler does not answer either
 
     def require_workers(self) -> None:
         """Raise if there has been no worker for `timeout` seconds."""
@@ -133,7 +167,8 @@ class Cluster:
             raise self.lost() from error
 
     def lost(self) -> EngineLostError:
-        """Return the error for a scheduler that does not answer any more."""
+        """Return the error for a scheduler that does not answer any more, and remember that."""
+        self.is_lost = True
         return EngineLostError(f"lost the scheduler {self.address}", "run the same command again")
 
 
@@ -183,16 +218,15 @@ class Job:
             time.sleep(min(_MOST_LINGERING, _LINGERING * self._seconds))
             while True:
                 futures.append(self._done.get_nowait())
-        if not futures:
-            return
-        client = self._cluster.client
-        with self._cluster.failures():
-            finished = [future for future in futures if future.status == "finished"]
-            contents = dict(zip(finished, client.gather(finished), strict=True))
-        if any(future.status in ("cancelled", "lost") for future in futures):
-            raise self._cluster.lost()
+        finished = [future for future in futures if future.status == "finished"]
+        contents = dict(zip(finished, self._cluster.fetch(finished), strict=True)) if finished else {}
         for future in futures:
-            problem = "" if future in contents else _problem(future)
+            if future.status == "cancelled":
+                raise self._cluster.lost()
+            if future not in contents and future.status != "error":
+                future.add_done_callback(self._done.put)  # its worker was lost: Dask runs it again
+                continue
+            problem = None if future in contents else _problem(future)
             where = functools.partial(self._worker, future)
             number, began = self._running.pop(future)
             self._seconds += 0.1 * (time.monotonic() - began - self._seconds)
@@ -203,7 +237,7 @@ class Job:
         """Return the address of the worker that holds a result, without scheme and port."""
         with self._cluster.failures():
             (addresses,) = self._cluster.client.who_has([future]).values()
-        return addresses[0].rpartition("/")[2].rpartition(":")[0] if addresses else "that was lost"
+        return _host(addresses[0]) if addresses else "that was lost"
 
     def stop(self) -> None:
         """Stop the tasks that have not ended, and wait until they have."""
@@ -211,7 +245,7 @@ class Job:
         if not running:
             return
         client = self._cluster.client
-        if client.status != "running":
+        if self._cluster.is_lost or client.status != "running":
             return
         with suppress(OSError, TimeoutError, CancelledError):
             client.cancel(running, force=True)
@@ -228,12 +262,21 @@ def new_id() -> str:
     return secrets.token_hex(6)
 
 
-def _problem(future: Any) -> str:
-    """Return why Dask has given a task up: ``""`` if too many of its workers died."""
+def _problem(future: Any) -> EngineError | None:
+    """Return the error for a task that Dask has given up; None if too many of its workers died."""
     from distributed.scheduler import KilledWorker
 
     error = future.exception()
-    return "" if isinstance(error, KilledWorker) else _last_line(error)
+    if isinstance(error, KilledWorker):
+        return None
+    if "deserialization of the task graph" in str(error):
+        return EngineError("the scheduler cannot read tasks, as where it has no audiospec", SAME_SOFTWARE)
+    return EngineError(f"the cluster cannot run tasks ({_one_line(error)})")
+
+
+def _host(address: str) -> str:
+    """Return the host of an address such as ``"tcp://10.0.0.7:40123"``."""
+    return address.rpartition("/")[2].rpartition(":")[0]
 
 
 def _silenced() -> dict[logging.Logger, int]:
@@ -245,5 +288,6 @@ def _silenced() -> dict[logging.Logger, int]:
     return levels
 
 
-def _last_line(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip()
+def _one_line(error: BaseException) -> str:
+    """Return the type of an error and the first line of its message."""
+    return printable(f"{type(error).__name__}: {error}".partition("\n")[0])

@@ -14,6 +14,9 @@ from audiospec.machine import versions
 #: Packages whose versions have to be the same on all machines, because they compute what is stored.
 PACKAGES = ("audiospec", "torch", "numpy", "soxr", "soundfile")
 
+#: What to do where software differs.
+SAME_SOFTWARE = "install the same versions (pip install -c constraints.txt 'audiospec[dask]')"
+
 
 def software() -> dict[str, str]:
     """Return package → version of what has to be the same; ``"none"`` for what is missing."""
@@ -42,7 +45,7 @@ def require_software(task: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if here.get(name) != version:
             raise EngineError(
                 f"has {name} {here.get(name)}, this machine {version}",
-                "install the same versions (pip install -c constraints.txt 'audiospec[dask]')",
+                SAME_SOFTWARE,
             )
     yield from ()
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from audiospec.engines.base import WorkerDied, describe_error
 from audiospec.engines.local import LocalEngine
 from audiospec.errors import AudiospecError
 
+#: Seconds after which a process without a task ends: it holds memory.
+IDLE = 300.0
 #: Runs that are remembered: those that were stopped, and those for which this machine was found fit.
 MOST_RUNS = 1000
 
@@ -29,8 +33,9 @@ class _Slot(threading.local):
 
 _slot = _Slot()
 _lock = threading.Lock()
-#: Engine of each thread that runs a task now → id of the run.
+#: Engine of each thread that runs a task now → id of the run; of the others → when the last task ended.
 _busy: dict[LocalEngine, str] = {}
+_idle: dict[LocalEngine, float] = {}
 _stopped: dict[str, None] = {}
 _fit: dict[bytes, None] = {}
 _fitness = threading.Lock()
@@ -62,13 +67,38 @@ def call(run: bytes, request: bytes) -> bytes:
         if id in _stopped:
             return json.dumps({**answer, "stopped": True}).encode()
         _busy[engine] = id
+        _idle.pop(engine, None)
     try:
         function, task = json.loads(request)
         answer |= _unfit(engine, run, header) or _run(engine, header, function, task, results.append)
     finally:
         with _lock:
             del _busy[engine]
+            _idle[engine] = time.monotonic()
+            _sweeper()
     return json.dumps(answer).encode()
+
+
+@cache
+def _sweeper() -> None:
+    """Start the thread that ends processes without tasks."""
+    threading.Thread(target=_sweep, daemon=True).start()
+
+
+def _sweep() -> None:
+    while True:
+        time.sleep(IDLE / 4)
+        with _lock:
+            for engine, since in list(_idle.items()):
+                if time.monotonic() - since > IDLE:
+                    engine.__exit__()  # the end of a block ends the process; its next task starts another
+                    engine.__enter__()
+                    del _idle[engine]
+
+
+def is_here() -> bool:
+    """Return True, where audiospec is installed."""
+    return True
 
 
 def stop(run: str) -> int:

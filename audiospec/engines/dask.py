@@ -33,13 +33,20 @@ _START = "`dask scheduler` on one machine, then `dask worker tcp://THAT-MACHINE:
 class DaskEngine(Engine):
     """Runs tasks on the workers of a Dask cluster that runs already.
 
-    The results of a task arrive when it ends. New workers get tasks as they join. If a machine is lost, Dask
-    runs its tasks again elsewhere. TLS and all else is set by Dask's own settings.
+    All machines need the same versions of audiospec and what it computes with, also that of the scheduler,
+    and have to see the audio and the store. They are asked before their first task. The results of a task
+    arrive when it ends, so progress moves in steps. New workers get tasks as they join. If a machine is lost,
+    Dask runs its tasks again elsewhere.
+
+    Tasks and results are JSON, but Dask's own messages are pickled in both directions. So every member of a
+    cluster can run code on every other, and on this machine: keep its ports from strangers, or use TLS, which
+    Dask's own settings switch on for this engine, too.
 
     Parameters
     ----------
     workers : None
-        The cluster has as many as it has: a task for each thread of its workers at once.
+        A cluster has the workers that it has. Once connected, the attribute is the number of their threads,
+        each of which runs a task at a time.
     scheduler : str or None
         Its address, such as ``"tcp://10.0.0.1:8786"``. None: that of Dask's configuration, such as the
         environment variable ``DASK_SCHEDULER_ADDRESS``.
@@ -103,17 +110,19 @@ class DaskEngine(Engine):
     @contextmanager
     def requiring(self, function: str, task: dict[str, Any]) -> Iterator[None]:
         """Have each worker run a task before those of `run`, also the workers that join."""
-        self._required.append((function, task))
+        required = function, task
+        self._required.append(required)
         try:
             yield
         finally:
-            self._required.pop()
+            self._required.remove(required)
 
     def _connected(self) -> Cluster:
         if self._cluster is None:
             from audiospec.engines._cluster import Cluster
 
             self._cluster = Cluster(self.scheduler, self.timeout)
+            self.workers = self._cluster.slots()
         return self._cluster
 
     def run(self, function: str, tasks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any] | WorkerDied]:
@@ -145,7 +154,8 @@ class DaskEngine(Engine):
                         batch = list(itertools.islice(waiting, room))
                         names = [str(task.get("name") or function.rpartition(":")[2]) for task in batch]
                         requests = [json.dumps([function, task]).encode() for task in batch]
-                        given.update(zip(job.submit(names, requests), batch, strict=True))
+                        if batch:
+                            given.update(zip(job.submit(names, requests), batch, strict=True))
                     if not len(job):
                         return
                     cluster.require_workers()
@@ -157,8 +167,8 @@ class DaskEngine(Engine):
     def _results(self, task: dict[str, Any], answer: Answer) -> Iterator[dict[str, Any] | WorkerDied]:
         """Yield the results of a task, and how its process died, if it did; raise what it raised."""
         if answer.content is None:
-            if answer.problem:
-                raise EngineError(f"workers of {self.scheduler} cannot run tasks: {answer.problem}")
+            if answer.problem is not None:
+                raise answer.problem
             yield WorkerDied(task, "all workers that ran it were lost", SIGKILL)
             return
         content = json.loads(answer.content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
@@ -36,6 +37,9 @@ PACKAGES = ("audiospec", "torch", "numpy", "nnaudio2", "soundfile", "soxr")
 #: Most rounds of planning and computing in one run. The second is usually the last: more are needed only if
 #: files change meanwhile. A round in which workers died does not count: it has found suspects.
 MAX_PASSES = 5
+#: Most shards of a task whose store is in a bucket, and least tasks for each worker: with fewer, some would
+#: wait for others at the end.
+MOST_SHARDS, TASKS_PER_WORKER = 8, 4
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,18 @@ class ViewBuilder:
             self.plans = [plan.replan() for plan in self.plans]
 
     def _schedule(self, suspects: Suspects) -> Schedule:
-        return Schedule(self.plans, self.target.work, suspects.alone, self.engine.pieces_per_task)
+        return Schedule(self.plans, self.target.work, suspects.alone, self._shards_per_task)
+
+    def _shards_per_task(self, missing: int) -> int:
+        """Return how many neighbouring shards go into one task.
+
+        In a bucket, several: one is written while the next is computed, but a task waits for its last.
+        """
+        chosen = self.engine.pieces_per_task(missing)
+        if isinstance(self.target.path, Path):
+            return chosen
+        most = missing // (TASKS_PER_WORKER * (self.engine.workers or 1))
+        return max(chosen, min(MOST_SHARDS, most))
 
     def _unreported(self) -> Iterator[DecodeResult]:
         """Yield results that are committed, but whose worker died before it reported them."""
@@ -190,8 +205,8 @@ class ViewBuilder:
         kinds = sorted({commit.processor for commit in commits if commit.processor})
         if len(kinds) > 1:
             _log.warning(
-                "%s was computed on %d kinds of processor (%s): its rows are right, but not to the bit those of "
-                "one kind",
+                "%s was computed on %d kinds of processor (%s): its rows are right, but not to the bit "
+                "those of one kind",
                 plan.info.name,
                 len(kinds),
                 "; ".join(kinds),

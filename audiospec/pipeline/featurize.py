@@ -47,7 +47,7 @@ _log = logging.getLogger("audiospec")
 def featurize(
     dataset: str | Manifest,
     *,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     options: Mapping[str, object] | None = None,
     spec: FeatureSpec | None = None,
     chunk: float | Chunking = 10.0,
@@ -69,9 +69,9 @@ def featurize(
     ----------
     dataset : str or Manifest
         The name of a registered dataset, or a manifest.
-    data : path or None
-        Folder or file of the audio. None: the data folder of this machine, where missing audio is downloaded
-        if the dataset can be.
+    data : path, URL or None
+        Folder or file of the audio, on a disk or in a bucket. None: the data folder of this machine, where
+        missing audio is downloaded if the dataset can be.
     options : mapping or None
         Options of the dataset, such as ``{"label_level": 1}`` for ``"folder"``; see the dataset's class.
     spec : FeatureSpec or None
@@ -144,7 +144,7 @@ def featurize(
 def run(
     dataset: str | Manifest,
     *,
-    data: Path | str | None = None,
+    data: Location | str | None = None,
     options: Mapping[str, object] | None = None,
     views: Sequence[tuple[FeatureSpec, Chunking]],
     store: Location | str | None = None,
@@ -165,8 +165,8 @@ def run(
     ----------
     dataset : str or Manifest
         Name in the registry of datasets, or a manifest of your own.
-    data : path or None
-        Where the audio lies. None: the machine's data folder, downloading what is missing.
+    data : path, URL or None
+        Where the audio is. None: the machine's data folder, downloading what is missing.
     options : mapping or None
         Option of the dataset → value.
     views : sequence of (FeatureSpec, Chunking)
@@ -275,7 +275,7 @@ def run(
 
 
 def _manifest(
-    dataset: str | Manifest, data: Path | str | None, options: Mapping[str, object], dry_run: bool
+    dataset: str | Manifest, data: Location | str | None, options: Mapping[str, object], dry_run: bool
 ) -> Manifest:
     if isinstance(dataset, Manifest):
         if options:

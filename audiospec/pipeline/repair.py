@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.reading import Reading
-from audiospec.digests import content_hash
 from audiospec.engines.base import Engine, make_engine
-from audiospec.errors import DatasetError, StoreError
+from audiospec.errors import AudioError, DatasetError, StoreError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.builder import BuildTarget, ViewBuilder
 from audiospec.pipeline.plan import Plan
@@ -18,7 +18,6 @@ from audiospec.pipeline.sight import in_sight
 from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.survey import survey_store
 from audiospec.specs.table import TableSpec
-from audiospec.storage.location import local
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import TrackRecord
@@ -81,8 +80,7 @@ def repair(
             records = list(store.tracks.records())
             needed = sorted(set(view.rows["track"][np.asarray(rows, np.int64)].tolist()))
             _require_same_audio(store, needed)
-            root = local(store.root, "repair")
-            manifest = Manifest(store.dataset, root, tuple(_track(records[n]) for n in needed))
+            manifest = Manifest(store.dataset, store.root, tuple(_track(records[n]) for n in needed))
             views = [(view.spec, view.chunking)]
             with in_sight(engine, manifest, work.place):
                 tracks = survey_store(manifest, store, work, views, engine, _AS_BEFORE)
@@ -116,12 +114,13 @@ def _track(record: TrackRecord) -> Track:
 def _require_same_audio(store: FeatureStore, needed: Sequence[int]) -> None:
     """Raise if a track's file is missing, or is not the one that its rows were computed from."""
     for number in needed:
-        file = local(store.root, "repair") / str(store.tracks["path"][number])
+        file = store.root / str(store.tracks["path"][number])
         try:
-            same = content_hash(file) == store.tracks["hash"][number]
-        except OSError as error:
+            with open_source(AudioFile(file)) as source:
+                same = source.content_hash() == store.tracks["hash"][number]
+        except AudioError as error:
             raise DatasetError(
-                f"cannot repair: {file} is not readable ({error.strerror})",
+                f"cannot repair: {file} is {error.reason}",
                 f"put the audio back into {store.root}, or run `audiospec featurize {store.dataset} "
                 "--data FOLDER` with the folder that it is in now",
             ) from error

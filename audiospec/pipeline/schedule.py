@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from audiospec.pipeline.plan import Plan, Shard, to_samples
 from audiospec.pipeline.staging import Staging, WorkFolder, fragment
+from audiospec.pipeline.survey import TrackState
 from audiospec.pipeline.tasks import (
     ExistingRow,
     RunConstants,
@@ -97,7 +98,7 @@ class Schedule:
                 yield Task(
                     task,
                     run,
-                    tuple(TaskTrack(n, states[n].id, str(states[n].file)) for n in sorted(numbers)),
+                    tuple(_task_track(n, states[n]) for n in sorted(numbers)),
                     self._first_track(task, lead.plan, group[-1]),
                     tuple(view for view in views if view.shards),
                 )
@@ -262,3 +263,8 @@ class ExistingRows:
         if not source:
             return None
         return self.by_key.get((self.plan.tracks[number].id, start, samples, source))
+
+
+def _task_track(number: int, state: TrackState) -> TaskTrack:
+    audio = state.audio
+    return TaskTrack(number, state.id, str(audio.place), audio.version, audio.size)

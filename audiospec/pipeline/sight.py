@@ -56,7 +56,8 @@ def in_sight(engine: Engine, manifest: Manifest, work: Location | None) -> Itera
             yield
     finally:
         if folder is not None:
-            _remove_tokens(folder)
+            with suppress(OSError, StorageError):  # the next run removes them
+                _remove_tokens(folder)
 
 
 def _remove_tokens(folder: Folder) -> None:

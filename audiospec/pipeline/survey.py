@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.deaths import is_death, is_remembered, remembered
+from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.isolated import probe_files
+from audiospec.audio.looking import Look, Suspect, look_at
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.rules import refused_channel
-from audiospec.digests import content_hash
 from audiospec.engines.base import Engine
 from audiospec.errors import AudioError
 from audiospec.manifest import Manifest, Track
+from audiospec.pipeline.file_states import FileState, file_states
 from audiospec.pipeline.staging import DecodeResult, WorkFolder
 from audiospec.specs.base import FeatureSpec
+from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import REMOVED, TrackRecord
@@ -91,8 +92,10 @@ class TrackState:
     ----------
     record : TrackRecord
         Replaced when more is known.
-    file : Path
+    file : Location
         The audio file.
+    version : str
+        Version of an object, which is the one to be read; ``""`` for a file of a disk.
     info : AudioInfo or None
         None if there is a problem, or if the track is `kept`.
     kept : bool
@@ -100,14 +103,20 @@ class TrackState:
     """
 
     record: TrackRecord
-    file: Path
+    file: Location
     info: AudioInfo | None = None
     kept: bool = False
+    version: str = ""
 
     @property
     def id(self) -> str:
         """The track's id."""
         return self.record.id
+
+    @property
+    def audio(self) -> AudioFile:
+        """The audio file in the state that was found."""
+        return AudioFile(self.file, self.version, self.record.size if self.version else -1)
 
     @property
     def problem(self) -> str:
@@ -146,8 +155,8 @@ class TrackState:
         self.info = None
         self.update(hash="", problem=problem)
         if is_death(problem):
-            with suppress(OSError):
-                self.update(hash=content_hash(self.file), problem=remembered(problem))
+            with suppress(AudioError), open_source(self.audio) as source:
+                self.update(hash=source.content_hash(), problem=remembered(problem))
 
 
 def survey(
@@ -179,38 +188,45 @@ def survey(
         was refused for something that `policy` allows is looked at again.
     """
     in_manifest = {track.id: track for track in manifest}
+    states = file_states(manifest.root, [track.path for track in manifest])
     tracks: list[TrackState] = []
+    unknown: list[tuple[TrackState, str]] = []
+
+    def add(track: Track, record: TrackRecord) -> None:
+        state = TrackState(record, manifest.file(track))
+        tracks.append(state)
+        if not _is_known(state, track, decoded, policy, states):
+            unknown.append((state, state.record.hash))
+
     for record in records:
         track = in_manifest.pop(record.id, None)
         if track is not None:
-            tracks.append(_survey_track(manifest, track, record, decoded, policy))
+            add(track, record)
             continue
         if record.path:  # a track of an imported table has no file
             record = replace(record, problem=record.problem or REMOVED)
         tracks.append(TrackState(record, manifest.root / record.path, kept=True))
     for id, track in in_manifest.items():
-        tracks.append(_survey_track(manifest, track, TrackRecord(id), decoded, policy))
-    unknown = [state for state in tracks if not (state.kept or state.record.hash or state.problem)]
-    probed = probe_files(engine, [state.file for state in unknown], policy.reading)
-    for state, found in zip(unknown, probed, strict=True):
-        _apply_header(state, found)
+        add(track, TrackRecord(id))
+    suspects = [Suspect(state.audio, hash) for state, hash in unknown]
+    for (state, _), found in zip(unknown, look_at(engine, suspects, policy.reading), strict=True):
+        _apply_look(state, found)
     return tracks
 
 
-def _survey_track(
-    manifest: Manifest,
+def _is_known(
+    state: TrackState,
     track: Track,
-    record: TrackRecord,
     decoded: Mapping[str, DecodeResult],
     policy: Policy,
-) -> TrackState:
-    """Check the file of one track, and return what is known of the track.
+    states: Callable[[str], FileState],
+) -> bool:
+    """Set what is known of a track; return whether its file need not be looked at.
 
-    A file that has to be probed has neither a hash nor a problem.
+    A file that has to be looked at keeps its hash if it may have that still.
     """
-    file = manifest.file(track)
     record = replace(
-        record,
+        state.record,
         path=track.path,
         label=track.label,
         group=track.group,
@@ -219,7 +235,7 @@ def _survey_track(
     )
     if record.problem == REMOVED:  # the manifest has the track again
         record = replace(record, problem="")
-    state = TrackState(record, file)
+    state.record = record
     result = decoded.get(track.id)
     if result is not None and (not record.hash or record.hash != result.hash):
         state.apply(result)
@@ -232,30 +248,33 @@ def _survey_track(
             hash="",
             problem="not readable: the file's name is not UTF-8, rename it",
         )
-        return state
+        return True
     record = state.record
     try:
-        stat = file.stat()
-        same = (record.size, record.modified) == (stat.st_size, stat.st_mtime_ns)
-        if is_death(record.problem):
-            same = same and is_remembered(record.problem)
-        elif record.hash and not same:
-            same = record.size == stat.st_size and content_hash(file) == record.hash
+        now = states(track.path)
     except OSError as error:
         state.update(hash="", problem=f"not readable: {error.strerror}")
-        return state
-    changes: dict[str, Any] = {"size": stat.st_size, "modified": stat.st_mtime_ns}
+        return True
+    state.version = now.version
+    state.update(size=now.size, modified=now.modified)
+    same_size, same_time = record.size == now.size, record.modified == now.modified
+    usable = bool(record.hash) and not policy.allows(record.problem)
+    died = is_death(record.problem)
     # If it was decoded before and is unchanged, nothing more can be learnt.
-    if record.hash and same and not policy.allows(record.problem):
+    if usable and same_size and same_time and (not died or is_remembered(record.problem)):
         state.info = None if record.problem else record.info
-        state.update(**changes)
-        return state
-    state.update(**changes, hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0)
-    return state
+        return True
+    if not (usable and same_size and not died):
+        state.update(hash="")
+    return False
 
 
-def _apply_header(state: TrackState, found: AudioInfo | AudioError) -> None:
-    """Set what probing a file has found."""
+def _apply_look(state: TrackState, found: Look) -> None:
+    """Set what looking at a file has found."""
+    if found is None:  # its bytes are those that were decoded
+        state.info = None if state.record.problem else state.record.info
+        return
+    state.update(hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0)
     if isinstance(found, AudioError):
         state.refuse(str(found))
     else:

@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from audiospec.audio.fetched import AudioFile
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.pipeline.staging import DecodeResult
 from audiospec.specs.base import FeatureSpec
+from audiospec.storage.location import location
 
 #: A value as `json.loads` returns it.
 Json = Any
@@ -30,16 +32,28 @@ class TaskTrack:
         Its number in the track table.
     id : str
     file : str
-        Path of the audio file, absolute or relative to the current folder of the run.
+        The audio file: a path, absolute or relative to the current folder of the run, or a URL.
+    version : str
+        Version of an object that is to be read; ``""`` for a file of a disk.
+    size : int
+        Bytes of an object; -1 for a file of a disk, which may have grown by the time it is read.
     """
 
     number: int
     id: str
     file: str
+    version: str = ""
+    size: int = -1
+
+    @property
+    def audio(self) -> AudioFile:
+        """The audio file."""
+        return AudioFile(location(self.file), self.version, self.size)
 
     def to_json(self) -> Json:
-        """Return ``[number, id, file]``."""
-        return [self.number, self.id, self.file]
+        """Return ``[number, id, file]``, and version and size of an object."""
+        bucket = [self.version, self.size] if self.version else []
+        return [self.number, self.id, self.file, *bucket]
 
     @classmethod
     def from_json(cls, value: Json) -> TaskTrack:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
+from contextlib import closing, suppress
 from typing import Any
 
+from audiospec.audio.ahead import FetchedAhead
 from audiospec.audio.guard import Guard
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.recording import Recording, probe
+from audiospec.audio.source import SourceFile
 from audiospec.digests import source_bits
-from audiospec.errors import AudioError
+from audiospec.errors import AudioError, DiskFullError
 from audiospec.pipeline.commits import Commits
 from audiospec.pipeline.cutter import ChunkStream
 from audiospec.pipeline.filling import PendingShard, ViewFiller
@@ -71,29 +72,31 @@ class _Worker:
             for number, rows in view.wanted_rows().items():
                 streams[number].append(ChunkStream(view, rows))
         first = self.task.first
-        for number in sorted(streams, key=lambda number: (number != first, number)):
-            yield TrackBegun(self.task.number, number)
-            for view, shard in self._decode(tracks[number], streams[number]):
-                yield from commits.add(view, shard)
+        numbers = sorted(streams, key=lambda number: (number != first, number))
+        with closing(FetchedAhead(tracks[number].audio for number in numbers)) as files:
+            for number in numbers:
+                yield TrackBegun(self.task.number, number)
+                for view, shard in self._decode(tracks[number], streams[number], files):
+                    yield from commits.add(view, shard)
 
     def _decode(
-        self, track: TaskTrack, streams: list[ChunkStream]
+        self, track: TaskTrack, streams: list[ChunkStream], files: FetchedAhead
     ) -> Iterator[tuple[ViewFiller, PendingShard]]:
         """Compute the wanted rows of one track in one pass over its audio; yield each shard once it is full.
 
         A long track fills several shards, and each can be written and freed as soon as it is full. The last
         shard of each view waits for the end of the track, because its commit contains the `DecodeResult`.
         """
-        file = Path(track.file)
         hash, problem, note, size, modified = "", "", "", -1, -1
         info: AudioInfo | None = None
+        source: SourceFile | None = None
         wanted = sorted({stream.view.signal for stream in streams})
         try:
-            stat = file.stat()
-            size, modified = stat.st_size, stat.st_mtime_ns
-            guard = Guard(size)
+            source = files.next()  # without a guard: a network that is slow is not the decoder's fault
+            size, modified = source.size, source.modified
+            guard = Guard(size, files.memory)
             with guard.step():
-                recording = Recording(file, self.task.run.reading)
+                recording = Recording(source, self.task.run.reading)
             hash = recording.hash
             for waves in guard.steps(recording.streams(wanted)):
                 for stream in streams:
@@ -108,10 +111,16 @@ class _Worker:
                     stream.end(info.samples(stream.view.rate))
                 for shard in stream.transform(source_bits(hash), last=True):
                     yield stream.view, shard
+        except DiskFullError:  # no room for a large object: that is not the track's fault
+            raise
         except (AudioError, OSError) as error:
             problem = str(error) if isinstance(error, AudioError) else f"not readable: {error.strerror}"
-            with suppress(AudioError), Guard(size).step():
-                info = probe(file, self.task.run.reading)  # the header may still be readable
+            if source is not None:
+                with suppress(AudioError), Guard(size, files.memory).step():
+                    info = probe(source, self.task.run.reading)  # the header may still be readable
+        finally:
+            if source is not None:
+                source.close()
         decoded = DecodeResult(
             id=track.id,
             hash=hash,

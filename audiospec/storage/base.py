@@ -6,6 +6,8 @@ written as a whole or not at all. Nothing is renamed, because buckets cannot.
 
 from __future__ import annotations
 
+import errno
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -82,6 +84,22 @@ class Folder(ABC):
         ------
         FileNotFoundError
         """
+
+    def read_version(self, key: str, version: str, start: int, length: int) -> bytes:
+        """Do the same as `read`, if the file has a version (`Entry.version`); by one request in a bucket.
+
+        Raises
+        ------
+        FileNotFoundError
+        ConflictError
+            The file has another version.
+        """
+        entry = self.entry(key)
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.location / key))
+        if entry.version != version:
+            raise ConflictError(f"{self.location / key} was written by another process meanwhile")
+        return self.read(key, start, length)
 
     @abstractmethod
     def load(self, key: str) -> tuple[bytes, str]:

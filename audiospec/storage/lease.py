@@ -34,7 +34,7 @@ EXPIRE = 120.0
 UNSAFE = "AUDIOSPEC_UNSAFE_STORAGE"
 
 _logger = logging.getLogger("audiospec")
-#: Tokens of the leases that this process holds.
+#: Tokens of the leases that this process holds, takes or gives back.
 _held: set[str] = set()
 #: Buckets that have been found to honour conditions.
 _proved: set[str] = set()
@@ -83,9 +83,12 @@ class Lease:
         removing.join(10)
 
     def _remove(self) -> None:
-        with suppress(StoreBusyError, StorageError):  # a lease that cannot be removed expires
-            self.require()
-            self._folder.remove([LEASE])
+        try:
+            with suppress(StoreBusyError, StorageError):  # a lease that cannot be removed expires
+                self.require()
+                self._folder.remove([LEASE])
+        finally:
+            _held.discard(self._token)
 
     def _keep(self) -> None:
         while not self._ended.wait(self._renew) and not self._lost:
@@ -140,12 +143,16 @@ def hold(
     prove(folder)
     renew, expire = renew or RENEW, expire or EXPIRE
     token = secrets.token_hex(8)
-    lease = Lease(folder, what, token, _acquire(folder, what, token, renew, expire), renew, expire)
     _held.add(token)
+    try:
+        version = _acquire(folder, what, token, renew, expire)
+    except BaseException:
+        _held.discard(token)
+        raise
+    lease = Lease(folder, what, token, version, renew, expire)
     try:
         yield lease
     finally:
-        _held.discard(token)
         lease.release()
 
 
@@ -212,7 +219,7 @@ def _acquire(folder: Folder, what: str, token: str, renew: float, expire: float)
             continue
         if entry is None:  # it was released meanwhile
             continue
-        alive = holder.get("token") in _held or _is_alive(holder)
+        alive = _is_alive(holder)
         if alive:
             raise _busy(what, holder)
         if alive is None and not _has_expired(folder, what, token, holder, entry, renew, expire):
@@ -261,7 +268,8 @@ def _busy(what: str, holder: dict[str, Any]) -> StoreBusyError:
 
 
 def _name(holder: dict[str, Any]) -> str:
-    host, pid, user = (str(holder.get(field, "?"))[:80] for field in ("host", "pid", "user"))
+    texts = (str(holder.get(field, "?"))[:80] for field in ("host", "pid", "user"))
+    host, pid, user = ("".join(filter(str.isprintable, text)) for text in texts)  # no escapes
     return f"the run of {user} on {host} (process {pid})"
 
 
@@ -320,7 +328,11 @@ def _started(pid: int) -> str:
 
 def _is_alive(holder: dict[str, Any]) -> bool | None:
     """Whether a lease's holder is running; None if it is on another machine, where this cannot be known."""
+    if holder.get("token") in _held:
+        return True
     machine = _machine()
     if not machine or holder.get("machine") != machine or not isinstance(holder.get("pid"), int):
         return None
+    if holder["pid"] == os.getpid():  # Ctrl-C came while this process took it
+        return False
     return bool(holder.get("started")) and _started(holder["pid"]) == holder["started"]

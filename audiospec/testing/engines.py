@@ -40,7 +40,7 @@ def work(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Task function that does what its task says; it touches a file in the task's folder, if it has one."""
     if task.get("folder"):
         (Path(task["folder"]) / str(task["number"])).touch()
-        time.sleep(0.01)
+        time.sleep(task.get("sleep", 0.01))
     for part in range(task.get("results", 1)):
         yield {"number": task.get("number"), "part": part, "value": task.get("value")}
     if task.get("raise"):

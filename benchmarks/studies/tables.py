@@ -21,6 +21,7 @@ from audiospec.benchmarks.studies.result import save
 from audiospec.datasets.gtzan import Gtzan
 from audiospec.features.tabular import TabularFrontend
 from audiospec.specs.tabular import TabularSpec
+from audiospec.storage.location import local
 
 RATE = 22050
 #: Table → samples from one piece of a track to the next.
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="folder for tables.json and tables.md")
     options = parser.parse_args()
     manifest = Gtzan(options.data / "gtzan-part").manifest()
-    files = {track.id: manifest.file(track) for track in manifest if track.id != "jazz.00054"}
+    files = {track.id: local(manifest.file(track), "GTZAN") for track in manifest if track.id != "jazz.00054"}
     figures = {
         name: _compare(options.data / "gtzan-tables" / name, step, files) for name, step in TABLES.items()
     }

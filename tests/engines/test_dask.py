@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +21,7 @@ import soundfile
 import audiospec
 from audiospec.engines.base import WorkerDied
 from audiospec.engines.dask import DaskEngine
-from audiospec.errors import EngineError
+from audiospec.errors import EngineError, EngineLostError
 from audiospec.pipeline.featurize import run
 from audiospec.stores.layout.lock import work_folder
 from audiospec.testing.cluster import DaskCluster
@@ -169,6 +172,84 @@ def test_a_machine_with_other_software_computes_nothing(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("who", "message"),
+    [
+        ("scheduler", "the scheduler cannot read tasks, as where it has no audiospec: install the same"),
+        ("worker", "worker 127.0.0.1 has no audiospec: install the same versions"),
+    ],
+)
+def test_a_cluster_without_audiospec_is_an_error(tmp_path: Path, who: str, message: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'audiospec':\n"
+        "            raise ModuleNotFoundError('No module named ' + repr(name), name=name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+    )
+    blocked = {"PYTHONPATH": str(tmp_path)}
+    with DaskCluster(tmp_path, blocked if who == "scheduler" else {}) as cluster:
+        cluster.start_scheduler()
+        cluster.environment.clear()
+        cluster.start_worker(blocked if who == "worker" else {}, nthreads=1, nanny=False)
+        with pytest.raises(EngineError, match=message):
+            list(DaskEngine(scheduler=cluster.address).run(WORK, [{"number": 1}]))
+
+
+def test_a_run_over_tls(music: Path, tmp_path: Path) -> None:
+    """Dask's own settings are all that it takes, on each side."""
+    certificate, key = write_certificate(tmp_path)
+    tls = {"DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true"}
+    tls["DASK_DISTRIBUTED__COMM__TLS__CA_FILE"] = str(certificate)
+    for who in ("SCHEDULER", "WORKER", "CLIENT"):
+        tls[f"DASK_DISTRIBUTED__COMM__TLS__{who}__CERT"] = str(certificate)
+        tls[f"DASK_DISTRIBUTED__COMM__TLS__{who}__KEY"] = str(key)
+    with DaskCluster(tmp_path, tls) as cluster:
+        cluster.start_scheduler(protocol="tls")
+        assert cluster.address.startswith("tls://")
+        cluster.start_worker(nthreads=1, nanny=False)
+        command = [sys.executable, "-m", "audiospec", "featurize", "folder", "--data", str(music)]
+        command += ["--chunk", "1", "-q", "--engine", "dask", "--store", str(tmp_path / "s.zarr")]
+        environment = {**os.environ, **tls, "DASK_SCHEDULER_ADDRESS": cluster.address}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(audiospec.open_store(tmp_path / "s.zarr").view()) == 12
+        plain = {**os.environ, "DASK_SCHEDULER_ADDRESS": cluster.address}
+        command[-1] = str(tmp_path / "other.zarr")
+        refused = subprocess.run(command, env=plain, capture_output=True, text=True, timeout=100)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(
+            f"error: {cluster.address} needs TLS, for which no certificate is set"
+        )
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate that is its own authority, and its key."""
+    pytest.importorskip("cryptography", reason="no cryptography, which moto brings")
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "audiospec tests")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return folder / "certificate.pem", folder / "key.pem"
+
+
 def test_paths_may_be_relative(
     engine: DaskEngine, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +289,22 @@ def test_a_worker_that_joins_gets_tasks(tmp_path: Path) -> None:
                 seen.add(next(results)["process"])
                 assert time.monotonic() < deadline
             results.close()
+
+
+def test_a_scheduler_that_hangs_is_lost(tmp_path: Path) -> None:
+    """It is not dead, so no connection breaks."""
+    with DaskCluster(tmp_path) as cluster:
+        scheduler = cluster.start_scheduler()
+        cluster.start_worker(nthreads=1, nanny=False)
+        results = DaskEngine(scheduler=cluster.address, timeout=10).run(
+            WORK, ({"number": n} for n in range(10_000))
+        )
+        next(results)
+        scheduler.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(EngineLostError, match=f"lost the scheduler {cluster.address}: run the same"):
+            list(results)
+        assert time.monotonic() - began < 60
 
 
 def test_a_task_over_which_workers_are_lost_is_a_death_from_outside(tmp_path: Path) -> None:

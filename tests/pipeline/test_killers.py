@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiospec.audio.fetched import AudioFile
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.isolated import Sound, load_files, probe_files
+from audiospec.audio.isolated import Sound, load_files
+from audiospec.audio.looking import Suspect, look_at
 from audiospec.audio.recording import load, probe
 from audiospec.digests import content_hash
 from audiospec.engines.base import WorkerDied
@@ -24,7 +26,9 @@ from audiospec.pipeline.featurize import run
 from audiospec.pipeline.summary import Report
 from audiospec.pipeline.suspects import Suspects
 from audiospec.pipeline.tasks import TrackBegun
+from audiospec.storage.opening import open_folder
 from audiospec.stores.base import open_store
+from audiospec.testing.buckets import bucket
 
 RATE = 8000
 #: Number of frames of a file → what libsndfile does with it when it is opened, or when it is decoded.
@@ -168,6 +172,39 @@ def test_each_killer_costs_itself_only(kit: Any, log: Path, tmp_path: Path, firs
     assert dict(open_store(tmp_path / "s.zarr").tracks.problems) == report.problems
 
 
+@pytest.mark.parametrize("first", [OPENED, DECODED])
+def test_objects_that_kill_have_the_problems_of_files(
+    kit: Any, log: Path, tmp_path: Path, first: int
+) -> None:
+    """Fetching the next objects meanwhile changes nothing."""
+    pytest.importorskip("obstore", reason="needs obstore, the extra `cloud`")
+    pytest.importorskip("moto", reason="needs moto")
+    music = tmp_path / "music"
+    for number in range(6):
+        _write(music, f"F{number:02d}", 9000 + number)
+    files = {_write_killer(music, name, first): name for name in ("SEGFAULT", "FILL", "KILL")}
+    _write_killer(music, "ONCE", first)
+    with bucket() as url:
+        folder = open_folder(url)
+        for path in music.rglob("*.wav"):
+            folder.write(path.relative_to(music).as_posix(), path.read_bytes())
+        report = run(
+            "folder", data=url, views=[(kit.spec, kit.chunking)], store=tmp_path / "s.zarr", workers=2
+        )
+        assert set(report.problems) == set(files)
+        for id, name in files.items():
+            assert report.problems[id].startswith(PROBLEMS[name])
+        # A file that ended its decoder has the hash by which it is not tried again.
+        records = {record.id: record for record in open_store(tmp_path / "s.zarr").tracks.records()}
+        assert records["x/SEGFAULT.wav"].hash == content_hash(music / "x" / "SEGFAULT.wav")
+        _happened(log)
+        report = run(
+            "folder", data=url, views=[(kit.spec, kit.chunking)], store=tmp_path / "s.zarr", workers=2
+        )
+        assert set(report.problems) == set(files)
+        assert "SEGFAULT" not in _happened(log)
+
+
 def test_a_file_that_was_decoded_when_its_worker_was_killed_has_no_problem(
     kit: Any, log: Path, tmp_path: Path
 ) -> None:
@@ -221,10 +258,10 @@ def test_files_are_loaded_in_a_process_of_their_own(log: Path, tmp_path: Path) -
 
 def test_headers_are_read_by_workers(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several tasks, of which some die."""
-    monkeypatch.setattr("audiospec.audio.isolated.FILES_PER_TASK", (4, 4))
+    monkeypatch.setattr("audiospec.audio.looking.FILES_PER_TASK", (4, 4))
     files = [_write(tmp_path, f"{number:02d}", 9000 + number) for number in range(10)]
     files[2:2] = [tmp_path / _write_killer(tmp_path, name, OPENED) for name in ("SEGFAULT", "ABORT", "ONCE")]
-    found = probe_files(LocalEngine(2), files)
+    found = look_at(LocalEngine(2), [Suspect(AudioFile(file)) for file in files])
     problems = {
         file.stem: str(info) for file, info in zip(files, found, strict=True) if isinstance(info, AudioError)
     }

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import audiospec
 from audiospec.audio.recording import probe
+from audiospec.audio.source import SourceFile
 from audiospec.engines.serial import SerialEngine
 from audiospec.errors import DatasetError, DiskFullError, StoreBusyError, StoreError
 from audiospec.pipeline.builder import ViewBuilder
@@ -83,9 +84,9 @@ def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = worker.Recording
 
-    def recording(file: Path, *policy: Any) -> Any:
-        names.append(f"{file.parent.name}/{file.name}")
-        return original(file, *policy)
+    def recording(source: SourceFile, *policy: Any) -> Any:
+        names.append(f"{source.path.parent.name}/{source.path.name}")
+        return original(source, *policy)
 
     monkeypatch.setattr(worker, "Recording", recording)
     return names
@@ -552,7 +553,7 @@ def test_repair_refuses_audio_that_has_changed(kit: Any, music: Path, tmp_path: 
         repair(store, {store.view().name: [0]}, workers=0)
     (music / "ant" / "000.flac").unlink()
     with pytest.raises(
-        DatasetError, match=r"cannot repair: .*000\.flac is not readable .*: put the audio back into"
+        DatasetError, match=r"cannot repair: .*000\.flac is not readable: .*: put the audio back into"
     ):
         repair(store, {store.view().name: [0]}, workers=0)
 

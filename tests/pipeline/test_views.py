@@ -87,7 +87,7 @@ def _decoded(patch: pytest.MonkeyPatch) -> Counter[str]:
     streams = Recording.streams
 
     def counting(recording: Recording, wanted: Any) -> Any:
-        counts[recording.path.name] += 1
+        counts[recording.source.path.name] += 1
         return streams(recording, wanted)
 
     patch.setattr(Recording, "streams", counting)

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -31,7 +32,9 @@ SECRET = "c2VjcmV0LW9ubHktZm9yLXRoaXMtdGVzdA=="
 def _in_a_fork(function: Callable[[], object]) -> str:
     """Return what a function raises in a forked child, which may take 20 s."""
     reading, writing = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():  # Python 3.12 warns of what is tested here
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if not child:
         try:
             function()

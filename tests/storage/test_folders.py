@@ -25,6 +25,16 @@ class TestMemory(FolderContract):
         return BucketFolder(Url("s3", "memory", "a/folder"), MemoryStore())
 
 
+class TestGenerations(FolderContract):
+    """Google's way: what is replaced is a generation, which a list does not name."""
+
+    @pytest.fixture
+    def folder(self) -> Folder:
+        from obstore.store import MemoryStore
+
+        return BucketFolder(Url("gs", "memory", "a/folder"), MemoryStore())
+
+
 class TestMoto(FolderContract):
     @pytest.fixture
     def folder(self) -> Iterator[Folder]:

@@ -88,6 +88,16 @@ def test_a_killed_run_of_this_machine_is_known_at_once(url: Url, folder: Folder)
     assert list(folder.list()) == []
 
 
+def test_a_lease_that_this_process_was_interrupted_to_take(folder: Folder) -> None:
+    folder.write("lease", lease._content("a token", 120))
+    began = time.monotonic()
+    with folder.lock("s3://store") as lock:
+        lock.require()
+    assert time.monotonic() - began < 5
+    assert list(folder.list()) == []
+    assert not lease._held
+
+
 def test_another_machine_that_renews_is_busy(folder: Folder) -> None:
     _left_behind(folder, pid=77, user="me")
     threading.Timer(0.3, lambda: _elsewhere(folder, until=1)).start()

@@ -214,13 +214,10 @@ def test_all_orders_occur() -> None:
     assert max(abs(times - 100) for times in count.values()) < 50, "100 are expected, and 10 is a deviation"
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver"])
-def test_workers_that_persist_follow_set_epoch(view, method) -> None:
+def test_workers_that_persist_follow_set_epoch(view) -> None:
     """Loader workers that live for several epochs read the epoch that was set, also after unpickling."""
     stream = pickle.loads(pickle.dumps(view.stream(7)))
-    loader = DataLoader(
-        stream, batch_size=None, num_workers=1, persistent_workers=True, multiprocessing_context=method
-    )
+    loader = DataLoader(stream, batch_size=None, num_workers=1, persistent_workers=True)
     for epoch in (0, 1, 4):
         stream.set_epoch(epoch)
         assert numbers(loader) == numbers(view.stream(7, epoch=epoch))

@@ -13,6 +13,7 @@ from audiospec.datasets.own.search import find_sound
 from audiospec.digests import content_hash, digest
 from audiospec.errors import DatasetError
 from audiospec.files import atomic_write, read_json
+from audiospec.storage.location import local
 from audiospec.text import printable
 from audiospec.zoo.prediction import Prediction, predict
 from audiospec.zoo.runs.info import RUN
@@ -94,7 +95,7 @@ def songs_cell(request: StudyRequest, trained: Cell, run: Run | None) -> Cell:
     request.progress(f"songs, {cell.model}, {cell.chunk:g} s, {cell.split}", 0, 1, f"{len(labelled)} songs")
     predictions = _predictions(request, run, sorted(labelled))
     notes += [f"{printable(p.file.name)}: {p.problem}" for p in predictions if p.problem]
-    predicted = {p.file: p.classes[0] for p in predictions if not p.problem}
+    predicted = {local(p.file, "a song"): p.classes[0] for p in predictions if not p.problem}
     if not predicted:
         return dataclasses.replace(cell, notes=notes, missing="no song can be decoded")
     return dataclasses.replace(

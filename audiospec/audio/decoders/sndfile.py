@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from audiospec.audio.decoders.base import Block, Decoder, cut, with_rest
+from audiospec.audio.decoders.view import FileView
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.source import SourceFile
 
@@ -47,10 +48,20 @@ class SoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def open_sound_file(source: int | io.RawIOBase | BinaryIO) -> SoundFile:
-    """Open a file descriptor or a stream with libsndfile; neither is closed with it."""
+def open_sound_file(source: BinaryIO | io.RawIOBase) -> SoundFile:
+    """Open a file or a stream with libsndfile; it is not closed with it.
+
+    A file that has a descriptor is read by that, so that libsndfile need not call a Python object for every
+    few bytes. soundfile would take any bytes for samples if a name ends in .raw, so it is given none.
+    """
+    opened: int | io.RawIOBase | BinaryIO = source
+    try:
+        opened = source.fileno()
+    except io.UnsupportedOperation:
+        if hasattr(source, "name"):
+            opened = FileView(b"", cast(BinaryIO, source), [(0, source.seek(0, os.SEEK_END))])
     with silenced_stderr():
-        return SoundFile(source, closefd=False)
+        return SoundFile(opened, closefd=False)
 
 
 class SndfileDecoder(Decoder):
@@ -96,7 +107,7 @@ class SndfileDecoder(Decoder):
         self._prints = self.format in _PRINTS
 
     def _opened(self, raw: BinaryIO) -> SoundFile:
-        return open_sound_file(self.view(raw) if self.view else raw.fileno())
+        return open_sound_file(self.view(raw) if self.view else raw)
 
     @property
     def bytes_missing(self) -> tuple[int, int] | None:

@@ -89,9 +89,7 @@ class Splice(io.RawIOBase):
 
 @contextmanager
 def open_parts(file: BinaryIO, parts: Sequence[Part] | None, promised: int = 0) -> Iterator[SoundFile]:
-    """Open parts of a file with libsndfile; None: the whole file, by its descriptor.
-
-    By descriptor, libsndfile need not call a Python object for every few bytes.
+    """Open parts of a file with libsndfile; None: the whole file, by its descriptor if it has one.
 
     Raises
     ------
@@ -99,5 +97,5 @@ def open_parts(file: BinaryIO, parts: Sequence[Part] | None, promised: int = 0) 
         libsndfile refuses it.
     """
     stream = None if parts is None else Splice(file, parts, promised).buffered
-    with open_sound_file(stream or file.fileno()) as opened:
+    with open_sound_file(stream or file) as opened:
         yield opened

@@ -12,6 +12,7 @@ from audiospec.datasets.own.folds import fold_named
 from audiospec.datasets.own.paths import Finder
 from audiospec.datasets.own.tables import Table, read_table
 from audiospec.errors import DatasetError
+from audiospec.storage.location import Location
 from audiospec.text import printable
 
 
@@ -24,7 +25,7 @@ class Row:
     number : int
         In the file.
     file : str
-        Absolute path.
+        Absolute path, or a URL.
     path : str
         As written, with forward slashes.
     id, label, group, fold, cluster : str
@@ -42,8 +43,8 @@ class Row:
 
 
 def read_listing(
-    file: Path,
-    folder: Path,
+    file: Location,
+    folder: Location,
     asked: Mapping[str, str | None],
     elsewhere: str = "give the folder that paths are relative to with `audio_root`",
 ) -> list[Row]:
@@ -51,8 +52,8 @@ def read_listing(
 
     Parameters
     ----------
-    file : Path
-    folder : Path
+    file : Location
+    folder : Location
         What paths are relative to.
     asked : mapping
         Role → name of its column, or None; see `choose`.
@@ -70,7 +71,10 @@ def read_listing(
     if not table.rows:
         raise DatasetError(f"{file} has no row after its header: expected one for each audio file")
     titles = {role: table.columns[column].lower() for role, column in chosen.items()}
-    finder = Finder(os.path.normpath(folder))
+    finder = Finder(
+        os.path.normpath(folder) if isinstance(folder, Path) else str(folder),
+        [cells[chosen["path"]] for _, cells in table.rows],
+    )
     rows = []
     for number, cells in table.rows:
         values = {role: cells[column] for role, column in chosen.items()}
@@ -88,7 +92,7 @@ def read_listing(
             Row(
                 number,
                 found,
-                Path(os.path.normpath(written)).as_posix(),
+                written if "://" in written else Path(os.path.normpath(written)).as_posix(),
                 values["label"],
                 values.get("id", ""),
                 values.get("group", ""),
@@ -98,7 +102,7 @@ def read_listing(
         )
     refuse_several_labels(file, [(row.number, row.label) for row in rows])
     _refuse_doubles(table, titles, rows)
-    if not any(os.path.isfile(row.file) for row in rows):
+    if not any(finder.exists(row.file) for row in rows):
         row = rows[0]
         raise DatasetError(
             f"{file}: none of its {len(rows)} files exists; row {row.number}, column {titles['path']!r} is "

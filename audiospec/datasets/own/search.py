@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from audiospec.audio.sniff import is_sound
+from audiospec.audio.sniff import SOUND_BYTES, begins_sound, is_sound
 from audiospec.errors import DatasetError
+from audiospec.storage.location import Location
+from audiospec.storage.opening import open_folder
 from audiospec.text import printable
 
 AUDIO_SUFFIXES = frozenset(
@@ -104,7 +106,7 @@ class Found:
     others: list[str]
 
 
-def find_sound(root: Path) -> Found:
+def find_sound(root: Location) -> Found:
     """Find the sound files under a folder.
 
     A suffix decides, if it is one of `AUDIO_SUFFIXES` or `OTHER_SUFFIXES`; blanks and dots at the end of a
@@ -114,16 +116,24 @@ def find_sound(root: Path) -> Found:
     ------
     DatasetError
         A folder cannot be read.
+    StorageError
+        A bucket does not answer, or refuses.
     """
-    found = Found([], [])
     files = files_under(root)
     known = set(files)
+    decided = {file: _by_name(file, known) for file in files}
+    unsure = [file for file, is_sound in decided.items() if is_sound is None]
+    by_content = _by_content(root, unsure)
+    sound = {file for file, yes in zip(unsure, by_content, strict=True) if yes}
+    sound.update(file for file, is_sound in decided.items() if is_sound)
+    found = Found([], [])
     for file in files:
-        (found.sound if _is_sound(root, file, known) else found.others).append(file)
+        (found.sound if file in sound else found.others).append(file)
     return found
 
 
-def _is_sound(root: Path, file: str, files: set[str]) -> bool:
+def _by_name(file: str, files: set[str]) -> bool | None:
+    """Whether a file is sound by its name; None if only its content says that."""
     ending = suffix(file)
     if ending in AUDIO_SUFFIXES:
         return True
@@ -131,18 +141,36 @@ def _is_sound(root: Path, file: str, files: set[str]) -> bool:
         return False
     if any(file.endswith(copy) and file.removesuffix(copy) in files for copy in _COPIES):
         return False
-    return is_sound(root / file)
+    return None
 
 
-def expand(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def _by_content(root: Location, files: Sequence[str]) -> list[bool]:
+    """Whether files are sound by their first bytes."""
+    if isinstance(root, Path):
+        return [is_sound(root / file) for file in files]
+    folder = open_folder(root)
+
+    def check(key: str) -> bool:
+        try:
+            head = folder.read(key, 0, SOUND_BYTES)
+        except FileNotFoundError:
+            return False
+        return begins_sound(head, PurePosixPath(key).suffix)
+
+    return [*folder.map(check, files)]
+
+
+def expand(paths: Sequence[Location]) -> tuple[list[Location], list[Location]]:
     """Replace each folder by the sound files under it.
+
+    In a bucket, what has the suffix of an audio file is a file, and anything else is a folder.
 
     Returns
     -------
-    list of Path
+    list of Location
         The files that were given, and the sound files of the folders, in order. A folder without
         sound stands for itself, so that reading it reports it.
-    list of Path
+    list of Location
         The other files of the folders.
 
     Raises
@@ -150,10 +178,10 @@ def expand(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     DatasetError
         A folder cannot be read.
     """
-    files: list[Path] = []
-    others: list[Path] = []
+    files: list[Location] = []
+    others: list[Location] = []
     for path in paths:
-        if not path.is_dir():
+        if not path.is_dir() if isinstance(path, Path) else suffix(path.name) in AUDIO_SUFFIXES:
             files.append(path)
             continue
         found = find_sound(path)
@@ -178,7 +206,7 @@ def no_audio(found: Found) -> str:
     return f"found no audio, {others}"
 
 
-def files_under(root: Path) -> list[str]:
+def files_under(root: Location) -> list[str]:
     """Return the paths of all files under a folder, relative to it, with forward slashes, sorted.
 
     Hidden names, `SYSTEM_FILES` and ``__MACOSX`` are left out. Links to folders are followed after all real
@@ -189,7 +217,21 @@ def files_under(root: Path) -> list[str]:
     ------
     DatasetError
         A folder cannot be read.
+    StorageError
+        A bucket does not answer, or refuses.
     """
+    if isinstance(root, Path):
+        return sorted(_files_of_disk(root))
+    # Consoles make empty objects whose names end in a slash, and show them as folders.
+    keys = (entry.key for entry in open_folder(root).list())
+    return sorted(key for key in keys if key[-1:] != "/" and not any(map(_is_hidden, key.split("/"))))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX" or name.lower() in SYSTEM_FILES
+
+
+def _files_of_disk(root: Path) -> list[str]:
     paths: list[str] = []
     seen: set[tuple[int, int]] = set()
     folders, links = deque([""]), deque[str]()
@@ -207,8 +249,7 @@ def files_under(root: Path) -> list[str]:
                 f"cannot read folder {printable(str(root / folder))}: {error.strerror}"
             ) from error
         for entry in listing:
-            hidden = entry.name.startswith(".") or entry.name == "__MACOSX"
-            if hidden or entry.name.lower() in SYSTEM_FILES:
+            if _is_hidden(entry.name):
                 continue
             path = f"{folder}/{entry.name}" if folder else entry.name
             try:
@@ -219,11 +260,13 @@ def files_under(root: Path) -> list[str]:
                 (links if entry.is_symlink() else folders).append(path)
             elif stat.S_ISREG(mode):
                 paths.append(path)
-    return sorted(paths)
+    return paths
 
 
-def not_found(path: Path) -> str:
+def not_found(path: Location) -> str:
     """Say what a path is instead of the expected: a folder, a file, or missing (with the nearest folder)."""
+    if not isinstance(path, Path):
+        return f"there is no {path}"
     if os.path.isdir(path):
         return f"{path} is a folder"
     if os.path.exists(path):

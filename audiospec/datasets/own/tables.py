@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.errors import DatasetError
+from audiospec.storage.location import Location
+from audiospec.storage.opening import read_file
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Suffixes of tables; a file with any other is read as CSV."""
@@ -26,7 +28,7 @@ class Table:
 
     Attributes
     ----------
-    file : Path
+    file : Location
     header : str
         What holds the names of the columns, such as ``"row 1"``, for messages.
     columns : list of str
@@ -36,13 +38,13 @@ class Table:
         text are left out.
     """
 
-    file: Path
+    file: Location
     header: str
     columns: list[str]
     rows: list[tuple[int, list[str]]]
 
 
-def read_table(file: Path) -> Table:
+def read_table(file: Location) -> Table:
     """Read a table; its suffix says how, and any other than those of `SUFFIXES` is CSV.
 
     CSV is separated by commas, semicolons, tabs or bars, whichever the header has most of, or by what a
@@ -61,7 +63,7 @@ def read_table(file: Path) -> Table:
     return _csv(file)
 
 
-def _csv(file: Path) -> Table:
+def _csv(file: Location) -> Table:
     text = _text(file)
     skipped = 0
     if match := _SEPARATOR_LINE.match(text):  # written for Excel
@@ -88,7 +90,7 @@ def _csv(file: Path) -> Table:
     return Table(file, f"row {1 + skipped}", columns, rows)
 
 
-def _from_records(file: Path, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Table:
+def _from_records(file: Location, records: Iterable[tuple[int, Mapping[str, Any]]]) -> Table:
     listed = list(records)
     columns = list(dict.fromkeys(str(name) for _, record in listed for name in record))
     rows = [(number, [cell(record.get(name)) for name in columns]) for number, record in listed]
@@ -110,7 +112,7 @@ def cell(value: object) -> str:
     return str(value).strip()
 
 
-def _json_lines(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _json_lines(file: Location) -> Iterable[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(_text(file).split("\n"), 1):
         if not line.strip():
             continue
@@ -123,7 +125,7 @@ def _json_lines(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         yield number, record
 
 
-def _parquet(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
+def _parquet(file: Location) -> Iterable[tuple[int, Mapping[str, Any]]]:
     try:
         arrow, parquet = map(importlib.import_module, ("pyarrow", "pyarrow.parquet"))
     except ImportError as error:
@@ -131,17 +133,17 @@ def _parquet(file: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
             f"{file} is Parquet, which needs pyarrow", "install audiospec[table], or save it as CSV"
         ) from error
     try:
-        records = parquet.read_table(file).to_pylist()
+        records = parquet.read_table(arrow.BufferReader(_bytes(file))).to_pylist()
     except (OSError, arrow.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DatasetError(f"cannot read {file} as Parquet: {reason}") from error
     return list(enumerate(records, 1))
 
 
-def _text(file: Path) -> str:
+def _text(file: Location) -> str:
     """Return the text of a file in UTF-8 or, if it starts with a byte order mark of UTF-16, in UTF-16."""
     try:
-        raw = file.read_bytes()
+        raw = _bytes(file)
         encoding = "utf-16" if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
         text = raw.decode(encoding)
     except OSError as error:
@@ -154,3 +156,7 @@ def _text(file: Path) -> str:
     if "\0" in text:
         raise DatasetError(f"{file} is not a CSV file: it contains zero bytes")
     return text
+
+
+def _bytes(file: Location) -> bytes:
+    return file.read_bytes() if isinstance(file, Path) else read_file(file)

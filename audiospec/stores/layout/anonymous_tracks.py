@@ -54,9 +54,10 @@ def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
 
 
 def _leaves_root(path: str) -> bool:
-    """Whether a path is absolute, or goes up to a parent folder."""
+    """Whether a path is absolute, or a URL, or goes up to a parent folder."""
     return (
-        PurePosixPath(path).is_absolute()
+        "://" in path
+        or PurePosixPath(path).is_absolute()
         or PureWindowsPath(path).is_absolute()
         or ".." in PureWindowsPath(path).parts  # splits at both kinds of slash
     )

@@ -43,7 +43,7 @@ class TrackRecord:
         Why the track has no rows, or that its file is missing; ``""`` if there is no problem.
     size, modified : int
         Size in bytes and modification time (ns since 1970) of the file when its hash was computed; -1 if
-        unknown.
+        unknown. Of an object in a bucket, `modified` is 63 bits of the XXH3-64 of its version (ETag).
     note : str
         What is odd about a track that has rows nevertheless: that its file is truncated, damaged or silent;
         ``""`` if nothing is. Stores from before there were notes lack the column.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,7 +55,8 @@ class ShardCache:
     def __init__(self, view: CachedView, folder: Path) -> None:
         self.view = view
         self.folder = folder / f"{view.name}-{digest([len(view), checksum(view.rows)])[:16]}"
-        self._writes = True
+        #: One warning, until it is given: several threads read, and may fail at the same time.
+        self._warnings = ["cannot keep shards in %s (%s): reading goes on without"]
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read rows of one shard, as they are stored.
@@ -96,7 +98,7 @@ class ShardCache:
         return np.frombuffer(content, row.base).reshape(count, *row.shape)
 
     def _keep(self, number: int, shard: NDArray[Any]) -> None:
-        if not self._writes:
+        if not self._warnings:
             return
         file = self._file(number)
         # The folder may be shared by machines, whose processes have the same numbers.
@@ -109,7 +111,5 @@ class ShardCache:
             finally:
                 temporary.unlink(missing_ok=True)
         except OSError as error:
-            self._writes = False
-            _log.warning(
-                "cannot keep shards in %s (%s): reading goes on without", self.folder, error.strerror
-            )
+            with suppress(IndexError):
+                _log.warning(self._warnings.pop(), self.folder, error.strerror)

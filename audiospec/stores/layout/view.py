@@ -321,8 +321,8 @@ class View(ABC):
     def torch_dataset(self) -> ViewDataset:
         """Return a `torch.utils.data.Dataset` of the rows: (features float32, class number).
 
-        Several loader workers can use it, started by fork or by spawn. Class numbers are indices into
-        `classes`.
+        Several loader workers can use it, started by fork or by spawn; if the store is in a bucket, by
+        forkserver or spawn. Class numbers are indices into `classes`. To read all rows, see `stream`.
         """
         from audiospec.stores.layout.torch_dataset import ViewDataset
 
