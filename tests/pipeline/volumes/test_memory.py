@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audiospec.benchmarks.suites.scale_volumes import volumes_table
+from audiospec.benchmarks.volumes import volumes_table
 
 
 def test_ten_volumes_need_the_memory_of_one(tmp_path: Path) -> None:
