@@ -11,10 +11,11 @@ from audiospec.audio.fetched import PIECE_BYTES, AudioFile, open_source
 from audiospec.audio.source import SourceFile
 from audiospec.storage.location import Url
 
-#: Most objects that are fetched ahead, and most bytes of them together.
-MOST_AHEAD, MOST_BYTES = 2, 256 << 20
-#: Bytes of memory that the threads may ask for while a decoder runs: a piece as it arrives, and its copy.
-MEMORY = MOST_AHEAD * 2 * PIECE_BYTES
+#: Most objects that are fetched ahead, and most bytes of them together: two large ones, or more small ones. A
+#: clip of a second is computed in 2 ms, and takes 30 ms to arrive.
+LARGE, SMALL = (2, 256 << 20), (8, 2 * PIECE_BYTES)
+#: Bytes of memory that the threads may ask for while a decoder runs: what arrives, and its copy.
+MEMORY = 4 * PIECE_BYTES
 
 
 class FetchedAhead:
@@ -55,10 +56,11 @@ class FetchedAhead:
 
     def _begin(self) -> None:
         """Begin to fetch as many of the next objects as may be held."""
-        while self._left and len(self._begun) < MOST_AHEAD:
-            held = sum(max(0, fetch.file.size) for fetch in self._begun)
-            file = self._left[0]
-            if not isinstance(file.place, Url) or not 0 <= file.size <= MOST_BYTES - held:
+        while self._left:
+            file, count = self._left[0], len(self._begun) + 1
+            held = sum(fetch.file.size for fetch in self._begun) + file.size
+            fits = any(count <= most and held <= size for most, size in (LARGE, SMALL))
+            if not isinstance(file.place, Url) or file.size < 0 or not fits:
                 return
             self._begun.append(_Fetch(self._left.popleft()))
 

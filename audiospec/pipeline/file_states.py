@@ -51,10 +51,10 @@ def file_states(root: Location, paths: Sequence[str]) -> Callable[[str], FileSta
         The bucket does not answer, or refuses.
     """
     if isinstance(root, Path):
-        folder = root
+        folder = str(root)
 
         def stat(path: str) -> FileState:
-            status = (folder / path).stat()
+            status = os.stat(os.path.join(folder, path))  # a Path takes a tenth of the survey longer
             return FileState(status.st_size, status.st_mtime_ns)
 
         return stat

@@ -262,10 +262,13 @@ def _objects(*names: str, size: int = 100) -> list[AudioFile]:
     return [AudioFile(Url("s3", "b", name), "1", size) for name in names]
 
 
-def test_two_objects_are_fetched_ahead(gate: Gate) -> None:
-    files = FetchedAhead(_objects("a", "b", "c", "d", "e"))
+@pytest.mark.parametrize(("size", "most"), [(100, 8), (20 << 20, 2)])
+def test_the_next_objects_are_fetched_ahead(gate: Gate, size: int, most: int) -> None:
+    names = "abcdefghijkl"
+    files = FetchedAhead(_objects(*names, size=size))
     assert files.memory == 0
-    for name, begun in (("a", "abc"), ("b", "abcd"), ("c", "abcde"), ("d", "abcde"), ("e", "abcde")):
+    for number, name in enumerate(names):
+        begun = names[: number + 1 + most]
         source = files.next()
         assert isinstance(source, FetchedFile)
         for fetch in files._begun:
@@ -276,7 +279,7 @@ def test_two_objects_are_fetched_ahead(gate: Gate) -> None:
 
 
 def test_no_more_is_fetched_ahead_than_memory_is_for(gate: Gate) -> None:
-    half = ahead.MOST_BYTES // 2 + 1
+    half = ahead.LARGE[1] // 2 + 1
     files = FetchedAhead([*_objects("a"), *_objects("b", "c", size=half), *_objects("d", size=1 << 40)])
     for name, begun in (("a", "ab"), ("b", "abc"), ("c", "abc"), ("d", "abcd")):
         source = files.next()

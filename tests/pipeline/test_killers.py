@@ -182,7 +182,7 @@ def test_objects_that_kill_have_the_problems_of_files(
     music = tmp_path / "music"
     for number in range(6):
         _write(music, f"F{number:02d}", 9000 + number)
-    files = {_write_killer(music, name, first): name for name in ("SEGFAULT", "SPIN", "FILL", "KILL")}
+    files = {_write_killer(music, name, first): name for name in ("SEGFAULT", "FILL", "KILL")}
     _write_killer(music, "ONCE", first)
     with bucket() as url:
         folder = open_folder(url)
