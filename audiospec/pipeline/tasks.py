@@ -352,7 +352,7 @@ class TaskResult:
     decoded: tuple[DecodeResult, ...]
 
     def to_json(self) -> Json:
-        """Return the fields as a JSON object; each `DecodeResult` is a list, which takes half as many bytes."""
+        """Return the fields as a JSON object; a `DecodeResult` is a list, which takes half as many bytes."""
         decoded = [[getattr(result, name) for name in result.__slots__] for result in self.decoded]
         return {"view": self.view, "digest": self.digest, "decoded": decoded}
 
