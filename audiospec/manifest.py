@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from audiospec.errors import DatasetError
@@ -49,8 +49,9 @@ class Manifest:
         Name of the dataset, such as ``"gtzan"``.
     root : Location
         Folder that the tracks' paths are relative to, of a disk or in a bucket.
-    tracks : tuple of Track
-        At least one; ids are unique.
+    tracks : tuple of Track, or another sequence
+        At least one; ids are unique. A sequence that reads its tracks as they are needed, because they are
+        too many for memory, gives them sorted by id, each time anew.
     left_out : tuple of str
         Other files under `root`, relative to it, which are not tracks: no audio, or audio that the
         dataset does not list.
@@ -63,14 +64,16 @@ class Manifest:
 
     dataset: str
     root: Location
-    tracks: tuple[Track, ...]
+    tracks: Sequence[Track]
     left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.tracks:
+        if not len(self.tracks):
             raise DatasetError(
                 f"dataset {self.dataset!r} has no audio file under {self.root}: expected at least one"
             )
+        if not isinstance(self.tracks, tuple):
+            return  # `Division` compares each with the one before
         counts = Counter(track.id for track in self.tracks)
         duplicates = [id for id, count in counts.items() if count > 1]
         if duplicates:
@@ -86,6 +89,14 @@ class Manifest:
 
     def __iter__(self) -> Iterator[Track]:
         return iter(self.tracks)
+
+    def subset(self, tracks: Sequence[Track]) -> Manifest:
+        """Return a manifest of some of the tracks, which may be none."""
+        subset = object.__new__(Manifest)
+        for name, value in (("dataset", self.dataset), ("root", self.root), ("tracks", tuple(tracks))):
+            object.__setattr__(subset, name, value)
+        object.__setattr__(subset, "left_out", ())
+        return subset
 
     @property
     def labels(self) -> list[str]:

@@ -58,6 +58,8 @@ def emit_done(report: Report) -> None:
         "done",
         store=str(report.store),
         tracks=report.tracks,
+        volumes=report.volumes,
+        unfinished_volumes=report.unfinished_volumes,
         views=[described(view) for view in report.views],
         problems=report.problems,
         notes=report.notes,
@@ -72,7 +74,7 @@ def emit_done(report: Report) -> None:
 
 def print_plan(report: Report) -> None:
     """Print the plan of a dry run."""
-    say(f"{report.store}: {count(report.tracks, 'track')}", "bold")
+    say(f"{report.store}: {_tracks(report)}", "bold")
     head = ("view", "rows", "shards", "missing", "audio to compute", "on disk", "to write")
     rows = [
         (
@@ -90,6 +92,12 @@ def print_plan(report: Report) -> None:
     say("dry run: nothing was computed or written")
 
 
+def _tracks(report: Report) -> str:
+    """Return the number of tracks, and of the volumes that they are in, if there are any."""
+    tracks = count(report.tracks, "track")
+    return f"{tracks} in {count(report.volumes, 'volume')}" if report.volumes else tracks
+
+
 def _size(bytes: int, plan: PlannedView) -> str:
     """Format a size; an upper bound if rows are compressed, because their size is not known yet."""
     return f"< {size(bytes)}" if plan.packed and bytes else size(bytes)
@@ -97,7 +105,7 @@ def _size(bytes: int, plan: PlannedView) -> str:
 
 def print_done(report: Report) -> None:
     """Print what was done."""
-    say(f"{report.store}: {count(report.tracks, 'track')}", "bold")
+    say(f"{report.store}: {_tracks(report)}", "bold")
     rows = [
         (
             view.name,
@@ -108,7 +116,11 @@ def print_done(report: Report) -> None:
         )
         for view in report.views
     ]
-    table(rows, indent=2)
+    if rows:
+        table(rows, indent=2)
+    if report.unfinished_volumes:
+        waiting = "{} not finished yet by other processes: views have all rows once they are"
+        say(waiting.format(count(report.unfinished_volumes, "volume")), "yellow")
     if any(plan.missing_shards for plan in report.planned):
         speed = f"{_audio(report) / report.seconds:.0f} × real time"
         say(f"{clock(_audio(report))} of audio in {clock(report.seconds)}, {speed}")
@@ -146,7 +158,7 @@ def print_next(report: Report) -> None:
     drawable = [view for view in report.views if view.spec.kind == "spectrogram"]
     if drawable:
         say(f"next: audiospec show {store} {shlex.quote(str(drawable[0].ids[0]))}", "dim")
-    elif report.views[0].spec.kind == "table":
+    elif report.views and report.views[0].spec.kind == "table":
         name = shlex.quote(report.views[0].name)
         say(f"next: audiospec table export {store} --view {name} --out features.csv", "dim")
     else:

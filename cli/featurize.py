@@ -11,6 +11,7 @@ import typer
 from audiospec.cli._cluster import scheduler_option
 from audiospec.cli._columns import AudioRoot, LabelColumn, PathColumn, given
 from audiospec.cli._options import options_of
+from audiospec.cli._part import part_of
 from audiospec.cli._progress import progress
 from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
 from audiospec.cli._report import (
@@ -219,6 +220,22 @@ def command(
     strict: Annotated[
         bool, typer.Option("--strict", rich_help_panel=_RUN, help="Fail if a track cannot be used.")
     ] = False,
+    volume_hours: Annotated[
+        float | None,
+        typer.Option(
+            metavar="HOURS",
+            rich_help_panel=_RUN,
+            help="Hours of audio up to which a volume of a large .zarr store is filled (1000).",
+        ),
+    ] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            rich_help_panel=_RUN,
+            help="Compute every N-th volume from volume I on: one of N processes, numbered from 0.",
+        ),
+    ] = None,
     truncated: Annotated[str, TRUNCATED] = "refuse",
     keep_silent: Annotated[bool, KEEP_SILENT] = False,
     dry_run: Annotated[
@@ -239,6 +256,7 @@ def command(
     """
     fields = (*_DEFAULTS, "families")
     flags = {name: context.params[name] for name in fields if context.params[name] is not None}
+    share = part_of(part)
     specs = _specs(_names(features), flags | assignments(set_ or []))
 
     from audiospec.audio.chunking import Chunking
@@ -282,6 +300,8 @@ def command(
             reading=Reading(truncated=truncated, keep_silent=keep_silent),
             dry_run=dry_run,
             progress=report_progress,
+            volume_hours=volume_hours,
+            part=share,
         )
     if json:
         emit_plan(report) if dry_run else emit_done(report)

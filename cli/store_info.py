@@ -58,6 +58,7 @@ def _print(store: FeatureStore) -> None:
     facts(
         {
             "audio": _audio(store),
+            **_volumes(store),
             "labels": _labels(store),
             "problems": f"{count(problems, 'track')}{more}" if problems else "none",
             **({"notes": _kinds(notes) + more} if notes else {}),
@@ -69,6 +70,24 @@ def _print(store: FeatureStore) -> None:
         say()
         say(view.name, "bold")
         facts(_facts(view, more))
+
+
+def _volumes(store: FeatureStore) -> dict[str, str]:
+    """Return how many volumes the store has, and which views some of them lack; empty if it has none."""
+    from audiospec.stores.volumes.store import VolumeStore
+
+    if not isinstance(store, VolumeStore):
+        return {}
+    volumes, finished = len(store.volumes), store.view_names()
+    lacking = {
+        name: f"{missing} of {volumes} volumes lack it" + ("" if name in finished else ", so it is not shown")
+        for name, missing in store.lacking().items()
+    }
+    unfinished = "; ".join(f"{name}: {text}: featurize again" for name, text in lacking.items())
+    return {
+        "volumes": f"{volumes} of up to {store.listing.hours:g} h",
+        **({"unfinished": unfinished} if unfinished else {}),
+    }
 
 
 def _print_problems(store: FeatureStore) -> None:
@@ -181,6 +200,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
         "root": store.store_attributes().get("root"),
         "bytes": store.bytes_on_disk(),
         "tracks": len(store.tracks),
+        **_volumes_object(store),
         "labels": Counter(store.tracks["label"].tolist()),
         "problems": store.tracks.problems,
         "notes": store.tracks.notes,
@@ -198,6 +218,14 @@ def _object(store: FeatureStore) -> dict[str, Any]:
     }
 
 
+def _volumes_object(store: FeatureStore) -> dict[str, Any]:
+    from audiospec.stores.volumes.store import VolumeStore
+
+    if not isinstance(store, VolumeStore):
+        return {}
+    return {"volumes": store.volumes, "volume_hours": store.listing.hours, "lacking": store.lacking()}
+
+
 def _attributes(view: View) -> dict[str, Any]:
     """What a store keeps with a view; the unit by its own name, not by that of CF."""
     stored = view.info.to_attributes()
@@ -206,4 +234,6 @@ def _attributes(view: View) -> dict[str, Any]:
 
 
 def _shards(view: View) -> int:
-    return -(-len(view) // view.info.shard_rows)
+    from audiospec.stores.volumes.view import VolumeView
+
+    return view.shard_count() if isinstance(view, VolumeView) else -(-len(view) // view.info.shard_rows)

@@ -90,7 +90,7 @@ class FetchedFile(SourceFile):
         self._descriptor, self._path = _room(size)
         self._close = weakref.finalize(self, _free, self._descriptor, self._path)
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | memoryview) -> None:
         """Add the next bytes.
 
         Raises
@@ -132,7 +132,7 @@ class FetchedFile(SourceFile):
 
 def _room(size: int) -> tuple[int, str]:
     """Return the descriptor of an empty file, and its path where only that can be opened again."""
-    if size <= MOST_IN_MEMORY and hasattr(os, "memfd_create"):
+    if size <= MOST_IN_MEMORY and sys.platform == "linux":
         return os.memfd_create("audiospec"), ""
     descriptor, path = tempfile.mkstemp(prefix="audiospec-")
     if sys.platform == "linux":  # nothing is left behind, however this process ends
@@ -186,7 +186,7 @@ def _fetched(url: Url, file: AudioFile) -> FetchedFile:
     return fetched
 
 
-def read_range(folder: Folder, key: str, start: int, length: int, version: str) -> bytes:
+def read_range(folder: Folder, key: str, start: int, length: int, version: str) -> bytes | memoryview:
     """Return bytes of one version of an object.
 
     Raises

@@ -33,7 +33,7 @@ FILES_PER_RESULT = 50
 Look: TypeAlias = AudioInfo | AudioError | None
 
 
-class Suspect(NamedTuple):
+class UnknownFile(NamedTuple):
     """A file to look at.
 
     Attributes
@@ -63,30 +63,30 @@ def look(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
         are None for a file that has its hash.
     """
     reading = Reading.from_json(task["reading"])
-    files = [(n, Suspect(AudioFile.from_json(file), hash)) for n, file, hash in task["files"]]
+    files = [(n, UnknownFile(AudioFile.from_json(file), hash)) for n, file, hash in task["files"]]
     for first in range(0, len(files), FILES_PER_RESULT):
         part = files[first : first + FILES_PER_RESULT]
         yield {"answers": list(_answers(part, reading, task["whole"]))}
 
 
-def _answers(files: Sequence[tuple[int, Suspect]], reading: Reading, whole: bool) -> Iterator[list[Any]]:
-    objects: dict[bool, list[tuple[int, Suspect]]] = {False: [], True: []}
-    for number, suspect in files:
-        if isinstance(suspect.file.place, Path):
+def _answers(files: Sequence[tuple[int, UnknownFile]], reading: Reading, whole: bool) -> Iterator[list[Any]]:
+    objects: dict[bool, list[tuple[int, UnknownFile]]] = {False: [], True: []}
+    for number, unknown in files:
+        if isinstance(unknown.file.place, Path):
             try:
-                with open_source(suspect.file) as source:
-                    yield _answer(number, _look(source, suspect.hash, reading))
+                with open_source(unknown.file) as source:
+                    yield _answer(number, _look(source, unknown.hash, reading))
             except AudioError as error:
                 yield _answer(number, error)
         else:
-            objects[whole or bool(suspect.hash)].append((number, suspect))
-    ends = [suspect.file for _, suspect in objects[False]]
+            objects[whole or bool(unknown.hash)].append((number, unknown))
+    ends = [unknown.file for _, unknown in objects[False]]
     found = for_each_object(ends, partial(_look, hash="", reading=reading))
     for (number, _), result in zip(objects[False], found, strict=True):
         yield _answer(number, result)
-    for number, suspect in objects[True]:
-        use = partial(_look, hash=suspect.hash, reading=reading)
-        yield _answer(number, *for_each_object([suspect.file], use, whole=True))
+    for number, unknown in objects[True]:
+        use = partial(_look, hash=unknown.hash, reading=reading)
+        yield _answer(number, *for_each_object([unknown.file], use, whole=True))
 
 
 def _look(source: SourceFile, hash: str, reading: Reading) -> Look:
@@ -109,13 +109,13 @@ def fields_of(info: AudioInfo) -> list[Any]:
     return [info.sample_rate, info.channels, info.frames, info.exact]
 
 
-def look_at(engine: Engine, files: Sequence[Suspect], reading: Reading = STRICT) -> list[Look]:
+def look_at(engine: Engine, files: Sequence[UnknownFile], reading: Reading = STRICT) -> list[Look]:
     """Look at files in an engine's workers.
 
     Parameters
     ----------
     engine : Engine
-    files : sequence of Suspect
+    files : sequence of UnknownFile
     reading : Reading
         What to do with files of which a part is missing.
 

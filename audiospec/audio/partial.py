@@ -60,9 +60,9 @@ class PartialFile(SourceFile):
         self.size, self.modified = file.size, version_bits(file.version)
         self.missed: list[tuple[int, int]] = []
         self._starts: list[int] = []
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
 
-    def add(self, start: int, data: bytes) -> None:
+    def add(self, start: int, data: bytes | memoryview) -> None:
         """Add a part, which overlaps no other."""
         number = bisect_right(self._starts, start)
         self._starts.insert(number, start)
@@ -233,12 +233,14 @@ def _ends(size: int) -> list[tuple[int, int]]:
     return [(0, END_BYTES), (size - END_BYTES, END_BYTES)]
 
 
-def _read(files: Sequence[AudioFile], wanted: Sequence[tuple[int, int, int]]) -> list[bytes | AudioError]:
+def _read(
+    files: Sequence[AudioFile], wanted: Sequence[tuple[int, int, int]]
+) -> list[bytes | memoryview | AudioError]:
     """Read ranges of objects, many at a time: number of the object, first byte, length."""
     if not wanted:
         return []
 
-    def read(range: tuple[int, int, int]) -> bytes | AudioError:
+    def read(range: tuple[int, int, int]) -> bytes | memoryview | AudioError:
         number, start, length = range
         place = files[number].place
         assert isinstance(place, Url)

@@ -77,8 +77,11 @@ class ViewBuilder:
         device: str,
         backends: Mapping[str, str],
         reading: Reading = STRICT,
+        *,
+        may_be_empty: bool = False,
     ) -> None:
         self.target = target
+        self.may_be_empty = may_be_empty
         self.plans = plans
         self.tracks = plans[0].tracks
         self.engine = engine
@@ -100,7 +103,7 @@ class ViewBuilder:
                     f"files of {self.target.attributes['dataset']} keep changing while they are read",
                     "run again once nothing is writing to them",
                 )
-            require_rows(self.plans)
+            self._require_rows()
             counter = ProgressCounter(schedule)
             if progress is not None:
                 progress(counter.now())
@@ -156,12 +159,16 @@ class ViewBuilder:
                     if (result.id, result.size, result.modified) in unknown and not allows(result.problem):
                         yield result
 
+    def _require_rows(self) -> None:
+        if not self.may_be_empty:
+            require_rows(self.plans)
+
     def _staging(self, plan: Plan) -> Staging:
         return self.target.work.staging(plan.info.name)
 
     def publish(self) -> list[View]:
         """Write the views and the track table into the store; return the finished views."""
-        require_rows(self.plans)
+        self._require_rows()
         views: list[View] = []
         since = self.target.since
         for plan in self.plans:
@@ -215,8 +222,8 @@ class ViewBuilder:
             **({"processors": kinds} if len(kinds) > 1 else {}),
             "versions": versions(PACKAGES),
             "device": self.constants.device,
-            "backend": commits[0].backend,
-            "parity": max(commit.parity for commit in commits),
+            "backend": commits[0].backend if commits else "",
+            "parity": max((commit.parity for commit in commits), default=0.0),
         }
 
     def _source(self, plan: Plan, shard: Shard, staged: Mapping[str, Commit]) -> ShardSource:

@@ -11,6 +11,8 @@ from audiospec.storage.opening import open_folder
 from audiospec.stores.base import missing_store, store_class
 from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.lock import locked
+from audiospec.stores.layout.volume_names import VOLUMES, volume_place
+from audiospec.stores.volumes.store import VolumeStore
 
 #: Days for which what a store no longer uses is kept, because readers may have it open.
 KEPT_DAYS = 7.0
@@ -55,4 +57,14 @@ def clean(path: Location | str, days: float = KEPT_DAYS, *, dry_run: bool = Fals
     with locked(path) as work:
         lease = open_folder(work).entry(LEASE)  # it was written a moment ago, by the clock of the storage
         now = time.time() if lease is None else lease.modified
-        return kind.clean(path, days * 24 * 3600, now, dry_run)
+        older = days * 24 * 3600
+        groups, files = {}, 0
+        store = kind.open(path)
+        for name in store.volumes if isinstance(store, VolumeStore) else ():
+            volume = volume_place(path, name)
+            with locked(volume):
+                cleaned = kind.clean(volume, older, now, dry_run)
+            groups.update({f"{VOLUMES}/{name}/{group}": size for group, size in cleaned.groups.items()})
+            files += cleaned.files
+        cleaned = kind.clean(path, older, now, dry_run)
+        return Cleaned({**cleaned.groups, **groups}, cleaned.files + files)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audiospec.audio.chunking import Chunking
@@ -22,23 +21,15 @@ from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
 from audiospec.features.native.base import NATIVE, kernel_of, require_native
 from audiospec.manifest import Manifest
-from audiospec.pipeline import COMPUTE
-from audiospec.pipeline.builder import BuildTarget, ViewBuilder, finished_view
-from audiospec.pipeline.checks import require_disk_space, require_no_problems, require_rows
-from audiospec.pipeline.plan import Plan
+from audiospec.pipeline.building import Building
 from audiospec.pipeline.progress import ProgressCallback
-from audiospec.pipeline.sight import in_sight
-from audiospec.pipeline.staging import WorkFolder
-from audiospec.pipeline.summary import Report, planned_view, skipped_tracks
-from audiospec.pipeline.survey import survey_store
-from audiospec.specs.base import FeatureSpec, features
+from audiospec.pipeline.summary import Report
+from audiospec.pipeline.volumes.run import VolumesRun
+from audiospec.pipeline.volumes.share import Share
+from audiospec.specs.base import FeatureSpec, features, require
 from audiospec.specs.mel import MelSpec
-from audiospec.storage.location import Location, absolute, location
+from audiospec.storage.location import Location, location
 from audiospec.stores.base import store_class
-from audiospec.stores.layout.duplicates import duplicates
-from audiospec.stores.layout.lock import locked, work_folder
-from audiospec.stores.layout.schema import store_attributes
-from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
 _log = logging.getLogger("audiospec")
@@ -59,6 +50,7 @@ def featurize(
     strict: bool = False,
     reading: Reading = STRICT,
     progress: ProgressCallback | None = None,
+    volume_hours: float | None = None,
 ) -> View:
     """Turn a dataset's audio into a view of a feature store.
 
@@ -96,6 +88,8 @@ def featurize(
         What to do with truncated, damaged and silent files. By default they are not used.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
+    volume_hours : float or None
+        Hours of audio of a volume, of which a large .zarr store has several; see `run`.
 
     Returns
     -------
@@ -127,6 +121,7 @@ def featurize(
         strict=strict,
         reading=reading,
         progress=progress,
+        volume_hours=volume_hours,
     )
     if report.left_out:
         _log.warning("%s", left_out(report.left_out))
@@ -156,6 +151,8 @@ def run(
     reading: Reading = STRICT,
     dry_run: bool = False,
     progress: ProgressCallback | None = None,
+    volume_hours: float | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Report:
     """Make several views of one dataset, and decode each track once for all of them.
 
@@ -190,6 +187,12 @@ def run(
         Whether to plan only: nothing is downloaded, computed or written.
     progress : callable or None
         Called with a `Progress` before the first shard and after each.
+    volume_hours : float or None
+        Hours of audio of a volume. A .zarr store with more audio has volumes, each of which is computed and
+        published by itself. None: as the store has it, or 1000.
+    part : (int, int) or None
+        Index from 0, and number, of processes that share the volumes of one store, as in an array job: each
+        computes those volumes whose number leaves the remainder `index`. None: compute all volumes.
 
     Returns
     -------
@@ -217,60 +220,32 @@ def run(
     name = dataset if isinstance(dataset, str) else dataset.dataset
     path = location(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
+    share = None if part is None else Share(*part)
+    if volume_hours is not None:
+        require(volume_hours > 0, "volume_hours", "more than 0", volume_hours)
+    if not kind.has_volumes and not (volume_hours is None and part is None):
+        raise StoreError(
+            f"{path} cannot have volumes, which `volume_hours` and `part` are of", "choose a .zarr as `store`"
+        )
     kind.exists(path)  # says what cannot be used, before anything is downloaded
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
-    with (
-        engine,
-        _unlocked(path) if dry_run else locked(path) as place,
-        in_sight(engine, manifest, None if dry_run else place),
-    ):
-        work = WorkFolder(place)
-        if not dry_run:
-            if not kind.exists(path):  # there will be work: workers start while it is planned
-                engine.prepare(COMPUTE)
-            kind.recover(path, place)
-        existing = kind(path) if kind.exists(path) else None
-        if existing is not None and existing.dataset != manifest.dataset:
-            raise StoreError(
-                f"{path} holds dataset {existing.dataset!r}, not {manifest.dataset!r}",
-                "choose another `store`",
-            )
-        tracks = survey_store(manifest, existing, work, views, engine, reading)
-        attributes = store_attributes(manifest.dataset, absolute(manifest.root))
-        plans = [Plan.make(*view, tracks, finished_view(existing, *view), reading=reading) for view in views]
-        planned = [planned_view(plan, work.staging(plan.info.name)) for plan in plans]
-        skipped = {plan.info.name: skipped_tracks(plan) for plan in plans}
-        finished: list[View] = []
-        if not dry_run:
-            if strict:
-                require_no_problems(tracks, skipped)
-            require_rows(plans)
-            require_disk_space(path, planned, kind)
-            since = "" if existing is None else existing.version
-            target = BuildTarget(kind, path, work, attributes, since)
-            builder = ViewBuilder(target, plans, engine, device, backends, reading)
-            builder.compute(progress)
-            if strict:
-                require_no_problems(tracks, {})
-            finished = builder.publish()
-            skipped = {view.name: view.skipped() for view in finished}
-            for view in finished:
-                work.staging(view.name).clear()
-    problems = {track.id: track.problem for track in tracks if track.problem}
-    notes = {track.id: track.record.note for track in tracks if track.record.note}
-    table = finished[0].store.tracks if finished else Tracks.from_records([track.record for track in tracks])
+    building = Building(views, engine, device, backends, reading, strict, dry_run, progress)
+    with engine:
+        built = VolumesRun(building, kind, path, manifest, volume_hours, share).run()
     return Report(
         store=path,
-        tracks=len(tracks),
-        problems=problems,
-        skipped=skipped,
-        planned=planned,
-        views=finished,
+        tracks=built.tracks,
+        problems=built.problems,
+        skipped=built.skipped,
+        planned=built.planned,
+        views=built.views,
         seconds=time.monotonic() - began,
-        notes=notes,
+        notes=built.notes,
         left_out=manifest.left_out,
-        duplicates=duplicates(table),
+        duplicates=built.duplicates,
+        volumes=built.volumes,
+        unfinished_volumes=built.unfinished_volumes,
     )
 
 
@@ -311,9 +286,3 @@ def _backends(specs: Sequence[FeatureSpec], backend: str | None, device: str) ->
             f"(it has: {', '.join(choices)})"
         )
     return chosen
-
-
-@contextmanager
-def _unlocked(path: Location) -> Iterator[Location]:
-    """Yield the store's work folder for a dry run, which reads it if it exists and does not lock it."""
-    yield work_folder(path)

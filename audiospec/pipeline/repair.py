@@ -21,6 +21,7 @@ from audiospec.specs.table import TableSpec
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import TrackRecord
+from audiospec.stores.volumes.store import VolumeStore
 
 #: Tracks that have rows were accepted, truncated or silent as their notes say they are; their files are the
 #: same.
@@ -64,6 +65,10 @@ def repair(
     >>> audiospec.repair(store, {name: rows for name, rows in damaged.items() if rows})  # doctest: +SKIP
     """
     engine = make_engine(engine, workers)
+    if isinstance(store, VolumeStore):
+        for volume, part in store.by_volume(damaged).items():
+            repair(store.volume(volume), part, engine=engine, progress=progress)
+        return
     for name in damaged:
         view = store.view(name)
         if isinstance(view.spec, TableSpec):

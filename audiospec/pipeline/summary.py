@@ -43,6 +43,19 @@ class PlannedView:
     missing_bytes: int
     packed: bool = False
 
+    def __add__(self, other: PlannedView) -> PlannedView:
+        """Return the work of both, for volumes of one store."""
+        return PlannedView(
+            self.name,
+            self.rows + other.rows,
+            self.shards + other.shards,
+            self.missing_shards + other.missing_shards,
+            self.missing_audio_seconds + other.missing_audio_seconds,
+            self.bytes + other.bytes,
+            self.missing_bytes + other.missing_bytes,
+            self.packed,
+        )
+
 
 @dataclass(frozen=True)
 class Report:
@@ -70,6 +83,11 @@ class Report:
     duplicates : Duplicates
         Tracks that are equal files or of one cluster, and whether their labels contradict. After a dry run,
         of the files that were decoded before.
+    volumes : int
+        Volumes whose tracks the report is of; 0 if the store has none.
+    unfinished_volumes : int
+        Volumes that other processes have not finished yet. The new volumes are part of the views once all are
+        finished.
     """
 
     store: Location
@@ -82,6 +100,8 @@ class Report:
     notes: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     duplicates: Duplicates = field(default_factory=Duplicates)
+    volumes: int = 0
+    unfinished_volumes: int = 0
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:

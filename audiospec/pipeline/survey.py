@@ -11,7 +11,7 @@ from audiospec.audio.chunking import Chunking
 from audiospec.audio.deaths import is_death, is_remembered, remembered
 from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.looking import Look, Suspect, look_at
+from audiospec.audio.looking import Look, UnknownFile, look_at
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.rules import refused_channel
 from audiospec.engines.base import Engine
@@ -208,8 +208,8 @@ def survey(
         tracks.append(TrackState(record, manifest.root / record.path, kept=True))
     for id, track in in_manifest.items():
         add(track, TrackRecord(id))
-    suspects = [Suspect(state.audio, hash) for state, hash in unknown]
-    for (state, _), found in zip(unknown, look_at(engine, suspects, policy.reading), strict=True):
+    files = [UnknownFile(state.audio, hash) for state, hash in unknown]
+    for (state, _), found in zip(unknown, look_at(engine, files, policy.reading), strict=True):
         _apply_look(state, found)
     return tracks
 

@@ -12,6 +12,7 @@ from audiospec.storage.location import Location, local, location
 from audiospec.stores.base import FeatureStore, missing_store, store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import ReplacedError
+from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.damage import Check, Damage, LostSealError
 
 #: Called with a view's name, the rows checked, and its rows.
@@ -131,7 +132,7 @@ def examine(
     """
     verified = Verified(list(check.damage), list(check.unsealed))
     try:
-        store = kind(path)
+        store = kind.open(path)
         names = store.listed_view_names()
     except LostSealError as error:
         return replace(verified, damage=[*verified.damage, Damage("store", error.reason, True)])
@@ -146,7 +147,11 @@ def examine(
         verified.damage.append(Damage("store", LOST_SEAL, True))
 
     def add(part: str, error: AudiospecError) -> None:
-        if not any(damage.part in (part, "store") for damage in check.damage):
+        # What is wrong in a volume was found by the check of that volume.
+        known = any(
+            damage.part in (part, "store") or damage.part.startswith(VOLUMES) for damage in check.damage
+        )
+        if not known:
             verified.damage.append(Damage(part, str(error)))
 
     try:

@@ -85,7 +85,7 @@ class Folder(ABC):
         FileNotFoundError
         """
 
-    def read_version(self, key: str, version: str, start: int, length: int) -> bytes:
+    def read_version(self, key: str, version: str, start: int, length: int) -> bytes | memoryview:
         """Do the same as `read`, if the file has a version (`Entry.version`); by one request in a bucket.
 
         Raises

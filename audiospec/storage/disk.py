@@ -79,6 +79,7 @@ class DiskFolder(Folder):
     ) -> None:
         super().__init__(path)
         self._open: dict[str, OpenFile] = {}
+        self._most_open = MAX_OPEN_FILES
         self._on_open = on_open
         self._unfinished = unfinished
 
@@ -119,9 +120,17 @@ class DiskFolder(Folder):
                 self._open.clear()
                 file = self._opened_anew(key)
             self._open[key] = file
-            for oldest in list(self._open)[:-MAX_OPEN_FILES]:
-                self._open.pop(oldest, None)  # another thread may have removed it already
+            self._trim()
         return file
+
+    def keep_open(self, most: int) -> None:
+        """Set the number of files that stay open, such as a share of `MAX_OPEN_FILES`; at least 1."""
+        self._most_open = max(1, most)
+        self._trim()
+
+    def _trim(self) -> None:
+        for oldest in list(self._open)[: -self._most_open]:
+            self._open.pop(oldest, None)  # another thread may have removed it already
 
     def _opened_anew(self, key: str) -> OpenFile:
         try:

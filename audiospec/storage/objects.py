@@ -84,7 +84,7 @@ class BucketFolder(Folder):
         content, answer = self._get(key, None)
         return bytes(content), _entry(answer.meta, key).version
 
-    def read_version(self, key: str, version: str, start: int, length: int) -> bytes:
+    def read_version(self, key: str, version: str, start: int, length: int) -> bytes | memoryview:
         """Do the same as `read`, if the file has a version: one request with a condition."""
         # A web server may have no ETags, and need not know conditions.
         condition: GetOptions = {} if self.location.scheme in WEB else {"if_match": f'"{version}"'}
@@ -95,7 +95,7 @@ class BucketFolder(Folder):
             data = data[start : start + length]
         if _entry(answer.meta, key).version != version:  # a storage that ignores the condition
             raise replaced(self.location / key)
-        return bytes(data)
+        return data
 
     def tail(self, key: str, length: int) -> tuple[bytes, int]:
         """Return the last bytes of a file, all if it has fewer than `length`, and its size."""

@@ -24,7 +24,6 @@ from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.exporting import write_new_store
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.layout.names import matching_view
 from audiospec.stores.layout.schema import (
     NEWEST_FORMAT,
@@ -36,7 +35,9 @@ from audiospec.stores.layout.schema import (
     store_attributes,
 )
 from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.unfinished import missing_store
 from audiospec.stores.layout.view import View
+from audiospec.stores.layout.volume_names import store_of_volume
 from audiospec.stores.seals.damage import Check, Damage
 
 __all__ = [
@@ -94,6 +95,8 @@ class FeatureStore(ABC):
 
     suffixes: ClassVar[tuple[str, ...]]
     is_sealed: ClassVar[bool] = False
+    #: Whether a store of this kind that grows large has volumes (see `VolumeStore`).
+    has_volumes: ClassVar[bool] = False
     #: Whether another program wrote the store again, without the seal that it had.
     has_lost_seal: bool = False
 
@@ -143,6 +146,11 @@ class FeatureStore(ABC):
                 "then try again",
             )
         return self._root
+
+    @classmethod
+    def open(cls, path: Location | str) -> FeatureStore:
+        """Open a store of this kind; one with volumes is a `VolumeStore`."""
+        return cls(path)
 
     @abstractmethod
     def _attributes(self) -> Mapping[str, Any]:
@@ -352,7 +360,8 @@ def store_class(path: Location | str) -> type[FeatureStore]:
     StoreError
         No class has that suffix; lists the known ones.
     """
-    suffix = location(path).suffix.lower()
+    place = location(path)
+    suffix = (store_of_volume(place) or place).suffix.lower()
     if suffix in _kinds:
         return _kinds[suffix]
     if suffix[1:] in stores.names():  # do not load h5py for .zarr
@@ -387,13 +396,4 @@ def open_store(path: Location | str) -> FeatureStore:
     path = location(path)
     if isinstance(path, Path) and not path.exists():
         raise missing_store(path)
-    return store_class(path)(path)
-
-
-def missing_store(path: Location) -> StoreError:
-    """Return the error for a store that does not exist."""
-    if exists(work_folder(path)):
-        return StoreError(
-            f"{path} is not finished", "run the same `audiospec featurize` command again, which resumes it"
-        )
-    return StoreError(f"no store at {path}", "make one with `audiospec featurize`, or check the path")
+    return store_class(path).open(path)

@@ -22,14 +22,16 @@ from audiospec.files import damage_errors
 from audiospec.storage.base import Folder
 from audiospec.storage.disk import DiskFolder
 from audiospec.storage.location import Location, local
-from audiospec.storage.opening import open_folder
+from audiospec.storage.opening import exists, open_folder
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
 from audiospec.stores.layout.tracks import Tracks
+from audiospec.stores.layout.unfinished import missing_store
 from audiospec.stores.layout.view import View
+from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.damage import Check
 from audiospec.stores.seals.folder import PartFiles
 from audiospec.stores.shards.format import is_compressed
@@ -46,15 +48,28 @@ class ZarrStore(FeatureStore):
 
     suffixes = (".zarr",)
     is_sealed = True
+    has_volumes = True
 
     #: What the root says of the parts.
     sealed_root: Root
     #: The files of the store.
     files: Folder
 
+    @classmethod
+    def open(cls, path: Location | str) -> FeatureStore:
+        """Open a store; one with volumes is a `VolumeStore`."""
+        store = cls(path)
+        if VOLUMES not in store.sealed_root.attributes:
+            return store
+        from audiospec.stores.volumes.store import VolumeStore
+
+        return VolumeStore(path)
+
     def _attributes(self) -> Mapping[str, Any]:
         self.files = open_folder(self.path)
         self.sealed_root = read_root(self.files)
+        if not self.sealed_root.attributes and exists(self.path / VOLUMES):  # of a run that is not finished
+            raise missing_store(self.path)
         return self.sealed_root.attributes
 
     @classmethod
@@ -87,6 +102,16 @@ class ZarrStore(FeatureStore):
         views = self.path / "views"
         return sorted(folder.parent.name for folder in views.glob("*/zarr.json"))
 
+    def track_count(self) -> int:
+        """Return the number of tracks, by the root if it has the metadata of the table."""
+        node = (self.sealed_root.metadata or {}).get("tracks/id")
+        return len(self.tracks) if node is None else int(node["shape"][0])
+
+    def row_count(self, view: str) -> int:
+        """Return the number of rows of a view, by the root if it has the metadata of the array."""
+        node = (self.sealed_root.metadata or {}).get(f"views/{view}/data")
+        return len(self._view(view)) if node is None else int(node["shape"][0])
+
     def listed_view_names(self) -> list[str]:
         """Return the names of the views that the store should have, sorted."""
         return sorted({*self.view_names(), *self.sealed_root.listed})
@@ -117,6 +142,11 @@ class ZarrStore(FeatureStore):
     @classmethod
     def check(cls, path: Location) -> Check:
         """Compare everything but the rows with the seals, and the parts with one another."""
+        from audiospec.stores.volumes.checking import check as check_volumes
+        from audiospec.stores.volumes.checking import has_volumes
+
+        if has_volumes(path):
+            return check_volumes(path)
         from audiospec.stores.zarr_format.checking import check
 
         return check(path)
@@ -124,6 +154,11 @@ class ZarrStore(FeatureStore):
     @classmethod
     def restore(cls, path: Location, work: Location) -> list[str]:
         """Mend what the copies allow, and seal what has no seal; return what was done."""
+        from audiospec.stores.volumes.checking import has_volumes
+        from audiospec.stores.volumes.checking import restore as restore_volumes
+
+        if has_volumes(path):
+            return restore_volumes(path)
         if isinstance(path, Path):
             from audiospec.stores.zarr_format.restoring import restore
 

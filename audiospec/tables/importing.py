@@ -31,6 +31,7 @@ from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import ROW_DTYPE, TrackRecord, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
+from audiospec.stores.volumes.store import VolumeStore
 from audiospec.tables.cells import quoted
 from audiospec.tables.names import CLUSTER, FILENAME, LABEL, MAX_PIECE, PIECE, track_stem
 from audiospec.tables.reading import FeatureTable, read_table
@@ -88,7 +89,11 @@ def import_table(
     kind = store_class(path)
     with locked(path) as work:
         kind.recover(path, work)
-        existing = kind(path) if exists(path) else None
+        existing = kind.open(path) if exists(path) else None
+        if isinstance(existing, VolumeStore):
+            raise StoreError(
+                f"{path} has volumes, which tables cannot be imported into", "choose another `store`"
+            )
         name = dataset or (existing.dataset if existing is not None else path.stem)
         if existing is not None and existing.dataset != name:
             raise StoreError(

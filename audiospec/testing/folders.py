@@ -52,6 +52,19 @@ class FolderContract:
         assert folder.tail("a/b", 99_999) == (content, len(content))
         assert folder.tail("a/b", 0) == (b"", len(content))
 
+    def test_one_version_is_read(self, folder: Folder) -> None:
+        """Bytes of another version are never returned for those of the one that was meant."""
+        version = folder.write("a/b", b"content")
+        assert bytes(folder.read_version("a/b", version, 2, 3)) == b"nte"
+        assert bytes(folder.read_version("a/b", version, 5, 30)) == b"nt"
+        other = folder.write("a/b", b"CONTENT, and more")
+        with pytest.raises(ConflictError):
+            folder.read_version("a/b", version, 2, 3)
+        assert bytes(folder.read_version("a/b", other, 2, 3)) == b"NTE"
+        folder.remove(["a/b"])
+        with pytest.raises(FileNotFoundError):
+            folder.read_version("a/b", other, 2, 3)
+
     def test_holds_empty_files(self, folder: Folder) -> None:
         """A file without bytes is a file."""
         folder.write("empty")

@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from audiospec.benchmarks.audio import make_folder
 from audiospec.benchmarks.base import Case, Contender, NotRun, Setup, Suite, Table, Target, absent, suites
 from audiospec.benchmarks.bucket import Bucket, bucket_in_memory
 from audiospec.benchmarks.million_hours import Measured, million_hours
+from audiospec.benchmarks.overhead import overhead_table
 from audiospec.benchmarks.streaming import stream_case
+from audiospec.benchmarks.volumes import volumes_table
 from audiospec.engines.base import Engine, engine
 from audiospec.pipeline.featurize import run
 from audiospec.specs.mel import MelSpec
@@ -57,7 +60,12 @@ class Scale(Suite):
             yield stream_case(remote, disk, seconds=60 if setup.full else 20)
             requests = _requests(setup, bucket)
             yield _request_table(requests)
-        yield _dask(setup, audio)
+        with ExitStack() as clusters:
+            yield _dask(setup, audio, clusters)
+        for name in ("overhead", "volumes"):
+            (setup.folder / name).mkdir()
+        yield overhead_table(setup.folder / "overhead", 15_000 if setup.full else 3000)
+        yield volumes_table(setup.folder / "volumes")
         measured = Measured(
             requests=requests,
             packed=_packed_share(setup, audio),
@@ -185,14 +193,14 @@ def _request_table(requests: dict[str, float]) -> Table:
     )
 
 
-def _dask(setup: Setup, audio: Path) -> Case:
-    """Return a case of Dask beside local processes, two slots each."""
+def _dask(setup: Setup, audio: Path, clusters: ExitStack) -> Case:
+    """Return a case of Dask beside local processes, two slots each; the cluster ends with `clusters`."""
     from audiospec.testing.cluster import DaskCluster
 
     folder = setup.folder / "cluster"
     folder.mkdir()
     numbers = itertools.count()
-    cluster = DaskCluster(folder)
+    cluster = clusters.enter_context(DaskCluster(folder))
     cluster.start_scheduler()
     for _ in range(2):
         cluster.start_worker(nthreads=1)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +242,60 @@ def test_files_that_cannot_be_used_have_the_problems_that_they_have_on_a_disk(
             assert found.problems == disk.problems
             assert found.notes == disk.notes
             _require_equal(tmp_path / f"{name}.zarr", tmp_path / f"{name}-disk.zarr")
+
+
+def test_waiting_for_the_network_is_no_time_of_a_decoder(
+    kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiospec.audio.guard.STEP_SECONDS", 0.5)
+    monkeypatch.setattr("audiospec.audio.guard.DECODER_RATE", 1e12)
+    for number in range(2):
+        kit.write_track(tmp_path / "music", "ant", number)
+    with FaultProxy(moto(), latency=0.6) as slow, bucket(slow.url) as url:
+        put(url, tmp_path / "music")
+        report = _run(kit, url / "music", tmp_path / "s.zarr")
+    assert report.problems == {}
+    assert len(report.views[0]) == 6
+
+
+class Plain(SimpleHTTPRequestHandler):
+    """A web server that knows neither ranges nor versions, and cannot list."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def list_directory(self, path: object) -> None:
+        self.send_error(403)
+
+    def copyfile(self, *files: Any) -> None:
+        with contextlib.suppress(ConnectionError):  # whoever wanted a part has heard enough
+            super().copyfile(*files)
+
+
+def test_audio_of_a_web_server(
+    kit: Any, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    handler = functools.partial(Plain, directory=str(music))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        names = sorted(path.relative_to(music).as_posix() for path in music.rglob("*.flac"))
+        for root in (url, str(music)):
+            rows = "".join(f"{root}/{name},{name},x\n" for name in [*names, "gone.flac"])
+            (tmp_path / "t.csv").write_text(f"path,id,label\n{rows}")
+            report = run(
+                "csv",
+                data=tmp_path / "t.csv",
+                views=[(kit.spec, kit.chunking)],
+                store=tmp_path / f"{len(root)}.zarr",
+                workers=0,
+            )
+            assert report.problems == {"gone.flac": "not readable: No such file or directory"}
+        server.shutdown()
+    web, disk = (open_store(tmp_path / f"{len(root)}.zarr").views()[0] for root in (url, str(music)))
+    assert str(web.store.root) == url
+    assert web.read().tobytes() == disk.read().tobytes()
 
 
 def test_damaged_rows_are_computed_again_from_the_bucket(

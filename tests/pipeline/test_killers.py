@@ -15,7 +15,7 @@ import soundfile
 from audiospec.audio.fetched import AudioFile
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.isolated import Sound, load_files
-from audiospec.audio.looking import Suspect, look_at
+from audiospec.audio.looking import UnknownFile, look_at
 from audiospec.audio.recording import load, probe
 from audiospec.digests import content_hash
 from audiospec.engines.base import WorkerDied
@@ -261,7 +261,7 @@ def test_headers_are_read_by_workers(log: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("audiospec.audio.looking.FILES_PER_TASK", (4, 4))
     files = [_write(tmp_path, f"{number:02d}", 9000 + number) for number in range(10)]
     files[2:2] = [tmp_path / _write_killer(tmp_path, name, OPENED) for name in ("SEGFAULT", "ABORT", "ONCE")]
-    found = look_at(LocalEngine(2), [Suspect(AudioFile(file)) for file in files])
+    found = look_at(LocalEngine(2), [UnknownFile(AudioFile(file)) for file in files])
     problems = {
         file.stem: str(info) for file, info in zip(files, found, strict=True) if isinstance(info, AudioError)
     }

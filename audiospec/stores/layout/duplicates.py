@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+import numpy as np
+import xxhash
 
 from audiospec.stores.layout.schema import REMOVED
 from audiospec.stores.layout.tracks import Tracks
@@ -106,21 +109,50 @@ def duplicates(tracks: Tracks) -> Duplicates:
         of a problem, are in none, unless they were removed from the dataset and keep their rows. A track
         that was imported from a table has no content hash and is never an equal file.
     """
-    return Duplicates(_sets(tracks, "hash"), _sets(tracks, "cluster"))
+    return duplicates_among(lambda: [tracks])
 
 
-def _sets(tracks: Tracks, column: str) -> tuple[SameSound, ...]:
+def duplicates_among(tables: Callable[[], Iterable[Tracks]]) -> Duplicates:
+    """Return which tracks of several tables hold the same sound; see `duplicates`.
+
+    Parameters
+    ----------
+    tables : callable
+        Returns the tables, which are read several times, one at a time.
+    """
+    return Duplicates(_sets(tables, "hash"), _sets(tables, "cluster"))
+
+
+def _sets(tables: Callable[[], Iterable[Tracks]], column: str) -> tuple[SameSound, ...]:
     """Return the sets of usable tracks that have a text in common."""
-    names = tracks[column].tolist()
-    shared = {name for name, count in Counter(names).items() if count > 1 and name}
-    if not shared:
-        return ()
-    ids, labels, problems = (tracks[name].tolist() for name in ("id", "label", "problem"))
+    shared = _shared(tables, column)
     found: dict[str, dict[str, str]] = {}
-    for name, id, label, problem in zip(names, ids, labels, problems, strict=True):
-        if name in shared and problem in ("", REMOVED):
-            found.setdefault(name, {})[id] = label
+    for tracks in tables() if shared else ():
+        names = tracks[column].tolist()
+        ids, labels, problems = (tracks[name].tolist() for name in ("id", "label", "problem"))
+        for name, id, label, problem in zip(names, ids, labels, problems, strict=True):
+            if name in shared and problem in ("", REMOVED):
+                found.setdefault(name, {})[id] = label
     return tuple(SameSound(name, members) for name, members in found.items() if len(members) > 1)
+
+
+def _shared(tables: Callable[[], Iterable[Tracks]], column: str) -> set[str]:
+    """Return the texts that occur more than once in a column of all tables; 8 bytes a track are kept."""
+    hashes = [
+        np.array([xxhash.xxh3_64_intdigest(name.encode()) for name in tracks[column].tolist() if name], "<u8")
+        for tracks in tables()
+    ]
+    values, counts = np.unique(np.concatenate([np.zeros(0, "<u8"), *hashes]), return_counts=True)
+    repeated = set(values[counts > 1].tolist())
+    if not repeated:
+        return set()
+    found = Counter(
+        name
+        for tracks in tables()
+        for name in tracks[column].tolist()
+        if name and xxhash.xxh3_64_intdigest(name.encode()) in repeated
+    )
+    return {name for name, count in found.items() if count > 1}
 
 
 def _some(sets: Sequence[SameSound], text: Callable[[SameSound], str]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from audiospec.storage.base import Lock
 from audiospec.storage.location import Location, Url
 from audiospec.storage.opening import open_folder
+from audiospec.stores.layout.volume_names import VOLUMES, store_of_volume
 
 _Place = TypeVar("_Place", Path, Url, Location)
 
@@ -36,6 +37,10 @@ def locked(store: _Place) -> Iterator[_Place]:
             yield work
         finally:
             del _held[store]
+    if isinstance(work, Path) and store_of_volume(store) is not None:
+        with suppress(OSError):  # they are not empty
+            work.parent.rmdir()
+            work.parent.parent.rmdir()
 
 
 def require_lock(store: Location) -> None:
@@ -45,6 +50,13 @@ def require_lock(store: Location) -> None:
 
 
 def work_folder(path: _Place) -> _Place:
-    """Return the folder for a store's unfinished shards: beside the store, removed when all are finished."""
+    """Return the folder for a store's unfinished shards: beside the store, removed when all are finished.
+
+    That of a volume is in that of the whole store.
+    """
+    store = store_of_volume(path)
+    if store is not None:
+        inside: _Place = work_folder(store) / VOLUMES / path.name
+        return inside
     work: _Place = path.with_name(path.name + ".work")
     return work

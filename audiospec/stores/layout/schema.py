@@ -13,7 +13,8 @@ from audiospec.audio.info import AudioInfo
 from audiospec.errors import StoreError
 from audiospec.storage.location import Location
 
-#: Version of the format on a disk, and the newest that can be read: that of a store in a bucket.
+#: Version of the format on a disk, and the newest that can be read: that of a store in a bucket, or with
+#: volumes.
 FORMAT_VERSION, NEWEST_FORMAT = 1, 2
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"

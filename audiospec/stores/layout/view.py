@@ -98,7 +98,7 @@ class View(ABC):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the array, (rows, *row_shape)."""
-        return (len(self.rows), *self.info.row_shape)
+        return (len(self), *self.info.row_shape)
 
     @property
     def ids(self) -> NDArray[Any]:
@@ -392,7 +392,7 @@ class View(ABC):
 
 def _reopen(store: Callable[[Location], ViewStore], path: Location, name: str, rows_checksum: int) -> View:
     """Open a view that was pickled; refuse it if its row table has changed since."""
-    view = store(path).view(name)
+    view = getattr(store, "open", store)(path).view(name)  # it may have volumes since
     if view._rows_checksum != rows_checksum:
         raise replaced(name)
     return view

@@ -16,6 +16,7 @@ from audiospec.errors import StoreBusyError
 from audiospec.files import damage_errors
 from audiospec.storage.base import Folder
 from audiospec.storage.location import Location
+from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.damage import damaged_part
 from audiospec.stores.seals.folder import seal_key
 
@@ -62,7 +63,8 @@ class Root:
     @property
     def listed(self) -> list[str]:
         """The names of the views that the store must have, sorted; empty if they are not known."""
-        return sorted(part.removeprefix("views/") for part in self.sealed or () if part != "tracks")
+        parts = [part for part in self.sealed or () if part.startswith("views/")]
+        return sorted(part.removeprefix("views/") for part in parts)
 
     def is_sealed(self, part: str) -> bool:
         """Whether a part must have a seal."""
@@ -94,7 +96,7 @@ def _digest(content: bytes) -> tuple[int, int]:
     return start, start + len(_UNKNOWN)
 
 
-def read_root(store: Folder) -> Root:
+def read_root(store: Folder, key: str = ROOT) -> Root:
     """Read and check the root of a store; its attributes are empty if there is none.
 
     Raises
@@ -105,7 +107,7 @@ def read_root(store: Folder) -> Root:
     place = store.location
     with damage_errors(place / ROOT):
         try:
-            content, version = store.load(ROOT)
+            content, version = store.load(key)
         except FileNotFoundError:
             if store.is_local and store.exists(seal_key("tracks")):
                 raise damaged_part(place, "store", "its zarr.json is missing") from None
@@ -119,12 +121,14 @@ def read_root(store: Folder) -> Root:
             raise damaged_part(place, "store", "its zarr.json is not that of a Zarr v3 group")
         seal, groups = attributes.pop("seal", None), attributes.get(GROUPS)
         if seal is None:
-            if groups is not None or (b"sha256" in content and store.exists(seal_key("tracks"))):
+            must_be = groups is not None or VOLUMES in attributes
+            if must_be or (b"sha256" in content and store.exists(seal_key("tracks"))):
                 raise damaged_part(place, "store", "its zarr.json has lost its seal")
             return Root(attributes, version=version)
         if not is_signed(content):
             raise damaged_part(place, "store", "its zarr.json does not match its own digest")
-        metadata = node["consolidated_metadata"]["metadata"]
+        # The root of a store with volumes has none.
+        metadata = node.get("consolidated_metadata", {}).get("metadata")
         return Root(attributes, seal["parts"], metadata, groups, version)
 
 

@@ -1,0 +1,1 @@
+"""Large stores: volumes, each an ordinary store, that are read as one."""
