@@ -28,6 +28,7 @@ from audiospec.testing.buckets import environment
 
 #: Most keys in one answer of a list.
 _PAGE = 1000
+_QUOTES = {"&quot;": '"', "&apos;": "'"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
                 return
             if source:
-                content = _Server.objects[unquote(source).lstrip("/")].content
+                copied = _Server.objects.get(unquote(source).lstrip("/"))
+                if copied is None:
+                    self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+                    return
+                content = copied.content
             _Server.counts["version"] += 1
             tag = f"{_Server.counts['version']:032x}"
             _Server.objects[key] = _Object(content, tag, time.time())
@@ -98,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         first, _, last = wanted.removeprefix("bytes=").partition("-")
         start = int(first) if first else max(0, size - int(last))
+        if start >= size:
+            self._answer(416, b"<Error><Code>InvalidRange</Code></Error>")
+            return
         stop = min(size, int(last) + 1) if first and last else size
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
         self._answer(206, memoryview(found.content)[start:stop], headers)
@@ -116,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         bucket = self._begin("DELETE").rstrip("/")
         keys = [part.partition("</Key>")[0] for part in content.split("<Key>")[1:]]
         for key in keys:
-            _Server.objects.pop(f"{bucket}/{unescape(key)}", None)
+            _Server.objects.pop(f"{bucket}/{unescape(key, _QUOTES)}", None)
         deleted = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in keys)
         self._answer(200, f"<DeleteResult>{deleted}</DeleteResult>".encode())
 

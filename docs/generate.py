@@ -145,6 +145,8 @@ def origin(result: dict[str, Any]) -> str:
 
 #: The run of `audiospec benchmark` that the README shows; its peers are the newest.
 SPEED = "speed-python313"
+#: The result of `audiospec benchmark scale`.
+SCALE = "scale"
 
 
 def software(result: dict[str, Any]) -> str:
@@ -173,14 +175,19 @@ def speed_table(name: str) -> str:
     return f"{head}\n\n" + table(("case", "measure", "target", "measured", ""), rows)
 
 
-def tables_of_suite(suite: str) -> str:
-    """The tables of a suite: what it measures beside its cases."""
+def tables_of_suite(suite: str, result: str = SPEED, begins: str = "") -> str:
+    """The tables of a suite whose names begin so: what it measures beside its cases."""
     return "\n\n".join(
         f"**{sentence(finding['name'])}**\n\n{table(finding['head'], finding['rows'])}\n\n"
         f"{sentence(finding['note'])}."
-        for finding in read_speed(SPEED)["suites"][suite]
-        if finding["kind"] == "table"
+        for finding in read_speed(result)["suites"][suite]
+        if finding["kind"] == "table" and finding["name"].startswith(begins)
     )
+
+
+def million_hours_table() -> str:
+    """A million hours on paper, from what the benchmark measured."""
+    return f"{origin(read_speed(SCALE))}\n\n{tables_of_suite('scale', SCALE, '1 million hours')}"
 
 
 #: Rows of the README's table: words, the suite, how its case begins, and the peer or floor.
@@ -344,6 +351,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "speed-pipeline": partial(tables_of_suite, "pipeline"),
     "speed-growth": partial(tables_of_suite, "growth"),
     "speed-short": short_speed_table,
+    "scale": partial(speed_table, SCALE),
+    "million-hours": million_hours_table,
     **{
         f"scores-{suite}": partial(score_table, f"zoo-{suite}")
         for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")

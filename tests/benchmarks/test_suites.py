@@ -24,7 +24,9 @@ from audiospec.features.base import frontend
 from audiospec.specs.mel import MelSpec
 
 #: Number of cases to run of each suite, in seconds; pipeline, train and growth would take minutes.
-SHORT = {"decode": 6, "frontend": 2, "start": 1, "store": 6}
+SHORT = {"decode": 6, "frontend": 2, "scale": 4, "start": 1, "store": 6}
+#: Suites whose cases take minutes, even once.
+LONG = ("decode", "scale")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,8 @@ def cases(name: str, data: Path, folder: Path) -> Iterator[Case | Table | NotRun
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of peers
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name == "decode" else name for name in SHORT]
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name in ("decode", "scale") else name for name in SHORT],
 )
 def test_contenders_do_equal_work(name: str, data: Path, tmp_path: Path) -> None:
     count = 0
