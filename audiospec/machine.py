@@ -10,7 +10,6 @@ import platform
 import re
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +81,8 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
     The version of audiospec is read from the imported code, not from the metadata of an installation.
     """
+    from importlib.metadata import PackageNotFoundError, version  # workers start without it
+
     installed = {}
     for name in packages:
         try:

@@ -352,14 +352,14 @@ class TaskResult:
     decoded: tuple[DecodeResult, ...]
 
     def to_json(self) -> Json:
-        """Return the fields as a JSON object."""
-        decoded = [result.to_json() for result in self.decoded]
+        """Return the fields as a JSON object; a `DecodeResult` is a list, which takes half as many bytes."""
+        decoded = [[getattr(result, name) for name in result.__slots__] for result in self.decoded]
         return {"view": self.view, "digest": self.digest, "decoded": decoded}
 
     @classmethod
     def from_json(cls, value: Json) -> TaskResult:
         """Read what `to_json` returned."""
-        decoded = tuple(map(DecodeResult.from_json, value["decoded"]))
+        decoded = tuple(DecodeResult(*fields) for fields in value["decoded"])
         return cls(value["view"], value["digest"], decoded)
 
 

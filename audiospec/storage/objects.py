@@ -179,8 +179,8 @@ class BucketFolder(Folder):
         """Yield the files whose key begins with `prefix`, at any depth, sorted by key; a page at a time."""
         if self.location.scheme in WEB:
             raise StorageError(f"cannot list {self.location}", "use a bucket: web servers list no files")
-        # Amazon's S3, Google and Azure list by key; S3 Express (--x-s3) and a memory do not.
-        if self._given is None and not self.location.bucket.endswith("--x-s3"):
+        # Amazon's S3, Google and Azure list by key; S3 Express (names that end in x-s3) and a memory do not.
+        if self._given is None and not self.location.bucket.endswith("-x-s3"):
             return self._list(prefix)
         return iter(sorted(self._list_all(prefix)))
 
