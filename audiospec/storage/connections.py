@@ -82,7 +82,7 @@ def connect(location: Url) -> ObjectStore:
     """
     # Tests and notebooks change the environment: a store belongs to the one that it was made in.
     names = sorted(
-        name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "AZURE_", "AUDIOSPEC_P"))
+        name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "AZURE_", "AUDIOSPEC_PATIENCE"))
     )
     key = (location.scheme, location.bucket, *(f"{name}={os.environ[name]}" for name in names))
     with _lock:

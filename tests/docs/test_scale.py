@@ -295,7 +295,6 @@ def test_step_4_an_array_of_slurm(uploaded: Machine, truth: dict[str, bytes]) ->
     assert rows(store) == rows(open_store(BUCKET / "music.zarr"))
 
 
-@pytest.mark.long
 def test_step_4_jobs_of_dask(uploaded: Machine, truth: dict[str, bytes]) -> None:
     """The script of the page as it stands: dask-jobqueue writes job scripts, which are run."""
     pytest.importorskip("dask_jobqueue", reason="needs dask-jobqueue")
@@ -361,7 +360,6 @@ def test_the_manifest_of_dask_fits_together() -> None:
     assert f"--scheduler=tcp://{name}-scheduler:8786" in client["args"]  # as the operator names the service
 
 
-@pytest.mark.long
 def test_step_4_dask_in_kubernetes(uploaded: Machine, truth: dict[str, bytes]) -> None:
     """The commands of all containers; what the operator adds is the name of a worker and the address."""
     manifests = containers("kubernetes-dask.yaml")
