@@ -50,8 +50,7 @@ def cases(name: str, data: Path, folder: Path) -> Iterator[Case | Table | NotRun
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of peers
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=pytest.mark.long) if name in ("decode", "scale") else name for name in SHORT],
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in SHORT]
 )
 def test_contenders_do_equal_work(name: str, data: Path, tmp_path: Path) -> None:
     count = 0
