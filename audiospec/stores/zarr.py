@@ -97,19 +97,20 @@ class ZarrStore(FeatureStore):
 
     def view_names(self) -> list[str]:
         """Return the names of the finished views, sorted."""
-        if not isinstance(self.path, Path):  # listing a bucket would list all shards
+        # Listing a bucket would list all shards. A copy of a bucket has groups that are no views any more.
+        if not isinstance(self.path, Path) or self.sealed_root.groups is not None:
             return self.sealed_root.listed
         views = self.path / "views"
         return sorted(folder.parent.name for folder in views.glob("*/zarr.json"))
 
     def track_count(self) -> int:
         """Return the number of tracks, by the root if it has the metadata of the table."""
-        node = (self.sealed_root.metadata or {}).get("tracks/id")
+        node = (self.sealed_root.metadata or {}).get(f"{self.sealed_root.group('tracks')}/id")
         return len(self.tracks) if node is None else int(node["shape"][0])
 
     def row_count(self, view: str) -> int:
         """Return the number of rows of a view, by the root if it has the metadata of the array."""
-        node = (self.sealed_root.metadata or {}).get(f"views/{view}/data")
+        node = (self.sealed_root.metadata or {}).get(f"{self.sealed_root.group(f'views/{view}')}/data")
         return len(self._view(view)) if node is None else int(node["shape"][0])
 
     def listed_view_names(self) -> list[str]:

@@ -248,6 +248,32 @@ def test_a_store_of_a_disk_that_was_copied(path: Url, tmp_path: Path) -> None:
     assert verify(path).is_whole
 
 
+def test_a_store_of_a_bucket_that_was_copied_to_a_disk(path: Url, tmp_path: Path) -> None:
+    """It can be read, checked, mended and exported, and says that it cannot be written to."""
+    old, content = Content.make(10, shard_rows=4), Content.make(10, seed=1, shard_rows=4)
+    publish(path, old)
+    publish(path, content)
+    copied, folder = tmp_path / "x.zarr", open_folder(path)
+    for entry in folder.list():
+        (copied / entry.key).parent.mkdir(parents=True, exist_ok=True)
+        (copied / entry.key).write_bytes(folder.read(entry.key))
+    store = open_store(copied)
+    assert store.view_names() == [content.info.name]
+    assert_holds(store.view(), content)
+    assert (store.track_count(), store.row_count(content.info.name)) == (len(content.tracks), 10)  # type: ignore[attr-defined]
+    assert verify(copied).is_whole
+    group = store.sealed_root.group("tracks")  # type: ignore[attr-defined]
+    (copied / group / "label/zarr.json").write_bytes(b"{}")
+    assert not verify(copied).is_whole
+    mend(copied, verify(copied))
+    assert verify(copied).is_whole
+    attributes = store_attributes("mine", Path("/audio"))
+    with locked(copied) as work, pytest.raises(StoreError) as caught:
+        ZARR.publish(copied, work, attributes, content.tracks, content.view())
+    one_line(caught, "copy of a store in a bucket", "store export")
+    assert_holds(store.export(tmp_path / "y.zarr").view(), content)
+
+
 def test_a_store_is_exported_from_a_bucket_and_into_one(path: Url, tmp_path: Path) -> None:
     content = Content.make(10, dtype="uint8", shard_rows=4)
     publish(path, content)

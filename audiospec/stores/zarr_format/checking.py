@@ -79,9 +79,9 @@ def _check(store: Folder) -> Check:
     else:
         if root.sealed is None:
             unsealed.append("store")
-    found = view_parts(store)
+    found = view_parts(store) if root.groups is None else set()
     for part in ("tracks", *sorted({*found, *(f"views/{name}" for name in root.listed)})):
-        if isinstance(store.location, Path) and not (store.location / part).is_dir():
+        if isinstance(store.location, Path) and not (store.location / root.group(part)).is_dir():
             damage.append(Damage(part, "its folder is missing"))
             continue
         damage += _check_part(store, part, root, unsealed)

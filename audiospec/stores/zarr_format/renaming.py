@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from audiospec.errors import StoreError
 from audiospec.files import disk_full_errors, write_new
 from audiospec.storage.disk import DiskFolder
 from audiospec.stores.layout.contents import NewView
@@ -31,6 +32,11 @@ def publish(
         with disk_full_errors(path):
             root = read_root(DiskFolder(path))
             require_version(path, root, since)
+            if root.groups is not None:
+                raise StoreError(
+                    f"{path} is a copy of a store in a bucket, which can be read but not written to",
+                    "make a store of this disk with `audiospec store export`",
+                )
             files = new_files(path, root, attributes, tracks, view)
             if view is not None:
                 write_shards(DiskFolder(new), f"views/{view.info.name}", view)

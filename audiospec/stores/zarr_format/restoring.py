@@ -25,6 +25,8 @@ def restore(path: Path, work: Path) -> list[str]:
         root = read_root(store)
     except AudiospecError:
         root = Root({})
+    if root.groups is not None:
+        return restore_bucket(store)
     parts = ["tracks", *sorted(view_parts(store))]
     for part in parts:
         done += _restore_part(store, part, root)
@@ -43,7 +45,7 @@ def restore(path: Path, work: Path) -> list[str]:
 
 
 def restore_bucket(store: Folder) -> list[str]:
-    """Write the damaged files of the groups again, as they were; return what was done.
+    """Write the damaged files of a bucket's groups again, as they were; return what was done.
 
     A damaged root cannot be made again: only it says which groups are the store's.
     """
