@@ -21,7 +21,7 @@ def command(
         typer.Argument(
             metavar="SUITES",
             show_default=False,
-            help="Suites to run: decode, frontend, store, pipeline, train, start, growth (all).",
+            help="Suites to run: decode, frontend, store, pipeline, train, start, growth, scale (all).",
         ),
     ] = None,
     device: Annotated[

@@ -202,7 +202,11 @@ class ViewBuilder:
         )
         staged = self._staging(plan).commits()
         new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number], staged))
-        target.kind.publish(target.path, target.work.place, target.attributes, tracks, new, since)
+        where = target.path, target.work.place
+        if target.kind.has_versions:
+            target.kind.publish(*where, target.attributes, tracks, new, since)
+        else:
+            target.kind.publish(*where, target.attributes, tracks, new)
         return target.kind(target.path).view(info.name)
 
     def _made(self, plan: Plan, computed: list[Shard]) -> dict[str, Any]:

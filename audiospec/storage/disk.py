@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiospec.errors import StoreBusyError, StoreError
-from audiospec.files import disk_full_errors, write_bytes, write_new
+from audiospec.files import atomic_write, disk_full_errors, write_bytes, write_new
 from audiospec.storage.base import NEW, ConflictError, Entry, Folder, Lock
 from audiospec.storage.location import Location
 
@@ -148,29 +148,30 @@ class DiskFolder(Folder):
         path = self.path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         if only == NEW:
-            self._write_new(path, parts)
+            return self._write_new(path, parts)
+        if only is not None and ((entry := self.entry(key)) is None or entry.version != only):
+            raise ConflictError(f"{path} was written by another process meanwhile")
+        if self._unfinished is None:
+            with atomic_write(path) as temporary:
+                version = _written(temporary, parts)
         else:
-            if only is not None and ((entry := self.entry(key)) is None or entry.version != only):
-                raise ConflictError(f"{path} was written by another process meanwhile")
-            if self._unfinished is None:
-                write_bytes(path, *parts)
-            else:
-                with disk_full_errors(path):
-                    write_new(self._unfinished, *parts)
-                    os.replace(self._unfinished, path)
+            with disk_full_errors(path):
+                version = _written(self._unfinished, parts)
+                os.replace(self._unfinished, path)
         self._open.pop(key, None)
-        return _version(os.stat(path))
+        return version
 
-    def _write_new(self, path: Path, parts: Sequence[bytes | memoryview]) -> None:
+    def _write_new(self, path: Path, parts: Sequence[bytes | memoryview]) -> str:
         temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
         try:
             with disk_full_errors(path):
-                write_new(temporary, *parts)
+                version = _written(temporary, parts)
             os.link(temporary, path)  # unlike a rename, it fails if there is a file
         except FileExistsError as error:
             raise ConflictError(f"{path} exists already") from error
         finally:
             temporary.unlink(missing_ok=True)
+        return version
 
     def copy(self, source: Location, key: str) -> None:
         """Link a file into this folder, or copy it where that cannot be."""
@@ -282,6 +283,12 @@ def _acquire(folder: Path, what: str) -> filelock.BaseFileLock:
     raise StoreBusyError(
         f"another run{holder} is writing to {what}", "wait until it ends, or choose another `store`"
     )
+
+
+def _written(temporary: Path, parts: Sequence[bytes | memoryview]) -> str:
+    """Write a file that no reader knows yet; return its version, which a rename or a link does not change."""
+    write_new(temporary, *parts)
+    return _version(os.stat(temporary))
 
 
 def _version(status: os.stat_result) -> str:

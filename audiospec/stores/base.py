@@ -95,8 +95,9 @@ class FeatureStore(ABC):
 
     suffixes: ClassVar[tuple[str, ...]]
     is_sealed: ClassVar[bool] = False
-    #: Whether a store of this kind that grows large has volumes (see `VolumeStore`).
+    #: Whether a large store has volumes (see `VolumeStore`); whether `publish` takes `since`.
     has_volumes: ClassVar[bool] = False
+    has_versions: ClassVar[bool] = False
     #: Whether another program wrote the store again, without the seal that it had.
     has_lost_seal: bool = False
 
@@ -196,12 +197,12 @@ class FeatureStore(ABC):
         view : NewView or None
             Replaces the view of the same name. None writes the track table alone.
         since : str or None
-            The `version` of the store that this was made from; ``""`` if there was none. None: any.
+            The `version` that this was made from; ``""`` if there was no store. None: any.
 
         Raises
         ------
         StoreBusyError
-            The store has another version by now.
+            The store has another version.
         """
 
     @classmethod
@@ -218,7 +219,6 @@ class FeatureStore(ABC):
         Returns
         -------
         Check
-            Of stores without seals: nothing is known.
         """
         return Check(unsealed=("store",))
 
@@ -288,7 +288,7 @@ class FeatureStore(ABC):
 
     def views(self) -> list[View]:
         """Open all views, sorted by name; StoreError if one has vanished."""
-        return [self._view(name) for name in self.listed_view_names()]
+        return list(map(self._view, self.listed_view_names()))
 
     def bytes_on_disk(self) -> int:
         """Return the size of the store's files in bytes."""

@@ -49,6 +49,7 @@ class ZarrStore(FeatureStore):
     suffixes = (".zarr",)
     is_sealed = True
     has_volumes = True
+    has_versions = True
 
     #: What the root says of the parts.
     sealed_root: Root

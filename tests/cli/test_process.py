@@ -156,6 +156,7 @@ def test_progress_on_a_terminal(music: Path, tmp_path: Path) -> None:
     assert "next: audiospec show folder.zarr loud/song1.wav" in plain
 
 
+@pytest.mark.long
 def test_a_training_on_a_terminal_has_a_bar_for_the_run_and_one_for_the_epoch(
     store: Path, tmp_path: Path
 ) -> None:

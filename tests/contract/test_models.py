@@ -70,6 +70,11 @@ class TestCrnnLarge(TestCrnnBase):
 
 class TestResnet18Gru(TestCrnnBase):
     name = "resnet18-gru"
+
+    @pytest.mark.long
+    def test_learns_an_easy_task(self) -> None:
+        super().test_learns_an_easy_task()
+
     # Its ImageNet weights would have to be downloaded.
     settings = {**TestCrnnBase.settings, "weights": "none"}  # noqa: RUF012
     learning = {"epochs": 8}  # noqa: RUF012
@@ -77,6 +82,11 @@ class TestResnet18Gru(TestCrnnBase):
 
 class TestEfficientnetLite0Gru(TestCrnnBase):
     name = "efficientnet-lite0-gru"
+
+    @pytest.mark.long
+    def test_learns_an_easy_task(self) -> None:
+        super().test_learns_an_easy_task()
+
     learning = {"epochs": 8}  # noqa: RUF012
 
 

@@ -289,6 +289,7 @@ def test_a_worker_that_joins_gets_tasks(tmp_path: Path) -> None:
             results.close()
 
 
+@pytest.mark.long
 def test_a_scheduler_that_hangs_is_lost(tmp_path: Path) -> None:
     """It is not dead, so no connection breaks."""
     with DaskCluster(tmp_path) as cluster:

@@ -87,6 +87,7 @@ def test_parity_with_float64(name: str) -> None:
     assert worst(spec, rows, expected) < 0.005
 
 
+@pytest.mark.long
 def test_parity_with_librosa() -> None:
     wave = signals(8000, 22050)[0] + signals(8000, 22050)[1]
     mel = librosa.feature.melspectrogram(

@@ -74,6 +74,7 @@ def music(shared_data: Path, genre: str) -> NDArray[np.float32]:
 
 
 @pytest.mark.realdata
+@pytest.mark.long
 @pytest.mark.parametrize("genre", GENRES)
 def test_every_column_equals_librosas_on_chunks_of_3_s(shared_data: Path, genre: str) -> None:
     wave = music(shared_data, genre)

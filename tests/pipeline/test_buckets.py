@@ -94,7 +94,7 @@ def test_tracks_are_added_changed_and_removed(kit: Any, music: Path, path: Url, 
     assert verify(path).is_whole
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 9))])
 def test_half_of_all_requests_fail_and_nothing_is_lost(
     kit: Any, music: Path, path: Url, tmp_path: Path, seed: int
 ) -> None:

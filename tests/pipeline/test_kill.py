@@ -75,8 +75,14 @@ def _commits(store: Path) -> list[Path]:
     return list(work_folder(store).glob("*/*.json"))
 
 
-@pytest.mark.parametrize("how", ["parent", "parent and workers", "interrupt"])
-@pytest.mark.parametrize("suffix", [".zarr", ".h5"])
+#: How a run ends, and of which store; the others take as long.
+ENDS = [("parent", ".zarr"), ("parent and workers", ".h5"), ("interrupt", ".zarr")]
+LONG_ENDS = [("parent", ".h5"), ("parent and workers", ".zarr"), ("interrupt", ".h5")]
+
+
+@pytest.mark.parametrize(
+    ("how", "suffix"), [*ENDS, *(pytest.param(*end, marks=pytest.mark.long) for end in LONG_ENDS)]
+)
 def test_a_killed_run_is_finished_by_the_next(
     kit: Any,
     start_run: Callable[..., subprocess.Popen[bytes]],

@@ -316,7 +316,7 @@ def test_a_damaged_index_is_told_by_verify(path: Url) -> None:
     assert [found.damaged for found in verify(path).views] == [[8, 9]]
 
 
-@pytest.mark.parametrize("part", ["tracks", "views"])
+@pytest.mark.parametrize("part", ["tracks", pytest.param("views", marks=pytest.mark.long)])
 def test_damage_to_any_object_is_noticed_and_mended(path: Url, part: str) -> None:
     """To the objects of a store but the shards and the root: changed, cut off, removed."""
     content = Content.make(3)

@@ -57,7 +57,7 @@ print(1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()
     [
         ("crnn-base", 8),
         pytest.param("crnn-large", 8, marks=pytest.mark.long),
-        ("resnet18-gru", 16),
+        pytest.param("resnet18-gru", 16, marks=pytest.mark.long),
         pytest.param("efficientnet-lite0-gru", 8, marks=pytest.mark.long),
     ],
 )

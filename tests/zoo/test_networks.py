@@ -144,7 +144,7 @@ def test_each_of_192_bins_has_a_gradient(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.long if "crnn" not in name else ()) for name in NETWORKS],
+    [pytest.param(name, marks=pytest.mark.long if name != "crnn-base" else ()) for name in NETWORKS],
 )
 def test_classes_that_differ_only_in_the_top_third_of_192_bins_are_learnt(name: str) -> None:
     # Pools of 2, 4, 4 and 4 reduce 192 bins to one and a half rows; without the half, 128 to 191 are lost.
@@ -251,7 +251,9 @@ def uninterrupted(view: View, tmp_path_factory: pytest.TempPathFactory) -> Run:
         return trained(view, tmp_path_factory.mktemp("uninterrupted") / "run")
 
 
-@pytest.mark.parametrize("after", [1, 3, 5])
+@pytest.mark.parametrize(
+    "after", [pytest.param(1, marks=pytest.mark.long), 3, pytest.param(5, marks=pytest.mark.long)]
+)
 def test_a_resumed_training_gives_the_same_run_as_an_uninterrupted_one(
     view: View, tmp_path: Path, uninterrupted: Run, after: int
 ) -> None:

@@ -173,6 +173,7 @@ def test_a_resumed_training_says_after_which_epoch(
     assert bits(run) == bits(watched[0])
 
 
+@pytest.mark.long
 def test_several_processes_report_all_rows(mel: View, tmp_path: Path) -> None:
     seen: list[TrainingProgress] = []
     entries: list[dict[str, float]] = []

@@ -86,6 +86,7 @@ def test_an_ordinary_store_in_a_bucket_becomes_the_first_volume(
     assert verify(path).is_whole
 
 
+@pytest.mark.long
 def test_the_root_in_a_bucket_is_restored_from_its_copy(kit: Any, music: Path, path: Url) -> None:
     _run(kit, music, path, volume_hours=HOURS)
     folder = open_folder(path)
