@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +20,9 @@ BATCH = 32
 SHARE = 0.9
 
 
-def stream_case(view: View, local: View | None = None, seconds: float = 10) -> Case:
+def stream_case(
+    view: View, local: View | None = None, *, row_seconds: float = 0.0, seconds: float = 10
+) -> Case:
     """Return a case of an epoch of a view by `View.stream`, and of the same rows in order from a disk.
 
     Both are read by a `DataLoader` without workers, so that this machine's other processes count for neither.
@@ -30,6 +33,8 @@ def stream_case(view: View, local: View | None = None, seconds: float = 10) -> C
         What is streamed; on a disk, or in a bucket.
     local : View or None
         A view of the same rows on a disk, which is read in order. None: `view`.
+    row_seconds : float
+        What a model takes for a row, which goes by while the next are read.
     seconds : float
         Time for all rounds.
     """
@@ -38,14 +43,16 @@ def stream_case(view: View, local: View | None = None, seconds: float = 10) -> C
 
     def shuffled(number: int) -> int:
         stream.set_epoch(number)
-        return _count(DataLoader(stream, batch_size=BATCH))
+        return _count(DataLoader(stream, batch_size=BATCH), row_seconds)
 
     def in_order(_: int) -> int:
-        return _count(DataLoader(dataset, batch_size=BATCH))
+        return _count(DataLoader(dataset, batch_size=BATCH), row_seconds)
 
     peer = "in order, from a disk"
+    source = "a disk" if isinstance(view.store.path, Path) else "a bucket"
+    user = f"for a model of {1 / row_seconds:.0f} rows/s" if row_seconds else "nothing else"
     return Case(
-        name=f"view.stream, {view.spec.dtype}, batches of {BATCH}",
+        name=f"view.stream from {source}, {user}",
         amount=len(view),
         unit="rows",
         contenders=[
@@ -59,8 +66,8 @@ def stream_case(view: View, local: View | None = None, seconds: float = 10) -> C
         targets=[Target(peer, SHARE)],
         seconds=seconds,
         warm=True,
-        note=f"{len(view)} rows in shards of {view.info.shard_rows}, shuffled among {stream.buffer} shards; "
-        f"streamed from {'a disk' if isinstance(view.store.path, Path) else 'a bucket'}",
+        note=f"{len(view)} rows of {view.spec.dtype}, shards of {view.info.shard_rows}, batches of {BATCH}, "
+        f"shuffled among {stream.buffer} shards",
     )
 
 
@@ -69,6 +76,10 @@ def _content(items: Iterable[tuple[Tensor, int]]) -> Counter[int]:
     return Counter(hash((checksum(features.numpy()), target)) for features, target in items)
 
 
-def _count(batches: Iterable[tuple[Tensor, Tensor]]) -> int:
-    """Read all batches; return the number of rows."""
-    return sum(len(targets) for _, targets in batches)
+def _count(batches: Iterable[tuple[Tensor, Tensor]], row_seconds: float) -> int:
+    """Read all batches, and wait as long as a model takes for each; return the number of rows."""
+    count = 0
+    for _, targets in batches:
+        count += len(targets)
+        time.sleep(row_seconds * len(targets))
+    return count

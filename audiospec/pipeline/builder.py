@@ -126,6 +126,8 @@ class ViewBuilder:
                 now = counter.now()
                 kept = f"{now.shards} of {now.shards_total} shards are finished and kept"
                 raise EngineLostError(f"{error.reason}: {kept}", error.hint) from error
+            for plan in self.plans:
+                self._staging(plan).forget()
             if suspects.found:
                 decoded = [*self._unreported(), *decoded]
             for decode_result in decoded:

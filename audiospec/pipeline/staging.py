@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from audiospec.digests import checksum
 from audiospec.errors import StoreError
+from audiospec.storage.base import Entry
 from audiospec.storage.location import Location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.shards.format import is_compressed, read_shard, shard_parts
@@ -212,6 +213,8 @@ class Staging:
         self.folder = open_folder(self.place)
         #: Key of a commit's file → the version that was read, and the commit.
         self._read: dict[str, tuple[str, Commit | None]] = {}
+        #: The files, since they were last listed.
+        self._entries: list[Entry] | None = None
 
     def shard(self, file: str) -> Location:
         """Return the place of the rows of a shard; `file` is `Commit.file`."""
@@ -226,6 +229,7 @@ class Staging:
         commit = replace(commit, crc=crc, size=sum(memoryview(part).nbytes for part in parts))
         self.folder.write(f"{commit.file(digest)}.shard", *parts)
         self.folder.write(f"{digest}.json", commit.to_json().encode())
+        self.forget()
 
     def get(self, digest: str) -> Commit | None:
         """Return the commit of a shard, as it is now; None if it does not exist or cannot be read."""
@@ -238,13 +242,19 @@ class Staging:
             return None
 
     def commits(self) -> dict[str, Commit]:
-        """Return digest → commit of every shard, in order of digest. Only what is new is read."""
+        """Return digest → commit of every shard, in order of digest, as it was after the last `forget`."""
         commits, _ = self._state()
         return commits
 
+    def forget(self) -> None:
+        """List the files again when they are needed: workers have written some. What was read is kept."""
+        self._entries = None
+
     def _state(self) -> tuple[dict[str, Commit], dict[str, int]]:
         """Return the commits, and the sizes in bytes of the files of rows: name without its suffix → size."""
-        entries = list(self.folder.list())
+        if self._entries is None:
+            self._entries = list(self.folder.list())
+        entries = self._entries
         sizes = {
             entry.key.removesuffix(".shard"): entry.size for entry in entries if entry.key.endswith(".shard")
         }
@@ -275,7 +285,9 @@ class Staging:
                 intact = sizes.get(commit.file(digest)) == commit.size
             if not intact:
                 corrupt.append(f"{digest}.json")
-        self.folder.remove(corrupt)
+        if corrupt:
+            self.folder.remove(corrupt)
+            self.forget()
 
     def _is_intact(self, file: str, commit: Commit, row_dtype: np.dtype[Any]) -> bool:
         try:
@@ -312,7 +324,9 @@ class Staging:
         """Remove a shard, its commit first; `file` is `Commit.file`."""
         self.folder.remove([f"{digest_of(file)}.json"])
         self.folder.remove([f"{file}.shard"])
+        self.forget()
 
     def clear(self) -> None:
         """Remove all shards."""
         self.folder.clear()
+        self.forget()

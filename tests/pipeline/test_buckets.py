@@ -230,9 +230,14 @@ def test_commits_are_read_once(path: Url) -> None:
         for _ in range(4):
             assert list(fresh.commits()) == list("01234")
         fresh.drop_corrupt(content.info.row_dtype)
+        with environment(moto()):
+            staging.put("5", content.data, commit)
+        assert list(fresh.commits()) == list("01234")  # as it was
+        fresh.forget()
+        assert list(fresh.commits()) == list("012345")
     reads = [request for request in proxy.requests if request.method == "GET" and not request.query]
-    assert len(reads) == 5
-    assert len(proxy.requests) - len(reads) == 5  # lists
+    assert len(reads) == 6
+    assert len(proxy.requests) - len(reads) == 2  # lists
 
 
 def test_a_shard_of_another_size_is_dropped(path: Url) -> None:
