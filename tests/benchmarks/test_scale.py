@@ -18,6 +18,7 @@ from audiospec.storage.opening import open_folder
 from audiospec.testing.folders import FolderContract
 
 
+@pytest.mark.long
 class TestBucketInMemory(FolderContract):
     @pytest.fixture
     def folder(self) -> Iterator[Folder]:

@@ -59,6 +59,7 @@ def test_errors_name_the_place(url: Url, call, tmp_path: Path) -> None:
     assert not (tmp_path / "x.zarr").exists()
 
 
+@pytest.mark.long
 def test_predict(music: Path, url: Url, run, call, tmp_path: Path) -> None:
     features = ("--features", "tabular", "--families", "rms,mfcc", "--chunk", 1, "--workers", 0)
     done = run("featurize", "folder", "--data", music, *features, cwd=tmp_path)

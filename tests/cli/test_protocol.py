@@ -31,6 +31,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "made.zarr"
 
 
+@pytest.mark.long
 def test_a_cross_validation_with_a_search(table: Path, run: Any, tmp_path: Path) -> None:
     command = (
         "train",

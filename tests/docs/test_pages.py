@@ -52,7 +52,13 @@ def test_the_marked_blocks_are_found() -> None:
         assert text.count("<!-- run") == sum(mark == "run" for mark, _, _ in BLOCKS[page]), page
 
 
-@pytest.mark.parametrize("page", RUN)
+#: Pages whose blocks train for a quarter of a minute or more.
+LONG = ("docs/guide/comparing.md", "docs/guide/training.md")
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.long) if page in LONG else page for page in RUN]
+)
 def test_the_blocks_run_as_they_stand(
     page: str, tmp_path: Path, environment: dict[str, str], prepare: Callable[[str, Path], None]
 ) -> None:

@@ -139,7 +139,7 @@ def _run(kit: Any, music: Path, store: Path, **options: Any) -> Report:
     )
 
 
-@pytest.mark.parametrize("first", [OPENED, DECODED])
+@pytest.mark.parametrize("first", [OPENED, pytest.param(DECODED, marks=pytest.mark.long)])
 def test_each_killer_costs_itself_only(kit: Any, log: Path, tmp_path: Path, first: int) -> None:
     music = tmp_path / "music"
     for number in range(12):
@@ -172,7 +172,7 @@ def test_each_killer_costs_itself_only(kit: Any, log: Path, tmp_path: Path, firs
     assert dict(open_store(tmp_path / "s.zarr").tracks.problems) == report.problems
 
 
-@pytest.mark.parametrize("first", [OPENED, DECODED])
+@pytest.mark.parametrize("first", [OPENED, pytest.param(DECODED, marks=pytest.mark.long)])
 def test_objects_that_kill_have_the_problems_of_files(
     kit: Any, log: Path, tmp_path: Path, first: int
 ) -> None:

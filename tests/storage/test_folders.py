@@ -42,6 +42,7 @@ class TestMoto(FolderContract):
             yield open_folder(url / "a folder#1/ü")
 
 
+@pytest.mark.long
 class TestWholeBucket(FolderContract):
     @pytest.fixture
     def folder(self) -> Iterator[Folder]:

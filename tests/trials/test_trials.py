@@ -40,6 +40,7 @@ def test_mutants_are_refused_or_decoded_as_others_do(monkeypatch: pytest.MonkeyP
     assert {record["outcome"] for record in records} >= {"refused", "equal"}
 
 
+@pytest.mark.long
 def test_flips_are_found_or_harmless() -> None:
     records = _assert_good(FlipLane, [*range(6), 40])
     assert {record["group"] for record in records} == {"zarr", "hdf5", "run"}

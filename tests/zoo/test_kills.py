@@ -291,6 +291,7 @@ def test_a_run_that_was_moved_away_is_trained_again(mel: View, work: Path, compl
     assert Run(run.path.with_name("moved")).metrics == again.metrics
 
 
+@pytest.mark.long
 def test_two_processes_that_resume_at_once(mel: View, work: Path, complete: Run) -> None:
     """One of them finishes the run; the other one returns it, or says that it has to wait."""
     command = [sys.executable, "-c", RESUME, mel.store.path, mel.name, work.with_name("run")]

@@ -55,7 +55,7 @@ print(1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read()
 @pytest.mark.parametrize(
     ("name", "batch"),
     [
-        ("crnn-base", 8),
+        pytest.param("crnn-base", 8, marks=pytest.mark.long),
         pytest.param("crnn-large", 8, marks=pytest.mark.long),
         pytest.param("resnet18-gru", 16, marks=pytest.mark.long),
         pytest.param("efficientnet-lite0-gru", 8, marks=pytest.mark.long),

@@ -278,6 +278,7 @@ def test_a_resumed_training_gives_the_same_run_as_an_uninterrupted_one(
     assert list(tmp_path.iterdir()) == [run.path]
 
 
+@pytest.mark.long
 def test_a_training_that_was_killed_after_its_last_epoch_trains_no_further(
     view: View, tmp_path: Path
 ) -> None:
@@ -357,7 +358,10 @@ def test_code_in_a_checkpoint_is_not_executed(view: View, tmp_path: Path, how: s
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "other", "shapes"])
+@pytest.mark.parametrize(
+    "damage",
+    ["empty", "shapes", *(pytest.param(damage, marks=pytest.mark.long) for damage in ("cut", "other"))],
+)
 def test_a_damaged_checkpoint_is_refused_and_kept(view: View, tmp_path: Path, damage: str) -> None:
     unfinished = killed(view, tmp_path / "run", 1)
     content = (unfinished / "checkpoint").read_bytes()
@@ -422,6 +426,7 @@ def test_a_training_that_was_interrupted_before_the_loss_was_a_parameter_is_resu
     assert weights[0] == weights[1]
 
 
+@pytest.mark.long
 def test_other_settings_have_a_separate_folder(view: View, tmp_path: Path) -> None:
     name = f"crnn-base-{view.name}-track-0"
     killed(view, tmp_path / name, 1)
@@ -433,6 +438,7 @@ def test_other_settings_have_a_separate_folder(view: View, tmp_path: Path) -> No
     assert audiospec.train("crnn-base", view, settings=SETTINGS, runs=tmp_path, resume=True).path.name == name
 
 
+@pytest.mark.long
 def test_ctrl_c_leaves_a_checkpoint_and_no_process(
     view: View, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -541,6 +547,7 @@ def test_rows_that_are_not_in_memory_give_the_same_network(
     assert without_seconds(in_memory) == without_seconds(streamed)
 
 
+@pytest.mark.long
 def test_the_history_is_also_written_for_tensorboard(
     view: View, tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

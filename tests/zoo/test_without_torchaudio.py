@@ -93,6 +93,7 @@ def test_the_filtered_split_needs_no_torchaudio(python, error: str) -> None:
     python(HIDE.format(error=ERRORS[error]) + SPLIT)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", ["missing"])
 def test_everything_works_without_torchaudio(python, music: Path, tmp_path: Path, error: str) -> None:
     """Nothing even tries to import it: masks and the split are this project's own."""
