@@ -148,7 +148,7 @@ class PartFiles:
         StoreError
             It is missing, unreadable, or differs from the seal.
         """
-        with damage_errors(self.place / name):
+        with damage_errors(f"{self.place}/{name}"):
             content = self.content(name)
         reason = f"{name} is missing" if content is None else ""
         if self.seal is not None:

@@ -32,7 +32,7 @@ def read_array(files: PartFiles, name: str) -> NDArray[Any]:
     StoreError
         The array is missing or damaged, or was written by another program.
     """
-    with damage_errors(files.place / name):
+    with damage_errors(f"{files.place}/{name}"):
         node = json.loads(files.read(f"{name}/zarr.json"))
         if not is_format(node, "array"):
             raise files.damaged(f"{name} is not a Zarr v3 array")
