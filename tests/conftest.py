@@ -17,6 +17,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+    from audiospec.storage.location import Url
     from audiospec.testing.cluster import DaskCluster
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,15 @@ def shared_inputs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no files of other tools: {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Url]:
+    """Return an empty bucket of this machine, whose environment is set; modules that use it need moto."""
+    from audiospec.testing.buckets import bucket
+
+    with bucket() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Collection
 
 from audiospec.storage.base import Entry
-from audiospec.storage.location import Url
+from audiospec.storage.location import WEB, Url
 from audiospec.storage.opening import open_folder
 
 #: A listing is broken off, and the other objects are asked for one by one, once it has shown so many times as
@@ -35,7 +35,7 @@ def entries_of(root: Url, keys: Collection[str]) -> dict[str, Entry]:
         The bucket does not answer, or refuses.
     """
     folder, missing, found = open_folder(root), set(keys), {}
-    if root.scheme not in ("http", "https"):  # a web server lists nothing
+    if root.scheme not in WEB:  # a web server lists nothing
         most = MOST_OTHERS * len(missing) + MORE_OTHERS
         for seen, entry in enumerate(folder.list(_common(missing)), 1):
             if entry.key in missing:

@@ -123,7 +123,7 @@ def absolute(place: Location) -> Location:
     return place.absolute() if isinstance(place, Path) else place
 
 
-def local(place: Location, what: str) -> Path:
+def local(place: Location, what: str, hint: str = "give a path of this machine") -> Path:
     """Return a location that has to be a path of this machine.
 
     Parameters
@@ -131,6 +131,8 @@ def local(place: Location, what: str) -> Path:
     place : Location
     what : str
         What is kept there, at the beginning of a message, such as ``"a run"``.
+    hint : str
+        What to do about it.
 
     Raises
     ------
@@ -139,4 +141,4 @@ def local(place: Location, what: str) -> Path:
     """
     if isinstance(place, Path):
         return place
-    raise StorageError(f"{what} needs a disk; got {place}", "give a path of this machine")
+    raise StorageError(f"{what} needs a disk; got {place}", hint)

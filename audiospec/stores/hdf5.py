@@ -16,9 +16,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import StorageError, StoreError
+from audiospec.errors import StoreError
 from audiospec.files import damage_errors, disk_full_errors
-from audiospec.storage.location import Location, location
+from audiospec.storage.location import Location, local, location
 from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.hdf5_format.copying import write_sealed
 from audiospec.stores.hdf5_format.mending import check, restore
@@ -224,11 +224,8 @@ def on_disk(path: Location) -> Path:
     StorageError
         It is in a bucket.
     """
-    if isinstance(path, Path):
-        return path
-    raise StorageError(
-        f"HDF5 needs a disk; got {path}",
-        "use a name that ends in .zarr, and `audiospec store export` for a file of HDF5",
+    return local(
+        path, "HDF5", "use a name that ends in .zarr, and `audiospec store export` for a file of HDF5"
     )
 
 

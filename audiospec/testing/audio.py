@@ -145,6 +145,16 @@ def write(path: Path, samples: Samples, sample_rate: int = 22050, how: Format = 
     return path
 
 
+def write_noise_folder(folder: Path, tracks: int, sample_rate: int) -> Path:
+    """Write tracks of 6 s of noise as WAV, by turns in the folders ``a`` and ``b``, always the same."""
+    for number in range(tracks):
+        path = folder / "ab"[number % 2] / f"{number:02d}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        samples = 0.1 * np.random.default_rng(number).standard_normal(sample_rate * 6)
+        soundfile.write(path, samples, sample_rate)
+    return folder
+
+
 def write_m4a(path: Path, samples: Samples, sample_rate: int = 44100) -> Path:
     """Write mono samples (n,) as AAC in an MP4 container; return the path.
 

@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-import soundfile
 
 from audiospec.stores.layout.lock import work_folder
+from audiospec.testing.audio import write_noise_folder
 from audiospec.testing.cluster import DaskCluster, wait_for
 
 pytest.importorskip("distributed", reason="no Dask: pip install 'audiospec[dask]'")
@@ -31,12 +30,7 @@ MARK = "AUDIOSPEC_TEST_MARK"
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty tracks of 6 s."""
-    folder = tmp_path_factory.mktemp("kill") / "music"
-    for number in range(20):
-        path = folder / "ab"[number % 2] / f"{number:02d}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(22050 * 6), 22050)
-    return folder
+    return write_noise_folder(tmp_path_factory.mktemp("kill") / "music", 20, 22050)
 
 
 def command(music: Path, store: Path, *options: str) -> list[str]:

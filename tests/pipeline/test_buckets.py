@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from audiospec.storage import lease
 from audiospec.storage.location import Location, Url
 from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.lock import locked, work_folder
-from audiospec.testing.buckets import bucket, environment, moto
+from audiospec.testing.buckets import environment, moto
 from audiospec.testing.faults import FaultProxy, Request
 from audiospec.testing.stores.content import Content, one_line
 
@@ -42,12 +41,6 @@ data, store = sys.argv[1:]
 view = audiospec.featurize("folder", data=data, spec=spec, chunk=chunking, store=store, workers=2)
 print(len(view))
 """
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Url]:
-    with bucket() as url:
-        yield url
 
 
 @pytest.fixture

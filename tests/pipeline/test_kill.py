@@ -24,6 +24,7 @@ from audiospec.errors import EngineError, SpecError
 from audiospec.pipeline.builder import ViewBuilder
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.lock import work_folder
+from audiospec.testing.audio import write_noise_folder
 
 #: A run without a `__main__` guard, as in many scripts. The slow backend leaves time to kill it.
 SCRIPT = """
@@ -37,12 +38,7 @@ print(len(view))
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty tracks of 6 s."""
-    folder = tmp_path_factory.mktemp("kill") / "music"
-    for number in range(20):
-        path = folder / "ab"[number % 2] / f"{number:02d}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(22050 * 6), 22050)
-    return folder
+    return write_noise_folder(tmp_path_factory.mktemp("kill") / "music", 20, 22050)
 
 
 @pytest.fixture(scope="module")

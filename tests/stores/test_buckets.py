@@ -6,7 +6,6 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,17 +25,11 @@ from audiospec.stores.base import stores
 from audiospec.stores.layout.lock import locked, work_folder
 from audiospec.stores.layout.schema import ReplacedError, store_attributes
 from audiospec.stores.layout.view import View
-from audiospec.testing.buckets import bucket, environment, moto
+from audiospec.testing.buckets import environment, moto
 from audiospec.testing.faults import FaultProxy, Request
 from audiospec.testing.stores.content import Content, assert_holds, one_line
 
 ZARR = stores["zarr"]
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Url]:
-    with bucket() as url:
-        yield url
 
 
 @pytest.fixture

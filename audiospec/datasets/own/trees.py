@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from audiospec.storage.listing import entries_of
-from audiospec.storage.location import Url
+from audiospec.storage.location import WEB, Url
 from audiospec.storage.opening import open_folder
 
 
@@ -78,7 +78,7 @@ class BucketTree:
 
     def _list(self, folder: str) -> tuple[set[str], set[str]]:
         """Return the keys of the files and of the folders that are directly in a folder."""
-        if self._bucket.scheme in ("http", "https"):  # a web server lists nothing
+        if self._bucket.scheme in WEB:  # a web server lists nothing
             return set(), set()
         if folder not in self._listed:
             files: set[str] = set()

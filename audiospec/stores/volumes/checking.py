@@ -10,7 +10,8 @@ from audiospec.stores.base import store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.volume_names import VOLUMES, volume_place
 from audiospec.stores.seals.damage import Check, Damage
-from audiospec.stores.volumes.root import COPY, Listing, read_content
+from audiospec.stores.seals.folder import read_file
+from audiospec.stores.volumes.root import COPY, Listing
 from audiospec.stores.zarr_format.root import ROOT, Root, read_root
 
 
@@ -36,7 +37,7 @@ def check(place: Location) -> Check:
         damage.append(Damage("store", reason, copy is not None))
     if copy is None:
         damage.append(Damage(VOLUMES, f"the copy of the root: {copy_reason}", root is not None))
-    elif root is not None and read_content(store, ROOT) != read_content(store, COPY):
+    elif root is not None and read_file(store, ROOT) != read_file(store, COPY):
         damage.append(Damage(VOLUMES, "the copy of the root is of another version", True))
     known = root or copy
     for name in [] if known is None else Listing.from_attributes(known.attributes, place).volumes:
@@ -61,7 +62,7 @@ def restore(place: Location) -> list[str]:
     if root is None and copy is not None:
         store.write(ROOT, store.read(COPY))
         done.append("zarr.json: restored from its copy")
-    elif root is not None and read_content(store, ROOT) != read_content(store, COPY):
+    elif root is not None and read_file(store, ROOT) != read_file(store, COPY):
         store.write(COPY, store.read(ROOT))
         done.append(f"{COPY}: the copy of the root made again")
     known = root or copy

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiospec.errors import StoreError
-from audiospec.storage.base import NEW, ConflictError, Folder
+from audiospec.storage.base import NEW, ConflictError
 from audiospec.storage.location import Location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.lock import require_lock
 from audiospec.stores.layout.schema import NEWEST_FORMAT
 from audiospec.stores.layout.volume_names import VOLUMES
+from audiospec.stores.seals.folder import read_file
 from audiospec.stores.zarr_format.documents import group, node_text
 from audiospec.stores.zarr_format.root import ROOT, changed_meanwhile, sign, with_seal
 
@@ -97,19 +98,11 @@ def write_root(place: Location, attributes: Mapping[str, Any], listing: Listing,
     """
     store, content = open_folder(place), root_content(attributes, listing)
     require_lock(place)
-    if read_content(store, COPY) != content:
+    if read_file(store, COPY) != content:
         store.write(COPY, content)
-    if read_content(store, ROOT) == content:
+    if read_file(store, ROOT) == content:
         return
     try:
         store.write(ROOT, content, only=since or NEW)
     except ConflictError as error:
         raise changed_meanwhile(place) from error
-
-
-def read_content(store: Folder, key: str) -> bytes | None:
-    """Return the content of a file; None if there is none."""
-    try:
-        return store.read(key)
-    except FileNotFoundError:
-        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +168,7 @@ def _check_root(store: Folder, root: Root, found: set[str]) -> list[Damage]:
     if not same:
         damage.append(Damage("store", "views/zarr.json is missing or damaged", True))
     sealed = PartFiles(store, "tracks", True, root.group("tracks")).seal
-    stated_attributes = {name: value for name, value in root.attributes.items() if name not in OF_COMMITS}
-    of_parts = {} if sealed is None else {n: v for n, v in sealed.attributes.items() if n not in OF_COMMITS}
-    if sealed is not None and of_parts != stated_attributes:
+    if sealed is not None and _lasting(sealed.attributes) != _lasting(root.attributes):
         damage.append(Damage("store", "its zarr.json is of another version than the tracks", True))
     nodes = {} if root.metadata is None else dict(root.metadata)
     if nodes.pop("views", None) is None:
@@ -190,6 +189,11 @@ def _check_root(store: Folder, root: Root, found: set[str]) -> list[Damage]:
     if nodes:
         damage.append(Damage("store", f"its zarr.json names what is not there: {', '.join(nodes)}", True))
     return damage
+
+
+def _lasting(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a store's own attributes, without those that change with each commit in a bucket."""
+    return {name: value for name, value in attributes.items() if name not in OF_COMMITS}
 
 
 def has_views_group(store: Folder) -> bool:

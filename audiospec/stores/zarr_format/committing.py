@@ -22,7 +22,7 @@ from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.lock import require_lock
 from audiospec.stores.layout.tracks import Tracks
-from audiospec.stores.zarr_format.documents import consolidated_text, node_text
+from audiospec.stores.zarr_format.documents import member_group, node_text
 from audiospec.stores.zarr_format.root import (
     GROUPS,
     ROOT,
@@ -95,7 +95,7 @@ def _kept_nodes(root: Root, groups: set[str]) -> dict[str, str]:
     for name, node in (root.metadata or {}).items():
         if any(name == group or name.startswith(f"{group}/") for group in groups):
             if node["node_type"] == "group":
-                nodes[name] = consolidated_text(node["attributes"], {})
+                nodes[name] = member_group(node["attributes"])
             else:
                 nodes[name] = node_text(node)
     return nodes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,9 @@ from audiospec.storage.location import Url
 from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.lock import work_folder
 from audiospec.stores.volumes.store import VolumeStore
-from audiospec.testing.buckets import bucket
 
 #: Hours of a volume that holds three tracks of 1.6 s.
 HOURS = 5 / 3600
-
-
-@pytest.fixture(scope="module")
-def home() -> Iterator[Url]:
-    with bucket() as url:
-        yield url
 
 
 @pytest.fixture

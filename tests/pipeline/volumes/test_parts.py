@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 
 import audiospec
 from audiospec.errors import DatasetError, StoreBusyError, StoreError
 from audiospec.pipeline.verify import verify
 from audiospec.stores.base import open_store
 from audiospec.stores.layout.lock import locked, work_folder
+from audiospec.testing.audio import write_noise_folder
 
 #: A run in a process of its own: data, store, and the part, or ``"-"``.
 SCRIPT = """
@@ -38,12 +38,7 @@ VIEWS = [(SPEC, audiospec.Chunking(seconds=0.5))]
 @pytest.fixture(scope="module")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Sixty tracks of 6 s: six volumes of a minute."""
-    folder = tmp_path_factory.mktemp("songs") / "music"
-    for number in range(60):
-        path = folder / "ab"[number % 2] / f"{number:02d}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(8000 * 6), 8000)
-    return folder
+    return write_noise_folder(tmp_path_factory.mktemp("songs") / "music", 60, 8000)
 
 
 def _digests(store: Path) -> dict[str, str]:
