@@ -183,3 +183,18 @@ def test_the_proxy_as_a_process() -> None:
         began = time.monotonic()
         assert folder.read("k") == b"content"
         assert time.monotonic() - began >= 0.05
+
+
+def test_a_proxy_that_has_ended_leaves_no_connection() -> None:
+    before = set(threading.enumerate())
+    with bucket() as url, FaultProxy(moto(), latency=0.02) as proxy, environment(proxy.url):
+        folder = open_folder(url)
+        folder.write("k", b"content")
+        folder.map(lambda _: folder.read("k"), range(8))
+        served = [
+            thread for thread in set(threading.enumerate()) - before if "process_request" in thread.name
+        ]
+        assert served
+    for thread in served:
+        thread.join(5)
+    assert not [thread for thread in served if thread.is_alive()]
