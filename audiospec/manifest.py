@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from audiospec.annotations.annotation import Annotation
 from audiospec.errors import DatasetError
 from audiospec.storage.location import Location
 
@@ -29,6 +30,10 @@ class Track:
         Fold or part that the dataset defines, such as ``"3"`` or ``"test"``. ``""`` if it defines none.
     cluster : str
         Near-duplicates: tracks that hold the same sound have the same cluster. ``""`` if unknown.
+    annotations : tuple of Annotation
+        Stretches of the track with labels or values; `label` is ``""`` then.
+    columns : tuple of (str, str)
+        Name and text of the dataset's other columns, sorted by name.
     """
 
     id: str
@@ -37,6 +42,8 @@ class Track:
     group: str = ""
     fold: str = ""
     cluster: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,10 @@ class Manifest:
     left_out : tuple of str
         Other files under `root`, relative to it, which are not tracks: no audio, or audio that the
         dataset does not list.
+    target : str
+        What is to be predicted; one of `audiospec.annotations.annotation.TARGETS`.
+    column : str
+        Column of the dataset that labels or values are from.
 
     Raises
     ------
@@ -66,6 +77,8 @@ class Manifest:
     root: Location
     tracks: Sequence[Track]
     left_out: tuple[str, ...] = ()
+    target: str = "single"
+    column: str = "label"
 
     def __post_init__(self) -> None:
         if not len(self.tracks):
@@ -93,15 +106,17 @@ class Manifest:
     def subset(self, tracks: Sequence[Track]) -> Manifest:
         """Return a manifest of some of the tracks, which may be none."""
         subset = object.__new__(Manifest)
-        for name, value in (("dataset", self.dataset), ("root", self.root), ("tracks", tuple(tracks))):
+        for name, value in (("tracks", tuple(tracks)), ("left_out", ())):
             object.__setattr__(subset, name, value)
-        object.__setattr__(subset, "left_out", ())
+        for name in ("dataset", "root", "target", "column"):
+            object.__setattr__(subset, name, getattr(self, name))
         return subset
 
     @property
     def labels(self) -> list[str]:
-        """The classes, sorted, each once."""
-        return sorted({track.label for track in self.tracks})
+        """The classes, sorted, each once: labels of tracks and of their annotations."""
+        of_annotations = {one.label for track in self.tracks for one in track.annotations}
+        return sorted({track.label for track in self.tracks if not track.annotations} | of_annotations - {""})
 
     def file(self, track: Track) -> Location:
         """Return the place of a track's audio file."""
