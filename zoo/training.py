@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
@@ -39,6 +40,7 @@ from audiospec.zoo.splits.choose import choose
 from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.share import folds_with_share, with_share
 from audiospec.zoo.splits.split import SIDES, Split
+from audiospec.zoo.targets.base import Target, view_target
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
@@ -158,12 +160,16 @@ def train(
         view_split = folds_with_share(made, view, train_share)
     else:
         view_split = with_share(made, view, train_share)
-        names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
-        sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
+        target = _target(model, cls, view, view_split, classes)
+        names = target.classes
+        # Only now are the outputs' shape and the rows' targets known.
+        target = cls(chosen, view.info.row_shape, target).target
+        sides = {side: Rows(view, getattr(view_split, side), target) for side in SIDES}
     training: dict[str, Any] = {
         "model": model,
         "settings": dataclasses.asdict(chosen),
         "classes": names,
+        "target": {"name": view.store.labelling.target},
         "row_shape": list(view.info.row_shape),
         "spec": view.spec.to_dict(),
         "chunking": view.chunking.to_dict(),
@@ -221,7 +227,7 @@ def train(
             )
             training.update(settings=dataclasses.asdict(chosen), search=found)
         began = time.monotonic()
-        trained = cls(chosen, view.info.row_shape, names)
+        trained = cls(chosen, view.info.row_shape, sides["train"].target)
         trained.watch = watch
         if watch is not None:
             watch(
@@ -235,12 +241,24 @@ def train(
             )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
         held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
+        if len(sides["valid"]):
+            outputs = predict_rows(held_out.applied_to(trained), sides["valid"])
+            trained.target = trained.target.tuned(outputs, sides["valid"])
+            sides = {side: Rows(view, rows.numbers, trained.target) for side, rows in sides.items()}
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        predictions = _predictions(held_out.applied_to(trained), sides, watch)
-        metrics = _metrics(predictions, sides, seed)
+        outputs = _outputs(held_out.applied_to(trained), sides, watch)
+        metrics = {
+            side: score_rows(outputs[side], sides[side], seed).to_dict()
+            for side in ("test", "train", "valid")
+            if len(sides[side])
+        }
         info = RunInfo(
-            **{**training, "split": {**training["split"], **_split_facts(view_split)}},
+            **{
+                **training,
+                "split": {**training["split"], **_split_facts(view_split)},
+                "target": trained.target.to_dict(),
+            },
             store=str(view.store.path),
             view=view.name,
             parameters=trained.parameters,
@@ -257,7 +275,7 @@ def train(
             trained,
             metrics,
             history,
-            predictions,
+            _predictions(outputs, sides),
             tracks_of(view, view_split),
             held_out.conformal,
         )
@@ -296,8 +314,32 @@ def _finished(path: Path, training: Mapping[str, Any]) -> Run:
     return run
 
 
-def _predictions(trained: Model, sides: Mapping[str, Rows], watch: Watch | None) -> Predictions:
-    """Return the predictions of all sides."""
+def _target(
+    name: str, cls: type[Model], view: View, view_split: Split, classes: Sequence[str] | None
+) -> Target:
+    """Return the target of the training rows, after a check that the model can learn it."""
+    kind = view_target(view)
+    if kind.name not in cls.serves:
+        serving = sorted(other for other in models if kind.name in models[other].serves)
+        raise ModelError(
+            f"model {name} learns the target {' or '.join(cls.serves)}; the rows of {view.store.path} have the "
+            f"target {kind.name!r}",
+            f"choose another model ({', '.join(serving) or 'none learns it'})",
+        )
+    target = kind.of_rows(view, view_split.train, classes)
+    if len(target.classes) < target.least_classes:
+        raise ModelError(
+            f"expected training rows of at least {target.least_classes} classes; got "
+            f"{', '.join(target.classes) or 'none'}",
+            "add tracks of other classes, or choose other `classes`",
+        )
+    return target
+
+
+def _outputs(
+    trained: Model, sides: Mapping[str, Rows], watch: Watch | None
+) -> dict[str, NDArray[np.float64]]:
+    """Return the outputs for the rows of each side."""
     began = time.monotonic()
     total = sum(map(len, sides.values()))
     done = 0
@@ -315,25 +357,21 @@ def _predictions(trained: Model, sides: Mapping[str, Rows], watch: Watch | None)
             )
 
     count(0)
-    view = sides["train"].view
+    return {side: predict_rows(trained, sides[side], count) for side in SIDES}
+
+
+def _predictions(outputs: Mapping[str, NDArray[np.float64]], sides: Mapping[str, Rows]) -> Predictions:
+    """Return the predictions of all sides, by row."""
+    view, target = sides["train"].view, sides["train"].target
     numbers = np.concatenate([sides[side].numbers for side in SIDES])
     return Predictions(
         view.ids[numbers].astype(str),
         view.hashes[numbers].astype(str),
         view.rows["start"][numbers].astype(np.float64),
         np.repeat(np.array(SIDES), [len(sides[side]) for side in SIDES]),
-        np.concatenate([sides[side].targets for side in SIDES]),
-        np.concatenate([predict_rows(trained, sides[side], count) for side in SIDES]),
+        np.concatenate([target.of_row.encode(view, sides[side].numbers) for side in SIDES]),
+        np.concatenate([target.reduce(outputs[side]) for side in SIDES]),
     )
-
-
-def _metrics(predictions: Predictions, sides: Mapping[str, Rows], seed: int) -> dict[str, dict[str, Any]]:
-    """Return the scores of each side that has rows."""
-    return {
-        side: score_rows(predictions.of(side).probabilities, sides[side], seed).to_dict()
-        for side in ("test", "train", "valid")
-        if len(sides[side])
-    }
 
 
 def _check_input(name: str, cls: type[Model], view: View) -> None:

@@ -27,6 +27,7 @@ from audiospec.testing.calibration import assert_can_be_calibrated
 from audiospec.testing.memory_view import SHAPES, MemoryView, shapes_of, spec_of
 from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
 from audiospec.zoo.base import Model, Rows, models
+from audiospec.zoo.targets.single import Single
 
 _TRAINED: dict[type[ModelContract], Model] = {}
 
@@ -131,12 +132,12 @@ class ModelContract:
     def rows(self, values: NDArray[np.float32], labels: Sequence[str]) -> Rows:
         """Return rows in memory with these labels; each row is its own track."""
         view = MemoryView(values, labels, *self.spec_of(values.shape[1:]))
-        return Rows(view, np.arange(len(view)), sorted(set(labels)))
+        return Rows(view, np.arange(len(view)), Single(sorted(set(labels))))
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
         """Return a model trained on these rows and validated on a few of them."""
         model = self.make(train.view.info.row_shape, train.classes, **settings)
-        valid = Rows(train.view, train.numbers[: 2 * len(train.classes)], train.classes)
+        valid = Rows(train.view, train.numbers[: 2 * len(train.classes)], train.target)
         history = model.fit(train, valid, seed=seed)
         for entry in history:
             assert set(entry) == set(history[0])
