@@ -95,7 +95,7 @@ class NetworkModel(Model):
         return history
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the outputs (n, *target.output_shape) of rows (n, mel, frame): the loss makes them of logits."""
+        """Return the outputs (n, *target.output_shape) of rows (n, mel, frame), by the loss of logits."""
         batches = [np.zeros((0, *self.target.output_shape))]
         device = self._device()
         loss = losses[self.settings.loss_of(self.target)]()

@@ -242,8 +242,8 @@ def train(
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
         held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
         if len(sides["valid"]):
-            outputs = predict_rows(held_out.applied_to(trained), sides["valid"])
-            trained.target = trained.target.tuned(outputs, sides["valid"])
+            of_valid = predict_rows(held_out.applied_to(trained), sides["valid"])
+            trained.target = trained.target.tuned(of_valid, sides["valid"])
             sides = {side: Rows(view, rows.numbers, trained.target) for side, rows in sides.items()}
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
@@ -322,8 +322,8 @@ def _target(
     if kind.name not in cls.serves:
         serving = sorted(other for other in models if kind.name in models[other].serves)
         raise ModelError(
-            f"model {name} learns the target {' or '.join(cls.serves)}; the rows of {view.store.path} have the "
-            f"target {kind.name!r}",
+            f"model {name} learns the target {' or '.join(cls.serves)}; the rows of {view.store.path} have "
+            f"the target {kind.name!r}",
             f"choose another model ({', '.join(serving) or 'none learns it'})",
         )
     target = kind.of_rows(view, view_split.train, classes)

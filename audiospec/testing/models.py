@@ -298,7 +298,7 @@ class ModelContract:
         train, unseen = self.task(), self.task(per_class=5, seed=1).read()
         valid = self.task(per_class=4, seed=2)
         if not models[self.name].shares[1]:
-            valid = Rows(valid.view, valid.numbers[:0], valid.classes)
+            valid = Rows(valid.view, valid.numbers[:0], valid.target)
         assert_can_be_calibrated(trained, train, valid, unseen)
 
     def test_counts_its_parameters(self, trained: Model) -> None:

@@ -56,7 +56,7 @@ def _case(setup: Setup, name: str, rows: Rows, batch: int) -> Case:
     torch.manual_seed(0)
     net = model.network()
     trainer = _Trainer(fabric, net)
-    batches = Batches(rows, batch, fabric, wrap=True)
+    batches = Batches(rows, batch, fabric, padding=0.0, wrap=True)
     batches.in_memory = None  # as if the rows did not fit into memory
     in_memory = torch.from_numpy(rows.read()).to(fabric.device)
     targets = batches.targets.to(fabric.device)

@@ -20,6 +20,7 @@ from audiospec.zoo.calibration.folds import grouped_folds
 from audiospec.zoo.calibration.pairs import couple, fit_slope, margins_of_truth, vote
 from audiospec.zoo.calibration.winners import keep_winners
 from audiospec.zoo.models.svm import Svm
+from audiospec.zoo.targets.single import Single
 
 
 def overlapping(classes: int, per_class: int, seed: int) -> Rows:
@@ -30,7 +31,7 @@ def overlapping(classes: int, per_class: int, seed: int) -> Rows:
     values = centres[targets] + random.normal(0, 1.2, (len(targets), 8))
     labels = [f"class {target:02d}" for target in targets]
     view = MemoryView(values.astype(np.float32), labels, *spec_of((8,)))
-    return Rows(view, np.arange(len(view)), sorted(set(labels)))
+    return Rows(view, np.arange(len(view)), Single(sorted(set(labels))))
 
 
 def fitted(train: Rows, name: str = "svm") -> Svm:

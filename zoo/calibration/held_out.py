@@ -124,14 +124,14 @@ def out_of_fold(model: Model, train: Rows, seed: int) -> HeldOut:
         held = np.flatnonzero(~rest & np.isin(targets, present))
         if len(present) < 2 or not len(held):
             continue
-        names = [train.classes[number] for number in present]
+        names = Single([train.classes[number] for number in present])
         other = type(model)(model.settings, model.row_shape, names)
         other.fit(
-            Rows(train.view, train.numbers[rest], Single(names)),
-            Rows(train.view, train.numbers[:0], Single(names)),
+            Rows(train.view, train.numbers[rest], names),
+            Rows(train.view, train.numbers[:0], names),
             seed=seed,
         )
-        values[np.ix_(held, present)] = predict_rows(other, Rows(train.view, train.numbers[held], Single(names)))
+        values[np.ix_(held, present)] = predict_rows(other, Rows(train.view, train.numbers[held], names))
         known[held] = True
     if len(np.unique(targets[known])) < 2:
         raise ModelError(
@@ -192,7 +192,7 @@ def calibration(model: Model, train: Rows, valid: Rows, *, calibrate: bool, seed
     if not isinstance(train.target, Single):
         if calibrate:
             raise ModelError(
-                f"only probabilities of one label a row can be calibrated; got the target {train.target.name!r}",
+                f"expected one label a row to calibrate probabilities; got the target {train.target.name!r}",
                 "leave out `calibrate`",
             )
         return Calibration()

@@ -163,9 +163,7 @@ def _pooled(folds: Sequence[Fold], runs: Sequence[Run]) -> Predictions:
     )
 
 
-def _metrics(
-    folds: Folds, predictions: Predictions, view: View, target: Target, seed: int
-) -> dict[str, Any]:
+def _metrics(folds: Folds, predictions: Predictions, view: View, target: Target, seed: int) -> dict[str, Any]:
     """Return the scores of the pooled predictions: the mean over repeats."""
     scored = []
     for repeat, of_repeat in enumerate(predictions.by_repeat(), 1):

@@ -30,8 +30,8 @@ from audiospec.zoo.runs.info import comparable_settings
 from audiospec.zoo.splits.drawing import draw
 from audiospec.zoo.splits.strategies import chosen_classes
 from audiospec.zoo.splits.units import units_of
-from audiospec.zoo.training import PACKAGES, run_name
 from audiospec.zoo.targets.single import Single
+from audiospec.zoo.training import PACKAGES, run_name
 
 Numbers = NDArray[np.int64]
 

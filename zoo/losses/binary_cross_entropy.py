@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @losses.register
 class BinaryCrossEntropy(Loss):
-    """Mean over rows and classes of the cross-entropy between target and sigmoid; weights are of positives."""
+    """Mean over rows and classes of the cross-entropy of target and sigmoid; weights are of positives."""
 
     targets = ("multi-label", "frames")
     exclusive = False

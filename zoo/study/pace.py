@@ -20,8 +20,8 @@ from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Rows, models
 from audiospec.zoo.fitting.pace import FORWARD
 from audiospec.zoo.study.request import Work
-from audiospec.zoo.training import train
 from audiospec.zoo.targets.single import Single
+from audiospec.zoo.training import train
 
 #: Rows of a table that a baseline is measured on, and seconds of audio in a step of a network.
 TABLE_ROWS, AUDIO_SECONDS = 500, 32.0
@@ -120,7 +120,10 @@ def network_pace(
         trained = cls(chosen, view.info.row_shape, names)
         order = np.arange(len(view))
         history = trained.fit(
-            Rows(view, order[:size], Single(names)), Rows(view, order[size:], Single(names)), seed=0, work=Path(folder)
+            Rows(view, order[:size], trained.target),
+            Rows(view, order[size:], trained.target),
+            seed=0,
+            work=Path(folder),
         )
     per_row: float = min(entry["seconds"] for entry in history) / (size + FORWARD)
     return per_row / chunk * (0.8 + 0.1 * FORWARD)

@@ -1,8 +1,8 @@
 """Target: what a model predicts of a row; the registry of targets.
 
 A target is a class under ``@targets.register``, in a file of `audiospec.zoo.targets`. A store says which one
-its rows have (`Labelling.target`); models, the training loop, evaluation and reports know a target only by this
-interface.
+its rows have (`Labelling.target`). Models, the training loop, evaluation and reports know a target only by
+this interface.
 """
 
 from __future__ import annotations

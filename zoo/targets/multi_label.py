@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -42,10 +42,13 @@ class MultiLabel(Target):
 
     def __init__(self, classes: Sequence[str], thresholds: Sequence[float] | None = None) -> None:
         super().__init__(classes)
-        self.thresholds = np.full(len(self.classes), 0.5) if thresholds is None else np.array(thresholds, float)
-        if self.thresholds.shape != (len(self.classes),) or not (
-            (self.thresholds >= 0) & (self.thresholds <= 1)
-        ).all():
+        self.thresholds = (
+            np.full(len(self.classes), 0.5) if thresholds is None else np.array(thresholds, float)
+        )
+        if (
+            self.thresholds.shape != (len(self.classes),)
+            or not ((self.thresholds >= 0) & (self.thresholds <= 1)).all()
+        ):
             raise ValueError(f"expected a threshold from 0 to 1 for each of {len(self.classes)} classes")
 
     @classmethod
@@ -54,8 +57,8 @@ class MultiLabel(Target):
         stated = view.targets
         names = () if stated is None else stated.names
         wanted = [name for name in names if classes is None or name in set(classes)]
-        present = cls(wanted).encode(view, numbers).any(0)
-        return cls([name for name, is_present in zip(wanted, present, strict=True) if is_present])
+        present = np.flatnonzero(cls(wanted).encode(view, numbers).any(0))
+        return cls([wanted[number] for number in present])
 
     def usable(self, view: View) -> NDArray[np.bool_]:
         """Return that every row can be used: one without labels has none of the classes."""
@@ -75,22 +78,15 @@ class MultiLabel(Target):
         ]
 
     def parse(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """Return the indicators of joined labels; ``;`` in a label is not escaped, so labels are looked up."""
-        known = {text: row for text, row in self._rows(texts).items()}
+        """Return the indicators of joined labels: (n, classes)."""
+        place = {name: number for number, name in enumerate(self.classes)}
         encoded = np.zeros((len(texts), len(self.classes)), bool)
         for row, text in zip(encoded, texts, strict=True):
-            row[known[text]] = True
-        return encoded
-
-    def _rows(self, texts: Sequence[str]) -> dict[str, list[int]]:
-        place = {name: number for number, name in enumerate(self.classes)}
-        rows = {}
-        for text in set(texts):
             names = text.split(JOIN) if text else []
             if any(name not in place for name in names):
                 raise ValueError("it has other classes than the run")
-            rows[text] = [place[name] for name in names]
-        return rows
+            row[[place[name] for name in names]] = True
+        return encoded
 
     def dense(self, encoded: NDArray[Any]) -> NDArray[np.float32]:
         """Return 0 and 1: (n, classes)."""
