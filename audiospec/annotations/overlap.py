@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,25 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class ChunkTargets:
+    """The targets of a track's chunks.
+
+    Attributes
+    ----------
+    targets : RowTargets
+        Its rows are numbers of chunks.
+    is_background : ndarray of bool, shape (n_chunks,)
+        Which chunks have no label or number of their own.
+    unused : int
+        Annotations that give no chunk its label or number, because none overlaps them enough.
+    """
+
+    targets: RowTargets
+    is_background: NDArray[np.bool_]
+    unused: int
+
+
 def chunk_targets(
     annotations: Sequence[Annotation],
     starts: _Floats,
@@ -26,8 +46,8 @@ def chunk_targets(
     duration: float,
     labelling: Labelling,
     track: str,
-) -> tuple[RowTargets, NDArray[np.bool_]]:
-    """Return the targets of a track's chunks, and which chunks are background.
+) -> ChunkTargets:
+    """Return the targets of a track's chunks.
 
     A chunk has a label if the label's annotations together cover at least `labelling.min_overlap` of it, or
     if at least that share of one of them is in the chunk. An annotation without length is in each chunk that
@@ -50,11 +70,8 @@ def chunk_targets(
 
     Returns
     -------
-    RowTargets
-        Its rows are numbers of chunks. With ``background="class"``, background has that label; its share is
-        what no annotation covers.
-    ndarray of bool, shape (n_chunks,)
-        Which chunks have no label or number of their own.
+    ChunkTargets
+        With ``background="class"``, background has that label; its share is what no annotation covers.
 
     Raises
     ------
@@ -84,6 +101,7 @@ def chunk_targets(
     value = np.full(len(keys), np.nan)
     if is_number:
         value = _means(np.array([one.value for one in used], np.float64)[one], overlap, group, len(keys))
+    unused = len(used) - len(np.unique(one[qualifies[group]]))
     row, found, share, value = row[qualifies], found[qualifies], share[qualifies], value[qualifies]
     is_background = np.ones(len(starts), bool)
     is_background[row] = False
@@ -97,12 +115,10 @@ def chunk_targets(
         row, found = np.append(row, numbers), np.append(found, label_of_rest)
         share, value = np.append(share, rest), np.append(value, np.full(len(numbers), np.nan))
         names = [*names, labelling.background_class]
-    return sorted_targets(row, found, share, value, names), is_background
+    return ChunkTargets(_sorted(row, found, share, value, names), is_background, unused)
 
 
-def sorted_targets(
-    row: _Ints, label: _Ints, share: _Floats, value: _Floats, names: Sequence[str]
-) -> RowTargets:
+def _sorted(row: _Ints, label: _Ints, share: _Floats, value: _Floats, names: Sequence[str]) -> RowTargets:
     """Return a table of targets, sorted by row and label; `names` may be unsorted, and have names twice."""
     distinct = sorted(set(names))
     place = {name: number for number, name in enumerate(distinct)}

@@ -96,7 +96,8 @@ def _targets(
 ) -> tuple[RowTargets, np.ndarray]:
     starts = np.array([float(begin) for begin, _ in places])
     seconds = np.array([float(stop - begin) for begin, stop in places])
-    return chunk_targets(annotations, starts, seconds, float(duration), labelling, "song")
+    found = chunk_targets(annotations, starts, seconds, float(duration), labelling, "song")
+    return found.targets, found.is_background
 
 
 def times(most: int) -> st.SearchStrategy[float]:
@@ -196,28 +197,29 @@ def test_a_single_label_is_that_of_the_reference_or_two_are_an_error(
 def test_as_much_as_is_needed_is_enough_whatever_floats_make_of_it() -> None:
     assert 0.7 - 0.2 < 0.5  # hence the allowance
     event = Annotation(start=0.2, end=0.7, label="dog")
-    targets, _ = chunk_targets(
-        [event], np.array([0.0]), np.array([1.0]), 1.0, Labelling(min_overlap=0.5), "song"
-    )
+    found = chunk_targets([event], np.array([0.0]), np.array([1.0]), 1.0, Labelling(), "song")
+    assert found.unused == 0
+    targets = found.targets
     assert targets.share == pytest.approx([0.5])
 
 
 def test_the_mean_of_equal_numbers_is_that_number() -> None:
     thirds = [Annotation(start=n / 3, end=(n + 1) / 3, value=0.7) for n in range(3)]
     labelling = Labelling(target="number")
-    targets, _ = chunk_targets(thirds, np.array([0.0]), np.array([1.0]), 1.0, labelling, "song")
+    targets = chunk_targets(thirds, np.array([0.0]), np.array([1.0]), 1.0, labelling, "song").targets
     assert targets.value.tolist() == [0.7]
 
 
 def test_background_as_a_class_has_the_share_that_no_annotation_covers() -> None:
     events = [Annotation(start=0.5, end=3.0, label="dog"), Annotation(start=0.8, end=2.0, label="cat")]
     labelling = Labelling(min_overlap=1.0, background="class")
-    targets, is_background = chunk_targets(events[:1], np.arange(4.0), np.ones(4), 4.0, labelling, "song")
+    found = chunk_targets(events[:1], np.arange(4.0), np.ones(4), 4.0, labelling, "song")
+    targets, is_background = found.targets, found.is_background
     assert targets.names == ("background", "dog")
     assert targets.label.tolist() == [0, 1, 1, 0]
     assert targets.share.tolist() == [0.5, 1.0, 1.0, 1.0]
     assert is_background.tolist() == [True, False, False, True]
-    both, _ = chunk_targets(events, np.array([0.0]), np.array([1.0]), 4.0, labelling, "song")
+    both = chunk_targets(events, np.array([0.0]), np.array([1.0]), 4.0, labelling, "song").targets
     # What both cover counts once.
     assert (both.names, both.share.tolist()) == (("background", "cat", "dog"), pytest.approx([0.5]))
 
@@ -237,7 +239,7 @@ def test_tables_of_consecutive_tracks_are_joined_by_the_names_of_labels() -> Non
     labelling = Labelling(target="multi-label")
     starts, seconds = np.arange(2.0), np.ones(2)
     dog, none, cat = (
-        chunk_targets(events, starts, seconds, 2.0, labelling, "song")[0]
+        chunk_targets(events, starts, seconds, 2.0, labelling, "song").targets
         for events in ([Annotation(label="dog")], [], [Annotation(start=1, label="cat")])
     )
     table = joined([(0, dog), (2, none), (4, cat)])
@@ -246,3 +248,16 @@ def test_tables_of_consecutive_tracks_are_joined_by_the_names_of_labels() -> Non
     assert table.label.tolist() == [1, 1, 0]
     empty = joined([])
     assert (len(empty), empty.names) == (0, ())
+
+
+def test_annotations_that_are_in_no_chunk_are_counted() -> None:
+    events = [
+        Annotation(start=0.6, end=1.6, label="dog"),  # 0.4 s in one chunk, 0.6 s in the next
+        Annotation(start=1.9, end=2.1, label="cat"),  # half of it in each
+        Annotation(start=5, end=6, label="cat"),
+        Annotation(start=1, end=1, label="other", column="other"),
+    ]
+    found = chunk_targets(events, np.arange(3.0), np.ones(3), 3.0, Labelling(min_overlap=0.7), "song")
+    assert found.unused == 3
+    found = chunk_targets(events[:2], np.arange(1, 4.0), np.ones(3), 6.0, Labelling(min_overlap=0.6), "song")
+    assert (found.unused, found.targets.row.tolist()) == (1, [0])
