@@ -52,6 +52,8 @@ class Dataset(ABC):
         Label → number of tracks in the full set. Empty if no full set is defined.
     group_noun : str
         What the groups of its tracks are, in the plural, such as ``"artists"``.
+    target : str
+        What is to be predicted; one of `audiospec.annotations.annotation.TARGETS`.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Dataset(ABC):
     remotes: ClassVar[tuple[Remote, ...]] = ()
     expected: Mapping[str, int] = MappingProxyType({})
     group_noun: ClassVar[str] = "groups"
+    target: str = "single"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -151,7 +154,7 @@ class Dataset(ABC):
     def ordered(self, root: Location, tracks: Iterable[Track], left_out: Iterable[str] = ()) -> Manifest:
         """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
         in_order = tuple(sorted(tracks, key=lambda track: track.id))
-        return Manifest(self.name, root, in_order, tuple(sorted(left_out)))
+        return Manifest(self.name, root, in_order, tuple(sorted(left_out)), self.target)
 
 
 class PublishedDataset(Dataset):

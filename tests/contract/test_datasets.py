@@ -8,6 +8,7 @@ import pytest
 
 from audiospec.datasets import Dataset, datasets
 from audiospec.datasets.demo import Demo
+from audiospec.datasets.demo_events import DemoEvents
 from audiospec.testing.datasets import DatasetContract
 
 
@@ -75,6 +76,15 @@ class TestDemo(DatasetContract):
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
         return Demo(tmp_path, tracks=1, seconds=1)
+
+
+class TestDemoEvents(DatasetContract):
+    name = "demo-events"
+    makes_data = True
+
+    @pytest.fixture
+    def dataset(self, tmp_path: Path) -> Dataset:
+        return DemoEvents(tmp_path, tracks=3, seconds=4)
 
 
 def test_every_dataset_has_a_contract() -> None:
