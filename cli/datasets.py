@@ -43,6 +43,7 @@ def _facts(dataset: type[Dataset]) -> dict[str, str]:
         "expects": dataset.layout,
         "target": dataset.target,
         "full set": f"{sum(dataset.expected.values())} tracks: {labels}" if labels else "",
+        "note": dataset.note,
         "citation": dataset.citation,
         "licence": dataset.licence,
         "homepage": dataset.homepage,

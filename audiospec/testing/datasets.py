@@ -20,7 +20,7 @@ from typing import ClassVar
 import pytest
 
 from audiospec.annotations.annotation import TARGETS
-from audiospec.datasets.base import Dataset, PublishedDataset, datasets
+from audiospec.datasets.base import Dataset, DownloadedDataset, datasets
 from audiospec.errors import DatasetError
 
 
@@ -36,7 +36,7 @@ class DatasetContract:
     makes_data : bool
         Whether it makes its audio itself, so that an empty or missing folder is not an error.
     finds_files : bool
-        Whether it looks for files in a folder, as each `PublishedDataset` does, and so has to name the
+        Whether it looks for files in a folder, as each `DownloadedDataset` does, and so has to name the
         others.
     """
 
@@ -127,7 +127,7 @@ class DatasetContract:
         again = dataset.manifest()
         assert again.tracks == manifest.tracks
         assert not {*again.left_out} & {track.path for track in again}
-        if self.finds_files or isinstance(dataset, PublishedDataset):
+        if self.finds_files or isinstance(dataset, DownloadedDataset):
             assert {*again.left_out} - {*manifest.left_out} == {"not-a-track.txt"}
             assert list(again.left_out) == sorted(again.left_out)
 
