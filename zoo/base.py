@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,16 @@ class ModelSettings(Fields):
     """A model's parameters: a frozen dataclass, whose values may be given as text."""
 
     error: ClassVar[type[AudiospecError]] = ModelError
+
+    def for_target(self, target: type[Target] | Target) -> Self:
+        """Return the parameters as they are for a target, with what it decides, such as the loss.
+
+        Raises
+        ------
+        ModelError
+            A parameter does not fit the target.
+        """
+        return self
 
 
 @dataclass(frozen=True, eq=False)

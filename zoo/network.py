@@ -92,7 +92,6 @@ class NetworkModel(Model):
                 "give validation a share, such as 0.8, 0.1, 0.1, with `shares`",
             )
         self._check_devices()
-        self.settings.loss_of(self.target)
         from audiospec.zoo.fitting.loop import train_network
         from audiospec.zoo.fitting.memory import warn_of_memory
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
@@ -25,7 +24,8 @@ from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, 
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
-from audiospec.zoo.runs.predictions import Predictions, tracks_of
+from audiospec.zoo.runs.outputs import predictions_of, side_outputs
+from audiospec.zoo.runs.predictions import tracks_of
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
     end_training,
@@ -140,7 +140,7 @@ def train(
         The run exists, is of another training, or cannot be written.
     """
     cls = models[model]
-    chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
+    chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}").for_target(view_target(view))
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training
@@ -156,11 +156,11 @@ def train(
     view_split: Split | Folds
     sides: dict[str, Rows] = {}
     if isinstance(made, Folds):
-        names = check_classes(made, view)
+        names = check_classes(made, view, classes)
         view_split = folds_with_share(made, view, train_share)
     else:
         view_split = with_share(made, view, train_share)
-        target = _target(model, cls, view, view_split, classes)
+        target = _target(view, view_split, classes)
         names = target.classes
         # Only now are the outputs' shape and the rows' targets known.
         target = cls(chosen, view.info.row_shape, target).target
@@ -201,6 +201,7 @@ def train(
                     settings=settings,
                     strategy=splits[place],
                     seed=seed,
+                    classes=None if view_target(view).splits_by_class else names,
                     train_share=train_share,
                     search=search,
                     inner_folds=inner_folds,
@@ -247,7 +248,7 @@ def train(
             sides = {side: Rows(view, rows.numbers, trained.target) for side, rows in sides.items()}
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        outputs = _outputs(held_out.applied_to(trained), sides, watch)
+        outputs = side_outputs(held_out.applied_to(trained), sides, watch)
         metrics = {
             side: score_rows(outputs[side], sides[side], seed).to_dict()
             for side in ("test", "train", "valid")
@@ -275,7 +276,7 @@ def train(
             trained,
             metrics,
             history,
-            _predictions(outputs, sides),
+            predictions_of(outputs, sides),
             tracks_of(view, view_split),
             held_out.conformal,
         )
@@ -314,19 +315,9 @@ def _finished(path: Path, training: Mapping[str, Any]) -> Run:
     return run
 
 
-def _target(
-    name: str, cls: type[Model], view: View, view_split: Split, classes: Sequence[str] | None
-) -> Target:
-    """Return the target of the training rows, after a check that the model can learn it."""
-    kind = view_target(view)
-    if kind.name not in cls.serves:
-        serving = sorted(other for other in models if kind.name in models[other].serves)
-        raise ModelError(
-            f"model {name} learns the target {' or '.join(cls.serves)}; the rows of {view.store.path} have "
-            f"the target {kind.name!r}",
-            f"choose another model ({', '.join(serving) or 'none learns it'})",
-        )
-    target = kind.of_rows(view, view_split.train, classes)
+def _target(view: View, view_split: Split, classes: Sequence[str] | None) -> Target:
+    """Return the target of the training rows."""
+    target = view_target(view).of_rows(view, view_split.train, classes)
     if len(target.classes) < target.least_classes:
         raise ModelError(
             f"expected training rows of at least {target.least_classes} classes; got "
@@ -336,50 +327,22 @@ def _target(
     return target
 
 
-def _outputs(
-    trained: Model, sides: Mapping[str, Rows], watch: Watch | None
-) -> dict[str, NDArray[np.float64]]:
-    """Return the outputs for the rows of each side."""
-    began = time.monotonic()
-    total = sum(map(len, sides.values()))
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if watch is not None:
-            seconds = time.monotonic() - began
-            shape = sides["train"].view.info.row_shape
-            watch(
-                TrainingProgress(
-                    stage="scoring", row_shape=shape, rows=done, rows_total=total, seconds=seconds
-                )
-            )
-
-    count(0)
-    return {side: predict_rows(trained, sides[side], count) for side in SIDES}
-
-
-def _predictions(outputs: Mapping[str, NDArray[np.float64]], sides: Mapping[str, Rows]) -> Predictions:
-    """Return the predictions of all sides, by row."""
-    view, target = sides["train"].view, sides["train"].target
-    numbers = np.concatenate([sides[side].numbers for side in SIDES])
-    return Predictions(
-        view.ids[numbers].astype(str),
-        view.hashes[numbers].astype(str),
-        view.rows["start"][numbers].astype(np.float64),
-        np.repeat(np.array(SIDES), [len(sides[side]) for side in SIDES]),
-        np.concatenate([target.of_row.encode(view, sides[side].numbers) for side in SIDES]),
-        np.concatenate([target.reduce(outputs[side]) for side in SIDES]),
-    )
-
-
 def _check_input(name: str, cls: type[Model], view: View) -> None:
     if not cls.reads(view.spec):
         raise ModelError(
             f"model {name} reads {cls.input!r} rows; view {view.name} of feature {view.spec.feature!r} has "
             f"{view.spec.kind!r} rows of ({', '.join(view.spec.dims)})",
             "choose another view, or another model (`audiospec models` lists them)",
+        )
+    target = view_target(view).name
+    if target not in cls.serves:
+        others = [
+            other for other in models if target in models[other].serves and models[other].reads(view.spec)
+        ]
+        raise ModelError(
+            f"model {name} learns the target {' or '.join(cls.serves)}; the rows of view {view.name} have "
+            f"the target {target!r}",
+            f"choose another model: {', '.join(others)}" if others else "choose another view",
         )
 
 

@@ -533,7 +533,9 @@ def test_processes_share_each_batch() -> None:
         values: list[float] = []
         for rank in range(2):
             fabric: Any = SimpleNamespace(world_size=2, global_rank=rank, device=torch.device("cpu"))
-            batches = list(batches_module.Batches(rows, 4, fabric, wrap=wrap).inorder(np.arange(7)))
+            batches = list(
+                batches_module.Batches(rows, 4, fabric, padding=0.0, wrap=wrap).inorder(np.arange(7))
+            )
             assert [len(batch) for batch, _ in batches] == [2, 2]
             for batch, targets in batches:
                 values += batch[targets.sum(1) > 0][:, 0, 0].tolist()  # rows that count

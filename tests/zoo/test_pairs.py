@@ -75,7 +75,9 @@ def test_confidence_tells_right_from_wrong() -> None:
 def test_a_class_of_one_unit_and_folds_without_a_class() -> None:
     three = overlapping(3, 6, 0)
     for numbers in ([0, 6, 7, 8, 12], [0, 6], [0, 6, 12], [0, 1, 6]):
-        train = Rows(three.view, np.array(numbers), sorted({str(three.view.labels[n]) for n in numbers}))
+        train = Rows(
+            three.view, np.array(numbers), Single(sorted({str(three.view.labels[n]) for n in numbers}))
+        )
         model = fitted(train)
         values = model.predict_proba(train.read())
         assert np.allclose(values.sum(1), 1)

@@ -62,7 +62,11 @@ def test_each_row_is_learnt_from_once(view: View, count: int, batch: int, world:
     assert len(rows) == -(-count // world) * world
     # The dataset's own batches, in memory, hold the same rows with the same targets.
     whole = Batches(
-        Rows(view, numbers, Single(view.classes)), 50, streamed(view, numbers, 1).fabric, wrap=True
+        Rows(view, numbers, Single(view.classes)),
+        50,
+        streamed(view, numbers, 1).fabric,
+        padding=0.0,
+        wrap=True,
     )
     features, targets = next(whole.inorder(np.arange(count)))
     expected = {

@@ -24,7 +24,7 @@ from audiospec.zoo.runs.write import write_run
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats, spread_of_folds
 from audiospec.zoo.splits.folds import Fold, Folds
 from audiospec.zoo.splits.split import SIDES
-from audiospec.zoo.targets.base import Target
+from audiospec.zoo.targets.base import Target, view_target
 
 #: Trains one fold: its place, from 0, the folder of its run, and what is called with its progress.
 TrainFold = Callable[[int, Path, Watch | None], Run]
@@ -222,7 +222,7 @@ def _tracks(runs: Sequence[Run]) -> list[TrackOfRun]:
     return sorted(tracks, key=lambda track: (order[track.side], track))
 
 
-def check_classes(folds: Folds, view: View) -> list[str]:
+def check_classes(folds: Folds, view: View, classes: Sequence[str] | None = None) -> list[str]:
     """Return the classes of the folds, sorted.
 
     Raises
@@ -230,10 +230,10 @@ def check_classes(folds: Folds, view: View) -> list[str]:
     SplitError
         A fold does not learn all of them, so its probabilities could not be pooled with the others'.
     """
-    labels = view.labels.astype(str)
-    names = sorted(set(labels[folds.tested].tolist()))
+    target = view_target(view)
+    names = target.of_rows(view, folds.tested, classes).classes
     for fold in folds.folds:
-        missing = sorted({*names} - set(labels[fold.split.train].tolist()))
+        missing = sorted({*names} - {*target.of_rows(view, fold.split.train, classes).classes})
         if missing:
             raise SplitError(
                 f"class {missing[0]!r} has no training rows in split {fold.split.strategy!r}",

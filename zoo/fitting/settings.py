@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import torch
 
@@ -83,7 +83,11 @@ class NetworkSettings(ModelSettings):
                 f"(there are: {', '.join(names)})"
             )
 
-    def loss_of(self, target: Target) -> str:
+    def for_target(self, target: type[Target] | Target) -> Self:
+        """Return the parameters with the loss that is minimised for a target."""
+        return replace(self, loss=self.loss_of(target))
+
+    def loss_of(self, target: type[Target] | Target) -> str:
         """Return the name of the loss that is minimised for a target.
 
         Raises

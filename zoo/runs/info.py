@@ -235,10 +235,7 @@ def split_name(split: Mapping[str, Any]) -> str:
 
 def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's parameters, to compare: one that older runs did not store has the value that it had."""
-    stated = {"loss": "cross-entropy", **settings}
-    if stated["loss"] == "auto":  # what it is for one label a row, as older runs state it
-        stated["loss"] = "cross-entropy"
-    return stated
+    return {"loss": "cross-entropy", **settings}
 
 
 def configuration_of(info: RunInfo, *, share: bool = True) -> list[Any]:

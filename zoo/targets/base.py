@@ -73,6 +73,8 @@ class Target(ABC):
         Fewest classes that can be learnt.
     has_probabilities : bool
         Whether outputs are probabilities.
+    splits_by_class : bool
+        Whether a split of some classes leaves out the rows of the others.
     """
 
     name: ClassVar[str]
@@ -82,6 +84,7 @@ class Target(ABC):
     epoch_score: ClassVar[str]
     least_classes: ClassVar[int] = 1
     has_probabilities: ClassVar[bool] = True
+    splits_by_class: ClassVar[bool] = False
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)

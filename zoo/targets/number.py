@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from audiospec.zoo.scores.measuring.numbers import score_numbers
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
+from audiospec.zoo.scores.measuring.numbers import score_numbers
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -50,9 +50,9 @@ class Number(Target):
     @classmethod
     def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
         """Return the target of the numbers of some rows."""
-        if classes is not None:
-            raise ModelError("numbers have no classes to choose from", "leave out `classes`")
         name = view.store.labelling.column
+        if classes is not None and list(classes) != [name]:
+            raise ModelError("numbers have no classes to choose from", "leave out `classes`")
         values = cls([name]).encode(view, numbers)
         values = values[np.isfinite(values)]
         if not len(values) or np.ptp(values) == 0:

@@ -28,6 +28,7 @@ class Single(Target):
     epoch_columns = tuple(EPOCH_SCORES)
     epoch_score = "f1"
     least_classes = 2
+    splits_by_class = True
 
     @classmethod
     def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
