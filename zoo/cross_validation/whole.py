@@ -223,20 +223,22 @@ def _tracks(runs: Sequence[Run]) -> list[TrackOfRun]:
 
 
 def check_classes(folds: Folds, view: View) -> list[str]:
-    """Return the classes of the folds, sorted.
+    """Return the classes of the folds, sorted; none of a number.
 
     Raises
     ------
     SplitError
         A fold does not learn all of them, so its probabilities could not be pooled with the others'.
     """
-    labels = view.labels.astype(str)
-    names = sorted(set(labels[folds.tested].tolist()))
+    strata = folds.strata
+    if not strata.checked:
+        return []
+    names = strata.rows.select(folds.tested).present()
     for fold in folds.folds:
-        missing = sorted({*names} - set(labels[fold.split.train].tolist()))
+        missing = sorted({*names} - {*strata.rows.select(fold.split.train).present()})
         if missing:
             raise SplitError(
-                f"class {missing[0]!r} has no training rows in split {fold.split.strategy!r}",
-                "leave the class out with `classes`, or give it more tracks",
+                f"{strata.noun} {missing[0]!r} has no training rows in split {fold.split.strategy!r}",
+                f"leave the {strata.noun} out with `classes`, or give it more tracks",
             )
     return names
