@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from audiospec.errors import ModelError
 from audiospec.files import open_plain
 from audiospec.zoo.base import Layer, Model, Progress, Rows
+from audiospec.zoo.fitting.fixed import in_fixed_batches
 
 FILE = "model.skops"
 
@@ -27,6 +28,10 @@ class SklearnModel(Model):
 
     #: Types in the classifier's file that skops does not trust by default; `is_sound` has to check them.
     trusted: ClassVar[tuple[str, ...]] = ()
+
+    #: Number of rows that are predicted together, always, because the classifier multiplies matrices; 0: any
+    #: number, because it computes each row by itself. See `in_fixed_batches`.
+    together: ClassVar[int] = 0
 
     #: The fitted pipeline.
     pipeline: Any = None
@@ -107,7 +112,10 @@ class SklearnModel(Model):
         """Return the probabilities (n, classes) of rows (n, columns)."""
         if not len(rows):
             return np.zeros((0, len(self.classes)))
-        return self.probabilities(rows.astype(np.float64))
+        if not self.together:
+            return self.probabilities(rows.astype(np.float64))
+        batches = in_fixed_batches(lambda batch: self.probabilities(batch.astype(np.float64)), rows, self.together)
+        return np.concatenate(list(batches))
 
     def probabilities(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probabilities of at least one row; overridden for a classifier that has none."""

@@ -20,6 +20,8 @@ class Knn1(SklearnModel):
     It is `sklearn.neighbors.KNeighborsClassifier`; a probability is a share of the votes.
     """
 
+    together = 256
+
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
         """Parameters of the vote.

@@ -13,6 +13,8 @@ from audiospec.zoo.estimator import SklearnModel
 class Lr(SklearnModel):
     """`sklearn.linear_model.LogisticRegression` on standardised columns; the study used a C near 1e6."""
 
+    together = 256
+
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
         """Parameters of the regression.
