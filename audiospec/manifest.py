@@ -116,7 +116,8 @@ class Manifest:
     def labels(self) -> list[str]:
         """The classes, sorted, each once: labels of tracks and of their annotations."""
         of_annotations = {one.label for track in self.tracks for one in track.annotations}
-        return sorted({track.label for track in self.tracks if not track.annotations} | of_annotations - {""})
+        of_tracks = {track.label for track in self.tracks if not track.annotations}
+        return sorted((of_tracks | of_annotations) - {""})
 
     def file(self, track: Track) -> Location:
         """Return the place of a track's audio file."""

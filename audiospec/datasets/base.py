@@ -148,10 +148,17 @@ class Dataset(ABC):
             raise DatasetError(f"dataset {self.name!r} expects {self.layout} under {root}: {no_audio(found)}")
         return found
 
-    def ordered(self, root: Location, tracks: Iterable[Track], left_out: Iterable[str] = ()) -> Manifest:
+    def ordered(
+        self,
+        root: Location,
+        tracks: Iterable[Track],
+        left_out: Iterable[str] = (),
+        target: str = "single",
+        column: str = "label",
+    ) -> Manifest:
         """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
         in_order = tuple(sorted(tracks, key=lambda track: track.id))
-        return Manifest(self.name, root, in_order, tuple(sorted(left_out)))
+        return Manifest(self.name, root, in_order, tuple(sorted(left_out)), target, column)
 
 
 class PublishedDataset(Dataset):
