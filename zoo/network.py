@@ -30,10 +30,11 @@ class NetworkModel(Model):
 
     input = "spectrogram"
     shares = (0.7, 0.1, 0.2)  # the test share of every model is the same
+    serves = ("single", "multi-label", "number")
 
     Settings = NetworkSettings
 
-    #: The trained network; maps rows (B, mel, frame) to logits (B, classes).
+    #: The trained network; maps rows (B, mel, frame) to logits (B, *target.output_shape).
     net: nn.Module
 
     @abstractmethod
@@ -96,20 +97,19 @@ class NetworkModel(Model):
         return history
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probabilities (n, classes) of rows (n, mel, frame), which the loss makes of logits."""
+        """Return the outputs (n, *target.output_shape) of rows (n, mel, frame), by the loss of logits."""
         device = self._device()
-        loss = losses[self.settings.loss]()
+        loss = losses[self.settings.loss_of(self.target)]()
 
         def compute(batch: NDArray[np.float32]) -> NDArray[np.float64]:
             logits = self.net(torch.from_numpy(batch.copy()).to(device)).cpu()
-            probabilities: NDArray[np.float64] = loss.probabilities(logits.double()).numpy()
-            return probabilities
+            outputs: NDArray[np.float64] = loss.probabilities(logits.double()).numpy()
+            return outputs
 
         with torch.inference_mode():
-            size = min(self.settings.batch, MOST_TOGETHER)
-            return np.concatenate(
-                [np.zeros((0, len(self.classes))), *in_fixed_batches(compute, rows, size)]
-            )
+            batches = in_fixed_batches(compute, rows, min(self.settings.batch, MOST_TOGETHER))
+            outputs = np.concatenate([np.zeros((0, *self.target.output_shape)), *batches])
+        return self.target.undo(outputs)
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors."""
@@ -175,7 +175,9 @@ class NetworkModel(Model):
         from audiospec.zoo.fitting.memory import estimate_memory
 
         with _torch_defaults():
-            return estimate_memory(self.network, self.row_shape, len(self.classes), self.settings.loss)
+            return estimate_memory(
+                self.network, self.row_shape, self.target.output_shape, self.settings.loss_of(self.target)
+            )
 
     def _check_shapes(self, weights: Mapping[str, Tensor]) -> None:
         """Raise an error if weights do not fit the network, before the network takes memory."""

@@ -113,6 +113,7 @@ class Folder(Dataset):
             "start": start_column,
             "end": end_column,
         }
+        self.target = target
         self.asked = Asked(
             columns=columns, target=target, label_columns=names_in(label_columns), separator=separator
         )
@@ -209,7 +210,7 @@ class Folder(Dataset):
         tracks = (row.track(path, path, fold) for path, row, fold in zip(rows, same, folds, strict=True))
         used = {*rows, *metadata}
         left_out = [file for file in (*found.sound, *found.others) if file not in used]
-        return self.ordered(root, tracks, left_out, self.asked.target, column)
+        return self.ordered(root, tracks, left_out, column)
 
     def _from_companions(self, root: Location, found: Found) -> Manifest:
         """Return the tracks with the annotations of the files beside them."""
@@ -240,7 +241,7 @@ class Folder(Dataset):
             for path, fold in zip(found.sound, folds, strict=True)
         )
         left_out = [file for file in found.others if file not in {*files}]
-        return self.ordered(root, tracks, left_out, self.asked.target)
+        return self.ordered(root, tracks, left_out)
 
 
 def _has_columns(file: Location) -> bool:

@@ -23,8 +23,7 @@ from audiospec.zoo.runs.info import MOST_METRICS
 from audiospec.zoo.runs.training_folder import SEARCH, remove_path, write_json, writing_run
 from audiospec.zoo.scores.base import MAIN, Items, Sample, all_scores
 from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
-from audiospec.zoo.splits.drawing import draw
-from audiospec.zoo.splits.folds import stratified_folds
+from audiospec.zoo.splits.drawing import draw, stratified_folds
 from audiospec.zoo.splits.split import Split
 
 #: Files of a search in the training's folder: the scores of finished models, and the model in training.
@@ -205,7 +204,7 @@ def _train_all(
         if watch is not None:
             shape = train.view.info.row_shape
             watch(TrainingProgress(stage="searching", row_shape=shape, rows=number, rows_total=len(fits)))
-        model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.classes)
+        model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.target)
         with writing_run(folder.parent):
             (folder / FIT).mkdir(exist_ok=True)
         model.fit(trained, validated, seed=seed, work=folder / FIT)
@@ -219,27 +218,24 @@ def _inner_folds(train: Rows, split: Split, count: int) -> list[tuple[Rows, Rows
     """Return the training, validation and test rows of each inner fold."""
     _, first, track_of = np.unique(train.tracks, return_index=True, return_inverse=True)
     _, units = np.unique(train.units[first], return_inverse=True)
-    labels = train.view.labels[train.numbers][first].astype(str)
-    for name in np.unique(labels):
-        have = len(np.unique(units[labels == name]))
-        if have < count:
-            fewer = f"use `inner_folds={have}`" if have > 1 else "add some"
-            raise SplitError(
-                f"class {str(name)!r} has {have} of the units (groups, tracks, copies) of the training rows, "
-                f"fewer than {count} inner folds",
-                f"{fewer}, or leave the class out with `classes`",
-            )
-    fold_of = stratified_folds(units, labels, count, (split.seed, 5))
+    strata = split.strata.tracks.select(train.view.rows["track"][train.numbers[first]].astype(np.int64))
+    if few := split.strata.too_few(strata, units, count):
+        fewer = f"use `inner_folds={few.number}`" if few.number > 1 else "add some"
+        raise SplitError(
+            f"{few.what} has {few.number} of the units (groups, tracks, copies) of the training rows, "
+            f"fewer than {count} inner folds",
+            f"{fewer}{few.or_leave_out}",
+        )
+    fold_of = stratified_folds(units, strata, count, (split.seed, 5))
     train_share, valid_share, _ = split.shares
     made = []
     for number in range(count):
         rest = np.flatnonzero(fold_of != number)
         side = np.where(fold_of == number, 2, 0)
-        drawn = draw(
-            units[rest], labels[rest], valid_share / (train_share + valid_share), (split.seed, 6, number)
-        )
+        share = valid_share / (train_share + valid_share)
+        drawn = draw(units[rest], strata.select(rest), share, (split.seed, 6, number))
         side[rest[drawn]] = 1
-        rows = [Rows(train.view, train.numbers[side[track_of] == one], train.classes) for one in range(3)]
+        rows = [train.some(side[track_of] == one) for one in range(3)]
         made.append((rows[0], rows[1], rows[2]))
     return made
 
