@@ -15,6 +15,7 @@ class Lr(SklearnModel):
     """`sklearn.linear_model.LogisticRegression` on standardised columns; the study used a C near 1e6."""
 
     serves = ("single", "multi-label", "number")
+    together = 256
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
