@@ -24,7 +24,8 @@ from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, 
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
-from audiospec.zoo.runs.predictions import Predictions, tracks_of
+from audiospec.zoo.runs.outputs import predictions_of, side_outputs
+from audiospec.zoo.runs.predictions import tracks_of
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
     end_training,
@@ -39,6 +40,7 @@ from audiospec.zoo.splits.choose import choose
 from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.share import folds_with_share, with_share
 from audiospec.zoo.splits.split import SIDES, Split
+from audiospec.zoo.targets.base import Target, view_target
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
@@ -138,7 +140,7 @@ def train(
         The run exists, is of another training, or cannot be written.
     """
     cls = models[model]
-    chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
+    chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}").for_target(view_target(view))
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
     all_scores()  # imports all scores, so that a broken one fails before the training
@@ -154,16 +156,20 @@ def train(
     view_split: Split | Folds
     sides: dict[str, Rows] = {}
     if isinstance(made, Folds):
-        names = check_classes(made, view)
+        names = check_classes(made)
         view_split = folds_with_share(made, view, train_share)
     else:
         view_split = with_share(made, view, train_share)
-        names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
-        sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
+        target = _target(view, view_split, classes)
+        names = target.classes
+        # Only now are the outputs' shape and the rows' targets known.
+        target = cls(chosen, view.info.row_shape, target).target
+        sides = {side: Rows(view, getattr(view_split, side), target) for side in SIDES}
     training: dict[str, Any] = {
         "model": model,
         "settings": dataclasses.asdict(chosen),
         "classes": names,
+        "target": {"name": view.store.labelling.target},
         "row_shape": list(view.info.row_shape),
         "spec": view.spec.to_dict(),
         "chunking": view.chunking.to_dict(),
@@ -195,6 +201,7 @@ def train(
                     settings=settings,
                     strategy=splits[place],
                     seed=seed,
+                    classes=None if view_target(view).splits_by_class else names,
                     train_share=train_share,
                     search=search,
                     inner_folds=inner_folds,
@@ -221,7 +228,7 @@ def train(
             )
             training.update(settings=dataclasses.asdict(chosen), search=found)
         began = time.monotonic()
-        trained = cls(chosen, view.info.row_shape, names)
+        trained = cls(chosen, view.info.row_shape, sides["train"].target)
         trained.watch = watch
         if watch is not None:
             watch(
@@ -235,12 +242,24 @@ def train(
             )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
         held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
+        if len(sides["valid"]):
+            of_valid = predict_rows(held_out.applied_to(trained), sides["valid"])
+            trained.target = trained.target.tuned(of_valid, sides["valid"])
+            sides = {side: Rows(view, rows.numbers, trained.target) for side, rows in sides.items()}
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        predictions = _predictions(held_out.applied_to(trained), sides, watch)
-        metrics = _metrics(predictions, sides, seed)
+        outputs = side_outputs(held_out.applied_to(trained), sides, watch)
+        metrics = {
+            side: score_rows(outputs[side], sides[side], seed).to_dict()
+            for side in ("test", "train", "valid")
+            if len(sides[side])
+        }
         info = RunInfo(
-            **{**training, "split": {**training["split"], **_split_facts(view_split)}},
+            **{
+                **training,
+                "split": {**training["split"], **_split_facts(view_split)},
+                "target": trained.target.to_dict(),
+            },
             store=str(view.store.path),
             view=view.name,
             parameters=trained.parameters,
@@ -257,7 +276,7 @@ def train(
             trained,
             metrics,
             history,
-            predictions,
+            predictions_of(outputs, sides),
             tracks_of(view, view_split),
             held_out.conformal,
         )
@@ -296,44 +315,16 @@ def _finished(path: Path, training: Mapping[str, Any]) -> Run:
     return run
 
 
-def _predictions(trained: Model, sides: Mapping[str, Rows], watch: Watch | None) -> Predictions:
-    """Return the predictions of all sides."""
-    began = time.monotonic()
-    total = sum(map(len, sides.values()))
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if watch is not None:
-            seconds = time.monotonic() - began
-            shape = sides["train"].view.info.row_shape
-            watch(
-                TrainingProgress(
-                    stage="scoring", row_shape=shape, rows=done, rows_total=total, seconds=seconds
-                )
-            )
-
-    count(0)
-    view = sides["train"].view
-    numbers = np.concatenate([sides[side].numbers for side in SIDES])
-    return Predictions(
-        view.ids[numbers].astype(str),
-        view.hashes[numbers].astype(str),
-        view.rows["start"][numbers].astype(np.float64),
-        np.repeat(np.array(SIDES), [len(sides[side]) for side in SIDES]),
-        np.concatenate([sides[side].targets for side in SIDES]),
-        np.concatenate([predict_rows(trained, sides[side], count) for side in SIDES]),
-    )
-
-
-def _metrics(predictions: Predictions, sides: Mapping[str, Rows], seed: int) -> dict[str, dict[str, Any]]:
-    """Return the scores of each side that has rows."""
-    return {
-        side: score_rows(predictions.of(side).probabilities, sides[side], seed).to_dict()
-        for side in ("test", "train", "valid")
-        if len(sides[side])
-    }
+def _target(view: View, view_split: Split, classes: Sequence[str] | None) -> Target:
+    """Return the target of the training rows."""
+    target = view_target(view).of_rows(view, view_split.train, classes)
+    if len(target.classes) < target.least_classes:
+        raise ModelError(
+            f"expected training rows of at least {target.least_classes} classes; got "
+            f"{', '.join(target.classes) or 'none'}",
+            "add tracks of other classes, or choose other `classes`",
+        )
+    return target
 
 
 def _check_input(name: str, cls: type[Model], view: View) -> None:
@@ -342,6 +333,16 @@ def _check_input(name: str, cls: type[Model], view: View) -> None:
             f"model {name} reads {cls.input!r} rows; view {view.name} of feature {view.spec.feature!r} has "
             f"{view.spec.kind!r} rows of ({', '.join(view.spec.dims)})",
             "choose another view, or another model (`audiospec models` lists them)",
+        )
+    target = view_target(view).name
+    if target not in cls.serves:
+        others = [
+            other for other in models if target in models[other].serves and models[other].reads(view.spec)
+        ]
+        raise ModelError(
+            f"model {name} learns the target {' or '.join(cls.serves)}; the rows of view {view.name} have "
+            f"the target {target!r}",
+            f"choose another model: {', '.join(others)}" if others else "choose another view",
         )
 
 

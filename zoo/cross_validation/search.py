@@ -204,7 +204,7 @@ def _train_all(
         if watch is not None:
             shape = train.view.info.row_shape
             watch(TrainingProgress(stage="searching", row_shape=shape, rows=number, rows_total=len(fits)))
-        model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.classes)
+        model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.target)
         with writing_run(folder.parent):
             (folder / FIT).mkdir(exist_ok=True)
         model.fit(trained, validated, seed=seed, work=folder / FIT)
@@ -235,7 +235,7 @@ def _inner_folds(train: Rows, split: Split, count: int) -> list[tuple[Rows, Rows
         share = valid_share / (train_share + valid_share)
         drawn = draw(units[rest], strata.select(rest), share, (split.seed, 6, number))
         side[rest[drawn]] = 1
-        rows = [Rows(train.view, train.numbers[side[track_of] == one], train.classes) for one in range(3)]
+        rows = [train.some(side[track_of] == one) for one in range(3)]
         made.append((rows[0], rows[1], rows[2]))
     return made
 

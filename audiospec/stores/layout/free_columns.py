@@ -22,7 +22,7 @@ _MOST = 60
 
 
 def storable(text: str) -> str:
-    r"""Return text that every store can hold: half of a surrogate pair, and NUL, become escapes (``\x00``)."""
+    r"""Return text that every store can hold: NUL and half of a surrogate pair become escapes (``\x00``)."""
     text = str(text)
     if text.isascii() and "\0" not in text:
         return text

@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 from audiospec.annotations.annotation import Annotation, Labelling
 from audiospec.audio.info import AudioInfo
-from audiospec.errors import StoreError
+from audiospec.errors import AudiospecError, StoreError
 from audiospec.storage.location import Location
 
 #: Version of the format on a disk; in a bucket, or with volumes; with annotations, free columns, a labelling
 #: or targets, wherever it is, which is the newest that can be read.
 FORMAT_VERSION, COMMITS_FORMAT, TARGETS_FORMAT = 1, 2, 3
 NEWEST_FORMAT = TARGETS_FORMAT
+#: The store's attribute with the version.
+FORMAT = "audiospec_format"
 #: The store's attribute with its `Labelling`, unless that is the default.
-LABELLING = "labelling"
+LABELLING, _DEFAULT = "labelling", Labelling()
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"
 #: The problem of a track that the manifest no longer has; stores contain this text.
@@ -128,9 +130,7 @@ def replaced(view: str) -> ReplacedError:
     return ReplacedError(f"view {view} was replaced after it was opened", "open it again")
 
 
-def store_attributes(
-    dataset: str, root: Location | None, labelling: Labelling = Labelling()
-) -> dict[str, Any]:
+def store_attributes(dataset: str, root: Location | None, labelling: Labelling = _DEFAULT) -> dict[str, Any]:
     """Return a store's own attributes, as `FeatureStore.publish` takes them.
 
     Parameters
@@ -147,8 +147,33 @@ def store_attributes(
         The number of the format is the lowest one; `publish` raises it if what it writes needs a higher one.
     """
     folder = {} if root is None else {"root": str(root)}
-    targets = {} if labelling == Labelling() else {LABELLING: labelling.to_dict()}
-    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, **folder, **targets}
+    targets = {} if labelling == _DEFAULT else {LABELLING: labelling.to_dict()}
+    return {FORMAT: FORMAT_VERSION, "dataset": dataset, **folder, **targets}
+
+
+def format_of(attributes: Mapping[str, Any], store: Location) -> int:
+    """Return the version of a store's format; StoreError if it cannot be read, or this is no store."""
+    version = attributes.get(FORMAT)
+    if not isinstance(version, int):
+        raise StoreError(
+            f"{store} is not a feature store: expected one made by `audiospec featurize`", "check the path"
+        )
+    if version > NEWEST_FORMAT:
+        raise StoreError(
+            f"{store} has format {version}, this audiospec reads up to {NEWEST_FORMAT}",
+            "upgrade audiospec (pip install -U audiospec)",
+        )
+    return version
+
+
+def labelling_of(attributes: Mapping[str, Any], store: Location) -> Labelling:
+    """Return the labelling that a store's attributes have; StoreError if it is none."""
+    if LABELLING not in attributes:
+        return _DEFAULT
+    try:
+        return Labelling.from_dict(attributes[LABELLING])
+    except AudiospecError as error:
+        raise StoreError(f"the labelling of {store} is damaged: {error}", RESTORE) from error
 
 
 def row_table(columns: Mapping[str, NDArray[Any]]) -> RowTable:

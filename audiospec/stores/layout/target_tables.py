@@ -1,12 +1,12 @@
 """The tables of annotations and targets as arrays, in the form that is common to all kinds of stores.
 
-The track table has an array for each of `TRACK_COLUMNS` and for each free column, and a group ``annotations``;
-a view has a group ``targets``. Neither group is there if its table is empty or None.
+The track table has an array for each of `TRACK_COLUMNS` and for each free column, and a group ``annotations``
+unless that table is empty. A view has a group ``targets`` unless its rows have their tracks' labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from audiospec.annotations.table import Annotations, RowTargets
 from audiospec.errors import StoreError
 from audiospec.stores.layout.free_columns import ANNOTATIONS, FREE, array_names, free_columns
-from audiospec.stores.layout.schema import RESTORE, TRACK_ATTRIBUTES, TRACK_COLUMNS
+from audiospec.stores.layout.schema import (
+    FORMAT,
+    LABELLING,
+    RESTORE,
+    TARGETS_FORMAT,
+    TRACK_ATTRIBUTES,
+    TRACK_COLUMNS,
+)
 from audiospec.stores.layout.tracks import Tracks
 
 #: Group of a view with the targets of its rows.
@@ -37,7 +44,20 @@ TARGET_ATTRIBUTES: dict[str, dict[str, str]] = {
 }
 #: Array of the labels' names, along an axis of its own.
 NAMES = "names"
-_TYPES = {"track": "<i4", "start": "<f8", "end": "<f8", "row": "<i8", "share": "<f8", "value": "<f8"}
+_TYPES = {
+    f"{ANNOTATIONS}/track": "<i4",
+    f"{ANNOTATIONS}/start": "<f8",
+    f"{ANNOTATIONS}/end": "<f8",
+    f"{ANNOTATIONS}/value": "<f8",
+    f"{TARGETS}/row": "<i8",
+    f"{TARGETS}/label": "<i4",
+    f"{TARGETS}/share": "<f8",
+    f"{TARGETS}/value": "<f8",
+}
+
+
+#: Groups within the track table or a view.
+GROUPS_WITHIN = (ANNOTATIONS, TARGETS)
 
 
 class Column(NamedTuple):
@@ -46,6 +66,25 @@ class Column(NamedTuple):
     values: NDArray[Any]
     dim: str
     attributes: Mapping[str, str]
+
+
+def numbered(attributes: Mapping[str, Any], tracks: Tracks, nodes: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a store's attributes, with the number of the format that its content needs.
+
+    Parameters
+    ----------
+    attributes : mapping
+        As `FeatureStore.publish` takes them.
+    tracks : Tracks
+        The new track table.
+    nodes : iterable of str
+        Names of groups of the store; that of a view's targets ends with ``/targets``.
+    """
+    needs = bool(tracks.free or len(tracks.annotations) or LABELLING in attributes)
+    if not needs and not any(name.endswith(f"/{TARGETS}") for name in nodes):
+        return dict(attributes)
+    stated = attributes.get(FORMAT)
+    return {**attributes, **({FORMAT: max(stated, TARGETS_FORMAT)} if isinstance(stated, int) else {})}
 
 
 def track_arrays(tracks: Tracks) -> dict[str, Column]:
@@ -90,7 +129,7 @@ def read_tracks(
     free = {name: read(array) for array, name in free_columns(attributes).items()}
     if not has(f"{ANNOTATIONS}/track"):
         return Tracks(columns, free)
-    table = {name: _typed(ANNOTATIONS, name, read) for name in ANNOTATION_ATTRIBUTES}
+    table = {name: _checked(f"{ANNOTATIONS}/{name}", read) for name in ANNOTATION_ATTRIBUTES}
     return Tracks(columns, free, Annotations(**table))
 
 
@@ -118,9 +157,8 @@ def read_targets(
     """
     if not has(f"{TARGETS}/row"):
         return None
-    types = {**_TYPES, "label": "<i4"}
-    table = {name: _typed(TARGETS, name, read, types) for name in TARGET_ATTRIBUTES}
-    names = _typed(TARGETS, NAMES, read, {})
+    table = {name: _checked(f"{TARGETS}/{name}", read) for name in TARGET_ATTRIBUTES}
+    names = _checked(f"{TARGETS}/{NAMES}", read)
     return require_targets(RowTargets(**table, names=tuple(names.tolist())), rows)
 
 
@@ -141,13 +179,18 @@ def require_targets(targets: RowTargets, rows: int) -> RowTargets:
     return targets
 
 
-def _typed(
-    group: str, name: str, read: Callable[[str], NDArray[Any]], types: Mapping[str, str] = _TYPES
-) -> NDArray[Any]:
-    values, kind = read(f"{group}/{name}"), np.dtype(types.get(name, object))
-    if values.dtype != kind:
+def array_type(name: str) -> np.dtype[Any]:
+    """Return the type of an array of `track_arrays` or `target_arrays`; object for texts."""
+    kind = _TYPES.get(name) or TRACK_COLUMNS.get(name, object)
+    return np.dtype(object if kind is str else kind)
+
+
+def _checked(name: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
+    """Read a column of the table of annotations or targets; StoreError if it is of another type."""
+    values, kind = read(name), array_type(name)
+    if values.dtype != kind or values.ndim != 1:
         raise StoreError(
-            f"column {name!r} of the table of {group} is damaged: expected {kind}, got {values.dtype}",
+            f"{name} is damaged: expected a column of {kind}, got shape {values.shape} of {values.dtype}",
             RESTORE,
         )
     return values

@@ -117,6 +117,18 @@ class Tracks:
             ),
         )
 
+    def part(self, first: int, stop: int) -> Tracks:
+        """Return the table of the tracks from `first` up to `stop`."""
+        begin, end = np.searchsorted(self.annotations.track, [first, stop])
+        columns = {
+            column.name: getattr(self.annotations, column.name)[begin:end] for column in fields(Annotations)
+        }
+        return Tracks(
+            {name: values[first:stop] for name, values in self.columns.items()},
+            {name: values[first:stop] for name, values in self.free_columns.items()},
+            Annotations(**{**columns, "track": columns["track"] - np.int32(first)}),
+        )
+
     def records(self) -> Iterator[TrackRecord]:
         """Yield the rows; their values are plain Python objects. Each has all free columns."""
         rows = map(TrackRecord, *(self.columns[name].tolist() for name in TRACK_COLUMNS))
