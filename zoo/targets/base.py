@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.errors import ModelError
 from audiospec.registry import Registry
 from audiospec.zoo.scores.measuring.tables import Evaluation
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from audiospec.stores.layout.view import View
+    from audiospec.zoo.splits.of_view import ViewStrata
 
 targets: Registry[type[Target]] = Registry("target", "audiospec.zoo.targets", "audiospec.targets")
 
@@ -73,8 +75,6 @@ class Target(ABC):
         Fewest classes that can be learnt.
     has_probabilities : bool
         Whether outputs are probabilities.
-    splits_by_class : bool
-        Whether a split of some classes leaves out the rows of the others.
     """
 
     name: ClassVar[str]
@@ -84,7 +84,6 @@ class Target(ABC):
     epoch_score: ClassVar[str]
     least_classes: ClassVar[int] = 1
     has_probabilities: ClassVar[bool] = True
-    splits_by_class: ClassVar[bool] = False
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)
@@ -106,7 +105,9 @@ class Target(ABC):
 
     @classmethod
     @abstractmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of some training rows.
 
         Parameters
@@ -116,6 +117,8 @@ class Target(ABC):
             Row numbers.
         classes : sequence of str or None
             Labels to learn. None: all that the rows have.
+        column : str
+            A free column of the tracks that one label a row is from; ``""``: the store's targets.
 
         Raises
         ------
@@ -219,6 +222,27 @@ def target_from_dict(values: Mapping[str, Any], classes: Sequence[str]) -> Targe
     return targets[parameters.pop("name")](classes, **parameters)
 
 
-def view_target(view: View) -> type[Target]:
-    """Return the kind of target that a view's rows have."""
-    return targets[view.store.labelling.target]
+def target_of(view: View, numbers: NDArray[np.int64], strata: ViewStrata) -> Target:
+    """Return the target of some training rows.
+
+    Parameters
+    ----------
+    view : View
+    numbers : ndarray of int64
+        Row numbers.
+    strata : ViewStrata
+        Of the split: it says which target, which labels, and from which column.
+
+    Raises
+    ------
+    ModelError
+        The rows have too few classes, or cannot be learnt from.
+    """
+    target = targets[strata.target].of_rows(view, numbers, strata.names or None, strata.column)
+    if len(target.classes) < target.least_classes:
+        raise ModelError(
+            f"expected training rows of at least {target.least_classes} classes; got "
+            f"{', '.join(target.classes) or 'none'}",
+            "add tracks of other classes, or choose other `classes`",
+        )
+    return target

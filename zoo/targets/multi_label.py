@@ -52,7 +52,9 @@ class MultiLabel(Target):
             raise ValueError(f"expected a threshold from 0 to 1 for each of {len(self.classes)} classes")
 
     @classmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of the labels that some rows have."""
         stated = view.targets
         names = () if stated is None else stated.names

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from audiospec.zoo.scores.measuring.numbers import score_numbers
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.scores.measuring.numbers import score_numbers
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -48,7 +48,9 @@ class Number(Target):
         self.mean, self.deviation = float(mean), float(deviation)
 
     @classmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of the numbers of some rows."""
         name = view.store.labelling.column
         if classes is not None and list(classes) != [name]:
