@@ -53,7 +53,7 @@ class SklearnModel(Model):
 
     input = "table"
     shares = (0.8, 0.0, 0.2)  # the test share of every model is the same
-    serves = ("single", "multi-label")  # and "number", if there is a regressor
+    serves: ClassVar[tuple[str, ...]] = ("single", "multi-label")  # and "number", if there is a regressor
 
     #: Types in the classifier's file that skops does not trust by default; `is_sound` has to check them.
     trusted: ClassVar[tuple[str, ...]] = ()

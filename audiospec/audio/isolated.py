@@ -209,7 +209,7 @@ class _Decoder:
                     is_fresh = True
 
     def _decode(self, sound: Sound, is_fresh: bool) -> bool:
-        """Decode a file into a `Sound`, until a death is the file's own; return whether the process is new."""
+        """Decode a file into a `Sound`, until a death is the file's own; return if the process is new."""
         task = {"file": str(sound.file), "about": str(sound.file), **self._how}
         delivered = deaths = 0
         while not sound.is_closed:

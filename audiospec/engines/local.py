@@ -43,8 +43,8 @@ ENVIRONMENT = {
 MOST_STARTS, MOST_KILLED_STARTS = 3, 20
 #: Most workers that are started before it is known how many tasks there are.
 MOST_PREPARED = 2
-#: Bytes of results that a worker may have written and that are not read yet; then it waits. Decoded audio would
-#: else pile up as fast as it is decoded.
+#: Bytes of results that a worker may have written and that are not read yet; then it waits. Audio would
+#: pile up as fast as it is decoded.
 MOST_UNREAD = 4 << 20
 #: Characters of the last line that a dead worker wrote to its standard error.
 MOST_LAST_WORDS = 200

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
+from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -98,7 +98,9 @@ class MultiLabel(Target):
         """Return the weight of each class's positives: its negatives over its positives, at most 100."""
         positives = np.asarray(encoded, np.float64).reshape(-1, len(self.classes)).sum(0)
         count = encoded.size // len(self.classes)
-        return np.clip((count - positives) / np.maximum(positives, 1), 1 / MOST_WEIGHT, MOST_WEIGHT)
+        ratios = (count - positives) / np.maximum(positives, 1)
+        weights: NDArray[np.float64] = np.clip(ratios, 1 / MOST_WEIGHT, MOST_WEIGHT)
+        return weights
 
     def tally(self, logits: Tensor, dense: Tensor) -> Tensor:
         """Return true positives, predicted and actual positives at probability 0.5: (3 × classes,)."""
