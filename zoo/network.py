@@ -16,12 +16,15 @@ from torch import Tensor, nn
 from audiospec.errors import ModelError
 from audiospec.files import open_plain
 from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows, TrainingMemory
+from audiospec.zoo.fitting.fixed import in_fixed_batches
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
 from audiospec.zoo.targets.base import Target
 from audiospec.zoo.targets.frames import Frames
 
 FILE = "model.safetensors"
+#: Most rows that are predicted together: a batch is always filled up, which costs most for a short file.
+MOST_TOGETHER = 32
 
 
 class NetworkModel(Model):
@@ -118,15 +121,18 @@ class NetworkModel(Model):
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the outputs (n, *target.output_shape) of rows (n, mel, frame), by the loss of logits."""
-        batches = [np.zeros((0, *self.target.output_shape))]
         device = self._device()
         loss = losses[self.settings.loss_of(self.target)]()
+
+        def compute(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+            logits = self.net(torch.from_numpy(batch.copy()).to(device)).cpu()
+            outputs: NDArray[np.float64] = loss.probabilities(logits.double()).numpy()
+            return outputs
+
         with torch.inference_mode():
-            for first in range(0, len(rows), self.settings.batch):
-                batch = torch.from_numpy(rows[first : first + self.settings.batch].copy())
-                logits = self.net(batch.to(device)).cpu()
-                batches.append(loss.probabilities(logits.double()).numpy())
-        return self.target.undo(np.concatenate(batches))
+            batches = in_fixed_batches(compute, rows, min(self.settings.batch, MOST_TOGETHER))
+            outputs = np.concatenate([np.zeros((0, *self.target.output_shape)), *batches])
+        return self.target.undo(outputs)
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors."""

@@ -35,12 +35,12 @@ from audiospec.zoo.runs.training_folder import (
     writing_run,
 )
 from audiospec.zoo.runs.write import write_history, write_run
-from audiospec.zoo.scores.base import all_scores
+from audiospec.zoo.scores.base import all_scores, main_key
 from audiospec.zoo.splits.choose import choose
 from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.share import folds_with_share, with_share
 from audiospec.zoo.splits.split import SIDES, Split
-from audiospec.zoo.targets.base import Target, view_target
+from audiospec.zoo.targets.base import target_of, targets
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
@@ -56,6 +56,7 @@ def train(
     split_seed: int | None = None,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
+    label_column: str | None = None,
     calibrate: bool = False,
     folds: int | None = None,
     repeats: int = 1,
@@ -91,6 +92,9 @@ def train(
         default share of test rows, so one seed gives all of them the same test tracks.
     classes : sequence of str or None
         Labels to train on. None: all labels of the view.
+    label_column : str or None
+        A free column of the store's tracks whose text is the label, such as ``"device"``. None: the labels or
+        targets that the store was made with.
     calibrate : bool
         Whether to calibrate the probabilities: on the validation rows, or, if there are none, on predictions
         of the training rows by models that were trained on other units, which takes several trainings. No
@@ -140,10 +144,9 @@ def train(
         The run exists, is of another training, or cannot be written.
     """
     cls = models[model]
-    chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}").for_target(view_target(view))
+    chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
-    all_scores()  # imports all scores, so that a broken one fails before the training
     made = choose(
         view,
         strategy,
@@ -152,15 +155,21 @@ def train(
         seed=seed if split_seed is None else split_seed,
         shares=shares or cls.shares,
         classes=classes,
+        label_column=label_column,
     )
+    _check_target(model, cls, view, made.strata.target)
+    all_scores(made.strata.target)  # imports the scores, so that a broken one fails before the training
+    chosen = chosen.for_target(targets[made.strata.target])
+    searched = dataclasses.replace(searched, score=main_key(made.strata.target))
+    column = made.strata.column
     view_split: Split | Folds
     sides: dict[str, Rows] = {}
     if isinstance(made, Folds):
-        names = check_classes(made, view, classes)
+        names = check_classes(made)
         view_split = folds_with_share(made, view, train_share)
     else:
         view_split = with_share(made, view, train_share)
-        target = _target(view, view_split, classes)
+        target = target_of(view, view_split.train, view_split.strata)
         names = target.classes
         # Only now are the outputs' shape and the rows' targets known.
         target = cls(chosen, view.info.row_shape, target).target
@@ -169,7 +178,7 @@ def train(
         "model": model,
         "settings": dataclasses.asdict(chosen),
         "classes": names,
-        "target": {"name": view.store.labelling.target},
+        "target": {"name": made.strata.target, **({"column": column} if column else {})},
         "row_shape": list(view.info.row_shape),
         "spec": view.spec.to_dict(),
         "chunking": view.chunking.to_dict(),
@@ -201,7 +210,6 @@ def train(
                     settings=settings,
                     strategy=splits[place],
                     seed=seed,
-                    classes=None if view_target(view).splits_by_class else names,
                     train_share=train_share,
                     search=search,
                     inner_folds=inner_folds,
@@ -315,18 +323,6 @@ def _finished(path: Path, training: Mapping[str, Any]) -> Run:
     return run
 
 
-def _target(view: View, view_split: Split, classes: Sequence[str] | None) -> Target:
-    """Return the target of the training rows."""
-    target = view_target(view).of_rows(view, view_split.train, classes)
-    if len(target.classes) < target.least_classes:
-        raise ModelError(
-            f"expected training rows of at least {target.least_classes} classes; got "
-            f"{', '.join(target.classes) or 'none'}",
-            "add tracks of other classes, or choose other `classes`",
-        )
-    return target
-
-
 def _check_input(name: str, cls: type[Model], view: View) -> None:
     if not cls.reads(view.spec):
         raise ModelError(
@@ -334,11 +330,12 @@ def _check_input(name: str, cls: type[Model], view: View) -> None:
             f"{view.spec.kind!r} rows of ({', '.join(view.spec.dims)})",
             "choose another view, or another model (`audiospec models` lists them)",
         )
-    target = view_target(view).name
+
+
+def _check_target(name: str, cls: type[Model], view: View, target: str) -> None:
     if target not in cls.serves:
-        others = [
-            other for other in models if target in models[other].serves and models[other].reads(view.spec)
-        ]
+        reading = (other for other in models if models[other].reads(view.spec))
+        others = [other for other in reading if target in models[other].serves]
         raise ModelError(
             f"model {name} learns the target {' or '.join(cls.serves)}; the rows of view {view.name} have "
             f"the target {target!r}",

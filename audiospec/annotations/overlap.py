@@ -42,7 +42,7 @@ class ChunkTargets:
 def chunk_targets(
     annotations: Sequence[Annotation],
     starts: _Floats,
-    seconds: _Floats,
+    ends: _Floats,
     duration: float,
     labelling: Labelling,
     track: str,
@@ -60,8 +60,8 @@ def chunk_targets(
     annotations : sequence of Annotation
         In any order; those of other columns than `labelling.column` do not count. What is beyond `duration`
         does not count either.
-    starts, seconds : ndarray of float64, shape (n_chunks,)
-        Start of each chunk, and its length without padding, above 0; neither starts nor ends descend.
+    starts, ends : ndarray of float64, shape (n_chunks,)
+        Start of each chunk in seconds, and its end without padding, which is later; neither descend.
     duration : float
         Length of the track in seconds, which is the end of annotations without one.
     labelling : Labelling
@@ -88,7 +88,8 @@ def chunk_targets(
     start = np.array([one.start for one in used], np.float64)
     end = np.minimum(np.array([one.end for one in used], np.float64), duration)
 
-    chunks = _Chunks(starts, seconds, max(1, len(names)))
+    seconds = ends - starts
+    chunks = _Chunks(starts, ends, max(1, len(names)))
     one, chunk, overlap = chunks.pairs(start, end)
     keys, group = np.unique(chunks.keys(chunk, label[one]), return_inverse=True)
     is_inside = overlap >= labelling.min_overlap * (1 - _ROUNDING) * (end - start)[one]
@@ -106,10 +107,10 @@ def chunk_targets(
     is_background = np.ones(len(starts), bool)
     is_background[row] = False
     if labelling.target == "single":
-        _require_one(row, found, share, names, starts, seconds, track)
+        _require_one(row, found, share, names, starts, ends, track)
     if labelling.background == "class" and is_background.any():
         numbers = np.flatnonzero(is_background)
-        every = _Chunks(starts, seconds, 1).covered(start, end, np.zeros_like(label), np.arange(len(starts)))
+        every = _Chunks(starts, ends, 1).covered(start, end, np.zeros_like(label), np.arange(len(starts)))
         rest = np.maximum(0.0, 1 - every[numbers] / seconds[numbers])
         label_of_rest = np.full(len(numbers), len(names))
         row, found = np.append(row, numbers), np.append(found, label_of_rest)
@@ -160,8 +161,8 @@ def joined(parts: Sequence[tuple[int, RowTargets]]) -> RowTargets:
 class _Chunks:
     """The chunks of a track, and a number of labels that they may have."""
 
-    def __init__(self, starts: _Floats, seconds: _Floats, labels: int) -> None:
-        self.starts, self.ends, self.labels = starts, starts + seconds, labels
+    def __init__(self, starts: _Floats, ends: _Floats, labels: int) -> None:
+        self.starts, self.ends, self.labels = starts, ends, labels
 
     def keys(self, chunk: _Ints, label: _Ints) -> _Ints:
         """Return a number for each chunk and label, in their order."""
@@ -229,7 +230,7 @@ def _require_one(
     share: _Floats,
     names: Sequence[str],
     starts: _Floats,
-    seconds: _Floats,
+    ends: _Floats,
     track: str,
 ) -> None:
     """Raise if a chunk has several labels; `row` is sorted."""
@@ -242,7 +243,7 @@ def _require_one(
     chunks = len(set(row[twice].tolist()))
     more = f", as {chunks - 1} more of its chunks have several" if chunks > 1 else ""
     raise DatasetError(
-        f"track {track!r}: the chunk from {starts[chunk]:g} to {starts[chunk] + seconds[chunk]:g} s has the "
+        f"track {track!r}: the chunk from {starts[chunk]:g} to {ends[chunk]:g} s has the "
         f"labels {labels}{more}; the target 'single' allows one",
         'give `target="multi-label"`, a larger `min_overlap`, or a shorter `chunk`',
     )

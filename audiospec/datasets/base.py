@@ -154,10 +154,16 @@ class Dataset(ABC):
             raise DatasetError(f"dataset {self.name!r} expects {self.layout} under {root}: {no_audio(found)}")
         return found
 
-    def ordered(self, root: Location, tracks: Iterable[Track], left_out: Iterable[str] = ()) -> Manifest:
+    def ordered(
+        self,
+        root: Location,
+        tracks: Iterable[Track],
+        left_out: Iterable[str] = (),
+        column: str = "label",
+    ) -> Manifest:
         """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
         in_order = tuple(sorted(tracks, key=lambda track: track.id))
-        return Manifest(self.name, root, in_order, tuple(sorted(left_out)), self.target)
+        return Manifest(self.name, root, in_order, tuple(sorted(left_out)), self.target, column)
 
 
 #: Maps the path of an audio file, relative to the manifest's root, to its track, or to None if it is none.

@@ -211,8 +211,8 @@ class TargetTable:
             The target is single, and a chunk has two labels.
         """
         annotations = self.annotations(record)
-        starts, lengths = rows["start"] / rate, rows["samples"] / rate
-        found = chunk_targets(annotations, starts, lengths, seconds, self.labelling, record.id)
+        starts, ends = rows["start"] / rate, (rows["start"] + rows["samples"]) / rate
+        found = chunk_targets(annotations, starts, ends, seconds, self.labelling, record.id)
         is_row = np.full(len(rows), True) if keeps_all or not self.drops else ~found.is_background
         number = np.cumsum(is_row) - 1
         targets = found.targets

@@ -95,8 +95,8 @@ def _targets(
     labelling: Labelling,
 ) -> tuple[RowTargets, np.ndarray]:
     starts = np.array([float(begin) for begin, _ in places])
-    seconds = np.array([float(stop - begin) for begin, stop in places])
-    found = chunk_targets(annotations, starts, seconds, float(duration), labelling, "song")
+    ends = np.array([float(stop) for _, stop in places])
+    found = chunk_targets(annotations, starts, ends, float(duration), labelling, "song")
     return found.targets, found.is_background
 
 
@@ -203,6 +203,13 @@ def test_as_much_as_is_needed_is_enough_whatever_floats_make_of_it() -> None:
     assert targets.share == pytest.approx([0.5])
 
 
+def test_an_end_is_not_moved_by_rounding() -> None:
+    assert 1.28 + 0.1 > 1.38
+    event = Annotation(start=1.38, label="dog")
+    found = chunk_targets([event], np.array([1.28]), np.array([1.38]), 1.38, Labelling(), "song")
+    assert (len(found.targets), found.unused) == (0, 1)
+
+
 def test_the_mean_of_equal_numbers_is_that_number() -> None:
     thirds = [Annotation(start=n / 3, end=(n + 1) / 3, value=0.7) for n in range(3)]
     labelling = Labelling(target="number")
@@ -213,7 +220,7 @@ def test_the_mean_of_equal_numbers_is_that_number() -> None:
 def test_background_as_a_class_has_the_share_that_no_annotation_covers() -> None:
     events = [Annotation(start=0.5, end=3.0, label="dog"), Annotation(start=0.8, end=2.0, label="cat")]
     labelling = Labelling(min_overlap=1.0, background="class")
-    found = chunk_targets(events[:1], np.arange(4.0), np.ones(4), 4.0, labelling, "song")
+    found = chunk_targets(events[:1], np.arange(4.0), np.arange(1, 5.0), 4.0, labelling, "song")
     targets, is_background = found.targets, found.is_background
     assert targets.names == ("background", "dog")
     assert targets.label.tolist() == [0, 1, 1, 0]
@@ -227,7 +234,7 @@ def test_background_as_a_class_has_the_share_that_no_annotation_covers() -> None
 def test_two_labels_of_one_chunk_are_named_with_the_ways_out() -> None:
     events = [Annotation(start=2, end=3.5, label="dog"), Annotation(start=2.4, end=2.9, label="cat")]
     with pytest.raises(DatasetError) as error:
-        chunk_targets(events, np.arange(4.0), np.ones(4), 4.0, Labelling(), "yard.wav")
+        chunk_targets(events, np.arange(4.0), np.arange(1, 5.0), 4.0, Labelling(), "yard.wav")
     assert str(error.value) == (
         "track 'yard.wav': the chunk from 2 to 3 s has the labels 'cat' (50% of it) and 'dog' (100% of it); "
         "the target 'single' allows one: "
@@ -237,9 +244,9 @@ def test_two_labels_of_one_chunk_are_named_with_the_ways_out() -> None:
 
 def test_tables_of_consecutive_tracks_are_joined_by_the_names_of_labels() -> None:
     labelling = Labelling(target="multi-label")
-    starts, seconds = np.arange(2.0), np.ones(2)
+    starts, ends = np.arange(2.0), np.arange(1, 3.0)
     dog, none, cat = (
-        chunk_targets(events, starts, seconds, 2.0, labelling, "song").targets
+        chunk_targets(events, starts, ends, 2.0, labelling, "song").targets
         for events in ([Annotation(label="dog")], [], [Annotation(start=1, label="cat")])
     )
     table = joined([(0, dog), (2, none), (4, cat)])
@@ -257,7 +264,9 @@ def test_annotations_that_are_in_no_chunk_are_counted() -> None:
         Annotation(start=5, end=6, label="cat"),
         Annotation(start=1, end=1, label="other", column="other"),
     ]
-    found = chunk_targets(events, np.arange(3.0), np.ones(3), 3.0, Labelling(min_overlap=0.7), "song")
+    found = chunk_targets(events, np.arange(3.0), np.arange(1, 4.0), 3.0, Labelling(min_overlap=0.7), "song")
     assert found.unused == 3
-    found = chunk_targets(events[:2], np.arange(1, 4.0), np.ones(3), 6.0, Labelling(min_overlap=0.6), "song")
+    found = chunk_targets(
+        events[:2], np.arange(1, 4.0), np.arange(2, 5.0), 6.0, Labelling(min_overlap=0.6), "song"
+    )
     assert (found.unused, found.targets.row.tolist()) == (1, [0])

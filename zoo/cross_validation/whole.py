@@ -24,7 +24,7 @@ from audiospec.zoo.runs.write import write_run
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats, spread_of_folds
 from audiospec.zoo.splits.folds import Fold, Folds
 from audiospec.zoo.splits.split import SIDES
-from audiospec.zoo.targets.base import Target, view_target
+from audiospec.zoo.targets.base import Target
 
 #: Trains one fold: its place, from 0, the folder of its run, and what is called with its progress.
 TrainFold = Callable[[int, Path, Watch | None], Run]
@@ -222,21 +222,23 @@ def _tracks(runs: Sequence[Run]) -> list[TrackOfRun]:
     return sorted(tracks, key=lambda track: (order[track.side], track))
 
 
-def check_classes(folds: Folds, view: View, classes: Sequence[str] | None = None) -> list[str]:
-    """Return the classes of the folds, sorted.
+def check_classes(folds: Folds) -> list[str]:
+    """Return the classes of the folds, sorted; of a number the name of its column.
 
     Raises
     ------
     SplitError
         A fold does not learn all of them, so its probabilities could not be pooled with the others'.
     """
-    target = view_target(view)
-    names = target.of_rows(view, folds.tested, classes).classes
+    strata = folds.strata
+    if not strata.checked:
+        return strata.names
+    names = strata.rows.select(folds.tested).present()
     for fold in folds.folds:
-        missing = sorted({*names} - {*target.of_rows(view, fold.split.train, classes).classes})
+        missing = sorted({*names} - {*strata.rows.select(fold.split.train).present()})
         if missing:
             raise SplitError(
-                f"class {missing[0]!r} has no training rows in split {fold.split.strategy!r}",
-                "leave the class out with `classes`, or give it more tracks",
+                f"{strata.noun} {missing[0]!r} has no training rows in split {fold.split.strategy!r}",
+                f"leave the {strata.noun} out with `classes`, or give it more tracks",
             )
     return names

@@ -28,7 +28,7 @@ from audiospec.zoo.leakage.rungs import RUNGS, Level, levels
 from audiospec.zoo.progress import Watch
 from audiospec.zoo.runs.info import comparable_settings
 from audiospec.zoo.splits.drawing import draw
-from audiospec.zoo.splits.strategies import chosen_classes
+from audiospec.zoo.splits.of_view import strata_of
 from audiospec.zoo.splits.units import units_of
 from audiospec.zoo.targets.single import Single
 from audiospec.zoo.training import PACKAGES, run_name
@@ -120,7 +120,7 @@ def leakage(
                 f"expected `rungs` of {', '.join(available)}; got {name!r}{nearest(name, available)}",
                 "store needs `other`" if name == RUNGS[-1] else "",
             )
-    names = chosen_classes(view, classes)
+    names = strata_of(view, classes).names
     probed = None if other is None else _same_features(view, other)
     parameters = dataclasses.asdict(chosen)
     chosen_rungs = [name for name in available if rungs is None or name in rungs]

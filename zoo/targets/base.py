@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.errors import ModelError
 from audiospec.registry import Registry
+from audiospec.zoo.scores.base import main_key
 from audiospec.zoo.scores.measuring.tables import Evaluation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from audiospec.stores.layout.view import View
+    from audiospec.zoo.splits.of_view import ViewStrata
 
 targets: Registry[type[Target]] = Registry("target", "audiospec.zoo.targets", "audiospec.targets")
 
@@ -69,12 +72,12 @@ class Target(ABC):
         The scores of an epoch, besides its loss.
     epoch_score : str
         The one that is displayed beside the losses.
+    picture : str
+        File of the picture of the test rows in a run's folder.
     least_classes : int
         Fewest classes that can be learnt.
     has_probabilities : bool
         Whether outputs are probabilities.
-    splits_by_class : bool
-        Whether a split of some classes leaves out the rows of the others.
     """
 
     name: ClassVar[str]
@@ -82,9 +85,9 @@ class Target(ABC):
     output_prefix: ClassVar[str] = "p:"
     epoch_columns: ClassVar[tuple[str, ...]]
     epoch_score: ClassVar[str]
+    picture: ClassVar[str]
     least_classes: ClassVar[int] = 1
     has_probabilities: ClassVar[bool] = True
-    splits_by_class: ClassVar[bool] = False
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = list(classes)
@@ -106,7 +109,9 @@ class Target(ABC):
 
     @classmethod
     @abstractmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of some training rows.
 
         Parameters
@@ -116,6 +121,8 @@ class Target(ABC):
             Row numbers.
         classes : sequence of str or None
             Labels to learn. None: all that the rows have.
+        column : str
+            A free column of the tracks that one label a row is from; ``""``: the store's targets.
 
         Raises
         ------
@@ -186,6 +193,14 @@ class Target(ABC):
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score outputs by row and by track; `seed` is of the intervals."""
 
+    def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
+        """Return the score that models are chosen by, by track; higher is better."""
+        key = main_key(self.name)
+        value = self.score(outputs, rows).track.scores.get(key)
+        if value is None:
+            raise ModelError(f"the rows have no {key}: it is not defined for them", "add some rows")
+        return value.value
+
     def reduce(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the outputs of whole rows, those of `of_row`: (n, classes)."""
         return outputs
@@ -219,6 +234,27 @@ def target_from_dict(values: Mapping[str, Any], classes: Sequence[str]) -> Targe
     return targets[parameters.pop("name")](classes, **parameters)
 
 
-def view_target(view: View) -> type[Target]:
-    """Return the kind of target that a view's rows have."""
-    return targets[view.store.labelling.target]
+def target_of(view: View, numbers: NDArray[np.int64], strata: ViewStrata) -> Target:
+    """Return the target of some training rows.
+
+    Parameters
+    ----------
+    view : View
+    numbers : ndarray of int64
+        Row numbers.
+    strata : ViewStrata
+        Of the split: it says which target, which labels, and from which column.
+
+    Raises
+    ------
+    ModelError
+        The rows have too few classes, or cannot be learnt from.
+    """
+    target = targets[strata.target].of_rows(view, numbers, strata.names or None, strata.column)
+    if len(target.classes) < target.least_classes:
+        raise ModelError(
+            f"expected training rows of at least {target.least_classes} classes; got "
+            f"{', '.join(target.classes) or 'none'}",
+            "add tracks of other classes, or choose other `classes`",
+        )
+    return target

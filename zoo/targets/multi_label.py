@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
+from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -38,6 +38,7 @@ class MultiLabel(Target):
     name = "multi-label"
     loss = "binary-cross-entropy"
     epoch_columns = ("f1",)
+    picture = "labels.png"
     epoch_score = "f1"
 
     def __init__(self, classes: Sequence[str], thresholds: Sequence[float] | None = None) -> None:
@@ -52,7 +53,9 @@ class MultiLabel(Target):
             raise ValueError(f"expected a threshold from 0 to 1 for each of {len(self.classes)} classes")
 
     @classmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of the labels that some rows have."""
         stated = view.targets
         names = () if stated is None else stated.names
@@ -96,7 +99,9 @@ class MultiLabel(Target):
         """Return the weight of each class's positives: its negatives over its positives, at most 100."""
         positives = encoded.reshape(-1, len(self.classes)).sum(0, dtype=np.float64)
         count = encoded.size // len(self.classes)
-        return np.clip((count - positives) / np.maximum(positives, 1), 1 / MOST_WEIGHT, MOST_WEIGHT)
+        ratios = (count - positives) / np.maximum(positives, 1)
+        weights: NDArray[np.float64] = np.clip(ratios, 1 / MOST_WEIGHT, MOST_WEIGHT)
+        return weights
 
     def tally(self, logits: Tensor, dense: Tensor) -> Tensor:
         """Return true positives, predicted and actual positives at probability 0.5: (3 × classes,)."""

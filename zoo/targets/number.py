@@ -36,6 +36,7 @@ class Number(Target):
     loss = "mse"
     output_prefix = "value:"
     epoch_columns = ("mae",)
+    picture = "numbers.png"
     epoch_score = "mae"
     has_probabilities = False
 
@@ -48,7 +49,9 @@ class Number(Target):
         self.mean, self.deviation = float(mean), float(deviation)
 
     @classmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of the numbers of some rows."""
         name = view.store.labelling.column
         if classes is not None and list(classes) != [name]:

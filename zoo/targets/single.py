@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.scores.base import EPOCH_SCORES, ConfusionScore, scores
-from audiospec.zoo.scores.measuring.chunks import score_chunks
+from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, ConfusionScore, Items, Sample, all_scores, scores
+from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
 from audiospec.zoo.scores.measuring.tables import Evaluation
+from audiospec.zoo.splits.labels import row_labels
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
 if TYPE_CHECKING:
@@ -21,31 +22,44 @@ if TYPE_CHECKING:
 
 @targets.register
 class Single(Target):
-    """One label a row, of two classes or more; outputs are probabilities that add up to 1."""
+    """One label a row, of two classes or more; outputs are probabilities that add up to 1.
+
+    Parameters
+    ----------
+    classes : sequence of str
+    column : str
+        A free column of the tracks that the labels are from; ``""``: the store's labels.
+    """
 
     name = "single"
     loss = "cross-entropy"
     epoch_columns = tuple(EPOCH_SCORES)
+    picture = "confusion.png"
     epoch_score = "f1"
     least_classes = 2
-    splits_by_class = True
+
+    def __init__(self, classes: Sequence[str], column: str = "") -> None:
+        super().__init__(classes)
+        self.column = column
 
     @classmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of the labels of some rows."""
-        present = set(view.labels[numbers].astype(str).tolist())
-        if view.targets is not None:
-            present -= {""}  # background that is kept
-        return cls(sorted(present if classes is None else present & set(classes)))
+        present = set(row_labels(view, column or None)[numbers].tolist())
+        if view.targets is not None or column:
+            present -= {""}  # background that is kept, or tracks without a text
+        return cls(sorted(present if classes is None else present & set(classes)), column)
 
     def usable(self, view: View) -> NDArray[np.bool_]:
         """Return whether each row has one of the classes."""
-        known: NDArray[np.bool_] = np.isin(view.labels.astype(str), self.classes)
+        known: NDArray[np.bool_] = np.isin(row_labels(view, self.column or None), self.classes)
         return known
 
     def encode(self, view: View, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the class number of each row: (n,)."""
-        return np.searchsorted(self.classes, view.labels[numbers].astype(str))
+        return np.searchsorted(self.classes, row_labels(view, self.column or None)[numbers])
 
     def texts(self, encoded: NDArray[Any]) -> list[str]:
         """Return the labels."""
@@ -92,10 +106,22 @@ class Single(Target):
             outputs, rows.targets, recordings(rows), self.classes, units=rows.units, seed=seed
         )
 
+    def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
+        """Return the macro F1 by track, without its interval."""
+        _, first, track_of = np.unique(recordings(rows), return_index=True, return_inverse=True)
+        means = track_log_probabilities(outputs, track_of, len(first))
+        numbers: NDArray[np.int64] = np.arange(len(first))
+        items = Items(rows.targets[first], means.argmax(1), shares_of(means), numbers, len(first))
+        return float(all_scores()[MAIN].compute(Sample(items))[0])
+
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return the most probable label of each row."""
         labels: list[str] = np.asarray(self.classes)[outputs.argmax(1)].tolist()
         return labels
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the column, if the labels are not the store's."""
+        return {"column": self.column} if self.column else {}
 
 
 def recordings(rows: TargetRows) -> NDArray[np.str_]:

@@ -50,6 +50,6 @@ def _is_background(view: ViewInfo, track: TrackRecord, labelling: Labelling) -> 
     starts, samples = view.chunking.places(track.info.samples(rate), rate, view.spec.least_samples)
     any_number = labelling if labelling.target == "number" else replace(labelling, target="multi-label")
     found = chunk_targets(
-        track.annotations, starts / rate, samples / rate, track.seconds, any_number, track.id
+        track.annotations, starts / rate, (starts + samples) / rate, track.seconds, any_number, track.id
     )
     return bool(found.is_background.all())
