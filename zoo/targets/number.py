@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from audiospec.zoo.scores.measuring.numbers import score_numbers
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
+from audiospec.zoo.scores.measuring.numbers import score_numbers
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
