@@ -39,6 +39,15 @@ Labels = Annotated[
         help="Labels of the rows to use, separated by commas (all).",
     ),
 ]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=_PANEL,
+        show_default=False,
+        help="A column that the dataset's table has besides, as the label (what the store was made with).",
+    ),
+]
 SetParameters = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._rows import ChunkSeconds, Labels, StorePath, ViewName
+from audiospec.cli._rows import ChunkSeconds, LabelColumn, Labels, StorePath, ViewName
 from audiospec.cli._text import count, emit, names, numbers, say, table
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def command(
     chunk: ChunkSeconds = None,
     view: ViewName = None,
     classes: Labels = None,
+    label_column: LabelColumn = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +57,9 @@ def command(
     opened = open_store(store) if store is not None else find_store(Path())
     chosen = find_view(opened, chunk, view)
     given = numbers(shares, "--shares", "three numbers separated by commas") if shares is not None else SHARES
-    made = choose_split(chosen, strategy, seed=seed, shares=given, classes=names(classes))
+    made = choose_split(
+        chosen, strategy, seed=seed, shares=given, classes=names(classes), label_column=label_column
+    )
     written = write_split(made, chosen, out) if out is not None else None
     if json:
         sides = {side: _size(made, chosen, side) for side in SIDES}
@@ -85,21 +88,28 @@ def _size(made: Split, view: View, side: str) -> tuple[int, int]:
 
 
 def _print(made: Split, view: View) -> None:
+    import numpy as np
+
     from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.splits.split import SIDE_NAMES
 
     say(f"{view.name} of {view.store.path}: split {made.name}, seed {made.seed}", "bold")
     say(f"  {made.reason}")
-    labels = view.labels.astype(str)
-    classes = sorted({*labels[made.train].tolist()})
+    strata = made.strata
+    trained = strata.rows.select(made.train).present()
     rows = []
     for side, title in SIDE_NAMES.items():
         numbers, tracks = _size(made, view, side)
-        of_side = labels[getattr(made, side)]
-        few = sorted((int((of_side == name).sum()), name) for name in classes)
-        spread = f"{few[0][0]} ({few[0][1]}) to {few[-1][0]} ({few[-1][1]})" if numbers else ""
+        of_side = strata.rows.select(getattr(made, side))
+        counts = of_side.units_of_names(np.arange(len(of_side)))
+        few = sorted((counts.get(name, 0), name) for name in trained)
+        spread = f"{few[0][0]} ({few[0][1]}) to {few[-1][0]} ({few[-1][1]})" if numbers and few else ""
         rows.append((title, str(numbers), str(tracks), spread))
-    table(rows, ("side", "rows", "tracks", "rows of a class"), indent=2)
+    table(
+        rows,
+        ("side", "rows", "tracks", f"rows of a {strata.noun if strata.checked else 'range of numbers'}"),
+        indent=2,
+    )
     if len(made.left_out):
         say(
             f"  {count(len(made.left_out), 'row')} left out: the same sound as held-out tracks, or not listed"

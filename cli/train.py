@@ -15,6 +15,7 @@ from audiospec.cli._progress import progress
 from audiospec.cli._rows import (
     ChunkSeconds,
     Epochs,
+    LabelColumn,
     Labels,
     ModelName,
     SetParameters,
@@ -41,6 +42,7 @@ def command(
     chunk: ChunkSeconds = None,
     view: ViewName = None,
     classes: Labels = None,
+    label_column: LabelColumn = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -163,6 +165,7 @@ def command(
         if shares is not None
         else None,
         "classes": names(classes),
+        "label_column": label_column,
         "calibrate": calibrate,
         "search": _protocol.searched(search),
         "inner_folds": inner_folds,
@@ -182,6 +185,7 @@ def command(
                 seed=number if split_seed is None else split_seed,
                 shares=shares_used,
                 classes=options["classes"],
+                label_column=label_column,
             )
             title = f"{model} {made.name}, seed {number}" + (f", share {share:g}" if share != 1 else "")
             shown = Training(title, step, json=json, split=made.strategy, seed=number)
@@ -226,7 +230,7 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[d
     from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.comparison.configurations import shown_strategy
     from audiospec.zoo.runs.info import split_name
-    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.base import main_key
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
@@ -238,9 +242,11 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[d
     ):
         say(f"  {line}")
     tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
-    scores = main_first(stored_scores(levels["track"] for levels in tested))
-    columns = [(f"{scores[MAIN].title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
-    columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
+    target = all_runs[0].target.name
+    main = main_key(target)
+    scores = main_first(stored_scores(levels["track"] for levels in tested), target)
+    columns = [(f"{scores[main].title} by chunk", "chunk", main), ("by track", "track", main)]
+    columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != main]
     rows = [
         (
             split_name(run.info.split) + (f", share {run.info.train_share:g}" if points else ""),
@@ -265,7 +271,7 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[d
     for run in all_runs:
         _protocol.print_folds(run, scores)
     if points:
-        _protocol.print_curve(points, scores[MAIN])
+        _protocol.print_curve(points, scores[main])
     first = next(iter(runs_of.values()))[0]
     path = shlex.quote(str(first.path))
     # Features of a table cannot be computed from audio, and a cross-validation has no model of its own.
@@ -289,15 +295,16 @@ def _about_split(run: Run) -> str:
 
 def _summary(runs: list[Run]) -> dict[str, Any]:
     """Return mean and sample deviation over runs, by level: of the main score and of each score."""
-    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.base import main_key
     from audiospec.zoo.scores.measuring.stored import stored_scores
 
+    main = main_key(runs[0].target.name)
     summary: dict[str, Any] = {}
     for level in ("chunk", "track"):
         keys = stored_scores(run.metrics["test"][level] for run in runs)
         spreads = {key: _spread(runs, level, key) for key in keys}
         summary[level] = {
-            **spreads[MAIN],
+            **spreads.get(main, {}),
             "scores": {key: spread for key, spread in spreads.items() if spread},
         }
     return summary

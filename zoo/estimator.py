@@ -109,6 +109,8 @@ class SklearnModel(Model):
         ModelError
             The rows have numbers that are not finite, or scikit-learn cannot fit them.
         """
+        if self._is_regressor and getattr(self.settings, "class_weights", False):
+            raise ModelError("numbers have no classes to weight", "leave out `class_weights`")
         # In float64, because the variance of one column may be 1e7 and that of another 1e-12.
         rows = train.read().astype(np.float64)
         if not np.isfinite(rows).all():
@@ -280,6 +282,11 @@ class SklearnModel(Model):
             Layer("scaling", "StandardScaler", self.row_shape, columns),
             Layer("regressor" if self._is_regressor else "classifier", estimator, (len(self.classes),), 0),
         ]
+
+
+def class_weight(settings: Any) -> str | None:
+    """Return the `class_weight` of a scikit-learn classifier whose settings have `class_weights`."""
+    return "balanced" if settings.class_weights else None
 
 
 def import_skops() -> Any:

@@ -35,7 +35,7 @@ from audiospec.zoo.runs.training_folder import (
     writing_run,
 )
 from audiospec.zoo.runs.write import write_history, write_run
-from audiospec.zoo.scores.base import all_scores
+from audiospec.zoo.scores.base import all_scores, main_key
 from audiospec.zoo.splits.choose import choose
 from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.share import folds_with_share, with_share
@@ -147,7 +147,6 @@ def train(
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
-    all_scores()  # imports all scores, so that a broken one fails before the training
     made = choose(
         view,
         strategy,
@@ -159,12 +158,14 @@ def train(
         label_column=label_column,
     )
     _check_target(model, cls, view, made.strata.target)
+    all_scores(made.strata.target)  # imports the scores, so that a broken one fails before the training
     chosen = chosen.for_target(targets[made.strata.target])
+    searched = dataclasses.replace(searched, score=main_key(made.strata.target))
     column = made.strata.column
     view_split: Split | Folds
     sides: dict[str, Rows] = {}
     if isinstance(made, Folds):
-        names = check_classes(made, view) or [view.store.labelling.column]
+        names = check_classes(made)
         view_split = folds_with_share(made, view, train_share)
     else:
         view_split = with_share(made, view, train_share)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.annotation import Labelling
 from audiospec.audio.chunking import Chunking
 from audiospec.errors import SpecError
 from audiospec.specs.base import FeatureSpec, spec_class
@@ -44,7 +45,10 @@ class MemoryView(View):
     ) -> None:
         records = [TrackRecord(f"track {n:05d}", label=label) for n, label in enumerate(labels)]
         store: Any = SimpleNamespace(
-            tracks=Tracks.from_records(records), path=Path("contract"), dataset="contract"
+            tracks=Tracks.from_records(records),
+            path=Path("contract"),
+            dataset="contract",
+            labelling=Labelling(),
         )
         rows = np.zeros(len(values), ROW_DTYPE)
         rows["track"] = np.arange(len(values))

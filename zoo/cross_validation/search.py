@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiospec.errors import ModelError, RunError, SplitError
 from audiospec.files import read_json
@@ -21,8 +21,7 @@ from audiospec.zoo.evaluation import predict_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import MOST_METRICS
 from audiospec.zoo.runs.training_folder import SEARCH, remove_path, write_json, writing_run
-from audiospec.zoo.scores.base import MAIN, Items, Sample, all_scores
-from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
+from audiospec.zoo.scores.base import MAIN
 from audiospec.zoo.splits.drawing import draw, stratified_folds
 from audiospec.zoo.splits.split import Split
 
@@ -39,10 +38,13 @@ class Search:
     grid : dict
         Parameter → values; every combination is tried.
     inner_folds : int
+    score : str
+        Key of the score that chooses: the main one of the target.
     """
 
     grid: dict[str, list[Any]]
     inner_folds: int
+    score: str = MAIN
 
     @property
     def candidates(self) -> list[dict[str, Any]]:
@@ -55,7 +57,7 @@ class Search:
         """Return the search as plain JSON values; empty if nothing is searched."""
         if not self.grid:
             return {}
-        return {"grid": self.grid, "inner_folds": self.inner_folds, "score": MAIN}
+        return {"grid": self.grid, "inner_folds": self.inner_folds, "score": self.score}
 
 
 def checked_search(
@@ -208,7 +210,7 @@ def _train_all(
         with writing_run(folder.parent):
             (folder / FIT).mkdir(exist_ok=True)
         model.fit(trained, validated, seed=seed, work=folder / FIT)
-        scores.append(_score(model, tested))
+        scores.append(tested.target.main_score(predict_rows(model, tested), tested))
         with writing_run(folder.parent):
             write_json(folder / SCORES, scores)
             remove_path(folder / FIT)
@@ -240,15 +242,6 @@ def _inner_folds(train: Rows, split: Split, count: int) -> list[tuple[Rows, Rows
     return made
 
 
-def _score(model: Model, rows: Rows) -> float:
-    """Return the main score of a model by track."""
-    names, first, track_of = np.unique(rows.tracks, return_index=True, return_inverse=True)
-    means = track_log_probabilities(predict_rows(model, rows), track_of, len(names))
-    numbers: NDArray[np.int64] = np.arange(len(names))
-    items = Items(rows.targets[first], means.argmax(1), shares_of(means), numbers, len(names))
-    return float(all_scores()[MAIN].compute(Sample(items))[0])
-
-
 def _read(file: Path, most: int) -> list[float]:
     """Return the scores of the models that were trained before an interruption."""
     try:
@@ -263,7 +256,7 @@ def _read(file: Path, most: int) -> list[float]:
 
 
 def _is_score(value: Any) -> bool:
-    return isinstance(value, float) and 0 <= value <= 1
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _damaged(file: Path) -> RunError:

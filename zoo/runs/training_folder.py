@@ -45,6 +45,9 @@ _OURS = (
     METRICS,
     CARD,
     "confusion.png",
+    "labels.png",
+    "numbers.png",
+    "events.png",
     "curves.png",
     "model.*",
 )

@@ -99,7 +99,7 @@ def write_run(
         if conformal is not None:
             write_json(finished / CONFORMAL, conformal.to_dict())
         (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")
-        save_pictures(finished, metrics, history, bool(info.split["leaky"]))
+        save_pictures(finished, target, metrics, history, predictions, bool(info.split["leaky"]))
         for log in sorted(work.glob(LOGS)):
             shutil.copyfile(log, finished / log.name)
         files = sorted(file for file in finished.iterdir() if file.is_file() and file.name != RUN)

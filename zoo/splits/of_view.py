@@ -22,7 +22,7 @@ from audiospec.annotations.annotation import Labelling
 from audiospec.annotations.table import RowTargets
 from audiospec.errors import SplitError, nearest
 from audiospec.zoo.splits.annotated import track_amounts, track_means
-from audiospec.zoo.splits.labels import free_column, labelling_of, row_labels, targets_of
+from audiospec.zoo.splits.labels import free_column, row_labels
 from audiospec.zoo.splits.strata import Numbers, Strata, range_names, ranges
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ViewStrata:
     column : str
         The free column that labels are from; ``""``: the store's own labels or targets.
     names : list of str
-        The classes, sorted; of a number none.
+        The classes, sorted; of a number, its column.
     rows, tracks : Strata
         Of all rows of the view, and of all tracks of the store's table; classes that were not chosen are not
         in them.
@@ -142,7 +142,7 @@ def strata_of(
     if isinstance(classes, str):
         raise SplitError(f"expected a list of labels; got the text {classes!r}")
     column = free_column(view, label_column)
-    labelling, targets = labelling_of(view), targets_of(view)
+    labelling, targets = view.store.labelling, view.targets
     if column or (targets is None and labelling.target == "single"):
         return _of_tracks(view, classes, column)
     if targets is None:
@@ -267,7 +267,7 @@ def _of_numbers(
     view: View, classes: Sequence[str] | None, labelling: Labelling, targets: RowTargets
 ) -> ViewStrata:
     """Return the strata of tracks that have numbers."""
-    if classes is not None:
+    if classes is not None and list(classes) != [labelling.column]:
         raise SplitError(
             f"classes are chosen of labels; the target of {view.store.path} is the number "
             f"{labelling.column!r}",
@@ -290,4 +290,6 @@ def _of_numbers(
         raise SplitError(
             f"view {view.name} has no row with a number of {labelling.column!r}", "choose another view"
         )
-    return ViewStrata("number", "", [], strata(values), strata(means), used_rows, used_tracks, without)
+    return ViewStrata(
+        "number", "", [labelling.column], strata(values), strata(means), used_rows, used_tracks, without
+    )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
 from audiospec.registry import Registry
+from audiospec.zoo.scores.base import main_key
 from audiospec.zoo.scores.measuring.tables import Evaluation
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Target(ABC):
         The scores of an epoch, besides its loss.
     epoch_score : str
         The one that is displayed beside the losses.
+    picture : str
+        File of the picture of the test rows in a run's folder.
     least_classes : int
         Fewest classes that can be learnt.
     has_probabilities : bool
@@ -82,6 +85,7 @@ class Target(ABC):
     output_prefix: ClassVar[str] = "p:"
     epoch_columns: ClassVar[tuple[str, ...]]
     epoch_score: ClassVar[str]
+    picture: ClassVar[str]
     least_classes: ClassVar[int] = 1
     has_probabilities: ClassVar[bool] = True
 
@@ -188,6 +192,14 @@ class Target(ABC):
     @abstractmethod
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score outputs by row and by track; `seed` is of the intervals."""
+
+    def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
+        """Return the score that models are chosen by, by track; higher is better."""
+        key = main_key(self.name)
+        value = self.score(outputs, rows).track.scores.get(key)
+        if value is None:
+            raise ModelError(f"the rows have no {key}: it is not defined for them", "add some rows")
+        return value.value
 
     def reduce(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the outputs of whole rows, those of `of_row`: (n, classes)."""

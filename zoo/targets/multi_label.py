@@ -38,6 +38,7 @@ class MultiLabel(Target):
     name = "multi-label"
     loss = "binary-cross-entropy"
     epoch_columns = ("f1",)
+    picture = "labels.png"
     epoch_score = "f1"
 
     def __init__(self, classes: Sequence[str], thresholds: Sequence[float] | None = None) -> None:

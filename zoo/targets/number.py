@@ -36,6 +36,7 @@ class Number(Target):
     loss = "mse"
     output_prefix = "value:"
     epoch_columns = ("mae",)
+    picture = "numbers.png"
     epoch_score = "mae"
     has_probabilities = False
 

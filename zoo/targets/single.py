@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.scores.base import EPOCH_SCORES, ConfusionScore, scores
-from audiospec.zoo.scores.measuring.chunks import score_chunks
+from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, ConfusionScore, Items, Sample, all_scores, scores
+from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.splits.labels import row_labels
 from audiospec.zoo.targets.base import Target, TargetRows, targets
@@ -34,6 +34,7 @@ class Single(Target):
     name = "single"
     loss = "cross-entropy"
     epoch_columns = tuple(EPOCH_SCORES)
+    picture = "confusion.png"
     epoch_score = "f1"
     least_classes = 2
 
@@ -104,6 +105,14 @@ class Single(Target):
         return score_chunks(
             outputs, rows.targets, recordings(rows), self.classes, units=rows.units, seed=seed
         )
+
+    def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
+        """Return the macro F1 by track, without its interval."""
+        _, first, track_of = np.unique(recordings(rows), return_index=True, return_inverse=True)
+        means = track_log_probabilities(outputs, track_of, len(first))
+        numbers: NDArray[np.int64] = np.arange(len(first))
+        items = Items(rows.targets[first], means.argmax(1), shares_of(means), numbers, len(first))
+        return float(all_scores()[MAIN].compute(Sample(items))[0])
 
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return the most probable label of each row."""
