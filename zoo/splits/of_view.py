@@ -104,7 +104,7 @@ class ViewStrata:
         least : int
         """
         if self.checked:
-            tracks = strata.units_of_names(np.arange(len(strata)))
+            tracks = strata.items_of_names()
             for name, number in strata.units_of_names(units).items():
                 if number < least:
                     out = f", or leave the {self.noun} out with `classes`"

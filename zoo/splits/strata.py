@@ -111,6 +111,10 @@ class Strata:
         """Return the names that an item has, sorted."""
         return [self.names[number] for number in np.unique(self.name).tolist()]
 
+    def items_of_names(self) -> dict[str, int]:
+        """Return, for each name that is present, how many items have it."""
+        return self.units_of_names(np.arange(len(self)))
+
     def units_of_names(self, unit: NDArray[Any]) -> dict[str, int]:
         """Return, for each name that is present, how many units have it.
 

@@ -19,7 +19,6 @@ from audiospec.specs.table import TableSpec
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.windows.cutting import CutChunk, Cutter
 
-
 #: Bytes of the rows that are computed, and predicted, at a time.
 BLOCK_BYTES = 16 << 20
 

@@ -98,7 +98,7 @@ def track_log_probabilities(
 def add_log_probabilities(
     sums: NDArray[np.float64], probabilities: NDArray[np.float64], track_of: NDArray[np.int64]
 ) -> None:
-    """Add the log-probabilities of chunks to the sums (tracks, classes) of their tracks, one after another."""
+    """Add the log-probabilities of chunks to the sums (tracks, classes) of their tracks, one by one."""
     np.add.at(sums, track_of, np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
 
 
