@@ -84,7 +84,9 @@ class Frames(MultiLabel):
         return type(self)(self.classes, **{**self.parameters(), **changes})
 
     @classmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of the labels that some rows have, without frames."""
         return cls(MultiLabel.of_rows(view, numbers, classes).classes)
 
