@@ -108,6 +108,7 @@ class Csv(Dataset):
             "start": start_column,
             "end": end_column,
         }
+        self.target = target
         self.asked = Asked(
             columns=columns, target=target, label_columns=names_in(label_columns), separator=separator
         )
@@ -150,4 +151,4 @@ class Csv(Dataset):
             ) from error
         say_dropped(self.data, listing.dropped)
         tracks = [row.track(row.id or row.path, relative(row.file, root)) for row in listing.rows]
-        return self.ordered(root, tracks, (), self.asked.target, listing.column)
+        return self.ordered(root, tracks, (), listing.column)

@@ -115,6 +115,7 @@ class Folder(Dataset):
             "start": start_column,
             "end": end_column,
         }
+        self.target = target
         self.asked = Asked(
             columns=columns, target=target, label_columns=names_in(label_columns), separator=separator
         )
@@ -190,7 +191,7 @@ class Folder(Dataset):
         tracks = (row.track(path, path, fold) for (path, row), fold in zip(rows.items(), folds, strict=True))
         used = {*rows, *metadata}
         left_out = [file for file in (*found.sound, *found.others) if file not in used]
-        return self.ordered(root, tracks, left_out, self.asked.target, column)
+        return self.ordered(root, tracks, left_out, column)
 
     @staticmethod
     def _rows(root: Location, metadata: list[str], asked: Asked) -> tuple[dict[str, Row], str]:
@@ -254,13 +255,14 @@ class Folder(Dataset):
             )
         rows, _ = self._rows(root, metadata, Asked(columns=of_files, has_labels=False))
         empty = Row(0, "", "", columns={name: "" for row in rows.values() for name in row.columns})
-        folds = read_folds([PurePosixPath(path).parts[:-1] for path in found.sound])
+        paths = list(dict.fromkeys((*found.sound, *rows)))  # reading one that is not there reports it
+        folds = read_folds([PurePosixPath(path).parts[:-1] for path in paths])
         tracks = (
             replace(rows.get(path, empty), annotations=read.get(path, ())).track(path, path, fold)
-            for path, fold in zip(found.sound, folds, strict=True)
+            for path, fold in zip(paths, folds, strict=True)
         )
         left_out = [file for file in found.others if file not in {*files, *metadata}]
-        return self.ordered(root, tracks, left_out, asked.target)
+        return self.ordered(root, tracks, left_out)
 
 
 def _has_columns(file: Location, roles: Sequence[str] = REQUIRED) -> bool:

@@ -114,6 +114,9 @@ def test_metadata_beside_annotations(tmp_path: Path) -> None:
     assert manifest.tracks[0].columns == (("end", "8"), ("label", "robin"), ("start", "7"))
     assert manifest.tracks[1].columns == (("end", ""), ("label", ""), ("start", ""))
     assert manifest.left_out == ()
+    (root / "metadata.csv").write_text(f"{table}gone.wav,robin,s2,1,,\n")
+    gone = Folder(root, annotations="audacity", group_column="site").manifest().tracks[-1]
+    assert (gone.id, gone.group, gone.annotations) == ("gone.wav", "s2", ())
 
 
 def test_several_labels_at_a_time(tmp_path: Path) -> None:
