@@ -124,7 +124,8 @@ def engine_table() -> str:
 
 def score_kinds() -> str:
     """Every score that is stored and shown."""
-    return table(("score", "what it is"), [(f"`{name}`", sentence(scores.summary(name))) for name in scores])
+    rows = [(f"`{name}`", ", ".join(scores[name].targets), sentence(scores.summary(name))) for name in scores]
+    return table(("score", "targets", "what it is"), rows)
 
 
 def loss_table() -> str:
