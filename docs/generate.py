@@ -122,6 +122,12 @@ def entry_table(registry: Registry[Any], kind: str, what: str = "what it is") ->
     return table((kind, what), [(f"`{name}`", sentence(registry.summary(name))) for name in registry])
 
 
+def score_kinds() -> str:
+    """Every score that is stored and shown, with the targets that it is of."""
+    rows = [(f"`{name}`", ", ".join(scores[name].targets), sentence(scores.summary(name))) for name in scores]
+    return table(("score", "targets", "what it is"), rows)
+
+
 # --- figures ---------------------------------------------------------------------------------------------
 
 
@@ -334,7 +340,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "stores": store_table,
     "models": model_table,
     "engines": partial(entry_table, engines, "engine", "what it does"),
-    "scores": partial(entry_table, scores, "score"),
+    "scores": score_kinds,
     "losses": partial(entry_table, losses, "loss"),
     "annotation-formats": partial(entry_table, annotation_formats, "format"),
     "speed": partial(speed_table, SPEED),

@@ -32,7 +32,7 @@ class NetworkModel(Model):
 
     input = "spectrogram"
     shares = (0.7, 0.1, 0.2)  # the test share of every model is the same
-    serves = ("single", "multi-label", "number")
+    serves: ClassVar[tuple[str, ...]] = ("single", "multi-label", "number")
 
     Settings = NetworkSettings
 

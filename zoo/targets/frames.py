@@ -162,9 +162,7 @@ class Frames(MultiLabel):
                 part.times,
             )
 
-    def events(
-        self, smoothed: NDArray[np.float64], times: NDArray[np.float64]
-    ) -> list[Annotation]:
+    def events(self, smoothed: NDArray[np.float64], times: NDArray[np.float64]) -> list[Annotation]:
         """Return the events in frames, whose probabilities (frames, classes) are smoothed."""
         found = []
         for number, label in enumerate(self.classes):
@@ -188,9 +186,7 @@ class Frames(MultiLabel):
         return {**super().parameters(), **own}
 
 
-def smooth(
-    outputs: NDArray[np.float64], times: NDArray[np.float64], seconds: float
-) -> NDArray[np.float64]:
+def smooth(outputs: NDArray[np.float64], times: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
     """Return outputs (frames, classes) after a median filter over time, of an odd number of frames."""
     from scipy.ndimage import median_filter
 
