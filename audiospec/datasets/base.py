@@ -159,12 +159,11 @@ class Dataset(ABC):
         root: Location,
         tracks: Iterable[Track],
         left_out: Iterable[str] = (),
-        target: str | None = None,
         column: str = "label",
     ) -> Manifest:
         """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
         in_order = tuple(sorted(tracks, key=lambda track: track.id))
-        return Manifest(self.name, root, in_order, tuple(sorted(left_out)), target or self.target, column)
+        return Manifest(self.name, root, in_order, tuple(sorted(left_out)), self.target, column)
 
 
 #: Maps the path of an audio file, relative to the manifest's root, to its track, or to None if it is none.

@@ -34,6 +34,13 @@ def exists(location: Location) -> bool:
     return any(True for _ in open_folder(location).list())
 
 
+def size_of(location: Location) -> int:
+    """Return the size in bytes of a file, or of all files of a folder."""
+    if isinstance(location, Path) and location.is_file():
+        return location.stat().st_size
+    return sum(entry.size for entry in open_folder(location).list())
+
+
 def read_file(location: Location) -> bytes:
     """Return the content of a file of a disk or a bucket.
 

@@ -15,21 +15,23 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from audiospec.annotations.table import Annotations
 from audiospec.errors import StoreError
 from audiospec.registry import Registry
 from audiospec.storage.location import Location, location
-from audiospec.storage.opening import exists, open_folder
+from audiospec.storage.opening import exists, size_of
 from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
 from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
-from audiospec.stores.layout.exporting import write_new_store
+from audiospec.stores.layout.exporting import copying, require_holds, write_new_store
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.names import matching_view
 from audiospec.stores.layout.schema import (
-    NEWEST_FORMAT,
     ROW_DTYPE,
     TRACK_COLUMNS,
     TrackRecord,
+    format_of,
+    labelling_of,
     replaced,
     row_table,
     store_attributes,
@@ -79,8 +81,14 @@ class FeatureStore(ABC):
         File suffixes that select this kind of store.
     is_sealed : bool
         Whether stores of this kind carry checksums of everything in them (see `check`).
+    holds_targets : bool
+        Whether they hold annotations, free columns, a labelling and the targets of views.
     dataset : str
         Name of the dataset.
+    format : int
+        Version of its format.
+    labelling : Labelling
+        How rows get their targets.
     version : str
         Changes whenever the store is written to; ``""`` if this kind of store cannot tell.
     root : Location
@@ -95,6 +103,7 @@ class FeatureStore(ABC):
 
     suffixes: ClassVar[tuple[str, ...]]
     is_sealed: ClassVar[bool] = False
+    holds_targets: ClassVar[bool] = False
     #: Whether a large store has volumes (see `VolumeStore`); whether `publish` takes `since`.
     has_volumes: ClassVar[bool] = False
     has_versions: ClassVar[bool] = False
@@ -108,17 +117,8 @@ class FeatureStore(ABC):
         attributes = self._attributes()
         if not attributes and not self.exists(self.path):
             raise missing_store(self.path)
-        version = attributes.get("audiospec_format")
-        if not isinstance(version, int):
-            raise StoreError(
-                f"{self.path} is not a feature store: expected one made by `audiospec featurize`",
-                "check the path",
-            )
-        if version > NEWEST_FORMAT:
-            raise StoreError(
-                f"{self.path} has format {version}, this audiospec reads up to {NEWEST_FORMAT}",
-                "upgrade audiospec (pip install -U audiospec)",
-            )
+        self.format = format_of(attributes, self.path)
+        self.labelling = labelling_of(attributes, self.path)
         self.dataset = str(attributes.get("dataset", ""))
         self._root = location(str(attributes["root"])) if "root" in attributes else None
 
@@ -158,8 +158,8 @@ class FeatureStore(ABC):
         """Read the store's own attributes; empty if the path is not a store of this kind."""
 
     @abstractmethod
-    def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        """Read the columns of the track table."""
+    def _tracks(self) -> Tracks | Mapping[str, NDArray[Any]]:
+        """Read the track table; its columns are enough if it has neither free columns nor annotations."""
 
     @abstractmethod
     def view_names(self) -> list[str]:
@@ -250,7 +250,13 @@ class FeatureStore(ABC):
     @cached_property
     def tracks(self) -> Tracks:
         """The track table."""
-        return Tracks(self._tracks())
+        table = self._tracks()
+        return table if isinstance(table, Tracks) else Tracks(table)
+
+    @property
+    def annotations(self) -> Annotations:
+        """The annotations of all tracks."""
+        return self.tracks.annotations
 
     def listed_view_names(self) -> list[str]:
         """Return the names of the views that the store should have, sorted, also of one that vanished."""
@@ -292,13 +298,11 @@ class FeatureStore(ABC):
 
     def bytes_on_disk(self) -> int:
         """Return the size of the store's files in bytes."""
-        if isinstance(self.path, Path) and self.path.is_file():
-            return self.path.stat().st_size
-        return sum(entry.size for entry in open_folder(self.path).list())
+        return size_of(self.path)
 
     def store_attributes(self) -> dict[str, Any]:
         """Return the store's own attributes, as `publish` takes them."""
-        return store_attributes(self.dataset, self._root)
+        return store_attributes(self.dataset, self._root, self.labelling)
 
     def export(
         self,
@@ -334,15 +338,11 @@ class FeatureStore(ABC):
         kind = store_class(target)
         attributes, tracks = self.store_attributes(), self.tracks
         if anonymous:
-            attributes, tracks = store_attributes(self.dataset, None), anonymous_tracks(tracks, self._root)
+            attributes.pop("root", None)
+            tracks = anonymous_tracks(tracks, self._root)
 
-        def write(place: Location, work: Location) -> None:
-            kind.publish(place, work, attributes, tracks, None)
-            for view in self.views():
-                if step is not None:
-                    step(view.name)
-                kind.publish(place, work, attributes, tracks, view.contents())
-
+        require_holds(kind, target, attributes, tracks, self.views)
+        write = copying(kind, attributes, tracks, self.views, step)
         write_new_store(target, kind.exists(target), write)
         return kind(target)
 

@@ -24,17 +24,19 @@ from audiospec.stores.hdf5_format.copying import write_sealed
 from audiospec.stores.hdf5_format.mending import check, restore
 from audiospec.stores.hdf5_format.reading import (
     ChunkOffsets,
+    arrays_of,
     is_deflated,
     lost_seal,
     open_file,
     read_attributes,
-    read_column,
     read_rows_of,
+    read_track_table,
 )
 from audiospec.stores.hdf5_format.trailer import require_undamaged
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import TRACK_COLUMNS, replaced
+from audiospec.stores.layout.schema import replaced
+from audiospec.stores.layout.target_tables import TARGETS, numbered, read_targets
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.stores.seals.damage import Check
@@ -48,6 +50,7 @@ class HDF5Store(FeatureStore):
 
     suffixes = (".h5", ".hdf5")
     is_sealed = True
+    holds_targets = True
 
     path: Path
 
@@ -69,11 +72,9 @@ class HDF5Store(FeatureStore):
             self.has_lost_seal = lost_seal(file) and not require_undamaged(self.path)
             return read_attributes(file)
 
-    def _tracks(self) -> Mapping[str, NDArray[Any]]:
+    def _tracks(self) -> Tracks:
         with open_file(self.path) as file, damage_errors(self.path):
-            table = file["tracks"]
-            # The table itself says which column is missing.
-            return {name: read_column(table, name) for name in TRACK_COLUMNS if name in table}
+            return read_track_table(file)
 
     def view_names(self) -> list[str]:
         """Return the names of the finished views, sorted."""
@@ -100,6 +101,8 @@ class HDF5Store(FeatureStore):
         try:
             with disk_full_errors(path):
                 contents = [old.contents() for old in kept] + ([view] if view else [])
+                nodes = [f"{new.info.name}/{TARGETS}" for new in contents if new.targets is not None]
+                attributes = numbered(attributes, tracks, nodes)
                 # Other copies of what is in the file go then: the old file, the staged shards.
                 flush = path.exists() or (view is not None and view.is_staged)
                 write_sealed(_new_file(work), attributes, tracks, contents, flush=flush)
@@ -138,7 +141,8 @@ class HDF5View(View):
             group = file["views"][name]
             info = ViewInfo.from_attributes(read_attributes(group), name)
             rows = read_rows_of(group)
-        super().__init__(store, info, rows)
+            targets = read_targets(len(rows), *arrays_of(group))
+        super().__init__(store, info, rows, targets)
         self._group = name
         self._opened: tuple[int, h5py.Dataset, ChunkOffsets | None] | None = None
 

@@ -7,7 +7,6 @@ in a bucket, where they are new groups that its root names (`committing`).
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -17,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.table import RowTargets
 from audiospec.errors import StoreError
-from audiospec.files import damage_errors
 from audiospec.storage.base import Folder
 from audiospec.storage.disk import DiskFolder
 from audiospec.storage.location import Location, local
@@ -27,7 +26,8 @@ from audiospec.stores.base import FeatureStore, stores
 from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import ROW_DTYPE, TRACK_COLUMNS, replaced, row_table
+from audiospec.stores.layout.schema import ROW_DTYPE, RowTable, replaced, row_table
+from audiospec.stores.layout.target_tables import read_targets, read_tracks
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.unfinished import missing_store
 from audiospec.stores.layout.view import View
@@ -36,8 +36,8 @@ from audiospec.stores.seals.damage import Check
 from audiospec.stores.seals.folder import PartFiles
 from audiospec.stores.shards.format import is_compressed
 from audiospec.stores.shards.reader import ShardReader
-from audiospec.stores.zarr_format.arrays import read_array
-from audiospec.stores.zarr_format.root import ROOT, Root, is_format, read_root
+from audiospec.stores.zarr_format.arrays import group_attributes, read_array
+from audiospec.stores.zarr_format.root import ROOT, Root, read_root
 
 _T = TypeVar("_T")
 
@@ -48,6 +48,7 @@ class ZarrStore(FeatureStore):
 
     suffixes = (".zarr",)
     is_sealed = True
+    holds_targets = True
     has_volumes = True
     has_versions = True
 
@@ -88,11 +89,10 @@ class ZarrStore(FeatureStore):
         root = self.sealed_root
         return PartFiles(self.files, name, root.is_sealed(name), root.group(name))
 
-    def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        def read() -> dict[str, NDArray[Any]]:
+    def _tracks(self) -> Tracks:
+        def read() -> Tracks:
             files = self.part("tracks")
-            # The table itself says which column is missing.
-            return {name: read_array(files, name) for name in TRACK_COLUMNS if files.has(f"{name}/zarr.json")}
+            return read_tracks(group_attributes(files), *_arrays(files))
 
         return _read_unchanged(self.path / "tracks", read)
 
@@ -203,18 +203,15 @@ class ZarrView(View):
         part = f"views/{name}"
         self.folder = folder = store.path / store.sealed_root.group(part)
 
-        def read() -> tuple[ViewInfo, dict[str, NDArray[Any]], tuple[int, int] | None]:
+        def read() -> tuple[ViewInfo, RowTable, RowTargets | None, tuple[int, int] | None]:
             files = store.part(part)
-            with damage_errors(folder / "zarr.json"):
-                node = json.loads(files.read("zarr.json"))
-                if not is_format(node, "group"):
-                    raise files.damaged("zarr.json is not that of a Zarr v3 group")
-                attributes = dict(node["attributes"])
-            columns = {column: read_array(files, column) for column in ROW_DTYPE.names or ()}
-            return ViewInfo.from_attributes(attributes, name), columns, _folder_identity(folder)
+            attributes = group_attributes(files)
+            rows = row_table({column: read_array(files, column) for column in ROW_DTYPE.names or ()})
+            targets = read_targets(len(rows), *_arrays(files))
+            return ViewInfo.from_attributes(attributes, name), rows, targets, _folder_identity(folder)
 
-        info, columns, self._identity = _read_unchanged(folder, read)
-        super().__init__(store, info, row_table(columns))
+        info, rows, targets, self._identity = _read_unchanged(folder, read)
+        super().__init__(store, info, rows, targets)
         self.files = (
             DiskFolder(folder, self._require_same) if isinstance(folder, Path) else open_folder(folder)
         )
@@ -262,6 +259,11 @@ class ZarrView(View):
         part = f"views/{self.name}"
         if read_root(self.store.files).group(part) != self.store.sealed_root.group(part):
             raise replaced(self.name)
+
+
+def _arrays(files: PartFiles) -> tuple[Callable[[str], bool], Callable[[str], NDArray[Any]]]:
+    """Return what says whether a part has an array, and what reads one."""
+    return lambda name: files.has(f"{name}/zarr.json"), lambda name: read_array(files, name)
 
 
 def _folder_identity(folder: Location) -> tuple[int, int] | None:

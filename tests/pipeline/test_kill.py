@@ -223,7 +223,8 @@ def test_closing_the_results_ends_the_workers(tasks: str) -> None:
     mine = [p for p in psutil.Process().children() if "_worker" in " ".join(p.cmdline())]
     assert mine
     results.close()  # type: ignore[attr-defined]
-    assert not any(process.is_running() for process in mine)
+    _, alive = psutil.wait_procs(mine, timeout=20)
+    assert not alive
 
 
 _MEMORY = """

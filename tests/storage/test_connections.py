@@ -93,6 +93,7 @@ def test_ctrl_c_interrupts_a_request(python: Callable[..., Any]) -> None:
     """It ends the wait for a server that does not answer, and the interpreter ends, too."""
     code = (
         "import os, signal, socket, threading, time\n"
+        "import obstore.store  # compiled code, which would take the signal if it came while it is imported\n"
         "from audiospec.storage.opening import open_folder\n"
         "from audiospec.storage.location import Url\n"
         "silent = socket.create_server(('127.0.0.1', 0))\n"

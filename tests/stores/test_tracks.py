@@ -32,7 +32,8 @@ COLUMNS = {
 
 def test_columns_are_the_fields_of_a_record_in_order() -> None:
     assert list(TRACK_COLUMNS.items()) == list(COLUMNS.items())
-    for field in fields(TrackRecord):
+    assert [field.name for field in fields(TrackRecord)] == [*COLUMNS, "annotations", "columns"]
+    for field in fields(TrackRecord)[: len(COLUMNS)]:
         kind = {str: "str", "<f8": "float"}.get(COLUMNS[field.name], "int")
         assert field.type == kind, field.name
 

@@ -17,6 +17,7 @@ from h5py import h5a, h5d, h5p, h5s, h5t
 from numpy.typing import NDArray
 
 from audiospec.stores.hdf5_format.reading import JSON_STARTS
+from audiospec.stores.layout.target_tables import Column
 
 
 def write_column(
@@ -39,6 +40,15 @@ def write_column(
         column.write(h5s.ALL, h5s.ALL, values)
     write_attributes(column, attributes)
     return column
+
+
+def write_columns(group: h5py.Group, columns: Mapping[str, Column]) -> None:
+    """Write arrays of `track_arrays` or `target_arrays`, and the groups that their names name."""
+    for folder in dict.fromkeys(name.rpartition("/")[0] for name in columns):
+        if folder:
+            group.create_group(folder)
+    for name, column in columns.items():
+        write_column(group, name, column.values, column.attributes)
 
 
 def write_attributes(node: Any, attributes: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from audiospec.files import damage_errors
 from audiospec.storage.disk import OpenFile
 from audiospec.stores.hdf5_format.trailer import hdf5_end, require_undamaged
 from audiospec.stores.layout.schema import RESTORE, ROW_DTYPE, RowTable, row_table
+from audiospec.stores.layout.target_tables import read_tracks
+from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.seals.damage import LostSealError, repair_hint
 
 #: How JSON text begins. Other text that begins so is stored as JSON too, so that reading is unambiguous.
@@ -82,6 +85,25 @@ def read_attributes(group: h5py.Group) -> dict[str, Any]:
 def read_rows_of(group: h5py.Group) -> RowTable:
     """Read the row table of a view."""
     return row_table({name: read_column(group, name) for name in ROW_DTYPE.names or ()})
+
+
+def read_track_table(file: h5py.File) -> Tracks:
+    """Read the track table, with the annotations."""
+    table = file["tracks"]
+    return read_tracks(read_attributes(table), *arrays_of(table))
+
+
+def arrays_of(group: h5py.Group) -> tuple[Callable[[str], bool], Callable[[str], NDArray[Any]]]:
+    """Return what says whether a group has an array, and what reads one."""
+    return lambda name: name in group, lambda name: read_column(group, name)
+
+
+def array_names(group: h5py.Group) -> list[str]:
+    """Return the names of the arrays of a group, and of the groups in it, with a slash."""
+    names: list[str] = []
+    for name, node in group.items():
+        names += [f"{name}/{each}" for each in node] if isinstance(node, h5py.Group) else [name]
+    return names
 
 
 def read_column(group: h5py.Group, name: str) -> NDArray[Any]:

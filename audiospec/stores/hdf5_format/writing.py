@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from audiospec.errors import StoreError
 from audiospec.files import copy_range, write_all, write_new
 from audiospec.storage.disk import DiskFolder
-from audiospec.stores.hdf5_format.nodes import write_attributes, write_column
+from audiospec.stores.hdf5_format.nodes import write_attributes, write_column, write_columns
 from audiospec.stores.hdf5_format.reading import SEAL, chunk_table
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE, TRACK_ATTRIBUTES, TRACK_COLUMNS
+from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE
+from audiospec.stores.layout.target_tables import Column, target_arrays, track_arrays, track_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.shards.format import count_rows, is_compressed
 
@@ -39,8 +40,8 @@ def write_file(
     with h5py.File(file, "r+", libver=_VERSION) as opened:
         write_attributes(opened.id, {**attributes, SEAL: "behind the end of the HDF5 file"})
         table = opened.create_group("tracks")
-        for name in TRACK_COLUMNS:
-            write_column(table, name, tracks[name], TRACK_ATTRIBUTES.get(name, {}))
+        write_attributes(table.id, track_attributes(tracks))
+        write_columns(table, track_arrays(tracks))
         group = opened.create_group("views")
         tables = [_write_view(group, view) for view in views]
     # HDF5 has closed the file, and no longer writes to it.
@@ -82,11 +83,9 @@ def reserve(file: int, size: int) -> None:
 def max_size(tracks: Tracks, views: Sequence[NewView]) -> int:
     """Return an upper bound for the size of a store in bytes, with its seal."""
     size = 1 << 20  # groups, attributes
-    for name in TRACK_COLUMNS:
-        size += 72 * len(tracks)
-        if tracks[name].dtype == object:
-            size += 2 * len("".join(tracks[name]).encode())
+    size += _table_size(track_arrays(tracks))
     for view in views:
+        size += _table_size(target_arrays(view.targets))
         size += 1 << 16
         # A row has entries in the row table, in the index of chunks, and in the copies of both.
         size += len(view.rows) * (view.info.row_bytes + 2 * ROW_DTYPE.itemsize + 256)
@@ -94,6 +93,16 @@ def max_size(tracks: Tracks, views: Sequence[NewView]) -> int:
             size += 96 * len(values)
             if isinstance(values[0], str):
                 size += sum(len(str(value).encode()) for value in values)
+    return size
+
+
+def _table_size(columns: Mapping[str, Column]) -> int:
+    """Return an upper bound for the size of columns and of their copies."""
+    size = 0
+    for name, column in columns.items():
+        size += (1 << 12) + 72 * len(column.values)
+        if column.values.dtype == object:  # the copy of a text in a group is JSON: up to six bytes for one
+            size += (7 if "/" in name else 2) * len("".join(column.values).encode())
     return size
 
 
@@ -116,6 +125,7 @@ def _write_view(views: h5py.Group, view: NewView) -> NDArray[np.int64]:
     table = chunk_table(data)
     for name in ROW_DTYPE.names or ():
         write_column(group, name, view.rows[name], ROW_ATTRIBUTES[name])
+    write_columns(group, target_arrays(view.targets))
     attributes = info.axis_attributes()
     h5ds.set_label(data.id, 0, b"row")
     for axis, (dim, (values, _)) in enumerate(info.coordinates().items(), start=1):

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from audiospec.annotations.table import RowTargets
 from audiospec.storage.location import Location
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import RowTable
@@ -39,11 +40,14 @@ class NewView:
     rows : ndarray of ROW_DTYPE
     shard : callable
         Shard number → `ShardSource`.
+    targets : RowTargets or None
+        What the rows are to be predicted as. None: by the labels of their tracks.
     """
 
     info: ViewInfo
     rows: RowTable
     shard: Callable[[int], ShardSource]
+    targets: RowTargets | None = None
 
     def shards(self) -> Iterator[tuple[slice, ShardSource]]:
         """Yield row range and source of each shard, in order."""

@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.annotation import Annotation, Labelling
 from audiospec.audio.info import AudioInfo
-from audiospec.errors import StoreError
+from audiospec.errors import AudiospecError, StoreError
 from audiospec.storage.location import Location
 
-#: Version of the format on a disk, and the newest that can be read: that of a store in a bucket, or with
-#: volumes.
-FORMAT_VERSION, NEWEST_FORMAT = 1, 2
+#: Version of the format on a disk; in a bucket, or with volumes; with annotations, free columns, a labelling
+#: or targets, wherever it is, which is the newest that can be read.
+FORMAT_VERSION, COMMITS_FORMAT, TARGETS_FORMAT = 1, 2, 3
+NEWEST_FORMAT = TARGETS_FORMAT
+#: The store's attribute with the version.
+FORMAT = "audiospec_format"
+#: The store's attribute with its `Labelling`, unless that is the default.
+LABELLING, _DEFAULT = "labelling", Labelling()
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"
 #: The problem of a track that the manifest no longer has; stores contain this text.
@@ -50,6 +56,8 @@ class TrackRecord:
         ``""`` if nothing is. Stores from before there were notes lack the column.
     cluster : str
         See `Track`. Stores from before there were clusters lack the column.
+    annotations, columns : tuple
+        See `Track`. They are no columns of `TRACK_COLUMNS`, but tables and columns beside those.
     """
 
     id: str
@@ -66,6 +74,8 @@ class TrackRecord:
     modified: int = -1
     note: str = ""
     cluster: str = ""
+    annotations: tuple[Annotation, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def info(self) -> AudioInfo:
@@ -74,9 +84,12 @@ class TrackRecord:
 
 
 _NUMBER_TYPES = {"seconds": "<f8", "sample_rate": "<i4", "channels": "<i4", "size": "<i8", "modified": "<i8"}
-#: Column → type of the track table; the fields of `TrackRecord`. Columns of ``str`` hold text of any length.
+#: Column → type of the track table; the fields of `TrackRecord` that are texts or numbers. Columns of ``str``
+#: hold text of any length.
 TRACK_COLUMNS: dict[str, type | str] = {
-    field.name: _NUMBER_TYPES.get(field.name, str) for field in fields(TrackRecord)
+    field.name: _NUMBER_TYPES.get(field.name, str)
+    for field in fields(TrackRecord)
+    if field.name not in ("annotations", "columns")
 }
 #: Columns that stores of older versions lack → their value there.
 LATER_COLUMNS: dict[str, str] = {"note": "", "cluster": ""}
@@ -117,10 +130,50 @@ def replaced(view: str) -> ReplacedError:
     return ReplacedError(f"view {view} was replaced after it was opened", "open it again")
 
 
-def store_attributes(dataset: str, root: Location | None) -> dict[str, Any]:
-    """Return a store's own attributes: format, dataset, and the root of the paths unless it is None."""
+def store_attributes(dataset: str, root: Location | None, labelling: Labelling = _DEFAULT) -> dict[str, Any]:
+    """Return a store's own attributes, as `FeatureStore.publish` takes them.
+
+    Parameters
+    ----------
+    dataset : str
+    root : Location or None
+        Folder that the tracks' paths are relative to; None: the store does not record it.
+    labelling : Labelling
+        How rows get their targets; the default is not stored.
+
+    Returns
+    -------
+    dict
+        The number of the format is the lowest one; `publish` raises it if what it writes needs a higher one.
+    """
     folder = {} if root is None else {"root": str(root)}
-    return {"audiospec_format": FORMAT_VERSION, "dataset": dataset, **folder}
+    targets = {} if labelling == _DEFAULT else {LABELLING: labelling.to_dict()}
+    return {FORMAT: FORMAT_VERSION, "dataset": dataset, **folder, **targets}
+
+
+def format_of(attributes: Mapping[str, Any], store: Location) -> int:
+    """Return the version of a store's format; StoreError if it cannot be read, or this is no store."""
+    version = attributes.get(FORMAT)
+    if not isinstance(version, int):
+        raise StoreError(
+            f"{store} is not a feature store: expected one made by `audiospec featurize`", "check the path"
+        )
+    if version > NEWEST_FORMAT:
+        raise StoreError(
+            f"{store} has format {version}, this audiospec reads up to {NEWEST_FORMAT}",
+            "upgrade audiospec (pip install -U audiospec)",
+        )
+    return version
+
+
+def labelling_of(attributes: Mapping[str, Any], store: Location) -> Labelling:
+    """Return the labelling that a store's attributes have; StoreError if it is none."""
+    if LABELLING not in attributes:
+        return _DEFAULT
+    try:
+        return Labelling.from_dict(attributes[LABELLING])
+    except AudiospecError as error:
+        raise StoreError(f"the labelling of {store} is damaged: {error}", RESTORE) from error
 
 
 def row_table(columns: Mapping[str, NDArray[Any]]) -> RowTable:

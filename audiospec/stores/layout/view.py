@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.annotation import Labelling
+from audiospec.annotations.table import RowTargets
 from audiospec.audio.chunking import Chunking
 from audiospec.digests import checksum, source_bits
 from audiospec.errors import StoreError
@@ -17,6 +19,7 @@ from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import Location
 from audiospec.stores.layout.contents import NewView, ShardSource
 from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.row_labels import row_classes, row_labels, with_targets
 from audiospec.stores.layout.row_numbers import RowChoice, row_numbers
 from audiospec.stores.layout.schema import VIEW_COLUMNS, ReplacedError, RowTable, replaced
 from audiospec.stores.layout.skipped import skip_reason
@@ -34,6 +37,7 @@ class ViewStore(Protocol):
     """The part of its store that a view uses."""
 
     dataset: str
+    labelling: Labelling
 
     @property
     def path(self) -> Location:
@@ -64,15 +68,20 @@ class View(ABC):
     info : ViewInfo
     rows : ndarray of ROW_DTYPE
         The row table: track, start (s), seconds (s), checksum, source.
+    targets : RowTargets or None
+        What the rows are to be predicted as. None: their tracks' labels.
     """
 
     #: Whether every row that is read is compared with its checksum, as those that cross a network are.
     checks_rows: bool = False
 
-    def __init__(self, store: ViewStore, info: ViewInfo, rows: RowTable) -> None:
+    def __init__(
+        self, store: ViewStore, info: ViewInfo, rows: RowTable, targets: RowTargets | None = None
+    ) -> None:
         self.store = store
         self.info = info
         self.rows = rows
+        self.targets = targets
 
     def __repr__(self) -> str:
         return f"<View {self.name} of {self.store.path}: {self.shape} {self.spec.dtype}>"
@@ -107,8 +116,9 @@ class View(ABC):
 
     @property
     def labels(self) -> NDArray[Any]:
-        """Label of each row, text."""
-        return self._track_column("label")
+        """Label of each row, text; see `row_labels`."""
+        labels = self._track_column("label")
+        return labels if self.targets is None else row_labels(labels, self.targets, self.store.labelling)
 
     @property
     def groups(self) -> NDArray[Any]:
@@ -144,8 +154,10 @@ class View(ABC):
 
     @property
     def classes(self) -> list[str]:
-        """The labels of the view's rows, sorted."""
-        return sorted(set(self.labels.tolist()))
+        """The labels of the view's rows, sorted, each label of a row that has several by itself."""
+        if self.targets is None:
+            return sorted(set(self.labels.tolist()))
+        return row_classes(self._track_column("label"), self.targets, self.store.labelling)
 
     @property
     def columns(self) -> list[str]:
@@ -194,7 +206,7 @@ class View(ABC):
         """Return track id → reason for each track without rows and without a problem, such as a short one."""
         present = set(self.rows["track"].tolist())
         return {
-            track.id: skip_reason(self.info, track)
+            track.id: skip_reason(self.info, track, None if self.targets is None else self.store.labelling)
             for number, track in enumerate(self.store.tracks.records())
             if number not in present and not track.problem
         }
@@ -233,20 +245,11 @@ class View(ABC):
     def read_stored(self, rows: RowChoice = None) -> NDArray[Any]:
         """Read rows as they are stored. Checksums are of these numbers, and `export` copies them.
 
-        Parameters
-        ----------
-        rows : int, slice, sequence of int, boolean mask, or None
-            As for `read`.
+        Parameters, shape and errors are those of `read`, but rows of dtype uint8 are not decoded.
 
         Returns
         -------
         ndarray of spec.dtype, shape (n, *row_shape); (*row_shape) for one number
-            As from `read`, but rows of dtype uint8 are not decoded.
-
-        Raises
-        ------
-        RowIndexError, StoreError
-            As from `read`.
         """
         chosen = row_numbers(rows, len(self), self.name)
         numbers = chosen.reshape(-1)
@@ -352,26 +355,23 @@ class View(ABC):
         )
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return the rows as a data frame: its columns are `VIEW_COLUMNS`, then the features (float32).
+        """Return the rows as a data frame: `VIEW_COLUMNS`, free columns, targets, features (float32).
 
-        Those are id, label, group, fold and cluster of the row's track, start (s) and seconds.
+        `VIEW_COLUMNS` are id, label, group, fold and cluster of the row's track, start (s) and seconds; free
+        columns are those of the track. Targets have names such as ``"target:speech"``, see `data_frame`.
 
         Raises
         ------
         StoreError
             The rows are not a table, or pandas is not installed.
         """
-        names = self.columns
-        try:
-            import pandas
-        except ImportError as error:
-            raise StoreError("to_pandas needs pandas", "pip install 'audiospec[table]'") from error
+        from audiospec.stores.layout.data_frame import data_frame
+
         texts = (self.ids, self.labels, self.groups, self.folds, self.clusters)
-        columns = zip(VIEW_COLUMNS, (*texts, self.rows["start"], self.rows["seconds"]), strict=True)
-        # A table that an earlier version imported may have a feature called "cluster".
-        facts = {name: values for name, values in columns if name not in names}
-        features = pandas.DataFrame(self.read().astype(np.float32, copy=False), columns=names)
-        return pandas.concat([pandas.DataFrame(facts), features], axis=1)
+        values = (*texts, self.rows["start"], self.rows["seconds"])
+        free = {name: self._track_column(name) for name in self.store.tracks.free}
+        facts = {**dict(zip(VIEW_COLUMNS, values, strict=True)), **free}
+        return data_frame(facts, self.targets, self.columns, self.read)
 
     def source(self, number: int) -> ShardSource:
         """Return the source of a shard for the next version of this view."""
@@ -380,11 +380,11 @@ class View(ABC):
 
     def contents(self) -> NewView:
         """Return the content of this view, to be written into another store."""
-        return NewView(self.info, self.rows, lambda number: View.source(self, number))
+        return NewView(self.info, self.rows, lambda number: View.source(self, number), self.targets)
 
     @cached_property
     def _rows_checksum(self) -> int:
-        return checksum(self.rows)
+        return with_targets(checksum(self.rows), self.targets)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (type(self.store), self.store.path, self.name, self._rows_checksum)

@@ -15,7 +15,7 @@ from audiospec.storage.base import NEW, ConflictError
 from audiospec.storage.location import Location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.lock import require_lock
-from audiospec.stores.layout.schema import NEWEST_FORMAT
+from audiospec.stores.layout.schema import COMMITS_FORMAT, FORMAT, LABELLING, TARGETS_FORMAT
 from audiospec.stores.layout.volume_names import VOLUMES
 from audiospec.stores.seals.folder import read_file
 from audiospec.stores.zarr_format.documents import group, node_text
@@ -71,8 +71,13 @@ class Listing:
 
 
 def root_content(attributes: Mapping[str, Any], listing: Listing) -> bytes:
-    """Return the `zarr.json` of a store with volumes; it is signed. `attributes` are those of every store."""
-    listed = {**attributes, "audiospec_format": NEWEST_FORMAT, **listing.to_attributes()}
+    """Return the `zarr.json` of a store with volumes; it is signed.
+
+    `attributes` are those of every store; the version of the format is at least theirs, which is that of the
+    volumes.
+    """
+    version = max(attributes[FORMAT], TARGETS_FORMAT if LABELLING in attributes else COMMITS_FORMAT)
+    listed = {**attributes, FORMAT: version, **listing.to_attributes()}
     parts = {f"{VOLUMES}/{name}": True for name in listing.volumes}
     return sign(node_text(group(with_seal(listed, parts))).encode())
 

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from audiospec.errors import StoreError
 from audiospec.storage.location import Location, location
 from audiospec.storage.opening import open_folder
@@ -18,7 +15,7 @@ from audiospec.stores.layout.anonymous_tracks import anonymous_tracks
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.duplicates import Duplicates, duplicates_among
 from audiospec.stores.layout.exporting import write_new_store
-from audiospec.stores.layout.schema import TRACK_COLUMNS, store_attributes
+from audiospec.stores.layout.schema import FORMAT, store_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 from audiospec.stores.layout.volume_names import VOLUMES, volume_place
@@ -44,6 +41,7 @@ class VolumeStore(FeatureStore):
 
     suffixes = ()
     is_sealed = True
+    holds_targets = True
     listing: Listing
 
     def __init__(self, path: Location | str) -> None:
@@ -88,9 +86,8 @@ class VolumeStore(FeatureStore):
         for name in self.volumes:
             yield self._open.get(name) or open_store(volume_place(self.path, name))
 
-    def _tracks(self) -> Mapping[str, NDArray[Any]]:
-        tables = [volume.tracks for volume in self.each()]
-        return {name: np.concatenate([table[name] for table in tables]) for name in TRACK_COLUMNS}
+    def _tracks(self) -> Tracks:
+        return Tracks.concatenate([volume.tracks for volume in self.each()])
 
     def view_names(self) -> list[str]:
         """Return the names of the finished views, sorted."""
@@ -135,7 +132,7 @@ class VolumeStore(FeatureStore):
         kind = store_class(place)
         if not kind.has_volumes:
             return super().export(target, step, anonymous=anonymous)
-        attributes = store_attributes(self.dataset, None if anonymous else self._root)
+        attributes = store_attributes(self.dataset, None if anonymous else self._root, self.labelling)
         tables = self._anonymous_tables() if anonymous else (volume.tracks for volume in self.each())
 
         def write(store: Location, work: Location) -> None:
@@ -148,7 +145,7 @@ class VolumeStore(FeatureStore):
                     if step is not None:
                         step(f"{name} of volume {volume.path.name}")
                     kind.publish(copy, work, attributes, tracks, volume.view(name).contents())
-            write_root(store, attributes, self.listing, "")
+            write_root(store, {**attributes, FORMAT: self.format}, self.listing, "")
 
         write_new_store(place, kind.exists(place), write)
         return kind.open(place)
@@ -158,7 +155,7 @@ class VolumeStore(FeatureStore):
         table, first = anonymous_tracks(self.tracks, self._root), 0
         for volume in self.each():
             last = first + len(volume.tracks)
-            yield Tracks({name: values[first:last] for name, values in table.columns.items()})
+            yield table.part(first, last)
             first = last
 
     @classmethod

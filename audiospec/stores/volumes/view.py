@@ -10,8 +10,10 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.table import RowTargets
 from audiospec.storage.disk import MAX_OPEN_FILES, DiskFolder
 from audiospec.stores.layout.info import ViewInfo
+from audiospec.stores.layout.row_labels import joined_targets, with_targets
 from audiospec.stores.layout.schema import RowTable, replaced
 from audiospec.stores.layout.skipped import skip_reason
 from audiospec.stores.layout.view import View, ViewStore
@@ -79,7 +81,9 @@ class VolumeView(View):
         return view
 
     def _are_too_many(self) -> bool:
-        return len(self._views) > MOST_VIEWS or sum(map(len, list(self._views.values()))) > MOST_ROWS
+        return (
+            len(self._views) > MOST_VIEWS or sum(map(_rows_in_memory, list(self._views.values()))) > MOST_ROWS
+        )
 
     def volume_views(self) -> Iterator[tuple[View, int, int]]:
         """Yield the view of each volume that has it, and the numbers of its first row and track."""
@@ -100,6 +104,11 @@ class VolumeView(View):
     def rows(self) -> RowTable:  # type: ignore[override]
         """The row table of all volumes."""
         return np.concatenate([_numbered(view.rows, track) for view, _, track in self.volume_views()])
+
+    @cached_property
+    def targets(self) -> RowTargets | None:  # type: ignore[override]
+        """The targets of the rows of all volumes; None if no volume has any."""
+        return joined_targets([(view.targets, row) for view, row, _ in self.volume_views()])
 
     def __len__(self) -> int:
         return int(self.row_offsets[-1])
@@ -152,6 +161,7 @@ class VolumeView(View):
         crc = 0
         for view, _, track in self.volume_views():
             crc = int(google_crc32c.extend(crc, _numbered(view.rows, track).tobytes()))
+            crc = with_targets(crc, view.targets)
         return crc
 
     def shard_count(self) -> int:
@@ -161,6 +171,11 @@ class VolumeView(View):
     def bytes_on_disk(self) -> int:
         """Return the size of the view's numbers in bytes, as they are stored."""
         return sum(view.bytes_on_disk() for view, _, _ in self.volume_views())
+
+
+def _rows_in_memory(view: View) -> int:
+    """Return the rows of the tables of an open view; one of targets has 28 bytes."""
+    return len(view) + len(view.targets or ())
 
 
 def _numbered(rows: RowTable, first: int) -> RowTable:

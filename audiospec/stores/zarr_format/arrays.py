@@ -24,6 +24,15 @@ _NUMBERS = ("int32", "int64", "uint32", "uint64", "float32", "float64")
 _MOST_RATIO = 1 << 15
 
 
+def group_attributes(files: PartFiles) -> dict[str, Any]:
+    """Return the attributes of a part's group; StoreError if it is missing or damaged."""
+    with damage_errors(f"{files.place}/zarr.json"):
+        node = json.loads(files.read("zarr.json"))
+        if not is_format(node, "group"):
+            raise files.damaged("zarr.json is not that of a Zarr v3 group")
+        return dict(node["attributes"])
+
+
 def read_array(files: PartFiles, name: str) -> NDArray[Any]:
     """Read a one-dimensional array of a part; text becomes an object array.
 

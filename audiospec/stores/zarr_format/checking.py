@@ -15,10 +15,12 @@ from audiospec.storage.location import Location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.layout.target_tables import GROUPS_WITHIN
 from audiospec.stores.seals.damage import Check, Damage
 from audiospec.stores.seals.folder import PartFiles, copy_key, open_copy, read_file
 from audiospec.stores.zarr_format.arrays import read_array
 from audiospec.stores.zarr_format.root import OF_COMMITS, Root, read_root
+from audiospec.stores.zarr_format.writing import node_names
 
 #: The group of all views has nothing of its own, so that every store has the same.
 VIEWS_GROUP: dict[str, Any] = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
@@ -98,13 +100,13 @@ def view_parts(store: Folder) -> set[str]:
     return {f"views/{folder.name}" for folder in store.location.glob("views/*") if folder.is_dir()}
 
 
-def array_names(files: PartFiles) -> list[str]:
-    """Return the names of the arrays of a part."""
+def part_nodes(files: PartFiles) -> list[str]:
+    """Return the names of the arrays and groups of a part; within a group, with a slash."""
     place = files.place
     if isinstance(place, Path):
-        return sorted(array.parent.name for array in place.glob("*/zarr.json"))
-    names = [name.partition("/") for name in (files.seal.files if files.seal else ())]
-    return sorted({array for array, _, rest in names if rest == "zarr.json"})
+        return node_names(place)
+    names = files.seal.files if files.seal else ()
+    return sorted(name.removesuffix("/zarr.json") for name in names if name.endswith("/zarr.json"))
 
 
 def _check_part(store: Folder, part: str, root: Root, unsealed: list[str]) -> list[Damage]:
@@ -122,8 +124,8 @@ def _check_part(store: Folder, part: str, root: Root, unsealed: list[str]) -> li
         if not store.exists(f"{group}/zarr.json") and part != "tracks":
             return []  # a folder that is no view
         unsealed.append(part)
-        for name in array_names(files):
-            if name != "data":
+        for name in part_nodes(files):
+            if name not in ("data", *GROUPS_WITHIN):
                 try:
                     read_array(files, name)
                 except AudiospecError as error:
@@ -175,7 +177,7 @@ def _check_root(store: Folder, root: Root, found: set[str]) -> list[Damage]:
         damage.append(Damage("store", "its zarr.json lacks the group of views", True))
     for part in ("tracks", *sorted(found or {f"views/{name}" for name in root.listed})):
         files = PartFiles(store, part, False, root.group(part))
-        for name in ["", *array_names(files)]:
+        for name in ["", *part_nodes(files)]:
             file = f"{name}/zarr.json" if name else "zarr.json"
             if (content := files.content(file)) is None:
                 continue

@@ -21,6 +21,8 @@ from audiospec.storage.base import NEW, ConflictError, Folder
 from audiospec.stores.layout.cleaned import Cleaned
 from audiospec.stores.layout.contents import NewView
 from audiospec.stores.layout.lock import require_lock
+from audiospec.stores.layout.schema import COMMITS_FORMAT, FORMAT
+from audiospec.stores.layout.target_tables import numbered
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.zarr_format.documents import member_group, node_text
 from audiospec.stores.zarr_format.root import (
@@ -39,8 +41,6 @@ from audiospec.stores.zarr_format.writing import (
     write_shards,
 )
 
-#: Version of the format of stores whose groups are never written to again.
-FORMAT_VERSION = 2
 #: Hexadecimal digits of the digest in the name of a group.
 _DIGITS = 12
 
@@ -62,16 +62,16 @@ def publish(
         if view is not None and name != "tracks":
             write_shards(store, groups[name], view)
     generation = int(root.attributes.get("generation", 0)) + 1
-    stored = {**attributes, "audiospec_format": FORMAT_VERSION, "generation": generation, GROUPS: groups}
+    nodes = {
+        f"{groups[name]}{member}": text for name, part in new.items() for member, text in part.nodes.items()
+    }
+    nodes |= _kept_nodes(root, {groups[part] for part in groups if part not in new})
+    stated = numbered({**attributes, FORMAT: COMMITS_FORMAT}, tracks, nodes)
+    stored = {**stated, "generation": generation, GROUPS: groups}
     files = [item for name, part in new.items() for item in part.files_in(groups[name], attributes).items()]
     if not root.version:
         files.append(("views/zarr.json", views_group()))
     store.map(lambda file: store.write(*file), files)
-    nodes = {
-        f"{groups[name]}{member}": text for name, part in new.items() for member, text in part.nodes.items()
-    }
-    kept = {groups[part] for part in groups if part not in new}
-    nodes |= _kept_nodes(root, kept)
     content = root_bytes(stored, dict.fromkeys(sorted(groups), True), nodes)
     require_lock(store.location)
     try:

@@ -14,7 +14,14 @@ from audiospec.files import damage_errors
 from audiospec.storage.base import Folder
 from audiospec.storage.disk import DiskFolder
 from audiospec.stores.layout.contents import NewView, ShardSource
-from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE, TRACK_ATTRIBUTES, TRACK_COLUMNS
+from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE
+from audiospec.stores.layout.target_tables import (
+    GROUPS_WITHIN,
+    numbered,
+    target_arrays,
+    track_arrays,
+    track_attributes,
+)
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.seals.folder import FolderSeal, PartFiles, copy_key, seal_key
 from audiospec.stores.shards.format import is_compressed, shard_parts
@@ -54,11 +61,12 @@ def new_files(
     for part in sorted(kept | {f"views/{listed}" for listed in root.listed}):
         # A view that vanished stays on the list, until it is computed again or `restore` gives it up.
         parts.setdefault(part, part not in kept or is_or_gets_sealed(path, part, root.is_sealed(part)))
+    nodes = {f"{part}{member}": text for part, built in new.items() for member, text in built.nodes.items()}
+    nodes |= _kept_nodes(path, {part: sealed for part, sealed in parts.items() if part not in new})
+    attributes = numbered(attributes, tracks, nodes)
     files = {"views/zarr.json": views_group()}
     for part, built in new.items():
         files |= built.files_in(part, attributes)
-    nodes = {f"{part}{member}": text for part, built in new.items() for member, text in built.nodes.items()}
-    nodes |= _kept_nodes(path, {part: sealed for part, sealed in parts.items() if part not in new})
     return {**files, ROOT: root_bytes(attributes, parts, nodes)}
 
 
@@ -80,12 +88,20 @@ def views_group() -> bytes:
 
 def part_files(folder: Path) -> dict[str, bytes]:
     """Return the files of a part that its seal covers: name → content."""
-    names = [file for pattern in ("zarr.json", "*/zarr.json", "*/c/0") for file in folder.glob(pattern)]
+    patterns = ("zarr.json", "*/zarr.json", "*/c/0", "*/*/zarr.json", "*/*/c/0")
+    names = [file for pattern in patterns for file in folder.glob(pattern)]
     return {
         file.relative_to(folder).as_posix(): file.read_bytes()
         for file in names
         if file.is_file() and not file.is_relative_to(folder / "data" / "c")
     }
+
+
+def node_names(folder: Path) -> list[str]:
+    """Return the names of the arrays and groups of a part on a disk, sorted; within a group, with a slash."""
+    files = [*folder.glob("*/zarr.json"), *folder.glob("*/*/zarr.json")]
+    names = [file.parent.relative_to(folder).as_posix() for file in files]
+    return sorted(name for name in names if not name.startswith("data/"))
 
 
 def is_or_gets_sealed(path: Path, part: str, must_be: bool) -> bool:
@@ -95,9 +111,9 @@ def is_or_gets_sealed(path: Path, part: str, must_be: bool) -> bool:
         return True
     try:
         files = PartFiles(store, part, False)
-        for array in (path / part).glob("*/zarr.json"):
-            if array.parent.name != "data":
-                read_array(files, array.parent.name)
+        for name in node_names(path / part):
+            if name not in ("data", *GROUPS_WITHIN):
+                read_array(files, name)
         content = part_files(path / part)
     except (AudiospecError, OSError):
         return False  # do not seal damage
@@ -136,7 +152,8 @@ class NewPart:
     files : dict
         File's name in the part → content.
     nodes : dict
-        ``""`` for the part itself, ``"/NAME"`` for an array → text of its metadata, as the root has it.
+        ``""`` for the part itself, ``"/NAME"`` for an array or group → text of its metadata, as the root has
+        it.
     """
 
     def __init__(self, name: str) -> None:
@@ -145,7 +162,11 @@ class NewPart:
         self.nodes: dict[str, str] = {}
 
     def add(self, name: str, node: Mapping[str, Any], chunk: bytes | None = None) -> None:
-        """Add an array, and its only chunk if that is among the files."""
+        """Add an array, and its only chunk if that is among the files; also the group that it is in."""
+        folder, _, _ = name.rpartition("/")
+        if folder and f"/{folder}" not in self.nodes:
+            self.nodes[f"/{folder}"] = member_group({})
+            self.files[f"{folder}/zarr.json"] = node_text(group({})).encode()
         text = node_text(node)
         self.nodes[f"/{name}"] = text
         self.files[f"{name}/zarr.json"] = text.encode()
@@ -174,12 +195,12 @@ def new_parts(tracks: Tracks, view: NewView | None) -> dict[str, NewPart]:
 
 
 def _tracks_part(tracks: Tracks) -> NewPart:
-    """Return the table of tracks."""
-    part = NewPart("tracks")
-    for column in TRACK_COLUMNS:
-        part.add(column, *small_array(tracks[column], "track", TRACK_ATTRIBUTES.get(column, {})))
-    part.files["zarr.json"] = node_text(group({})).encode()
-    part.nodes[""] = member_group({})
+    """Return the table of tracks, with that of annotations."""
+    part, attributes = NewPart("tracks"), track_attributes(tracks)
+    for name, column in track_arrays(tracks).items():
+        part.add(name, *small_array(*column))
+    part.files["zarr.json"] = node_text(group(attributes)).encode()
+    part.nodes[""] = member_group(attributes)
     return part
 
 
@@ -202,6 +223,8 @@ def _view_part(view: NewView) -> NewPart:
     for dim, (values, _) in info.coordinates().items():
         array = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
         part.add(dim, *small_array(array, dim, attributes[dim]))
+    for name, column in target_arrays(view.targets).items():
+        part.add(name, *small_array(*column))
     members = {name.removeprefix("/"): text for name, text in part.nodes.items()}
     part.files["zarr.json"] = consolidated_text(info.to_attributes(), members).encode()
     part.nodes[""] = member_group(info.to_attributes())
@@ -221,15 +244,15 @@ def _kept_nodes(path: Path, parts: Mapping[str, bool]) -> dict[str, str]:
         if not (path / part / "zarr.json").exists():
             continue
         files = PartFiles(DiskFolder(path), part, is_sealed)
-        arrays = [file.parent.name for file in (path / part).glob("*/zarr.json")]
-        for name in ("", *arrays):
+        for name in ("", *node_names(path / part)):
             file = f"{name}/zarr.json" if name else "zarr.json"
             if not files.has(file):
                 continue
             with damage_errors(path / part / file):
                 node = json.loads(files.read(file))
-                if not is_format(node, "array" if name else "group"):
+                is_group = name in ("", *GROUPS_WITHIN)
+                if not is_format(node, "group" if is_group else "array"):
                     raise files.damaged(f"{file} is not of Zarr v3")
-                text = node_text(node) if name else member_group(node["attributes"])
+                text = member_group(node["attributes"]) if is_group else node_text(node)
             nodes[f"{part}/{name}" if name else part] = text
     return nodes
