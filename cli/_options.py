@@ -9,6 +9,8 @@ from typing import Any
 
 #: Library parameter → option, where the names differ.
 OTHER_NAMES = {"settings": "set", "strategy": "split", "view_name": "view"}
+#: Parameters with several values of which the option is a switch.
+SWITCHES = ("background",)
 #: A parameter in a message, with or without a value: `store`, `workers=0`, `mel.dtype="uint8"`.
 _PARAMETER = re.compile(r"`([a-z][a-z_0-9]*(?:\.[a-z_0-9]+(?==))?)(?:=([^`]*))?`", re.IGNORECASE)
 
@@ -38,7 +40,7 @@ def with_options(message: str, options: Mapping[str, str]) -> str:
             return f"{options['set']} {name}={_plain(value)}"
         if flag is None:
             return match[0].strip("`")
-        return flag if value in (None, "True") else f"{flag} {_plain(str(value))}"
+        return flag if value in (None, "True") or name in SWITCHES else f"{flag} {_plain(str(value))}"
 
     return _PARAMETER.sub(option, message)
 

@@ -99,21 +99,22 @@ def about(run: Run) -> list[str]:
 
 def print_folds(run: Run, scores: Mapping[str, Score]) -> None:
     """Print mean, deviation and standard error of the main score over the folds of a cross-validation."""
-    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.base import main_key
 
     stated = run.info.cross_validation
     if not stated:
         return
+    main = main_key(run.target.name)
     parts = []
     for level in ("chunk", "track"):
-        spread = stated["spread"][level].get(MAIN)
+        spread = stated["spread"][level].get(main)
         if spread is not None:
             mean, deviation, error = (
-                scores[MAIN].show(spread[name]) for name in ("mean", "deviation", "error")
+                scores[main].show(spread[name]) for name in ("mean", "deviation", "error")
             )
             parts.append(f"by {level} {mean} ± {deviation} (standard error {error})")
     say(
-        f"{run.path.name}, {scores[MAIN].title}, mean ± deviation over {len(stated['runs'])} folds: "
+        f"{run.path.name}, {scores[main].title}, mean ± deviation over {len(stated['runs'])} folds: "
         f"{', '.join(parts)}"
     )
 
@@ -122,18 +123,19 @@ def curve(runs: Mapping[float, Sequence[Run]]) -> list[dict[str, Any]]:
     """Return a learning curve: for each share, the numbers of training rows and tracks, and mean scores."""
     from statistics import fmean
 
-    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.base import main_key
 
     points = []
     for share, of_share in runs.items():
         sizes = [run.info.split["sides"]["train"] for run in of_share]
         tables = [run.metrics["test"] for run in of_share]
+        main = main_key(of_share[0].target.name)
         points.append(
             {
                 "train_share": share,
                 "rows": round(fmean(size["rows"] for size in sizes)),
                 "tracks": round(fmean(size["tracks"] for size in sizes)),
-                **{level: fmean(table[level][MAIN] for table in tables) for level in ("chunk", "track")},
+                **{level: fmean(table[level][main] for table in tables) for level in ("chunk", "track")},
             }
         )
     return points

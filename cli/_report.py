@@ -49,6 +49,7 @@ def emit_plan(report: Report) -> None:
         skipped=report.skipped,
         left_out=list(report.left_out),
         duplicates=report.duplicates.to_dict(),
+        targets={name: dataclasses.asdict(counts) for name, counts in report.targets.items()},
     )
 
 
@@ -66,6 +67,7 @@ def emit_done(report: Report) -> None:
         skipped=report.skipped,
         left_out=list(report.left_out),
         duplicates=report.duplicates.to_dict(),
+        targets={name: dataclasses.asdict(counts) for name, counts in report.targets.items()},
         computed_shards=sum(plan.missing_shards for plan in report.planned),
         seconds=report.seconds,
         times_real_time=_audio(report) / report.seconds,
@@ -89,6 +91,7 @@ def print_plan(report: Report) -> None:
         for plan in report.planned
     ]
     table(rows, head, indent=2)
+    _say_targets(report)
     say("dry run: nothing was computed or written")
 
 
@@ -118,6 +121,7 @@ def print_done(report: Report) -> None:
     ]
     if rows:
         table(rows, indent=2)
+    _say_targets(report)
     if report.unfinished_volumes:
         waiting = "{} not finished yet by other processes: views have all rows once they are"
         say(waiting.format(count(report.unfinished_volumes, "volume")), "yellow")
@@ -126,6 +130,15 @@ def print_done(report: Report) -> None:
         say(f"{clock(_audio(report))} of audio in {clock(report.seconds)}, {speed}")
     else:
         say("nothing to do: all rows were computed before")
+
+
+def _say_targets(report: Report) -> None:
+    """Print how many rows of each view are annotated; views of one chunking in one line."""
+    lines: dict[str, list[str]] = {}
+    for name, counts in report.targets.items():
+        lines.setdefault(counts.line(), []).append(name)
+    for line, names in lines.items():
+        say(line if len(lines) == 1 else f"{', '.join(names)}: {line}")
 
 
 def print_problems(report: Report, options: Mapping[str, str]) -> None:
@@ -143,6 +156,8 @@ def print_problems(report: Report, options: Mapping[str, str]) -> None:
         say(left_out(report.left_out), "yellow")
     for line in report.duplicates.lines():
         say(line, "yellow")
+    for line in report.target_warnings():
+        say(with_options(line, options), "yellow")
     command = f"audiospec store info {shlex.quote(str(report.store))} --problems"
     rest = command if report.views else "--json prints all"  # after a dry run there may be no store
     problems = {id: with_options(problem, options) for id, problem in report.problems.items()}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import entry, facts, listing, table
+from audiospec.cli._text import entry, facts, table
 from audiospec.datasets.base import Dataset, datasets
 from audiospec.text import size
 
@@ -19,9 +19,10 @@ def command(
         typer.Argument(metavar="NAME", help="Show the details of one dataset.", show_default=False),
     ] = None,
 ) -> None:
-    """List the datasets, or show the details of one."""
+    """List the datasets, each with what is to be predicted of it, or show the details of one."""
     if name is None:
-        listing(datasets)
+        entries = [(key, datasets[key].target, datasets.summary(key)) for key in datasets]
+        table(entries)
         return
     dataset = datasets[name]
     entry(datasets, name, dataset)
@@ -40,7 +41,9 @@ def _facts(dataset: type[Dataset]) -> dict[str, str]:
     labels = ", ".join(f"{label} {tracks}" for label, tracks in dataset.expected.items())
     return {
         "expects": dataset.layout,
+        "target": dataset.target,
         "full set": f"{sum(dataset.expected.values())} tracks: {labels}" if labels else "",
+        "note": dataset.note,
         "citation": dataset.citation,
         "licence": dataset.licence,
         "homepage": dataset.homepage,

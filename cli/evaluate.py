@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audiospec.cli._text import emit, percent, say, table
+
+if TYPE_CHECKING:
+    from audiospec.zoo.scores.measuring.tables import ScoreTable
 
 EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-group-0 --store other.zarr"
 
@@ -69,20 +72,26 @@ def command(
     elif scores.leaks is None:
         say(opened.lacks, "yellow")
     say()
-    head = ("class", "tracks", "precision", "recall", "F1", "most confused with")
-    table(
-        [
-            (
-                name,
-                str(values["support"]),
-                *(percent(values[key]) for key in ("precision", "recall", "f1")),
-                _most_confused(scores.track.confusion[number], number, list(scores.track.per_class)),
-            )
-            for number, (name, values) in enumerate(scores.track.per_class.items())
-        ],
-        head,
-        indent=2,
-    )
+    _by_class(scores.track)
+
+
+def _by_class(scores: ScoreTable) -> None:
+    """Print the scores of each class, and the class that it is most confused with, if rows have one each."""
+    if not scores.per_class:
+        return
+    confused = bool(scores.confusion)
+    head = ("class", "tracks", "precision", "recall", "F1", *["most confused with"] * confused)
+    names = list(scores.per_class)
+    rows = [
+        (
+            name,
+            str(values["support"]),
+            *(percent(values[key]) for key in ("precision", "recall", "f1")),
+            *[_most_confused(scores.confusion[number], number, names) for _ in range(confused)],
+        )
+        for number, (name, values) in enumerate(scores.per_class.items())
+    ]
+    table(rows, head, indent=2)
 
 
 def _most_confused(row: list[int], truth: int, classes: list[str]) -> str:

@@ -9,7 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audiospec.cli._cluster import scheduler_option
-from audiospec.cli._columns import AudioRoot, LabelColumn, PathColumn, given
+from audiospec.cli._columns import (
+    AnnotationFiles,
+    AudioRoot,
+    BackgroundClass,
+    ClusterColumn,
+    EndColumn,
+    FoldColumn,
+    GroupColumn,
+    KeepBackground,
+    LabelColumn,
+    LabelColumns,
+    LabelLevel,
+    MinOverlap,
+    PathColumn,
+    Separator,
+    StartColumn,
+    Target,
+    given,
+)
 from audiospec.cli._options import options_of
 from audiospec.cli._part import part_of
 from audiospec.cli._progress import progress
@@ -36,7 +54,8 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Examples: audiospec featurize demo\n\n"
-    "audiospec featurize folder --data ~/music --chunk 10 --hop 5 --n-mels 128"
+    "audiospec featurize folder --data ~/music --chunk 10 --hop 5 --n-mels 128\n\n"
+    "audiospec featurize csv --data events.csv --chunk 1 --hop 0.5"
 )
 
 _CHUNKS, _FEATURES, _RUN, _OUTPUT = (
@@ -65,28 +84,22 @@ def command(
         str | None,
         typer.Option(metavar="PATH", help="Folder or file of the audio (downloaded, if the dataset can be)."),
     ] = None,
-    label_level: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Dataset folder: which folder is the label; 1 is the first below --data, -1 the file's own "
-            "(the only one that can be it).",
-        ),
-    ] = None,
+    label_level: LabelLevel = None,
     path_column: PathColumn = None,
     label_column: LabelColumn = None,
-    group_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of the group, of csv or metadata (group).")
-    ] = None,
-    fold_column: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Column of the fold, of csv (fold, or split with train …)."),
-    ] = None,
-    cluster_column: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Column of near-duplicates, of csv or metadata (cluster)."),
-    ] = None,
+    group_column: GroupColumn = None,
+    fold_column: FoldColumn = None,
+    cluster_column: ClusterColumn = None,
     audio_root: AudioRoot = None,
+    target: Target = None,
+    label_columns: LabelColumns = None,
+    separator: Separator = None,
+    start_column: StartColumn = None,
+    end_column: EndColumn = None,
+    annotations: AnnotationFiles = None,
+    min_overlap: MinOverlap = 0.5,
+    background: KeepBackground = False,
+    background_class: BackgroundClass = None,
     store: Annotated[
         str | None,
         typer.Option(
@@ -252,7 +265,8 @@ def command(
     """Compute features of a dataset's audio and write them to a store.
 
     Rows that the store has already are not computed again, and a stopped run resumes where it was. Tracks
-    that cannot be used are listed at the end; they do not stop the run.
+    that cannot be used are listed at the end; they do not stop the run. Annotations of segments make rows
+    only where they are, unless --background is given.
     """
     fields = (*_DEFAULTS, "families")
     flags = {name: context.params[name] for name in fields if context.params[name] is not None}
@@ -290,6 +304,12 @@ def command(
                 fold_column=fold_column,
                 cluster_column=cluster_column,
                 audio_root=audio_root,
+                target=target,
+                label_columns=label_columns,
+                separator=separator,
+                start_column=start_column,
+                end_column=end_column,
+                annotations=annotations,
             ),
             views=list(dict.fromkeys((spec, chunking) for spec in specs for chunking in chunkings)),
             store=store,
@@ -302,13 +322,18 @@ def command(
             progress=report_progress,
             volume_hours=volume_hours,
             part=share,
+            min_overlap=min_overlap,
+            background="class" if background_class else "keep" if background else "drop",
+            background_class=background_class or "background",
         )
     if json:
         emit_plan(report) if dry_run else emit_done(report)
+        report.require_annotated()
         return
     if not quiet:
         print_plan(report) if dry_run else print_done(report)
     print_problems(report, options_of(context.command))
+    report.require_annotated()
     if not (quiet or dry_run):
         print_next(report)
 

@@ -226,7 +226,7 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[d
     from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.comparison.configurations import shown_strategy
     from audiospec.zoo.runs.info import split_name
-    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.base import main_key
     from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 
     say(f"{model} on {view.name} of {view.store.path}", "bold")
@@ -238,9 +238,11 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[d
     ):
         say(f"  {line}")
     tested = [run.metrics["test"] for runs in runs_of.values() for run in runs]
-    scores = main_first(stored_scores(levels["track"] for levels in tested))
-    columns = [(f"{scores[MAIN].title} by chunk", "chunk", MAIN), ("by track", "track", MAIN)]
-    columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != MAIN]
+    target = all_runs[0].target.name
+    main = main_key(target)
+    scores = main_first(stored_scores(levels["track"] for levels in tested), target)
+    columns = [(f"{scores[main].title} by chunk", "chunk", main), ("by track", "track", main)]
+    columns += [(f"{score.title} by track", "track", key) for key, score in scores.items() if key != main]
     rows = [
         (
             split_name(run.info.split) + (f", share {run.info.train_share:g}" if points else ""),
@@ -265,7 +267,7 @@ def _print(model: str, view: View, runs_of: dict[str, list[Run]], points: list[d
     for run in all_runs:
         _protocol.print_folds(run, scores)
     if points:
-        _protocol.print_curve(points, scores[MAIN])
+        _protocol.print_curve(points, scores[main])
     first = next(iter(runs_of.values()))[0]
     path = shlex.quote(str(first.path))
     # Features of a table cannot be computed from audio, and a cross-validation has no model of its own.
@@ -289,15 +291,16 @@ def _about_split(run: Run) -> str:
 
 def _summary(runs: list[Run]) -> dict[str, Any]:
     """Return mean and sample deviation over runs, by level: of the main score and of each score."""
-    from audiospec.zoo.scores.base import MAIN
+    from audiospec.zoo.scores.base import main_key
     from audiospec.zoo.scores.measuring.stored import stored_scores
 
+    main = main_key(runs[0].target.name)
     summary: dict[str, Any] = {}
     for level in ("chunk", "track"):
         keys = stored_scores(run.metrics["test"][level] for run in runs)
         spreads = {key: _spread(runs, level, key) for key in keys}
         summary[level] = {
-            **spreads[MAIN],
+            **spreads.get(main, {}),
             "scores": {key: spread for key, spread in spreads.items() if spread},
         }
     return summary

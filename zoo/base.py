@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from audiospec.errors import AudiospecError, ModelError
 from audiospec.fields import Fields
 from audiospec.registry import Registry
 from audiospec.zoo.splits.units import units_of
+from audiospec.zoo.targets.base import Target
+from audiospec.zoo.targets.single import Single
 
 if TYPE_CHECKING:
     from audiospec.specs.base import FeatureSpec
@@ -41,6 +43,16 @@ class ModelSettings(Fields):
 
     error: ClassVar[type[AudiospecError]] = ModelError
 
+    def for_target(self, target: type[Target] | Target) -> Self:
+        """Return the parameters as they are for a target, with what it decides, such as the loss.
+
+        Raises
+        ------
+        ModelError
+            A parameter does not fit the target.
+        """
+        return self
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
@@ -51,21 +63,30 @@ class Rows:
     view : View
     numbers : ndarray of int64
         Row numbers.
-    classes : list of str
-        Sorted; `targets` are indices into it.
+    target : Target
+        What is to be predicted of them.
     """
 
     view: View
     numbers: NDArray[np.int64]
-    classes: list[str]
+    target: Target
 
     def __len__(self) -> int:
         return len(self.numbers)
 
+    @property
+    def classes(self) -> list[str]:
+        """What the target's outputs stand for, such as labels, sorted."""
+        return self.target.classes
+
     @cached_property
-    def targets(self) -> NDArray[np.int64]:
-        """Class number of each row, shape (n,)."""
-        return np.searchsorted(self.classes, self.view.labels[self.numbers].astype(str))
+    def targets(self) -> NDArray[Any]:
+        """What is to be predicted of each row, as its target encodes it: for `single`, class numbers (n,)."""
+        return self.target.encode(self.view, self.numbers)
+
+    def some(self, chosen: NDArray[Any]) -> Rows:
+        """Return some of the rows, by their places here or a mask."""
+        return Rows(self.view, self.numbers[chosen], self.target)
 
     @property
     def tracks(self) -> NDArray[np.str_]:
@@ -106,7 +127,7 @@ class TrainingMemory(NamedTuple):
 
 
 class Model(ABC):
-    """A classifier of a view's rows.
+    """A model of a view's rows: a classifier, or for numbers a regressor.
 
     Parameters
     ----------
@@ -114,11 +135,13 @@ class Model(ABC):
         An instance of the class's `Settings`.
     row_shape : tuple of int
         Shape of one row.
-    classes : sequence of str
-        Labels, sorted.
+    target : Target, or sequence of str
+        What is predicted of a row. Labels, sorted, stand for one label a row.
 
     Attributes
     ----------
+    serves : tuple of str
+        Targets that it can learn: names in the registry of targets.
     input : str
         The rows that it reads: a kind of rows, ``"table"`` or ``"spectrogram"``, of any feature; or the name
         of one feature (see `FeatureSpec.is_of`).
@@ -129,15 +152,27 @@ class Model(ABC):
 
     input: ClassVar[str]
     shares: ClassVar[tuple[float, float, float]]
+    serves: ClassVar[tuple[str, ...]] = ("single",)
     Settings: ClassVar[type[ModelSettings]]
 
     #: Called by `fit`, during each epoch, with a `TrainingProgress`. `train` sets it before it calls `fit`.
     watch: Watch | None = None
 
-    def __init__(self, settings: ModelSettings, row_shape: tuple[int, ...], classes: Sequence[str]) -> None:
+    def __init__(
+        self, settings: ModelSettings, row_shape: tuple[int, ...], target: Target | Sequence[str]
+    ) -> None:
         self.settings: Any = settings
         self.row_shape = row_shape
-        self.classes = list(classes)
+        self.target = self.bound(target if isinstance(target, Target) else Single(target))
+
+    @property
+    def classes(self) -> list[str]:
+        """What its outputs stand for, such as labels, sorted."""
+        return self.target.classes
+
+    def bound(self, target: Target) -> Target:
+        """Return the target in the shape of the model's outputs; by default as it is."""
+        return target
 
     @classmethod
     def reads(cls, spec: FeatureSpec) -> bool:
@@ -181,7 +216,11 @@ class Model(ABC):
 
     @abstractmethod
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probabilities (n, classes) of rows (n, *row_shape); each row adds up to 1."""
+        """Return the outputs of rows (n, *row_shape): (n, *target.output_shape).
+
+        They are probabilities: of one label a row, each row adds up to 1; of several, each is by itself. Of
+        numbers, they are the numbers.
+        """
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -17,7 +17,6 @@ from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Rows
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.splits.leaks import Leaks, find_leaks, merge_leaks
@@ -86,14 +85,15 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
         numbers = _test_rows(run, view)
     else:
         view = _matching_view(run, store)
-        numbers = np.flatnonzero(np.isin(view.labels.astype(str), model.classes))
+        _check_target(run, store)
+        numbers = np.flatnonzero(run.target.usable(view))
         if not len(numbers):
             raise ModelError(
                 f"view {view.name} of {store.path} has none of the run's classes "
                 f"({', '.join(model.classes)})",
                 "choose another `store`",
             )
-    rows = Rows(view, numbers, model.classes)
+    rows = Rows(view, numbers, model.target)
     probabilities = predict_rows(model, rows)
     scored = score_rows(probabilities, rows, run.info.seed)
     if run.lacks:
@@ -101,7 +101,7 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     leaks, fresh = _leaks(run, view, numbers)
     unknown = None
     if leaks and fresh.any():
-        unknown = score_rows(probabilities[fresh], Rows(view, numbers[fresh], model.classes), run.info.seed)
+        unknown = score_rows(probabilities[fresh], rows.some(fresh), run.info.seed)
     return RunEvaluation(scored.chunk, scored.track, leaks, unknown)
 
 
@@ -112,11 +112,13 @@ def _evaluate_folds(run: Run) -> RunEvaluation:
         list
     )
     leaks = []
-    for fold, stated in zip(run.folds(), run.info.cross_validation["runs"], strict=True):
+    folds = run.folds()
+    target = folds[0].target
+    for fold, stated in zip(folds, run.info.cross_validation["runs"], strict=True):
         numbers = _test_rows(fold, view)
         of_fold, fresh = _leaks(fold, view, numbers)
         leaks.append(of_fold)
-        rows = Rows(view, numbers, run.info.classes)
+        rows = Rows(view, numbers, fold.target)
         repeats[stated["repeat"]].append((numbers, predict_rows(fold.model(), rows), fresh))
     parts = [
         tuple(np.concatenate(arrays) for arrays in zip(*of_repeat, strict=True))
@@ -127,13 +129,23 @@ def _evaluate_folds(run: Run) -> RunEvaluation:
         scored = []
         for numbers, probabilities, fresh in parts:
             chosen = fresh if only_fresh else np.ones(len(fresh), bool)
-            rows = Rows(view, numbers[chosen], run.info.classes)
+            rows = Rows(view, numbers[chosen], target)
             scored.append(score_rows(probabilities[chosen], rows, run.info.seed))
         return mean_over_repeats(scored)
 
     pooled, merged = score(False), merge_leaks(leaks)
     unknown = score(True) if merged and all(fresh.any() for _, _, fresh in parts) else None
     return RunEvaluation(pooled.chunk, pooled.track, merged, unknown)
+
+
+def _check_target(run: Run, store: FeatureStore) -> None:
+    """Refuse a store with another target than the run's."""
+    if store.labelling.target != run.target.name:
+        raise ModelError(
+            f"run {run.path} predicts the target {run.target.name!r}; the rows of {store.path} have the "
+            f"target {store.labelling.target!r}",
+            "choose another `store`",
+        )
 
 
 def _leaks(run: Run, view: View, numbers: Numbers) -> tuple[Leaks, NDArray[np.bool_]]:
@@ -212,7 +224,7 @@ BATCH = 256 << 20
 
 
 def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = None) -> NDArray[np.float64]:
-    """Return a model's probabilities of rows, which are read in blocks of at most `BATCH` bytes.
+    """Return a model's outputs for rows, which are read in blocks of at most `BATCH` bytes.
 
     Parameters
     ----------
@@ -224,9 +236,9 @@ def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = 
 
     Returns
     -------
-    ndarray of float64, shape (rows, classes)
+    ndarray of float64, shape (rows, *target.output_shape)
     """
-    blocks = [np.zeros((0, len(rows.classes)))]
+    blocks = [np.zeros((0, *model.target.output_shape))]
     step = max(1, BATCH // (4 * math.prod(rows.view.info.row_shape)))
     for first in range(0, len(rows), step):
         values = rows.view.read(rows.numbers[first : first + step]).astype(np.float32)
@@ -236,9 +248,9 @@ def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = 
     return np.concatenate(blocks)
 
 
-def score_rows(probabilities: NDArray[np.float64], rows: Rows, seed: int = 0) -> Evaluation:
-    """Score the probabilities of rows; `seed` is of the intervals."""
-    return score_chunks(probabilities, rows.targets, rows.tracks, rows.classes, units=rows.units, seed=seed)
+def score_rows(outputs: NDArray[np.float64], rows: Rows, seed: int = 0) -> Evaluation:
+    """Score the outputs of rows as their target is scored; `seed` is of the intervals."""
+    return rows.target.score(outputs, rows, seed)
 
 
 def content_digest(view: View, numbers: Numbers) -> str:

@@ -27,10 +27,11 @@ class NetworkModel(Model):
 
     input = "spectrogram"
     shares = (0.7, 0.1, 0.2)  # the test share of every model is the same
+    serves = ("single", "multi-label", "number")
 
     Settings = NetworkSettings
 
-    #: The trained network; maps rows (B, mel, frame) to logits (B, classes).
+    #: The trained network; maps rows (B, mel, frame) to logits (B, *target.output_shape).
     net: nn.Module
 
     @abstractmethod
@@ -93,16 +94,16 @@ class NetworkModel(Model):
         return history
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probabilities (n, classes) of rows (n, mel, frame), which the loss makes of logits."""
-        batches = [np.zeros((0, len(self.classes)))]
+        """Return the outputs (n, *target.output_shape) of rows (n, mel, frame), by the loss of logits."""
+        batches = [np.zeros((0, *self.target.output_shape))]
         device = self._device()
-        loss = losses[self.settings.loss]()
+        loss = losses[self.settings.loss_of(self.target)]()
         with torch.inference_mode():
             for first in range(0, len(rows), self.settings.batch):
                 batch = torch.from_numpy(rows[first : first + self.settings.batch].copy())
                 logits = self.net(batch.to(device)).cpu()
                 batches.append(loss.probabilities(logits.double()).numpy())
-        return np.concatenate(batches)
+        return self.target.undo(np.concatenate(batches))
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors."""
@@ -168,7 +169,9 @@ class NetworkModel(Model):
         from audiospec.zoo.fitting.memory import estimate_memory
 
         with _torch_defaults():
-            return estimate_memory(self.network, self.row_shape, len(self.classes), self.settings.loss)
+            return estimate_memory(
+                self.network, self.row_shape, self.target.output_shape, self.settings.loss_of(self.target)
+            )
 
     def _check_shapes(self, weights: Mapping[str, Tensor]) -> None:
         """Raise an error if weights do not fit the network, before the network takes memory."""

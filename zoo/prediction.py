@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio.fetched import AudioFile, open_source
-from audiospec.audio.isolated import load_files
+from audiospec.audio.isolated import decode_files
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.datasets.own.search import expand, left_out
@@ -116,13 +116,12 @@ def predict(
     if others:
         _log.warning("%s", left_out(list(map(str, others))))
     model = run.model()
-    # Decoded in another process, which a file may kill.
-    sounds = load_files(found, run.spec.sample_rate, run.spec.channel, reading)
+    # Decoded in other processes, which a file may kill.
+    sounds = decode_files(found, run.spec.sample_rate, run.spec.channel, reading)
     for file, sound in zip(found, sounds, strict=True):
         try:
-            if isinstance(sound, AudioError):
-                raise sound
-            rows = features_of(run, sound.wave, device)
+            wave = np.concatenate([np.zeros(0, np.float32), *sound])
+            rows = features_of(run, wave, device)
         except AudioError as error:
             yield Prediction(file, [], [], 0, str(error))
         else:

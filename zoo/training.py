@@ -24,7 +24,8 @@ from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, 
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import RUN, RunInfo
-from audiospec.zoo.runs.predictions import Predictions, tracks_of
+from audiospec.zoo.runs.outputs import predictions_of, side_outputs
+from audiospec.zoo.runs.predictions import tracks_of
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.runs.training_folder import (
     end_training,
@@ -34,11 +35,12 @@ from audiospec.zoo.runs.training_folder import (
     writing_run,
 )
 from audiospec.zoo.runs.write import write_history, write_run
-from audiospec.zoo.scores.base import all_scores
+from audiospec.zoo.scores.base import all_scores, main_key
 from audiospec.zoo.splits.choose import choose
 from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.share import folds_with_share, with_share
 from audiospec.zoo.splits.split import SIDES, Split
+from audiospec.zoo.targets.base import target_of, targets
 
 #: Packages whose versions are stored with a run, because its numbers depend on them.
 PACKAGES = ("audiospec", "torch", "lightning", "numpy", "scikit-learn", "skops", "safetensors")
@@ -54,6 +56,7 @@ def train(
     split_seed: int | None = None,
     shares: Sequence[float] | None = None,
     classes: Sequence[str] | None = None,
+    label_column: str | None = None,
     calibrate: bool = False,
     folds: int | None = None,
     repeats: int = 1,
@@ -89,6 +92,9 @@ def train(
         default share of test rows, so one seed gives all of them the same test tracks.
     classes : sequence of str or None
         Labels to train on. None: all labels of the view.
+    label_column : str or None
+        A free column of the store's tracks whose text is the label, such as ``"device"``. None: the labels or
+        targets that the store was made with.
     calibrate : bool
         Whether to calibrate the probabilities: on the validation rows, or, if there are none, on predictions
         of the training rows by models that were trained on other units, which takes several trainings. No
@@ -141,7 +147,6 @@ def train(
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
-    all_scores()  # imports all scores, so that a broken one fails before the training
     made = choose(
         view,
         strategy,
@@ -150,20 +155,30 @@ def train(
         seed=seed if split_seed is None else split_seed,
         shares=shares or cls.shares,
         classes=classes,
+        label_column=label_column,
     )
+    _check_target(model, cls, view, made.strata.target)
+    all_scores(made.strata.target)  # imports the scores, so that a broken one fails before the training
+    chosen = chosen.for_target(targets[made.strata.target])
+    searched = dataclasses.replace(searched, score=main_key(made.strata.target))
+    column = made.strata.column
     view_split: Split | Folds
     sides: dict[str, Rows] = {}
     if isinstance(made, Folds):
-        names = check_classes(made, view)
+        names = check_classes(made, view) or [view.store.labelling.column]
         view_split = folds_with_share(made, view, train_share)
     else:
         view_split = with_share(made, view, train_share)
-        names = sorted(set(view.labels[view_split.train].astype(str).tolist()))
-        sides = {side: Rows(view, getattr(view_split, side), names) for side in SIDES}
+        target = target_of(view, view_split.train, view_split.strata)
+        names = target.classes
+        # Only now are the outputs' shape and the rows' targets known.
+        target = cls(chosen, view.info.row_shape, target).target
+        sides = {side: Rows(view, getattr(view_split, side), target) for side in SIDES}
     training: dict[str, Any] = {
         "model": model,
         "settings": dataclasses.asdict(chosen),
         "classes": names,
+        "target": {"name": made.strata.target, **({"column": column} if column else {})},
         "row_shape": list(view.info.row_shape),
         "spec": view.spec.to_dict(),
         "chunking": view.chunking.to_dict(),
@@ -221,7 +236,7 @@ def train(
             )
             training.update(settings=dataclasses.asdict(chosen), search=found)
         began = time.monotonic()
-        trained = cls(chosen, view.info.row_shape, names)
+        trained = cls(chosen, view.info.row_shape, sides["train"].target)
         trained.watch = watch
         if watch is not None:
             watch(
@@ -235,12 +250,24 @@ def train(
             )
         history = trained.fit(sides["train"], sides["valid"], seed=seed, work=work, progress=record)
         held_out = calibration(trained, sides["train"], sides["valid"], calibrate=calibrate, seed=seed)
+        if len(sides["valid"]):
+            of_valid = predict_rows(held_out.applied_to(trained), sides["valid"])
+            trained.target = trained.target.tuned(of_valid, sides["valid"])
+            sides = {side: Rows(view, rows.numbers, trained.target) for side, rows in sides.items()}
         # The sum includes the epochs before an interruption; the clock does not.
         seconds = sum(entry.get("seconds", 0.0) for entry in history) or time.monotonic() - began
-        predictions = _predictions(held_out.applied_to(trained), sides, watch)
-        metrics = _metrics(predictions, sides, seed)
+        outputs = side_outputs(held_out.applied_to(trained), sides, watch)
+        metrics = {
+            side: score_rows(outputs[side], sides[side], seed).to_dict()
+            for side in ("test", "train", "valid")
+            if len(sides[side])
+        }
         info = RunInfo(
-            **{**training, "split": {**training["split"], **_split_facts(view_split)}},
+            **{
+                **training,
+                "split": {**training["split"], **_split_facts(view_split)},
+                "target": trained.target.to_dict(),
+            },
             store=str(view.store.path),
             view=view.name,
             parameters=trained.parameters,
@@ -257,7 +284,7 @@ def train(
             trained,
             metrics,
             history,
-            predictions,
+            predictions_of(outputs, sides),
             tracks_of(view, view_split),
             held_out.conformal,
         )
@@ -296,52 +323,23 @@ def _finished(path: Path, training: Mapping[str, Any]) -> Run:
     return run
 
 
-def _predictions(trained: Model, sides: Mapping[str, Rows], watch: Watch | None) -> Predictions:
-    """Return the predictions of all sides."""
-    began = time.monotonic()
-    total = sum(map(len, sides.values()))
-    done = 0
-
-    def count(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if watch is not None:
-            seconds = time.monotonic() - began
-            shape = sides["train"].view.info.row_shape
-            watch(
-                TrainingProgress(
-                    stage="scoring", row_shape=shape, rows=done, rows_total=total, seconds=seconds
-                )
-            )
-
-    count(0)
-    view = sides["train"].view
-    numbers = np.concatenate([sides[side].numbers for side in SIDES])
-    return Predictions(
-        view.ids[numbers].astype(str),
-        view.hashes[numbers].astype(str),
-        view.rows["start"][numbers].astype(np.float64),
-        np.repeat(np.array(SIDES), [len(sides[side]) for side in SIDES]),
-        np.concatenate([sides[side].targets for side in SIDES]),
-        np.concatenate([predict_rows(trained, sides[side], count) for side in SIDES]),
-    )
-
-
-def _metrics(predictions: Predictions, sides: Mapping[str, Rows], seed: int) -> dict[str, dict[str, Any]]:
-    """Return the scores of each side that has rows."""
-    return {
-        side: score_rows(predictions.of(side).probabilities, sides[side], seed).to_dict()
-        for side in ("test", "train", "valid")
-        if len(sides[side])
-    }
-
-
 def _check_input(name: str, cls: type[Model], view: View) -> None:
     if not cls.reads(view.spec):
         raise ModelError(
             f"model {name} reads {cls.input!r} rows; view {view.name} of feature {view.spec.feature!r} has "
             f"{view.spec.kind!r} rows of ({', '.join(view.spec.dims)})",
             "choose another view, or another model (`audiospec models` lists them)",
+        )
+
+
+def _check_target(name: str, cls: type[Model], view: View, target: str) -> None:
+    if target not in cls.serves:
+        reading = (other for other in models if models[other].reads(view.spec))
+        others = [other for other in reading if target in models[other].serves]
+        raise ModelError(
+            f"model {name} learns the target {' or '.join(cls.serves)}; the rows of view {view.name} have "
+            f"the target {target!r}",
+            f"choose another model: {', '.join(others)}" if others else "choose another view",
         )
 
 

@@ -1,8 +1,8 @@
 """Dataset: a named source of labelled tracks; the registry of datasets.
 
 A published dataset is a `PublishedDataset`: it defines how a file's path maps to a track, how many
-tracks the full set has, and where to download it. Any other dataset is a `Dataset` that makes its
-manifest itself.
+tracks the full set has, and where to download it. If tables beside the audio say what a file is, it is a
+`DownloadedDataset`. Any other dataset is a `Dataset` that makes its manifest itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import inspect
 import os
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import ClassVar
@@ -52,6 +52,10 @@ class Dataset(ABC):
         Label → number of tracks in the full set. Empty if no full set is defined.
     group_noun : str
         What the groups of its tracks are, in the plural, such as ``"artists"``.
+    target : str
+        What is to be predicted; one of `audiospec.annotations.annotation.TARGETS`.
+    note : str
+        What its authors ask those who report scores to do, in a sentence.
 
     Raises
     ------
@@ -68,6 +72,8 @@ class Dataset(ABC):
     remotes: ClassVar[tuple[Remote, ...]] = ()
     expected: Mapping[str, int] = MappingProxyType({})
     group_noun: ClassVar[str] = "groups"
+    target: str = "single"
+    note: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -148,27 +154,45 @@ class Dataset(ABC):
             raise DatasetError(f"dataset {self.name!r} expects {self.layout} under {root}: {no_audio(found)}")
         return found
 
-    def ordered(self, root: Location, tracks: Iterable[Track], left_out: Iterable[str] = ()) -> Manifest:
+    def ordered(
+        self,
+        root: Location,
+        tracks: Iterable[Track],
+        left_out: Iterable[str] = (),
+        column: str = "label",
+    ) -> Manifest:
         """Return a manifest of the tracks, sorted by id, so that it is the same on every machine."""
         in_order = tuple(sorted(tracks, key=lambda track: track.id))
-        return Manifest(self.name, root, in_order, tuple(sorted(left_out)))
+        return Manifest(self.name, root, in_order, tuple(sorted(left_out)), self.target, column)
 
 
-class PublishedDataset(Dataset):
+#: Maps the path of an audio file, relative to the manifest's root, to its track, or to None if it is none.
+Reader = Callable[[PurePosixPath], Track | None]
+
+
+class DownloadedDataset(Dataset):
     """A published dataset: read from `data` or from the data folder, or downloaded into that.
 
-    A subclass sets `remotes`, `expected` and `layout`, and maps a file to its track with `track`. A
-    part of the full set is accepted, unless it was downloaded.
+    A subclass sets `remotes`, `expected` and `layout`, and maps files to tracks with `reader`. A part of
+    the full set is accepted, unless it was downloaded.
+
+    Attributes
+    ----------
+    refuses_others : bool
+        Whether an audio file that is no track is an error, because it shows that the folder is not this
+        dataset's. Else it is left out.
     """
 
-    @abstractmethod
-    def track(self, path: PurePosixPath) -> Track | None:
-        """Return the track of an audio file, or None if its name is not of this dataset.
+    refuses_others: ClassVar[bool] = True
 
-        Parameters
-        ----------
-        path : PurePosixPath
-            Relative to the manifest's root.
+    @abstractmethod
+    def reader(self, root: Location, found: Found) -> Reader:
+        """Read the tables of a folder, and return what maps its audio files to tracks.
+
+        Raises
+        ------
+        DatasetError
+            A table is missing or wrong.
         """
 
     def manifest(self) -> Manifest:
@@ -216,12 +240,13 @@ class PublishedDataset(Dataset):
             There is no audio, a file is not of the dataset, or two files have one id.
         """
         found = self.find(root)
+        read = self.reader(root, found)
         tracks, foreign, others = [], [], found.others
         for path in found.sound:
-            track = self.track(PurePosixPath(path))
+            track = read(PurePosixPath(path))
             if track is not None:
                 tracks.append(track)
-            elif suffix(path) in AUDIO_SUFFIXES:
+            elif self.refuses_others and suffix(path) in AUDIO_SUFFIXES:
                 foreign.append(path)
             else:  # a sound file, but neither its name nor its suffix is of the dataset
                 others.append(path)
@@ -232,6 +257,27 @@ class PublishedDataset(Dataset):
                 "remove them, or use the dataset 'folder'",
             )
         return self.ordered(root, tracks, others)
+
+
+class PublishedDataset(DownloadedDataset):
+    """A published dataset in which the path of a file says which track it is.
+
+    A subclass sets `remotes`, `expected` and `layout`, and maps a file to its track with `track`.
+    """
+
+    @abstractmethod
+    def track(self, path: PurePosixPath) -> Track | None:
+        """Return the track of an audio file, or None if its name is not of this dataset.
+
+        Parameters
+        ----------
+        path : PurePosixPath
+            Relative to the manifest's root.
+        """
+
+    def reader(self, root: Location, found: Found) -> Reader:
+        """Return `track`."""
+        return self.track
 
 
 def data_folder() -> Path:

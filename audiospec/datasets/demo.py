@@ -9,8 +9,6 @@ genre. So, as with real music, a split that separates the tracks of an artist sc
 from __future__ import annotations
 
 import os
-import uuid
-import wave
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ import numpy.typing as npt
 
 from audiospec.datasets.base import Dataset, data_folder, datasets
 from audiospec.datasets.own.search import not_found
+from audiospec.datasets.synthesis.wav import is_complete, write_wav
 from audiospec.errors import DatasetError
 from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
@@ -181,24 +180,14 @@ class Demo(Dataset):
         return self.ordered(root, tracks)
 
     def _make(self, file: Path, label: str, number: int) -> None:
-        """Write a track unless its file is complete; the file appears under its name once it is."""
+        """Write a track unless its file is complete."""
         key = [self.seed, list(STYLES).index(label)]
         rng = np.random.default_rng([*key, 1, number])
         samples = round(self.seconds * rng.uniform(0.75, 1.25) * RATE)
-        if file.exists() and file.stat().st_size == 44 + 2 * samples:
+        if is_complete(file, samples):
             return
         artist = _Artist(np.random.default_rng([*key, 0, number % ARTISTS]))
-        sound = _compose(STYLES[label], artist, samples, rng)
-        temporary = file.with_name(f".{uuid.uuid4().hex}.wav")
-        try:
-            with wave.open(str(temporary), "wb") as out:
-                out.setnchannels(1)
-                out.setsampwidth(2)
-                out.setframerate(RATE)
-                out.writeframes(np.round(sound * 32767).astype("<i2").tobytes())
-            os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_wav(file, _compose(STYLES[label], artist, samples, rng), RATE)
 
 
 class _Artist:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from audiospec.datasets.base import PublishedDataset, datasets
 from audiospec.datasets.download.remote import Remote
 from audiospec.datasets.own.search import Found
+from audiospec.datasets.published import esc
 from audiospec.manifest import Track
 from audiospec.storage.location import Location
 
@@ -25,10 +26,8 @@ TARGETS = {
     "Helicopter": 40,
     "Chainsaw": 41,
 }
-_LABELS = {str(target): label for label, target in TARGETS.items()}
-_OTHER_TARGETS = {str(target) for target in range(50)} - _LABELS.keys()
+_LABELS = {target: label for label, target in TARGETS.items()}
 _CLIP = re.compile(r"([1-5])-(\d+)-[A-Z]", re.ASCII)
-_CLIP_50 = re.compile(r"(([1-5])-(\d+)-[A-Z])-(\d+)", re.ASCII)
 _CLASS = re.compile(r"\d{3} - (.+)", re.ASCII)
 
 
@@ -41,18 +40,14 @@ class Esc10(PublishedDataset):
     forty classes are left out.
     """
 
-    citation = (
-        "K. J. Piczak, ESC: Dataset for Environmental Sound Classification, "
-        "Proceedings of the 23rd ACM International Conference on Multimedia, 1015-1018, 2015, "
-        "doi 10.1145/2733373.2806390"
-    )
+    citation = esc.CITATION
     group_noun = "recordings"
     licence = "CC BY 3.0"
     homepage = "https://github.com/karolpiczak/ESC-10"
     layout = "'NNN - Class/FOLD-CLIP-TAKE.ogg' (ESC-10) or 'FOLD-CLIP-TAKE-TARGET.wav' (ESC-50)"
     remotes = (
         Remote("https://github.com/karoldvl/ESC-10/archive/master.zip", file="ESC-10-master.zip"),
-        Remote("https://github.com/karolpiczak/ESC-50/archive/master.zip", file="ESC-50-master.zip"),
+        esc.ARCHIVE,
     )
     expected = MappingProxyType(dict.fromkeys(TARGETS, 40))
 
@@ -64,19 +59,19 @@ class Esc10(PublishedDataset):
 
     def track(self, path: PurePosixPath) -> Track | None:
         """Return the track of a clip, given its name and, for ESC-10, the name of its folder."""
-        if match := _CLIP_50.fullmatch(path.stem):
-            id, fold, clip, target = match.groups()
-            if target not in _LABELS:
+        if (clip := esc.clip(path.stem)) is not None:
+            if clip.target not in _LABELS:
                 return None
-            return Track(id=id, path=str(path), label=_LABELS[target], group=clip, fold=fold)
+            label = _LABELS[clip.target]
+            return Track(id=clip.id, path=str(path), label=label, group=clip.recording, fold=clip.fold)
         match, folder = _CLIP.fullmatch(path.stem), _CLASS.fullmatch(path.parent.name)
         if match is None or folder is None or folder[1] not in TARGETS:
             return None
-        fold, clip = match.groups()
-        return Track(id=path.stem, path=str(path), label=folder[1], group=clip, fold=fold)
+        fold, recording = match.groups()
+        return Track(id=path.stem, path=str(path), label=folder[1], group=recording, fold=fold)
 
 
 def _is_other(stem: str) -> bool:
     """Whether a file's stem is that of a clip in another class of ESC-50."""
-    match = _CLIP_50.fullmatch(stem)
-    return match is not None and match[4] in _OTHER_TARGETS
+    clip = esc.clip(stem)
+    return clip is not None and clip.target not in _LABELS

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from audiospec.annotations.formats.base import annotation_formats
 from audiospec.datasets.base import Dataset, datasets
+from audiospec.datasets.own.asked import Asked, names_in
 from audiospec.datasets.own.columns import REQUIRED, candidates
+from audiospec.datasets.own.companions import read_companions
 from audiospec.datasets.own.levels import read_folds, read_levels
-from audiospec.datasets.own.listing import Row, read_listing
+from audiospec.datasets.own.listing import read_listing
 from audiospec.datasets.own.lists import read_lists
+from audiospec.datasets.own.notices import say_dropped, say_without_annotations
 from audiospec.datasets.own.paths import relative
+from audiospec.datasets.own.row import Row, same_column
 from audiospec.datasets.own.search import Found
 from audiospec.datasets.own.tables import SUFFIXES, read_table
 from audiospec.errors import DatasetError
@@ -47,7 +53,20 @@ class Folder(Dataset):
         The folder that is the label: 1 is the first below `data`, 2 the one in it, -1 the file's own. None:
         the only one that can be it.
     path_column, label_column, group_column, cluster_column : str or None
-        Columns of the metadata. None: those with a usual name, as for `csv`.
+        Columns of the metadata. None: those with a usual name, as for `csv`. `label_column` is also that of
+        `annotations`.
+    annotations : str or None
+        Format of files beside the audio that have its annotations, such as ``"raven"`` or ``"audacity"``; the
+        folders are no labels then. Audio without such a file has no annotation.
+    target, label_columns, separator, start_column, end_column
+        How the metadata are read, as for `csv`; `target` is also that of `annotations`.
+
+    Raises
+    ------
+    DatasetError
+        An option is of another target.
+    RegistryError
+        There is no such format.
     """
 
     layout = "CLASS/FILE.wav (or any other audio)"
@@ -64,6 +83,7 @@ class Folder(Dataset):
         ("testing_list.txt, validation_list.txt", "", "test, valid; train", "", ""),
         ("metadata.csv, .jsonl, .parquet", "label, class, genre …", "fold, split", "group", "label_column"),
         ("train/metadata.csv, test/metadata.csv", "label, class, genre …", "train, test, valid", "group", ""),
+        ("x.wav with x.txt, x.jams, x.selections.txt", "that of each segment", "", "", "annotations"),
     )
 
     def __init__(
@@ -75,15 +95,28 @@ class Folder(Dataset):
         label_column: str | None = None,
         group_column: str | None = None,
         cluster_column: str | None = None,
+        annotations: str | None = None,
+        target: str = "single",
+        label_columns: Sequence[str] | str | None = None,
+        separator: str | None = None,
+        start_column: str | None = None,
+        end_column: str | None = None,
     ) -> None:
         super().__init__(data)
         self.label_level = label_level
-        self.columns = {
+        self.annotations = None if annotations is None else annotation_formats[annotations]()
+        columns = {
             "path": path_column,
             "label": label_column,
             "group": group_column,
             "cluster": cluster_column,
+            "start": start_column,
+            "end": end_column,
         }
+        self.target = target
+        self.asked = Asked(
+            columns=columns, target=target, label_columns=names_in(label_columns), separator=separator
+        )
 
     def manifest(self) -> Manifest:
         """Find the audio files and return them sorted by id.
@@ -97,8 +130,10 @@ class Folder(Dataset):
         if self.data is None:
             raise DatasetError("dataset 'folder' reads your own audio", "give its folder with `data=FOLDER`")
         root, found = self.data, self.find(self.data)
+        if self.annotations is not None:
+            return self._from_companions(root, found)
         metadata = [file for file in found.others if PurePosixPath(file).name.lower() in METADATA]
-        asked = any(self.columns.values())
+        asked = bool(self.asked)
         if asked and (self.label_level is not None or not metadata):
             reason = (
                 "folder has no metadata.csv, .jsonl or .parquet" if not metadata else "levels have no columns"
@@ -110,6 +145,12 @@ class Folder(Dataset):
         usable = [file for file in metadata if asked or _has_columns(root / file)]
         if usable and self.label_level is None:
             return self._from_metadata(root, found, usable)
+        if self.asked.target != "single":
+            raise DatasetError(
+                f"the names of folders under {root} are one label of each file; the target is "
+                f"{self.asked.target!r}",
+                "give files beside the audio with `annotations`, or use a metadata.csv or the dataset 'csv'",
+            )
         return self._from_folders(root, found)
 
     def _from_folders(self, root: Location, found: Found) -> Manifest:
@@ -144,8 +185,11 @@ class Folder(Dataset):
     def _from_metadata(self, root: Location, found: Found, metadata: list[str]) -> Manifest:
         """Return the tracks that tables of metadata list; the audio that they do not list is left out."""
         rows: dict[str, Row] = {}
-        for file in metadata:
-            for row in read_listing(root / file, (root / file).parent, self.columns, ELSEWHERE):
+        listings = {
+            file: read_listing(root / file, (root / file).parent, self.asked, ELSEWHERE) for file in metadata
+        }
+        for file, listing in listings.items():
+            for row in listing.rows:
                 path = relative(row.file, root)
                 if not path or path.startswith("../"):
                     raise DatasetError(
@@ -159,22 +203,45 @@ class Folder(Dataset):
                         "keep one row for each file",
                     )
                 rows[path] = row
+        dropped = dict.fromkeys(name for listing in listings.values() for name in listing.dropped)
+        say_dropped(root, list(dropped))
+        column, same = same_column([listing.column for listing in listings.values()], rows.values())
         folds = read_folds([PurePosixPath(path).parts[:-1] for path in rows])
-        tracks = (
-            Track(
-                id=printable(path),
-                path=path,
-                label=printable(row.label),
-                group=printable(row.group),
-                fold=printable(row.fold or fold),
-                cluster=printable(row.cluster),
-            )
-            for (path, row), fold in zip(rows.items(), folds, strict=True)
-        )
+        tracks = (row.track(path, path, fold) for path, row, fold in zip(rows, same, folds, strict=True))
         used = {*rows, *metadata}
-        return self.ordered(
-            root, tracks, [file for file in (*found.sound, *found.others) if file not in used]
+        left_out = [file for file in (*found.sound, *found.others) if file not in used]
+        return self.ordered(root, tracks, left_out, column)
+
+    def _from_companions(self, root: Location, found: Found) -> Manifest:
+        """Return the tracks with the annotations of the files beside them."""
+        assert self.annotations is not None
+        if self.asked.target == "number":
+            raise DatasetError(
+                f"files of annotations have labels; the target is {self.asked.target!r}",
+                "list the numbers in a CSV file for the dataset 'csv'",
+            )
+        options = {
+            "label_level": self.label_level,
+            "label_columns": self.asked.label_columns,
+            "separator": self.asked.separator,
+            **{f"{role}_column": name for role, name in self.asked.columns.items() if role != "label"},
+        }
+        if without := [name for name, value in options.items() if value]:
+            raise DatasetError(
+                f"parameter {without[0]} is not of files beside the audio, which `annotations` reads",
+                "leave one of the two out",
+            )
+        label_column = self.asked.columns["label"]
+        read, files = read_companions(root, found, self.annotations, self.asked.target, label_column)
+        bare = [path for path in found.sound if path not in read]
+        say_without_annotations(root, list(map(printable, bare)))
+        folds = read_folds([PurePosixPath(path).parts[:-1] for path in found.sound])
+        tracks = (
+            Track(id=printable(path), path=path, label="", fold=fold, annotations=read.get(path, ()))
+            for path, fold in zip(found.sound, folds, strict=True)
         )
+        left_out = [file for file in found.others if file not in {*files}]
+        return self.ordered(root, tracks, left_out)
 
 
 def _has_columns(file: Location) -> bool:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from signal import SIGKILL
@@ -42,6 +43,9 @@ ENVIRONMENT = {
 MOST_STARTS, MOST_KILLED_STARTS = 3, 20
 #: Most workers that are started before it is known how many tasks there are.
 MOST_PREPARED = 2
+#: Bytes of results that a worker may have written and that are not read yet; then it waits. Audio would
+#: pile up as fast as it is decoded.
+MOST_UNREAD = 4 << 20
 #: Characters of the last line that a dead worker wrote to its standard error.
 MOST_LAST_WORDS = 200
 _START = (
@@ -132,6 +136,7 @@ class LocalEngine(Engine):
                 workers[-1].give(function, task)
             while any(worker.task is not None for worker in workers):
                 worker, event = events.get()
+                worker.has_read(event)
                 if event is None:
                     workers.remove(worker)
                     died = worker.end()
@@ -191,6 +196,11 @@ class _Worker:
         self._events: _Events = queue.Queue()
         self._has_ended = False
         self._lock = threading.Lock()
+        # Bytes of each event that is not read yet, all of them together, and whether they matter no more.
+        self._unread: deque[int] = deque()
+        self._held = 0
+        self._room = threading.Condition()
+        self._is_stopped = False
         # What decoders print is kept out of sight, but its last line is shown if the worker dies.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._stderr_start = 0
@@ -240,10 +250,20 @@ class _Worker:
         """Kill the process, from any thread."""
         self._process.kill()
 
+    def has_read(self, event: dict[str, Any] | None) -> None:
+        """Make room for further events, now that one has been read."""
+        if event is not None:
+            with self._room:
+                self._held -= self._unread.popleft()
+                self._room.notify()
+
     def stop(self) -> None:
         """Kill the process; what it has committed stays."""
         self._process.kill()
         self._process.wait()
+        with self._room:
+            self._is_stopped = True
+            self._room.notify()
         self._reader.join()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             assert stream is not None
@@ -273,6 +293,10 @@ class _Worker:
                 event = json.loads(line)
             except ValueError:  # the process died in the middle of a line
                 break
+            with self._room:
+                self._room.wait_for(lambda: self._is_stopped or self._held <= MOST_UNREAD)
+                self._unread.append(len(line))
+                self._held += len(line)
             with self._lock:
                 self._events.put((self, event))
         with self._lock:

@@ -21,6 +21,7 @@ from audiospec.pipeline.progress import ProgressCallback, ProgressCounter
 from audiospec.pipeline.schedule import Schedule
 from audiospec.pipeline.staging import Commit, DecodeResult, Staging, WorkFolder
 from audiospec.pipeline.suspects import Suspects
+from audiospec.pipeline.targets import have_same_targets
 from audiospec.pipeline.tasks import RunConstants, TrackBegun, read_result
 from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import Location
@@ -186,6 +187,7 @@ class ViewBuilder:
         records = [track.record for track in self.tracks]
         rows = plan.row_table(self._staging(plan))
         tracks = Tracks.from_records(records)
+        records = list(tracks.records())  # as the store returns them
         finished = plan.finished
         computed = [shard for shard in plan.shards if not plan.is_finished(shard)]
         if (
@@ -194,6 +196,7 @@ class ViewBuilder:
             and len(finished) == len(plan.rows)
             and list(finished.store.tracks.records()) == records
             and finished.store.store_attributes() == target.attributes
+            and have_same_targets(finished.targets, plan.targets)
         ):
             return finished  # nothing has changed
         info = ViewInfo(
@@ -203,7 +206,9 @@ class ViewBuilder:
             made=self._made(plan, computed) if computed or finished is None else finished.info.made,
         )
         staged = self._staging(plan).commits()
-        new = NewView(info, rows, lambda number: self._source(plan, plan.shards[number], staged))
+        new = NewView(
+            info, rows, lambda number: self._source(plan, plan.shards[number], staged), plan.targets
+        )
         where = target.path, target.work.place
         if target.kind.has_versions:
             target.kind.publish(*where, target.attributes, tracks, new, since)

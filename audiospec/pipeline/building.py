@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from audiospec.annotations.annotation import Labelling
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.reading import Reading
 from audiospec.engines.base import Engine
@@ -16,11 +17,13 @@ from audiospec.pipeline.progress import ProgressCallback
 from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.summary import PlannedView, planned_view, skipped_tracks
 from audiospec.pipeline.survey import TrackState, survey_store
+from audiospec.pipeline.targets import TargetCounts
 from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import absolute
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.duplicates import Duplicates, duplicates
 from audiospec.stores.layout.schema import store_attributes
+from audiospec.stores.layout.skipped import NO_TARGET
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
 
@@ -39,6 +42,10 @@ class Building:
     reading : Reading
     strict, dry_run : bool
     progress : callable or None
+    labelling : Labelling
+        How rows get their targets.
+    is_annotated : bool
+        Whether they get them by annotations, because any track has some.
     """
 
     views: list[tuple[FeatureSpec, Chunking]]
@@ -49,6 +56,8 @@ class Building:
     strict: bool
     dry_run: bool
     progress: ProgressCallback | None
+    labelling: Labelling
+    is_annotated: bool
 
     def survey(self, manifest: Manifest, existing: FeatureStore | None, work: WorkFolder) -> list[TrackState]:
         """Survey tracks; see `survey_store`."""
@@ -70,8 +79,11 @@ class Building:
             Whether a view without rows is no error, because other volumes have rows.
         """
         work = target.work
+        labelling = self.labelling if self.is_annotated else None
         plans = [
-            Plan.make(*view, tracks, finished_view(existing, *view), reading=self.reading)
+            Plan.make(
+                *view, tracks, finished_view(existing, *view), reading=self.reading, labelling=labelling
+            )
             for view in self.views
         ]
         planned = [planned_view(plan, work.staging(plan.info.name)) for plan in plans]
@@ -90,7 +102,8 @@ class Building:
             if self.strict:
                 require_no_problems(tracks, {})
             finished = builder.publish()
-            skipped = {view.name: view.skipped() for view in finished}
+            plans = builder.plans
+            skipped = {view.name: _without_background(view.skipped()) for view in finished}
             for view in finished:
                 work.staging(view.name).clear()
         same = Duplicates()
@@ -105,6 +118,8 @@ class Building:
             notes={track.id: track.record.note for track in tracks if track.record.note},
             views=finished,
             duplicates=same,
+            targets={plan.info.name: plan.counts for plan in plans if plan.counts is not None},
+            outdated=_outdated(existing, tracks, plans),
         )
 
 
@@ -124,6 +139,10 @@ class Built:
     views : list of View
         The finished views; empty after a dry run.
     duplicates : Duplicates
+    targets : dict
+        View name → how many rows have an annotation; empty if no track has one.
+    outdated : set of str
+        Views whose targets are of earlier annotations, because they were not among those of the run.
     volumes, unfinished_volumes : int
         See `Report`.
     """
@@ -135,6 +154,8 @@ class Built:
     notes: dict[str, str] = field(default_factory=dict)
     views: list[View] = field(default_factory=list)
     duplicates: Duplicates = field(default_factory=Duplicates)
+    targets: dict[str, TargetCounts] = field(default_factory=dict)
+    outdated: set[str] = field(default_factory=set)
     volumes: int = 0
     unfinished_volumes: int = 0
 
@@ -145,8 +166,28 @@ class Built:
         self.planned = added(self.planned, other.planned) if self.planned else other.planned
         for name, reasons in other.skipped.items():
             self.skipped.setdefault(name, {}).update(reasons)
+        for name, counts in other.targets.items():
+            self.targets[name] = self.targets.get(name, TargetCounts()) + counts
+        self.outdated |= other.outdated
         self.problems.update(other.problems)
         self.notes.update(other.notes)
+
+
+def _without_background(skipped: dict[str, str]) -> dict[str, str]:
+    """Return the reasons of tracks without rows, but for those that have none by choice: they are counted."""
+    return {id: reason for id, reason in skipped.items() if reason != NO_TARGET}
+
+
+def _outdated(existing: FeatureStore | None, tracks: Sequence[TrackState], plans: Sequence[Plan]) -> set[str]:
+    """Return the other views of the store whose tracks have other annotations than before."""
+    if existing is None or plans[0].labelling is None:
+        return set()
+    others = set(existing.listed_view_names()) - {plan.info.name for plan in plans}
+    before = existing.tracks.records() if others else ()
+    # The tracks that the store had come first, in their order.
+    if any(old.annotations != new.record.annotations for old, new in zip(before, tracks, strict=False)):
+        return others
+    return set()
 
 
 def added(planned: Sequence[PlannedView], more: Sequence[PlannedView]) -> list[PlannedView]:
@@ -154,6 +195,6 @@ def added(planned: Sequence[PlannedView], more: Sequence[PlannedView]) -> list[P
     return [one + other for one, other in zip(planned, more, strict=True)]
 
 
-def attributes_of(manifest: Manifest) -> dict[str, object]:
+def attributes_of(manifest: Manifest, labelling: Labelling) -> dict[str, object]:
     """Return the attributes of a store of a manifest's tracks."""
-    return store_attributes(manifest.dataset, absolute(manifest.root))
+    return store_attributes(manifest.dataset, absolute(manifest.root), labelling)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from audiospec.errors import DatasetError, DiskFullError
+from audiospec.annotations.annotation import Labelling
+from audiospec.errors import DatasetError, DiskFullError, StoreError
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.summary import PlannedView, skipped_tracks
 from audiospec.pipeline.survey import TrackState
+from audiospec.pipeline.targets import is_annotated
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore
+from audiospec.stores.layout.skipped import NO_TARGET
 from audiospec.text import too_little
 
 
@@ -46,10 +49,17 @@ def require_rows(plans: list[Plan]) -> None:
             # Tracks of an imported table have no path: there is no audio that could give rows.
             reasons = {track.id: track.problem for track in plan.tracks if track.record.path}
             reasons.update(skipped_tracks(plan))
+            hint = ""
+            if plan.counts is not None and not all(reasons.values()):
+                # What is not annotated is no mistake of its file: name it first.
+                reasons = {id: reason or NO_TARGET for id, reason in reasons.items()}
+                reasons = dict(sorted(reasons.items(), key=lambda pair: pair[1] != NO_TARGET))
+                hint = 'give a smaller `min_overlap`, or rows of background with `background="keep"`'
             id, reason = next(iter(reasons.items()))
             raise DatasetError(
                 f"none of the {len(reasons)} tracks gives a chunk of {plan.info.chunking.seconds:g} s, "
-                f"such as {id} ({reason})"
+                f"such as {id} ({reason})",
+                hint,
             )
 
 
@@ -70,4 +80,58 @@ def require_disk_space(path: Location, planned: list[PlannedView], kind: type[Fe
         raise DiskFullError(
             f"the disk is too full for {path}: {too_little(needed, free)}",
             "free some space, or choose a `store` on another disk",
+        )
+
+
+def require_same_labelling(store: FeatureStore, labelling: Labelling) -> None:
+    """Raise if the rows of a store got their targets in another way.
+
+    A store whose tracks have one label each, and no annotations, may get annotations with one label.
+
+    Raises
+    ------
+    StoreError
+    """
+    made = store.labelling
+    if made == labelling or (
+        made == Labelling() and labelling.target == "single" and not is_annotated(store)
+    ):
+        return
+    before, now = made.to_dict(), labelling.to_dict()
+    differing = [name for name in before if before[name] != now[name]]
+    if made.background != "class" and differing != ["background_class"]:
+        differing = [name for name in differing if name != "background_class"]
+    raise StoreError(
+        f"the targets of {store.path} were made with "
+        f"{', '.join(f'{name} {before[name]!r}' for name in differing)}; "
+        f"got {', '.join(repr(now[name]) for name in differing)}",
+        f"{', '.join(_way_out(name, before[name]) for name in differing)}, or choose another `store`",
+    )
+
+
+def _way_out(name: str, value: object) -> str:
+    """Return how to give a part of a labelling."""
+    if (name, value) == ("background", "drop"):
+        return "leave out `background`"
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return f"give `{'label_column' if name == 'column' else name}={text}`"
+
+
+def require_annotations(dataset: str, labelling: Labelling) -> None:
+    """Raise if a dataset without annotations gets options that are of annotations.
+
+    Raises
+    ------
+    DatasetError
+    """
+    usual = Labelling(target=labelling.target, column=labelling.column)
+    given = [
+        name
+        for name in ("min_overlap", "background", "background_class")
+        if getattr(usual, name) != getattr(labelling, name)
+    ]
+    if given:
+        raise DatasetError(
+            f"parameter {given[0]} is of annotations, and no track of dataset {dataset!r} has any",
+            "leave it out, or read segments, several labels or numbers",
         )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from audiospec.annotations.annotation import Background, Labelling
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.datasets.base import open_dataset
@@ -24,6 +25,7 @@ from audiospec.manifest import Manifest
 from audiospec.pipeline.building import Building
 from audiospec.pipeline.progress import ProgressCallback
 from audiospec.pipeline.summary import Report
+from audiospec.pipeline.targets import is_annotated
 from audiospec.pipeline.volumes.run import VolumesRun
 from audiospec.pipeline.volumes.share import Share
 from audiospec.specs.base import FeatureSpec, features, require
@@ -51,6 +53,9 @@ def featurize(
     reading: Reading = STRICT,
     progress: ProgressCallback | None = None,
     volume_hours: float | None = None,
+    min_overlap: float = 0.5,
+    background: Background = "drop",
+    background_class: str = "background",
 ) -> View:
     """Turn a dataset's audio into a view of a feature store.
 
@@ -90,11 +95,18 @@ def featurize(
         Called with a `Progress` before the first shard and after each.
     volume_hours : float or None
         Hours of audio of a volume, of which a large .zarr store has several; see `run`.
+    min_overlap : float
+        If tracks have annotations, the share of a chunk, or of an annotation, that has to overlap for the
+        chunk to have the label.
+    background : "drop", "keep" or "class"
+        What becomes of the chunks without an annotation, if tracks have annotations: they are no rows, rows
+        without a label, or rows of the class `background_class`. The target ``"frames"`` keeps them.
+    background_class : str
 
     Returns
     -------
     View
-        The finished view, with a row for each chunk of each track.
+        The finished view, with a row for each chunk of each track, or for each that is annotated.
 
     Raises
     ------
@@ -122,6 +134,9 @@ def featurize(
         reading=reading,
         progress=progress,
         volume_hours=volume_hours,
+        min_overlap=min_overlap,
+        background=background,
+        background_class=background_class,
     )
     if report.left_out:
         _log.warning("%s", left_out(report.left_out))
@@ -131,7 +146,7 @@ def featurize(
         _log.warning("%s: %s", id, reason)
     for id, note in report.notes.items():
         _log.warning("%s: used, though %s", id, note)
-    for line in report.duplicates.lines():
+    for line in (*report.duplicates.lines(), *report.target_warnings()):
         _log.warning("%s", line)
     return report.views[0]
 
@@ -153,6 +168,9 @@ def run(
     progress: ProgressCallback | None = None,
     volume_hours: float | None = None,
     part: tuple[int, int] | None = None,
+    min_overlap: float = 0.5,
+    background: Background = "drop",
+    background_class: str = "background",
 ) -> Report:
     """Make several views of one dataset, and decode each track once for all of them.
 
@@ -193,6 +211,8 @@ def run(
     part : (int, int) or None
         Index from 0, and number, of processes that share the volumes of one store, as in an array job: each
         computes those volumes whose number leaves the remainder `index`. None: compute all volumes.
+    min_overlap, background, background_class
+        How rows get their targets, if tracks have annotations; see `featurize`.
 
     Returns
     -------
@@ -230,7 +250,17 @@ def run(
     kind.exists(path)  # says what cannot be used, before anything is downloaded
     engine = make_engine(engine, workers)
     manifest = _manifest(dataset, data, options or {}, dry_run)
-    building = Building(views, engine, device, backends, reading, strict, dry_run, progress)
+    labelling = Labelling(
+        target=manifest.target,
+        column=manifest.column,
+        min_overlap=min_overlap,
+        background=background,
+        background_class=background_class,
+    )
+    annotated = manifest.target != "single" or is_annotated(manifest)
+    building = Building(
+        views, engine, device, backends, reading, strict, dry_run, progress, labelling, annotated
+    )
     with engine:
         built = VolumesRun(building, kind, path, manifest, volume_hours, share).run()
     return Report(
@@ -244,6 +274,8 @@ def run(
         notes=built.notes,
         left_out=manifest.left_out,
         duplicates=built.duplicates,
+        targets=built.targets,
+        outdated=frozenset(built.outdated),
         volumes=built.volumes,
         unfinished_volumes=built.unfinished_volumes,
     )

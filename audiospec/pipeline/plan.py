@@ -8,18 +8,22 @@ until none is missing. Resuming a killed run, adding tracks and replacing a file
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.annotation import Labelling
+from audiospec.annotations.table import RowTargets
 from audiospec.audio.chunking import Chunking
+from audiospec.audio.info import AudioInfo
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.digests import digest, source_bits
 from audiospec.pipeline.staging import Staging
 from audiospec.pipeline.survey import TrackState
+from audiospec.pipeline.targets import TargetCounts, TargetTable
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.layout.info import ViewInfo, most_rows
 from audiospec.stores.layout.schema import ROW_DTYPE
@@ -58,6 +62,13 @@ class Plan:
         Rows of `finished` that are damaged.
     reading : Reading
         What the run does with truncated and silent files.
+    labelling : Labelling or None
+        Which chunks are rows, and what they are to be predicted as. None: all chunks are rows, with the
+        labels of their tracks.
+    targets : RowTargets or None
+        Of the rows, if there is a labelling.
+    counts : TargetCounts or None
+        How many rows have an annotation, if there is a labelling.
     """
 
     info: ViewInfo
@@ -66,6 +77,9 @@ class Plan:
     finished: View | None
     damaged_rows: frozenset[int]
     reading: Reading = STRICT
+    labelling: Labelling | None = None
+    targets: RowTargets | None = None
+    counts: TargetCounts | None = None
 
     @classmethod
     def make(
@@ -76,25 +90,25 @@ class Plan:
         finished: View | None = None,
         damaged_rows: frozenset[int] = frozenset(),
         reading: Reading = STRICT,
+        labelling: Labelling | None = None,
     ) -> Plan:
-        """Plan the rows of all tracks, in the order of the table."""
+        """Plan the rows of all tracks, in the order of the table.
+
+        Raises
+        ------
+        DatasetError
+            The target is single, and a chunk has two labels.
+        """
         rate = spec.sample_rate
         parts = []
+        table = None if labelling is None else TargetTable(labelling)
         for number, track in enumerate(tracks):
             if track.kept:
                 part = _finished_rows(finished, number, rate)
+                if table is not None:
+                    part = table.add(track.record, part, track.record.seconds, rate, keeps_all=True)
             elif track.info is not None:
-                samples = track.info.samples(rate)
-                if track.is_estimated:
-                    # A length that is a guess or a claim gets one row, as if the track were long enough.
-                    # Decoding measures it, and the next plan uses that.
-                    part = np.zeros(1, PLAN_DTYPE)
-                    part["samples"] = max(1, min(samples, chunking.samples(rate)))
-                else:
-                    starts, lengths = chunking.places(samples, rate, spec.least_samples)
-                    part = np.zeros(len(starts), PLAN_DTYPE)
-                    part["start"], part["samples"] = starts, lengths
-                part["source"] = source_bits(track.record.hash)
+                part = _planned_rows(spec, chunking, track, track.info, table)
             else:
                 continue
             part["track"] = number
@@ -102,12 +116,19 @@ class Plan:
         rows = np.concatenate(parts) if parts else np.zeros(0, PLAN_DTYPE)
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=1)
         info = ViewInfo(spec=spec, chunking=chunking, shard_rows=_shard_rows(rows, info))
-        return cls(info, rows, tracks, finished, damaged_rows, reading)
+        plan = cls(info, rows, tracks, finished, damaged_rows, reading, labelling)
+        return plan if table is None else replace(plan, targets=table.targets(), counts=table.counts)
 
     def replan(self) -> Plan:
         """Plan the view again, from what is known of the tracks now."""
         return Plan.make(
-            self.info.spec, self.info.chunking, self.tracks, self.finished, self.damaged_rows, self.reading
+            self.info.spec,
+            self.info.chunking,
+            self.tracks,
+            self.finished,
+            self.damaged_rows,
+            self.reading,
+            self.labelling,
         )
 
     @cached_property
@@ -173,6 +194,32 @@ class Plan:
                 table["checksum"][shard.rows] = [row.checksum for row in commit.rows]
                 table["source"][shard.rows] = [row.source for row in commit.rows]
         return table
+
+
+def _planned_rows(
+    spec: FeatureSpec, chunking: Chunking, track: TrackState, info: AudioInfo, table: TargetTable | None
+) -> NDArray[Any]:
+    """Return the rows of a track, and add their targets to the table.
+
+    A length that is a guess or a claim gets one row, as if the track were long enough. Decoding measures it,
+    and the next plan uses that. So does a track whose annotations give no row, if its header is right.
+    """
+    rate = spec.sample_rate
+    samples = info.samples(rate)
+    source = source_bits(track.record.hash)
+    first = np.zeros(1, PLAN_DTYPE)
+    first["samples"], first["source"] = max(1, min(samples, chunking.samples(rate))), source
+    if track.is_estimated:
+        return first if table is None else table.add_unmeasured(track.record, first)
+    starts, lengths = chunking.places(samples, rate, spec.least_samples)
+    part = np.zeros(len(starts), PLAN_DTYPE)
+    part["start"], part["samples"], part["source"] = starts, lengths, source
+    if table is None:
+        return part
+    part = table.add(track.record, part, info.seconds, rate, keeps_all=False)
+    if not len(part) and not track.record.hash and table.annotations(track.record):
+        return table.add_unmeasured(track.record, first)
+    return part
 
 
 def _finished_rows(finished: View | None, track: int, rate: int) -> NDArray[Any]:

@@ -95,7 +95,8 @@ def repair(
                 since = type(store)(store.path).version
                 target = BuildTarget(type(store), store.path, work, store.store_attributes(), since)
                 numbers = frozenset(int(row) for row in rows)
-                plan = Plan.make(view.spec, view.chunking, tracks, view, numbers, _AS_BEFORE)
+                labelling = None if view.targets is None else store.labelling
+                plan = Plan.make(view.spec, view.chunking, tracks, view, numbers, _AS_BEFORE, labelling)
                 made = view.info.made
                 backends = {view.spec.feature: made["backend"]}
                 builder = ViewBuilder(target, [plan], engine, made["device"], backends, _AS_BEFORE)
@@ -113,6 +114,8 @@ def _track(record: TrackRecord) -> Track:
         group=record.group,
         fold=record.fold,
         cluster=record.cluster,
+        annotations=record.annotations,
+        columns=record.columns,
     )
 
 

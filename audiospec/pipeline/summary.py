@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from audiospec.errors import DatasetError
 from audiospec.pipeline.plan import Plan
 from audiospec.pipeline.staging import Staging
+from audiospec.pipeline.targets import TargetCounts, is_beyond_the_end
 from audiospec.storage.location import Location
 from audiospec.stores.layout.duplicates import Duplicates
 from audiospec.stores.layout.skipped import too_short
@@ -83,6 +85,10 @@ class Report:
     duplicates : Duplicates
         Tracks that are equal files or of one cluster, and whether their labels contradict. After a dry run,
         of the files that were decoded before.
+    targets : dict
+        View name → how many rows have an annotation; empty if no track has one.
+    outdated : frozenset of str
+        Other views of the store, whose targets are of earlier annotations.
     volumes : int
         Volumes whose tracks the report is of; 0 if the store has none.
     unfinished_volumes : int
@@ -100,8 +106,37 @@ class Report:
     notes: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     duplicates: Duplicates = field(default_factory=Duplicates)
+    targets: dict[str, TargetCounts] = field(default_factory=dict)
+    outdated: frozenset[str] = frozenset()
     volumes: int = 0
     unfinished_volumes: int = 0
+
+    def target_warnings(self) -> list[str]:
+        """Return what a user must know of annotations: a line each, each once."""
+        lines = [line for counts in self.targets.values() for line in counts.warnings()]
+        if self.outdated:
+            lines.append(
+                f"{', '.join(sorted(self.outdated))} has rows and targets of earlier annotations: "
+                "featurize it again, too"
+            )
+        return list(dict.fromkeys(lines))
+
+    def require_annotated(self) -> None:
+        """Raise if tracks have annotations that are not inside their audio; all else is finished and kept.
+
+        Raises
+        ------
+        DatasetError
+            It names the first.
+        """
+        wrong = {id: problem for id, problem in self.problems.items() if is_beyond_the_end(problem)}
+        if wrong:
+            id, problem = next(iter(wrong.items()))
+            tracks = "1 track has" if len(wrong) == 1 else f"{len(wrong)} tracks have"
+            raise DatasetError(
+                f"{tracks} annotations that are not inside the audio, such as {id} ({problem})",
+                "correct them and run again: the rows of the other tracks are kept",
+            )
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:

@@ -19,6 +19,7 @@ from audiospec.errors import AudioError
 from audiospec.manifest import Manifest, Track
 from audiospec.pipeline.file_states import FileState, file_states
 from audiospec.pipeline.staging import DecodeResult, WorkFolder
+from audiospec.pipeline.targets import beyond_the_end, is_beyond_the_end, stored_annotations
 from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore
@@ -146,6 +147,16 @@ class TrackState:
             modified=decoded.modified,
             note=decoded.note,
         )
+        self.check_annotations()
+
+    def check_annotations(self) -> None:
+        """Refuse the track if it was decoded, and its annotations are not all inside its audio."""
+        if self.info is None or not self.record.hash or not self.record.annotations:
+            return
+        problem = beyond_the_end(self.record.annotations, self.info.seconds)
+        if problem:
+            self.info = None
+            self.update(problem=problem)
 
     def refuse(self, problem: str) -> None:
         """Set the problem that probing has found, or over which workers died.
@@ -211,6 +222,8 @@ def survey(
     files = [UnknownFile(state.audio, hash) for state, hash in unknown]
     for (state, _), found in zip(unknown, look_at(engine, files, policy.reading), strict=True):
         _apply_look(state, found)
+    for state in tracks:
+        state.check_annotations()
     return tracks
 
 
@@ -232,8 +245,11 @@ def _is_known(
         group=track.group,
         fold=track.fold,
         cluster=track.cluster,
+        annotations=stored_annotations(track),
+        columns=track.columns,
     )
-    if record.problem == REMOVED:  # the manifest has the track again
+    # The manifest has the track again, or other annotations.
+    if record.problem == REMOVED or is_beyond_the_end(record.problem):
         record = replace(record, problem="")
     state.record = record
     result = decoded.get(track.id)

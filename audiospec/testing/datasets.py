@@ -19,7 +19,8 @@ from typing import ClassVar
 
 import pytest
 
-from audiospec.datasets.base import Dataset, PublishedDataset, datasets
+from audiospec.annotations.annotation import TARGETS
+from audiospec.datasets.base import Dataset, DownloadedDataset, datasets
 from audiospec.errors import DatasetError
 
 
@@ -35,7 +36,7 @@ class DatasetContract:
     makes_data : bool
         Whether it makes its audio itself, so that an empty or missing folder is not an error.
     finds_files : bool
-        Whether it looks for files in a folder, as each `PublishedDataset` does, and so has to name the
+        Whether it looks for files in a folder, as each `DownloadedDataset` does, and so has to name the
         others.
     """
 
@@ -77,10 +78,22 @@ class DatasetContract:
             assert not {unicodedata.category(char) for char in id} & {"Cc", "Cs", "Zl", "Zp"}
 
     def test_labels_are_not_empty(self, dataset: Dataset) -> None:
-        """Every track has a label, and every label is in the full set, if one is defined."""
+        """Every track has a label or annotations, and every label is in the full set, if one is defined."""
         labels = set(dataset.manifest().labels)
         assert all(label.strip() for label in labels)
         assert not dataset.expected or labels <= dataset.expected.keys()
+
+    def test_target_and_annotations_agree(self, dataset: Dataset) -> None:
+        """The manifest has the dataset's target; annotations have a label or a value, and lie in time."""
+        manifest = dataset.manifest()
+        assert manifest.target == dataset.target
+        assert manifest.target in TARGETS
+        for track in manifest:
+            assert not (track.label and track.annotations)
+            assert track.columns == tuple(sorted(dict(track.columns).items()))
+            for annotation in track.annotations:
+                assert 0 <= annotation.start <= annotation.end
+                assert bool(annotation.label.strip()) is (annotation.value is None)
 
     def test_paths_are_in_the_root(self, dataset: Dataset) -> None:
         """Paths are relative, without ``..``, with forward slashes, and lead to files."""
@@ -114,7 +127,7 @@ class DatasetContract:
         again = dataset.manifest()
         assert again.tracks == manifest.tracks
         assert not {*again.left_out} & {track.path for track in again}
-        if self.finds_files or isinstance(dataset, PublishedDataset):
+        if self.finds_files or isinstance(dataset, DownloadedDataset):
             assert {*again.left_out} - {*manifest.left_out} == {"not-a-track.txt"}
             assert list(again.left_out) == sorted(again.left_out)
 

@@ -27,6 +27,7 @@ from audiospec.testing.calibration import assert_can_be_calibrated
 from audiospec.testing.memory_view import SHAPES, MemoryView, shapes_of, spec_of
 from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
 from audiospec.zoo.base import Model, Rows, models
+from audiospec.zoo.targets.single import Single
 
 _TRAINED: dict[type[ModelContract], Model] = {}
 
@@ -131,12 +132,12 @@ class ModelContract:
     def rows(self, values: NDArray[np.float32], labels: Sequence[str]) -> Rows:
         """Return rows in memory with these labels; each row is its own track."""
         view = MemoryView(values, labels, *self.spec_of(values.shape[1:]))
-        return Rows(view, np.arange(len(view)), sorted(set(labels)))
+        return Rows(view, np.arange(len(view)), Single(sorted(set(labels))))
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
         """Return a model trained on these rows and validated on a few of them."""
         model = self.make(train.view.info.row_shape, train.classes, **settings)
-        valid = Rows(train.view, train.numbers[: 2 * len(train.classes)], train.classes)
+        valid = Rows(train.view, train.numbers[: 2 * len(train.classes)], train.target)
         history = model.fit(train, valid, seed=seed)
         for entry in history:
             assert set(entry) == set(history[0])
@@ -297,7 +298,7 @@ class ModelContract:
         train, unseen = self.task(), self.task(per_class=5, seed=1).read()
         valid = self.task(per_class=4, seed=2)
         if not models[self.name].shares[1]:
-            valid = Rows(valid.view, valid.numbers[:0], valid.classes)
+            valid = Rows(valid.view, valid.numbers[:0], valid.target)
         assert_can_be_calibrated(trained, train, valid, unseen)
 
     def test_counts_its_parameters(self, trained: Model) -> None:

@@ -17,6 +17,7 @@ from audiospec.machine import usable_cores
 from audiospec.zoo.base import Rows, models
 from audiospec.zoo.fitting.batches import Batches
 from audiospec.zoo.network import NetworkModel
+from audiospec.zoo.targets.single import Single
 
 #: Training steps per call.
 STEPS = 2
@@ -37,7 +38,7 @@ class Train(Suite):
         view = write_store(
             setup.folder / "train.zarr", compute_rows(setup), STEPS * batch * (20 if cuda else 1)
         )
-        rows = Rows(view, np.arange(len(view)), view.classes)
+        rows = Rows(view, np.arange(len(view)), Single(view.classes))
         for name in ("crnn-base", "resnet18-gru") if cuda else ("crnn-base",):
             yield _case(setup, name, rows, batch)
 
@@ -55,7 +56,7 @@ def _case(setup: Setup, name: str, rows: Rows, batch: int) -> Case:
     torch.manual_seed(0)
     net = model.network()
     trainer = _Trainer(fabric, net)
-    batches = Batches(rows, batch, fabric, wrap=True)
+    batches = Batches(rows, batch, fabric, padding=0.0, wrap=True)
     batches.in_memory = None  # as if the rows did not fit into memory
     in_memory = torch.from_numpy(rows.read()).to(fabric.device)
     targets = batches.targets.to(fabric.device)

@@ -21,7 +21,7 @@ from sklearn.metrics import (
 from audiospec.errors import ModelError, RegistryError
 from audiospec.testing.scores import ScoreContract, items_of, made_items
 from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, ConfusionScore, Sample, all_scores, scores
-from audiospec.zoo.scores.measuring import chunks as chunks_module
+from audiospec.zoo.scores.measuring import resamples
 from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.scores.measuring.stored import describe, main_first, show_stored, stored_scores
 
@@ -222,7 +222,7 @@ def test_blocks_of_resamples_give_the_same_intervals(monkeypatch: pytest.MonkeyP
     items = made_items(tracks=20)
     arguments = items.probabilities, items.truth, items.unit_of, ["a", "b", "c", "d"]
     in_one_block = score_chunks(*arguments)
-    monkeypatch.setattr(chunks_module, "MEMORY", 8 * 60 * 7)  # blocks of 7
+    monkeypatch.setattr(resamples, "MEMORY", 8 * 60 * 7)  # blocks of 7
     assert score_chunks(*arguments) == in_one_block
 
 

@@ -10,11 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiospec.datasets.csv import Csv
-from audiospec.datasets.own.columns import refuse_several_labels
+from audiospec.datasets.own.labels import refuse_several_labels
 from audiospec.errors import DatasetError
 from audiospec.manifest import Track
-
-INPUTS = Path(__file__).resolve().parents[2].parent / "shared" / "inputs" / "segments"
 
 
 def files(root: Path, *paths: str) -> Path:
@@ -182,34 +180,6 @@ def test_what_is_ambiguous_is_refused(tmp_path: Path, text: str, options: dict, 
 
 
 @pytest.mark.parametrize(
-    "columns",
-    [
-        *("start,end", "onset,offset", "begin,stop", "start_time,end_time", "Start (s),End (s)", "t0,t1"),
-        *(
-            "Begin Time (s),End Time (s)",
-            "start_seconds,end_seconds",
-            "startTime,endTime",
-            "x,end",
-            "offset,duration",
-        ),
-        *(
-            "from,to",
-            "Time,Duration",
-            "xmin,xmax",
-            "start_ms,end_ms",
-            "event_onset,event_offset",
-            "tmin,tmax",
-        ),
-    ],
-)
-def test_segments_are_refused(tmp_path: Path, columns: str) -> None:
-    message = error(tmp_path, f"path,label,{columns}\naudio/a.wav,x,0,1.5\naudio/b.wav,y,0:01,0:02.5\n")
-    assert "row 2, column " in message
-    assert "segments of files are not supported yet" in message
-    assert "cut the files" in message
-
-
-@pytest.mark.parametrize(
     "cells",
     [
         *(
@@ -259,10 +229,3 @@ def test_no_row_has_two_labels_that_recur(cells: list[str]) -> None:
         parts = [part for part in map(str.strip, cell.split(",")) if part]
         assert len(parts) < 2 or not {*parts} & ({*cells} - {cell})
         assert not any(sign in cell.strip(sign + " ") for sign in ";|")
-
-
-@pytest.mark.skipif(not INPUTS.is_dir(), reason=f"no shared inputs at {INPUTS}")
-@pytest.mark.parametrize("name", ["seg", "seg1", "multi"])
-def test_the_shared_inputs(name: str) -> None:
-    with pytest.raises(DatasetError, match="not supported yet"):
-        Csv(INPUTS / f"{name}.csv").manifest()

@@ -280,7 +280,7 @@ def test_metadata_without_labels(tmp_path: Path) -> None:
         ("file_name,label\n../x.wav,a\na.wav,b\n", "row 2: '../x.wav' is not under"),
         ("file_name,label\ngone.wav,a\n", "none of its 1 files exists"),
         ("file_name,genre,class\na.wav,x,1\nb.wav,y,1\n", '`label_column="genre"` (2 values: x, y) or'),
-        ("file_name,label,start,end\na.wav,x,0,1\n", "segments of files are not supported"),
+        ("file_name,label,start,end\na.wav,x,2,1\n", "row 2: start 2 s is after end 1 s"),
         ("file_name,label\na.wav,x\na.wav,y\n", "already in row 2 with the label 'x', here with 'y'"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiospec.annotations.annotation import Annotation
 from audiospec.datasets.own.stored_tracks import StoredTracks, store_tracks
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
@@ -34,6 +35,24 @@ def test_tracks_come_back_sorted(
     assert [path.name for path in file.parent.iterdir()] == ["tracks.jsonl"]
 
 
+def test_annotations_and_columns_come_back(tmp_path: Path) -> None:
+    tracks = [
+        Track(
+            id=id,
+            path="a.wav",
+            label="",
+            annotations=(
+                Annotation(label="x"),
+                Annotation(start=0.1, end=2, label="y", column="what"),
+                Annotation(end=1, value=0.0, column="v"),
+            ),
+            columns=(("device", ""), ("site", "é")),
+        )
+        for id in "ab"
+    ]
+    assert list(store_tracks(tmp_path / "t.jsonl", reversed(tracks))) == tracks
+
+
 def test_what_is_no_track_is_refused(tmp_path: Path) -> None:
     track = Track(id="a", path="a.wav", label="x")
     with pytest.raises(DatasetError, match="two tracks have the id 'a'"):
@@ -41,7 +60,17 @@ def test_what_is_no_track_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(DatasetError, match="cannot read"):
         StoredTracks(tmp_path / "t.jsonl")
-    for line in ("1", "{", '{"id": 3}', '{"name": "x"}', "[]"):
+    wrong = [
+        f'{{"id": "b", "path": "b.wav", "label": "", {more}}}'
+        for more in (
+            '"columns": [["a", 1]]',
+            '"columns": "ab"',
+            '"annotations": [{"start": "0"}]',
+            '"annotations": [{"label": 1}]',
+            '"annotations": [3]',
+        )
+    ]
+    for line in ("1", "{", '{"id": 3}', '{"name": "x"}', "[]", *wrong):
         (tmp_path / "t.jsonl").write_text(f'{{"id": "a", "path": "a.wav", "label": ""}}\n{line}\n')
         with pytest.raises(DatasetError, match=r"line 2 of .* is no track"):
             list(StoredTracks(tmp_path / "t.jsonl"))

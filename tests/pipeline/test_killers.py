@@ -14,7 +14,7 @@ import soundfile
 
 from audiospec.audio.fetched import AudioFile
 from audiospec.audio.info import AudioInfo
-from audiospec.audio.isolated import Sound, load_files
+from audiospec.audio.isolated import decode_files
 from audiospec.audio.looking import UnknownFile, look_at
 from audiospec.audio.recording import load, probe
 from audiospec.digests import content_hash
@@ -240,20 +240,26 @@ def test_strict_names_the_killer(kit: Any, log: Path, tmp_path: Path) -> None:
         _run(kit, tmp_path / "music", tmp_path / "s.zarr", strict=True)
 
 
-def test_files_are_loaded_in_a_process_of_their_own(log: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_files_are_decoded_in_processes_of_their_own(log: Path, tmp_path: Path, workers: int) -> None:
     good = [_write(tmp_path, "good", 9000), _write(tmp_path, "long", 300_000)]
     bad = {name: tmp_path / _write_killer(tmp_path, name, DECODED) for name in ("SEGFAULT", "HOLD", "KILL")}
     once = tmp_path / _write_killer(tmp_path, "ONCE", DECODED)
     files = [good[0], *bad.values(), once, tmp_path / "nowhere.wav", good[1]]
-    sounds = list(load_files(files, 22050))
+    sounds: list[Any] = []
+    for file, sound in zip(files, decode_files(files, 22050, workers=workers), strict=True):
+        assert sound.file == file
+        try:
+            sounds.append(np.concatenate(list(sound)))
+            assert (sound.note, sound.info) == ("", probe(file))
+        except AudioError as error:
+            sounds.append(error)
     for name, sound in zip(bad, sounds[1:], strict=False):
         assert isinstance(sound, AudioError)
         assert PROBLEMS[name].startswith(str(sound))
     assert "not readable" in str(sounds[5])
     for file, sound in ((good[0], sounds[0]), (once, sounds[4]), (good[1], sounds[6])):
-        assert isinstance(sound, Sound)
-        assert sound.note == ""
-        assert sound.wave.tobytes() == load(file, 22050).tobytes()
+        assert sound.tobytes() == load(file, 22050).tobytes()
 
 
 def test_headers_are_read_by_workers(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from audiospec.testing.audio import noise, tone, write
 from audiospec.zoo.runs.predictions import Predictions, TrackOfRun, write_tracks
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.splits.leaks import Known
+from audiospec.zoo.targets.single import Single
 from audiospec.zoo.training import train
 
 CLASSES = ("ant", "bee", "cat")
@@ -187,7 +188,7 @@ def _write_predictions(path: Path, prefix: str, f1: float, classes: list[str], t
         np.repeat(truth, 3),
         np.repeat(shares, 3, axis=0),
     )
-    predictions.write(path / "predictions.csv", classes)
+    predictions.write(path / "predictions.csv", Single(classes))
     known = [Known(id, f"hash of {id}") for id in ids]
     listed = [TrackOfRun(one, classes[number], "test") for one, number in zip(known, truth, strict=True)]
     write_tracks(path / "tracks.csv", listed)

@@ -24,6 +24,7 @@ from audiospec.zoo.calibration.calibrators import (
 )
 from audiospec.zoo.calibration.held_out import calibration, out_of_fold
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.targets.single import Single
 
 METHODS: list[type[Calibrator]] = [Temperature, Sigmoid, Isotonic]
 
@@ -144,7 +145,9 @@ def test_a_run_has_its_calibrator(calibrated: Run, table: View, tmp_path: Path) 
     assert not np.allclose(values, before.predict_proba(rows))
     # The stored predictions and scores are those of the calibrated model.
     own = calibrated.predictions().of("test").probabilities
-    numbers = Rows(table, np.flatnonzero(np.isin(table.ids, calibrated.predictions().of("test").tracks)), [])
+    numbers = Rows(
+        table, np.flatnonzero(np.isin(table.ids, calibrated.predictions().of("test").tracks)), Single([])
+    )
     assert own == pytest.approx(model.predict_proba(numbers.read()), abs=1e-9)
 
 
@@ -203,21 +206,21 @@ def test_rows_of_one_unit_are_never_in_two_folds(tmp_path: Path, make_table: Any
                 lines.append(f"{name},22050,{','.join(map(str, values.round(5)))},{label}")
     (tmp_path / "made.csv").write_text("\n".join(lines) + "\n")
     view = audiospec.import_table(tmp_path / "made.csv", tmp_path / "made.zarr", columns="all")
-    train = Rows(view, np.arange(len(view)), view.classes)
+    train = Rows(view, np.arange(len(view)), Single(view.classes))
     cls = models["knn-1"]
     model = cls(cls.Settings(), view.info.row_shape, view.classes)
     model.fit(train, train, seed=0)
     held_out = out_of_fold(model, train, 0)
     assert (held_out.probabilities.argmax(1) == train.targets).mean() < 0.5
-    values = calibration(model, train, Rows(view, train.numbers[:0], []), calibrate=True, seed=0).applied_to(
-        model
-    )
+    values = calibration(
+        model, train, Rows(view, train.numbers[:0], Single([])), calibrate=True, seed=0
+    ).applied_to(model)
     assert values.predict_proba(train.read()).max() < 0.55
 
 
 def test_too_few_units_are_one_clear_error(make_table: Any, tmp_path: Path) -> None:
     view = make_table({"ant": 4, "bee": 2})
-    train = Rows(view, np.flatnonzero(np.isin(view.ids, ["ant.00000", "bee.00000"])), ["ant", "bee"])
+    train = Rows(view, np.flatnonzero(np.isin(view.ids, ["ant.00000", "bee.00000"])), Single(["ant", "bee"]))
     cls = models["lr"]
     model = cls(cls.Settings(), view.info.row_shape, train.classes)
     with pytest.raises(ModelError) as caught:
@@ -229,7 +232,7 @@ def test_too_few_units_are_one_clear_error(make_table: Any, tmp_path: Path) -> N
 
 
 def test_a_calibrated_model_is_not_trained_again(calibrated: Run, table: View) -> None:
-    rows = Rows(table, np.arange(len(table)), table.classes)
+    rows = Rows(table, np.arange(len(table)), Single(table.classes))
     model = calibrated.model()
     with pytest.raises(ModelError, match="cannot be trained again"):
         model.fit(rows, rows, seed=0)

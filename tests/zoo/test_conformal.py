@@ -18,6 +18,7 @@ from audiospec.zoo.calibration.conformal import Conformal, in_sets
 from audiospec.zoo.calibration.held_out import calibration
 from audiospec.zoo.prediction import Prediction, predict, score_sets
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.targets.single import Single
 
 
 def tracks(units: int, random: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -188,11 +189,11 @@ def test_digits_of_new_speakers_are_covered(shared_data: Path, tmp_path: Path) -
     speakers, cls = view.groups.astype(str), models["lr"]
     covered, sizes = [], []
     for speaker in sorted(set(speakers.tolist())):
-        train = Rows(view, np.flatnonzero(speakers != speaker), view.classes)
-        test = Rows(view, np.flatnonzero(speakers == speaker), view.classes)
+        train = Rows(view, np.flatnonzero(speakers != speaker), Single(view.classes))
+        test = Rows(view, np.flatnonzero(speakers == speaker), Single(view.classes))
         model = cls(cls.Settings(), view.info.row_shape, view.classes)
         model.fit(train, train, seed=0)
-        fitted = calibration(model, train, Rows(view, train.numbers[:0], []), calibrate=True, seed=0)
+        fitted = calibration(model, train, Rows(view, train.numbers[:0], Single([])), calibrate=True, seed=0)
         assert fitted.conformal is not None
         assert fitted.conformal.count == 5
         with pytest.raises(RunError, match=r"a coverage of 0\.9 needs 9 held-out units"):

@@ -260,13 +260,13 @@ def make_grouped(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], View]
 
 def test_predictions_with_folds_are_read_as_they_were_written(whole: Run, tmp_path: Path) -> None:
     pooled = whole.predictions()
-    pooled.write(tmp_path / "again.csv", whole.info.classes)
+    pooled.write(tmp_path / "again.csv", whole.target)
     assert (tmp_path / "again.csv").read_bytes() == (whole.path / "predictions.csv").read_bytes()
     lines = (tmp_path / "again.csv").read_text().splitlines()
     assert lines[0] == "track,hash,start,side,truth,repeat,fold,p:ant,p:bee,p:cat"
     for bad in ([lines[0].replace("repeat", "times")], [lines[0], lines[1].replace(",1,1,", ",x,1,", 1)]):
         with pytest.raises(ValueError, match=r"columns|invalid literal"):
-            Predictions.read(bad, whole.info.classes)
+            Predictions.read(bad, whole.target)
 
 
 # --- searches ----------------------------------------------------------------------------------------------

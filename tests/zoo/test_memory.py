@@ -71,7 +71,7 @@ def test_a_training_takes_what_is_estimated(name: str, batch: int) -> None:
 
 
 def estimated(make: Callable[[], nn.Module], row_shape: tuple[int, ...]) -> TrainingMemory:
-    memory = estimate_memory(make, row_shape, 2, "cross-entropy")
+    memory = estimate_memory(make, row_shape, (2,), "cross-entropy")
     assert memory is not None
     return memory
 
@@ -127,7 +127,7 @@ def test_a_network_that_runs_on_no_cpu_has_none() -> None:
         def forward(self, rows: Tensor) -> Tensor:
             raise NotImplementedError("no kernel for this device")
 
-    assert estimate_memory(Elsewhere, (5, 6), 2, "cross-entropy") is None
+    assert estimate_memory(Elsewhere, (5, 6), (2,), "cross-entropy") is None
 
 
 def test_an_estimate_leaves_random_numbers_alone() -> None:
@@ -156,7 +156,7 @@ def fit(available: int | None, monkeypatch: pytest.MonkeyPatch, **settings: Any)
     contract = ModelContract()
     values = np.random.default_rng(0).normal(-40, 10, (40, 24, 33)).astype(np.float32)
     rows = contract.rows(values, ["a", "b"] * 20)
-    train, valid = (Rows(rows.view, rows.numbers[part], rows.classes) for part in (slice(32), slice(32, 40)))
+    train, valid = (Rows(rows.view, rows.numbers[part], rows.target) for part in (slice(32), slice(32, 40)))
     chosen = CrnnBase.Settings.replace_in({"epochs": 1, "device": "cpu", **settings})
     CrnnBase(chosen, (24, 33), rows.classes).fit(train, valid, seed=0)
 

@@ -36,6 +36,7 @@ from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
 from audiospec.zoo.models.crnn import Crnn, CrnnBase
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.targets.single import Single
 
 NETWORKS = ("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru")
 RATE = 8000
@@ -99,7 +100,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(view: View, tmp_path:
     from audiospec.zoo.splits.strategies import split
 
     view_split = split(view, seed=1, shares=(0.7, 0.1, 0.2))
-    rows = Rows(view, view_split.valid, run.info.classes)
+    rows = Rows(view, view_split.valid, Single(run.info.classes))
     probabilities = run.model().predict_proba(rows.read())
     loss = -np.log(probabilities[np.arange(len(rows)), rows.targets]).mean()
     assert loss == pytest.approx(losses[best], rel=1e-4)
@@ -156,7 +157,7 @@ def test_classes_that_differ_only_in_the_top_third_of_192_bins_are_learnt(name: 
     settings = {"epochs": 8, "batch": 8, "device": "cpu"}
     settings |= {"weights": "none"} if name == "resnet18-gru" else {}  # the default would be downloaded
     model = models[name](models[name].Settings.replace_in(settings), (192, 4), rows.classes)
-    train, valid = (Rows(rows.view, rows.numbers[part], rows.classes) for part in (slice(48), slice(48, 64)))
+    train, valid = (Rows(rows.view, rows.numbers[part], rows.target) for part in (slice(48), slice(48, 64)))
     model.fit(train, valid, seed=0)
     predicted = model.predict_proba(values[64:]).argmax(1)
     assert (predicted == rows.targets[64:]).mean() > 0.9
@@ -488,6 +489,7 @@ def test_a_process_may_be_killed_while_it_reports(python) -> None:
 import sys, threading
 from torch.multiprocessing import get_context
 from audiospec.zoo.fitting import devices
+from audiospec.zoo.targets.single import Single
 
 {inspect.getsource(report_forever)}
 
@@ -531,7 +533,9 @@ def test_processes_share_each_batch() -> None:
         values: list[float] = []
         for rank in range(2):
             fabric: Any = SimpleNamespace(world_size=2, global_rank=rank, device=torch.device("cpu"))
-            batches = list(batches_module.Batches(rows, 4, fabric, wrap=wrap).inorder(np.arange(7)))
+            batches = list(
+                batches_module.Batches(rows, 4, fabric, padding=0.0, wrap=wrap).inorder(np.arange(7))
+            )
             assert [len(batch) for batch, _ in batches] == [2, 2]
             for batch, targets in batches:
                 values += batch[targets.sum(1) > 0][:, 0, 0].tolist()  # rows that count
@@ -626,10 +630,10 @@ def test_class_weights_make_classes_count_alike(view: View) -> None:
     from sklearn.utils.class_weight import compute_class_weight
 
     numbers = np.flatnonzero(view.labels.astype(str) != "low")[5:]
-    rows = Rows(view, numbers, ["high", "middle"])
+    rows = Rows(view, numbers, Single(["high", "middle"]))
     expected = compute_class_weight("balanced", classes=np.arange(2), y=rows.targets)
-    assert np.allclose(totals.class_weights(rows), expected)
-    loss = totals.EpochTotals(losses["cross-entropy"](), torch.tensor([1.0, 3.0]))
+    assert np.allclose(rows.target.class_weights(rows.targets), expected)
+    loss = totals.EpochTotals(losses["cross-entropy"](), Single(["a", "b"]), torch.tensor([1.0, 3.0]))
     logits, targets = torch.randn(6, 2), torch.eye(2)[[0, 1, 1, 0, 0, 1]]
     expected_loss = torch.nn.functional.cross_entropy(
         logits, targets.argmax(1), weight=torch.tensor([1.0, 3.0])

@@ -20,6 +20,7 @@ from audiospec.zoo.calibration.folds import grouped_folds
 from audiospec.zoo.calibration.pairs import couple, fit_slope, margins_of_truth, vote
 from audiospec.zoo.calibration.winners import keep_winners
 from audiospec.zoo.models.svm import Svm
+from audiospec.zoo.targets.single import Single
 
 
 def overlapping(classes: int, per_class: int, seed: int) -> Rows:
@@ -30,7 +31,7 @@ def overlapping(classes: int, per_class: int, seed: int) -> Rows:
     values = centres[targets] + random.normal(0, 1.2, (len(targets), 8))
     labels = [f"class {target:02d}" for target in targets]
     view = MemoryView(values.astype(np.float32), labels, *spec_of((8,)))
-    return Rows(view, np.arange(len(view)), sorted(set(labels)))
+    return Rows(view, np.arange(len(view)), Single(sorted(set(labels))))
 
 
 def fitted(train: Rows, name: str = "svm") -> Svm:
@@ -74,7 +75,9 @@ def test_confidence_tells_right_from_wrong() -> None:
 def test_a_class_of_one_unit_and_folds_without_a_class() -> None:
     three = overlapping(3, 6, 0)
     for numbers in ([0, 6, 7, 8, 12], [0, 6], [0, 6, 12], [0, 1, 6]):
-        train = Rows(three.view, np.array(numbers), sorted({str(three.view.labels[n]) for n in numbers}))
+        train = Rows(
+            three.view, np.array(numbers), Single(sorted({str(three.view.labels[n]) for n in numbers}))
+        )
         model = fitted(train)
         values = model.predict_proba(train.read())
         assert np.allclose(values.sum(1), 1)

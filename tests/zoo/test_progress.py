@@ -38,7 +38,7 @@ def bits(run: Any) -> tuple[bytes, list[dict[str, float]], Any]:
 
 
 def sides(rows: Rows) -> tuple[Rows, Rows]:
-    return tuple(Rows(rows.view, rows.numbers[part], rows.classes) for part in (slice(0, 20), slice(20, 27)))  # type: ignore[return-value]
+    return tuple(Rows(rows.view, rows.numbers[part], rows.target) for part in (slice(0, 20), slice(20, 27)))  # type: ignore[return-value]
 
 
 class Clock:

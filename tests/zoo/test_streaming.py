@@ -16,6 +16,7 @@ from audiospec.testing.stores.content import Content, publish
 from audiospec.zoo.base import Rows
 from audiospec.zoo.fitting import batches as batches_module
 from audiospec.zoo.fitting.batches import Batches
+from audiospec.zoo.targets.single import Single
 
 
 @pytest.fixture(params=["float16", "uint8"])
@@ -28,7 +29,9 @@ def view(tmp_path: Path, request: pytest.FixtureRequest) -> View:
 def streamed(view: View, numbers, batch: int, world: int = 1, rank: int = 0) -> Batches:
     """Batches as of a view in a bucket whose rows are not in memory."""
     fabric = SimpleNamespace(world_size=world, global_rank=rank, device=torch.device("cpu"))
-    batches = Batches(Rows(view, np.asarray(numbers), view.classes), batch, fabric, wrap=True)
+    batches = Batches(
+        Rows(view, np.asarray(numbers), Single(view.classes)), batch, fabric, padding=0.0, wrap=True
+    )
     batches.in_memory = None
     batches.streams = True
     return batches
@@ -58,7 +61,13 @@ def test_each_row_is_learnt_from_once(view: View, count: int, batch: int, world:
     assert max(sizes[0]) * world <= batch + world - 1
     assert len(rows) == -(-count // world) * world
     # The dataset's own batches, in memory, hold the same rows with the same targets.
-    whole = Batches(Rows(view, numbers, view.classes), 50, streamed(view, numbers, 1).fabric, wrap=True)
+    whole = Batches(
+        Rows(view, numbers, Single(view.classes)),
+        50,
+        streamed(view, numbers, 1).fabric,
+        padding=0.0,
+        wrap=True,
+    )
     features, targets = next(whole.inorder(np.arange(count)))
     expected = {
         (values.tobytes(), int(target))
@@ -90,11 +99,11 @@ def test_each_shard_is_read_once_in_an_epoch(view: View, monkeypatch: pytest.Mon
 
 def test_only_views_in_buckets_are_streamed(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a disk, rows come in wholly random order, as before, whether they are in memory or not."""
-    rows = Rows(view, np.arange(50), view.classes)
+    rows = Rows(view, np.arange(50), Single(view.classes))
     fabric = streamed(view, [0], 1).fabric
-    in_memory = Batches(rows, 8, fabric, wrap=True)
+    in_memory = Batches(rows, 8, fabric, padding=0.0, wrap=True)
     monkeypatch.setattr(batches_module, "IN_MEMORY", 0)
-    by_batch = Batches(rows, 8, fabric, wrap=True)
+    by_batch = Batches(rows, 8, fabric, padding=0.0, wrap=True)
     assert (in_memory.in_memory is None, by_batch.in_memory is None) == (False, True)
     assert not in_memory.streams
     assert not by_batch.streams

@@ -25,6 +25,7 @@ from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.splits.split_file import write_split
 from audiospec.zoo.splits.strategies import split
+from audiospec.zoo.targets.single import Single
 from audiospec.zoo.training import train
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -83,7 +84,7 @@ def test_scores_are_those_of_the_saved_model(table: View, tmp_path: Path, model:
 
 
 def test_rows_are_scored_in_batches(run: Run, table: View, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = Rows(table, np.arange(len(table)), run.info.classes)
+    rows = Rows(table, np.arange(len(table)), Single(run.info.classes))
     in_one_batch = predict_rows(run.model(), rows)
     sizes: list[int] = []
     monkeypatch.setattr("audiospec.zoo.evaluation.BATCH", 7)
@@ -541,6 +542,7 @@ import audiospec, pytest
 from audiospec.testing.models import ModelContract
 from audiospec.zoo.base import models
 from audiospec.zoo.training import train
+from audiospec.zoo.targets.single import Single
 assert models.summary("centre") == "the nearest mean of a class."
 view = audiospec.open_store(sys.argv[2]).views()[0]
 run = train("centre", view, settings={"sharpness": "0.5"}, out=sys.argv[3])

@@ -22,7 +22,7 @@ class CalibratedModel(Model):
     """
 
     def __init__(self, model: Model, calibrator: Calibrator) -> None:
-        super().__init__(model.settings, model.row_shape, model.classes)
+        super().__init__(model.settings, model.row_shape, model.target)
         self.model, self.calibrator = model, calibrator
 
     def fit(

@@ -16,6 +16,7 @@ from audiospec.zoo.calibration.conformal import Conformal
 from audiospec.zoo.calibration.folds import grouped_folds
 from audiospec.zoo.evaluation import predict_rows
 from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
+from audiospec.zoo.targets.single import Single
 
 #: Number of folds of the training rows, and of the held-out rows where a calibrator predicts them.
 FOLDS = 5
@@ -123,7 +124,7 @@ def out_of_fold(model: Model, train: Rows, seed: int) -> HeldOut:
         held = np.flatnonzero(~rest & np.isin(targets, present))
         if len(present) < 2 or not len(held):
             continue
-        names = [train.classes[number] for number in present]
+        names = Single([train.classes[number] for number in present])
         other = type(model)(model.settings, model.row_shape, names)
         other.fit(
             Rows(train.view, train.numbers[rest], names),
@@ -188,6 +189,13 @@ def calibration(model: Model, train: Rows, valid: Rows, *, calibrate: bool, seed
     ModelError
         The rows are too few to calibrate on.
     """
+    if not isinstance(train.target, Single):
+        if calibrate:
+            raise ModelError(
+                f"expected one label a row to calibrate probabilities; got the target {train.target.name!r}",
+                "leave out `calibrate`",
+            )
+        return Calibration()
     if len(valid):
         held_out = of_validation(model, valid)
     elif calibrate:

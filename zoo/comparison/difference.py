@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from audiospec.errors import ModelError
 from audiospec.zoo.scores.base import Items, Sample, Score
 from audiospec.zoo.scores.measuring.bootstrap import COVERAGE, draw_tracks
-from audiospec.zoo.scores.measuring.chunks import MEMORY
+from audiospec.zoo.scores.measuring.resamples import MEMORY
 
 
 class Estimate(NamedTuple):

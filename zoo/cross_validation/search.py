@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiospec.errors import ModelError, RunError, SplitError
 from audiospec.files import read_json
@@ -21,10 +21,8 @@ from audiospec.zoo.evaluation import predict_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import MOST_METRICS
 from audiospec.zoo.runs.training_folder import SEARCH, remove_path, write_json, writing_run
-from audiospec.zoo.scores.base import MAIN, Items, Sample, all_scores
-from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
-from audiospec.zoo.splits.drawing import draw
-from audiospec.zoo.splits.folds import stratified_folds
+from audiospec.zoo.scores.base import MAIN
+from audiospec.zoo.splits.drawing import draw, stratified_folds
 from audiospec.zoo.splits.split import Split
 
 #: Files of a search in the training's folder: the scores of finished models, and the model in training.
@@ -40,10 +38,13 @@ class Search:
     grid : dict
         Parameter → values; every combination is tried.
     inner_folds : int
+    score : str
+        Key of the score that chooses: the main one of the target.
     """
 
     grid: dict[str, list[Any]]
     inner_folds: int
+    score: str = MAIN
 
     @property
     def candidates(self) -> list[dict[str, Any]]:
@@ -56,7 +57,7 @@ class Search:
         """Return the search as plain JSON values; empty if nothing is searched."""
         if not self.grid:
             return {}
-        return {"grid": self.grid, "inner_folds": self.inner_folds, "score": MAIN}
+        return {"grid": self.grid, "inner_folds": self.inner_folds, "score": self.score}
 
 
 def checked_search(
@@ -205,11 +206,11 @@ def _train_all(
         if watch is not None:
             shape = train.view.info.row_shape
             watch(TrainingProgress(stage="searching", row_shape=shape, rows=number, rows_total=len(fits)))
-        model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.classes)
+        model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.target)
         with writing_run(folder.parent):
             (folder / FIT).mkdir(exist_ok=True)
         model.fit(trained, validated, seed=seed, work=folder / FIT)
-        scores.append(_score(model, tested))
+        scores.append(tested.target.main_score(predict_rows(model, tested), tested))
         with writing_run(folder.parent):
             write_json(folder / SCORES, scores)
             remove_path(folder / FIT)
@@ -219,38 +220,26 @@ def _inner_folds(train: Rows, split: Split, count: int) -> list[tuple[Rows, Rows
     """Return the training, validation and test rows of each inner fold."""
     _, first, track_of = np.unique(train.tracks, return_index=True, return_inverse=True)
     _, units = np.unique(train.units[first], return_inverse=True)
-    labels = train.view.labels[train.numbers][first].astype(str)
-    for name in np.unique(labels):
-        have = len(np.unique(units[labels == name]))
-        if have < count:
-            fewer = f"use `inner_folds={have}`" if have > 1 else "add some"
-            raise SplitError(
-                f"class {str(name)!r} has {have} of the units (groups, tracks, copies) of the training rows, "
-                f"fewer than {count} inner folds",
-                f"{fewer}, or leave the class out with `classes`",
-            )
-    fold_of = stratified_folds(units, labels, count, (split.seed, 5))
+    strata = split.strata.tracks.select(train.view.rows["track"][train.numbers[first]].astype(np.int64))
+    if few := split.strata.too_few(strata, units, count):
+        fewer = f"use `inner_folds={few.number}`" if few.number > 1 else "add some"
+        raise SplitError(
+            f"{few.what} has {few.number} of the units (groups, tracks, copies) of the training rows, "
+            f"fewer than {count} inner folds",
+            f"{fewer}{few.or_leave_out}",
+        )
+    fold_of = stratified_folds(units, strata, count, (split.seed, 5))
     train_share, valid_share, _ = split.shares
     made = []
     for number in range(count):
         rest = np.flatnonzero(fold_of != number)
         side = np.where(fold_of == number, 2, 0)
-        drawn = draw(
-            units[rest], labels[rest], valid_share / (train_share + valid_share), (split.seed, 6, number)
-        )
+        share = valid_share / (train_share + valid_share)
+        drawn = draw(units[rest], strata.select(rest), share, (split.seed, 6, number))
         side[rest[drawn]] = 1
-        rows = [Rows(train.view, train.numbers[side[track_of] == one], train.classes) for one in range(3)]
+        rows = [train.some(side[track_of] == one) for one in range(3)]
         made.append((rows[0], rows[1], rows[2]))
     return made
-
-
-def _score(model: Model, rows: Rows) -> float:
-    """Return the main score of a model by track."""
-    names, first, track_of = np.unique(rows.tracks, return_index=True, return_inverse=True)
-    means = track_log_probabilities(predict_rows(model, rows), track_of, len(names))
-    numbers: NDArray[np.int64] = np.arange(len(names))
-    items = Items(rows.targets[first], means.argmax(1), shares_of(means), numbers, len(names))
-    return float(all_scores()[MAIN].compute(Sample(items))[0])
 
 
 def _read(file: Path, most: int) -> list[float]:
@@ -267,7 +256,7 @@ def _read(file: Path, most: int) -> list[float]:
 
 
 def _is_score(value: Any) -> bool:
-    return isinstance(value, float) and 0 <= value <= 1
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _damaged(file: Path) -> RunError:

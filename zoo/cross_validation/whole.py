@@ -24,6 +24,7 @@ from audiospec.zoo.runs.write import write_run
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats, spread_of_folds
 from audiospec.zoo.splits.folds import Fold, Folds
 from audiospec.zoo.splits.split import SIDES
+from audiospec.zoo.targets.base import Target
 
 #: Trains one fold: its place, from 0, the folder of its run, and what is called with its progress.
 TrainFold = Callable[[int, Path, Watch | None], Run]
@@ -86,6 +87,7 @@ def cross_validate(
                 "split": {**training["split"], **_facts(folds)},
                 "settings": _settings(training, runs),
                 "search": _searches(training, runs),
+                "target": first.target,
             },
             store=str(view.store.path),
             view=view.name,
@@ -96,7 +98,7 @@ def cross_validate(
             backend=first.backend,
             cross_validation=_stated(folds, runs),
         )
-        metrics = {"test": _metrics(folds, predictions, view, first.classes, first.seed)}
+        metrics = {"test": _metrics(folds, predictions, view, runs[0].target, first.seed)}
         return write_run(path, work, info, None, metrics, [], predictions, _tracks(runs))
     finally:
         with suppress(OSError):  # of a cross-validation whose first fold cannot be trained
@@ -161,14 +163,12 @@ def _pooled(folds: Sequence[Fold], runs: Sequence[Run]) -> Predictions:
     )
 
 
-def _metrics(
-    folds: Folds, predictions: Predictions, view: View, classes: list[str], seed: int
-) -> dict[str, Any]:
+def _metrics(folds: Folds, predictions: Predictions, view: View, target: Target, seed: int) -> dict[str, Any]:
     """Return the scores of the pooled predictions: the mean over repeats."""
     scored = []
     for repeat, of_repeat in enumerate(predictions.by_repeat(), 1):
         numbers = np.concatenate([fold.split.test for fold in folds.folds if fold.repeat == repeat])
-        scored.append(score_rows(of_repeat.probabilities, Rows(view, numbers, classes), seed))
+        scored.append(score_rows(of_repeat.probabilities, Rows(view, numbers, target), seed))
     return mean_over_repeats(scored).to_dict()
 
 
@@ -223,20 +223,22 @@ def _tracks(runs: Sequence[Run]) -> list[TrackOfRun]:
 
 
 def check_classes(folds: Folds, view: View) -> list[str]:
-    """Return the classes of the folds, sorted.
+    """Return the classes of the folds, sorted; none of a number.
 
     Raises
     ------
     SplitError
         A fold does not learn all of them, so its probabilities could not be pooled with the others'.
     """
-    labels = view.labels.astype(str)
-    names = sorted(set(labels[folds.tested].tolist()))
+    strata = folds.strata
+    if not strata.checked:
+        return []
+    names = strata.rows.select(folds.tested).present()
     for fold in folds.folds:
-        missing = sorted({*names} - set(labels[fold.split.train].tolist()))
+        missing = sorted({*names} - {*strata.rows.select(fold.split.train).present()})
         if missing:
             raise SplitError(
-                f"class {missing[0]!r} has no training rows in split {fold.split.strategy!r}",
-                "leave the class out with `classes`, or give it more tracks",
+                f"{strata.noun} {missing[0]!r} has no training rows in split {fold.split.strategy!r}",
+                f"leave the {strata.noun} out with `classes`, or give it more tracks",
             )
     return names

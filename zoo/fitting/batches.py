@@ -35,19 +35,22 @@ class Batches:
     batch : int
         Largest number of rows in a batch, over all processes.
     fabric : Fabric
+    padding : float
+        Value of the targets of a row that does not count; see `Loss.padding`.
     wrap : bool
         What fills a batch that does not divide evenly among the processes: its first rows again (True), or
         rows without a target, which do not count in the loss (False).
     """
 
-    def __init__(self, rows: Rows, batch: int, fabric: Fabric, *, wrap: bool) -> None:
+    def __init__(self, rows: Rows, batch: int, fabric: Fabric, *, padding: float, wrap: bool) -> None:
         self.rows = rows
         self.batch = batch
         self.fabric = fabric
         self.wrap = wrap
-        one_hot = np.eye(len(rows.classes), dtype=np.float32)
         # The last target, which index -1 selects, is that of a row that does not count.
-        self.targets = torch.from_numpy(np.concatenate([one_hot[rows.targets], 0 * one_hot[:1]]))
+        dense = rows.target.dense(rows.targets)
+        ignored = np.full((1, *dense.shape[1:]), padding, np.float32)
+        self.targets = torch.from_numpy(np.concatenate([dense, ignored]))
         self.in_memory: Tensor | None = None
         if len(rows) * rows.view.info.read_bytes <= IN_MEMORY:
             self.in_memory = torch.from_numpy(rows.view.read(rows.numbers)).to(fabric.device)

@@ -41,7 +41,7 @@ from audiospec.zoo.fitting.devices import (
     silence_lightning,
 )
 from audiospec.zoo.fitting.pace import Pace
-from audiospec.zoo.fitting.totals import EpochTotals, class_weights
+from audiospec.zoo.fitting.totals import EpochTotals
 from audiospec.zoo.losses.base import losses
 from audiospec.zoo.progress import TrainingProgress, Watch
 
@@ -70,7 +70,7 @@ def train_network(
     Parameters
     ----------
     net : Module
-        Maps rows (B, mel, frame) to logits (B, classes); its weights are changed.
+        Maps rows (B, mel, frame) to logits (B, *target.output_shape); its weights are changed.
     train, valid : Rows
         At least one row each.
     settings : NetworkSettings
@@ -87,7 +87,7 @@ def train_network(
     -------
     list of dict
         For each epoch: ``epoch`` (from 1), ``seconds``, and, with the prefixes ``train_`` and ``valid_``,
-        ``loss``, ``accuracy`` and ``f1`` (0 to 1).
+        ``loss`` and the target's `epoch_columns`, such as ``accuracy`` and ``f1`` (0 to 1).
 
     Raises
     ------
@@ -177,11 +177,14 @@ def _train(
         be_deterministic()
         torch.set_num_threads(max(1, usable_cores() // settings.devices))
     model, optimizer = fabric.setup(net, optimizer)
-    weights = class_weights(train) if settings.class_weights else np.ones(len(train.classes))
-    totals = EpochTotals(losses[settings.loss](), torch.from_numpy(weights).float().to(fabric.device))
+    target, loss_name = train.target, settings.loss_of(train.target)
+    weights = target.class_weights(train.targets) if settings.class_weights else np.ones(len(target.classes))
+    loss_of_batch = losses[loss_name]()
+    totals = EpochTotals(loss_of_batch, target, torch.from_numpy(weights).float().to(fabric.device))
+    padding = loss_of_batch.padding
     sides = {
-        "train": Batches(train, settings.batch, fabric, wrap=True),
-        "valid": Batches(valid, settings.batch, fabric, wrap=False),
+        "train": Batches(train, settings.batch, fabric, padding=padding, wrap=True),
+        "valid": Batches(valid, settings.batch, fabric, padding=padding, wrap=False),
     }
     pace = Pace(
         {side: len(batches) for side, batches in sides.items()},

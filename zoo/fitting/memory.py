@@ -31,7 +31,7 @@ _MOST_KEPT = 4000
 
 
 def estimate_memory(
-    make: Callable[[], nn.Module], row_shape: tuple[int, ...], classes: int, loss: str
+    make: Callable[[], nn.Module], row_shape: tuple[int, ...], output_shape: tuple[int, ...], loss: str
 ) -> TrainingMemory | None:
     """Return the memory of training a network, in float32; None if it runs neither on "meta" nor on a CPU.
 
@@ -46,20 +46,23 @@ def estimate_memory(
     Parameters
     ----------
     make : callable
-        Returns a new network, which maps rows (B, *row_shape) to logits (B, classes).
-    row_shape : tuple of int
-    classes : int
+        Returns a new network, which maps rows (B, *row_shape) to logits (B, *output_shape).
+    row_shape, output_shape : tuple of int
     loss : str
         Name in the registry of losses.
     """
     for device in ("meta", "cpu"):
         with suppress(RuntimeError, ValueError, TypeError):  # of an operator, or of the network
-            return _estimate(make, row_shape, classes, loss, device)
+            return _estimate(make, row_shape, output_shape, loss, device)
     return None
 
 
 def _estimate(
-    make: Callable[[], nn.Module], row_shape: tuple[int, ...], classes: int, loss: str, device: str
+    make: Callable[[], nn.Module],
+    row_shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+    loss: str,
+    device: str,
 ) -> TrainingMemory:
     kept: dict[int, tuple[Any, int]] = {}  # the storages, too, so that no address is used again
     largest = 0
@@ -81,9 +84,9 @@ def _estimate(
         net = make().train()
         for layer in net.modules():
             layer.register_forward_hook(measure)
-        rows, targets = torch.zeros(_ROWS, *row_shape), torch.zeros(_ROWS, classes)
+        rows, targets = torch.zeros(_ROWS, *row_shape), torch.zeros(_ROWS, *output_shape)
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            losses[loss]().sums(net(rows), targets, torch.ones(classes))
+            losses[loss]().sums(net(rows), targets, torch.ones(output_shape[-1]))
     parameters = list(net.parameters())
     constant = {tensor.untyped_storage()._cdata for tensor in (*parameters, *net.buffers())}
     per_batch = sum(count for address, (_, count) in kept.items() if address not in constant) + largest

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import torch
 
 from audiospec.errors import ModelError, nearest
 from audiospec.zoo.base import ModelSettings
 from audiospec.zoo.losses.base import losses
+from audiospec.zoo.targets.base import Target
+
+#: The loss that belongs to the target.
+AUTO = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +31,11 @@ class NetworkSettings(ModelSettings):
     learning_rate : float
         Learning rate of Adam; above 0.
     loss : str
-        Name in the registry of losses; `audiospec losses` lists them.
+        Name in the registry of losses; `audiospec losses` lists them. ``"auto"``: that of the target, such as
+        cross-entropy for one label a row.
     class_weights : bool
-        Whether to weight the loss so that all classes count alike, however many rows they have.
+        Whether to weight the loss so that all classes count alike, however many rows they have; of several
+        labels, the positives of each.
     mask_mel, mask_time : float
         Largest share of a row's mel bins, and of its frames, that SpecAugment hides in training, 0 to 1.
     mixup : float
@@ -46,7 +52,7 @@ class NetworkSettings(ModelSettings):
     patience: int = 10
     batch: int = 16
     learning_rate: float = 1e-3
-    loss: str = "cross-entropy"
+    loss: str = AUTO
     class_weights: bool = False
     mask_mel: float = 0.0
     mask_time: float = 0.0
@@ -70,12 +76,35 @@ class NetworkSettings(ModelSettings):
             if not valid:
                 raise ModelError(f"parameter {name} must be {expected}; got {getattr(self, name)!r}")
 
-        names = losses.names()
+        names = [AUTO, *losses.names()]
         if self.loss not in names:
             raise ModelError(
                 f"parameter loss must be the name of a loss; got {self.loss!r}{nearest(self.loss, names)} "
                 f"(there are: {', '.join(names)})"
             )
+
+    def for_target(self, target: type[Target] | Target) -> Self:
+        """Return the parameters with the loss that is minimised for a target."""
+        return replace(self, loss=self.loss_of(target))
+
+    def loss_of(self, target: type[Target] | Target) -> str:
+        """Return the name of the loss that is minimised for a target.
+
+        Raises
+        ------
+        ModelError
+            The chosen loss does not serve the target.
+        """
+        if self.loss == AUTO:
+            return target.loss
+        served = losses[self.loss].targets
+        if target.name not in served:
+            raise ModelError(
+                f"loss {self.loss!r} is for the target {' or '.join(served)}; these rows have the target "
+                f"{target.name!r}",
+                f"leave out `loss`, which then is {target.loss!r}",
+            )
+        return self.loss
 
     def cuda(self) -> bool:
         """Return whether to use a GPU."""

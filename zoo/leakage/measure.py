@@ -28,8 +28,9 @@ from audiospec.zoo.leakage.rungs import RUNGS, Level, levels
 from audiospec.zoo.progress import Watch
 from audiospec.zoo.runs.info import comparable_settings
 from audiospec.zoo.splits.drawing import draw
-from audiospec.zoo.splits.strategies import chosen_classes
+from audiospec.zoo.splits.of_view import strata_of
 from audiospec.zoo.splits.units import units_of
+from audiospec.zoo.targets.single import Single
 from audiospec.zoo.training import PACKAGES, run_name
 
 Numbers = NDArray[np.int64]
@@ -119,7 +120,7 @@ def leakage(
                 f"expected `rungs` of {', '.join(available)}; got {name!r}{nearest(name, available)}",
                 "store needs `other`" if name == RUNGS[-1] else "",
             )
-    names = chosen_classes(view, classes)
+    names = strata_of(view, classes).names
     probed = None if other is None else _same_features(view, other)
     parameters = dataclasses.asdict(chosen)
     chosen_rungs = [name for name in available if rungs is None or name in rungs]
@@ -190,7 +191,7 @@ class _Work:
         if predicted is None:
             trained = self.cls(self.settings, self.view.info.row_shape, tested.classes)
             trained.watch = self.watch
-            sides = (Rows(self.view, rows, tested.classes) for rows in (train, valid))
+            sides = (Rows(self.view, rows, Single(tested.classes)) for rows in (train, valid))
             trained.fit(*sides, seed=seed, progress=self.epoch)
             predicted = predict_rows(trained, tested).argmax(1).tolist()
             self.kept.add(fit, predicted)
@@ -250,7 +251,7 @@ def _outcome(work: _Work, level: Level, one: Exchange, seed: int) -> Outcome:
     names = [work.classes[number] for number in trained]
     view = work.view if level.probe is None else work.probed
     assert view is not None
-    rows = Rows(view, tested.rows[test], names)
+    rows = Rows(view, tested.rows[test], Single(names))
     common, valid = _validation(work, learn, one.common, seed)
     predicted = [
         work.fit(level.leak, np.sort(learn.rows[np.concatenate([common, part])]), valid, rows, seed)

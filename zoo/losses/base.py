@@ -22,11 +22,17 @@ class Loss(ABC):
 
     Attributes
     ----------
+    targets : tuple of str
+        The targets that it serves: names in the registry of targets.
     exclusive : bool
         Whether each row has exactly one class, so that its probabilities add up to 1.
+    padding : float
+        Value of all targets of a row that does not count: 0 if every row that counts has a class, else NaN.
     """
 
+    targets: ClassVar[tuple[str, ...]] = ("single",)
     exclusive: ClassVar[bool] = True
+    padding: ClassVar[float] = 0.0
 
     @abstractmethod
     def sums(self, logits: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,10 +40,11 @@ class Loss(ABC):
 
         Parameters
         ----------
-        logits : Tensor, shape (B, classes)
+        logits : Tensor, shape (B, classes) or (B, frames, classes)
             In the precision of the network.
-        targets : Tensor of float32, shape (B, classes)
-            Shares of the classes: one-hot, mixed, or all zero for a row that does not count.
+        targets : Tensor of float32, of the same shape
+            Shares of the classes: one-hot, mixed, any number of ones, or numbers; `padding` in a row that
+            does not count.
         weights : Tensor of float32, shape (classes,)
             Weight of each class.
 
@@ -49,4 +56,4 @@ class Loss(ABC):
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Return the probabilities (B, classes) of logits (B, classes), in the same precision."""
+        """Return the probabilities of logits, or the numbers that they stand for, in shape and precision."""

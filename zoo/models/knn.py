@@ -11,6 +11,7 @@ import numpy as np
 from audiospec.errors import ModelError
 from audiospec.zoo.base import ModelSettings, Progress, Rows, models
 from audiospec.zoo.estimator import SklearnModel
+from audiospec.zoo.targets.number import Number
 
 
 @models.register(name="knn-1")
@@ -19,6 +20,8 @@ class Knn1(SklearnModel):
 
     It is `sklearn.neighbors.KNeighborsClassifier`; a probability is a share of the votes.
     """
+
+    serves = ("single", "multi-label", "number")
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -64,16 +67,26 @@ class Knn1(SklearnModel):
         # Brute force is as fast as trees for tens of columns, and skops does not trust scikit-learn's trees.
         return KNeighborsClassifier(self.settings.k, weights=self.settings.weights, algorithm="brute")
 
+    def regressor(self, seed: int) -> Any:
+        """Return a new regressor, the mean of the neighbours' numbers; nothing in it is random."""
+        from sklearn.neighbors import KNeighborsRegressor
+
+        return KNeighborsRegressor(self.settings.k, weights=self.settings.weights, algorithm="brute")
+
     def is_sound(self, classifier: Any) -> bool:
         """Return whether the votes are for classes, and the neighbours exist: their indices are unchecked."""
         rows, votes = classifier._fit_X, classifier._y
+        if isinstance(self.target, Number):
+            valid = np.issubdtype(votes.dtype, np.floating)
+        else:
+            in_range = ((votes >= 0) & (votes < len(self.classes))).all()
+            valid = np.issubdtype(votes.dtype, np.integer) and in_range and not classifier.outputs_2d_
         return bool(
             rows.shape == (len(votes), *self.row_shape)
             and votes.ndim == 1
-            and np.issubdtype(votes.dtype, np.integer)
-            and ((votes >= 0) & (votes < len(self.classes))).all()
+            and valid
             and 1 <= classifier.n_neighbors <= len(votes)
-            and (classifier._fit_method, classifier.outputs_2d_) == ("brute", False)
+            and classifier._fit_method == "brute"
         )
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 from audiospec.zoo.base import ModelSettings, models
 from audiospec.zoo.estimator import SklearnModel
+from audiospec.zoo.targets.number import Number
 
 
 @models.register
 class Lr(SklearnModel):
     """`sklearn.linear_model.LogisticRegression` on standardised columns; the study used a C near 1e6."""
+
+    serves = ("single", "multi-label", "number")
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -33,3 +36,13 @@ class Lr(SklearnModel):
         from sklearn.linear_model import LogisticRegression
 
         return LogisticRegression(C=self.settings.C, max_iter=self.settings.steps)
+
+    def regressor(self, seed: int) -> Any:
+        """Return a new linear regression, as strongly regularised; it has no steps."""
+        from sklearn.linear_model import Ridge
+
+        return Ridge(alpha=1 / self.settings.C)
+
+    def is_sound(self, classifier: Any) -> bool:
+        """Return whether there is a coefficient for each column."""
+        return not isinstance(self.target, Number) or classifier.coef_.shape == self.row_shape

@@ -15,6 +15,8 @@ from audiospec.zoo.estimator import SklearnModel
 class Rf(SklearnModel):
     """`sklearn.ensemble.RandomForestClassifier`; a probability is the mean over the trees."""
 
+    serves = ("single", "multi-label", "number")
+
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
         """Parameters of the forest.
@@ -37,6 +39,12 @@ class Rf(SklearnModel):
         from sklearn.ensemble import RandomForestClassifier
 
         return RandomForestClassifier(self.settings.trees, max_depth=self.settings.depth, random_state=seed)
+
+    def regressor(self, seed: int) -> Any:
+        """Return a new forest of regression trees."""
+        from sklearn.ensemble import RandomForestRegressor
+
+        return RandomForestRegressor(self.settings.trees, max_depth=self.settings.depth, random_state=seed)
 
     def is_sound(self, classifier: Any) -> bool:
         """Return whether the indices of every tree are valid.

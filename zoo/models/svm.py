@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.base import ModelSettings, Rows, models
+from audiospec.zoo.base import ModelSettings, models
 from audiospec.zoo.calibration.folds import grouped_folds
 from audiospec.zoo.calibration.pairs import SLOPES, couple, fit_slope, margins_of_truth, vote
 from audiospec.zoo.calibration.winners import keep_winners
-from audiospec.zoo.estimator import SklearnModel
+from audiospec.zoo.estimator import Examples, SklearnModel
+from audiospec.zoo.targets.number import Number
 
 #: Number of folds whose margins the slope is fitted to.
 FOLDS = 3
@@ -26,6 +27,8 @@ class Svm(SklearnModel):
     wins most pairs. Its probabilities agree best with those of all pairs, which are a logistic function of
     the margins. The function's slope is fitted to margins of training rows that were predicted out of fold.
     """
+
+    serves = ("single", "multi-label", "number")
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):
@@ -48,10 +51,18 @@ class Svm(SklearnModel):
 
         return SVC(C=self.settings.C, gamma=self.settings.gamma, decision_function_shape="ovo")
 
-    def fitted(self, rows: NDArray[np.float64], train: Rows, seed: int) -> Any:
+    def regressor(self, seed: int) -> Any:
+        """Return a new regressor with the same kernel and C; nothing in it is random."""
+        from sklearn.svm import SVR
+
+        return SVR(C=self.settings.C, gamma=self.settings.gamma)
+
+    def fitted(self, rows: NDArray[np.float64], examples: Examples, seed: int) -> Any:
         """Return the fitted pipeline; its classifier has the slope as an attribute, which skops stores."""
-        pipeline = super().fitted(rows, train, seed)
-        targets, folds = train.targets, grouped_folds(train.targets, train.units, FOLDS)
+        pipeline = super().fitted(rows, examples, seed)
+        if isinstance(self.target, Number):
+            return pipeline
+        targets, folds = examples.targets, grouped_folds(examples.targets, examples.units, FOLDS)
         margins = []
         for fold in range(int(folds.max()) + 1):
             present = np.unique(targets[folds != fold])
@@ -76,6 +87,8 @@ class Svm(SklearnModel):
 
     def is_sound(self, classifier: Any) -> bool:
         """Return whether the arrays fit each other: libsvm uses their sizes unchecked."""
+        if isinstance(self.target, Number):
+            return self._is_sound_regressor(classifier)
         count, classes = len(classifier.support_), len(self.classes)
         shapes = {
             "support_": (count,),
@@ -90,6 +103,20 @@ class Svm(SklearnModel):
             and classifier._n_support.sum() == count
             and _is_slope(classifier)
             and (classifier.kernel, classifier._impl, classifier._sparse) == ("rbf", "c_svc", False)
+        )
+
+    def _is_sound_regressor(self, regressor: Any) -> bool:
+        count = len(regressor.support_)
+        shapes = {
+            "support_": (count,),
+            "support_vectors_": (count, *self.row_shape),
+            "_dual_coef_": (1, count),
+            "_intercept_": (1,),
+        }
+        return bool(
+            all(getattr(regressor, name).shape == shape for name, shape in shapes.items())
+            and regressor._n_support.tolist() == [count, count]
+            and (regressor.kernel, regressor._impl, regressor._sparse) == ("rbf", "epsilon_svr", False)
         )
 
 

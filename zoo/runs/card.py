@@ -31,8 +31,7 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
     lines = [
         f"# {info.model} on {_plain(info.view)}",
         "",
-        f"Trained on {info.date} to classify dataset {_plain(info.dataset)}. {len(info.classes)} classes: "
-        f"{', '.join(map(_plain, info.classes))}.",
+        f"Trained on {info.date} {_task(info)}: {', '.join(map(_plain, info.classes))}.",
         "",
         f"- parameters of the model: {_pairs(info.settings)}",
         *_search(info.search),
@@ -67,6 +66,19 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
     lines += _spread(info, scores)
     lines += ["", _plain(_what_leaks(split["leaks"], info.dataset))]
     return "\n".join(lines) + "\n"
+
+
+def _task(info: RunInfo) -> str:
+    """Return what the model was trained to do."""
+    dataset, count = _plain(info.dataset), len(info.classes)
+    match info.target["name"]:
+        case "single":
+            return f"to classify dataset {dataset}. {count} classes"
+        case "number":
+            return f"to estimate a number of dataset {dataset}"
+        case "frames":
+            return f"to find events, and when they are, in dataset {dataset}. {count} labels"
+    return f"to find labels in dataset {dataset}, any number in a row. {count} labels"
 
 
 def _search(search: dict[str, Any]) -> list[str]:

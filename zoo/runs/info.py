@@ -15,7 +15,8 @@ from audiospec.files import open_plain
 
 #: Since version 2, ``run.json`` states the sizes of the other files, and its digest includes the version.
 #: Since version 3, a run has its predictions and the tracks of its split; `RunInfo.split` says what leaks.
-FORMAT_VERSION = 3
+#: Since version 4, ``run.json`` states the target; before, all runs had one label a row.
+FORMAT_VERSION = 4
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
 #: Scores of held-out tracks, of runs that had some.
 CONFORMAL = "conformal.json"
@@ -38,7 +39,9 @@ class RunInfo:
     settings : dict
         The model's parameters.
     classes : list of str
-        Labels, in the order of the model's probabilities.
+        Labels, in the order of the model's probabilities; of a number, the name of its column.
+    target : dict
+        What is predicted: the name of the target, and its parameters (`Target.to_dict`).
     row_shape : list of int
     spec, chunking : dict
         How features are computed and tracks are cut; `predict` does the same.
@@ -99,6 +102,7 @@ class RunInfo:
     calibration: dict[str, Any] = field(default_factory=dict)
     train_share: float = 1.0
     search: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=lambda: {"name": "single"})
     cross_validation: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,7 +120,11 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_classes(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value) >= 2
+    return isinstance(value, list) and all(map(_is_text, value)) and len(set(value)) == len(value) >= 1
+
+
+def _is_target(value: Any) -> bool:
+    return isinstance(value, dict) and _is_text(value.get("name"))
 
 
 def _is_shape(value: Any) -> bool:
@@ -211,7 +219,8 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "cross_validation": ("the folds of a cross-validation", _is_cross_validation),
     "versions": ("a mapping of names to versions", _is_versions),
     **dict.fromkeys(("seed", "parameters"), ("a whole number, at least 0", _is_count)),
-    "classes": ("two different names or more", _is_classes),
+    "classes": ("different names", _is_classes),
+    "target": ("a target with its name", _is_target),
     "row_shape": (f"whole numbers, for at most {MOST_VALUES} values", _is_shape),
     "split": ("a split with its sides", _is_split),
     "seconds": ("a number, at least 0", _is_seconds),

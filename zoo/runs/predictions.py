@@ -20,10 +20,9 @@ from audiospec.zoo.splits.split import known_tracks
 if TYPE_CHECKING:
     from audiospec.stores.layout.view import View
     from audiospec.zoo.splits.split import Split
+    from audiospec.zoo.targets.base import Target
 
 PREDICTIONS, TRACKS = "predictions.csv", "tracks.csv"
-#: Prefix of the columns of probabilities.
-PREFIX = "p:"
 #: Side of a track in ``tracks.csv`` that is on none, because its sound is on another side.
 LEFT_OUT = "left out"
 _COLUMNS = ("track", "hash", "start", "side", "truth")
@@ -43,9 +42,10 @@ class Predictions:
         Start of the chunk in its track, in seconds.
     sides : ndarray of str, shape (rows,)
         ``"train"``, ``"valid"`` or ``"test"``.
-    truth : ndarray of int64, shape (rows,)
-        Number of the true class.
+    truth : ndarray, shape (rows,) or (rows, classes)
+        As `Target.encode` returns it: of one label a row, the number of the true class.
     probabilities : ndarray of float64, shape (rows, classes)
+        A model's outputs: numbers, if the target is a number.
     repeats, folds : ndarray of int64, shape (rows,), or None
         Of a cross-validation, whose rows are all test rows: the repeat and the fold that each was tested in,
         from 1. None: the predictions are of one model.
@@ -55,7 +55,7 @@ class Predictions:
     hashes: NDArray[np.str_]
     starts: NDArray[np.float64]
     sides: NDArray[np.str_]
-    truth: NDArray[np.int64]
+    truth: NDArray[Any]
     probabilities: NDArray[np.float64]
     repeats: NDArray[np.int64] | None = None
     folds: NDArray[np.int64] | None = None
@@ -86,31 +86,29 @@ class Predictions:
             return [self]
         return [self.where(self.repeats == number) for number in np.unique(self.repeats)]
 
-    def write(self, file: Path, classes: Sequence[str]) -> None:
+    def write(self, file: Path, target: Target) -> None:
         """Write the predictions as CSV; floats are written so that they are read to the bit."""
-        columns: list[NDArray[Any]] = [self.tracks, self.hashes, self.starts, self.sides]
-        columns.append(np.asarray(classes)[self.truth])
+        columns = [one.tolist() for one in (self.tracks, self.hashes, self.starts, self.sides)]
+        columns.append(target.texts(self.truth))
         names = list(_COLUMNS)
         if self.repeats is not None and self.folds is not None:
-            columns += [self.repeats, self.folds]
+            columns += [self.repeats.tolist(), self.folds.tolist()]
             names += _FOLD_COLUMNS
         with file.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([*names, *(PREFIX + name for name in classes)])
-            for *values, row in zip(
-                *(column.tolist() for column in columns), self.probabilities, strict=True
-            ):
+            writer.writerow([*names, *(target.output_prefix + name for name in target.classes)])
+            for *values, row in zip(*columns, self.probabilities, strict=True):
                 writer.writerow([*values, *row.tolist()])
 
     @classmethod
-    def read(cls, lines: Iterable[str], classes: Sequence[str]) -> Predictions:
+    def read(cls, lines: Iterable[str], target: Target) -> Predictions:
         """Read what `write` wrote.
 
         Parameters
         ----------
         lines : iterable of str
-        classes : sequence of str
-            Labels that the columns of probabilities must have, in this order.
+        target : Target
+            Its classes are those that the columns of outputs must have, in this order.
 
         Raises
         ------
@@ -119,21 +117,18 @@ class Predictions:
         """
         head, *rows = csv.reader(lines, strict=True)
         folds = _FOLD_COLUMNS if tuple(head[len(_COLUMNS) :][:2]) == _FOLD_COLUMNS else ()
-        if head != [*_COLUMNS, *folds, *(PREFIX + name for name in classes)]:
+        if head != [*_COLUMNS, *folds, *(target.output_prefix + name for name in target.classes)]:
             raise ValueError(f"{PREDICTIONS} has the columns {', '.join(head)[:100]}")
         if any(len(row) != len(head) for row in rows):
             raise ValueError(f"{PREDICTIONS} has rows of other lengths")
-        number = {name: i for i, name in enumerate(classes)}
-        if any(row[4] not in number for row in rows):
-            raise ValueError(f"{PREDICTIONS} has other classes than the run")
         first = len(_COLUMNS) + len(folds)
-        values = np.array([row[first:] for row in rows], np.float64).reshape(len(rows), len(classes))
+        values = np.array([row[first:] for row in rows], np.float64).reshape(len(rows), len(target.classes))
         return cls(
             np.array([row[0] for row in rows], np.str_),
             np.array([row[1] for row in rows], np.str_),
             np.array([row[2] for row in rows], np.float64),
             np.array([row[3] for row in rows], np.str_),
-            np.array([number[row[4]] for row in rows], np.int64),
+            target.parse([row[4] for row in rows]),
             values,
             *(
                 np.array([row[len(_COLUMNS) + place] for row in rows], np.int64)

@@ -3,7 +3,7 @@
     run.json      what was trained, on what, and how; sizes and SHA-256 of the other files, and its own
     metrics.json  scores on the test and the training rows
     history.csv   one row per epoch, for models that have epochs
-    predictions.csv  the probabilities of each row of the training, validation and test sides, and the truth
+    predictions.csv  the outputs for each row of the training, validation and test sides, and the truth
     tracks.csv    the tracks of each side, with content hash, cluster, group and label
     model.*       the trained weights (skops or safetensors)
     card.md       the model card
@@ -54,6 +54,7 @@ from audiospec.zoo.runs.info import (
 )
 from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS, Predictions, TrackOfRun, read_tracks
 from audiospec.zoo.splits.leaks import Learnt
+from audiospec.zoo.targets.base import Target, target_from_dict
 
 
 class Run:
@@ -153,6 +154,21 @@ class Run:
         with self._damage():
             return Chunking.from_dict(self.info.chunking)
 
+    @property
+    def target(self) -> Target:
+        """What the model predicts.
+
+        Raises
+        ------
+        RegistryError
+            It is the target of a package that is not installed.
+        """
+        with self._damage():
+            target = target_from_dict(self.info.target, self.info.classes)
+            if len(target.classes) < target.least_classes:
+                raise ValueError(f"target {target.name} of {len(target.classes)} classes")
+            return target
+
     def says(self, training: Mapping[str, Any]) -> bool:
         """Return whether the run's `info` has these values.
 
@@ -170,6 +186,8 @@ class Run:
             stated["search"] = {name: stated["search"].get(name) for name in wanted["search"]}
             for values in (stated, wanted):
                 values["settings"] = {k: v for k, v in values["settings"].items() if k not in grid}
+        if "target" in wanted:  # its parameters follow from the training
+            stated["target"] = {name: stated["target"].get(name) for name in wanted["target"]}
         if "split" in wanted:  # what follows from a split need not be compared
             stated["split"] = {name: stated["split"].get(name) for name in wanted["split"]}
         return all(stated.get(name) == value for name, value in wanted.items())
@@ -198,8 +216,9 @@ class Run:
         RunError
             The run `lacks` them, or the file is damaged.
         """
+        target = self.target.of_row
         with self._table(PREDICTIONS) as lines:
-            return Predictions.read(lines, self.info.classes)
+            return Predictions.read(lines, target)
 
     def tracks(self) -> list[TrackOfRun]:
         """Return the tracks of its split, in the order of the sides.
@@ -266,7 +285,7 @@ class Run:
             )
         cls = models[self.info.model]
         settings = cls.Settings.replace_in(self.info.settings, f"model {self.info.model!r}")
-        model = cls(settings, tuple(self.info.row_shape), self.info.classes)
+        model = cls(settings, tuple(self.info.row_shape), self.target)
         model.load(self.path)
         if not self.info.calibration:
             return model

@@ -25,7 +25,12 @@ SUFFIX, TRAINING, LOCK, FINISHED = ".training", "training.json", "lock", "finish
 #: Folder of a search of parameters, from which it continues, too.
 SEARCH = "search"
 #: What a training is that does not state it, because earlier versions could not do otherwise.
-_SINCE_VERSION_3: dict[str, Any] = {"search": {}, "train_share": 1.0, "calibrate": False}
+_SINCE_VERSION_3: dict[str, Any] = {
+    "search": {},
+    "train_share": 1.0,
+    "calibrate": False,
+    "target": {"name": "single"},
+}
 #: Pattern of TensorBoard's files, which are written during training and copied into the run.
 LOGS = "events.out.tfevents.*"
 #: What audiospec writes into the folder. Earlier versions wrote the files of the run there, too.
@@ -40,6 +45,9 @@ _OURS = (
     METRICS,
     CARD,
     "confusion.png",
+    "labels.png",
+    "numbers.png",
+    "events.png",
     "curves.png",
     "model.*",
 )

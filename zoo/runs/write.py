@@ -37,6 +37,7 @@ from audiospec.zoo.runs.training_folder import (
     write_json,
     writing_run,
 )
+from audiospec.zoo.targets.base import target_from_dict
 
 
 def write_run(
@@ -92,12 +93,13 @@ def write_run(
             model.save(finished)
         write_json(finished / METRICS, metrics)
         write_history(finished, history)
-        predictions.write(finished / PREDICTIONS, info.classes)
+        target = target_from_dict(info.target, info.classes)
+        predictions.write(finished / PREDICTIONS, target.of_row)
         write_tracks(finished / TRACKS, tracks)
         if conformal is not None:
             write_json(finished / CONFORMAL, conformal.to_dict())
         (finished / CARD).write_text(model_card(info, metrics), encoding="utf-8")
-        save_pictures(finished, metrics, history, bool(info.split["leaky"]))
+        save_pictures(finished, target, metrics, history, predictions, bool(info.split["leaky"]))
         for log in sorted(work.glob(LOGS)):
             shutil.copyfile(log, finished / log.name)
         files = sorted(file for file in finished.iterdir() if file.is_file() and file.name != RUN)

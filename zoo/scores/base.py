@@ -1,8 +1,11 @@
 """Score: the base class of the scores of predictions; the registry of scores.
 
 A score is a class under ``@scores.register``, in a file of `audiospec.zoo.scores` or in another package
-(entry point ``audiospec.scores``). All registered scores are computed, stored and shown wherever a model is
-scored.
+(entry point ``audiospec.scores``). All registered scores of a target are computed, stored and shown wherever
+a model of the target is scored.
+
+Each target has its class of items: `Items` of one class each, and `LabelItems`, `NumberItems` and
+`EventItems` of `audiospec.zoo.scores.measuring`.
 """
 
 from __future__ import annotations
@@ -12,21 +15,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import RegistryError
+from audiospec.errors import RegistryError, nearest
 from audiospec.registry import Registry
 from audiospec.zoo.scores.measuring.bootstrap import interval as percentile_interval
-from audiospec.zoo.scores.measuring.intervals import of_resampled_share, unit_size
-from audiospec.zoo.scores.measuring.ranking import Ranking
+from audiospec.zoo.scores.measuring.intervals import of_resampled_share
+from audiospec.zoo.scores.measuring.units import RankedItems, RankedSample
 
 scores: Registry[type[Score]] = Registry("score", "audiospec.zoo.scores", "audiospec.scores")
 
-#: Key of the main score, which leaderboards rank by. It is a share, and higher is better.
+#: Key of the main score of one class an item, which leaderboards rank by. It is a share, and higher is
+#: better.
 MAIN: Final = "macro_f1"
+#: Target → key of its main score, of which higher is better. For numbers it is the concordance correlation:
+#: it falls with noise, bias and a wrong scale alike, as R² does, but is never below -1. R² has no lower end,
+#: so one bad fold would decide a mean over folds.
+MAIN_SCORES: Final = {"single": MAIN, "multi-label": "map_macro", "number": "ccc", "frames": "event_f1"}
 #: Column of a network's history → name of the score in the registry. Each epoch has these scores.
 EPOCH_SCORES: Final = {"accuracy": "accuracy", "f1": "macro-f1"}
 
@@ -35,8 +43,8 @@ _RESERVED = ("count", "per_class", "confusion", "scores")
 
 
 @dataclass(frozen=True, eq=False)
-class Items:
-    """Chunks or tracks to score: true classes and a model's predictions.
+class Items(RankedItems):
+    """Chunks or tracks of one class each to score: true classes and a model's predictions.
 
     Attributes
     ----------
@@ -65,19 +73,13 @@ class Items:
         np.add.at(parts, (self.unit_of, self.truth * classes + self.predicted), 1)
         return parts
 
-    @cached_property
-    def ranking(self) -> Ranking:
-        """The items in the order of each class's probability."""
-        return Ranking(self.truth, self.probabilities)
-
-    @cached_property
-    def unit_size(self) -> float:
-        """How many items the unit of an item has, on average over the items."""
-        return unit_size(self.unit_of, self.units)
+    def sample(self, draws: NDArray[np.float64] | None = None) -> Sample:
+        """Return the items in resamples of their units; None: one that has each unit once."""
+        return Sample(self, draws)
 
 
-class Sample:
-    """Items in `n` resamples: each item counts as often as its unit was drawn.
+class Sample(RankedSample):
+    """Items of one class each in `n` resamples: each item counts as often as its unit was drawn.
 
     Parameters
     ----------
@@ -87,13 +89,8 @@ class Sample:
     """
 
     def __init__(self, items: Items, draws: NDArray[np.float64] | None = None) -> None:
+        super().__init__(items, draws)
         self._items = items
-        self._draws = np.ones((1, items.units)) if draws is None else draws
-        self._once = draws is None
-
-    def __len__(self) -> int:
-        """Return the number of resamples, n."""
-        return len(self._draws)
 
     @property
     def truth(self) -> NDArray[np.int64]:
@@ -105,47 +102,12 @@ class Sample:
         """Predicted class number of each item, shape (items,)."""
         return self._items.predicted
 
-    @property
-    def probabilities(self) -> NDArray[np.float64]:
-        """Probabilities (items, classes); each row adds up to 1."""
-        return self._items.probabilities
-
-    @cached_property
-    def weights(self) -> NDArray[np.float64]:
-        """How often each item is in each resample: (n, items). `mean` and `total` need less memory."""
-        return self._draws[:, self._items.unit_of]
-
     @cached_property
     def confusion(self) -> NDArray[np.float64]:
         """Confusion matrices (n, true class, predicted class): whole numbers."""
         classes = self.probabilities.shape[1]
         # The matrix of a resample is a weighted sum of the units' parts.
         return (self._draws @ self._items.confusion_parts).reshape(-1, classes, classes)
-
-    @cached_property
-    def roc_areas(self) -> NDArray[np.float64]:
-        """Area under the ROC curve of each class that some items have, and some not: (n, such classes).
-
-        It is NaN where a resample has no such items.
-        """
-        ranking = self._items.ranking
-        return ranking.roc[None] if self._once else ranking.roc_areas(self.weights)
-
-    @cached_property
-    def pr_areas(self) -> NDArray[np.float64]:
-        """Average precision of each class that some items have, and some not; see `roc_areas`."""
-        ranking = self._items.ranking
-        return ranking.pr[None] if self._once else ranking.pr_areas(self.weights)
-
-    def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the sum over each resample (n,) of one value per item (items,)."""
-        by_unit = np.bincount(self._items.unit_of, values, self._items.units)
-        sums: NDArray[np.float64] = self._draws @ by_unit
-        return sums
-
-    def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the mean over each resample (n,) of one value per item (items,)."""
-        return self.total(values) / self.total(np.ones(len(values)))
 
 
 class Score(ABC):
@@ -162,8 +124,11 @@ class Score(ABC):
         The score if every prediction is correct with probability 1.
     always_defined : bool
         False: some items have no such score, and `compute` returns NaN for them.
+    targets : tuple of str
+        Targets that the score is of; see `audiospec.annotations.annotation.TARGETS`.
     """
 
+    targets: ClassVar[tuple[str, ...]] = ("single",)
     title: str
     percent: bool = True
     higher_is_better: bool = True
@@ -171,17 +136,17 @@ class Score(ABC):
     always_defined: bool = True
 
     @abstractmethod
-    def compute(self, sample: Sample) -> NDArray[np.float64]:
+    def compute(self, sample: Any) -> NDArray[np.float64]:
         """Return the score of each resample: (n,), finite; see `always_defined`.
 
         Parameters
         ----------
-        sample : Sample
-            Shared with other scores; its arrays must not be changed.
+        sample : Sample, LabelSample, NumberSample or EventSample
+            That of the score's targets. Shared with other scores; its arrays must not be changed.
         """
 
     def interval(
-        self, items: Items, value: float, resampled: Callable[[], NDArray[np.float64]]
+        self, items: Any, value: float, resampled: Callable[[], NDArray[np.float64]]
     ) -> tuple[float, float]:
         """Return the ends of the 95 % interval of the items' score.
 
@@ -191,8 +156,8 @@ class Score(ABC):
 
         Parameters
         ----------
-        items : Items
-            Shared with other scores; its arrays must not be changed.
+        items : Items, LabelItems, NumberItems or EventItems
+            Those of the score's targets. Shared with other scores; their arrays must not be changed.
         value : float
             The score of the items.
         resampled : callable
@@ -200,7 +165,7 @@ class Score(ABC):
             it is called.
         """
         if self.percent:
-            return of_resampled_share(value, resampled(), items.units, len(items.truth))
+            return of_resampled_share(value, resampled(), items.units, len(items))
         low, high = percentile_interval(resampled())
         return min(low, value), max(high, value)
 
@@ -254,14 +219,31 @@ def key_of(name: str) -> str:
     return name.replace("-", "_")
 
 
-def all_scores() -> dict[str, Score]:
-    """Return an instance of every registered score, by its key.
+def main_key(target: str) -> str:
+    """Return the key of a target's main score, which leaderboards rank by; higher is better.
 
     Raises
     ------
     RegistryError
-        Two scores have one key, or the key of one is reserved.
+        There is no such target.
     """
+    if target not in MAIN_SCORES:
+        raise RegistryError(
+            f"no target is called {target!r}{nearest(target, MAIN_SCORES)} "
+            f"(there are: {', '.join(MAIN_SCORES)})"
+        )
+    return MAIN_SCORES[target]
+
+
+def all_scores(target: str = "single") -> dict[str, Score]:
+    """Return an instance of every registered score of a target, by its key.
+
+    Raises
+    ------
+    RegistryError
+        There is no such target, two scores have one key, or the key of one is reserved.
+    """
+    main_key(target)
     every = scores.names()
     names = {key_of(name): name for name in every}
     if len(names) < len(every):
@@ -273,4 +255,4 @@ def all_scores() -> dict[str, Score]:
             raise RegistryError(
                 f"score {name!r} has a name that is reserved in stored tables of scores", "rename it"
             )
-    return {key: scores[name]() for key, name in names.items()}
+    return {key: scores[name]() for key, name in names.items() if target in scores[name].targets}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.zoo.scores.base import ConfusionScore, Items, scores
-from audiospec.zoo.scores.measuring.intervals import by_class_and_unit, design_effect, unit_variance, wilson
+from audiospec.zoo.scores.measuring.intervals import by_class_and_unit, of_share, unit_variance, wilson
 
 
 @scores.register
@@ -52,7 +52,4 @@ class MacroF1(ConfusionScore):
         ) / np.count_nonzero(sums)
         variance = unit_variance(influence, items.unit_of, items.units)
         variance *= by_class_and_unit(items.truth, items.unit_of, items.units)
-        reference = value * (1 - value) / count
-        # As if one of the units were all wrong.
-        pseudo = (1 - 1 / items.units) / items.units / count
-        return wilson(value, count / design_effect(variance, reference, items.unit_size, pseudo))
+        return of_share(value, variance, count, items.unit_size, items.units)

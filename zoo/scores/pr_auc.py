@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.scores.base import Items, Sample, Score, scores
+from audiospec.zoo.scores.base import Score, scores
 from audiospec.zoo.scores.measuring.intervals import by_class_and_unit, design_effect, unit_variance, wilson
 from audiospec.zoo.scores.measuring.ranking import mean_of_known
+from audiospec.zoo.scores.measuring.units import RankedItems, RankedSample
 
 
 @scores.register
@@ -22,12 +23,12 @@ class PrAuc(Score):
     title = "macro PR-AUC"
     always_defined = False
 
-    def compute(self, sample: Sample) -> NDArray[np.float64]:
+    def compute(self, sample: RankedSample) -> NDArray[np.float64]:
         """Return the mean over the classes of each resample; NaN if there is one class only."""
         return mean_of_known(sample.pr_areas)
 
     def interval(
-        self, items: Items, value: float, resampled: Callable[[], NDArray[np.float64]]
+        self, items: RankedItems, value: float, resampled: Callable[[], NDArray[np.float64]]
     ) -> tuple[float, float]:
         """Return Wilson's interval, with the number of items that gives the average precision's variance.
 
@@ -40,7 +41,7 @@ class PrAuc(Score):
         effect = items.unit_size
         if units > 1:
             variance = unit_variance(influence, items.unit_of, units)
-            variance *= by_class_and_unit(items.truth, items.unit_of, units)
+            variance *= by_class_and_unit(*items.class_and_unit, units)
             pseudo = (1 - 1 / units) / units / count / 2  # as if half of a unit were all wrong
             effect = design_effect(variance, value * (1 - value) / count, items.unit_size, pseudo)
         low, _ = wilson(max(value - bias, 0.0), count / effect)

@@ -23,6 +23,7 @@ def choose_split(
     seed: int,
     shares: Sequence[float],
     classes: Sequence[str] | None = None,
+    label_column: str | None = None,
 ) -> Split:
     """Return a split of a view.
 
@@ -32,7 +33,7 @@ def choose_split(
     strategy : str, path, Split or None
         The name of a strategy, a split file (a path, or text that ends in ``.json``), or a split of the view,
         which is returned. None: ``"strongest"``.
-    seed, shares, classes
+    seed, shares, classes, label_column
         As for `split`; not used for a split that is given, and `seed` and `shares` not for a file.
 
     Raises
@@ -44,8 +45,8 @@ def choose_split(
         _check_same_rows(view, strategy)
         return strategy
     if isinstance(strategy, Path) or (strategy is not None and strategy.endswith(SUFFIX)):
-        return read_split(strategy, view, classes)
-    return split(view, strategy, seed=seed, shares=shares, classes=classes)
+        return read_split(strategy, view, classes, label_column)
+    return split(view, strategy, seed=seed, shares=shares, classes=classes, label_column=label_column)
 
 
 def choose(
@@ -57,6 +58,7 @@ def choose(
     seed: int,
     shares: Sequence[float],
     classes: Sequence[str] | None = None,
+    label_column: str | None = None,
 ) -> Split | Folds:
     """Return a split of a view, or the folds of a cross-validation.
 
@@ -70,7 +72,7 @@ def choose(
         Number of folds to draw. None: none, unless the strategy makes some.
     repeats : int
         How often to draw them.
-    seed, shares, classes
+    seed, shares, classes, label_column
         As for `choose_split`.
 
     Raises
@@ -90,9 +92,20 @@ def choose(
     if isinstance(strategy, Folds):
         return strategy
     if given or (folds is None and repeats == 1 and strategy not in FOLD_STRATEGIES):
-        return choose_split(view, strategy, seed=seed, shares=shares, classes=classes)
+        return choose_split(
+            view, strategy, seed=seed, shares=shares, classes=classes, label_column=label_column
+        )
     assert not isinstance(strategy, Split | Path)
-    return make_folds(view, strategy, folds=folds, repeats=repeats, seed=seed, shares=shares, classes=classes)
+    return make_folds(
+        view,
+        strategy,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        shares=shares,
+        classes=classes,
+        label_column=label_column,
+    )
 
 
 def _check_same_rows(view: View, made: Split | Folds) -> None:

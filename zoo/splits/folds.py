@@ -1,7 +1,8 @@
 """Folds: splits of one view that together test each row once, or once in each repeat.
 
     folds                the dataset's own folds, each tested once
-    K folds              drawn, stratified by class, in units that stay together: groups where there are some
+    K folds              drawn, stratified by class (label, number), in units that stay together: groups
+                         where there are some
     leave-one-group-out  each group is tested once
 
 The folds are of tracks, not of rows, so every view of a store has the same ones. A part of the other rows
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 
 from audiospec.digests import digest
 from audiospec.errors import SplitError
-from audiospec.zoo.splits.drawing import draw
+from audiospec.zoo.splits.drawing import draw, stratified_folds
 from audiospec.zoo.splits.leaks import Leaks, group_noun, merge_leaks
+from audiospec.zoo.splits.of_view import ViewStrata, strata_of
 from audiospec.zoo.splits.split import SIDES, Numbers, Split, check_length, displayed, make_split
-from audiospec.zoo.splits.strategies import SHARES, checked_shares, chosen_classes, natural, split
+from audiospec.zoo.splits.strategies import SHARES, checked_shares, natural, split_by
 from audiospec.zoo.splits.units import SplitTracks, split_tracks
 
 if TYPE_CHECKING:
@@ -71,6 +73,11 @@ class Folds:
     def __len__(self) -> int:
         """Return the number of folds, over all repeats."""
         return len(self.folds)
+
+    @property
+    def strata(self) -> ViewStrata:
+        """What the folds are stratified by."""
+        return self.folds[0].split.strata
 
     @property
     def rows(self) -> tuple[list[str], list[float]]:
@@ -135,6 +142,7 @@ def make_folds(
     seed: int = 0,
     shares: Sequence[float] = SHARES,
     classes: Sequence[str] | None = None,
+    label_column: str | None = None,
 ) -> Folds:
     """Make the folds of a cross-validation.
 
@@ -153,8 +161,8 @@ def make_folds(
         Of the folds that are drawn, and of the validation rows.
     shares : sequence of 3 floats
         Shares of training, validation and test rows, as for `split`. The folds have their own test share.
-    classes : sequence of str or None
-        Labels to use. None: all.
+    classes, label_column
+        As for `split`.
 
     Returns
     -------
@@ -168,13 +176,10 @@ def make_folds(
     """
     if not isinstance(seed, int) or seed < 0:
         raise SplitError(f"expected a seed of at least 0; got {seed!r}")
-    if isinstance(classes, str):
-        raise SplitError(f"expected a list of labels; got the text {classes!r}")
     given = checked_shares(shares)
     _check_options(strategy, folds, repeats)
-    labels = chosen_classes(view, classes)
-    tracks = split_tracks(view, labels)
-    maker = _Maker(view, tracks, labels, given, seed)
+    strata = strata_of(view, classes, label_column)
+    maker = _Maker(view, split_tracks(view, strata), strata, given, seed)
     if strategy == FOLDS:
         return maker.of_dataset()
     if strategy == ONE_GROUP_OUT:
@@ -216,7 +221,7 @@ class _Maker:
 
     view: View
     tracks: SplitTracks
-    classes: list[str]
+    strata: ViewStrata
     shares: tuple[float, float, float]
     seed: int
 
@@ -249,7 +254,7 @@ class _Maker:
                 f"name their folds, or {instead}",
             )
         splits = [
-            split(self.view, f"fold-{name}", seed=self.seed, shares=self.shares, classes=self.classes)
+            split_by(self.view, f"fold-{name}", seed=self.seed, shares=self.shares, strata=self.strata)
             for name in available
         ]
         reason = f"the dataset has {len(splits)} folds of its own"
@@ -287,36 +292,30 @@ class _Maker:
         self._check_units(units, count, noun, weaker)
         made = []
         for repeat in range(1, repeats + 1):
-            fold_of = stratified_folds(units, self.tracks.labels, count, (self.seed, 3, repeat))
+            fold_of = stratified_folds(units, self.tracks.strata, count, (self.seed, 3, repeat))
             for number in range(1, count + 1):
                 name = f"fold {number} of {count}" + (f", repeat {repeat}" if repeats > 1 else "")
                 tested = fold_of == number - 1
                 made.append(Fold(self._split(name, tested, units, repeat, noun), repeat, number))
         name = f"{count} folds" + (" by track" if self.grouped and not grouped else "")
         name += f" x {repeats}" if repeats > 1 else ""
-        return self._folds(name, made, f"folds were requested; they are drawn by {noun}, stratified by class")
+        by = {"single": "class", "number": "the number"}.get(self.strata.target, "label")
+        return self._folds(name, made, f"folds were requested; they are drawn by {noun}, stratified by {by}")
 
     def _check_units(self, units: Numbers, least: int, noun: str, weaker: str) -> None:
         """Raise `SplitError` if a class has fewer units than there are folds."""
-        for name in np.unique(self.tracks.labels):
-            count = len(np.unique(units[self.tracks.labels == name]))
-            if count >= least:
-                continue
-            copies = (
-                " (copies count once)"
-                if (self.tracks.labels == name).sum() > count and noun == "tracks"
-                else ""
-            )
-            has = f"class {str(name)!r} has {count} of the dataset's {noun}{copies}"
-            if count < 2:
-                raise SplitError(
-                    f"{has}, so it cannot be both trained and tested",
-                    f"add {noun}, or leave the class out with `classes`{weaker}",
-                )
+        few = self.strata.too_few(self.tracks.strata, units, least)
+        if few is None:
+            return
+        copies = " (copies count once)" if few.repeated and noun == "tracks" else ""
+        has = f"{few.what} has {few.number} of the dataset's {noun}{copies}"
+        if few.number < 2:
             raise SplitError(
-                f"{has}, fewer than {least} folds",
-                f"use `folds={count}`, or leave the class out with `classes`{weaker}",
+                f"{has}, so it cannot be both trained and tested", f"add {noun}{few.or_leave_out}{weaker}"
             )
+        raise SplitError(
+            f"{has}, fewer than {least} folds", f"use `folds={few.number}`{few.or_leave_out}{weaker}"
+        )
 
     def _split(self, name: str, tested: NDArray[np.bool_], units: Numbers, repeat: int, noun: str) -> Split:
         """Return the split that tests some tracks; of the others some validate, drawn in units."""
@@ -324,49 +323,25 @@ class _Maker:
         sides = np.where(tested, 2, 0)
         rest = np.flatnonzero(~tested)
         share = valid / (train + valid)
-        sides[rest[draw(units[rest], self.tracks.labels[rest], share, (self.seed, 1, repeat))]] = 1
+        sides[rest[draw(units[rest], self.tracks.strata.select(rest), share, (self.seed, 1, repeat))]] = 1
         side_of_track = np.full(len(self.view.store.tracks), -1)
         side_of_track[self.tracks.numbers] = sides
         side_of_row = side_of_track[self.view.rows["track"]]
-        rows = [np.flatnonzero(side_of_row == side) for side in range(len(SIDES))]
-        reason = f"a fold of {noun}"
-        return make_split(self.view, name, rows, seed=self.seed, shares=self.shares, reason=reason)
+        used = self.strata.used_rows
+        rows = [np.flatnonzero((side_of_row == side) & used) for side in range(len(SIDES))]
+        return make_split(
+            self.view,
+            name,
+            rows,
+            seed=self.seed,
+            shares=self.shares,
+            reason=f"a fold of {noun}",
+            strata=self.strata,
+        )
 
     def _folds(self, strategy: str, folds: list[Fold], reason: str) -> Folds:
+        reason = self.strata.completed(reason)
         repeats = max(fold.repeat for fold in folds)
         return Folds(
             strategy=strategy, seed=self.seed, shares=self.shares, repeats=repeats, folds=folds, reason=reason
         )
-
-
-def stratified_folds(
-    unit_of: Numbers, classes: NDArray[np.str_], count: int, seed: tuple[int, ...]
-) -> Numbers:
-    """Divide items into folds of about the same share of every class; a unit is in one fold.
-
-    Parameters
-    ----------
-    unit_of : ndarray of int64, shape (items,)
-        Number of each item's unit; the items' order does not depend on how they are stored.
-    classes : ndarray of str, shape (items,)
-        At least `count` items of each class.
-    count : int
-        Number of folds.
-    seed : tuple of int
-        Of the order in which units of the same size are dealt.
-
-    Returns
-    -------
-    ndarray of int64, shape (items,)
-        Number of each item's fold, from 0.
-    """
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    names, unit = np.unique(unit_of, return_inverse=True)
-    # The units are numbered at random instead of `shuffle=True`, which some versions stratify badly.
-    numbers = np.random.default_rng(seed).permutation(len(names))[unit]
-    fold_of = np.empty(len(unit_of), np.int64)
-    folds = StratifiedGroupKFold(count).split(np.zeros(len(unit_of)), classes, numbers)
-    for number, (_, tested) in enumerate(folds):
-        fold_of[tested] = number
-    return fold_of

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from audiospec.errors import SplitError
 from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.split import Split, make_split
+from audiospec.zoo.splits.strata import Strata
 from audiospec.zoo.splits.units import units_of
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def with_share(made: Split, view: View, share: float) -> Split:
     if share == 1:
         return made
     units = units_of(view)[made.train]
-    ids, labels = view.ids[made.train].astype(str), view.labels[made.train].astype(str)
-    taken = np.isin(units, _first_units(units, ids, labels, share, made.seed))
+    _, first = np.unique(view.ids[made.train].astype(str), return_index=True)
+    tracks = made.strata.tracks.select(view.rows["track"][made.train[first]].astype(np.int64))
+    taken = np.isin(units, _first_units(units[first], tracks, share, made.seed))
     return make_split(
         view,
         made.strategy,
@@ -54,6 +56,7 @@ def with_share(made: Split, view: View, share: float) -> Split:
         shares=made.shares,
         reason=made.reason,
         left_out=made.left_out,
+        strata=made.strata,
     )
 
 
@@ -63,23 +66,42 @@ def folds_with_share(folds: Folds, view: View, share: float) -> Folds:
     return dataclasses.replace(folds, folds=smaller)
 
 
-def _first_units(
-    units: NDArray[np.str_], ids: NDArray[np.str_], labels: NDArray[np.str_], share: float, seed: int
-) -> list[str]:
-    """Return the names of the units to take."""
-    ids, first = np.unique(ids, return_index=True)
-    _, unit, sizes = np.unique(units[first], return_inverse=True, return_counts=True)
-    names = np.unique(units[first])
-    classes, class_of = np.unique(labels[first], return_inverse=True)
-    counts = np.zeros((len(names), len(classes)))
-    np.add.at(counts, (unit, class_of), 1)
-    main_class = counts.argmax(1)
+def _first_units(units: NDArray[np.str_], tracks: Strata, share: float, seed: int) -> list[str]:
+    """Return the names of the units to take; `units` has the name of each track's unit."""
+    names, unit, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    of_units = tracks.of_units(unit, len(names))
+    main = _main_names(of_units, exclusive=tracks.exclusive)
     order = np.random.default_rng((seed, 4)).permutation(len(names))
     taken: list[str] = []
-    for number in range(len(classes)):
-        of_class = order[main_class[order] == number]
-        ends = np.cumsum(sizes[of_class])
+    for number in np.unique(main).tolist():
+        of_name = order[main[order] == number]
+        ends = np.cumsum(sizes[of_name])
         # Halfway through the unit that crosses the border decides about it; rounded, so that 0.3 of 10 is 3.
-        count = int((ends - sizes[of_class] / 2 < round(share * float(sizes[of_class].sum()), 9)).sum())
-        taken += names[of_class[: max(1, count)]].tolist() if len(of_class) else []
-    return taken
+        count = int((ends - sizes[of_name] / 2 < round(share * float(sizes[of_name].sum()), 9)).sum())
+        taken += names[of_name[: max(1, count)]].tolist()
+    if tracks.exclusive:
+        return taken
+    # Whatever the share, the same units of each name, so that a larger share contains a smaller one.
+    return [*taken, *names[_one_of_each(of_units, order)].tolist()]
+
+
+def _main_names(units: Strata, *, exclusive: bool) -> NDArray[np.int64]:
+    """Return the name that each unit is taken for: its most frequent, or, of labels, its rarest; -1: none."""
+    weight = units.amount if exclusive else -np.bincount(units.name, minlength=len(units.names))[units.name]
+    order = np.lexsort((-units.name, weight, units.item))
+    main = np.full(len(units), -1)
+    main[units.item[order]] = units.name[order]  # the last of each unit stays
+    return main
+
+
+def _one_of_each(units: Strata, order: NDArray[np.int64]) -> list[int]:
+    """Return units that together have every name: for each, the rarest first, the first unit of `order`."""
+    counts = np.bincount(units.name, minlength=len(units.names))
+    place = np.empty(len(units), np.int64)
+    place[order] = np.arange(len(units))
+    chosen: set[int] = set()
+    for name in np.argsort(counts, kind="stable")[(counts == 0).sum() :].tolist():
+        having = units.item[units.name == name]
+        if not chosen & {*having.tolist()}:
+            chosen.add(int(having[place[having].argmin()]))
+    return sorted(chosen)

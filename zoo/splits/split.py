@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from audiospec.digests import digest
 from audiospec.errors import SplitError
 from audiospec.zoo.splits.leaks import Known, Leaks, Learnt, find_leaks
+from audiospec.zoo.splits.of_view import ViewStrata, strata_of
 
 if TYPE_CHECKING:
     from audiospec.stores.layout.tracks import Tracks
@@ -39,6 +40,8 @@ class Split:
         Row numbers, ascending; no row is on two sides. `valid` may be empty.
     left_out : ndarray of int64
         Rows of the chosen classes that are on no side: their sound is on another side than they would be.
+    strata : ViewStrata
+        What it is stratified by. Its rows without a target are on no side, and not in `left_out`.
     leaks : Leaks
         Test rows that share a track, content, cluster or group with training or validation rows.
     reason : str
@@ -57,6 +60,7 @@ class Split:
     leaks: Leaks
     reason: str
     rows: tuple[list[str], list[float]] = field(repr=False)
+    strata: ViewStrata = field(repr=False)
 
     @property
     def leaky(self) -> bool:
@@ -121,6 +125,7 @@ def make_split(
     shares: Sequence[float],
     reason: str,
     left_out: Numbers | None = None,
+    strata: ViewStrata | None = None,
 ) -> Split:
     """Make a split of rows that are on known sides: find what leaks, and check that it can be used.
 
@@ -131,7 +136,9 @@ def make_split(
     sides : sequence of 3 ndarrays of int64
         Rows that train, validate and test.
     seed, shares, reason, left_out
-        See `Split`.
+        See `Split`; `reason` gets the number of rows that have no target.
+    strata : ViewStrata or None
+        Of the view. None: those of all its classes.
 
     Raises
     ------
@@ -139,7 +146,8 @@ def make_split(
         A class is tested but has no training rows, or a side has no rows although its share is not 0.
     """
     train, valid, test = sides
-    _check_sides(view, strategy, sides, shares)
+    strata = strata_of(view) if strata is None else strata
+    _check_sides(view, strategy, sides, shares, strata)
     known = known_rows(view)
     dataset = view.store.dataset
     learnt = Learnt.of(dataset, {known[row] for row in (*train, *valid)})
@@ -152,7 +160,8 @@ def make_split(
         test=test,
         left_out=train[:0] if left_out is None else left_out,
         leaks=find_leaks(learnt, [known[row] for row in test], dataset),
-        reason=reason,
+        reason=strata.completed(reason),
+        strata=strata,
         rows=(view.ids.astype(str).tolist(), view.rows["start"].tolist()),
     )
 
@@ -169,18 +178,20 @@ def known_rows(view: View) -> list[Known]:
     return [tracks[number] for number in view.rows["track"].tolist()]
 
 
-def _check_sides(view: View, strategy: str, sides: Sequence[Numbers], shares: Sequence[float]) -> None:
+def _check_sides(
+    view: View, strategy: str, sides: Sequence[Numbers], shares: Sequence[float], strata: ViewStrata
+) -> None:
     """Raise `SplitError` if a class is tested but not trained, or a side has no rows."""
-    labels = view.labels.astype(str)
-    trained = set(labels[sides[0]].tolist())
+    trained = {*strata.rows.select(sides[0]).present()}
     for number, side in enumerate(SIDES):
-        untrained = sorted(set(labels[sides[number]].tolist()) - trained)
+        present = strata.rows.select(sides[number]).present()
+        untrained = sorted({*present} - trained) if strata.checked else []
         if untrained:
-            tracks = len(np.unique(view.rows["track"][labels == untrained[0]]))
+            tracks = strata.rows.units_of_names(view.rows["track"])[untrained[0]]
             raise SplitError(
-                f"class {untrained[0]!r} has {tracks} track{'s' * (tracks != 1)}, none of them in the "
-                f"training rows of split {strategy!r}",
-                "leave the class out with `classes`, or choose other `shares`",
+                f"{strata.noun} {untrained[0]!r} has {tracks} track{'s' * (tracks != 1)}, none of them in "
+                f"the training rows of split {strategy!r}",
+                f"leave the {strata.noun} out with `classes`, or choose other `shares`",
             )
         if not len(sides[number]) and (side != "valid" or shares[1]):
             raise SplitError(

@@ -16,8 +16,8 @@ from audiospec.digests import digest
 from audiospec.errors import DiskFullError, SplitError
 from audiospec.files import atomic_write, read_json
 from audiospec.storage.location import local, location
+from audiospec.zoo.splits.of_view import strata_of
 from audiospec.zoo.splits.split import SIDES, Split, make_split
-from audiospec.zoo.splits.strategies import chosen_classes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,15 +91,17 @@ def _side(view: View, rows: np.ndarray[Any, Any], whole: bool) -> list[dict[str,
     return sorted(listed.values(), key=lambda entry: entry["id"])
 
 
-def read_split(path: Path | str, view: View, classes: Sequence[str] | None = None) -> Split:
+def read_split(
+    path: Path | str, view: View, classes: Sequence[str] | None = None, label_column: str | None = None
+) -> Split:
     """Read a split from a file, for a view of a store that has its tracks.
 
     Parameters
     ----------
     path : path
     view : View
-    classes : sequence of str or None
-        Use only the rows of these labels. None: all.
+    classes, label_column
+        As for `split`.
 
     Returns
     -------
@@ -134,11 +136,13 @@ def read_split(path: Path | str, view: View, classes: Sequence[str] | None = Non
             f"{file} is not a split file ({reason[:100]})", "write one with `write_split`"
         ) from error
     _check_tracks(file, view, [entry for side in sides for entry in side])
-    rows = _rows(file, view, sides, chosen_classes(view, classes))
-    used = np.isin(view.labels.astype(str), chosen_classes(view, classes))
-    left_out = np.setdiff1d(np.flatnonzero(used), np.concatenate(rows))
+    strata = strata_of(view, classes, label_column)
+    rows = _rows(file, view, sides, strata.used_rows)
+    left_out = np.setdiff1d(np.flatnonzero(strata.used_rows), np.concatenate(rows))
     reason = f"read from {file.name}: {strategy}, seed {seed}"
-    return make_split(view, FILE, rows, seed=seed, shares=shares, reason=reason, left_out=left_out)
+    return make_split(
+        view, FILE, rows, seed=seed, shares=shares, reason=reason, left_out=left_out, strata=strata
+    )
 
 
 def _entry(entry: Any) -> tuple[str, str, frozenset[float] | None]:
@@ -179,9 +183,9 @@ def _rows(
     file: Path,
     view: View,
     sides: Sequence[Sequence[tuple[str, str, frozenset[float] | None]]],
-    classes: Sequence[str],
+    used: np.ndarray[Any, Any],
 ) -> list[np.ndarray[Any, Any]]:
-    """Return the rows of each side.
+    """Return the rows of each side, of those that are used.
 
     Raises
     ------
@@ -189,7 +193,6 @@ def _rows(
         A row is on two sides, or a chunk that is listed does not exist.
     """
     index = view.store.tracks.index
-    used = np.isin(view.labels.astype(str), classes)
     places = list(zip(view.rows["track"].tolist(), view.rows["start"].tolist(), strict=True))
     present = {*places}
     rows, taken = [], np.zeros(len(view), bool)

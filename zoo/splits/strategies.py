@@ -28,6 +28,7 @@ from audiospec.errors import SplitError, nearest
 from audiospec.zoo.splits.drawing import draw
 from audiospec.zoo.splits.filtered import filtered_list
 from audiospec.zoo.splits.leaks import group_noun
+from audiospec.zoo.splits.of_view import ViewStrata, strata_of
 from audiospec.zoo.splits.split import SIDES, Numbers, Split, make_split
 from audiospec.zoo.splits.units import SplitTracks, split_tracks
 
@@ -47,6 +48,7 @@ def split(
     seed: int = 0,
     shares: Sequence[float] = SHARES,
     classes: Sequence[str] | None = None,
+    label_column: str | None = None,
 ) -> Split:
     """Split the rows of a view.
 
@@ -63,7 +65,10 @@ def split(
         Shares of training, validation and test rows, which add up to 1. Validation may be 0. ``filtered`` has
         its own shares, and the test rows of ``fold-K`` are the fold.
     classes : sequence of str or None
-        Split only the rows of these labels. None: all rows.
+        Split only the rows of these labels; of several labels a row, those of these, and rows without one of
+        them are background. None: all rows that have a target.
+    label_column : str or None
+        A free column of the tracks whose text is the label. None: the labels or targets of the store.
 
     Returns
     -------
@@ -72,14 +77,21 @@ def split(
     Raises
     ------
     SplitError
-        The strategy is unknown or not possible for the view; a class is tested but has no training rows; or a
-        side has no rows.
+        The strategy is unknown or not possible for the view; a class is tested but has no training rows; a
+        side has no rows; or the tracks have no such column.
     """
     if not isinstance(seed, int) or seed < 0:
         raise SplitError(f"expected a seed of at least 0; got {seed!r}")
-    if isinstance(classes, str):
-        raise SplitError(f"expected a list of labels; got the text {classes!r}")
-    request = _Request(view, seed, checked_shares(shares), chosen_classes(view, classes))
+    given = checked_shares(shares)
+    strata = strata_of(view, classes, label_column)
+    return split_by(view, strategy, seed=seed, shares=given, strata=strata)
+
+
+def split_by(
+    view: View, strategy: str | None, *, seed: int, shares: tuple[float, float, float], strata: ViewStrata
+) -> Split:
+    """Split the rows of a view by its strata; for the parameters see `split`, which checks them."""
+    request = _Request(view, seed, shares, strata)
     if strategy in (None, "strongest"):
         return _strongest(request)
     assert strategy is not None
@@ -93,12 +105,12 @@ class _Request:
     view: View
     seed: int
     shares: tuple[float, float, float]
-    classes: list[str]
+    strata: ViewStrata
 
     @cached_property
     def tracks(self) -> SplitTracks:
         """The tracks of the chosen classes."""
-        return split_tracks(self.view, self.classes)
+        return split_tracks(self.view, self.strata)
 
     @cached_property
     def noun(self) -> str:
@@ -177,11 +189,17 @@ def _by(request: _Request, strategy: str, reason: str) -> Split:
         )
     side_of_track = np.full(len(view.store.tracks), -1)
     side_of_track[tracks.numbers] = sides
-    side_of_row = side_of_track[view.rows["track"]]
-    rows = [np.flatnonzero(side_of_row == side) for side in range(len(SIDES))]
-    left_out = np.flatnonzero((side_of_row == _NO_SIDE) & np.isin(view.labels.astype(str), request.classes))
+    side_of_row, used = side_of_track[view.rows["track"]], request.strata.used_rows
+    rows = [np.flatnonzero((side_of_row == side) & used) for side in range(len(SIDES))]
     return make_split(
-        view, strategy, rows, left_out=left_out, seed=request.seed, shares=request.shares, reason=reason
+        view,
+        strategy,
+        rows,
+        left_out=np.flatnonzero((side_of_row == _NO_SIDE) & used),
+        seed=request.seed,
+        shares=request.shares,
+        reason=reason,
+        strata=request.strata,
     )
 
 
@@ -199,22 +217,20 @@ def _drawn(request: _Request, *, by_group: bool) -> Numbers:
         )
     units = tracks.units(groups=by_group)
     noun = request.noun if by_group else "tracks"
-    for name in np.unique(tracks.labels):
-        of_class = np.unique(units[tracks.labels == name])
-        if len(of_class) < 2:
-            weaker = ', or use `strategy="track"`, which is leaky' if by_group else ""
-            copies = " (copies count once)" if (tracks.labels == name).sum() > 1 and not by_group else ""
-            raise SplitError(
-                f"class {str(name)!r} has 1 {noun.removesuffix('s')}{copies}, so it cannot be both trained "
-                "and tested",
-                f"add {noun}, or leave the class out with `classes`{weaker}",
-            )
+    weaker = ', or use `strategy="track"`, which is leaky' if by_group else ""
+    if few := request.strata.too_few(tracks.strata, units, 2):
+        copies = " (copies count once)" if few.repeated and not by_group else ""
+        raise SplitError(
+            f"{few.what} has {few.number} {noun.removesuffix('s')}{copies}, so it cannot be both trained and "
+            "tested",
+            f"add {noun}{few.or_leave_out}{weaker}",
+        )
     _, valid, test = request.shares
     sides = np.zeros(len(tracks), np.int64)
-    tested = draw(units, tracks.labels, test, (request.seed, 2))
+    tested = draw(units, tracks.strata, test, (request.seed, 2))
     sides[tested] = 2
     rest = np.flatnonzero(~tested)
-    sides[rest[draw(units[rest], tracks.labels[rest], valid / (1 - test), (request.seed, 1))]] = 1
+    sides[rest[draw(units[rest], tracks.strata.select(rest), valid / (1 - test), (request.seed, 1))]] = 1
     return sides
 
 
@@ -248,7 +264,7 @@ def _fold(request: _Request, fold: str) -> Numbers:
     train, valid, _ = request.shares
     rest = np.flatnonzero(sides == 0)
     units = tracks.units(groups=not _divided(tracks, fold))
-    drawn = draw(units[rest], tracks.labels[rest], valid / (train + valid), (request.seed, 1))
+    drawn = draw(units[rest], tracks.strata.select(rest), valid / (train + valid), (request.seed, 1))
     sides[rest[drawn]] = 1
     return sides
 
@@ -268,38 +284,18 @@ def _apart(tracks: SplitTracks, sides: Numbers) -> Numbers:
 
 def _random(request: _Request, reason: str) -> Split:
     """Split the rows at random, whatever their tracks; the order of the view's rows does not matter."""
-    view = request.view
-    labels, ids = view.labels.astype(str), view.ids.astype(str)
-    rows = np.lexsort((view.rows["start"], ids))
-    rows = rows[np.isin(labels[rows], request.classes)]
+    view, strata = request.view, request.strata
+    rows = np.lexsort((view.rows["start"], view.ids.astype(str)))
+    rows = rows[strata.used_rows[rows]]
     _, valid, test = request.shares
-    tested = draw(np.arange(len(rows)), labels[rows], test, (request.seed, 2))
+    tested = draw(np.arange(len(rows)), strata.rows.select(rows), test, (request.seed, 2))
     rest = rows[~tested]
-    validated = draw(np.arange(len(rest)), labels[rest], valid / (1 - test), (request.seed, 1))
+    of_rest = strata.rows.select(rest)
+    validated = draw(np.arange(len(rest)), of_rest, valid / (1 - test), (request.seed, 1))
     sides = [np.sort(rest[~validated]), np.sort(rest[validated]), np.sort(rows[tested])]
-    return make_split(view, "random", sides, seed=request.seed, shares=request.shares, reason=reason)
-
-
-def chosen_classes(view: View, classes: Sequence[str] | None) -> list[str]:
-    """Return the sorted classes to split: those of the view, or those that were chosen of them.
-
-    Raises
-    ------
-    SplitError
-        The view lacks a class, or there are fewer than two.
-    """
-    available = [str(name) for name in view.classes]
-    for name in classes or ():
-        if name not in available:
-            raise SplitError(
-                f"view {view.name} has no class {name!r}{nearest(name, available)} "
-                f"(it has: {', '.join(available)})"
-            )
-    chosen = sorted({*(available if classes is None else classes)})
-    if len(chosen) < 2:
-        count = f"one class ({chosen[0]})" if chosen else "no class"
-        raise SplitError(f"view {view.name} has {count}", "expected at least two")
-    return chosen
+    return make_split(
+        view, "random", sides, seed=request.seed, shares=request.shares, reason=reason, strata=strata
+    )
 
 
 def checked_shares(shares: Sequence[float]) -> tuple[float, float, float]:

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.zoo.splits.of_view import ViewStrata
+from audiospec.zoo.splits.strata import Strata
+
 if TYPE_CHECKING:
     from audiospec.stores.layout.view import View
 
@@ -32,12 +35,15 @@ class SplitTracks:
     ----------
     numbers : ndarray of int64
         Row numbers in the store's track table, in the order of the ids.
-    ids, labels, hashes, clusters, groups, folds : ndarray of str
+    ids : ndarray of str
+    strata : Strata
+        What the tracks are stratified by.
+    hashes, clusters, groups, folds : ndarray of str
     """
 
     numbers: NDArray[np.int64]
     ids: NDArray[np.str_]
-    labels: NDArray[np.str_]
+    strata: Strata
     hashes: NDArray[np.str_]
     clusters: NDArray[np.str_]
     groups: NDArray[np.str_]
@@ -51,22 +57,20 @@ class SplitTracks:
         return joined([self.hashes, self.clusters, *([self.groups] if groups else [])])
 
 
-def split_tracks(view: View, classes: Sequence[str]) -> SplitTracks:
-    """Return the tracks of a view's store that have one of the labels and can be used.
+def split_tracks(view: View, strata: ViewStrata) -> SplitTracks:
+    """Return the tracks of a view's store that a split divides.
 
     Parameters
     ----------
     view : View
-    classes : sequence of str
+    strata : ViewStrata
+        Of the view.
     """
     table = view.store.tracks
-    in_view = np.zeros(len(table), bool)
-    in_view[view.rows["track"]] = True
-    usable = in_view | (table["problem"].astype(str) == "")
-    numbers = np.flatnonzero(usable & np.isin(table["label"].astype(str), list(classes)))
+    numbers = np.flatnonzero(strata.used_tracks)
     numbers = numbers[np.argsort(table["id"][numbers].astype(str), kind="stable")]
-    names = ("id", "label", "hash", "cluster", "group", "fold")
-    return SplitTracks(numbers, *(table[name][numbers].astype(str) for name in names))
+    texts = (table[name][numbers].astype(str) for name in ("hash", "cluster", "group", "fold"))
+    return SplitTracks(numbers, table["id"][numbers].astype(str), strata.tracks.select(numbers), *texts)
 
 
 def units_of(view: View, *, groups: bool = True) -> NDArray[np.str_]:

@@ -20,6 +20,7 @@ from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Rows, models
 from audiospec.zoo.fitting.pace import FORWARD
 from audiospec.zoo.study.request import Work
+from audiospec.zoo.targets.single import Single
 from audiospec.zoo.training import train
 
 #: Rows of a table that a baseline is measured on, and seconds of audio in a step of a network.
@@ -45,12 +46,12 @@ class TablePace:
         """
         rows = np.flatnonzero(np.isin(view.labels.astype(str), work.classes))
         part = rows[np.linspace(0, len(rows) - 1, min(len(rows), TABLE_ROWS)).astype(np.int64)]
-        sample = Rows(view, part, sorted(work.classes))
+        sample = Rows(view, part, Single(sorted(work.classes)))
         cls = models[work.model]
         model = cls(cls.Settings.replace_in(work.settings), view.info.row_shape, sample.classes)
         whole = _whole(work, view) if self._rest is None else 0.0  # first, since it imports libraries
         began = time.monotonic()
-        model.fit(sample, Rows(view, part[:0], sample.classes), seed=0)
+        model.fit(sample, Rows(view, part[:0], sample.target), seed=0)
         model.predict_proba(sample.read())
         fitting = (time.monotonic() - began) * len(rows) / len(part)
         if self._rest is None:
@@ -119,7 +120,10 @@ def network_pace(
         trained = cls(chosen, view.info.row_shape, names)
         order = np.arange(len(view))
         history = trained.fit(
-            Rows(view, order[:size], names), Rows(view, order[size:], names), seed=0, work=Path(folder)
+            Rows(view, order[:size], trained.target),
+            Rows(view, order[size:], trained.target),
+            seed=0,
+            work=Path(folder),
         )
     per_row: float = min(entry["seconds"] for entry in history) / (size + FORWARD)
     return per_row / chunk * (0.8 + 0.1 * FORWARD)

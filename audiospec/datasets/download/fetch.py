@@ -171,7 +171,7 @@ def _download(dataset: str, remote: Remote, work: Path, progress: Progress | Non
             return Path(
                 pooch.retrieve(
                     remote.url,
-                    known_hash=remote.sha256 and f"sha256:{remote.sha256}",
+                    known_hash=remote.checksum,
                     fname=name,
                     path=work,
                     downloader=downloader,
@@ -180,7 +180,8 @@ def _download(dataset: str, remote: Remote, work: Path, progress: Progress | Non
         except DatasetError:
             raise
         except ValueError as error:
-            raise DatasetError(f"its sha256 is not {remote.sha256}") from error
+            kind, _, value = str(remote.checksum).partition(":")
+            raise DatasetError(f"its {kind} is not {value}") from error
 
 
 @contextlib.contextmanager

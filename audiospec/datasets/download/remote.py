@@ -23,12 +23,21 @@ class Remote:
         Its size, if known.
     file : str
         Name of the archive in a mirror or if downloaded manually; ``""``: the last part of the URL.
+    md5 : str or None
+        Its MD5, if its publisher states no better checksum.
     """
 
     url: str
     sha256: str | None = None
     bytes: int | None = None
     file: str = ""
+    md5: str | None = None
+
+    @property
+    def checksum(self) -> str | None:
+        """The best known checksum, such as ``"sha256:…"``; None if none is known."""
+        kinds = ("sha256", "md5")
+        return next((f"{kind}:{value}" for kind in kinds if (value := getattr(self, kind))), None)
 
     @property
     def archive(self) -> str:

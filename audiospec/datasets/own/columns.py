@@ -1,4 +1,4 @@
-"""Choose the columns of a table that say path, label, group and so on, and refuse parts of files."""
+"""Choose the columns of a table that say path, label, group and so on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,6 @@ ALIASES = {
 REQUIRED = ("path", "label")
 ROLES = (*REQUIRED, "id", "group", "fold", "cluster")
 
-_UNITS = r"(_?(time|at|s|sec|secs|second|seconds|ms|millisecond|milliseconds|sample|samples|frame|frames))*"
-_FROM = re.compile(rf"(t_|time_|event_|segment_|clip_|crop_)?(start|onset|begin|offset){_UNITS}|t0|tmin")
-_TO = re.compile(rf"(t_|time_|event_|segment_|clip_|crop_)?(end|stop|offset|finish){_UNITS}|t1|tmax")
-#: Names that are times only beside each other.
-_PAIRS = (("from", "to"), ("xmin", "xmax"), ("time", "duration"), ("low_time", "high_time"))
-_TIME = re.compile(r"[-+]?(\d+:)*\d*[.,]?\d+([eE][-+]?\d+)?\s*m?s?")
-
 
 def plain(name: str) -> str:
     """Return a column's name in lower case, its words joined by underscores: ``start_s`` of ``Start (s)``."""
@@ -52,7 +45,9 @@ def candidates(table: Table, role: str) -> list[int]:
     return found
 
 
-def choose(table: Table, asked: Mapping[str, str | None]) -> dict[str, int]:
+def choose(
+    table: Table, asked: Mapping[str, str | None], required: Sequence[str] = REQUIRED
+) -> dict[str, int]:
     """Return the column of each role that the table has.
 
     Parameters
@@ -60,20 +55,23 @@ def choose(table: Table, asked: Mapping[str, str | None]) -> dict[str, int]:
     table : Table
     asked : mapping
         Role → name of the column that was asked for. None: the column is found by its name.
+    required : sequence of str
+        Roles that need a column; the label has none if it is not among them.
 
     Raises
     ------
     DatasetError
-        A column that was asked for, or that of paths or labels, is missing; several may be meant; or the
-        table lists parts of files.
+        A column that was asked for, or a required one, is missing, or several may be meant.
     """
     chosen = {}
     for role in ROLES:
+        if role == "label" and role not in required:
+            continue
         if (name := asked.get(role)) is not None:
-            chosen[role] = _asked(table, role, name)
+            chosen[role] = column_named(table, name, f"{role}_column")
             continue
         found = candidates(table, role)
-        if not found and role in REQUIRED:
+        if not found and role in required:
             raise DatasetError(
                 f"{table.file} has no column {role!r}{nearest(role, map(str.lower, table.columns))} "
                 f"({_has(table)})",
@@ -81,18 +79,24 @@ def choose(table: Table, asked: Mapping[str, str | None]) -> dict[str, int]:
             )
         if found:
             chosen[role] = found[0] if len(found) == 1 else _one_of(table, role, found)
-    _refuse_segments(table, set(chosen.values()))
     return chosen
 
 
-def _asked(table: Table, role: str, name: str) -> int:
+def column_named(table: Table, name: str, option: str) -> int:
+    """Return the column that an option names, in any case.
+
+    Raises
+    ------
+    DatasetError
+        There is none, or there are several.
+    """
     names = [column.lower() for column in table.columns]
     found = [column for column, title in enumerate(table.columns) if title == name.strip()]
     found = found or [column for column, title in enumerate(names) if title == name.strip().lower()]
     if not found:
         raise DatasetError(
             f"{table.file} has no column {name!r}{nearest(name, table.columns)} ({_has(table)})",
-            f"give another `{role}_column`",
+            f"give another `{option}`",
         )
     if len(found) > 1:
         raise _doubled(table, found)
@@ -138,61 +142,3 @@ def _has(table: Table) -> str:
 
 def _only_folds(values: Sequence[str]) -> bool:
     return any(values) and all(fold_named(value) for value in values if value)
-
-
-def _refuse_segments(table: Table, used: set[int]) -> None:
-    """Refuse columns of times: their labels are those of parts of a file, not of the whole."""
-    names = set(map(plain, table.columns))
-    paired = {name for pair in _PAIRS if names.issuperset(pair) for name in pair}
-    for column, name in enumerate(table.columns):
-        known = plain(name)
-        if column in used or not (_FROM.fullmatch(known) or _TO.fullmatch(known) or known in paired):
-            continue
-        cells = ((number, row[column]) for number, row in table.rows)
-        number, value = next(((n, text) for n, text in cells if _TIME.fullmatch(text)), (0, ""))
-        if number:
-            raise DatasetError(
-                f"{table.file}, row {number}, column {printable(name)!r} is {printable(value)!r}: segments "
-                "of files are not supported yet, and a label of a segment is not that of the whole file",
-                "cut the files into one for each segment and list those; or, if each row is a whole file, "
-                "remove the columns of times",
-            )
-
-
-def refuse_several_labels(file: object, labels: Sequence[tuple[int, str]]) -> None:
-    """Refuse a column whose cells contain several labels, such as ``Music,Guitar``.
-
-    A semicolon, a bar or a list in brackets always separates labels. A comma does if no blank follows it, or
-    if a part of the cell is in another cell as well, so that ``Fire, crackling`` may be the name of a class.
-
-    Raises
-    ------
-    DatasetError
-        The message names the row.
-    """
-    cells = {label for _, label in labels}
-    commas = {label for label in cells if "," in label}
-    shared: dict[str, int] = {}
-    for label in cells if commas else ():
-        for part in set(_parts(label, ",")):
-            shared[part] = shared.get(part, 0) + 1
-    for number, label in labels:
-        several = any(len(_parts(label, sign)) > 1 for sign in ";|") or _is_list(label)
-        if label in commas and not several:
-            parts = _parts(label, ",")
-            tight = re.search(r"[^\s\d],[^\s]|[^\s],[^\s\d]", label) is not None
-            several = len(parts) > 1 and (tight or any(shared[part] > 1 for part in parts))
-        if several:
-            raise DatasetError(
-                f"{file}, row {number}: {printable(label)!r} is several labels, and several labels of one "
-                "file are not supported yet",
-                "keep one label in each cell; if it is the name of one class, write it without , ; and |",
-            )
-
-
-def _parts(label: str, sign: str) -> list[str]:
-    return [part for part in map(str.strip, label.split(sign)) if part]
-
-
-def _is_list(label: str) -> bool:
-    return label.startswith("[") and label.endswith("]") and "," in label

@@ -7,11 +7,12 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from itertools import islice
+from dataclasses import fields
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, overload
 
+from audiospec.annotations.annotation import Annotation
 from audiospec.errors import DatasetError
 from audiospec.files import atomic_write
 from audiospec.manifest import Track
@@ -112,16 +113,31 @@ def _read(run: IO[bytes], file: Path) -> Iterator[Track]:
 
 
 def _line(track: Track) -> bytes:
-    fields = asdict(track).items()
-    values = {name: value for name, value in fields if value or name in ("id", "path", "label")}
+    values = _given(track) | {name: getattr(track, name) for name in ("id", "path", "label")}
+    if track.annotations:
+        values["annotations"] = [_given(annotation) for annotation in track.annotations]
     return json.dumps(values).encode() + b"\n"
+
+
+def _given(one: Track | Annotation) -> dict[str, Any]:
+    """Return the fields that are not at their defaults, so that a line is short and has no infinity."""
+    return {
+        field.name: value for field in fields(one) if (value := getattr(one, field.name)) != field.default
+    }
 
 
 def _track(line: bytes, file: Path, number: int) -> Track:
     try:
-        fields = json.loads(line)
-        if not all(isinstance(value, str) for value in fields.values()):
+        values = json.loads(line)
+        annotations = tuple(Annotation(**one) for one in values.pop("annotations", ()))
+        columns = tuple((name, text) for name, text in values.pop("columns", ()))
+        texts = [*values.values(), *chain.from_iterable(columns)]
+        texts += [text for one in annotations for text in (one.label, one.column)]
+        if not all(isinstance(text, str) for text in texts):
             raise ValueError("a value is not text")
-        return Track(**fields)
+        numbers = [number for one in annotations for number in (one.start, one.end, one.value or 0.0)]
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise ValueError("a time or value is not a number")
+        return Track(**values, annotations=annotations, columns=columns)
     except (ValueError, TypeError, AttributeError) as error:
         raise DatasetError(f"line {number} of {file} is no track ({error})") from error

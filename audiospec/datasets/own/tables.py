@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,15 @@ class Table:
     rows : list of (int, list of str)
         Number of the row in the file (its first is 1) and its cells, one for each column; rows without any
         text are left out.
+    lists : dict
+        Number of a row and column → the items of a list of JSON or Parquet that is in the cell.
     """
 
     file: Location
     header: str
     columns: list[str]
     rows: list[tuple[int, list[str]]]
+    lists: dict[tuple[int, int], list[str]] = field(default_factory=dict)
 
 
 def read_table(file: Location) -> Table:
@@ -94,7 +97,13 @@ def _from_records(file: Location, records: Iterable[tuple[int, Mapping[str, Any]
     listed = list(records)
     columns = list(dict.fromkeys(str(name) for _, record in listed for name in record))
     rows = [(number, [cell(record.get(name)) for name in columns]) for number, record in listed]
-    return Table(file, "it", [name.strip() for name in columns], [row for row in rows if any(row[1])])
+    lists = {
+        (number, columns.index(str(name))): [cell(item) for item in value]
+        for number, record in listed
+        for name, value in record.items()
+        if isinstance(value, list)
+    }
+    return Table(file, "it", [name.strip() for name in columns], [row for row in rows if any(row[1])], lists)
 
 
 def cell(value: object) -> str:

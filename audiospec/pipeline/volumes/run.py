@@ -16,14 +16,17 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from audiospec.annotations.annotation import Labelling
 from audiospec.errors import DatasetError, StoreBusyError, StoreError
 from audiospec.manifest import Manifest
 from audiospec.pipeline import COMPUTE
 from audiospec.pipeline.builder import BuildTarget
 from audiospec.pipeline.building import Building, Built, attributes_of
+from audiospec.pipeline.checks import require_annotations, require_same_labelling
 from audiospec.pipeline.sight import in_sight
 from audiospec.pipeline.staging import WorkFolder
 from audiospec.pipeline.survey import TrackState
+from audiospec.pipeline.targets import is_annotated
 from audiospec.pipeline.volumes.conversion import end_conversion, make_first_volume
 from audiospec.pipeline.volumes.division import Division
 from audiospec.pipeline.volumes.members import Members
@@ -76,7 +79,7 @@ class VolumesRun:
         self.is_shared, self.share = share is not None, share or Share()
         self.work = WorkFolder(work_folder(path))
         self.parts = Parts(self.work.place, manifest.dataset)
-        self.attributes = attributes_of(manifest)
+        self.attributes: dict[str, object] = {}
         self.members = Members()
         self.done = Built()
         #: Number of volumes that the root lists.
@@ -91,6 +94,10 @@ class VolumesRun:
         """Build the store, or the volumes of this share; return what was done, with the finished views."""
         with self._dividing(waits=self.is_shared):
             store = self._open()
+            if not self.building.is_annotated:
+                require_annotations(self.manifest.dataset, self.building.labelling)
+            labelling = self.building.labelling if self.building.is_annotated else Labelling()
+            self.attributes = attributes_of(self.manifest, labelling)
             if isinstance(store, VolumeStore):
                 self.hours = self.hours or store.listing.hours
                 self.listed = len(store.volumes)
@@ -166,15 +173,19 @@ class VolumesRun:
         if not self._exists(self.path):
             return None
         store = self.kind.open(self.path)
-        self._require_dataset(store)
+        if not self.building.is_annotated and is_annotated(store):
+            self.building = replace(self.building, is_annotated=True)
+        self._require_same(store)
         return store
 
-    def _require_dataset(self, store: FeatureStore) -> None:
+    def _require_same(self, store: FeatureStore) -> None:
         if store.dataset != self.manifest.dataset:
             raise StoreError(
                 f"{store.path} holds dataset {store.dataset!r}, not {self.manifest.dataset!r}",
                 "choose another `store`",
             )
+        if self.building.is_annotated:
+            require_same_labelling(store, self.building.labelling)
 
     def _exists(self, place: Location) -> bool:
         """Whether there is a store, or a volume; not only volumes that are not listed yet."""
@@ -226,7 +237,7 @@ class VolumesRun:
                 ids, seconds = list(part.ids) if part else [], part.seconds if part else 0.0
                 if root is not None:
                     volume = self.kind(place)
-                    self._require_dataset(volume)
+                    self._require_same(volume)
                     tracks = volume.tracks
                     ids += tracks["id"].tolist()
                     seconds = part.seconds if part else float(tracks["seconds"].sum())

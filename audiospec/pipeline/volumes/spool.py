@@ -7,13 +7,16 @@ import os
 import tempfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import astuple
-from typing import IO
+from dataclasses import asdict, fields
+from typing import IO, Any
 
+from audiospec.annotations.annotation import Annotation
 from audiospec.manifest import Track
 
 #: Tracks that are kept in memory before they are written to a file.
 MOST_KEPT = 20_000
+#: Fields of a track that are texts.
+_TEXTS = [field.name for field in fields(Track) if field.name not in ("annotations", "columns")]
 
 
 class Spool:
@@ -50,8 +53,7 @@ class Spool:
             assert self._file is not None
             self._file.seek(start)
             for line in zlib.decompress(self._file.read(size)).splitlines():
-                id, path, label, group, fold, cluster = json.loads(line)
-                yield Track(id=id, path=path, label=label, group=group, fold=fold, cluster=cluster)
+                yield _track(json.loads(line))
         yield from self._kept.get(volume, ())
 
     def _write(self) -> None:
@@ -59,9 +61,30 @@ class Spool:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="audiospec-")  # noqa: SIM115 (see the class)
         for volume, tracks in self._kept.items():
-            text = "\n".join(json.dumps(astuple(track)) for track in tracks)
+            text = "\n".join(json.dumps(_values(track)) for track in tracks)
             start = self._file.seek(0, os.SEEK_END)
             size = self._file.write(zlib.compress(text.encode(), 1))
             self._blocks.setdefault(volume, []).append((start, size))
         self._kept.clear()
         self._count = 0
+
+
+def _values(track: Track) -> list[Any]:
+    """Return the texts of a track, and its annotations and columns if it has any."""
+    texts = [getattr(track, name) for name in _TEXTS]
+    if not (track.annotations or track.columns):
+        return texts
+    return [*texts, [asdict(one) for one in track.annotations], track.columns]
+
+
+def _track(values: list[Any]) -> Track:
+    """Return the track of what `_values` returned, read from JSON."""
+    texts = dict(zip(_TEXTS, values, strict=False))
+    if len(values) == len(_TEXTS):
+        return Track(**texts)
+    annotations, columns = values[len(_TEXTS) :]
+    return Track(
+        **texts,
+        annotations=tuple(Annotation(**one) for one in annotations),
+        columns=tuple((name, text) for name, text in columns),
+    )

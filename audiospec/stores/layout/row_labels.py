@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.annotations.annotation import Labelling
+from audiospec.annotations.overlap import joined
 from audiospec.annotations.table import RowTargets
 
 #: Between the labels of a row that has several.
@@ -81,18 +82,5 @@ def joined_targets(parts: Sequence[tuple[RowTargets | None, int]]) -> RowTargets
     parts : sequence of (RowTargets or None, int)
         Of each view, its targets and the number of its first row.
     """
-    own = [(targets, first) for targets, first in parts if targets is not None]
-    if not own:
-        return None
-    names = sorted({name for targets, _ in own for name in targets.names})
-    places = {name: place for place, name in enumerate(names)}
-    label = [
-        np.array([places[name] for name in targets.names], np.int32)[targets.label] for targets, _ in own
-    ]
-    return RowTargets(
-        np.concatenate([targets.row + first for targets, first in own]),
-        np.concatenate(label),
-        np.concatenate([targets.share for targets, _ in own]),
-        np.concatenate([targets.value for targets, _ in own]),
-        tuple(names),
-    )
+    own = [(first, targets) for targets, first in parts if targets is not None]
+    return joined(own) if own else None

@@ -206,7 +206,7 @@ class View(ABC):
         """Return track id → reason for each track without rows and without a problem, such as a short one."""
         present = set(self.rows["track"].tolist())
         return {
-            track.id: skip_reason(self.info, track)
+            track.id: skip_reason(self.info, track, None if self.targets is None else self.store.labelling)
             for number, track in enumerate(self.store.tracks.records())
             if number not in present and not track.problem
         }

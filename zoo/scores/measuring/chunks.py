@@ -5,22 +5,19 @@ The predicted class of a track is the one with the highest mean log-probability 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audiospec.errors import ModelError
 from audiospec.zoo.scores.base import Items, Sample, Score, all_scores
-from audiospec.zoo.scores.measuring.bootstrap import draw_tracks
-from audiospec.zoo.scores.measuring.tables import Evaluation, ScoreTable, ScoreValue
+from audiospec.zoo.scores.measuring.grouping import Grouping
+from audiospec.zoo.scores.measuring.resamples import score_values
+from audiospec.zoo.scores.measuring.tables import Evaluation, ScoreTable
 
 #: Lower probabilities are raised to this. Else a probability of 0 in one chunk would decide for its track.
 LEAST_PROBABILITY = 1e-6
-#: Largest number of bytes of the weights of items in resamples at a time.
-MEMORY = 1 << 28
 
 
 def score_chunks(
@@ -56,28 +53,22 @@ def score_chunks(
     """
     values = np.asarray(probabilities, np.float64)
     truth = np.asarray(targets)
-    names, track_of = np.unique(np.asarray(tracks), return_inverse=True)
-    unit_names, unit_of = np.unique(np.asarray(tracks if units is None else units), return_inverse=True)
+    grouping = Grouping.of(tracks, units)
     if (
         not len(truth)
         or values.shape != (len(truth), len(classes))
-        or not len(track_of) == len(unit_of) == len(truth)
+        or not len(grouping.track_of) == len(grouping.unit_of) == len(truth)
     ):
         raise ModelError(
             f"expected probabilities of shape (chunks, {len(classes)}), and a target, a track and a unit for "
-            f"each chunk; got {values.shape}, {truth.shape}, {track_of.shape} and {unit_of.shape}"
+            f"each chunk; got {values.shape}, {truth.shape}, {grouping.shapes}"
         )
-    truth_of_track, unit_of_track = np.empty((2, len(names)), np.int64)
-    truth_of_track[track_of], unit_of_track[track_of] = truth, unit_of
-    if (unit_of_track[track_of] != unit_of).any():
-        name = names[track_of[np.flatnonzero(unit_of_track[track_of] != unit_of)[0]]]
-        raise ModelError(
-            f"expected all chunks of a track in one unit; got several `units` for track {name}",
-            "give each track the name of its group",
-        )
-    means = track_log_probabilities(values, track_of, len(names))
-    chunks = Items(truth, values.argmax(1), values, unit_of, len(unit_names))
-    by_track = Items(truth_of_track, means.argmax(1), shares_of(means), unit_of_track, len(unit_names))
+    unit_of_track = grouping.unit_of_tracks()
+    truth_of_track = np.empty(len(grouping.tracks), np.int64)
+    truth_of_track[grouping.track_of] = truth
+    means = track_log_probabilities(values, grouping.track_of, len(grouping.tracks))
+    chunks = Items(truth, values.argmax(1), values, grouping.unit_of, grouping.units)
+    by_track = Items(truth_of_track, means.argmax(1), shares_of(means), unit_of_track, grouping.units)
     scores = all_scores()
     return Evaluation(*(_table(items, scores, classes, seed) for items in (chunks, by_track)))
 
@@ -126,52 +117,4 @@ def _table(items: Items, scores: Mapping[str, Score], classes: list[str], seed: 
     for key, of_known in (("roc_auc", items.ranking.roc), ("pr_auc", items.ranking.pr)):
         for number, area in zip(items.ranking.known, of_known.tolist(), strict=True):
             per_class[classes[number]][key] = area
-    return ScoreTable(len(items.truth), _values(items, scores, seed), per_class, matrix.tolist())
-
-
-def _values(items: Items, scores: Mapping[str, Score], seed: int) -> dict[str, ScoreValue]:
-    """Return the scores of the items that are defined for them, and their intervals."""
-    resamples = _Resamples(items, seed)
-    once = Sample(items)
-    values = {}
-    for key, score in scores.items():
-        value = float(_compute(key, score, once)[0])
-        if math.isnan(value):
-            continue
-        low, high = score.interval(items, value, partial(resamples.values, key, score))
-        values[key] = ScoreValue(value, (float(low), float(high)))
-    return values
-
-
-class _Resamples:
-    """Resamples of the units of items, drawn when the first score needs them."""
-
-    def __init__(self, items: Items, seed: int) -> None:
-        self._items = items
-        self._seed = seed
-
-    @cached_property
-    def _draws(self) -> NDArray[np.float64]:
-        return draw_tracks(self._items.units, self._seed)
-
-    def values(self, key: str, score: Score) -> NDArray[np.float64]:
-        """Return a score of all resamples for which it is defined."""
-        step = max(1, MEMORY // (8 * len(self._items.truth)))
-        blocks = (self._draws[first : first + step] for first in range(0, len(self._draws), step))
-        values = np.concatenate([_compute(key, score, Sample(self._items, block)) for block in blocks])
-        defined: NDArray[np.float64] = values[~np.isnan(values)]
-        return defined
-
-
-def _compute(key: str, score: Score, sample: Sample) -> NDArray[np.float64]:
-    """Return the values of a score, after checking them: NaN only where the score may be undefined."""
-    values = score.compute(sample)
-    shape = np.shape(values)
-    fits = shape == (len(sample),)
-    if not fits or not np.isfinite(values if score.always_defined else values[~np.isnan(values)]).all():
-        got = "some that are not finite" if fits else shape
-        raise ModelError(
-            f"score {key} must be a finite number for each of {len(sample)} resamples; got {got}",
-            "fix or uninstall the package that provides it",
-        )
-    return values
+    return ScoreTable(len(items), score_values(items, scores, seed), per_class, matrix.tolist())

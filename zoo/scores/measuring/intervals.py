@@ -90,6 +90,28 @@ def wilson(value: float, count: float) -> tuple[float, float]:
     return min(max(low, 0.0), value), max(min(high, 1.0), value)
 
 
+def of_share(value: float, variance: float, count: float, size: float, units: int) -> tuple[float, float]:
+    """Return Wilson's interval of a share, with fewer items where those of a unit are right together.
+
+    Parameters
+    ----------
+    value : float
+        The share, from 0 to 1.
+    variance : float
+        From `unit_variance`; it does not matter if there is one unit.
+    count : float
+        Number of items that would give the share's variance if they were independent, more than 0.
+    size : float
+        How many items the unit of an item has.
+    units : int
+    """
+    if units == 1:
+        return wilson(value, 1)
+    reference = value * (1 - value) / count
+    pseudo = (1 - 1 / units) / units / count  # as if one of the units were all wrong
+    return wilson(value, count / design_effect(variance, reference, size, pseudo))
+
+
 def inverted(value: float, variance: Callable[[float], float]) -> tuple[float, float]:
     """Return the shares that a score is compatible with.
 
@@ -129,9 +151,25 @@ def of_resampled_share(
         The share in each resample of the units.
     units, items : int
     """
+    variance = float(values.var()) * units / (units - 1) if units > 1 else 0.0
+    return of_varying_share(value, variance, units, items)
+
+
+def of_varying_share(value: float, variance: float, units: int, items: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share of a known variance.
+
+    Parameters
+    ----------
+    value : float
+        From 0 to 1.
+    variance : float
+        Of the share, over units; it does not matter if there is one unit.
+    units : int
+    items : float
+        Largest number of independent items that the share can have the variance of.
+    """
     if units == 1:
         return wilson(value, 1)
-    variance = float(values.var()) * units / (units - 1)
     pseudo = (units - 1) / units**3  # as if one of the units were wrong
     count = units * (value * (1 - value) / units + pseudo) / (variance + pseudo)
     return wilson(value, min(max(count, 1.0), items))
@@ -190,9 +228,7 @@ def accuracy_interval(
     if units == 1:
         return wilson(value, 1)
     variance = unit_variance((correct - value) / count, unit_of, units)
-    reference = value * (1 - value) / count
-    pseudo = (1 - 1 / units) / units / count  # as if one of the units were all wrong
-    return wilson(value, count / design_effect(variance, reference, unit_size(unit_of, units), pseudo))
+    return of_share(value, variance, count, unit_size(unit_of, units), units)
 
 
 def by_class_and_unit(truth: NDArray[np.int64], unit_of: NDArray[np.int64], units: int) -> float:

@@ -14,24 +14,28 @@ class Ranking:
 
     Parameters
     ----------
-    truth : ndarray of int, shape (items,)
-        True class numbers.
+    truth : ndarray of int, shape (items,), or of bool, shape (items, classes)
+        True class numbers, or whether each item has each class.
     probabilities : ndarray, shape (items, classes)
 
     Attributes
     ----------
+    exclusive : bool
+        Whether each item has one class.
     known : ndarray of int
         The classes that some items have and some have not; the other classes have no areas.
     """
 
-    def __init__(self, truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
+    def __init__(self, truth: NDArray[Any], probabilities: NDArray[np.float64]) -> None:
         count, classes = probabilities.shape
-        occurring = np.bincount(truth, minlength=classes)
+        self.exclusive = truth.ndim == 1
+        has = truth[:, None] == np.arange(classes) if self.exclusive else truth
+        occurring = has.sum(0)
         self.known: NDArray[np.int64] = np.flatnonzero((occurring > 0) & (occurring < count))
         values = probabilities[:, self.known].T
         #: Item at each rank, and whether it has the class: (known classes, items).
-        self._order = np.argsort(-values, axis=1, kind="stable")
-        self._positive = truth[self._order] == self.known[:, None]
+        self._order: NDArray[np.int64] = np.argsort(-values, axis=1, kind="stable")
+        self._positive = np.take_along_axis(has.T[self.known], self._order, 1)
         ordered = np.take_along_axis(values, self._order, 1)
         last = np.ones(ordered.shape, bool)
         last[:, :-1] = ordered[:, 1:] < ordered[:, :-1]

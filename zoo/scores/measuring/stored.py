@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.scores.base import MAIN, Sample, Score, key_of, scores
+from audiospec.zoo.scores.base import Sample, Score, key_of, main_key, scores
 
 #: Displayed where a run does not have a score.
 MISSING = "–"
@@ -32,9 +32,9 @@ class UnknownScore(Score):
         raise NotImplementedError(f"score {self.title!r} is not installed")
 
 
-def main_score() -> Score:
-    """Return the score that leaderboards rank by."""
-    return _score(MAIN, _names())
+def main_score(target: str = "single") -> Score:
+    """Return the score that leaderboards rank runs of a target by."""
+    return _score(main_key(target), _names())
 
 
 def stored_scores(tables: Iterable[Mapping[str, Any]]) -> dict[str, Score]:
@@ -55,9 +55,9 @@ def stored_scores(tables: Iterable[Mapping[str, Any]]) -> dict[str, Score]:
     return {key: _score(key, names) for key in sorted(keys)}
 
 
-def main_first(by_key: Mapping[str, Score]) -> dict[str, Score]:
-    """Return the scores with the main score first; it is added if it is missing."""
-    return {MAIN: main_score(), **by_key}
+def main_first(by_key: Mapping[str, Score], target: str = "single") -> dict[str, Score]:
+    """Return the scores with the target's main score first; it is added if it is missing."""
+    return {main_key(target): main_score(target), **by_key}
 
 
 def show_stored(table: Mapping[str, Any], key: str, score: Score) -> str:

@@ -1,4 +1,4 @@
-"""The result of scoring: a table of scores by chunk and one by track."""
+"""The result of scoring: a table of scores by chunk and one by track, of any target."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ class ScoreTable:
     count : int
         Number of chunks or tracks.
     scores : dict
-        Key → `ScoreValue`, for every registered score that is defined: areas under curves need two classes.
+        Key → `ScoreValue`, for every registered score of the target that is defined: areas under curves need
+        two classes.
     per_class : dict
-        Class → precision, recall, f1 (0 where undefined), support (number of chunks or tracks), roc_auc and
-        pr_auc (left out for a class that no item has, or all have).
+        Class → precision, recall, f1 (0 where undefined), support (number of chunks or tracks that have it,
+        or of true events). Of one class a chunk also roc_auc and pr_auc, of several labels threshold, roc_auc
+        and ap; areas are left out for a class that no item has, or all have. Empty for numbers.
     confusion : list of list of int
-        Rows are true classes, columns are predicted classes, in the order of `per_class`.
+        Rows are true classes, columns are predicted classes, in the order of `per_class`. Empty for targets
+        other than one class a chunk.
     """
 
     count: int
@@ -64,7 +67,8 @@ class Evaluation:
     chunk : ScoreTable
         Scores of the chunks' predictions.
     track : ScoreTable
-        Scores of the tracks' predictions, which are by the mean log-probability of their chunks.
+        Scores of the tracks' predictions, from those of their chunks: by the mean log-probability of one
+        class, the mean probability of several labels, the mean of numbers. Events are of whole tracks only.
     """
 
     chunk: ScoreTable

@@ -1,0 +1,1 @@
+"""Formats of annotations: files beside the audio, and of predicted events; one file each."""

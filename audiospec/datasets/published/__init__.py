@@ -1,0 +1,1 @@
+"""Published: what the modules of published datasets share."""

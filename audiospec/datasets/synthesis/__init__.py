@@ -1,0 +1,1 @@
+"""Synthesis: what datasets that make their own audio are made with."""

@@ -1,0 +1,1 @@
+"""Targets: what models predict of a row, and how it is encoded, learnt, decoded and scored."""
