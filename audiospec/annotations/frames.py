@@ -59,10 +59,9 @@ def frame_labels(
             continue
         begins = (starts[rows, None] + offsets).reshape(-1)
         sorting = np.argsort(begins, kind="stable")
-        lengths = np.full(len(begins), seconds / frames)
-        found = chunk_targets(
-            used, begins[sorting], lengths, float(durations[rows[0]]), labelling, ""
-        ).targets
+        begins = begins[sorting]
+        ends = begins + seconds / frames
+        found = chunk_targets(used, begins, ends, float(durations[rows[0]]), labelling, "").targets
         columns = np.array([place[name] for name in found.names], np.int64)
         row, frame = np.divmod(sorting[found.row], frames)
         labels[rows[row], frame, columns[found.label]] = True

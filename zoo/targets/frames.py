@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 
 from audiospec.annotations.annotation import Annotation
 from audiospec.annotations.frames import frame_labels
+from audiospec.zoo.events.finding import find_events
+from audiospec.zoo.events.rules import EventRules
 from audiospec.zoo.scores.measuring.event_counts import count_file
 from audiospec.zoo.scores.measuring.event_files import EventFile
 from audiospec.zoo.scores.measuring.events import score_events
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: Most frames of a row: a thousand a second of ten minutes.
 MOST_FRAMES = 600_000
 #: Seconds of the median filters to choose from.
-SMOOTHING = (0.0, 0.15, 0.25, 0.35, 0.5)
+MEDIANS = (0.0, 0.15, 0.25, 0.35, 0.5)
 
 
 @targets.register
@@ -43,12 +44,8 @@ class Frames(MultiLabel):
         Probability of each class from which it counts as predicted, 0 to 1. None: 0.5 for each.
     frames : int
         Frames of a row; a model sets them (`Model.bound`). 0: not known yet.
-    smooth : float
-        Seconds of the median filter over time that probabilities go through first; 0: none.
-    gap : float
-        Seconds; events of a label with a shorter pause between them are one.
-    least : float
-        Seconds; shorter events are left out.
+    median, merge, min : float
+        How events are made of frames; see `EventRules`.
     """
 
     name = "frames"
@@ -58,15 +55,13 @@ class Frames(MultiLabel):
         classes: Sequence[str],
         thresholds: Sequence[float] | None = None,
         frames: int = 0,
-        smooth: float = 0.0,
-        gap: float = 0.0,
-        least: float = 0.0,
+        median: float = 0.0,
+        merge: float = 0.0,
+        min: float = 0.0,
     ) -> None:
         super().__init__(classes, thresholds)
-        for name, value in (("smooth", smooth), ("gap", gap), ("least", least)):
-            if not 0 <= value < math.inf:
-                raise ValueError(f"expected {name} of 0 s or more; got {value!r}")
-        self.smooth, self.gap, self.least = float(smooth), float(gap), float(least)
+        by_class = dict(zip(self.classes, self.thresholds.tolist(), strict=True))
+        self.rules = EventRules(threshold=by_class, median=median, merge=merge, min=min)
         if isinstance(frames, bool) or not isinstance(frames, int) or not 0 <= frames <= MOST_FRAMES:
             raise ValueError(f"expected 0 to {MOST_FRAMES} frames a row; got {frames!r}")
         self.frames = frames
@@ -89,7 +84,9 @@ class Frames(MultiLabel):
         return type(self)(self.classes, **{**self.parameters(), **changes})
 
     @classmethod
-    def of_rows(cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None) -> Self:
+    def of_rows(
+        cls, view: View, numbers: NDArray[np.int64], classes: Sequence[str] | None = None, column: str = ""
+    ) -> Self:
         """Return the target of the labels that some rows have, without frames."""
         return cls(MultiLabel.of_rows(view, numbers, classes).classes)
 
@@ -128,13 +125,12 @@ class Frames(MultiLabel):
         parts = list(stretches(outputs, rows))
         truth = [part.outputs >= 0.5 for part in stretches(rows.targets.astype(np.float64), rows)]
         best, found = -1.0, self
-        for seconds in SMOOTHING:
-            smoothed = [smooth(part.outputs, part.times, seconds) for part in parts]
+        for seconds in MEDIANS:
+            smoothing = self._with(median=seconds)
+            smoothed = [smoothing._smoothed(part) for part in parts]
             thresholds = choose_thresholds(np.concatenate(truth), np.concatenate(smoothed))
-            decoding = self._with(thresholds=thresholds.tolist(), smooth=seconds)
-            counts = [
-                count_file(file, self.classes).events for file in decoding._files(parts, rows, smoothed)
-            ]
+            decoding = smoothing._with(thresholds=thresholds.tolist())
+            counts = [count_file(file, self.classes).events for file in decoding.files(parts, rows)]
             f1 = float(mean_f1(np.sum(counts, 0)[None])[0])
             if f1 > best:
                 best, found = f1, decoding
@@ -143,55 +139,35 @@ class Frames(MultiLabel):
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score the events of the stretches that rows cover; overlapping rows are averaged."""
         parts = list(stretches(outputs, rows))
-        smoothed = [smooth(part.outputs, part.times, self.smooth) for part in parts]
-        files = list(self._files(parts, rows, smoothed))
+        files = list(self.files(parts, rows))
         return score_events(files, self.classes, units=[part.unit for part in parts], seed=seed)
 
-    def _files(
-        self, parts: Sequence[Stretch], rows: TargetRows, smoothed: Sequence[NDArray[np.float64]]
-    ) -> Iterator[EventFile]:
-        """Yield the true and the predicted events of each stretch."""
-        store = rows.view.store
-        for part, values in zip(parts, smoothed, strict=True):
+    def files(self, parts: Iterable[Stretch], rows: TargetRows) -> Iterator[EventFile]:
+        """Yield the true and the predicted events of stretches of some rows."""
+        for part in parts:
             yield EventFile(
-                f"{store.tracks['id'][part.track]} from {part.start:g} s",
-                part.end - part.start,
-                part.cut(store.annotations.of(part.track), store.labelling.column),
-                self.events(values, part.times),
-                values,
+                f"{rows.view.store.tracks['id'][part.track]} from {part.start:g} s",
+                part.seconds,
+                part.events(rows.view),
+                self._events(part),
+                self._smoothed(part),
                 part.times,
             )
 
-    def events(self, smoothed: NDArray[np.float64], times: NDArray[np.float64]) -> list[Annotation]:
-        """Return the events in frames, whose probabilities (frames, classes) are smoothed."""
-        found = []
-        for number, label in enumerate(self.classes):
-            active = np.concatenate([[False], smoothed[:, number] >= self.thresholds[number], [False]])
-            runs: list[list[float]] = []
-            for first, stop in np.flatnonzero(np.diff(active)).reshape(-1, 2).tolist():
-                if runs and times[first] - runs[-1][1] < self.gap:
-                    runs[-1][1] = float(times[stop])
-                else:
-                    runs.append([float(times[first]), float(times[stop])])
-            found += [
-                Annotation(start=start, end=end, label=label)
-                for start, end in runs
-                if end - start >= self.least
-            ]
-        return found
+    def _events(self, part: Stretch) -> list[Annotation]:
+        """Return the events that are predicted in a stretch, in seconds from its start."""
+        found = find_events(part.outputs, self.classes, part.period, self.rules, seconds=part.seconds)
+        return [Annotation(start=one.onset, end=one.offset, label=one.label) for one in found]
+
+    def _smoothed(self, part: Stretch) -> NDArray[np.float64]:
+        """Return the outputs of a stretch after the median filter, so that thresholds give the events."""
+        from scipy.ndimage import median_filter
+
+        width = self.rules.width(part.period)
+        smoothed: NDArray[np.float64] = median_filter(part.outputs, size=(width, 1), mode="nearest")
+        return smoothed
 
     def parameters(self) -> dict[str, Any]:
         """Return thresholds, frames, and how events are decoded."""
-        own = {"frames": self.frames, "smooth": self.smooth, "gap": self.gap, "least": self.least}
-        return {**super().parameters(), **own}
-
-
-def smooth(outputs: NDArray[np.float64], times: NDArray[np.float64], seconds: float) -> NDArray[np.float64]:
-    """Return outputs (frames, classes) after a median filter over time, of an odd number of frames."""
-    from scipy.ndimage import median_filter
-
-    width = 2 * round((seconds / (times[1] - times[0]) - 1) / 2) + 1 if seconds else 1
-    if width <= 1:
-        return outputs
-    smoothed: NDArray[np.float64] = median_filter(outputs, size=(width, 1), mode="nearest")
-    return smoothed
+        rules = {name: getattr(self.rules, name) for name in ("median", "merge", "min")}
+        return {**super().parameters(), "frames": self.frames, **rules}

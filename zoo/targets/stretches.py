@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.annotations.annotation import Annotation
 from audiospec.zoo.targets.base import TargetRows
+
+if TYPE_CHECKING:
+    from audiospec.stores.layout.view import View
 
 #: Largest gap in seconds between rows of a stretch: times are whole samples, divided by the sample rate.
 _ROUNDING = 1e-6
@@ -31,6 +35,8 @@ class Stretch:
         The mean over the rows that cover a frame.
     times : ndarray of float64, shape (frames + 1,)
         Starts of the frames, and the end of the last one, in seconds from the start of the stretch.
+    period : float
+        Seconds from one frame to the next.
     """
 
     track: int
@@ -39,20 +45,27 @@ class Stretch:
     end: float
     outputs: NDArray[np.float64]
     times: NDArray[np.float64]
+    period: float
 
-    def cut(self, annotations: Sequence[Annotation], column: str) -> list[Annotation]:
-        """Return the parts of a track's labels in a column that are in the stretch, from its start."""
+    @property
+    def seconds(self) -> float:
+        """Length of the stretch."""
+        return self.end - self.start
+
+    def events(self, view: View) -> list[Annotation]:
+        """Return the parts of a view's annotations that are in the stretch, in seconds from its start."""
         return [
             replace(one, start=max(one.start - self.start, 0.0), end=min(one.end, self.end) - self.start)
-            for one in annotations
-            if one.column == column and one.label and one.start < self.end and one.end > self.start
+            for one in view.store.annotations.of(self.track)
+            if one.column == view.store.labelling.column and one.start < self.end and one.end > self.start
         ]
 
 
 def stretches(outputs: NDArray[np.float64], rows: TargetRows) -> Iterator[Stretch]:
     """Yield the stretches that rows cover, by track and start.
 
-    Frames of overlapping rows are put on the frames of the stretch's first row that are nearest in time.
+    Frames of overlapping rows are put on the frames of the stretch's first row that are nearest in time, as
+    `Averager` puts those of files.
 
     Parameters
     ----------
@@ -79,6 +92,7 @@ def stretches(outputs: NDArray[np.float64], rows: TargetRows) -> Iterator[Stretc
                 start,
                 end,
                 *_mean(outputs[chosen], table["start"][chosen] - start, end - start, frame),
+                frame,
             )
 
 
