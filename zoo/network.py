@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class NetworkModel(Model):
 
     input = "spectrogram"
     shares = (0.7, 0.1, 0.2)  # the test share of every model is the same
-    serves = ("single", "multi-label", "number")
+    serves: ClassVar[tuple[str, ...]] = ("single", "multi-label", "number")
 
     Settings = NetworkSettings
 

@@ -47,7 +47,7 @@ class CrnnModel(NetworkModel):
     For the target frames, pools after the first two keep all frames, so an output is of 4 frames of the row.
     """
 
-    serves = (*NetworkModel.serves, "frames")
+    serves: ClassVar[tuple[str, ...]] = (*NetworkModel.serves, "frames")
     Settings = CrnnSettings
 
     blocks: ClassVar[Sequence[Block]]
