@@ -139,9 +139,24 @@ class Frames(MultiLabel):
 
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score the events of the stretches that rows cover; overlapping rows are averaged."""
-        parts = list(stretches(outputs, rows))
-        files = list(self.files(parts, rows))
-        return score_events(files, self.classes, units=[part.unit for part in parts], seed=seed)
+        return self.score_parts([(outputs, rows)], rows, seed)
+
+    def score_parts(
+        self,
+        parts: Sequence[tuple[NDArray[np.float64], TargetRows]],
+        rows: TargetRows,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Score the events of several models together, each with its own decoding."""
+        files: list[EventFile] = []
+        units: list[str] = []
+        for outputs, of_part in parts:
+            target = of_part.target
+            assert isinstance(target, Frames), "parts are of one target"
+            found = list(stretches(outputs, of_part))
+            files += target.files(found, of_part)
+            units += [part.unit for part in found]
+        return score_events(files, self.classes, units=units, seed=seed)
 
     def files(self, parts: Iterable[Stretch], rows: TargetRows) -> Iterator[EventFile]:
         """Yield the true and the predicted events of stretches of some rows."""
