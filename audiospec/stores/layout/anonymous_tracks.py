@@ -25,8 +25,8 @@ def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
     Tracks
         Paths that are absolute or lead out of the folder, and ids made from them, are reduced to the file's
         name. If several tracks have that name, the track's row number comes first (``"3/song.wav"``).
-        Clusters that are named by such paths are reduced, too. The folder is cut out of the texts of problems
-        and notes.
+        Clusters that are named by such paths are reduced, too, and so are texts of free columns, except
+        addresses of web pages. The folder is cut out of free columns, problems and notes.
     """
     records = list(tracks.records())
     root_is_top = isinstance(root, Path) and root == Path(root.anchor)
@@ -47,6 +47,7 @@ def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
                 problem=_without_folder(record.problem, record.path, root),
                 note=_without_folder(record.note, record.path, root),
                 cluster=short[record.cluster],
+                columns=tuple((name, _without_path(text, root)) for name, text in record.columns),
             )
             for record, path, id in zip(records, paths, ids, strict=True)
         ]
@@ -76,6 +77,13 @@ def _reduce(paths: list[str], chosen: list[bool]) -> list[str]:
         f"{number}/{name}" if cut and counts[name] > 1 else name
         for number, (name, cut) in enumerate(zip(names, chosen, strict=True))
     ]
+
+
+def _without_path(text: str, root: Location | None) -> str:
+    """Return the text of a free column without a path that leads out of the folder."""
+    text = _without_folder(text, "", root)
+    is_page = text.startswith(("http://", "https://"))
+    return PureWindowsPath(text).name if not is_page and _is_path_out(text) else text
 
 
 def _without_folder(problem: str, path: str, root: Location | None) -> str:

@@ -126,7 +126,7 @@ def read_tracks(
     """
     # The table itself says which column is missing.
     columns = {name: read(name) for name in TRACK_COLUMNS if has(name)}
-    free = {name: read(array) for array, name in free_columns(attributes).items()}
+    free = {name: _checked(array, read) for array, name in free_columns(attributes).items()}
     if not has(f"{ANNOTATIONS}/track"):
         return Tracks(columns, free)
     table = {name: _checked(f"{ANNOTATIONS}/{name}", read) for name in ANNOTATION_ATTRIBUTES}

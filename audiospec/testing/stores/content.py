@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.annotation import Annotation, Labelling
+from audiospec.annotations.table import RowTargets
 from audiospec.audio.chunking import Chunking
 from audiospec.digests import checksum, source_bits
 from audiospec.errors import DiskFullError
@@ -32,6 +34,7 @@ from audiospec.testing.stores.shards import write_shard
 
 #: A spec whose rows have shape (3, 6), for chunks of 0.1 s.
 SMALL = MelSpec(sample_rate=800, n_fft=32, hop_length=16, n_mels=3, fmax=400.0)
+DEFAULT = Labelling()
 LABELS = ("rock", "Fußnote ☃", "", 'a "quoted", {odd} one\n')
 
 
@@ -45,12 +48,16 @@ class Content:
     info : ViewInfo
     rows : ndarray of ROW_DTYPE
     data : ndarray, shape (n, *row_shape)
+    targets : RowTargets or None
+    labelling : Labelling
     """
 
     tracks: Tracks
     info: ViewInfo
     rows: RowTable
     data: NDArray[Any]
+    targets: RowTargets | None = None
+    labelling: Labelling = DEFAULT
 
     @classmethod
     def make(
@@ -98,6 +105,33 @@ class Content:
         table["source"] = [source_bits(records[number].hash) for number in table["track"]]
         return cls(Tracks.from_records(records), info, table, data)
 
+    def annotated(self, seed: int = 0) -> Content:
+        """Return the content with annotations, free columns, a labelling, and targets of the rows."""
+        records = [
+            replace(
+                each,
+                label="" if number % 3 else each.label,
+                columns=columns_of(number),
+                annotations=annotations_of(number, seed),
+            )
+            for number, each in enumerate(self.tracks.records())
+        ]
+        random = np.random.default_rng(seed)
+        names = tuple(
+            sorted({one.label for number in range(3) for one in annotations_of(number, seed)} - {""})
+        )
+        has = random.random((len(self.rows), len(names))) < 0.4
+        row, label = np.nonzero(has)
+        targets = RowTargets(
+            row.astype(np.int64),
+            label.astype(np.int32),
+            random.random(len(row)),
+            np.full(len(row), np.nan),
+            names,
+        )
+        labelling = Labelling(target="multi-label", background="keep", min_overlap=0.25)
+        return replace(self, tracks=Tracks.from_records(records), targets=targets, labelling=labelling)
+
     def view(self, staged: Path | None = None) -> NewView:
         """Return the view to publish; if `staged` is a folder, its shards are also written there as files."""
         step = self.info.shard_rows
@@ -109,7 +143,22 @@ class Content:
                 write_shard(file, rows, step)
             return ShardSource(lambda: rows, file)
 
-        return NewView(self.info, self.rows, shard)
+        return NewView(self.info, self.rows, shard, self.targets)
+
+
+def columns_of(number: int) -> tuple[tuple[str, str], ...]:
+    """Return the free columns of an artificial track, sorted, some with names that stores cannot take."""
+    odd = (("../Ort ☃", "draußen\n"), ("ID", "x")) if number % 2 else ()
+    return (*odd, ("cluster", f"free {number}"), ("device", "" if number == 2 else f"recorder {number % 2}"))
+
+
+def annotations_of(number: int, seed: int = 0) -> tuple[Annotation, ...]:
+    """Return the annotations of an artificial track, sorted; every third track has none."""
+    whole = Annotation(label="Straße ☃", column="tags")
+    short = Annotation(start=0.1 * number, end=0.1 * number + 0.05 * (1 + seed), label=f"dog {seed}")
+    return ((), (whole, short), (replace(short, label='a "quoted"\n;'), Annotation(start=9.5, value=-0.1)))[
+        number % 3
+    ]
 
 
 def record(number: int, seed: int = 0, **changes: Any) -> TrackRecord:
@@ -137,7 +186,7 @@ def publish(
     """Publish content, or another view with its tracks, with a work folder as `featurize` does."""
     work = work_folder(path)
     work.mkdir(exist_ok=True)
-    attributes = {**store_attributes("mine", path.parent), **attributes}
+    attributes = {**store_attributes("mine", path.parent, content.labelling), **attributes}
     store.publish(path, work, attributes, content.tracks, content.view() if view is None else view)
     shutil.rmtree(work)
 
@@ -148,12 +197,21 @@ def assert_holds(view: View, content: Content) -> None:
     assert view.rows.dtype == ROW_DTYPE
     assert view.rows.tobytes() == content.rows.tobytes()
     assert list(view.store.tracks.records()) == list(content.tracks.records())
+    assert table_of(view.targets) == table_of(content.targets)
     assert view.shape == content.data.shape
     data = view.read_stored()
     assert data.dtype == content.data.dtype
     assert data.tobytes() == content.data.tobytes()
     code = content.info.spec.code
     assert view.read().tobytes() == (data if code is None else code.decode(data)).tobytes()
+
+
+def table_of(targets: RowTargets | None) -> dict[str, Any] | None:
+    """Return everything that a table of targets holds, for comparison."""
+    if targets is None:
+        return None
+    columns = {name: getattr(targets, name) for name in ("row", "label", "share", "value")}
+    return {"names": targets.names, **{name: (one.dtype, one.tobytes()) for name, one in columns.items()}}
 
 
 @contextmanager
@@ -218,9 +276,10 @@ def _fields(spec: MelSpec) -> dict[str, Any]:
     return {name: fields[name] for name in fields if name not in ("feature", "version")}
 
 
-def view_content(view: View) -> tuple[str, dict[str, Any], bytes, bytes]:
+def view_content(view: View) -> tuple[Any, ...]:
     """Return everything that a view holds, for comparison."""
-    return view.name, view.info.to_attributes(), view.rows.tobytes(), view.read_stored().tobytes()
+    targets = table_of(view.targets)
+    return view.name, view.info.to_attributes(), view.rows.tobytes(), view.read_stored().tobytes(), targets
 
 
 def publish_with_limits(

@@ -28,9 +28,10 @@ from audiospec.testing.stores.damage import DamageTests
 from audiospec.testing.stores.publishing import PublishingTests
 from audiospec.testing.stores.reading import ReadingTests
 from audiospec.testing.stores.sealing import SealTests
+from audiospec.testing.stores.targets import TargetTests
 
 
-class StoreContract(ReadingTests, PublishingTests, DamageTests, SealTests):
+class StoreContract(ReadingTests, PublishingTests, DamageTests, SealTests, TargetTests):
     """Tests that every store must pass; see `StoreCase` for the attributes that a subclass sets."""
 
     def test_suffix_selects_the_class(self) -> None:
