@@ -94,7 +94,7 @@ class Frames(MultiLabel):
         """Return whether each frame of each row has each label: (n, frames, classes)."""
         rows, store = view.rows[numbers], view.store
         return frame_labels(
-            store.annotations,
+            store.tracks.annotations,
             rows["track"],
             rows["start"],
             store.tracks["seconds"][rows["track"]],
@@ -106,11 +106,12 @@ class Frames(MultiLabel):
 
     def texts(self, encoded: NDArray[Any]) -> list[str]:
         """Return the labels that each row has in any frame, joined by ``;``."""
-        return super().texts(encoded.any(1))
+        return super().texts(np.asarray(encoded.any(1)))
 
     def reduce(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the highest probability of each label in the frames of each row: (n, classes)."""
-        return outputs.max(1)
+        highest: NDArray[np.float64] = outputs.max(1)
+        return highest
 
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return the labels whose probability reaches their threshold in any frame, joined by ``;``."""

@@ -56,7 +56,7 @@ class Stretch:
         """Return the parts of a view's annotations that are in the stretch, in seconds from its start."""
         return [
             replace(one, start=max(one.start - self.start, 0.0), end=min(one.end, self.end) - self.start)
-            for one in view.store.annotations.of(self.track)
+            for one in view.store.tracks.annotations.of(self.track)
             if one.column == view.store.labelling.column and one.start < self.end and one.end > self.start
         ]
 
