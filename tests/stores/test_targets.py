@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import soundfile
 import xarray
 from hypothesis import given
 from hypothesis import strategies as st
@@ -546,3 +547,18 @@ def test_pandas_is_not_loaded(
         "print({'zarr', 'torch', 'pandas'} & set(sys.modules))"
     )
     assert python(code).stdout.strip() == "set()"
+
+
+def test_a_run_into_a_store_that_cannot_hold_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is computed, rather than lose what the dataset has."""
+    import audiospec
+    from audiospec.stores.zarr import ZarrStore
+
+    wave = np.sin(np.arange(8000)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 8000)
+    (tmp_path / "list.csv").write_text("path,label,device\na.wav,dog,one\n", encoding="utf-8")
+    monkeypatch.setattr(ZarrStore, "holds_targets", False)
+    with pytest.raises(StoreError) as caught:
+        audiospec.featurize("csv", data=tmp_path / "list.csv", chunk=1, store=tmp_path / "x.zarr", workers=0)
+    one_line(caught, "x.zarr cannot hold the columns device", ".h5")
+    assert not (tmp_path / "x.zarr").exists()
