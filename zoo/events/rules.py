@@ -70,7 +70,9 @@ class EventRules:
                 )
         missing = [name for name in classes if name not in self.threshold]
         if missing:
-            raise ModelError(f"class {missing[0]!r} has no threshold", "give one for each class, or one for all")
+            raise ModelError(
+                f"class {missing[0]!r} has no threshold", "give one for each class, or one for all"
+            )
         return np.array([self.threshold[name] for name in classes], np.float64)
 
     def width(self, period: float) -> int:

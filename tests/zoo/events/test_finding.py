@@ -32,7 +32,10 @@ def reference(
         width = max(odd for odd in range(1, 100, 2) if odd == 1 or odd - 1 <= rules.median / period)
         filtered = []
         for place in range(len(present)):
-            around = [present[min(max(place + step, 0), len(present) - 1)] for step in range(-(width // 2), width // 2 + 1)]
+            around = [
+                present[min(max(place + step, 0), len(present) - 1)]
+                for step in range(-(width // 2), width // 2 + 1)
+            ]
             filtered.append(sorted(around)[width // 2])
         events: list[list[float]] = []
         for place, is_in in enumerate(filtered):
@@ -59,7 +62,7 @@ def cases(draw: st.DrawFn) -> tuple[NDArray[np.float64], EventRules, list[int]]:
     values = draw(st.lists(st.integers(0, 4), min_size=frames * classes, max_size=frames * classes))
     outputs = np.array(values).reshape(frames, classes) / 4
     levels = st.sampled_from([0.25, 0.5, 0.75])
-    threshold = draw(st.one_of(levels, st.fixed_dictionaries({name: levels for name in NAMES[:classes]})))
+    threshold = draw(st.one_of(levels, st.fixed_dictionaries(dict.fromkeys(NAMES[:classes], levels))))
     # A filter of 4n, 4n + 1 … eighths of a second: none is half-way between two odd numbers of frames.
     median = draw(st.sampled_from([0.0, 0.25, 0.75, 1.25]))
     rules = EventRules(threshold=threshold, median=median, merge=draw(seconds), min=draw(seconds))

@@ -25,7 +25,9 @@ def test_frames_are_means_of_the_windows_over_them(
     shape = (windows, 2) if frames is None else (windows, frames, 2)
     outputs = np.random.default_rng(seed).random(shape)
     averager = Averager(length, hop_seconds, 2, frames)
-    parts = [averager.feed(part) for part in np.split(outputs, [cut for cut in sorted(cuts) if cut <= windows])]
+    parts = [
+        averager.feed(part) for part in np.split(outputs, [cut for cut in sorted(cuts) if cut <= windows])
+    ]
     seconds = (windows - 1) * hop_seconds + length
     parts.append(averager.end(seconds))
     got = np.concatenate(parts)
