@@ -44,11 +44,25 @@ def views(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, V
     }
 
 
+class Runs(dict[str, Run]):
+    """Runs of models on the views, trained when they are needed first."""
+
+    def __init__(self, folder: Path, views: dict[str, View]) -> None:
+        super().__init__()
+        self.folder, self.views = folder, views
+
+    def __missing__(self, name: str) -> Run:
+        is_network = name.startswith("crnn")
+        self[name] = train(
+            name,
+            self.views["mel" if is_network else "tabular"],
+            settings={"epochs": 1, "device": "cpu", "batch": 8} if is_network else {},
+            out=self.folder / name,
+        )
+        return self[name]
+
+
 @pytest.fixture(scope="session")
 def runs(views: dict[str, View], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """Runs of models that compute rows one by one, by matrices, and by layers."""
-    folder = tmp_path_factory.mktemp("runs")
-    made = {name: train(name, views["tabular"], out=folder / name) for name in ("svm", "rf", "lr")}
-    settings = {"epochs": 2, "device": "cpu", "batch": 8}
-    made["crnn-base"] = train("crnn-base", views["mel"], settings=settings, out=folder / "crnn")
-    return made
+    """Runs by the name of their model."""
+    return Runs(tmp_path_factory.mktemp("runs"), views)

@@ -119,21 +119,19 @@ import resource, sys
 from audiospec.zoo.events.rules import EventRules
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.training import train
-from audiospec.zoo.windows.windows import predict_events, predict_windows
+from audiospec.zoo.windows.windows import predict_events
 
-run, files = Run(sys.argv[1]), sys.argv[2:]
-count = sum(1 for _ in predict_windows(run, files, hop=1.0))
-events = sum(1 for _ in predict_events(run, files, EventRules(threshold=0.1, merge=2), hop=1.0))
-print(count, events, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+events = list(predict_events(Run(sys.argv[1]), sys.argv[2:], EventRules(threshold=0.1, merge=2)))
+print(round(events[-1].offset), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
 """
 
 
-def _peak(run: Run, *files: Path) -> tuple[int, int]:
-    """Number of windows, and the peak of a process's memory in MiB."""
-    command = [sys.executable, "-c", _PEAK, str(run.path), *map(str, files)]
+def _peak(run: Run, file: Path) -> tuple[int, int]:
+    """End of the last event in seconds, and the peak of a process's memory in MiB."""
+    command = [sys.executable, "-c", _PEAK, str(run.path), str(file)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-    count, _, peak = map(int, done.stdout.split())
-    return count, peak
+    end, peak = map(int, done.stdout.split())
+    return end, peak
 
 
 def _recording(path: Path, minutes: int) -> Path:
