@@ -28,13 +28,13 @@ def command(
         ),
     ],
     score: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Score to compare by; `audiospec scores` lists the scores (macro-f1).",
+            help="Score to compare by; `audiospec scores` lists the scores (the main one of the target).",
         ),
-    ] = "macro-f1",
+    ] = None,
     first: Annotated[
         bool,
         typer.Option(
@@ -58,7 +58,8 @@ def command(
     from audiospec.zoo.report.collect import find_runs
     from audiospec.zoo.scores.base import scores
 
-    measure = scores[score]()  # first, so that a misspelt name fails before runs are read
+    if score is not None:
+        scores[score]  # first, so that a misspelt name fails before runs are read
     opened: dict[str, Run] = {}
     for path in runs:  # one by one, to keep their order
         search = find_runs([path])
@@ -78,9 +79,9 @@ def command(
         no_chunks = error.reason
     if json:
         comparisons = [one.to_dict() for one in (*found, *by_chunk)]
-        emit("comparisons", score=score, comparisons=comparisons, no_chunks=no_chunks)
+        emit("comparisons", score=found[0].score, comparisons=comparisons, no_chunks=no_chunks)
         return
-    _print(measure, [*found, *by_chunk])
+    _print(scores[found[0].score](), [*found, *by_chunk])
     if no_chunks:
         say(f"not compared by chunk: {no_chunks}", "yellow")
 

@@ -16,7 +16,9 @@ from audiospec.zoo.comparison.difference import corrected_t, holm, paired_bootst
 from audiospec.zoo.comparison.mcnemar import McNemar, mcnemar
 from audiospec.zoo.comparison.tested import LEVELS, Configuration, RunTest, check_same, units_of_tracks
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import Items, Sample, Score, key_of, scores
+from audiospec.zoo.scores.base import Items, Score, key_of, scores
+from audiospec.zoo.scores.measuring.stored import main_name
+from audiospec.zoo.scores.measuring.units import UnitItems
 
 #: A difference is shown if its p-value is below this.
 LEVEL_OF_SIGNIFICANCE = 0.05
@@ -121,7 +123,7 @@ def compare(
     a: Runs,
     b: Runs,
     *,
-    score: str = "macro-f1",
+    score: str | None = None,
     level: str = "track",
     seed: int = 0,
 ) -> Comparison:
@@ -135,8 +137,8 @@ def compare(
     ----------
     a, b : Run, sequence of Run or Configuration
         Runs that keep their predictions.
-    score : str
-        Name of a registered score.
+    score : str or None
+        Name of a registered score. None: the main one of the runs' target; of `frames`, of the rows' labels.
     level : str
         ``"track"`` or ``"chunk"``.
     seed : int
@@ -158,8 +160,9 @@ def compare(
     """
     if level not in LEVELS:
         raise ModelError(f"expected a level of {' or '.join(LEVELS)}; got {level!r}")
-    measure = scores[score]()
     one, other = _configuration(a), _configuration(b)
+    score = _score_of(one, score)
+    measure = scores[score]()
     common, of_a, of_b = one.common(other), one.tests, other.tests
     units = units_of_tracks(one for test in common for of in (of_a, of_b) for one in of[test])
     pairs = [_paired(of_a[test], of_b[test], level, units) for test in common]
@@ -199,7 +202,7 @@ def compare(
 def compare_all(
     configurations: Sequence[Runs],
     *,
-    score: str = "macro-f1",
+    score: str | None = None,
     level: str = "track",
     reference: int | None = None,
     seed: int = 0,
@@ -234,6 +237,7 @@ def compare_all(
             f"expected two configurations or more to compare; got {len(groups)}",
             "give the folder of another run",
         )
+    score = _score_of(groups[0], score)
     if reference is None:
         reference = _best(groups, score, level) if len(groups) > 2 else 0
     names = names_of([group.runs for group in groups])
@@ -256,7 +260,7 @@ class _Pair:
 
     Attributes
     ----------
-    a, b : list of Items
+    a, b : list of UnitItems
         Of each run.
     items : list of (str, float)
         Track and start of each item.
@@ -266,8 +270,8 @@ class _Pair:
         Numbers of training and of test tracks. Of several runs, the smallest number of training tracks.
     """
 
-    a: list[Items]
-    b: list[Items]
+    a: list[UnitItems]
+    b: list[UnitItems]
     items: list[tuple[str, float]]
     units: NDArray[np.int64]
     trained: int
@@ -285,15 +289,28 @@ def _paired(a: Sequence[RunTest], b: Sequence[RunTest], level: str, units: Mappi
     return _Pair(items_a, items_b, first.names(level), numbers, min(trained), len(first.tracks))
 
 
-def _mean(score: Score, runs: Sequence[Items]) -> float:
+def _mean(score: Score, runs: Sequence[UnitItems]) -> float:
     """Return the mean score of runs on one test set."""
-    return float(np.mean([score.compute(Sample(items))[0] for items in runs]))
+    return float(np.mean([score.compute(items.sample())[0] for items in runs]))
 
 
 def _configuration(runs: Runs) -> Configuration:
     if isinstance(runs, Configuration):
         return runs
     return Configuration([runs] if isinstance(runs, Run) else runs)
+
+
+def _score_of(configuration: Configuration, name: str | None) -> str:
+    """Return the name of the score to compare by, after a check that it is one of the runs' target."""
+    target = configuration.runs[0].target.of_row.name
+    if name is None:
+        return main_name(target)
+    if target not in scores[name].targets:
+        raise ModelError(
+            f"score {name!r} is of the target {' or '.join(scores[name].targets)}; the runs have {target!r}",
+            f"choose another `score`, such as {main_name(target)!r}",
+        )
+    return name
 
 
 def _best(groups: Sequence[Configuration], score: str, level: str) -> int:
@@ -312,13 +329,19 @@ def _best(groups: Sequence[Configuration], score: str, level: str) -> int:
 
 
 def _mcnemar(pairs: Sequence[_Pair]) -> McNemar | None:
-    """Return McNemar's test on all test sets together; None if a unit was tested more than once."""
+    """Return McNemar's test on all test sets together.
+
+    None: a unit was tested more than once, or the target is not one class a row.
+    """
     units = np.concatenate([pair.units for pair in pairs])
     if len(np.unique(units)) < len(units) or any(len(pair.a) > 1 or len(pair.b) > 1 for pair in pairs):
         return None
+    of_a, of_b = [pair.a[0] for pair in pairs], [pair.b[0] for pair in pairs]
     right_a, right_b = (
-        np.concatenate([items.predicted == items.truth for items in one])
-        for one in ([pair.a[0] for pair in pairs], [pair.b[0] for pair in pairs])
+        np.concatenate([items.predicted == items.truth for items in one if isinstance(items, Items)] or [[]])
+        for one in (of_a, of_b)
     )
+    if not len(right_a):
+        return None  # of another target, whose rows are not simply right or wrong
     unit_of = np.concatenate([pair.units[pair.a[0].unit_of] for pair in pairs])
     return mcnemar(right_a, right_b, unit_of)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,7 @@ from audiospec.digests import digest
 from audiospec.errors import RunError
 from audiospec.zoo.runs.predictions import Predictions
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import Items
-from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
+from audiospec.zoo.scores.measuring.units import UnitItems
 from audiospec.zoo.splits.leaks import Known
 from audiospec.zoo.splits.units import joined
 
@@ -77,7 +77,7 @@ class RunTest:
             test.probabilities[order],
         )
 
-    def items(self, level: str, units: NDArray[np.int64]) -> Items:
+    def items(self, level: str, units: NDArray[np.int64]) -> UnitItems:
         """Return the predictions to score.
 
         Parameters
@@ -86,14 +86,11 @@ class RunTest:
         units : ndarray of int64, shape (tracks,)
             Number of each test track's unit, from 0.
         """
-        rows = self.predictions
-        _, first, track_of = np.unique(rows.tracks, return_index=True, return_inverse=True)
-        count = int(units.max()) + 1
+        rows, target = self.predictions, self.run.target.of_row
+        _, track_of = np.unique(rows.tracks, return_inverse=True)
         if level == "chunk":
-            values = rows.probabilities
-            return Items(rows.truth, values.argmax(1), values, units[track_of], count)
-        means = track_log_probabilities(rows.probabilities, track_of, len(units))
-        return Items(rows.truth[first], means.argmax(1), shares_of(means), units, count)
+            return target.items(rows.truth, rows.probabilities, units[track_of])
+        return target.items(rows.truth, rows.probabilities, units, track_of)
 
     def names(self, level: str) -> list[tuple[str, float]]:
         """Return the track and start of each item; the start is 0 by track."""
@@ -169,6 +166,12 @@ def units_of_tracks(tested: Iterable[RunTest]) -> dict[str, int]:
 def check_same(a: RunTest, b: RunTest, level: str) -> None:
     """Raise `RunError` unless two runs were tested on the same tracks, and on the same chunks by chunk."""
     names = f"runs {a.run.path} and {b.run.path}"
+    if a.run.target.name != b.run.target.name:
+        raise RunError(
+            f"expected runs of the same target; got {names}, of {a.run.target.name!r} and "
+            f"{b.run.target.name!r}",
+            "train both on a store of one target",
+        )
     if a.run.info.classes != b.run.info.classes:
         raise RunError(
             f"expected runs of the same classes; got {names}, of {len(a.run.info.classes)} and "
@@ -202,8 +205,9 @@ def same_chunks(a: RunTest, b: RunTest) -> bool:
     return np.array_equal(one.tracks, other.tracks) and np.array_equal(one.starts, other.starts)
 
 
-def _truth(tested: RunTest) -> NDArray[np.int64]:
-    """Return the class number of each test track."""
+def _truth(tested: RunTest) -> NDArray[Any]:
+    """Return the truth of each test track, as its target encodes it."""
     rows = tested.predictions
-    truth: NDArray[np.int64] = rows.truth[np.unique(rows.tracks, return_index=True)[1]]
-    return truth
+    units, track_of = np.unique(rows.tracks, return_inverse=True)
+    items = tested.run.target.of_row.items(rows.truth, rows.probabilities, np.arange(len(units)), track_of)
+    return items.truth

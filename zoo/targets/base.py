@@ -18,6 +18,7 @@ from audiospec.errors import ModelError
 from audiospec.registry import Registry
 from audiospec.zoo.scores.base import main_key
 from audiospec.zoo.scores.measuring.tables import Evaluation
+from audiospec.zoo.scores.measuring.units import UnitItems
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,6 +193,26 @@ class Target(ABC):
     @abstractmethod
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score outputs by row and by track; `seed` is of the intervals."""
+
+    @abstractmethod
+    def items(
+        self,
+        truth: NDArray[Any],
+        outputs: NDArray[np.float64],
+        units: NDArray[np.int64],
+        track_of: NDArray[np.int64] | None = None,
+    ) -> UnitItems:
+        """Return rows of one target to score, or the tracks that they are of, for paired comparisons.
+
+        Parameters
+        ----------
+        truth, outputs : ndarray
+            As predictions of rows have them.
+        units : ndarray of int64
+            Number of each item's unit, from 0.
+        track_of : ndarray of int64, shape (rows,), or None
+            Number of each row's track, from 0. None: rows are the items.
+        """
 
     def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
         """Return the score that models are chosen by, by track; higher is better."""

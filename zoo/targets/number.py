@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
+from audiospec.zoo.scores.measuring.grouping import means_of
+from audiospec.zoo.scores.measuring.number_items import NumberItems
 from audiospec.zoo.scores.measuring.numbers import score_numbers
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
@@ -117,6 +119,19 @@ class Number(Target):
         return score_numbers(
             outputs[:, 0], rows.targets, rows.tracks, self.classes[0], units=rows.units, seed=seed
         )
+
+    def items(
+        self,
+        truth: NDArray[Any],
+        outputs: NDArray[np.float64],
+        units: NDArray[np.int64],
+        track_of: NDArray[np.int64] | None = None,
+    ) -> NumberItems:
+        """Return rows or tracks of one number each; that of a track is the mean of its rows."""
+        count, values = int(units.max()) + 1, outputs[:, 0]
+        if track_of is not None:
+            truth, values = means_of(truth, track_of), means_of(values, track_of)
+        return NumberItems(truth, values, units, count)
 
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return each number with four significant digits."""

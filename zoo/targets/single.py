@@ -106,6 +106,21 @@ class Single(Target):
             outputs, rows.targets, recordings(rows), self.classes, units=rows.units, seed=seed
         )
 
+    def items(
+        self,
+        truth: NDArray[Any],
+        outputs: NDArray[np.float64],
+        units: NDArray[np.int64],
+        track_of: NDArray[np.int64] | None = None,
+    ) -> Items:
+        """Return rows or tracks of one class each."""
+        count = int(units.max()) + 1
+        if track_of is None:
+            return Items(truth, outputs.argmax(1), outputs, units, count)
+        means = track_log_probabilities(outputs, track_of, len(units))
+        first = np.unique(track_of, return_index=True)[1]
+        return Items(truth[first], means.argmax(1), shares_of(means), units, count)
+
     def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
         """Return the macro F1 by track, without its interval."""
         _, first, track_of = np.unique(recordings(rows), return_index=True, return_inverse=True)
