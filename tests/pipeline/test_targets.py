@@ -298,9 +298,9 @@ def test_annotations_beyond_the_end_are_a_problem_of_their_track(
     assert rows_of(report.views[0]) == ROWS[-1:]
     assert report.problems == {
         "a": "annotated beyond the end of its audio, which lasts 6.000 s: 'cat' from 5.5 to 6.2 s; "
-        "correct the times or the file, or leave out an end that means the end of the file",
+        "correct the times or the file; times of another recording are read as those of this file",
         "b": "annotated beyond the end of its audio, which lasts 6.000 s: 'owl' from 6 s, and 1 more; "
-        "correct the times or the file, or leave out an end that means the end of the file",
+        "correct the times or the file; times of another recording are read as those of this file",
     }
     with pytest.raises(
         DatasetError, match="2 tracks have annotations that are not inside the audio, such as a"
