@@ -39,7 +39,7 @@ def beyond_the_end(annotations: Sequence[Annotation], seconds: float) -> str:
     more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
     return (
         f"{_BEYOND}, which lasts {seconds:.3f} s: {what} from {first.start:g}{end} s{more}; "
-        "correct the times or the file; times of another recording are read as those of this file"
+        "correct its times, or the file"
     )
 
 
