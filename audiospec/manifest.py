@@ -114,10 +114,14 @@ class Manifest:
 
     @property
     def labels(self) -> list[str]:
-        """The classes, sorted, each once: labels of tracks and of their annotations."""
-        of_annotations = {one.label for track in self.tracks for one in track.annotations}
-        of_tracks = {track.label for track in self.tracks if not track.annotations}
-        return sorted((of_tracks | of_annotations) - {""})
+        """The classes, sorted, each once: labels of tracks and of their annotations.
+
+        Of a manifest with annotations, a track without any and without a label is background.
+        """
+        annotations = [one for track in self.tracks for one in track.annotations]
+        labels = {track.label for track in self.tracks if not track.annotations}
+        labels.update(one.label for one in annotations)
+        return sorted(labels - {""} if annotations else labels)
 
     def file(self, track: Track) -> Location:
         """Return the place of a track's audio file."""

@@ -39,13 +39,13 @@ Labels = Annotated[
         help="Labels of the rows to use, separated by commas (all).",
     ),
 ]
-LabelColumn = Annotated[
+TrackColumn = Annotated[
     str | None,
     typer.Option(
+        "--label-column",
         metavar="NAME",
         rich_help_panel=_PANEL,
-        show_default=False,
-        help="A column that the dataset's table has besides, as the label (what the store was made with).",
+        help="Column of the store's tracks whose text is the label (the store's labels or targets).",
     ),
 ]
 SetParameters = Annotated[

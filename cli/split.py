@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._rows import ChunkSeconds, LabelColumn, Labels, StorePath, ViewName
+from audiospec.cli._rows import ChunkSeconds, Labels, StorePath, TrackColumn, ViewName
 from audiospec.cli._text import count, emit, names, numbers, say, table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def command(
     chunk: ChunkSeconds = None,
     view: ViewName = None,
     classes: Labels = None,
-    label_column: LabelColumn = None,
+    label_column: TrackColumn = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -72,6 +72,7 @@ def command(
             digest=made.digest,
             sides={side: {"rows": rows, "tracks": tracks} for side, (rows, tracks) in sides.items()},
             left_out=len(made.left_out),
+            unlabelled=len(made.strata.unlabelled),
             leaks=made.leaks.to_dict(),
             path=None if written is None else str(written),
         )
@@ -88,28 +89,22 @@ def _size(made: Split, view: View, side: str) -> tuple[int, int]:
 
 
 def _print(made: Split, view: View) -> None:
-    import numpy as np
-
     from audiospec.stores.layout.duplicates import duplicates
     from audiospec.zoo.splits.split import SIDE_NAMES
 
     say(f"{view.name} of {view.store.path}: split {made.name}, seed {made.seed}", "bold")
     say(f"  {made.reason}")
     strata = made.strata
-    trained = strata.rows.select(made.train).present()
+    classes = strata.rows.select(made.train).present()
     rows = []
     for side, title in SIDE_NAMES.items():
         numbers, tracks = _size(made, view, side)
-        of_side = strata.rows.select(getattr(made, side))
-        counts = of_side.units_of_names(np.arange(len(of_side)))
-        few = sorted((counts.get(name, 0), name) for name in trained)
+        counts = strata.rows.select(getattr(made, side)).items_of_names()
+        few = sorted((counts.get(name, 0), name) for name in classes)
         spread = f"{few[0][0]} ({few[0][1]}) to {few[-1][0]} ({few[-1][1]})" if numbers and few else ""
         rows.append((title, str(numbers), str(tracks), spread))
-    table(
-        rows,
-        ("side", "rows", "tracks", f"rows of a {strata.noun if strata.checked else 'range of numbers'}"),
-        indent=2,
-    )
+    kind = strata.noun if strata.checked else "range"
+    table(rows, ("side", "rows", "tracks", f"rows of a {kind}"), indent=2)
     if len(made.left_out):
         say(
             f"  {count(len(made.left_out), 'row')} left out: the same sound as held-out tracks, or not listed"

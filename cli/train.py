@@ -15,11 +15,11 @@ from audiospec.cli._progress import progress
 from audiospec.cli._rows import (
     ChunkSeconds,
     Epochs,
-    LabelColumn,
     Labels,
     ModelName,
     SetParameters,
     StorePath,
+    TrackColumn,
     ViewName,
 )
 from audiospec.cli._text import assignments, clock, count, emit, names, numbers, say, table
@@ -42,7 +42,7 @@ def command(
     chunk: ChunkSeconds = None,
     view: ViewName = None,
     classes: Labels = None,
-    label_column: LabelColumn = None,
+    label_column: TrackColumn = None,
     strategy: Annotated[
         str | None,
         typer.Option(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows, Trainin
 from audiospec.zoo.fitting.fixed import in_fixed_batches
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
+from audiospec.zoo.targets.base import Target
+from audiospec.zoo.targets.frames import Frames
 
 FILE = "model.safetensors"
 #: Most rows that are predicted together: a batch is always filled up, which costs most for a short file.
@@ -30,7 +33,7 @@ class NetworkModel(Model):
 
     input = "spectrogram"
     shares = (0.7, 0.1, 0.2)  # the test share of every model is the same
-    serves = ("single", "multi-label", "number")
+    serves: ClassVar[tuple[str, ...]] = ("single", "multi-label", "number")
 
     Settings = NetworkSettings
 
@@ -39,7 +42,28 @@ class NetworkModel(Model):
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """Return a new network with random weights."""
+        """Return a new network with random weights, whose outputs are those of `target`."""
+
+    def bound(self, target: Target) -> Target:
+        """Return the target; that of frames with the number of frames of the network's output.
+
+        Raises
+        ------
+        ModelError
+            The target is of another number of frames.
+        """
+        if not isinstance(target, Frames):
+            return target
+        self.target = target
+        with _shapes_only():
+            frames = self.network().eval()(torch.zeros(1, *self.row_shape)).shape[1]
+        if target.frames not in (0, frames):
+            raise ModelError(
+                f"this network has {frames} output frames a row of {self.row_shape}; the target has "
+                f"{target.frames}",
+                "train again",
+            )
+        return target.with_frames(frames)
 
     def prepare(self, net: nn.Module) -> None:
         """Set the initial weights of a new network, such as pretrained ones.
@@ -157,8 +181,7 @@ class NetworkModel(Model):
 
             return hook
 
-        # The device "meta" computes shapes only, so long rows take no memory.
-        with _torch_defaults(), torch.device("meta"), torch.no_grad():
+        with _shapes_only():
             net = self.network().eval()
             for name, layer in net.named_modules():
                 if not list(layer.children()):
@@ -202,6 +225,13 @@ class NetworkModel(Model):
             raise ModelError(
                 f"parameter devices must be at most {gpus}, the GPUs of this machine; got {settings.devices}"
             )
+
+
+@contextmanager
+def _shapes_only() -> Iterator[None]:
+    """Use the device "meta", which computes shapes only, so that long rows take no memory."""
+    with _torch_defaults(), torch.device("meta"), torch.no_grad():
+        yield
 
 
 @contextmanager

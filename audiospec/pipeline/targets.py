@@ -13,9 +13,11 @@ from audiospec.annotations.annotation import Annotation, Labelling
 from audiospec.annotations.overlap import chunk_targets, joined
 from audiospec.annotations.table import RowTargets
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.opening import exists
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.free_columns import storable
-from audiospec.stores.layout.schema import TrackRecord
+from audiospec.stores.layout.schema import TARGETS_FORMAT, TrackRecord
+from audiospec.stores.layout.volume_names import volume_place
 from audiospec.stores.volumes.store import VolumeStore
 
 #: Seconds by which an annotation may end after the audio: people round times, and decoders differ by a frame.
@@ -37,7 +39,7 @@ def beyond_the_end(annotations: Sequence[Annotation], seconds: float) -> str:
     more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
     return (
         f"{_BEYOND}, which lasts {seconds:.3f} s: {what} from {first.start:g}{end} s{more}; "
-        "correct the times or the file, or leave out an end that means the end of the file"
+        "correct its times, or the file"
     )
 
 
@@ -78,8 +80,11 @@ def is_annotated(tracks: Manifest | FeatureStore | None) -> bool:
     if isinstance(tracks, Manifest):
         return any(track.annotations for track in tracks)
     if isinstance(tracks, VolumeStore):
-        return any(map(is_annotated, tracks.each()))
-    return len(tracks.tracks.annotations) > 0
+        return any(
+            exists(volume_place(tracks.path, name)) and is_annotated(tracks.volume(name))
+            for name in tracks.volumes
+        )
+    return tracks.format >= TARGETS_FORMAT and len(tracks.tracks.annotations) > 0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiospec.datasets.base import open_dataset
 from audiospec.datasets.demo_events import CUT, LISTING, QUIET, RECORDINGS, DemoEvents
 from audiospec.datasets.synthesis.scenes import Event, Scene, plan
 from audiospec.datasets.synthesis.timbres import RATE, TIMBRES
@@ -141,6 +142,14 @@ def test_the_listing_beside_the_audio(small: Manifest) -> None:
         for one in track.annotations
     }
     assert len(rows) == len(listed)
+
+
+def test_the_dataset_csv_reads_the_same_from_the_listing(small: Manifest) -> None:
+    listed = open_dataset("csv", small.root / LISTING, {"target": "frames"}).manifest()
+    assert listed.target == small.target
+    assert [(track.path, track.annotations, track.group) for track in listed] == [
+        (track.path, track.annotations, track.group) for track in small
+    ]
 
 
 def test_only_missing_and_incomplete_files_are_made(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_run_has_its_files_and_metadata(run: Run, table: View) -> None:
     assert list(run.path.parent.iterdir()) == [run.path]
     assert (run.path / "history.csv").read_text() == ""
     info = run.info
-    assert (info.model, info.settings) == ("lr", {"C": 1.0, "steps": 5000})
+    assert (info.model, info.settings) == ("lr", {"C": 1.0, "steps": 5000, "class_weights": False})
     assert info.classes == ["ant", "bee", "cat"]
     assert (info.view, info.dataset, info.store) == (table.name, "made", str(table.store.path))
     assert tuple(info.row_shape) == (4,)

@@ -42,8 +42,8 @@ def sampling_weights(targets: NDArray[Any]) -> NDArray[np.float64]:
 
 def _rarest_label(targets: NDArray[Any]) -> NDArray[np.int64]:
     """Return the label of each row that the fewest rows have; the number of labels if a row has none."""
-    has = np.nan_to_num(targets.astype(np.float64)) >= 0.5
-    has = has.any(tuple(range(1, has.ndim - 1)))
+    known = np.nan_to_num(targets.astype(np.float64)) >= 0.5
+    has = np.asarray(known.any(tuple(range(1, known.ndim - 1))))
     counts = np.where(has, has.sum(0), len(has) + 1)
     rarest: NDArray[np.int64] = np.where(has.any(1), counts.argmin(1), has.shape[1])
     return rarest
@@ -55,7 +55,8 @@ def _range_of(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
     if not high > low:
         return np.zeros(len(numbers), np.int64)
     share = (numbers - low) / (high - low)
-    return np.minimum((share * RANGES).astype(np.int64), RANGES - 1)
+    stratum: NDArray[np.int64] = np.minimum((share * RANGES).astype(np.int64), RANGES - 1)
+    return stratum
 
 
 def balanced_order(weights: NDArray[np.float64], seed: int, epoch: int) -> NDArray[np.int64]:

@@ -53,10 +53,9 @@ class Batches:
         self.batch = batch
         self.fabric = fabric
         self.wrap = wrap
-        # The last target, which index -1 selects, is that of a row that does not count.
-        dense = rows.target.dense(rows.targets)
-        ignored = np.full((1, *dense.shape[1:]), padding, np.float32)
-        self.targets = torch.from_numpy(np.concatenate([dense, ignored]))
+        self.padding = padding
+        # As they are encoded, which for labels of frames is a quarter of what `Target.dense` returns.
+        self.targets = rows.targets
         self.in_memory: Tensor | None = None
         if len(rows) * rows.view.info.read_bytes <= IN_MEMORY:
             self.in_memory = torch.from_numpy(rows.view.read(rows.numbers)).to(fabric.device)
@@ -109,11 +108,11 @@ class Batches:
             batch += (batch or last)[-1:] * (len(part) - len(batch))
             last = batch[-1:]
             chosen, values = zip(*batch, strict=True)
-            index = torch.from_numpy(places[np.searchsorted(numbers, chosen)])
+            index = places[np.searchsorted(numbers, chosen)]
             rows = np.stack(values)
             rows = rows if view.spec.code is None else view.spec.code.decode(rows)
             device = self.fabric.device
-            yield torch.from_numpy(rows).to(device).float(), self.targets[index].to(device)
+            yield torch.from_numpy(rows).to(device).float(), self._dense(index)
 
     def _read_repeated(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read rows that may repeat; a row that repeats is in memory once."""
@@ -133,10 +132,14 @@ class Batches:
         return np.resize(batch, even)[rank::world] if self.wrap else padded[rank::world]
 
     def _batch(self, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        index = torch.from_numpy(chosen)
         if self.in_memory is not None:
-            rows = self.in_memory[index.to(self.in_memory.device)]
+            rows = self.in_memory[torch.from_numpy(chosen).to(self.in_memory.device)]
         else:
             rows = torch.from_numpy(self.rows.view.read(self.rows.numbers[chosen]))
-        device = self.fabric.device
-        return rows.to(device, non_blocking=True).float(), self.targets[index].to(device)
+        return rows.to(self.fabric.device, non_blocking=True).float(), self._dense(chosen)
+
+    def _dense(self, chosen: NDArray[np.int64]) -> Tensor:
+        """Return what outputs are trained towards, for some places among the rows; -1 does not count."""
+        dense = self.rows.target.dense(self.targets[chosen])
+        dense[chosen < 0] = self.padding
+        return torch.from_numpy(dense).to(self.fabric.device)

@@ -90,7 +90,7 @@ class ViewStrata:
     @property
     def checked(self) -> bool:
         """Whether each name that is tested has to be trained: a range of numbers need not be."""
-        return self.target != "number"
+        return self.tracks.required
 
     def too_few(self, strata: Strata, units: NDArray[Any], least: int) -> TooFew | None:
         """Return the first class that fewer units have than `least`; of a number, if there are fewer units.
@@ -104,7 +104,7 @@ class ViewStrata:
         least : int
         """
         if self.checked:
-            tracks = strata.units_of_names(np.arange(len(strata)))
+            tracks = strata.items_of_names()
             for name, number in strata.units_of_names(units).items():
                 if number < least:
                     out = f", or leave the {self.noun} out with `classes`"
@@ -283,7 +283,7 @@ def _of_numbers(
     def strata(numbers: NDArray[np.float64]) -> Strata:
         item = np.flatnonzero(np.isfinite(numbers))
         name = np.searchsorted(borders, numbers[item], side="right")
-        return Strata(names, item, name, np.ones(len(item)), np.ones(len(numbers)))
+        return Strata(names, item, name, np.ones(len(item)), np.ones(len(numbers)), required=False)
 
     without = np.flatnonzero(~used_rows)
     if not used_rows.any():

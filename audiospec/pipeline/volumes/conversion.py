@@ -13,6 +13,7 @@ from audiospec.storage.location import Location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import work_folder
+from audiospec.stores.layout.schema import FORMAT
 from audiospec.stores.layout.volume_names import VOLUMES, volume_name, volume_place
 from audiospec.stores.volumes.root import Listing, write_root
 from audiospec.stores.zarr_format.root import ROOT, read_root
@@ -40,7 +41,7 @@ def make_first_volume(store: FeatureStore, hours: float) -> None:
     parts = _PARTS if groups is None else ("views/zarr.json", *(f"{group}/" for group in groups.values()))
     volume.map(lambda key: volume.copy(place / key, key), [*_keys(folder, parts), ROOT])
     listing = Listing((volume_name(0),), tuple(store.listed_view_names()), hours)
-    write_root(place, store.store_attributes(), listing, store.version)
+    write_root(place, {**store.store_attributes(), FORMAT: store.format}, listing, store.version)
     end_conversion(place)
 
 

@@ -36,6 +36,7 @@ from audiospec.storage.location import Location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.lock import locked, work_folder
+from audiospec.stores.layout.schema import FORMAT
 from audiospec.stores.layout.volume_names import VOLUME_HOURS, VOLUMES, volume_name, volume_place
 from audiospec.stores.volumes.root import Listing, write_root
 from audiospec.stores.volumes.store import VolumeStore
@@ -334,10 +335,14 @@ class VolumesRun:
         """Write the root, which lists all volumes, and the views that all of them have. The lock is held."""
         names = [volume_name(number) for number in range(self.last + 1)]
         store = VolumeStore(self.path) if self._exists(self.path) else None
-        views = set(self.kind(volume_place(self.path, names[0])).listed_view_names())
-        for name in names[1:]:
-            views &= set(self.kind(volume_place(self.path, name)).listed_view_names())
+        of_volumes, newest = [], 0
+        for name in names:
+            volume = self.kind(volume_place(self.path, name))
+            of_volumes.append(set(volume.listed_view_names()))
+            newest = max(newest, volume.format)
+        views = set.intersection(*of_volumes)
         if store is not None:
             views |= set(store.listing.views)
         listing = Listing(tuple(names), tuple(sorted(views)), self.hours or VOLUME_HOURS)
-        write_root(self.path, self.attributes, listing, "" if store is None else store.version)
+        attributes = {**self.attributes, FORMAT: newest}
+        write_root(self.path, attributes, listing, "" if store is None else store.version)

@@ -69,8 +69,11 @@ class TargetTests(StoreCase):
         before = tree_state(path, times=False)
         publish(self.store, path, annotated)
         annotated_state = tree_state(path, times=False)
-        for name in ("annotations", "columns"):
-            records = [replace(one, **{name: ()}) for one in annotated.tracks.records()]
+        all_records = list(annotated.tracks.records())
+        for records in (
+            [replace(one, annotations=()) for one in all_records],
+            [replace(one, columns=()) for one in all_records],
+        ):
             publish(self.store, path, replace(plain, tracks=Tracks.from_records(records)))
             assert self.store(path).format == TARGETS_FORMAT
         for part in (
