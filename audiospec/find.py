@@ -57,8 +57,8 @@ def find_view(
     view : str or None
         Its name, or a prefix of it; None matches any.
     what : str or None
-        None: of any kind. Else a kind of row, ``"table"`` or ``"spectrogram"``, or the name of a feature: what
-        `FeatureSpec.is_of` accepts and ``Model.input`` declares.
+        A kind of row, ``"table"`` or ``"spectrogram"``, or the name of a feature: what
+        `FeatureSpec.is_of` accepts and ``Model.input`` declares. None: any.
     reader : str or None
         What reads the view, such as a model's name; used in messages.
 
