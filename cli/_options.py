@@ -48,4 +48,4 @@ def with_options(message: str, options: Mapping[str, str]) -> str:
 def _plain(value: str) -> str:
     """Return a Python value as it is typed in a shell."""
     plain = "none" if value == "None" else value.strip("\"'")
-    return shlex.quote(plain) if " " in plain else plain
+    return shlex.quote(plain) if {*plain} & {*" ;|"} else plain

@@ -39,6 +39,15 @@ Labels = Annotated[
         help="Labels of the rows to use, separated by commas (all).",
     ),
 ]
+TrackColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        rich_help_panel=_PANEL,
+        help="Column of the store's tracks whose text is the label (the store's labels or targets).",
+    ),
+]
 SetParameters = Annotated[
     list[str] | None,
     typer.Option(

@@ -48,6 +48,9 @@ def _facts(dataset: type[Dataset]) -> dict[str, str]:
         "licence": dataset.licence,
         "homepage": dataset.homepage,
         "download": ", or ".join(
-            remote.url + (f" ({size(remote.bytes)})" if remote.bytes else "") for remote in dataset.remotes
+            remote.url
+            + (f" ({size(remote.bytes)})" if remote.bytes else "")
+            + (f" and {', '.join(part.archive for part in remote.parts)}" if remote.parts else "")
+            for remote in dataset.remotes
         ),
     }

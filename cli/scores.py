@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import entry, facts, listing
+from audiospec.cli._text import entry, facts, table
 
 EPILOG = "Example: audiospec scores macro-f1"
 
@@ -20,10 +20,17 @@ def command(
     from audiospec.zoo.scores.base import key_of, scores
 
     if name is None:
-        listing(scores)
+        table([(one, ", ".join(scores[one].targets), scores.summary(one)) for one in scores])
         return
     score = scores[name]
     entry(scores, name, score)
     better = "higher" if score.higher_is_better else "lower"
     unit = "percent" if score.percent else "number"
-    facts({"stored as": key_of(name), "shown as": unit, "better": better})
+    facts(
+        {
+            "targets": ", ".join(score.targets),
+            "stored as": key_of(name),
+            "shown as": unit,
+            "better": better,
+        }
+    )

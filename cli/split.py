@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiospec.cli._rows import ChunkSeconds, Labels, StorePath, ViewName
+from audiospec.cli._rows import ChunkSeconds, Labels, StorePath, TrackColumn, ViewName
 from audiospec.cli._text import count, emit, names, numbers, say, table
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def command(
     chunk: ChunkSeconds = None,
     view: ViewName = None,
     classes: Labels = None,
+    label_column: TrackColumn = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +57,9 @@ def command(
     opened = open_store(store) if store is not None else find_store(Path())
     chosen = find_view(opened, chunk, view)
     given = numbers(shares, "--shares", "three numbers separated by commas") if shares is not None else SHARES
-    made = choose_split(chosen, strategy, seed=seed, shares=given, classes=names(classes))
+    made = choose_split(
+        chosen, strategy, seed=seed, shares=given, classes=names(classes), label_column=label_column
+    )
     written = write_split(made, chosen, out) if out is not None else None
     if json:
         sides = {side: _size(made, chosen, side) for side in SIDES}
@@ -69,6 +72,7 @@ def command(
             digest=made.digest,
             sides={side: {"rows": rows, "tracks": tracks} for side, (rows, tracks) in sides.items()},
             left_out=len(made.left_out),
+            unlabelled=len(made.strata.unlabelled),
             leaks=made.leaks.to_dict(),
             path=None if written is None else str(written),
         )
@@ -90,16 +94,17 @@ def _print(made: Split, view: View) -> None:
 
     say(f"{view.name} of {view.store.path}: split {made.name}, seed {made.seed}", "bold")
     say(f"  {made.reason}")
-    labels = view.labels.astype(str)
-    classes = sorted({*labels[made.train].tolist()})
+    strata = made.strata
+    classes = strata.rows.select(made.train).present()
     rows = []
     for side, title in SIDE_NAMES.items():
         numbers, tracks = _size(made, view, side)
-        of_side = labels[getattr(made, side)]
-        few = sorted((int((of_side == name).sum()), name) for name in classes)
-        spread = f"{few[0][0]} ({few[0][1]}) to {few[-1][0]} ({few[-1][1]})" if numbers else ""
+        counts = strata.rows.select(getattr(made, side)).items_of_names()
+        few = sorted((counts.get(name, 0), name) for name in classes)
+        spread = f"{few[0][0]} ({few[0][1]}) to {few[-1][0]} ({few[-1][1]})" if numbers and few else ""
         rows.append((title, str(numbers), str(tracks), spread))
-    table(rows, ("side", "rows", "tracks", "rows of a class"), indent=2)
+    kind = strata.noun if strata.checked else "range"
+    table(rows, ("side", "rows", "tracks", f"rows of a {kind}"), indent=2)
     if len(made.left_out):
         say(
             f"  {count(len(made.left_out), 'row')} left out: the same sound as held-out tracks, or not listed"

@@ -19,6 +19,7 @@ from audiospec.cli._rows import (
     ModelName,
     SetParameters,
     StorePath,
+    TrackColumn,
     ViewName,
 )
 from audiospec.cli._text import assignments, clock, count, emit, names, numbers, say, table
@@ -41,6 +42,7 @@ def command(
     chunk: ChunkSeconds = None,
     view: ViewName = None,
     classes: Labels = None,
+    label_column: TrackColumn = None,
     strategy: Annotated[
         str | None,
         typer.Option(
@@ -163,6 +165,7 @@ def command(
         if shares is not None
         else None,
         "classes": names(classes),
+        "label_column": label_column,
         "calibrate": calibrate,
         "search": _protocol.searched(search),
         "inner_folds": inner_folds,
@@ -182,6 +185,7 @@ def command(
                 seed=number if split_seed is None else split_seed,
                 shares=shares_used,
                 classes=options["classes"],
+                label_column=label_column,
             )
             title = f"{model} {made.name}, seed {number}" + (f", share {share:g}" if share != 1 else "")
             shown = Training(title, step, json=json, split=made.strategy, seed=number)

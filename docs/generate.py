@@ -22,10 +22,12 @@ from typing import Any
 
 import audiospec
 from audiospec import errors
+from audiospec.annotations.formats.base import annotation_formats
 from audiospec.benchmarks.formatting import describe_target, format_number
 from audiospec.benchmarks.trials.trial import BAD
 from audiospec.datasets.base import datasets
 from audiospec.engines.base import engines
+from audiospec.registry import Registry
 from audiospec.specs.base import features
 from audiospec.specs.tabular import FAMILIES, PUBLISHED
 from audiospec.stores.base import stores
@@ -115,21 +117,15 @@ def model_table() -> str:
     return table(("model", "reads", "what it is"), rows)
 
 
-def engine_table() -> str:
-    """Every engine."""
-    return table(
-        ("engine", "what it does"), [(f"`{name}`", sentence(engines.summary(name))) for name in engines]
-    )
+def entry_table(registry: Registry[Any], kind: str, what: str = "what it is") -> str:
+    """Every entry of a registry, with its summary."""
+    return table((kind, what), [(f"`{name}`", sentence(registry.summary(name))) for name in registry])
 
 
 def score_kinds() -> str:
-    """Every score that is stored and shown."""
-    return table(("score", "what it is"), [(f"`{name}`", sentence(scores.summary(name))) for name in scores])
-
-
-def loss_table() -> str:
-    """Every loss."""
-    return table(("loss", "what it is"), [(f"`{name}`", sentence(losses.summary(name))) for name in losses])
+    """Every score that is stored and shown, with the targets that it is of."""
+    rows = [(f"`{name}`", ", ".join(scores[name].targets), sentence(scores.summary(name))) for name in scores]
+    return table(("score", "targets", "what it is"), rows)
 
 
 # --- figures ---------------------------------------------------------------------------------------------
@@ -343,9 +339,10 @@ PARTS: dict[str, Callable[[], str]] = {
     "families": family_table,
     "stores": store_table,
     "models": model_table,
-    "engines": engine_table,
+    "engines": partial(entry_table, engines, "engine", "what it does"),
     "scores": score_kinds,
-    "losses": loss_table,
+    "losses": partial(entry_table, losses, "loss"),
+    "annotation-formats": partial(entry_table, annotation_formats, "format"),
     "speed": partial(speed_table, SPEED),
     "speed-python311": partial(speed_table, "speed-python311"),
     "speed-pipeline": partial(tables_of_suite, "pipeline"),

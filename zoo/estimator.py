@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from audiospec.errors import ModelError
 from audiospec.files import open_plain
 from audiospec.zoo.base import Layer, Model, Progress, Rows
+from audiospec.zoo.fitting.fixed import in_fixed_batches
 from audiospec.zoo.targets.multi_label import MultiLabel
 from audiospec.zoo.targets.number import Number
 from audiospec.zoo.targets.single import Single
@@ -57,6 +58,10 @@ class SklearnModel(Model):
 
     #: Types in the classifier's file that skops does not trust by default; `is_sound` has to check them.
     trusted: ClassVar[tuple[str, ...]] = ()
+
+    #: Number of rows that are predicted together, always, because the classifier multiplies matrices; 0: any
+    #: number, because it computes each row by itself. See `in_fixed_batches`.
+    together: ClassVar[int] = 0
 
     #: The fitted pipeline; None if there is one for each of several labels.
     pipeline: Any = None
@@ -104,6 +109,8 @@ class SklearnModel(Model):
         ModelError
             The rows have numbers that are not finite, or scikit-learn cannot fit them.
         """
+        if self._is_regressor and getattr(self.settings, "class_weights", False):
+            raise ModelError("numbers have no classes to weight", "leave out `class_weights`")
         # In float64, because the variance of one column may be 1e7 and that of another 1e-12.
         rows = train.read().astype(np.float64)
         if not np.isfinite(rows).all():
@@ -168,6 +175,12 @@ class SklearnModel(Model):
         """Return the outputs (n, *target.output_shape) of rows (n, columns)."""
         if not len(rows):
             return np.zeros((0, *self.target.output_shape))
+        if not self.together:
+            return self._outputs(rows)
+        return np.concatenate(list(in_fixed_batches(self._outputs, rows, self.together)))
+
+    def _outputs(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the outputs of at least one row."""
         values = rows.astype(np.float64)
         if isinstance(self.target, MultiLabel):
             columns = [
@@ -269,6 +282,11 @@ class SklearnModel(Model):
             Layer("scaling", "StandardScaler", self.row_shape, columns),
             Layer("regressor" if self._is_regressor else "classifier", estimator, (len(self.classes),), 0),
         ]
+
+
+def class_weight(settings: Any) -> str | None:
+    """Return the `class_weight` of a scikit-learn classifier whose settings have `class_weights`."""
+    return "balanced" if settings.class_weights else None
 
 
 def import_skops() -> Any:

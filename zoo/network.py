@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,10 +17,15 @@ from torch import Tensor, nn
 from audiospec.errors import ModelError
 from audiospec.files import open_plain
 from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows, TrainingMemory
+from audiospec.zoo.fitting.fixed import in_fixed_batches
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.losses.base import losses
+from audiospec.zoo.targets.base import Target
+from audiospec.zoo.targets.frames import Frames
 
 FILE = "model.safetensors"
+#: Most rows that are predicted together: a batch is always filled up, which costs most for a short file.
+MOST_TOGETHER = 32
 
 
 class NetworkModel(Model):
@@ -27,7 +33,7 @@ class NetworkModel(Model):
 
     input = "spectrogram"
     shares = (0.7, 0.1, 0.2)  # the test share of every model is the same
-    serves = ("single", "multi-label", "number")
+    serves: ClassVar[tuple[str, ...]] = ("single", "multi-label", "number")
 
     Settings = NetworkSettings
 
@@ -36,7 +42,28 @@ class NetworkModel(Model):
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """Return a new network with random weights."""
+        """Return a new network with random weights, whose outputs are those of `target`."""
+
+    def bound(self, target: Target) -> Target:
+        """Return the target; that of frames with the number of frames of the network's output.
+
+        Raises
+        ------
+        ModelError
+            The target is of another number of frames.
+        """
+        if not isinstance(target, Frames):
+            return target
+        self.target = target
+        with _shapes_only():
+            frames = self.network().eval()(torch.zeros(1, *self.row_shape)).shape[1]
+        if target.frames not in (0, frames):
+            raise ModelError(
+                f"this network has {frames} output frames a row of {self.row_shape}; the target has "
+                f"{target.frames}",
+                "train again",
+            )
+        return target.with_frames(frames)
 
     def prepare(self, net: nn.Module) -> None:
         """Set the initial weights of a new network, such as pretrained ones.
@@ -95,15 +122,18 @@ class NetworkModel(Model):
 
     def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the outputs (n, *target.output_shape) of rows (n, mel, frame), by the loss of logits."""
-        batches = [np.zeros((0, *self.target.output_shape))]
         device = self._device()
         loss = losses[self.settings.loss_of(self.target)]()
+
+        def compute(batch: NDArray[np.float32]) -> NDArray[np.float64]:
+            logits = self.net(torch.from_numpy(batch.copy()).to(device)).cpu()
+            outputs: NDArray[np.float64] = loss.probabilities(logits.double()).numpy()
+            return outputs
+
         with torch.inference_mode():
-            for first in range(0, len(rows), self.settings.batch):
-                batch = torch.from_numpy(rows[first : first + self.settings.batch].copy())
-                logits = self.net(batch.to(device)).cpu()
-                batches.append(loss.probabilities(logits.double()).numpy())
-        return self.target.undo(np.concatenate(batches))
+            batches = in_fixed_batches(compute, rows, min(self.settings.batch, MOST_TOGETHER))
+            outputs = np.concatenate([np.zeros((0, *self.target.output_shape)), *batches])
+        return self.target.undo(outputs)
 
     def save(self, folder: Path) -> None:
         """Write the weights as safetensors."""
@@ -151,8 +181,7 @@ class NetworkModel(Model):
 
             return hook
 
-        # The device "meta" computes shapes only, so long rows take no memory.
-        with _torch_defaults(), torch.device("meta"), torch.no_grad():
+        with _shapes_only():
             net = self.network().eval()
             for name, layer in net.named_modules():
                 if not list(layer.children()):
@@ -196,6 +225,13 @@ class NetworkModel(Model):
             raise ModelError(
                 f"parameter devices must be at most {gpus}, the GPUs of this machine; got {settings.devices}"
             )
+
+
+@contextmanager
+def _shapes_only() -> Iterator[None]:
+    """Use the device "meta", which computes shapes only, so that long rows take no memory."""
+    with _torch_defaults(), torch.device("meta"), torch.no_grad():
+        yield
 
 
 @contextmanager

@@ -11,22 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.audio.fetched import AudioFile, open_source
-from audiospec.audio.isolated import decode_files
 from audiospec.audio.reading import STRICT, Reading
-from audiospec.audio.waves import Wave, pad_or_trim
 from audiospec.datasets.own.search import expand, left_out
-from audiospec.errors import AudioError, ModelError, RunError, SpecError
-from audiospec.features.rows.base import RowWriter
-from audiospec.features.rows.writing import row_writer
+from audiospec.errors import ModelError
 from audiospec.manifest import Track
-from audiospec.specs.table import TableSpec
 from audiospec.storage.location import Location, location
-from audiospec.zoo.base import Model
 from audiospec.zoo.calibration.conformal import in_sets
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
+from audiospec.zoo.scores.measuring.chunks import add_log_probabilities, score_chunks, shares_of
 from audiospec.zoo.scores.measuring.tables import ScoreTable
 from audiospec.zoo.splits.leaks import Known, Leaks, find_leaks
+from audiospec.zoo.windows.outputs import Predictor, WindowBlock
 
 _log = logging.getLogger("audiospec")
 
@@ -72,13 +67,13 @@ def predict(
     files: Sequence[Location | str],
     *,
     coverage: float | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     reading: Reading = STRICT,
 ) -> Iterator[Prediction]:
     """Predict the classes of audio files.
 
     Files are cut like the tracks of the run's view, and features are computed as by `featurize`: equal to the
-    bit on one device.
+    bit on one device. A file is decoded block by block, so that memory does not grow with its length.
 
     Parameters
     ----------
@@ -88,8 +83,8 @@ def predict(
     coverage : float or None
         Probability, above 0 and below 1, with which the `set` of a file contains its class, if the file is
         of a new unit (artist, speaker, track) like those that the run was trained on. None: no sets.
-    device : str
-        Where features are computed.
+    device : str or None
+        Where features and the model are computed; see `Predictor`.
     reading : Reading
         What to do with truncated, damaged and silent files. By default they are not used.
 
@@ -106,26 +101,22 @@ def predict(
     DatasetError
         A folder cannot be read.
     """
-    if isinstance(run.spec, TableSpec):
-        raise RunError(
-            f"run {run.path} was trained on an imported table, whose columns cannot be computed from audio",
-            "train on a view of `audiospec featurize --features tabular`",
-        )
     threshold = None if coverage is None else run.conformal().threshold(coverage)
     found, others = expand([location(file) for file in files])
     if others:
         _log.warning("%s", left_out(list(map(str, others))))
-    model = run.model()
-    # Decoded in other processes, which a file may kill.
-    sounds = decode_files(found, run.spec.sample_rate, run.spec.channel, reading)
-    for file, sound in zip(found, sounds, strict=True):
-        try:
-            wave = np.concatenate([np.zeros(0, np.float32), *sound])
-            rows = features_of(run, wave, device)
-        except AudioError as error:
-            yield Prediction(file, [], [], 0, str(error))
+    predictor = Predictor(run, device=device, reading=reading)
+    classes = predictor.model.classes
+    means = _Means(len(classes))
+    for item in predictor.outputs(found):
+        if isinstance(item, WindowBlock):
+            means.add(item.outputs)
+            continue
+        if item.problem:
+            yield Prediction(item.file, [], [], 0, item.problem)
         else:
-            yield replace(_prediction(file, model, rows, threshold), note=sound.note)
+            yield replace(means.prediction(item.file, classes, threshold), note=item.note)
+        means = _Means(len(classes))
 
 
 def score_predictions(
@@ -258,59 +249,30 @@ def _content_hash(place: Location) -> str:
         return source.content_hash()
 
 
-def features_of(run: Run, wave: Wave, device: str = "cpu") -> NDArray[np.float32]:
-    """Compute the rows of a file as the run's view would have them.
+class _Means:
+    """The mean log-probability of the windows of one file, as `track_log_probabilities` computes it."""
 
-    Parameters
-    ----------
-    run : Run
-    wave : ndarray, shape (samples,), float32
-        The file's sound, of the spec's channel and at its rate.
-    device : str
+    def __init__(self, classes: int) -> None:
+        self._sums = np.zeros((1, classes))
+        self.count = 0
 
-    Returns
-    -------
-    ndarray, shape (chunks, *row_shape), float32
+    def add(self, probabilities: NDArray[np.float64]) -> None:
+        """Add the probabilities (n, classes) of the next windows."""
+        add_log_probabilities(self._sums, probabilities, np.zeros(len(probabilities), np.int64))
+        self.count += len(probabilities)
 
-    Raises
-    ------
-    AudioError
-        The file is too short for a chunk, or too loud for the spec's dtype.
-    """
-    spec, chunking = run.spec, run.chunking
-    chunks = chunking.chunks(len(wave), spec.sample_rate, spec.least_samples)
-    if not chunks:
-        raise AudioError(chunking.reason_to_skip(len(wave), spec.sample_rate, spec.least_samples))
-    writer, length = _writer(run, device), chunking.samples(spec.sample_rate)
-    # In the store's dtype: otherwise the numbers would differ from those in training.
-    rows = np.empty((len(chunks), *run.info.row_shape), spec.dtype)
-    for row, (start, samples) in zip(rows, chunks, strict=True):
-        part = wave[start : start + samples]
-        part = pad_or_trim(part, length) if spec.pads else part
-        writer.write([part], [row])
-    return rows.astype(np.float32) if spec.code is None else spec.code.decode(rows)
-
-
-def _writer(run: Run, device: str) -> RowWriter:
-    """Return what computes rows by the backend of the run's view, or another where this machine lacks it."""
-    try:
-        return row_writer(run.spec, run.info.backend or None, device)
-    except SpecError:
-        return row_writer(run.spec, None, device)
-
-
-def _prediction(
-    file: Location, model: Model, rows: NDArray[np.float32], threshold: float | None
-) -> Prediction:
-    means = track_log_probabilities(model.predict_proba(rows), np.zeros(len(rows), np.int64), 1)
-    shares = shares_of(means)[0]
-    order = np.argsort(-shares, kind="stable")
-    names = [model.classes[i] for i in order]
-    left = None if threshold is None else in_sets(shares[order], threshold)
-    return Prediction(
-        file,
-        names,
-        shares[order].tolist(),
-        len(rows),
-        set=None if left is None else [name for name, is_left in zip(names, left, strict=True) if is_left],
-    )
+    def prediction(self, file: Location, classes: Sequence[str], threshold: float | None) -> Prediction:
+        """Return the prediction of the file."""
+        shares = shares_of(self._sums / self.count)[0]
+        order = np.argsort(-shares, kind="stable")
+        names = [classes[i] for i in order]
+        left = None if threshold is None else in_sets(shares[order], threshold)
+        return Prediction(
+            file,
+            names,
+            shares[order].tolist(),
+            self.count,
+            set=None
+            if left is None
+            else [name for name, is_left in zip(names, left, strict=True) if is_left],
+        )

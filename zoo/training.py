@@ -165,7 +165,7 @@ def train(
     view_split: Split | Folds
     sides: dict[str, Rows] = {}
     if isinstance(made, Folds):
-        names = check_classes(made, view) or [view.store.labelling.column]
+        names = check_classes(made)
         view_split = folds_with_share(made, view, train_share)
     else:
         view_split = with_share(made, view, train_share)

@@ -10,7 +10,7 @@ import base64
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -139,7 +139,7 @@ def decode_files(
     channel: str = "mix",
     reading: Reading = STRICT,
     workers: int | None = None,
-) -> Iterator[Sound]:
+) -> Generator[Sound, None, None]:
     """Decode files to mono, each in a process that it may kill, while the files before are used.
 
     Parameters

@@ -47,7 +47,8 @@ class DemoEvents(Dataset):
     each. The second recording ends during an event, and the third has none.
 
     Missing files are made, in a folder under `data` that is named after the seed and the length. It also has
-    a table ``annotations.csv``: path, start and end in seconds, label and group of each event.
+    a table ``annotations.csv`` for the dataset ``csv``: path, start and end in seconds, label and group of
+    each event, and a row without times for a recording without events.
 
     Parameters
     ----------
@@ -143,13 +144,15 @@ class DemoEvents(Dataset):
 
 
 def _write_listing(file: Path, tracks: list[Track]) -> None:
-    """Write the table of events, unless it is there; seconds have all their digits."""
+    """Write the table of events, unless it is there; a track without any has one row without times."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(("path", "start", "end", "label", "group"))
     for track in tracks:
         for one in track.annotations:
             table.writerow((track.path, repr(one.start), repr(one.end), one.label, track.group))
+        if not track.annotations:
+            table.writerow((track.path, "", "", "", track.group))
     content = text.getvalue().encode()
     if not file.exists() or file.read_bytes() != content:
         with atomic_write(file) as temporary:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from audiospec.annotations.annotation import Annotation
 from audiospec.datasets.base import DownloadedDataset, Reader, datasets
+from audiospec.datasets.download.remote import Remote
 from audiospec.datasets.own.folds import fold_named
 from audiospec.datasets.own.search import Found
 from audiospec.datasets.own.tables import read_table
@@ -47,6 +48,13 @@ class Desed(DownloadedDataset):
     layout = "audio/PART/SET/*.wav and metadata/PART/SET.tsv"
     target = "frames"
     refuses_others = False
+    # The synthetic training and validation sets, and the public evaluation set; no checksums are known.
+    remotes = (
+        Remote(
+            "https://zenodo.org/records/6026841/files/dcase_synth.zip",
+            parts=(Remote("https://zenodo.org/records/4560759/files/DESED_public_eval.tar.gz"),),
+        ),
+    )
 
     def reader(self, root: Location, found: Found) -> Reader:
         """Read the tables of strong labels, and return what maps a file to its track."""

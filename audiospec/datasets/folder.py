@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from audiospec.annotations.formats.base import annotation_formats
@@ -57,7 +58,8 @@ class Folder(Dataset):
         `annotations`.
     annotations : str or None
         Format of files beside the audio that have its annotations, such as ``"raven"`` or ``"audacity"``; the
-        folders are no labels then. Audio without such a file has no annotation.
+        folders are no labels then, and metadata give the rest: group, fold, cluster and other columns. Audio
+        without such a file has no annotation.
     target, label_columns, separator, start_column, end_column
         How the metadata are read, as for `csv`; `target` is also that of `annotations`.
 
@@ -184,9 +186,19 @@ class Folder(Dataset):
 
     def _from_metadata(self, root: Location, found: Found, metadata: list[str]) -> Manifest:
         """Return the tracks that tables of metadata list; the audio that they do not list is left out."""
+        rows, column = self._rows(root, metadata, self.asked)
+        folds = read_folds([PurePosixPath(path).parts[:-1] for path in rows])
+        tracks = (row.track(path, path, fold) for (path, row), fold in zip(rows.items(), folds, strict=True))
+        used = {*rows, *metadata}
+        left_out = [file for file in (*found.sound, *found.others) if file not in used]
+        return self.ordered(root, tracks, left_out, column)
+
+    @staticmethod
+    def _rows(root: Location, metadata: list[str], asked: Asked) -> tuple[dict[str, Row], str]:
+        """Return path → row of the files that tables list, and the column of their annotations."""
         rows: dict[str, Row] = {}
         listings = {
-            file: read_listing(root / file, (root / file).parent, self.asked, ELSEWHERE) for file in metadata
+            file: read_listing(root / file, (root / file).parent, asked, ELSEWHERE) for file in metadata
         }
         for file, listing in listings.items():
             for row in listing.rows:
@@ -206,48 +218,57 @@ class Folder(Dataset):
         dropped = dict.fromkeys(name for listing in listings.values() for name in listing.dropped)
         say_dropped(root, list(dropped))
         column, same = same_column([listing.column for listing in listings.values()], rows.values())
-        folds = read_folds([PurePosixPath(path).parts[:-1] for path in rows])
-        tracks = (row.track(path, path, fold) for path, row, fold in zip(rows, same, folds, strict=True))
-        used = {*rows, *metadata}
-        left_out = [file for file in (*found.sound, *found.others) if file not in used]
-        return self.ordered(root, tracks, left_out, column)
+        return dict(zip(rows, same, strict=True)), column
 
     def _from_companions(self, root: Location, found: Found) -> Manifest:
-        """Return the tracks with the annotations of the files beside them."""
+        """Return the tracks with the annotations of the files beside them, and what metadata say of them."""
         assert self.annotations is not None
-        if self.asked.target == "number":
+        asked = self.asked
+        if asked.target == "number":
             raise DatasetError(
-                f"files of annotations have labels; the target is {self.asked.target!r}",
+                f"files of annotations have labels; the target is {asked.target!r}",
                 "list the numbers in a CSV file for the dataset 'csv'",
             )
-        options = {
+        others = {
             "label_level": self.label_level,
-            "label_columns": self.asked.label_columns,
-            "separator": self.asked.separator,
-            **{f"{role}_column": name for role, name in self.asked.columns.items() if role != "label"},
+            "label_columns": asked.label_columns,
+            "separator": asked.separator,
+            "start_column": asked.columns["start"],
+            "end_column": asked.columns["end"],
         }
-        if without := [name for name, value in options.items() if value]:
+        if without := [name for name, value in others.items() if value]:
             raise DatasetError(
                 f"parameter {without[0]} is not of files beside the audio, which `annotations` reads",
                 "leave one of the two out",
             )
-        label_column = self.asked.columns["label"]
-        read, files = read_companions(root, found, self.annotations, self.asked.target, label_column)
-        bare = [path for path in found.sound if path not in read]
-        say_without_annotations(root, list(map(printable, bare)))
-        folds = read_folds([PurePosixPath(path).parts[:-1] for path in found.sound])
+        label = asked.columns["label"]
+        read, files = read_companions(root, found, self.annotations, asked.target, label)
+        say_without_annotations(root, [printable(path) for path in found.sound if path not in read])
+        names = [file for file in found.others if PurePosixPath(file).name.lower() in METADATA]
+        metadata = [file for file in names if file not in files and _has_columns(root / file, ("path",))]
+        of_files = {role: asked.columns[role] for role in ("path", "group", "cluster")}
+        if any(of_files.values()) and not metadata:
+            raise DatasetError(
+                f"{root}: the folder has no metadata.csv, .jsonl or .parquet with paths, which a column "
+                "could be of",
+                "leave the column out, or list the files in a CSV file for the dataset 'csv'",
+            )
+        rows, _ = self._rows(root, metadata, Asked(columns=of_files, has_labels=False))
+        empty = Row(0, "", "", columns={name: "" for row in rows.values() for name in row.columns})
+        paths = list(dict.fromkeys((*found.sound, *rows)))  # reading one that is not there reports it
+        folds = read_folds([PurePosixPath(path).parts[:-1] for path in paths])
         tracks = (
-            Track(id=printable(path), path=path, label="", fold=fold, annotations=read.get(path, ()))
-            for path, fold in zip(found.sound, folds, strict=True)
+            replace(rows.get(path, empty), annotations=read.get(path, ())).track(path, path, fold)
+            for path, fold in zip(paths, folds, strict=True)
         )
-        left_out = [file for file in found.others if file not in {*files}]
+        left_out = [file for file in found.others if file not in {*files, *metadata}]
         return self.ordered(root, tracks, left_out)
 
 
-def _has_columns(file: Location) -> bool:
-    """Whether a table has a column of paths and one of labels."""
+def _has_columns(file: Location, roles: Sequence[str] = REQUIRED) -> bool:
+    """Whether a table has a column for each of some roles: of paths and of labels."""
     table = read_table(file)
-    return all(candidates(table, role) for role in REQUIRED)
+    return all(candidates(table, role) for role in roles)
 
 
 def _refuse_a_table_beside(root: Location, found: Found) -> None:

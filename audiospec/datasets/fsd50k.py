@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from audiospec.annotations.annotation import Annotation
 from audiospec.datasets.base import DownloadedDataset, Reader, datasets
+from audiospec.datasets.download.remote import Remote
 from audiospec.datasets.own.folds import fold_named
 from audiospec.datasets.own.search import Found
 from audiospec.datasets.published.tables import Entry, by_name, find_file, read_entries, read_object
@@ -17,6 +18,10 @@ from audiospec.text import printable
 
 COUNTS = {"train": 36_796, "valid": 4_170, "test": 10_231}
 """Fold → number of clips."""
+
+
+def _remote(name: str, md5: str, *parts: Remote) -> Remote:
+    return Remote(f"https://zenodo.org/records/4060432/files/FSD50K.{name}", md5=md5, parts=parts)
 
 
 @datasets.register
@@ -38,6 +43,22 @@ class Fsd50k(DownloadedDataset):
     homepage = "https://zenodo.org/records/4060432"
     layout = "FSD50K.dev_audio/N.wav, FSD50K.eval_audio/N.wav, FSD50K.ground_truth/dev.csv and eval.csv"
     target = "multi-label"
+    # MD5 as in soundata's loader.
+    remotes = (
+        _remote(
+            "dev_audio.zip",
+            "c480d119b8f7a7e32fdb58f3ea4d6c5a",
+            _remote("dev_audio.z01", "faa7cf4cc076fc34a44a479a5ed862a3"),
+            _remote("dev_audio.z02", "8f9b66153e68571164fb1315d00bc7bc"),
+            _remote("dev_audio.z03", "1196ef47d267a993d30fa98af54b7159"),
+            _remote("dev_audio.z04", "d088ac4e11ba53daf9f7574c11cccac9"),
+            _remote("dev_audio.z05", "81356521aa159accd3c35de22da28c7f"),
+            _remote("eval_audio.zip", "6fa47636c3a3ad5c7dfeba99f2637982"),
+            _remote("eval_audio.z01", "3090670eaeecc013ca1ff84fe4442aeb"),
+            _remote("ground_truth.zip", "ca27382c195e37d2269c4c866dd73485"),
+            _remote("metadata.zip", "b9ea0c829a411c1d42adb9da539ed237"),
+        ),
+    )
 
     def reader(self, root: Location, found: Found) -> Reader:
         """Read the tables and the metadata, and return what maps a clip to its track."""

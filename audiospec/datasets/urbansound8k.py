@@ -55,7 +55,7 @@ class UrbanSound8K(DownloadedDataset):
         "shuffled split scores too high, and folds differ in difficulty"
     )
     remotes = (
-        # Size and MD5 as Zenodo states them for record 1203745.
+        # MD5 as in soundata's loader; the size is that of the file on Zenodo.
         Remote(
             "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
             md5="9aa69802bbf37fb986f71ec1483a196e",

@@ -13,9 +13,11 @@ from audiospec.annotations.annotation import Annotation, Labelling
 from audiospec.annotations.overlap import chunk_targets, joined
 from audiospec.annotations.table import RowTargets
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.opening import exists
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.free_columns import storable
-from audiospec.stores.layout.schema import TrackRecord
+from audiospec.stores.layout.schema import TARGETS_FORMAT, TrackRecord
+from audiospec.stores.layout.volume_names import volume_place
 from audiospec.stores.volumes.store import VolumeStore
 
 #: Seconds by which an annotation may end after the audio: people round times, and decoders differ by a frame.
@@ -78,8 +80,11 @@ def is_annotated(tracks: Manifest | FeatureStore | None) -> bool:
     if isinstance(tracks, Manifest):
         return any(track.annotations for track in tracks)
     if isinstance(tracks, VolumeStore):
-        return any(map(is_annotated, tracks.each()))
-    return len(tracks.tracks.annotations) > 0
+        return any(
+            exists(volume_place(tracks.path, name)) and is_annotated(tracks.volume(name))
+            for name in tracks.volumes
+        )
+    return tracks.format >= TARGETS_FORMAT and len(tracks.tracks.annotations) > 0
 
 
 @dataclass(frozen=True)

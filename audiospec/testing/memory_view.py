@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.annotations.annotation import Annotation, Labelling
+from audiospec.annotations.table import Annotations, RowTargets
 from audiospec.audio.chunking import Chunking
 from audiospec.errors import SpecError
 from audiospec.specs.base import FeatureSpec, spec_class
@@ -37,20 +39,43 @@ class MemoryView(View):
     values : ndarray, shape (n, *row_shape), float32
     labels : sequence of str
         One per row; each row is its own track.
+    spec : FeatureSpec
+    seconds : float
+        Length of a row.
+    labelling : Labelling
+    targets : RowTargets or None
+    annotations : sequence of sequence of Annotation
+        Of each row's track; empty: none has any.
     """
 
     def __init__(
-        self, values: NDArray[np.float32], labels: Sequence[str], spec: FeatureSpec, seconds: float
+        self,
+        values: NDArray[np.float32],
+        labels: Sequence[str],
+        spec: FeatureSpec,
+        seconds: float,
+        *,
+        labelling: Labelling | None = None,
+        targets: RowTargets | None = None,
+        annotations: Sequence[Sequence[Annotation]] = (),
     ) -> None:
-        records = [TrackRecord(f"track {n:05d}", label=label) for n, label in enumerate(labels)]
+        records = [
+            TrackRecord(f"track {n:05d}", label=label, seconds=seconds) for n, label in enumerate(labels)
+        ]
         store: Any = SimpleNamespace(
-            tracks=Tracks.from_records(records), path=Path("contract"), dataset="contract"
+            tracks=Tracks.from_records(records),
+            path=Path("contract"),
+            dataset="contract",
+            labelling=labelling or Labelling(),
+            annotations=Annotations.from_tracks(annotations),
         )
         rows = np.zeros(len(values), ROW_DTYPE)
         rows["track"] = np.arange(len(values))
+        rows["seconds"] = seconds
         super().__init__(
             store, ViewInfo(spec=spec, chunking=Chunking(seconds=seconds), shard_rows=max(1, len(rows))), rows
         )
+        self.targets = targets
         self.values = values.astype(self.info.row_dtype.base)
 
     def _read(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:

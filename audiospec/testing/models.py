@@ -26,7 +26,9 @@ from audiospec.specs.base import FeatureSpec
 from audiospec.testing.calibration import assert_can_be_calibrated
 from audiospec.testing.memory_view import SHAPES, MemoryView, shapes_of, spec_of
 from audiospec.testing.pickles import Foreign, PickleBomb, in_fresh_process, load_in_fresh_process, pickles_in
+from audiospec.testing.targets import TargetContract
 from audiospec.zoo.base import Model, Rows, models
+from audiospec.zoo.targets.base import Target
 from audiospec.zoo.targets.single import Single
 
 _TRAINED: dict[type[ModelContract], Model] = {}
@@ -40,7 +42,7 @@ def _trained(contract: type[ModelContract]) -> Model:
     return _TRAINED[contract]
 
 
-class ModelContract:
+class ModelContract(TargetContract):
     """Tests that every model passes, on a CPU.
 
     Attributes
@@ -93,15 +95,17 @@ class ModelContract:
         return found[shape]
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Run each test that takes a shape with every shape."""
+        """Run each test that takes a shape or a target with every shape, or target but single."""
         if "shape" in metafunc.fixturenames:
             shapes = self.all_shapes()
             metafunc.parametrize("shape", shapes, ids=["x".join(map(str, shape)) for shape in shapes])
+        if "target" in metafunc.fixturenames:
+            metafunc.parametrize("target", [name for name in models[self.name].serves if name != "single"])
 
-    def make(self, shape: tuple[int, ...], classes: Sequence[str], **settings: Any) -> Model:
+    def make(self, shape: tuple[int, ...], target: Target | Sequence[str], **settings: Any) -> Model:
         """Return an untrained model."""
         cls = models[self.name]
-        return cls(cls.Settings.replace_in({**self.settings, **settings}), shape, classes)
+        return cls(cls.Settings.replace_in({**self.settings, **settings}), shape, target)
 
     def task(
         self, classes: int = 3, per_class: int = 20, shape: tuple[int, ...] | None = None, seed: int = 0
@@ -136,7 +140,8 @@ class ModelContract:
 
     def fitted(self, train: Rows, seed: int = 0, **settings: Any) -> Model:
         """Return a model trained on these rows and validated on a few of them."""
-        model = self.make(train.view.info.row_shape, train.classes, **settings)
+        model = self.make(train.view.info.row_shape, train.target, **settings)
+        train = Rows(train.view, train.numbers, model.target)
         valid = Rows(train.view, train.numbers[: 2 * len(train.classes)], train.target)
         history = model.fit(train, valid, seed=seed)
         for entry in history:

@@ -59,7 +59,7 @@ def _case(setup: Setup, name: str, rows: Rows, batch: int) -> Case:
     batches = Batches(rows, batch, fabric, padding=0.0, wrap=True)
     batches.in_memory = None  # as if the rows did not fit into memory
     in_memory = torch.from_numpy(rows.read()).to(fabric.device)
-    targets = batches.targets.to(fabric.device)
+    targets = torch.from_numpy(rows.target.dense(rows.targets)).to(fabric.device)
     count = len(rows)
 
     def train_from_store(number: int) -> float:

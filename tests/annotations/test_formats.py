@@ -168,7 +168,7 @@ def test_selection_tables_of_several_files() -> None:
     read = make("raven").read(text.encode(), "x")
     assert [(one.file, one.onset, one.offset, one.label) for one in read] == [
         ("b.wav", 0.5, 1.0, "x"),
-        ("a.wav", 1.0, 2.0, "y"),
+        ("c:\\rec\\a.wav", 1.0, 2.0, "y"),
     ]
     text = f"{HEADER}\tBegin File\tAnnotation\n1\tS\t1\t0\t1\t0\t1\ta.wav\tx\n2\tS\t1\t0\t1\t0\t1\tb.wav\tx\n"
     assert "no column 'File Offset (s)'" in error("raven", text)

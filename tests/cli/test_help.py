@@ -118,6 +118,20 @@ def test_a_dataset_shows_its_source(call) -> None:
         assert word in out
 
 
+def test_datasets_show_their_target_and_note(call) -> None:
+    targets = dict(line.split()[:2] for line in call("datasets").out.splitlines())
+    assert targets["gtzan"] == "single"
+    assert targets["fsd50k"] == "multi-label"
+    assert targets["demo-events"] == "frames"
+    assert [line.split() for line in call("datasets", "desed").out.splitlines()].count(
+        ["target", "frames"]
+    ) == 1
+    out = call("datasets", "urbansound8k").out
+    assert "test on each of the ten folds" in out
+    assert "UrbanSound8K.tar.gz (6.02 GB)" in out
+    assert "FSD50K.dev_audio.zip and FSD50K.dev_audio.z01, FSD50K" in call("datasets", "fsd50k").out
+
+
 def test_a_feature_lists_its_fields_with_defaults_and_meaning(call) -> None:
     lines = call("features", "mel").out.splitlines()
     for field in dataclasses.fields(MelSpec):

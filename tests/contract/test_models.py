@@ -59,6 +59,7 @@ class TestRf(ModelContract):
 class TestCrnnBase(ModelContract):
     name = "crnn-base"
     settings = {"epochs": 2, "batch": 8, "device": "cpu"}  # noqa: RUF012
+    target_learning = {"epochs": 6}  # noqa: RUF012
     shapes = ((64, 45), (16, 20))
     many = 24
     close = 1e-5
@@ -75,6 +76,10 @@ class TestResnet18Gru(TestCrnnBase):
     def test_learns_an_easy_task(self) -> None:
         super().test_learns_an_easy_task()
 
+    @pytest.mark.long
+    def test_learns_an_easy_task_of_each_target(self, target: str) -> None:
+        super().test_learns_an_easy_task_of_each_target(target)
+
     # Its ImageNet weights would have to be downloaded.
     settings = {**TestCrnnBase.settings, "weights": "none"}  # noqa: RUF012
     learning = {"epochs": 8}  # noqa: RUF012
@@ -87,7 +92,12 @@ class TestEfficientnetLite0Gru(TestCrnnBase):
     def test_learns_an_easy_task(self) -> None:
         super().test_learns_an_easy_task()
 
+    @pytest.mark.long
+    def test_learns_an_easy_task_of_each_target(self, target: str) -> None:
+        super().test_learns_an_easy_task_of_each_target(target)
+
     learning = {"epochs": 8}  # noqa: RUF012
+    target_learning = {"epochs": 12}  # noqa: RUF012
 
 
 class TestSvm(ModelContract):

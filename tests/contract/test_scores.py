@@ -14,16 +14,36 @@ from sklearn.metrics import (
     average_precision_score,
     f1_score,
     log_loss,
+    mean_absolute_error,
+    r2_score,
     roc_auc_score,
+    root_mean_squared_error,
     top_k_accuracy_score,
 )
 
+from audiospec.annotations.annotation import TARGETS
 from audiospec.errors import ModelError, RegistryError
 from audiospec.testing.scores import ScoreContract, items_of, made_items
-from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, ConfusionScore, Sample, all_scores, scores
+from audiospec.testing.target_scores import EventScoreContract, LabelScoreContract, NumberScoreContract
+from audiospec.zoo.scores.base import (
+    EPOCH_SCORES,
+    MAIN,
+    MAIN_SCORES,
+    ConfusionScore,
+    Sample,
+    all_scores,
+    main_key,
+    scores,
+)
 from audiospec.zoo.scores.measuring import resamples
 from audiospec.zoo.scores.measuring.chunks import score_chunks
-from audiospec.zoo.scores.measuring.stored import describe, main_first, show_stored, stored_scores
+from audiospec.zoo.scores.measuring.stored import (
+    describe,
+    main_first,
+    main_score,
+    show_stored,
+    stored_scores,
+)
 
 Python = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -147,6 +167,107 @@ class TestEce(ScoreContract):
         assert errors == pytest.approx([0.55, 0.7, 0.9, 1.0])
 
 
+class TestRocAucOfLabels(LabelScoreContract):
+    name = "roc-auc"
+
+    def expected(self, items) -> float:
+        return float(roc_auc_score(items.truth, items.probabilities, average="macro"))
+
+
+class TestMapMacro(LabelScoreContract):
+    name = "map-macro"
+
+    def expected(self, items) -> float:
+        return float(average_precision_score(items.truth, items.probabilities, average="macro"))
+
+
+class TestMapMicro(LabelScoreContract):
+    name = "map-micro"
+
+    def expected(self, items) -> float:
+        return float(average_precision_score(items.truth, items.probabilities, average="micro"))
+
+
+class TestLabelF1(LabelScoreContract):
+    name = "label-f1"
+
+    def expected(self, items) -> float:
+        return float(f1_score(items.truth, items.probabilities >= 0.5, average="macro"))
+
+
+class TestLabelF1Micro(LabelScoreContract):
+    name = "label-f1-micro"
+
+    def expected(self, items) -> float:
+        return float(f1_score(items.truth, items.probabilities >= 0.5, average="micro"))
+
+
+class TestMae(NumberScoreContract):
+    name = "mae"
+
+    def expected(self, items) -> float:
+        return float(mean_absolute_error(items.truth, items.predicted))
+
+
+class TestRmse(NumberScoreContract):
+    name = "rmse"
+
+    def expected(self, items) -> float:
+        return float(root_mean_squared_error(items.truth, items.predicted))
+
+
+class TestR2(NumberScoreContract):
+    name = "r2"
+
+    def expected(self, items) -> float:
+        return float(r2_score(items.truth, items.predicted))
+
+
+class TestCcc(NumberScoreContract):
+    name = "ccc"
+
+    def expected(self, items) -> float:
+        """Lin's formula."""
+        covariance = np.cov(items.truth, items.predicted, ddof=0)
+        bias = items.truth.mean() - items.predicted.mean()
+        return float(2 * covariance[0, 1] / (np.trace(covariance) + bias**2))
+
+
+class TestPearson(NumberScoreContract):
+    name = "pearson"
+
+    def expected(self, items) -> float:
+        return float(np.corrcoef(items.truth, items.predicted)[0, 1])
+
+
+class TestEventF1(EventScoreContract):
+    name = "event-f1"
+
+
+class TestEventF1Micro(EventScoreContract):
+    name = "event-f1-micro"
+
+
+class TestSegmentF1(EventScoreContract):
+    name = "segment-f1"
+
+
+class TestSegmentF1Micro(EventScoreContract):
+    name = "segment-f1-micro"
+
+
+class TestSegmentErrorRate(EventScoreContract):
+    name = "segment-error-rate"
+
+
+class TestPsds1(EventScoreContract):
+    name = "psds1"
+
+
+class TestPsds2(EventScoreContract):
+    name = "psds2"
+
+
 @pytest.mark.usefixtures("plug_in")
 class TestLogLoss(ScoreContract):
     name = "log-loss"
@@ -168,8 +289,8 @@ class TestTop2(ScoreContract):
 
 
 def test_every_score_has_a_contract() -> None:
-    tested = {value.name for name, value in globals().items() if name.startswith("Test")}
-    assert tested >= set(scores.names())
+    tested = {(value.name, value.target) for name, value in globals().items() if name.startswith("Test")}
+    assert tested >= {(name, target) for name in scores.names() for target in scores[name].targets}
 
 
 def test_the_registry_lists_without_importing(python: Python) -> None:
@@ -183,20 +304,51 @@ def test_the_registry_lists_without_importing(python: Python) -> None:
     ).stdout
     assert output.splitlines() == [
         "accuracy: the share of correct predictions.",
+        "ccc: the concordance correlation of numbers, which noise, bias and a wrong scale lower.",
         "ece: expected calibration error, by how much confidence and accuracy differ.",
+        "event-f1: the mean over classes of the F1 of events, matched by start and end.",
+        "event-f1-micro: the F1 of the events of all classes together, matched by start and end.",
+        "label-f1: the mean of the labels' F1, each at its threshold.",
+        "label-f1-micro: the F1 of all pairs of an item and a label, each at the label's threshold.",
         "macro-f1: the mean of the classes’ F1.",
+        "mae: the mean absolute error of numbers, in their unit.",
+        "map-macro: the mean of the labels' average precision (mAP).",
+        "map-micro: the average precision of all pairs of an item and a label, ranked together.",
         "nll: the mean negative log-likelihood of the true class (log loss), in nats.",
+        "pearson: Pearson's correlation of true and predicted numbers; neither bias nor scale matters.",
         "pr-auc: the mean of the classes' average precision (area under the precision-recall curve).",
+        "psds1: the area under detected events over false ones an hour, if 70 % of them overlap.",
+        "psds2: as psds1, if 10 % of them overlap, and confused classes count half.",
+        "r2: the share of the variance of numbers that predictions explain (R²).",
+        "rmse: the root of the mean squared error of numbers, in their unit.",
         "roc-auc: the mean area under the classes' ROC curves, each class against the others.",
+        "segment-error-rate: errors in segments of 1 s, for each true label of a segment.",
+        "segment-f1: the mean over classes of the F1 of segments of 1 s.",
+        "segment-f1-micro: the F1 of all pairs of a segment of 1 s and a class.",
     ]
 
 
-def test_the_main_score_and_the_scores_of_an_epoch_are_registered() -> None:
-    main = all_scores()[MAIN]
-    assert main.percent
-    assert main.higher_is_better
+def test_the_scores_of_an_epoch_are_registered() -> None:
+    assert all_scores()[MAIN].percent
     for name in EPOCH_SCORES.values():
         assert issubclass(scores[name], ConfusionScore)
+
+
+def test_every_target_has_a_main_score() -> None:
+    assert set(MAIN_SCORES) == set(TARGETS)
+    assert MAIN_SCORES["single"] == MAIN
+    for target in TARGETS:
+        assert all_scores(target)[main_key(target)].higher_is_better
+        assert main_score(target).title == main_first({}, target)[main_key(target)].title
+    with pytest.raises(RegistryError, match=r"no target is called 'words' \(there are: single, multi-label"):
+        all_scores("words")
+
+
+def test_scores_are_those_of_the_target() -> None:
+    assert list(all_scores()) == ["accuracy", "ece", "macro_f1", "nll", "pr_auc", "roc_auc"]
+    assert list(all_scores("number")) == ["ccc", "mae", "pearson", "r2", "rmse"]
+    labels = ["label_f1", "label_f1_micro", "map_macro", "map_micro", "roc_auc"]
+    assert list(all_scores("multi-label")) == labels
 
 
 @pytest.mark.usefixtures("plug_in")

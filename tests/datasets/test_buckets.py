@@ -251,3 +251,23 @@ def test_files_and_folders_to_predict(put: Put, tmp_path: Path) -> None:
     files, others = expand([url / "x", url / "y.wav", location(str(tmp_path))])
     assert files == [url / "x/1.wav", url / "x/2.wav", url / "y.wav", tmp_path / "1.wav"]
     assert others == [url / "x/t.txt"]
+
+
+def test_a_published_dataset_with_its_tables(put: Put) -> None:
+    info = '{"7": {"uploader": "anna", "license": "by"}}'
+    url = put(
+        "f/FSD50K.dev_audio/7.wav",
+        **{
+            "f/FSD50K.ground_truth/dev.csv": 'fname,labels,mids,split\n7,"Bark,Dog","x,y",val\n',
+            "f/FSD50K.metadata/dev_clips_info_FSD50K.json": info,
+        },
+    )
+    (track,) = open_dataset("fsd50k", url / "f").manifest()
+    assert (track.fold, track.group, track.columns) == ("valid", "anna", (("license", "by"),))
+    assert [one.label for one in track.annotations] == ["Bark", "Dog"]
+
+
+def test_lists_of_a_published_dataset(put: Put) -> None:
+    clip = "yes/0a7c2a8d_nohash_0.wav"
+    url = put(f"s/{clip}", **{"s/testing_list.txt": f"{clip}\n", "s/validation_list.txt": ""})
+    assert _tracks(open_dataset("speech-commands", url / "s").manifest()) == [(clip, "yes", "test")]

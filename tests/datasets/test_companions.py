@@ -78,7 +78,45 @@ def test_one_table_of_several_files(tmp_path: Path) -> None:
     root = tree(tmp_path, a_wav="", b_wav="", a_selections_txt=f"{HEADER}\n{rows}")
     assert events(root, annotations="raven") == {"a.wav": [(0, 1, "x")], "b.wav": [(1, 2, "y")]}
     (root / "b.wav").unlink()
-    assert "has annotations of 'B.wav': 0 such audio files are beside it" in error(root, annotations="raven")
+    message = error(root, annotations="raven")
+    assert "has annotations of 'B.wav': 0 such files are in its folder" in message
+
+
+@pytest.mark.parametrize("table", ["all.txt", "all.selections.txt"])
+def test_one_table_of_a_folder(tmp_path: Path, table: str) -> None:
+    rows = "1\tS\t1\t0\t1\tC:\\rec\\one\\a.wav\t0\tx\n2\tS\t1\t61\t62\t/rec/two/a.wav\t1\ty\n"
+    root = tree(tmp_path, one__a_wav="", two__a_wav="", b_wav="", readme_txt="hello\n", empty_txt="")
+    (root / table).write_text(f"{HEADER}\n{rows}")
+    manifest = Folder(root, annotations="raven").manifest()
+    assert events(root, annotations="raven") == {
+        "b.wav": [],
+        "one/a.wav": [(0, 1, "x")],
+        "two/a.wav": [(1, 2, "y")],
+    }
+    assert manifest.left_out == ("empty.txt", "readme.txt")
+    tree(root, one__a_txt=f"{HEADER}\n{rows.splitlines()[0]}\n")
+    message = error(root, annotations="raven")
+    assert f"'one/a.wav' under {root} has 2 files of annotations: one/a.txt, {table}" in message
+    (root / "one" / "a.txt").unlink()
+    (root / table).write_text(f"{HEADER}\n{rows.replace('61', 'late')}")
+    if table == "all.selections.txt":  # its name says what it is
+        assert "row 3: 'late' is not a time" in error(root, annotations="raven")
+    else:
+        assert "has a file of annotations beside it" in error(root, annotations="raven")
+
+
+def test_metadata_beside_annotations(tmp_path: Path) -> None:
+    root = tree(tmp_path, a_wav="", a_txt="0\t1\tx\n", b_wav="", b_txt="")
+    table = "file_name,label,site,fold,start,end\na.wav,robin,s1,2,7,8\n"
+    (root / "metadata.csv").write_text(table)
+    manifest = Folder(root, annotations="audacity", group_column="site").manifest()
+    assert [(track.label, track.group, track.fold) for track in manifest] == [("", "s1", "2"), ("", "", "")]
+    assert manifest.tracks[0].columns == (("end", "8"), ("label", "robin"), ("start", "7"))
+    assert manifest.tracks[1].columns == (("end", ""), ("label", ""), ("start", ""))
+    assert manifest.left_out == ()
+    (root / "metadata.csv").write_text(f"{table}gone.wav,robin,s2,1,,\n")
+    gone = Folder(root, annotations="audacity", group_column="site").manifest().tracks[-1]
+    assert (gone.id, gone.group, gone.annotations) == ("gone.wav", "s2", ())
 
 
 def test_several_labels_at_a_time(tmp_path: Path) -> None:
@@ -95,7 +133,8 @@ def test_several_labels_at_a_time(tmp_path: Path) -> None:
     [
         ({"target": "number"}, "files of annotations have labels"),
         ({"label_level": 1}, "parameter label_level is not of files beside the audio"),
-        ({"group_column": "x"}, "parameter group_column is not of files beside the audio"),
+        ({"separator": ";", "target": "frames"}, "parameter separator is not of files beside the audio"),
+        ({"group_column": "x"}, "the folder has no metadata.csv"),
         ({"label_column": "x"}, "label tracks have no columns"),
         ({"annotations": "jams"}, "no audio file under"),
     ],

@@ -339,6 +339,12 @@ def test_remotes_follow_a_mirror_without_the_archive(
     assert ids(Small(Remote(site.put("small.zip", zipped())))) == ["a-1", "a-2", "b-1"]
 
 
+def test_a_checksum_that_differs(site: Site) -> None:
+    body = zipped()
+    message = error(Small(Remote(site.put("small.zip", body), md5="0" * 32)))
+    assert f"its md5 is not {'0' * 32}" in message
+
+
 @pytest.mark.parametrize("mirror", ["http://x:port", "http://[::1"])
 def test_a_mirror_with_an_invalid_address(monkeypatch: pytest.MonkeyPatch, mirror: str) -> None:
     monkeypatch.setenv("AUDIOSPEC_MIRROR", mirror)

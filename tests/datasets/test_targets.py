@@ -128,7 +128,7 @@ def test_columns_of_times_may_be_chosen(tmp_path: Path) -> None:
             "start,end,group\na.wav,x,0,1,g\na.wav,x,1,2,h\n",
             ["row 3, column 'group' is 'h', and 'g' in row 2"],
         ),
-        ("start,end,id\na.wav,x,0,1,1\na.wav,x,1,2,2\n", ["row 3, column 'id' is '2'", "`id_column`"]),
+        ("start,end,id\na.wav,x,0,1,1\na.wav,x,1,2,2\n", ["row 3, column 'id' is '2'", '`id_column="path"`']),
         ("start,end,id\na.wav,x,0,1,1\nb.wav,x,1,2,1\n", ["row 3, column 'id': '1' is already in row 2"]),
         ("start,end\nno.wav,x,0,1\nno.wav,x,1,2\n", ["none of its 1 files exists"]),
     ],

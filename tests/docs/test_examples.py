@@ -18,7 +18,9 @@ EXAMPLES = [page for page, blocks in PAGES.items() if blocks]
 
 
 def test_the_examples_are_found() -> None:
-    assert set(EXAMPLES) == {"dataset", "feature", "store", "model", "engine", "score", "loss"}
+    assert set(EXAMPLES) == {
+        *("dataset", "feature", "store", "model", "engine", "score", "loss", "annotation-format"),
+    }
 
 
 @pytest.mark.parametrize("page", EXAMPLES)

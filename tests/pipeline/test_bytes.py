@@ -125,7 +125,7 @@ def test_prediction_computes_the_features_of_training(kit: Any, music: Path, tmp
 
     from audiospec.audio.recording import load
     from audiospec.errors import AudioError
-    from audiospec.zoo.prediction import features_of
+    from audiospec.zoo.windows.rows import features_of
 
     (view,) = _run(kit, music, tmp_path / "s.zarr").views
     info = SimpleNamespace(row_shape=view.info.row_shape, backend=view.info.made["backend"])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiospec.annotations.annotation import Labelling
 from audiospec.audio.chunking import Chunking
 from audiospec.errors import SplitError
 from audiospec.specs.table import TableSpec
@@ -31,7 +32,9 @@ class Made(View):
     """A view in memory, of four columns; rows of a class have about the same values."""
 
     def __init__(self, tracks: list[TrackRecord], chunks: int = 2) -> None:
-        store: Any = SimpleNamespace(tracks=Tracks.from_records(tracks), path=Path("made"), dataset="made-up")
+        store: Any = SimpleNamespace(
+            tracks=Tracks.from_records(tracks), path=Path("made"), dataset="made-up", labelling=Labelling()
+        )
         rows = np.zeros(len(tracks) * chunks, ROW_DTYPE)
         rows["track"] = np.repeat(np.arange(len(tracks)), chunks)
         rows["start"] = np.tile(np.arange(chunks), len(tracks))

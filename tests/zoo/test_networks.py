@@ -573,13 +573,19 @@ def test_the_history_is_also_written_for_tensorboard(
     assert Run(tmp_path / "other").metrics  # its files did not change after their digests were computed
 
 
+def masked(rows: torch.Tensor, share: float, axis: int) -> torch.Tensor:
+    """Return rows of which a band is hidden."""
+    hidden = augment.bands(rows, share, axis)
+    return rows if hidden is None else augment.hide(rows, hidden, axis)
+
+
 def test_masks_hide_a_band_of_each_row() -> None:
     torch.manual_seed(0)
     rows = torch.randn(200, 20, 30) - 40
     for axis, count in ((1, 20), (2, 30)):
-        masked = augment.mask(rows, 0.5, axis)
-        changed = masked != rows
-        assert torch.equal(masked[changed], rows.mean().expand(int(changed.sum())))
+        shown = masked(rows, 0.5, axis)
+        changed = shown != rows
+        assert torch.equal(shown[changed], rows.mean().expand(int(changed.sum())))
         lines = changed.transpose(1, axis)
         assert torch.equal(lines.all(2), lines.any(2))  # a bin is hidden in all frames, or in none
         widths = lines.all(2).sum(1)
@@ -587,7 +593,7 @@ def test_masks_hide_a_band_of_each_row() -> None:
         assert count * 0.4 < widths.max() <= count * 0.5
         edges = lines.all(2).int().diff(dim=1).abs().sum(1)
         assert edges.max() <= 2  # one band
-    assert torch.equal(augment.mask(rows, 0.01, 1), rows)
+    assert torch.equal(masked(rows, 0.01, 1), rows)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
@@ -605,7 +611,7 @@ def test_masks_are_those_of_torchaudio_to_the_bit(
     for seed in range(5):
         for axis in (1, 2):
             torch.manual_seed(seed)
-            ours, next_ours = augment.mask(rows, share, axis), torch.rand(3)
+            ours, next_ours = masked(rows, share, axis), torch.rand(3)
             torch.manual_seed(seed)
             theirs, widest = rows, round(share * shape[axis])
             if widest:

@@ -13,11 +13,12 @@ from audiospec.audio.recording import load
 from audiospec.errors import AudioError, RunError, SpecError
 from audiospec.stores.layout.view import View
 from audiospec.testing.audio import FORMATS, noise, tone, write
-from audiospec.zoo.prediction import features_of, predict
+from audiospec.zoo.prediction import predict
 from audiospec.zoo.runs.info import RunInfo
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import track_log_probabilities
 from audiospec.zoo.training import train
+from audiospec.zoo.windows.rows import features_of
 
 
 @pytest.fixture(scope="module")

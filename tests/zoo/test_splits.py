@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiospec.annotations.annotation import Labelling
 from audiospec.benchmarks.base import absent
 from audiospec.errors import SplitError
 from audiospec.stores.layout.schema import TrackRecord
@@ -30,6 +31,7 @@ class Store:
     tracks: Tracks
     dataset: str = "made-up"
     path: str = "made.zarr"
+    labelling: Labelling = field(default_factory=Labelling)
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Rows:
     name: str = "mel-1s-abcdef"
     dataset: str = "made-up"
     order: list[int] | None = None  # of the rows
+    targets: None = None
 
     def column(self, place: int) -> Any:
         values = np.array([track[place] for track in self.tracks for _ in range(track[4])], dtype=object)

@@ -67,6 +67,7 @@ import numpy as np
 from types import SimpleNamespace
 from audiospec.stores.layout.schema import TrackRecord
 from audiospec.stores.layout.tracks import Tracks
+from audiospec.annotations.annotation import Labelling
 from audiospec.zoo.splits.strategies import split
 
 genres = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
@@ -80,8 +81,8 @@ class View(SimpleNamespace):
 
 ids, labels = (np.array(column, dtype=object) for column in zip(*tracks))
 table = Tracks.from_records([TrackRecord(id=id, label=label) for id, label in tracks])
-store = SimpleNamespace(tracks=table, dataset="gtzan", path="x.zarr")
-view = View(ids=ids, labels=labels, classes=sorted(genres), rows=rows, name="x", store=store)
+store = SimpleNamespace(tracks=table, dataset="gtzan", path="x.zarr", labelling=Labelling())
+view = View(ids=ids, labels=labels, classes=sorted(genres), rows=rows, name="x", store=store, targets=None)
 made = split(view, "filtered")
 assert [len(side) for side in (made.train, made.valid, made.test)] == [443, 197, 290]
 assert not tried, tried

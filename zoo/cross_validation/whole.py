@@ -222,8 +222,8 @@ def _tracks(runs: Sequence[Run]) -> list[TrackOfRun]:
     return sorted(tracks, key=lambda track: (order[track.side], track))
 
 
-def check_classes(folds: Folds, view: View) -> list[str]:
-    """Return the classes of the folds, sorted; none of a number.
+def check_classes(folds: Folds) -> list[str]:
+    """Return the classes of the folds, sorted; of a number the name of its column.
 
     Raises
     ------
@@ -232,7 +232,7 @@ def check_classes(folds: Folds, view: View) -> list[str]:
     """
     strata = folds.strata
     if not strata.checked:
-        return []
+        return strata.names
     names = strata.rows.select(folds.tested).present()
     for fold in folds.folds:
         missing = sorted({*names} - {*strata.rows.select(fold.split.train).present()})

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 def augment(rows: Tensor, targets: Tensor, settings: NetworkSettings) -> tuple[Tensor, Tensor]:
     """Return a batch after SpecAugment's masks and mixup, as far as the settings choose them."""
     for share, axis in ((settings.mask_mel, 1), (settings.mask_time, 2)):
-        if share:
-            rows = mask(rows, share, axis)
+        if share and (hidden := bands(rows, share, axis)) is not None:
+            rows = hide(rows, hidden, axis)
+            if axis == 2 and targets.ndim == 3:
+                targets = ignore(targets, hidden)
     if settings.mixup and len(rows) > 1:
         rows, targets = mix(rows, targets, settings.mixup)
     return rows, targets
 
 
-def mask(rows: Tensor, share: float, axis: int) -> Tensor:
-    """Hide one band of each row (D. S. Park et al., *SpecAugment*, Interspeech 2019).
+def bands(rows: Tensor, share: float, axis: int) -> Tensor | None:
+    """Draw a band of each row to hide (D. S. Park et al., *SpecAugment*, Interspeech 2019).
 
     Parameters
     ----------
@@ -34,21 +36,48 @@ def mask(rows: Tensor, share: float, axis: int) -> Tensor:
 
     Returns
     -------
-    Tensor
-        The rows. Hidden values are the mean of all rows, not 0: in decibels, 0 is the loudest sound.
+    Tensor of bool, shape (B, mel) or (B, frame), or None
+        Whether each bin or frame is hidden. None: the share is less than half of one.
     """
     count = rows.shape[axis]
     widest = round(share * count)
     if not widest:
-        return rows
+        return None
     # The draws, their order and their type are those of torchaudio's `mask_along_axis_iid`. Any other would
     # train other weights from the same seed.
     width = torch.rand((len(rows), 1), device=rows.device, dtype=rows.dtype) * widest
     first = torch.rand((len(rows), 1), device=rows.device, dtype=rows.dtype) * (count - width)
     start = first.long()
     index = torch.arange(count, device=rows.device, dtype=rows.dtype)
-    hidden = (index >= start) & (index < start + width.long())
+    return (index >= start) & (index < start + width.long())
+
+
+def hide(rows: Tensor, hidden: Tensor, axis: int) -> Tensor:
+    """Hide bands of rows, which `bands` drew for the axis.
+
+    Hidden values become the mean of all rows, not 0: in decibels, 0 is the loudest sound.
+    """
     return torch.where(hidden.unsqueeze(3 - axis), rows.mean(), rows)
+
+
+def ignore(targets: Tensor, hidden: Tensor) -> Tensor:
+    """Let the targets of hidden frames not count.
+
+    A network that had to predict an event which it cannot hear would learn to predict events in silence.
+
+    Parameters
+    ----------
+    targets : Tensor of float32, shape (B, frames, classes)
+        Of a network's output, which may have fewer frames than the rows.
+    hidden : Tensor of bool, shape (B, frame)
+
+    Returns
+    -------
+    Tensor
+        The targets, NaN where more than half of an output's frame is hidden.
+    """
+    shares = torch.nn.functional.adaptive_avg_pool1d(hidden.float(), targets.shape[1])
+    return targets.masked_fill((shares > 0.5).unsqueeze(2), float("nan"))
 
 
 def mix(rows: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -57,7 +86,8 @@ def mix(rows: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     rows : Tensor, shape (B, mel, frame)
-    targets : Tensor, shape (B, classes)
+    targets : Tensor, shape (B, classes) or (B, frames, classes)
+        What is NaN in one of two targets is NaN in their mixture.
     alpha : float
         The other row's share is drawn from Beta(alpha, alpha), once per batch.
     """

@@ -183,7 +183,7 @@ def _train(
     totals = EpochTotals(loss_of_batch, target, torch.from_numpy(weights).float().to(fabric.device))
     padding = loss_of_batch.padding
     sides = {
-        "train": Batches(train, settings.batch, fabric, padding=padding, wrap=True),
+        "train": Batches(train, settings.batch, fabric, padding=padding, wrap=True, balance=settings.balance),
         "valid": Batches(valid, settings.batch, fabric, padding=padding, wrap=False),
     }
     pace = Pace(

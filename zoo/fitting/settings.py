@@ -36,6 +36,9 @@ class NetworkSettings(ModelSettings):
     class_weights : bool
         Whether to weight the loss so that all classes count alike, however many rows they have; of several
         labels, the positives of each.
+    balance : bool
+        Whether training shows rare labels as often as others, or numbers of a rare size. An epoch has as many
+        rows; a row may be in it several times, or not at all.
     mask_mel, mask_time : float
         Largest share of a row's mel bins, and of its frames, that SpecAugment hides in training, 0 to 1.
     mixup : float
@@ -54,6 +57,7 @@ class NetworkSettings(ModelSettings):
     learning_rate: float = 1e-3
     loss: str = AUTO
     class_weights: bool = False
+    balance: bool = False
     mask_mel: float = 0.0
     mask_time: float = 0.0
     mixup: float = 0.0

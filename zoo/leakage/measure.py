@@ -120,7 +120,14 @@ def leakage(
                 f"expected `rungs` of {', '.join(available)}; got {name!r}{nearest(name, available)}",
                 "store needs `other`" if name == RUNGS[-1] else "",
             )
-    names = strata_of(view, classes).names
+    strata = strata_of(view, classes)
+    if strata.target != "single":
+        raise SplitError(
+            f"leaks are measured by classifiers of one label a row; the target of view {view.name} is "
+            f"{strata.target!r}",
+            "choose a store with one label a row",
+        )
+    names = strata.names
     probed = None if other is None else _same_features(view, other)
     parameters = dataclasses.asdict(chosen)
     chosen_rungs = [name for name in available if rungs is None or name in rungs]

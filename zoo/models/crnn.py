@@ -42,19 +42,30 @@ class CrnnSettings(NetworkSettings):
 
 
 class CrnnModel(NetworkModel):
-    """Base class of the CRNNs: a `Crnn` of the class's blocks."""
+    """Base class of the CRNNs: a `Crnn` of the class's blocks.
 
+    For the target frames, pools after the first two keep all frames, so an output is of 4 frames of the row.
+    """
+
+    serves: ClassVar[tuple[str, ...]] = (*NetworkModel.serves, "frames")
     Settings = CrnnSettings
 
     blocks: ClassVar[Sequence[Block]]
 
     def network(self) -> nn.Module:
         """Return a new network with random weights."""
-        return Crnn(self.row_shape[0], self.blocks, len(self.classes), dropout=self.settings.dropout)
+        frames = len(self.target.output_shape) == 2
+        blocks = [
+            Block(block.filters, (block.pool[0], 1)) if frames and number > 1 else block
+            for number, block in enumerate(self.blocks)
+        ]
+        return Crnn(
+            self.row_shape[0], blocks, len(self.classes), dropout=self.settings.dropout, frames=frames
+        )
 
 
 class Crnn(nn.Module):
-    """Maps rows (B, mel, frame) to logits (B, classes).
+    """Maps rows (B, mel, frame) to logits (B, classes), or with `frames` (B, output frames, classes).
 
     Batch normalisation over the mel bins; blocks of convolution 3 × 3, ELU, batch normalisation, max pooling,
     dropout; then `Recurrent`. K. Nasrullah and Y. Zhao, *Music artist classification with convolutional
@@ -64,7 +75,9 @@ class Crnn(nn.Module):
     paper's four pools reduce 192 bins to one and a half rows, and the half, bins 128 to 191, is kept.
     """
 
-    def __init__(self, mels: int, blocks: Sequence[Block], classes: int, *, dropout: float) -> None:
+    def __init__(
+        self, mels: int, blocks: Sequence[Block], classes: int, *, dropout: float, frames: bool = False
+    ) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(mels)
         layers: list[nn.Module] = []
@@ -80,10 +93,10 @@ class Crnn(nn.Module):
             channels = block.filters
             mels = -(-mels // block.pool[0])
         self.convolutions = nn.Sequential(*layers)
-        self.recurrent = Recurrent(channels * mels, classes)
+        self.recurrent = Recurrent(channels * mels, classes, frames=frames)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return logits (B, classes) of rows (B, mel, frame)."""
+        """Return logits of rows (B, mel, frame)."""
         logits: Tensor = self.recurrent(self.convolutions(self.norm(rows).unsqueeze(1)))
         return logits
 

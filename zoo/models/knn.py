@@ -22,6 +22,7 @@ class Knn1(SklearnModel):
     """
 
     serves = ("single", "multi-label", "number")
+    together = 256
 
     @dataclass(frozen=True, kw_only=True)
     class Settings(ModelSettings):

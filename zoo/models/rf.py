@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiospec.zoo.base import ModelSettings, models
-from audiospec.zoo.estimator import SklearnModel
+from audiospec.zoo.estimator import SklearnModel, class_weight
 
 
 @models.register
@@ -27,10 +27,13 @@ class Rf(SklearnModel):
             Number of trees; at least 1.
         depth : int or None
             Largest depth of a tree. None: trees grow until their leaves are pure.
+        class_weights : bool
+            Whether rows count so that all classes count alike, however many rows they have.
         """
 
         trees: int = 100
         depth: int | None = None
+        class_weights: bool = False
 
     trusted = ("sklearn.tree._tree.Tree",)
 
@@ -38,7 +41,12 @@ class Rf(SklearnModel):
         """Return a new forest."""
         from sklearn.ensemble import RandomForestClassifier
 
-        return RandomForestClassifier(self.settings.trees, max_depth=self.settings.depth, random_state=seed)
+        return RandomForestClassifier(
+            self.settings.trees,
+            max_depth=self.settings.depth,
+            random_state=seed,
+            class_weight=class_weight(self.settings),
+        )
 
     def regressor(self, seed: int) -> Any:
         """Return a new forest of regression trees."""

@@ -12,7 +12,7 @@ from audiospec.zoo.base import ModelSettings, models
 from audiospec.zoo.calibration.folds import grouped_folds
 from audiospec.zoo.calibration.pairs import SLOPES, couple, fit_slope, margins_of_truth, vote
 from audiospec.zoo.calibration.winners import keep_winners
-from audiospec.zoo.estimator import Examples, SklearnModel
+from audiospec.zoo.estimator import Examples, SklearnModel, class_weight
 from audiospec.zoo.targets.number import Number
 
 #: Number of folds whose margins the slope is fitted to.
@@ -40,16 +40,24 @@ class Svm(SklearnModel):
             Weight of errors relative to the margin; above 0.
         gamma : "scale", "auto", or float
             Coefficient of the kernel: 1 / (columns · variance), 1 / columns, or a number above 0.
+        class_weights : bool
+            Whether errors count so that all classes count alike, however many rows they have.
         """
 
         C: float = 1.0
         gamma: Literal["scale", "auto"] | float = "scale"
+        class_weights: bool = False
 
     def estimator(self, seed: int) -> Any:
         """Return a new classifier; nothing in it is random."""
         from sklearn.svm import SVC
 
-        return SVC(C=self.settings.C, gamma=self.settings.gamma, decision_function_shape="ovo")
+        return SVC(
+            C=self.settings.C,
+            gamma=self.settings.gamma,
+            class_weight=class_weight(self.settings),
+            decision_function_shape="ovo",
+        )
 
     def regressor(self, seed: int) -> Any:
         """Return a new regressor with the same kernel and C; nothing in it is random."""

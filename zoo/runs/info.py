@@ -234,8 +234,15 @@ def split_name(split: Mapping[str, Any]) -> str:
 
 
 def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's parameters, to compare: one that older runs did not store has the value that it had."""
-    return {"loss": "cross-entropy", **settings}
+    """A model's parameters, to compare: one that older runs did not store has the value that it had.
+
+    Later ones are left out at that value, so that digests are what they were.
+    """
+    later: dict[str, Any] = {"balance": False}
+    if "epochs" not in settings:  # networks have stored it from the beginning
+        later["class_weights"] = False
+    kept = {name: value for name, value in settings.items() if name not in later or value != later[name]}
+    return {"loss": "cross-entropy", **kept}
 
 
 def configuration_of(info: RunInfo, *, share: bool = True) -> list[Any]:

@@ -266,8 +266,14 @@ class Run:
             runs.append(run)
         return runs
 
-    def model(self) -> Model:
+    def model(self, device: str | None = None) -> Model:
         """Load the trained model, with its calibrator if it has one.
+
+        Parameters
+        ----------
+        device : str or None
+            A torch device, on which a network predicts. None: by the parameter `device` that it was trained
+            with.
 
         Raises
         ------
@@ -284,7 +290,10 @@ class Run:
                 f"use the run of a fold, such as {self.path / first}, or train one model without folds",
             )
         cls = models[self.info.model]
-        settings = cls.Settings.replace_in(self.info.settings, f"model {self.info.model!r}")
+        stated = dict(self.info.settings)
+        if device is not None and "device" in stated:
+            stated["device"] = device.partition(":")[0]
+        settings = cls.Settings.replace_in(stated, f"model {self.info.model!r}")
         model = cls(settings, tuple(self.info.row_shape), self.target)
         model.load(self.path)
         if not self.info.calibration:

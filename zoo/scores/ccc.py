@@ -1,4 +1,4 @@
-"""ccc: the concordance correlation of true and predicted numbers, which bias and a wrong scale lower, too."""
+"""ccc: the concordance correlation of numbers, which noise, bias and a wrong scale lower."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _PARTS = 50
 
 @scores.register(name="psds1")
 class Psds1(Score):
-    """psds1: the area under detections over false ones an hour, of detections that cover 70 % of an event.
+    """psds1: the area under detected events over false ones an hour, if 70 % of them overlap.
 
     The mean over classes minus its standard deviation, up to 100 false detections an hour: scenario 1 of
     DCASE 2021 to 2023, task 4. It is of the probabilities of frames; without them there is no such score.
@@ -52,7 +52,7 @@ class Psds1(Score):
 
 @scores.register(name="psds2")
 class Psds2(Psds1):
-    """psds2: as psds1, of detections that cover 10 % of an event, with a weight on confused classes.
+    """psds2: as psds1, if 10 % of them overlap, and confused classes count half.
 
     Cross-triggers, false detections that are an event of another class by 30 %, count half: scenario 2 of
     DCASE.

@@ -1,4 +1,4 @@
-"""r2: the share of the variance of numbers that predictions explain (R², coefficient of determination)."""
+"""r2: the share of the variance of numbers that predictions explain (R²)."""
 
 from __future__ import annotations
 

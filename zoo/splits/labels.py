@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.annotations.annotation import Labelling
-from audiospec.annotations.table import RowTargets
 from audiospec.errors import SplitError, nearest
 
 if TYPE_CHECKING:
@@ -50,11 +48,11 @@ def free_column(view: View, column: str | None) -> str:
     SplitError
         As from `row_labels`.
     """
-    if column is None or column == labelling_of(view).column:
+    if column is None or column == view.store.labelling.column:
         return ""
     tracks = view.store.tracks
     if column not in tracks.free:
-        known = [labelling_of(view).column, *tracks.free]
+        known = [view.store.labelling.column, *tracks.free]
         raise SplitError(
             f"the tracks of {view.store.path} have no column {column!r}{nearest(column, known)}",
             f"choose `label_column` of {', '.join(known)}, or keep more columns with `audiospec featurize`",
@@ -65,15 +63,3 @@ def free_column(view: View, column: str | None) -> str:
             "choose another `label_column`",
         )
     return column
-
-
-def labelling_of(view: View) -> Labelling:
-    """Return how the rows of a view get their targets."""
-    labelling: Labelling = getattr(view.store, "labelling", None) or Labelling()
-    return labelling
-
-
-def targets_of(view: View) -> RowTargets | None:
-    """Return the targets of a view's rows; None if they have the labels of their tracks."""
-    targets: RowTargets | None = getattr(view, "targets", None)
-    return targets

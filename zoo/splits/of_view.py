@@ -22,7 +22,7 @@ from audiospec.annotations.annotation import Labelling
 from audiospec.annotations.table import RowTargets
 from audiospec.errors import SplitError, nearest
 from audiospec.zoo.splits.annotated import track_amounts, track_means
-from audiospec.zoo.splits.labels import free_column, labelling_of, row_labels, targets_of
+from audiospec.zoo.splits.labels import free_column, row_labels
 from audiospec.zoo.splits.strata import Numbers, Strata, range_names, ranges
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ViewStrata:
     column : str
         The free column that labels are from; ``""``: the store's own labels or targets.
     names : list of str
-        The classes, sorted; of a number none.
+        The classes, sorted; of a number, its column.
     rows, tracks : Strata
         Of all rows of the view, and of all tracks of the store's table; classes that were not chosen are not
         in them.
@@ -90,7 +90,7 @@ class ViewStrata:
     @property
     def checked(self) -> bool:
         """Whether each name that is tested has to be trained: a range of numbers need not be."""
-        return self.target != "number"
+        return self.tracks.required
 
     def too_few(self, strata: Strata, units: NDArray[Any], least: int) -> TooFew | None:
         """Return the first class that fewer units have than `least`; of a number, if there are fewer units.
@@ -104,7 +104,7 @@ class ViewStrata:
         least : int
         """
         if self.checked:
-            tracks = strata.units_of_names(np.arange(len(strata)))
+            tracks = strata.items_of_names()
             for name, number in strata.units_of_names(units).items():
                 if number < least:
                     out = f", or leave the {self.noun} out with `classes`"
@@ -142,7 +142,7 @@ def strata_of(
     if isinstance(classes, str):
         raise SplitError(f"expected a list of labels; got the text {classes!r}")
     column = free_column(view, label_column)
-    labelling, targets = labelling_of(view), targets_of(view)
+    labelling, targets = view.store.labelling, view.targets
     if column or (targets is None and labelling.target == "single"):
         return _of_tracks(view, classes, column)
     if targets is None:
@@ -267,7 +267,7 @@ def _of_numbers(
     view: View, classes: Sequence[str] | None, labelling: Labelling, targets: RowTargets
 ) -> ViewStrata:
     """Return the strata of tracks that have numbers."""
-    if classes is not None:
+    if classes is not None and list(classes) != [labelling.column]:
         raise SplitError(
             f"classes are chosen of labels; the target of {view.store.path} is the number "
             f"{labelling.column!r}",
@@ -283,11 +283,13 @@ def _of_numbers(
     def strata(numbers: NDArray[np.float64]) -> Strata:
         item = np.flatnonzero(np.isfinite(numbers))
         name = np.searchsorted(borders, numbers[item], side="right")
-        return Strata(names, item, name, np.ones(len(item)), np.ones(len(numbers)))
+        return Strata(names, item, name, np.ones(len(item)), np.ones(len(numbers)), required=False)
 
     without = np.flatnonzero(~used_rows)
     if not used_rows.any():
         raise SplitError(
             f"view {view.name} has no row with a number of {labelling.column!r}", "choose another view"
         )
-    return ViewStrata("number", "", [], strata(values), strata(means), used_rows, used_tracks, without)
+    return ViewStrata(
+        "number", "", [labelling.column], strata(values), strata(means), used_rows, used_tracks, without
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -29,6 +29,8 @@ class Strata:
         What each item counts for, whatever it has.
     exclusive : bool
         Whether each item has one name, and counts for 1.
+    required : bool
+        Whether a name that is tested has to be trained.
     """
 
     names: tuple[str, ...]
@@ -37,6 +39,7 @@ class Strata:
     amount: NDArray[np.float64]
     sizes: NDArray[np.float64]
     exclusive: bool = False
+    required: bool = True
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -92,6 +95,7 @@ class Strata:
             self.amount[kept],
             self.sizes[items],
             self.exclusive,
+            self.required,
         )
 
     def of_units(self, unit: Numbers, count: int) -> Strata:
@@ -105,11 +109,16 @@ class Strata:
             Number of units.
         """
         sizes = np.bincount(unit, self.sizes, count).astype(np.float64)
-        return Strata.of_pairs(self.names, unit[self.item], self.name, self.amount, sizes)
+        units = Strata.of_pairs(self.names, unit[self.item], self.name, self.amount, sizes)
+        return replace(units, required=self.required)
 
     def present(self) -> list[str]:
         """Return the names that an item has, sorted."""
         return [self.names[number] for number in np.unique(self.name).tolist()]
+
+    def items_of_names(self) -> dict[str, int]:
+        """Return, for each name that is present, how many items have it."""
+        return self.units_of_names(np.arange(len(self)))
 
     def units_of_names(self, unit: NDArray[Any]) -> dict[str, int]:
         """Return, for each name that is present, how many units have it.

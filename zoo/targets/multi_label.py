@@ -97,7 +97,7 @@ class MultiLabel(Target):
 
     def class_weights(self, encoded: NDArray[Any]) -> NDArray[np.float64]:
         """Return the weight of each class's positives: its negatives over its positives, at most 100."""
-        positives = np.asarray(encoded, np.float64).reshape(-1, len(self.classes)).sum(0)
+        positives = encoded.reshape(-1, len(self.classes)).sum(0, dtype=np.float64)
         count = encoded.size // len(self.classes)
         ratios = (count - positives) / np.maximum(positives, 1)
         weights: NDArray[np.float64] = np.clip(ratios, 1 / MOST_WEIGHT, MOST_WEIGHT)

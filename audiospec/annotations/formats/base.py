@@ -52,7 +52,9 @@ class AnnotationFormat(ABC):
     suffixes : tuple of str
         Ends of the names of its files, in lower case, with the dot; the first is that of new files.
     has_files : bool
-        Whether one file can be about several audio files.
+        Whether a file that `write` makes can be about several audio files.
+    names_files : bool
+        Whether the events that are read may name their audio files.
     has_scores : bool
         Whether scores are kept.
     """
@@ -60,6 +62,7 @@ class AnnotationFormat(ABC):
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     has_files: ClassVar[bool] = False
+    names_files: ClassVar[bool] = False
     has_scores: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:

@@ -16,7 +16,7 @@ class Csv(AnnotationFormat):
     """A table of events, in UTF-8, with commas, semicolons or tabs between its cells."""
 
     suffixes = (".csv", ".tsv")
-    has_files = True
+    has_files = names_files = True
 
     def read(self, content: bytes, source: str, label_column: str | None = None) -> list[Event]:
         """Return the events of a table."""

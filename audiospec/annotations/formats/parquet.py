@@ -17,7 +17,7 @@ class Parquet(AnnotationFormat):
     """A table of events; it needs pyarrow (``audiospec[table]``)."""
 
     suffixes = (".parquet",)
-    has_files = True
+    has_files = names_files = True
 
     def read(self, content: bytes, source: str, label_column: str | None = None) -> list[Event]:
         """Return the events of a table."""

@@ -36,6 +36,7 @@ class Raven(AnnotationFormat):
     """
 
     suffixes = (".selections.txt", ".selection.table.txt")
+    names_files = True
 
     def companions(self, audio: str) -> tuple[str, ...]:
         """Return ``x.Table.1.selections.txt`` and its variants, BirdNET's name, and ``x.txt``."""
@@ -97,7 +98,7 @@ class Raven(AnnotationFormat):
                 offset=end if offset is None else start + (end - begin),
                 label=cells[label],
                 score=number(cells[score], place) if score is not None and cells[score] else None,
-                file=PurePosixPath(cells[file].replace("\\", "/")).name if file is not None else "",
+                file=cells[file] if file is not None else "",
             )
             events.append(checked(event, place))
         return events

@@ -15,6 +15,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -23,6 +24,7 @@ from urllib.request import url2pathname
 from audiospec.datasets.download.remote import Progress, Remote
 from audiospec.datasets.download.resume import ResumingDownloader, UnreachableError
 from audiospec.datasets.download.unpack import unpack
+from audiospec.datasets.download.volumes import grouped
 from audiospec.errors import DatasetError
 from audiospec.files import filled, is_full
 from audiospec.text import size
@@ -92,8 +94,8 @@ def _fetch_any(
         else:
             return
     manually = "".join(
-        f", or download {remote.url} manually as {remote.archive} and set AUDIOSPEC_MIRROR to the "
-        "folder that it is in"
+        f", or download {_listed(remote)} and set AUDIOSPEC_MIRROR to the "
+        f"folder that {'they are' if remote.parts else 'it is'} in"
         for remote in remotes[:1]
     )
     raise DatasetError(
@@ -103,18 +105,33 @@ def _fetch_any(
     )
 
 
+def _listed(remote: Remote) -> str:
+    """Return what a person has to download from a place."""
+    if remote.parts:
+        return f"{', '.join(file.url for file in remote.files)} manually"
+    return f"{remote.url} manually as {remote.archive}"
+
+
 def _fetch_one(
     name: str, remote: Remote, check: Check, folder: Path, work: Path, progress: Progress | None
 ) -> None:
-    """Download one archive, unpack it beside the folder, check its content, and rename it."""
-    local = _local(remote.url)
-    if local is not None and not os.path.isfile(local):
-        raise DatasetError("no such file")
-    archive = local or _download(name, remote, work, progress)
+    """Download the archives of one place, unpack them beside the folder, check and rename the content."""
+    archives = grouped(file.archive for file in remote.files)
+    files = {}
+    for file in remote.files:
+        try:
+            files[file.archive] = _file(name, file, work, progress)
+        except DatasetError as error:
+            if not remote.parts:
+                raise
+            raise type(error)(f"{file.archive}: {error}") from error
     unpacked = work / "unpacked"
     shutil.rmtree(unpacked, ignore_errors=True)  # of a run that was killed
     try:
-        unpack(archive, unpacked)
+        for archive, volumes in archives.items():
+            # Archives may have files of one name, such as a licence.
+            into = unpacked / re.sub(r"(\.tar)?\.\w+$", "", archive) if len(archives) > 1 else unpacked
+            unpack(files[archive], into, [files[volume] for volume in volumes])
         differences = check(unpacked)
         if differences:
             more = f" (and {len(differences) - 1} more such)" if len(differences) > 1 else ""
@@ -123,11 +140,20 @@ def _fetch_one(
             folder.rmdir()  # empty; Windows cannot rename onto a folder
         unpacked.rename(folder)
     except DatasetError:
-        if local is None:
-            archive.unlink()  # so that the next run downloads it anew
+        for file in remote.files:
+            if _local(file.url) is None and not (remote.parts and file.checksum):
+                files[file.archive].unlink()  # so that the next run downloads it anew
         raise
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def _file(name: str, remote: Remote, work: Path, progress: Progress | None) -> Path:
+    """Return one file of a place, downloaded unless it is on this machine."""
+    local = _local(remote.url)
+    if local is not None and not os.path.isfile(local):
+        raise DatasetError("no such file")
+    return local or _download(name, remote, work, progress)
 
 
 def _mirrored(dataset: str, remotes: Sequence[Remote]) -> list[Remote]:
@@ -135,15 +161,19 @@ def _mirrored(dataset: str, remotes: Sequence[Remote]) -> list[Remote]:
     mirror = os.environ.get("AUDIOSPEC_MIRROR", "").rstrip("/")
     if not mirror:
         return []
-    names = dict.fromkeys(remote.archive for remote in remotes)
-    places = [place for name in names for place in (f"{dataset}/{name}", name)]
     if "://" in mirror:
         try:
             urlsplit(mirror).port  # noqa: B018 (parses it)
         except ValueError as error:
             raise DatasetError(f"AUDIOSPEC_MIRROR is not a valid address: {error}") from error
-        places = [quote(place) for place in places]
-    return [Remote(f"{mirror}/{place}") for place in places]
+    places = []
+    for names in dict.fromkeys(tuple(file.archive for file in remote.files) for remote in remotes):
+        for folder in (f"{dataset}/", ""):
+            paths = [folder + name for name in names]
+            urls = [f"{mirror}/{quote(path) if '://' in mirror else path}" for path in paths]
+            first, *parts = (Remote(url, file=name) for url, name in zip(urls, names, strict=True))
+            places.append(replace(first, parts=tuple(parts)))
+    return places
 
 
 def _local(url: str) -> Path | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Progress = Callable[[int, int | None], None]
 """Callback during a download: bytes so far, and bytes in total or None if unknown."""
@@ -25,6 +25,9 @@ class Remote:
         Name of the archive in a mirror or if downloaded manually; ``""``: the last part of the URL.
     md5 : str or None
         Its MD5, if its publisher states no better checksum.
+    parts : tuple of Remote
+        Further files that are needed: other archives, and the volumes ``x.z01``, ``x.z02`` … of a split zip
+        file ``x.zip``.
     """
 
     url: str
@@ -32,6 +35,12 @@ class Remote:
     bytes: int | None = None
     file: str = ""
     md5: str | None = None
+    parts: tuple[Remote, ...] = ()
+
+    @property
+    def files(self) -> tuple[Remote, ...]:
+        """All files that are needed, each as a place of its own."""
+        return (replace(self, parts=()), *self.parts)
 
     @property
     def checksum(self) -> str | None:

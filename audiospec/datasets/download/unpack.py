@@ -8,10 +8,11 @@ import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Self
 
+from audiospec.datasets.download.volumes import split_zip
 from audiospec.errors import DatasetError
 from audiospec.files import open_plain
 from audiospec.text import printable
@@ -38,7 +39,7 @@ _EXTENDED = (
 )
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, volumes: Sequence[Path] = ()) -> None:
     """Unpack an archive into a folder that does not exist yet.
 
     Only plain files are unpacked, one by one, and their names must stay inside the folder. File modes
@@ -50,6 +51,8 @@ def unpack(archive: Path, folder: Path) -> None:
         A zip file, or a tar file with any compression that Python can read.
     folder : Path
         Folder to make. After an error it may remain, incomplete.
+    volumes : sequence of Path
+        The files ``.z01``, ``.z02`` … of a split zip file, in order, whose last part is `archive`.
 
     Raises
     ------
@@ -60,11 +63,11 @@ def unpack(archive: Path, folder: Path) -> None:
     OSError
         A file cannot be read or written.
     """
-    limit = _FREE_BYTES + MAX_RATIO * archive.stat().st_size
+    limit = _FREE_BYTES + MAX_RATIO * sum(file.stat().st_size for file in (*volumes, archive))
     folder.mkdir(parents=True)
     written = 0
     try:
-        with contextlib.closing(_members(archive, folder)) as members:
+        with contextlib.closing(_members(archive, folder, volumes)) as members:
             for number, (parts, source) in enumerate(members):
                 if number >= MAX_FILES:
                     raise DatasetError(f"archive {archive.name} has more than {MAX_FILES} files")
@@ -101,12 +104,14 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-def _members(archive: Path, folder: Path) -> Generator[tuple[tuple[str, ...], IO[bytes] | None], None, None]:
+def _members(
+    archive: Path, folder: Path, volumes: Sequence[Path]
+) -> Generator[tuple[tuple[str, ...], IO[bytes] | None], None, None]:
     """Yield the parts of the name of each member of an archive, and the open content of a plain file."""
     with open_plain(archive) as file:
         zipped = file.read(4) in (b"PK\3\4", b"PK\5\6")  # the second is that of an empty archive
-    if zipped:
-        with zipfile.ZipFile(archive) as bundle:
+    if zipped or volumes:
+        with split_zip([*volumes, archive]) if volumes else zipfile.ZipFile(archive) as bundle:
             for entry in bundle.infolist():
                 # The upper half is the file mode if the archive was made on Unix, else 0.
                 kind = stat.S_IFMT(entry.external_attr >> 16)

@@ -27,6 +27,8 @@ class Asked:
         Columns of which each is a label.
     separator : str or None
         What separates labels in a cell.
+    has_labels : bool
+        Whether labels are read at all; without, a table says what else is known of its files.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class Asked:
     target: str = "single"
     label_columns: tuple[str, ...] = ()
     separator: str | None = None
+    has_labels: bool = True
 
     def __post_init__(self) -> None:
         Labelling(target=self.target)  # it refuses an unknown one

@@ -87,12 +87,15 @@ def read_listing(
         the files exists.
     """
     table = read_table(file)
-    chosen = choose(table, asked.columns, ("path",) if asked.label_columns else ("path", "label"))
+    required = ("path", "label") if asked.has_labels and not asked.label_columns else ("path",)
+    chosen = choose(table, asked.columns, required)
     if not table.rows:
         raise DatasetError(f"{file} has no row after its header: expected one for each audio file")
     of_labels = {name: column_named(table, name, "label_columns") for name in asked.label_columns}
     used = {*chosen.values(), *of_labels.values()}
-    times = choose_times(table, asked.columns.get("start"), asked.columns.get("end"), used)
+    times = None
+    if asked.has_labels:
+        times = choose_times(table, asked.columns.get("start"), asked.columns.get("end"), used)
     if times is None and asked.target == "frames":
         raise DatasetError(
             f"{file} has no columns of times, which labels of frames need",
@@ -134,7 +137,7 @@ def read_listing(
             of_file[0].number,
             of_file[0].file,
             of_file[0].path,
-            of_file[0].values["label"] if plain else "",
+            of_file[0].values.get("label", "") if plain else "",
             annotations=() if plain else tuple(one for line in of_file for one in found[line.number]),
             columns={name: of_file[0].cells[number] for name, number in names.items()},
             **{role: of_file[0].values.get(role, "") for role in _OF_A_FILE},
@@ -199,6 +202,8 @@ def _annotations(
     column: str,
 ) -> dict[int, list[Annotation]]:
     """Return row number → annotations; a row without a label has none."""
+    if not asked.has_labels:
+        return {}
     if asked.target == "single":
         refuse_several_labels(table.file, ((line.number, line.values["label"]) for line in lines))
         labels = {line.number: [label] if (label := line.values["label"]) else [] for line in lines}
@@ -244,10 +249,11 @@ def _by_file(table: Table, titles: Mapping[str, str], lines: Sequence[_Line]) ->
         for role in _OF_A_FILE:
             text, before = line.values.get(role, ""), first.values.get(role, "")
             if text != before:
+                another = f'`id_column="{titles["path"]}"`' if role == "id" else f"another `{role}_column`"
                 raise DatasetError(
                     f"{table.file}, row {line.number}, column {titles[role]!r} is {printable(text)!r}, and "
                     f"{printable(before)!r} in row {first.number} of the same file {printable(first.path)!r}",
-                    f"give all rows of a file the same, or choose another `{role}_column`",
+                    f"give all rows of a file the same, or choose {another}",
                 )
         id = first.values.get("id") or first.path
         if ids.setdefault(id, first) is not first:
@@ -292,8 +298,8 @@ def _refuse_doubles(table: Table, titles: Mapping[str, str], lines: Sequence[_Li
                 f"{table.file}, row {line.number}, column {column!r}: {printable(text)!r} is already in row "
                 f"{other.number}"
             )
-            label, before = line.values["label"], other.values["label"]
-            if other.file == line.file and before != label:
+            label, before = line.values.get("label"), other.values.get("label")
+            if other.file == line.file and label is not None and before is not None and before != label:
                 several = ', or read several labels of a file with `target="multi-label"`'
                 raise DatasetError(
                     f"{reason} with the {what} {printable(before)!r}, here with {printable(label)!r}",

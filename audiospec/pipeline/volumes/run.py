@@ -335,13 +335,14 @@ class VolumesRun:
         """Write the root, which lists all volumes, and the views that all of them have. The lock is held."""
         names = [volume_name(number) for number in range(self.last + 1)]
         store = VolumeStore(self.path) if self._exists(self.path) else None
-        first = self.kind(volume_place(self.path, names[0]))
-        views, version = set(first.listed_view_names()), first.format
-        for name in names[1:]:
+        of_volumes, newest = [], 0
+        for name in names:
             volume = self.kind(volume_place(self.path, name))
-            views, version = views & set(volume.listed_view_names()), max(version, volume.format)
+            of_volumes.append(set(volume.listed_view_names()))
+            newest = max(newest, volume.format)
+        views = set.intersection(*of_volumes)
         if store is not None:
             views |= set(store.listing.views)
         listing = Listing(tuple(names), tuple(sorted(views)), self.hours or VOLUME_HOURS)
-        attributes = {**self.attributes, FORMAT: version}
+        attributes = {**self.attributes, FORMAT: newest}
         write_root(self.path, attributes, listing, "" if store is None else store.version)

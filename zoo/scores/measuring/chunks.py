@@ -91,8 +91,15 @@ def track_log_probabilities(
     ndarray of float64, shape (tracks, classes)
     """
     sums = np.zeros((count, probabilities.shape[1]))
-    np.add.at(sums, track_of, np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
+    add_log_probabilities(sums, probabilities, track_of)
     return sums / np.bincount(track_of, minlength=count)[:, None]
+
+
+def add_log_probabilities(
+    sums: NDArray[np.float64], probabilities: NDArray[np.float64], track_of: NDArray[np.int64]
+) -> None:
+    """Add the log-probabilities of chunks to the sums (tracks, classes) of their tracks, one by one."""
+    np.add.at(sums, track_of, np.log(np.maximum(probabilities, LEAST_PROBABILITY)))
 
 
 def shares_of(log_probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Events: stretches of a file with a label, found in a model's outputs over time."""
