@@ -15,8 +15,15 @@ from audiospec.zoo.runs.predictions import Predictions
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import Items
 from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
+from audiospec.zoo.scores.measuring.grouping import Grouping
+from audiospec.zoo.scores.measuring.label_items import LabelItems
+from audiospec.zoo.scores.measuring.labels import label_items
+from audiospec.zoo.scores.measuring.number_items import NumberItems
+from audiospec.zoo.scores.measuring.numbers import number_items
 from audiospec.zoo.splits.leaks import Known
 from audiospec.zoo.splits.units import joined
+from audiospec.zoo.targets.base import Target
+from audiospec.zoo.targets.multi_label import MultiLabel
 
 LEVELS = ("track", "chunk")
 
@@ -77,7 +84,12 @@ class RunTest:
             test.probabilities[order],
         )
 
-    def items(self, level: str, units: NDArray[np.int64]) -> Items:
+    @cached_property
+    def target(self) -> Target:
+        """What is predicted of a row."""
+        return self.run.target.of_row
+
+    def items(self, level: str, units: NDArray[np.int64]) -> Items | LabelItems | NumberItems:
         """Return the predictions to score.
 
         Parameters
@@ -89,6 +101,12 @@ class RunTest:
         rows = self.predictions
         _, first, track_of = np.unique(rows.tracks, return_index=True, return_inverse=True)
         count = int(units.max()) + 1
+        if self.target.name != "single":
+            grouping = Grouping.of(rows.tracks, units[track_of])
+            if isinstance(self.target, MultiLabel):
+                limits = np.broadcast_to(self.target.thresholds, rows.probabilities.shape)
+                return label_items(rows.probabilities, rows.truth, grouping, limits)[level == "track"]
+            return number_items(rows.probabilities[:, 0], rows.truth, grouping)[level == "track"]
         if level == "chunk":
             values = rows.probabilities
             return Items(rows.truth, values.argmax(1), values, units[track_of], count)
@@ -169,6 +187,11 @@ def units_of_tracks(tested: Iterable[RunTest]) -> dict[str, int]:
 def check_same(a: RunTest, b: RunTest, level: str) -> None:
     """Raise `RunError` unless two runs were tested on the same tracks, and on the same chunks by chunk."""
     names = f"runs {a.run.path} and {b.run.path}"
+    if a.target.name != b.target.name:
+        raise RunError(
+            f"expected runs of the same target; got {names}, of {a.target.name} and {b.target.name}",
+            "compare runs that were trained on one store",
+        )
     if a.run.info.classes != b.run.info.classes:
         raise RunError(
             f"expected runs of the same classes; got {names}, of {len(a.run.info.classes)} and "
