@@ -10,6 +10,7 @@ import typer
 from audiospec.cli._columns import AudioRoot, LabelColumn, PathColumn, given
 from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
 from audiospec.cli._text import count, emit, reasons, say, table
+from audiospec.cli._timed import predict_in_time, thresholds
 
 if TYPE_CHECKING:
     from audiospec.manifest import Track
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from audiospec.zoo.scores.measuring.tables import ScoreTable
     from audiospec.zoo.splits.leaks import Leaks
 
+_TIMED = "Windows and events"
 EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-group-0 song1.mp3 song2.wav --top 3"
 
 
@@ -58,18 +60,79 @@ def command(
             "this share of files, such as 0.9; with more or fewer than one, it abstains.",
         ),
     ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            rich_help_panel=_TIMED,
+            help="Predict windows, one every SECONDS; without it, as far apart as in training.",
+        ),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBER",
+            rich_help_panel=_TIMED,
+            show_default=False,
+            help="Find events: where the mean of the windows reaches NUMBER, 0 to 1. LABEL=NUMBER for one "
+            "label, for each (what the run chose, if it has several labels).",
+        ),
+    ] = None,
+    median: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", rich_help_panel=_TIMED, help="Smooth events by a median filter this long."
+        ),
+    ] = None,
+    merge: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", rich_help_panel=_TIMED, help="Join events of a label whose gap is shorter."
+        ),
+    ] = None,
+    min_: Annotated[
+        float | None,
+        typer.Option("--min", metavar="SECONDS", rich_help_panel=_TIMED, help="Drop shorter events."),
+    ] = None,
+    windows: Annotated[
+        bool,
+        typer.Option(
+            "--windows", rich_help_panel=_TIMED, help="One row a window, also if the run has thresholds."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=_TIMED,
+            help="Write windows or events to a file, as they are predicted; the same command resumes. "
+            "A folder, where a format has a file for each audio file.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=_TIMED,
+            help="csv, parquet, audacity, raven or jams (by the name of --out).",
+        ),
+    ] = None,
     truncated: Annotated[str, TRUNCATED] = "refuse",
     keep_silent: Annotated[bool, KEEP_SILENT] = False,
     device: Annotated[
-        str,
-        typer.Option(metavar="NAME", show_default=False, help="Torch device for computing features (cpu)."),
-    ] = "cpu",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Torch device for features and the model (cpu for features; as trained for the model).",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Classify audio files with a trained run.
+    """Classify audio files with a trained run, or find events in them.
 
-    Features are computed as they were for training. If a file cannot be decoded, it is reported, the others
-    are predicted, and the exit status is 1.
+    Features are computed as they were for training, as a file is decoded, so that a file may be as long as it
+    likes. If a file cannot be decoded, it is reported, the others are predicted, and the exit status is 1.
     """
     from audiospec.audio.reading import Reading
     from audiospec.datasets.base import open_dataset
@@ -78,6 +141,15 @@ def command(
     from audiospec.zoo.prediction import learnt_files, predict, resolved, score_predictions, score_sets
     from audiospec.zoo.runs.run import Run
 
+    timed = {"median": median, "merge": merge, "min": min_}
+    seconds = {name: value for name, value in timed.items() if value is not None}
+    is_timed = bool(seconds or threshold or windows) or any(one is not None for one in (hop, out, format))
+    if is_timed and (truth is not None or coverage is not None):
+        raise typer.BadParameter(
+            "scores and sets are of whole files: leave out the options of windows and events",
+            param_hint="--truth" if truth is not None else "--coverage",
+        )
+    limits = thresholds(threshold or [])
     labels: dict[Location, str] = {}
     tracks: dict[Location, Track] = {}
     if truth is not None:
@@ -90,6 +162,25 @@ def command(
     reading = Reading(truncated=truncated, keep_silent=keep_silent)
     found, others = expand([location(file) for file in files or []] or list(labels))
     opened = Run(run)
+    if is_timed:
+        if others and not json:
+            say(left_out(list(map(str, others))), "yellow")
+        failed = predict_in_time(
+            opened,
+            found,
+            hop=hop,
+            out=out,
+            format=format,
+            threshold=limits,
+            seconds=seconds,
+            windows=windows,
+            device=device,
+            reading=reading,
+            json=json,
+        )
+        if failed:
+            raise typer.Exit(1)
+        return
     predictions = []
     for prediction in predict(opened, found, coverage=coverage, device=device, reading=reading):
         predictions.append(prediction)
