@@ -59,7 +59,7 @@ def command(
     from audiospec.zoo.scores.base import scores
 
     if score is not None:
-        scores[score]  # first, so that a misspelt name fails before runs are read
+        _ = scores[score]  # first, so that a misspelt name fails before runs are read
     opened: dict[str, Run] = {}
     for path in runs:  # one by one, to keep their order
         search = find_runs([path])
@@ -77,11 +77,12 @@ def command(
         by_chunk = compare_all(configurations, score=score, level="chunk", reference=reference)
     except RunError as error:  # views of other chunks have tracks in common, but no chunks
         no_chunks = error.reason
+    name = found[0].score
     if json:
         comparisons = [one.to_dict() for one in (*found, *by_chunk)]
-        emit("comparisons", score=found[0].score, comparisons=comparisons, no_chunks=no_chunks)
+        emit("comparisons", score=name, comparisons=comparisons, no_chunks=no_chunks)
         return
-    _print(scores[found[0].score](), [*found, *by_chunk])
+    _print(scores[name](), [*found, *by_chunk])
     if no_chunks:
         say(f"not compared by chunk: {no_chunks}", "yellow")
 

@@ -13,7 +13,7 @@ from audiospec.errors import ModelError
 from audiospec.zoo.scores.base import Score
 from audiospec.zoo.scores.measuring.bootstrap import COVERAGE, draw_tracks
 from audiospec.zoo.scores.measuring.resamples import MEMORY
-from audiospec.zoo.scores.measuring.units import UnitItems
+from audiospec.zoo.scores.measuring.units import ScoredItems
 
 
 class Estimate(NamedTuple):
@@ -89,7 +89,7 @@ def corrected_t(values: ArrayLike, train: ArrayLike, test: ArrayLike, *, step: f
 
 
 def paired_bootstrap(
-    score: Score, a: Sequence[UnitItems], b: Sequence[UnitItems], *, seed: int = 0
+    score: Score, a: Sequence[ScoredItems], b: Sequence[ScoredItems], *, seed: int = 0
 ) -> Estimate:
     """Return the difference a - b of a score on one set of test items, with an interval over its units.
 
@@ -102,9 +102,9 @@ def paired_bootstrap(
     Parameters
     ----------
     score : Score
-    a, b : sequence of UnitItems
+    a, b : sequence of Items, LabelItems or NumberItems
         The predictions of each run of the two models: all of the same items in the same order, and of the
-        same units (`UnitItems.unit_of`).
+        same units (`unit_of`).
     seed : int
         Seed of the resamples.
 
@@ -153,9 +153,9 @@ def holm(probabilities: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def _mean_on(score: Score, runs: Sequence[UnitItems], draws: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean_on(score: Score, runs: Sequence[ScoredItems], draws: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean score of the runs on each resample: (resamples,)."""
-    step = max(1, MEMORY // (8 * len(runs[0].truth)))
+    step = max(1, MEMORY // (8 * len(runs[0])))
     total = np.zeros(len(draws))
     for items in runs:
         blocks = [score.compute(items.sample(draws[at : at + step])) for at in range(0, len(draws), step)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,11 @@ from audiospec.digests import digest
 from audiospec.errors import RunError
 from audiospec.zoo.runs.predictions import Predictions
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.units import UnitItems
 from audiospec.zoo.splits.leaks import Known
 from audiospec.zoo.splits.units import joined
+from audiospec.zoo.targets.base import Target
 
 LEVELS = ("track", "chunk")
 
@@ -77,6 +78,11 @@ class RunTest:
             test.probabilities[order],
         )
 
+    @cached_property
+    def target(self) -> Target:
+        """What is predicted of a row."""
+        return self.run.target.of_row
+
     def items(self, level: str, units: NDArray[np.int64]) -> UnitItems:
         """Return the predictions to score.
 
@@ -86,11 +92,10 @@ class RunTest:
         units : ndarray of int64, shape (tracks,)
             Number of each test track's unit, from 0.
         """
-        rows, target = self.predictions, self.run.target.of_row
-        _, track_of = np.unique(rows.tracks, return_inverse=True)
-        if level == "chunk":
-            return target.items(rows.truth, rows.probabilities, units[track_of])
-        return target.items(rows.truth, rows.probabilities, units, track_of)
+        rows = self.predictions
+        track_of = np.unique(rows.tracks, return_inverse=True)[1]
+        grouping = Grouping.of(rows.tracks, units[track_of])
+        return self.target.items(rows.probabilities, rows.truth, grouping)[level == "track"]
 
     def names(self, level: str) -> list[tuple[str, float]]:
         """Return the track and start of each item; the start is 0 by track."""
@@ -166,11 +171,10 @@ def units_of_tracks(tested: Iterable[RunTest]) -> dict[str, int]:
 def check_same(a: RunTest, b: RunTest, level: str) -> None:
     """Raise `RunError` unless two runs were tested on the same tracks, and on the same chunks by chunk."""
     names = f"runs {a.run.path} and {b.run.path}"
-    if a.run.target.name != b.run.target.name:
+    if a.target.name != b.target.name:
         raise RunError(
-            f"expected runs of the same target; got {names}, of {a.run.target.name!r} and "
-            f"{b.run.target.name!r}",
-            "train both on a store of one target",
+            f"expected runs of the same target; got {names}, of {a.target.name} and {b.target.name}",
+            "compare runs that were trained on one store",
         )
     if a.run.info.classes != b.run.info.classes:
         raise RunError(
@@ -205,9 +209,8 @@ def same_chunks(a: RunTest, b: RunTest) -> bool:
     return np.array_equal(one.tracks, other.tracks) and np.array_equal(one.starts, other.starts)
 
 
-def _truth(tested: RunTest) -> NDArray[Any]:
-    """Return the truth of each test track, as its target encodes it."""
+def _truth(tested: RunTest) -> NDArray[np.int64]:
+    """Return the class number of each test track."""
     rows = tested.predictions
-    units, track_of = np.unique(rows.tracks, return_inverse=True)
-    items = tested.run.target.of_row.items(rows.truth, rows.probabilities, np.arange(len(units)), track_of)
-    return items.truth
+    truth: NDArray[np.int64] = rows.truth[np.unique(rows.tracks, return_index=True)[1]]
+    return truth

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from audiospec.errors import ModelError
 from audiospec.registry import Registry
 from audiospec.zoo.scores.base import main_key
+from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.scores.measuring.units import UnitItems
 
@@ -196,23 +197,9 @@ class Target(ABC):
 
     @abstractmethod
     def items(
-        self,
-        truth: NDArray[Any],
-        outputs: NDArray[np.float64],
-        units: NDArray[np.int64],
-        track_of: NDArray[np.int64] | None = None,
-    ) -> UnitItems:
-        """Return rows of one target to score, or the tracks that they are of, for paired comparisons.
-
-        Parameters
-        ----------
-        truth, outputs : ndarray
-            As predictions of rows have them.
-        units : ndarray of int64
-            Number of each item's unit, from 0.
-        track_of : ndarray of int64, shape (rows,), or None
-            Number of each row's track, from 0. None: rows are the items.
-        """
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[UnitItems, UnitItems]:
+        """Return rows to score, and the tracks that they are of; the arrays are those of predictions."""
 
     def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
         """Return the score that models are chosen by, by track; higher is better."""

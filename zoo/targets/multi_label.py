@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.scores.measuring.grouping import means_of
+from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.label_items import LabelItems
-from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
+from audiospec.zoo.scores.measuring.labels import choose_thresholds, label_items, score_labels
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -139,17 +139,10 @@ class MultiLabel(Target):
         )
 
     def items(
-        self,
-        truth: NDArray[Any],
-        outputs: NDArray[np.float64],
-        units: NDArray[np.int64],
-        track_of: NDArray[np.int64] | None = None,
-    ) -> LabelItems:
-        """Return rows or tracks of any number of labels each; a track has those of any row."""
-        count = int(units.max()) + 1
-        if track_of is not None:
-            truth, outputs = means_of(truth.astype(np.float64), track_of) > 0, means_of(outputs, track_of)
-        return LabelItems(truth, outputs, np.broadcast_to(self.thresholds, outputs.shape), units, count)
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[LabelItems, LabelItems]:
+        """Return rows and tracks of any number of labels each."""
+        return label_items(outputs, truth, grouping, np.broadcast_to(self.thresholds, outputs.shape))
 
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return the labels whose probability reaches their threshold, joined by ``;``."""

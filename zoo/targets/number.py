@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.scores.measuring.grouping import means_of
+from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.number_items import NumberItems
-from audiospec.zoo.scores.measuring.numbers import score_numbers
+from audiospec.zoo.scores.measuring.numbers import number_items, score_numbers
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -121,17 +121,10 @@ class Number(Target):
         )
 
     def items(
-        self,
-        truth: NDArray[Any],
-        outputs: NDArray[np.float64],
-        units: NDArray[np.int64],
-        track_of: NDArray[np.int64] | None = None,
-    ) -> NumberItems:
-        """Return rows or tracks of one number each; that of a track is the mean of its rows."""
-        count, values = int(units.max()) + 1, outputs[:, 0]
-        if track_of is not None:
-            truth, values = means_of(truth, track_of), means_of(values, track_of)
-        return NumberItems(truth, values, units, count)
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[NumberItems, NumberItems]:
+        """Return rows and tracks of one number each."""
+        return number_items(outputs[:, 0], truth, grouping)
 
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return each number with four significant digits."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, ConfusionScore, Items, Sample, all_scores, scores
 from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
+from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.splits.labels import row_labels
 from audiospec.zoo.targets.base import Target, TargetRows, targets
@@ -107,19 +108,16 @@ class Single(Target):
         )
 
     def items(
-        self,
-        truth: NDArray[Any],
-        outputs: NDArray[np.float64],
-        units: NDArray[np.int64],
-        track_of: NDArray[np.int64] | None = None,
-    ) -> Items:
-        """Return rows or tracks of one class each."""
-        count = int(units.max()) + 1
-        if track_of is None:
-            return Items(truth, outputs.argmax(1), outputs, units, count)
-        means = track_log_probabilities(outputs, track_of, len(units))
-        first = np.unique(track_of, return_index=True)[1]
-        return Items(truth[first], means.argmax(1), shares_of(means), units, count)
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[Items, Items]:
+        """Return rows and tracks of one class each."""
+        tracks, units = len(grouping.tracks), grouping.units
+        means = track_log_probabilities(outputs, grouping.track_of, tracks)
+        first = np.unique(grouping.track_of, return_index=True)[1]
+        return (
+            Items(truth, outputs.argmax(1), outputs, grouping.unit_of, units),
+            Items(truth[first], means.argmax(1), shares_of(means), grouping.unit_of_tracks(), units),
+        )
 
     def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
         """Return the macro F1 by track, without its interval."""

@@ -62,16 +62,7 @@ class Grouping:
 
     def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean over the chunks of each track (tracks, ...) of values of chunks (chunks, ...)."""
-        return means_of(values, self.track_of)
-
-
-def means_of(values: NDArray[np.float64], track_of: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean over the chunks of each track (tracks, ...) of values of chunks (chunks, ...).
-
-    `track_of` is the number of each chunk's track, from 0; every track has a chunk.
-    """
-    counts = np.bincount(track_of)
-    sums = np.zeros((len(counts), *values.shape[1:]))
-    np.add.at(sums, track_of, values)
-    means: NDArray[np.float64] = sums / counts.reshape(-1, *[1] * (values.ndim - 1))
-    return means
+        sums = np.zeros((len(self.tracks), *values.shape[1:]))
+        np.add.at(sums, self.track_of, values)
+        counts = np.bincount(self.track_of, minlength=len(self.tracks))
+        return sums / counts.reshape(-1, *[1] * (values.ndim - 1))

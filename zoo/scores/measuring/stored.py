@@ -37,11 +37,6 @@ def main_score(target: str = "single") -> Score:
     return _score(main_key(target), _names())
 
 
-def main_name(target: str) -> str:
-    """Return the name, in the registry, of the main score of a target."""
-    return _names()[main_key(target)]
-
-
 def stored_scores(tables: Iterable[Mapping[str, Any]]) -> dict[str, Score]:
     """Return every score that at least one of the stored tables has.
 

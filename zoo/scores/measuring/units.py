@@ -96,7 +96,18 @@ class UnitSample:
         return self.total(values) / self.total(np.ones(len(values)))
 
 
-class RankedItems(UnitItems):
+class ScoredItems(UnitItems):
+    """Items with something that each truly is.
+
+    Attributes
+    ----------
+    truth : ndarray, shape (items, ...)
+    """
+
+    truth: NDArray[Any]
+
+
+class RankedItems(ScoredItems):
     """Items with a probability of each class.
 
     Attributes
@@ -106,7 +117,6 @@ class RankedItems(UnitItems):
     probabilities : ndarray of float64, shape (items, classes)
     """
 
-    truth: NDArray[Any]
     probabilities: NDArray[np.float64]
 
     @cached_property
