@@ -24,6 +24,6 @@ def command(
         return
     loss = losses[name]
     entry(losses, name, loss)
-    facts({"labels": "one class per row" if loss.exclusive else "any number of classes per row"})
+    facts({"targets": ", ".join(loss.targets)})
     say()
     say(f"next: audiospec train MODEL --set loss={name}", "dim")

@@ -60,6 +60,7 @@ def _print(store: FeatureStore) -> None:
             "audio": _audio(store),
             **_volumes(store),
             "labels": _labels(store),
+            **_targets(store),
             "problems": f"{count(problems, 'track')}{more}" if problems else "none",
             **({"notes": _kinds(notes) + more} if notes else {}),
             **({"equal files": _sets(same.files) + more} if same.files else {}),
@@ -88,6 +89,36 @@ def _volumes(store: FeatureStore) -> dict[str, str]:
         "volumes": f"{volumes} of up to {store.listing.hours:g} h",
         **({"unfinished": unfinished} if unfinished else {}),
     }
+
+
+def _targets(store: FeatureStore) -> dict[str, str]:
+    """Return target, annotations and free columns of a store, without those that it does not have."""
+    labelling, free = store.labelling, store.tracks.free
+    facts = {}
+    if labelling != type(labelling)() or len(store.annotations):
+        background = {"drop": "dropped", "keep": "kept", "class": f"class {labelling.background_class}"}
+        facts["target"] = (
+            f"{labelling.target} from column {labelling.column}, overlap at least {labelling.min_overlap:g}, "
+            f"background {background[labelling.background]}"
+        )
+    if len(store.annotations):
+        annotated = count(len(set(store.annotations.track.tolist())), "track")
+        facts["annotations"] = f"{len(store.annotations)} of {annotated}"
+    if free:
+        facts["columns"] = ", ".join(free)
+    return facts
+
+
+def _row_targets(view: View) -> dict[str, str]:
+    """Return how many rows have targets of their own, and which; empty if it is their tracks' labels."""
+    targets = view.targets
+    if targets is None:
+        return {}
+    counts = Counter(targets.names[number] for number in targets.label.tolist())
+    names = ", ".join(f"{name} {rows}" for name, rows in sorted(counts.items()))
+    shown = names if len(counts) <= MAX_LABELS else count(len(counts), "label")
+    with_any = len(set(targets.row.tolist()))
+    return {"targets": f"{with_any} of {count(len(view), 'row')}" + (f": {shown}" if shown else "")}
 
 
 def _print_problems(store: FeatureStore) -> None:
@@ -156,6 +187,7 @@ def _facts(view: View, more: str) -> dict[str, str]:
         "data": f"{by(view.shape)} {view.spec.dtype}, {size(view.bytes_on_disk())}",
         **_code(view.spec),
         "tracks": f"{tracks_of(view)} of {len(view.store.tracks)}",
+        **_row_targets(view),
         "shards": f"{count(_shards(view), 'shard')} of up to {count(view.info.shard_rows, 'row')}",
         "made by": versions,
         **how,
@@ -202,6 +234,9 @@ def _object(store: FeatureStore) -> dict[str, Any]:
         "tracks": len(store.tracks),
         **_volumes_object(store),
         "labels": Counter(store.tracks["label"].tolist()),
+        "labelling": store.labelling.to_dict(),
+        "annotations": len(store.annotations),
+        "columns": store.tracks.free,
         "problems": store.tracks.problems,
         "notes": store.tracks.notes,
         "duplicates": _duplicates(store).to_dict(),
@@ -210,6 +245,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
                 **described(view),
                 **_attributes(view),
                 "shards": _shards(view),
+                "targets": None if view.targets is None else len(view.targets),
                 "skipped": view.skipped(),
                 "stale": view.stale(),
             }

@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.datasets.own.search import expand, left_out
 from audiospec.errors import ModelError
-from audiospec.manifest import Track
+from audiospec.manifest import Manifest, Track
 from audiospec.storage.location import Location, location
 from audiospec.zoo.calibration.conformal import in_sets
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.measuring.chunks import add_log_probabilities, score_chunks, shares_of
+from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.scores.measuring.tables import ScoreTable
 from audiospec.zoo.splits.leaks import Known, Leaks, find_leaks
+from audiospec.zoo.windows.means import FileMean
 from audiospec.zoo.windows.outputs import Predictor, WindowBlock
 
 _log = logging.getLogger("audiospec")
@@ -36,7 +36,8 @@ class Prediction:
     classes : list of str
         Most likely first; empty if there is a problem.
     probabilities : list of float
-        Of these classes, from the mean log-probability of the chunks; they add up to 1.
+        Of these classes. For one label a row, from the mean log-probability of the chunks, and they add up to
+        1; for several labels, the means over the chunks; for a number, its mean in place of a probability.
     chunks : int
         Number of chunks.
     problem : str
@@ -106,17 +107,39 @@ def predict(
     if others:
         _log.warning("%s", left_out(list(map(str, others))))
     predictor = Predictor(run, device=device, reading=reading)
-    classes = predictor.model.classes
-    means = _Means(len(classes))
+    mean = FileMean(run.target)
     for item in predictor.outputs(found):
         if isinstance(item, WindowBlock):
-            means.add(item.outputs)
+            mean.add(item.outputs)
             continue
         if item.problem:
             yield Prediction(item.file, [], [], 0, item.problem)
         else:
-            yield replace(means.prediction(item.file, classes, threshold), note=item.note)
-        means = _Means(len(classes))
+            yield replace(_prediction(item.file, mean, threshold), note=item.note)
+        mean = FileMean(run.target)
+
+
+def check_truth(run: Run, truth: Manifest) -> None:
+    """Raise an error unless the files of a table have one label each, and the run predicts one.
+
+    Raises
+    ------
+    ModelError
+        The run, or the table, has another target.
+    """
+    hint = "featurize the table with its target, and give `evaluate` that store"
+    if run.target.name != "single":
+        raise ModelError(
+            f"run {run.path} predicts the target {run.target.name!r}; the truth of files is one label each",
+            hint,
+        )
+    timed = [track.id for track in truth if track.annotations]
+    if timed:
+        raise ModelError(
+            f"run {run.path} predicts one label a file; {len(timed)} of {len(truth)} files of the truth have "
+            f"segments or several labels, such as {timed[0]!r}",
+            hint,
+        )
 
 
 def score_predictions(
@@ -249,30 +272,15 @@ def _content_hash(place: Location) -> str:
         return source.content_hash()
 
 
-class _Means:
-    """The mean log-probability of the windows of one file, as `track_log_probabilities` computes it."""
-
-    def __init__(self, classes: int) -> None:
-        self._sums = np.zeros((1, classes))
-        self.count = 0
-
-    def add(self, probabilities: NDArray[np.float64]) -> None:
-        """Add the probabilities (n, classes) of the next windows."""
-        add_log_probabilities(self._sums, probabilities, np.zeros(len(probabilities), np.int64))
-        self.count += len(probabilities)
-
-    def prediction(self, file: Location, classes: Sequence[str], threshold: float | None) -> Prediction:
-        """Return the prediction of the file."""
-        shares = shares_of(self._sums / self.count)[0]
-        order = np.argsort(-shares, kind="stable")
-        names = [classes[i] for i in order]
-        left = None if threshold is None else in_sets(shares[order], threshold)
-        return Prediction(
-            file,
-            names,
-            shares[order].tolist(),
-            self.count,
-            set=None
-            if left is None
-            else [name for name, is_left in zip(names, left, strict=True) if is_left],
-        )
+def _prediction(file: Location, mean: FileMean, threshold: float | None) -> Prediction:
+    values = mean.values()
+    order = np.argsort(-values, kind="stable")
+    names = [mean.target.classes[i] for i in order]
+    left = None if threshold is None else in_sets(values[order], threshold)
+    return Prediction(
+        file,
+        names,
+        values[order].tolist(),
+        mean.count,
+        set=None if left is None else [name for name, is_left in zip(names, left, strict=True) if is_left],
+    )

@@ -22,6 +22,7 @@ from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import absolute
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.duplicates import Duplicates, duplicates
+from audiospec.stores.layout.exporting import require_holds
 from audiospec.stores.layout.schema import store_attributes
 from audiospec.stores.layout.skipped import NO_TARGET
 from audiospec.stores.layout.tracks import Tracks
@@ -95,6 +96,9 @@ class Building:
             if not is_volume:
                 require_rows(plans)
             require_disk_space(target.path, planned, target.kind)
+            if not target.kind.holds_targets:
+                table = Tracks.from_records([track.record for track in tracks])
+                require_holds(target.kind, target.path, target.attributes, table)
             builder = ViewBuilder(
                 target, plans, self.engine, self.device, self.backends, self.reading, may_be_empty=is_volume
             )

@@ -99,22 +99,24 @@ def require_same_labelling(store: FeatureStore, labelling: Labelling) -> None:
         return
     before, now = made.to_dict(), labelling.to_dict()
     differing = [name for name in before if before[name] != now[name]]
-    if made.background != "class" and differing != ["background_class"]:
-        differing = [name for name in differing if name != "background_class"]
+    if "class" not in (made.background, labelling.background):
+        differing = [name for name in differing if name != "background_class"] or differing
+    given = [name for name in differing if (name, before[name]) != ("background", "drop")]
+    ways = [f"give {' and '.join(_parameter(name, before[name]) for name in given)}"] if given else []
+    if len(given) < len(differing):
+        ways.append("leave out `background`")
     raise StoreError(
         f"the targets of {store.path} were made with "
         f"{', '.join(f'{name} {before[name]!r}' for name in differing)}; "
         f"got {', '.join(repr(now[name]) for name in differing)}",
-        f"{', '.join(_way_out(name, before[name]) for name in differing)}, or choose another `store`",
+        f"{', '.join(ways)}, or choose another `store`",
     )
 
 
-def _way_out(name: str, value: object) -> str:
-    """Return how to give a part of a labelling."""
-    if (name, value) == ("background", "drop"):
-        return "leave out `background`"
+def _parameter(name: str, value: object) -> str:
+    """Return a part of a labelling as the parameter that gives it."""
     text = f'"{value}"' if isinstance(value, str) else repr(value)
-    return f"give `{'label_column' if name == 'column' else name}={text}`"
+    return f"`{'label_column' if name == 'column' else name}={text}`"
 
 
 def require_annotations(dataset: str, labelling: Labelling) -> None:

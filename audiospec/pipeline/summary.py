@@ -133,9 +133,10 @@ class Report:
         if wrong:
             id, problem = next(iter(wrong.items()))
             tracks = "1 track has" if len(wrong) == 1 else f"{len(wrong)} tracks have"
+            what, _, _ = problem.rpartition("; ")  # without the way out, which is said once
             raise DatasetError(
-                f"{tracks} annotations that are not inside the audio, such as {id} ({problem})",
-                "correct them and run again: the rows of the other tracks are kept",
+                f"{tracks} annotations that are not inside the audio, such as {id} ({what})",
+                "correct their times or the file, and run again; the rows of all other tracks are kept",
             )
 
 

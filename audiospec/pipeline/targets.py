@@ -39,7 +39,7 @@ def beyond_the_end(annotations: Sequence[Annotation], seconds: float) -> str:
     more = f", and {len(outside) - 1} more" if len(outside) > 1 else ""
     return (
         f"{_BEYOND}, which lasts {seconds:.3f} s: {what} from {first.start:g}{end} s{more}; "
-        "correct the times or the file, or leave out an end that means the end of the file"
+        "correct its times, or the file"
     )
 
 

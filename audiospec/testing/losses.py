@@ -39,11 +39,24 @@ class LossContract:
         return losses[self.name]()
 
     def batch(self, rows: int = 12, classes: int = 4, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Return random logits (rows, classes), one-hot targets (rows, classes) and weights (classes,)."""
+        """Return random logits (rows, classes), targets (rows, classes) and weights (classes,).
+
+        Targets are as the loss's first target has them: one-hot, any number of ones, or numbers.
+        """
         random = torch.Generator().manual_seed(seed)
         logits = torch.randn(rows, classes, generator=random)
-        targets = torch.eye(classes)[torch.randint(0, classes, (rows,), generator=random)]
+        if self.target == "number":
+            targets = torch.randn(rows, classes, generator=random)
+        elif self.target == "single":
+            targets = torch.eye(classes)[torch.randint(0, classes, (rows,), generator=random)]
+        else:
+            targets = (torch.rand(rows, classes, generator=random) < 0.4).float()
         return logits, targets, torch.rand(classes, generator=random) + 0.5
+
+    @property
+    def target(self) -> str:
+        """The first of the targets that the loss serves."""
+        return self.make().targets[0]
 
     def mean(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         """Return the mean loss of a batch, after a check that it is finite."""
@@ -82,11 +95,12 @@ class LossContract:
                 assert torch.allclose(self.mean(logits, shares, weights), expected, atol=1e-6)
 
     def test_a_row_without_a_target_does_not_count(self) -> None:
-        """A row whose targets are all zero adds nothing to either sum, and has no gradient."""
+        """A row whose targets are all the loss's padding adds nothing to either sum, and has no gradient."""
         logits, targets, weights = self.batch()
         expected = self.make().sums(logits, targets, weights)
         padded = torch.cat([logits, 5 * torch.ones(2, 4)]).requires_grad_()
-        sums = self.make().sums(padded, torch.cat([targets, torch.zeros(2, 4)]), weights)
+        padding = torch.full((2, 4), self.make().padding)
+        sums = self.make().sums(padded, torch.cat([targets, padding]), weights)
         assert torch.allclose(torch.stack(sums), torch.stack(expected))
         sums[0].backward()  # type: ignore[no-untyped-call]
         assert padded.grad is not None
@@ -94,16 +108,19 @@ class LossContract:
         assert (padded.grad[:-2].abs().sum(1) > 0).all()
 
     def test_the_order_of_rows_does_not_matter(self) -> None:
-        """Neither the order of rows nor a common factor of the weights changes the mean loss."""
+        """The order of rows does not change the mean loss; nor, where each row has a class, does a factor."""
         logits, targets, weights = self.batch()
         expected = self.mean(logits, targets, weights)
         assert torch.allclose(self.mean(logits.flip(0), targets.flip(0), weights), expected)
-        assert torch.allclose(self.mean(logits, targets, 3 * weights), expected)
+        if self.target == "single":
+            assert torch.allclose(self.mean(logits, targets, 3 * weights), expected)
 
     def test_right_logits_lose_less_than_wrong_ones(self) -> None:
         """Right logits have a lower loss, and steps against the gradient lead to right logits."""
         logits, targets, weights = self.batch()
-        right, wrong = 4 * targets - 2, 4 * targets.roll(1, 1) - 2
+        right, wrong = (4 * values - 2 for values in (targets, targets.roll(1, 1)))
+        if self.target == "number":
+            right, wrong = targets, targets.roll(1, 1)
         assert self.mean(right, targets, weights) < self.mean(wrong, targets, weights)
         trained = logits.clone().requires_grad_()
         optimizer = torch.optim.Adam([trained], lr=0.1)
@@ -111,7 +128,11 @@ class LossContract:
             optimizer.zero_grad()
             self.mean(trained, targets, weights).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        assert torch.equal(trained.argmax(1), targets.argmax(1))
+        if self.target == "single":
+            assert torch.equal(trained.argmax(1), targets.argmax(1))
+        else:
+            found = self.make().probabilities(trained.detach())
+            assert (found - targets).abs().max() < 0.3
         assert self.mean(trained.detach(), targets, weights) < self.mean(logits, targets, weights)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -131,6 +152,9 @@ class LossContract:
             shares = self.make().probabilities(values)
             assert shares.shape == values.shape
             assert shares.dtype == values.dtype
+            if self.target == "number":
+                assert torch.equal(shares, values)
+                continue
             assert ((shares >= 0) & (shares <= 1)).all()
             if self.make().exclusive:
                 assert torch.allclose(shares.sum(1), torch.ones_like(shares[:, 0]))

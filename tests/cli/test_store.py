@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from audiospec import open_store
+from audiospec.stores.base import stores
+from audiospec.testing.stores.content import Content, publish
 
 
 def damage(store: Path, view: str) -> None:
@@ -63,6 +65,33 @@ def test_info_as_json(call, mixed_store: Path) -> None:
     assert view["sealed"] is True
     assert view["stale"] == []
     assert list(view["skipped"]) == ["bad/one.wav"]
+
+
+def test_info_of_a_store_with_targets(call, tmp_path: Path) -> None:
+    """Target, annotations and free columns; what the rows of a view have. Without any, nothing is said."""
+    path, content = tmp_path / "x.zarr", Content.make().annotated()
+    publish(stores["zarr"], path, content)
+    done = call("store", "info", path)
+    assert (done.status, done.err) == (0, "")
+    facts = dict(line.strip().split("  ", 1) for line in done.out.splitlines() if line.startswith("  "))
+    facts = {name: value.strip() for name, value in facts.items()}
+    assert facts["target"] == "multi-label from column label, overlap at least 0.25, background kept"
+    assert facts["annotations"] == "6 of 3 tracks"
+    assert facts["columns"] == "../Ort ☃, ID, cluster_, device"
+    targets = content.targets
+    assert targets is not None
+    rows = len(set(targets.row.tolist()))
+    assert facts["targets"].startswith(f"{rows} of 10 rows: ")
+    assert f"dog 0 {targets.label.tolist().count(targets.names.index('dog 0'))}" in facts["targets"]
+    info = json.loads(call("store", "info", path, "--json").out)
+    assert info["labelling"] == content.labelling.to_dict()
+    assert (info["annotations"], info["columns"]) == (6, list(open_store(path).tracks.free))
+    assert info["views"][0]["targets"] == len(targets)
+    publish(stores["zarr"], path, Content.make())
+    out = call("store", "info", path).out
+    assert not {"target", "annotations", "columns", "targets"} & {
+        line.split()[0] for line in out.split("\n") if line
+    }
 
 
 def test_labels_are_printed_literally(call, mixed_store: Path) -> None:

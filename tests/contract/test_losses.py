@@ -57,6 +57,21 @@ class TestCrossEntropy(LossContract):
         return by_row.sum() / (weights * targets).sum()
 
 
+class TestBinaryCrossEntropy(LossContract):
+    name = "binary-cross-entropy"
+
+    def reference(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weights)
+
+
+class TestMse(LossContract):
+    name = "mse"
+
+    def reference(self, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        errors = torch.nn.functional.mse_loss(logits, targets, reduction="none")
+        return (weights * errors).sum() / (weights.sum() * len(logits))
+
+
 @pytest.mark.usefixtures("plug_in")
 class TestBinary(LossContract):
     name = "binary"
@@ -74,4 +89,8 @@ def test_the_registry_lists_without_torch(python: Callable[..., subprocess.Compl
         "losses['cross-entropy']\n"
         "assert not {'torch', 'lightning'} & sys.modules.keys()"
     ).stdout
-    assert output == "cross-entropy: cross-entropy of targets and softmax; each row has one class.\n"
+    assert output.splitlines() == [
+        "binary-cross-entropy: cross-entropy of each class by itself; a row may have any number of classes.",
+        "cross-entropy: cross-entropy of targets and softmax; each row has one class.",
+        "mse: mean squared error of numbers.",
+    ]

@@ -18,7 +18,10 @@ pytest.importorskip("obstore", reason="buckets need obstore: pip install 'audios
 pytest.importorskip("moto", reason="buckets need moto: pip install 'moto[server]'")
 
 import audiospec
+from audiospec.annotations.annotation import Annotation
+from audiospec.datasets.folder import Folder
 from audiospec.errors import StorageError, StoreBusyError
+from audiospec.pipeline.featurize import run
 from audiospec.pipeline.staging import Commit, StagedRow, Staging
 from audiospec.pipeline.verify import verify
 from audiospec.storage import lease
@@ -63,6 +66,28 @@ def test_a_bucket_gets_what_a_disk_gets(kit: Any, music: Path, path: Url, tmp_pa
     assert kit.contents(stores[0]) == kit.contents(stores[1])
     assert verify(path).is_whole
     assert [entry.key for entry in open_folder(work_folder(path)).list()] == []
+
+
+def test_annotations_and_targets_are_those_of_a_disk(
+    kit: Any, music: Path, path: Url, tmp_path: Path
+) -> None:
+    plain = Folder(music).manifest()
+    event = Annotation(start=0.6, end=1.1, label="call")
+    tracks = tuple(replace(track, label="", annotations=(event,)) for track in plain)
+    manifest = replace(plain, tracks=tracks)
+    for store in (path, tmp_path / "s.zarr"):
+        run(manifest, views=[(kit.spec, kit.chunking)], store=store, workers=0)
+    stores = audiospec.open_store(path), audiospec.open_store(tmp_path / "s.zarr")
+    assert kit.contents(stores[0]) == kit.contents(stores[1])
+    one, other = (store.view("mel").targets for store in stores)
+    assert one is not None
+    assert other is not None
+    assert one.share.tolist() == other.share.tolist() == pytest.approx([0.8] * len(tracks))
+    changed = replace(manifest, tracks=tuple(replace(track, annotations=()) for track in tracks[1:]))
+    changed = replace(changed, tracks=(tracks[0], *changed.tracks))
+    report = run(changed, views=[(kit.spec, kit.chunking)], store=path, workers=0)
+    assert report.views[0].ids.tolist() == [tracks[0].id]
+    assert verify(path).is_whole
 
 
 def test_a_second_run_computes_nothing(kit: Any, music: Path, path: Url) -> None:

@@ -19,13 +19,8 @@ from zarr.storage import MemoryStore
 
 from audiospec.audio.chunking import Chunking
 from audiospec.specs.tabular import TabularSpec
-from audiospec.stores.layout.schema import (
-    ROW_ATTRIBUTES,
-    ROW_DTYPE,
-    TRACK_ATTRIBUTES,
-    TRACK_COLUMNS,
-    store_attributes,
-)
+from audiospec.stores.layout.schema import ROW_ATTRIBUTES, ROW_DTYPE, store_attributes
+from audiospec.stores.layout.target_tables import target_arrays, track_arrays, track_attributes
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.shards.format import is_compressed
 from audiospec.stores.shards.frames import LEVEL
@@ -60,6 +55,8 @@ CONTENTS: dict[str, Callable[[], list[Content]]] = {
     "tabular": lambda: [tabular()],
     "odd texts": lambda: [odd_texts()],
     "several views": lambda: [Content.make(), Content.make(5, seconds=0.2), tabular()],
+    "targets": lambda: [Content.make(5, seconds=0.2).annotated(1), Content.make().annotated()],
+    "targets of a kept view": lambda: [Content.make(5, seconds=0.2).annotated(1), Content.make()],
     "a view again": lambda: [Content.make(), Content.make(5, seconds=0.2), Content.make(7, seed=3)],
 }
 
@@ -84,13 +81,16 @@ def test_files_are_those_of_zarr_python(tmp_path: Path, case: str) -> None:
 def written_by_zarr(tracks: Tracks, contents: list[Content], path: Path) -> dict[str, bytes]:
     """The files of a store, without seals and shards, as zarr-python writes them."""
     files: dict[str, Buffer] = {}
-    attributes = {**store_attributes("mine", path.parent), "more": MORE}
+    labelling = contents[-1].labelling
+    attributes = {**store_attributes("mine", path.parent, labelling), "more": MORE}
+    if tracks.free or len(tracks.annotations) or any(content.targets is not None for content in contents):
+        attributes["audiospec_format"] = 3
     parts = {"tracks": True, **{f"views/{content.info.name}": True for content in contents}}
     store = MemoryStore(files)
     root = zarr.create_group(store, attributes=with_seal(attributes, parts))
-    table = root.create_group("tracks")
-    for column in TRACK_COLUMNS:
-        write_array(table, column, tracks[column], "track", TRACK_ATTRIBUTES.get(column, {}))
+    table = root.create_group("tracks", attributes=track_attributes(tracks))
+    for name, column in track_arrays(tracks).items():
+        write_array(table, name, *column)
     views = root.create_group("views")
     for content in contents:
         write_view(views, content)
@@ -123,6 +123,8 @@ def write_view(views: zarr.Group, content: Content) -> None:
     for dim, (values, _) in info.coordinates().items():
         array = np.array(values, dtype=object if isinstance(values[0], str) else None)
         write_array(group, dim, array, dim, info.axis_attributes()[dim])
+    for name, column in target_arrays(content.targets).items():
+        write_array(group, name, *column)
 
 
 def write_array(

@@ -51,7 +51,7 @@ def test_a_run_has_its_files_and_metadata(run: Run, table: View) -> None:
     assert list(run.path.parent.iterdir()) == [run.path]
     assert (run.path / "history.csv").read_text() == ""
     info = run.info
-    assert (info.model, info.settings) == ("lr", {"C": 1.0, "steps": 5000})
+    assert (info.model, info.settings) == ("lr", {"C": 1.0, "steps": 5000, "class_weights": False})
     assert info.classes == ["ant", "bee", "cat"]
     assert (info.view, info.dataset, info.store) == (table.name, "made", str(table.store.path))
     assert tuple(info.row_shape) == (4,)
@@ -126,7 +126,7 @@ def test_some_classes_only(table: View, tmp_path: Path) -> None:
 
 def test_parameters_and_shares(table: View, tmp_path: Path) -> None:
     run = train("svm", table, settings={"C": "2", "gamma": 0.5}, shares=(0.5, 0.2, 0.3), out=tmp_path / "run")
-    assert run.info.settings == {"C": 2.0, "gamma": 0.5}
+    assert run.info.settings == {"C": 2.0, "gamma": 0.5, "class_weights": False}
     assert run.model().settings.C == 2
     assert run.info.split["shares"] == [0.5, 0.2, 0.3]
     assert [side["tracks"] for side in run.info.split["sides"].values()] == [15, 6, 9]

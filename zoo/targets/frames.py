@@ -139,7 +139,7 @@ class Frames(MultiLabel):
 
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score the events of the stretches that rows cover; overlapping rows are averaged."""
-        return self.score_parts([(outputs, rows)], rows, seed)
+        return self._score([(self, outputs, rows)], seed)
 
     def score_parts(
         self,
@@ -148,13 +148,20 @@ class Frames(MultiLabel):
         seed: int = 0,
     ) -> Evaluation:
         """Score the events of several models together, each with its own decoding."""
+        decoded = []
+        for outputs, of_part in parts:
+            assert isinstance(of_part.target, Frames), "parts are of one target"
+            decoded.append((of_part.target, outputs, of_part))
+        return self._score(decoded, seed)
+
+    def _score(
+        self, parts: Iterable[tuple[Frames, NDArray[np.float64], TargetRows]], seed: int
+    ) -> Evaluation:
         files: list[EventFile] = []
         units: list[str] = []
-        for outputs, of_part in parts:
-            target = of_part.target
-            assert isinstance(target, Frames), "parts are of one target"
-            found = list(stretches(outputs, of_part))
-            files += target.files(found, of_part)
+        for target, outputs, rows in parts:
+            found = list(stretches(outputs, rows))
+            files += target.files(found, rows)
             units += [part.unit for part in found]
         return score_events(files, self.classes, units=units, seed=seed)
 

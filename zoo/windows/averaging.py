@@ -68,8 +68,8 @@ class Averager:
 
     def _place(self, windows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the first frame of windows."""
-        first: NDArray[np.int64] = np.floor(windows * self._hop + 0.5).astype(np.int64)
-        return first
+        places: NDArray[np.int64] = np.floor(windows * self._hop + 0.5).astype(np.int64)
+        return places
 
     def _take(self, count: int) -> NDArray[np.float64]:
         count = max(0, min(count, len(self._sums)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import os
 import stat
 from collections import deque
@@ -161,9 +163,10 @@ def _by_content(root: Location, files: Sequence[str]) -> list[bool]:
 
 
 def expand(paths: Sequence[Location]) -> tuple[list[Location], list[Location]]:
-    """Replace each folder by the sound files under it.
+    """Replace each folder by the sound files under it, and each pattern by the paths that fit it.
 
-    In a bucket, what has the suffix of an audio file is a file, and anything else is a folder.
+    In a bucket, what has the suffix of an audio file is a file, and anything else is a folder. On a disk, a
+    path that does not exist and has ``*``, ``?`` or ``[`` is a pattern; ``**`` is any folders.
 
     Returns
     -------
@@ -176,11 +179,11 @@ def expand(paths: Sequence[Location]) -> tuple[list[Location], list[Location]]:
     Raises
     ------
     DatasetError
-        A folder cannot be read.
+        A folder cannot be read, or nothing fits a pattern.
     """
     files: list[Location] = []
     others: list[Location] = []
-    for path in paths:
+    for path in itertools.chain.from_iterable(map(_fitting, paths)):
         if not path.is_dir() if isinstance(path, Path) else suffix(path.name) in AUDIO_SUFFIXES:
             files.append(path)
             continue
@@ -188,6 +191,16 @@ def expand(paths: Sequence[Location]) -> tuple[list[Location], list[Location]]:
         files += [path / file for file in found.sound] or [path]
         others += [path / file for file in found.others]
     return files, others
+
+
+def _fitting(path: Location) -> list[Location]:
+    """Return the paths that fit a pattern, sorted; any other path stands for itself."""
+    if not isinstance(path, Path) or not glob.has_magic(str(path)) or os.path.lexists(path):
+        return [path]
+    found: list[Location] = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+    if not found:
+        raise DatasetError(f"no file fits {printable(str(path))!r}", "check the pattern")
+    return found
 
 
 def left_out(others: Sequence[str]) -> str:

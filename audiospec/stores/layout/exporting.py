@@ -40,7 +40,7 @@ def require_holds(
     target: Location,
     attributes: Mapping[str, Any],
     tracks: Tracks,
-    views: Callable[[], Iterable[View | NewView]],
+    views: Callable[[], Iterable[View]] = tuple,
 ) -> None:
     """Raise a StoreError if a kind of store cannot hold all that is to be written into it."""
     if kind.holds_targets:

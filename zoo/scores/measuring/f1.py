@@ -60,6 +60,8 @@ def f1_interval(
     # If a class is predicted but never true, its predictions are all that there is to be wrong.
     present = np.where(actual.sum(0) > 0, actual.sum(0), predicted.sum(0))
     count = len(present) ** 2 / float((1 / present).sum())
+    # With a precision of F1 and a recall of F1, its variance is F1 (1 - F1) (1 - F1 (3 - F1) / 4) / count.
+    count /= 1 - value * (3 - value) / 4
     of_item = np.where(actual.sum(1) > 0, actual.sum(1), predicted.sum(1))
     by_unit = np.bincount(unit_of, of_item, units)
     size = float(by_unit @ by_unit) / float(by_unit.sum())

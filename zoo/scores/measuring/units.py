@@ -21,10 +21,13 @@ class UnitItems:
         Number of each item's unit: its track, or its group where tracks are in groups. Resamples draw units.
     units : int
         Number of units.
+    truth : ndarray, shape (items, ...)
+        What is true of each item: a class number, whether it has each label, or a number.
     """
 
     unit_of: NDArray[np.int64]
     units: int
+    truth: NDArray[Any]
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -93,7 +96,18 @@ class UnitSample:
         return self.total(values) / self.total(np.ones(len(values)))
 
 
-class RankedItems(UnitItems):
+class ScoredItems(UnitItems):
+    """Items with something that each truly is.
+
+    Attributes
+    ----------
+    truth : ndarray, shape (items, ...)
+    """
+
+    truth: NDArray[Any]
+
+
+class RankedItems(ScoredItems):
     """Items with a probability of each class.
 
     Attributes
@@ -103,7 +117,6 @@ class RankedItems(UnitItems):
     probabilities : ndarray of float64, shape (items, classes)
     """
 
-    truth: NDArray[Any]
     probabilities: NDArray[np.float64]
 
     @cached_property
