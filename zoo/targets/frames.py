@@ -139,7 +139,7 @@ class Frames(MultiLabel):
 
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score the events of the stretches that rows cover; overlapping rows are averaged."""
-        return self._score([(self, outputs, rows)], seed)
+        return self._score_events([(self, outputs, rows)], seed)
 
     def score_parts(
         self,
@@ -152,9 +152,9 @@ class Frames(MultiLabel):
         for outputs, of_part in parts:
             assert isinstance(of_part.target, Frames), "parts are of one target"
             decoded.append((of_part.target, outputs, of_part))
-        return self._score(decoded, seed)
+        return self._score_events(decoded, seed)
 
-    def _score(
+    def _score_events(
         self, parts: Iterable[tuple[Frames, NDArray[np.float64], TargetRows]], seed: int
     ) -> Evaluation:
         files: list[EventFile] = []
