@@ -131,6 +131,7 @@ class TargetContract:
         model = self.fitted(self.target_task(target), **self.target_learning)
         unseen = self.target_task(target, seed=1)
         truth = model.target.encode(unseen.view, unseen.numbers)
+        assert len(np.unique(truth)) > 1
         outputs = self.target_outputs(model, unseen.read())
         if model.target.has_probabilities:
             right = (outputs > 0.5) == truth
