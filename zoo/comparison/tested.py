@@ -14,7 +14,7 @@ from audiospec.errors import RunError
 from audiospec.zoo.runs.predictions import Predictions
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.grouping import Grouping
-from audiospec.zoo.scores.measuring.units import UnitItems
+from audiospec.zoo.scores.measuring.units import ScoredItems
 from audiospec.zoo.splits.leaks import Known
 from audiospec.zoo.splits.units import joined
 from audiospec.zoo.targets.base import Target
@@ -83,7 +83,7 @@ class RunTest:
         """What is predicted of a row."""
         return self.run.target.of_row
 
-    def items(self, level: str, units: NDArray[np.int64]) -> UnitItems:
+    def items(self, level: str, units: NDArray[np.int64]) -> ScoredItems:
         """Return the predictions to score.
 
         Parameters

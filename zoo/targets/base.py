@@ -19,7 +19,7 @@ from audiospec.registry import Registry
 from audiospec.zoo.scores.base import main_key
 from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.tables import Evaluation
-from audiospec.zoo.scores.measuring.units import UnitItems
+from audiospec.zoo.scores.measuring.units import ScoredItems
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -221,7 +221,7 @@ class Target(ABC):
     @abstractmethod
     def items(
         self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
-    ) -> tuple[UnitItems, UnitItems]:
+    ) -> tuple[ScoredItems, ScoredItems]:
         """Return rows to score, and the tracks that they are of; the arrays are those of predictions."""
 
     def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:

@@ -21,13 +21,10 @@ class UnitItems:
         Number of each item's unit: its track, or its group where tracks are in groups. Resamples draw units.
     units : int
         Number of units.
-    truth : ndarray, shape (items, ...)
-        What is true of each item: a class number, whether it has each label, or a number.
     """
 
     unit_of: NDArray[np.int64]
     units: int
-    truth: NDArray[Any]
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -102,6 +99,7 @@ class ScoredItems(UnitItems):
     Attributes
     ----------
     truth : ndarray, shape (items, ...)
+        A class number, whether the item has each label, or a number.
     """
 
     truth: NDArray[Any]
