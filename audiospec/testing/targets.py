@@ -127,7 +127,7 @@ class TargetContract:
         return target_rows(target, count, shape, *self.spec_of(shape), seed=seed)
 
     def test_learns_an_easy_task_of_each_target(self, target: str) -> None:
-        """Nearly all labels of unseen rows are right at 0.5; numbers have most of their variance explained."""
+        """Nearly all labels of unseen rows are right; most of the variance of numbers is explained."""
         model = self.fitted(self.target_task(target), **self.target_learning)
         unseen = self.target_task(target, seed=1)
         truth = model.target.encode(unseen.view, unseen.numbers)
