@@ -239,7 +239,8 @@ def figures_of(run: Run, view: View, tables: dict[str, dict[str, Any]]) -> dict[
 
 def markdown(figures: dict[str, Any]) -> str:
     """Return the report of the study."""
-    epochs, settings = figures["epochs"], figures["settings"]
+    settings = figures["settings"]
+    epochs = "–".join(str(count) for count in sorted({min(figures["epochs"]), max(figures["epochs"])}))
     lines = [
         "# events",
         "",
@@ -247,7 +248,7 @@ def markdown(figures: dict[str, Any]) -> str:
         f"recordings of {figures['scenes']} scenes, {figures['seconds'] / 60:.1f} min, "
         f"{sum(figures['events'].values())} events.",
         f"Input of the network: {figures['spec']['n_mels']} mel bins, chunks of "
-        f"{figures['chunking']['seconds']:g} s; {min(epochs)} to {max(epochs)} epochs, batches of "
+        f"{figures['chunking']['seconds']:g} s; {epochs} epochs, batches of "
         f"{settings['batch']}, learning rate {settings['learning_rate']:g}.",
         f"Each recording is tested by the model of one of {figures['folds']} folds, which was trained on "
         "other scenes. Scores in % with 95 % intervals over scenes; an event is right if its start differs "
