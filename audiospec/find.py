@@ -44,7 +44,7 @@ def find_view(
     store: FeatureStore,
     chunk: float | None = None,
     view: str | None = None,
-    what: str = "table",
+    what: str | None = "table",
     reader: str | None = None,
 ) -> View:
     """Return the only view of a store that has rows of a kind or feature.
@@ -56,9 +56,9 @@ def find_view(
         Length of its chunks in seconds; None matches any.
     view : str or None
         Its name, or a prefix of it; None matches any.
-    what : str
+    what : str or None
         A kind of row, ``"table"`` or ``"spectrogram"``, or the name of a feature: what
-        `FeatureSpec.is_of` accepts and ``Model.input`` declares.
+        `FeatureSpec.is_of` accepts and ``Model.input`` declares. None: any.
     reader : str or None
         What reads the view, such as a model's name; used in messages.
 
@@ -77,9 +77,12 @@ def find_view(
     >>> find_view(store, chunk=3, what="spectrogram").name  # doctest: +SKIP
     'mel-3s-3f9a1c'
     """
-    description, commands = _DESCRIPTIONS.get(what, (f"a view of {what}", _FEATURIZE.format(what)))
+    if what is None:
+        description, commands = "one view", "`audiospec featurize`"
+    else:
+        description, commands = _DESCRIPTIONS.get(what, (f"a view of {what}", _FEATURIZE.format(what)))
     expected = f"expected {description}" if reader is None else f"{reader} reads {description}"
-    suitable = [each for each in store.views() if each.spec.is_of(what)]
+    suitable = [each for each in store.views() if what is None or each.spec.is_of(what)]
     if not suitable:
         raise StoreError(f"{expected}; {store.path} has none", f"make one with {commands}")
     matches = matching(suitable, chunk, view)

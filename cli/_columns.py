@@ -27,6 +27,10 @@ LabelColumn = Annotated[
 GroupColumn = Annotated[
     str | None, typer.Option(metavar="NAME", help="Column of the group, of csv or metadata (group).")
 ]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Column of the tracks' ids, of csv (id, or else the path)."),
+]
 FoldColumn = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Column of the fold, of csv (fold, or split with train …)."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,26 +60,27 @@ def predict_in_time(
     """
     from audiospec.zoo.events.rules import EventRules
     from audiospec.zoo.windows.outputs import Predictor
-    from audiospec.zoo.windows.windows import EventMaking, WindowMaking, own_thresholds
+    from audiospec.zoo.windows.windows import EventMaking, WindowMaking, own_rules
     from audiospec.zoo.windows.writing import write_predictions
 
-    wanted = threshold if threshold is not None else own_thresholds(run) or None
+    own = own_rules(run)
+    rules = own if threshold is None else replace(own or EventRules(), threshold=threshold)
     if windows and (threshold is not None or seconds):
         raise typer.BadParameter(
             "windows have no thresholds: leave out --threshold, --median, --merge and --min",
             param_hint="--windows",
         )
-    if wanted is None and seconds:
+    if rules is None and seconds:
         given = ", ".join(f"--{name}" for name in seconds)
         raise typer.BadParameter(f"{given} needs a threshold, such as 0.5", param_hint="--threshold")
     if format is not None and out is None:
         raise typer.BadParameter("a format needs a file: give --out", param_hint="--format")
     predictor = Predictor(run, hop=hop, device=device, reading=reading)
     making: Making
-    if windows or wanted is None:
+    if windows or rules is None:
         making = WindowMaking(predictor)
     else:
-        making = EventMaking(predictor, EventRules(threshold=wanted, **seconds))
+        making = EventMaking(predictor, replace(rules, **seconds))
     if out is not None:
         ends = write_predictions(making, files, out, format)
     else:

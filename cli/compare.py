@@ -28,13 +28,13 @@ def command(
         ),
     ],
     score: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Score to compare by; `audiospec scores` lists the scores (macro-f1).",
+            help="Score to compare by; `audiospec scores` lists the scores (the main one of the target).",
         ),
-    ] = "macro-f1",
+    ] = None,
     first: Annotated[
         bool,
         typer.Option(
@@ -58,7 +58,8 @@ def command(
     from audiospec.zoo.report.collect import find_runs
     from audiospec.zoo.scores.base import scores
 
-    measure = scores[score]()  # first, so that a misspelt name fails before runs are read
+    if score is not None:
+        _ = scores[score]  # first, so that a misspelt name fails before runs are read
     opened: dict[str, Run] = {}
     for path in runs:  # one by one, to keep their order
         search = find_runs([path])
@@ -76,11 +77,12 @@ def command(
         by_chunk = compare_all(configurations, score=score, level="chunk", reference=reference)
     except RunError as error:  # views of other chunks have tracks in common, but no chunks
         no_chunks = error.reason
+    name = found[0].score
     if json:
         comparisons = [one.to_dict() for one in (*found, *by_chunk)]
-        emit("comparisons", score=score, comparisons=comparisons, no_chunks=no_chunks)
+        emit("comparisons", score=name, comparisons=comparisons, no_chunks=no_chunks)
         return
-    _print(measure, [*found, *by_chunk])
+    _print(scores[name](), [*found, *by_chunk])
     if no_chunks:
         say(f"not compared by chunk: {no_chunks}", "yellow")
 

@@ -138,7 +138,14 @@ def command(
     from audiospec.datasets.base import open_dataset
     from audiospec.datasets.own.search import expand, left_out
     from audiospec.storage.location import location
-    from audiospec.zoo.prediction import learnt_files, predict, resolved, score_predictions, score_sets
+    from audiospec.zoo.prediction import (
+        check_truth,
+        learnt_files,
+        predict,
+        resolved,
+        score_predictions,
+        score_sets,
+    )
     from audiospec.zoo.runs.run import Run
 
     timed = {"median": median, "merge": merge, "min": min_}
@@ -150,18 +157,19 @@ def command(
             param_hint="--truth" if truth is not None else "--coverage",
         )
     limits = thresholds(threshold or [])
+    opened = Run(run)
     labels: dict[Location, str] = {}
     tracks: dict[Location, Track] = {}
     if truth is not None:
         columns = given(path_column=path_column, label_column=label_column, audio_root=audio_root)
         manifest = open_dataset("csv", truth, columns).manifest()
+        check_truth(opened, manifest)
         tracks = {resolved(manifest.file(track)): track for track in manifest}
         labels = {path: track.label for path, track in tracks.items()}
     if not files and truth is None:
         raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
     reading = Reading(truncated=truncated, keep_silent=keep_silent)
     found, others = expand([location(file) for file in files or []] or list(labels))
-    opened = Run(run)
     if is_timed:
         if others and not json:
             say(left_out(list(map(str, others))), "yellow")
@@ -202,7 +210,11 @@ def command(
             columns["set"] = f"at {100 * coverage:g} %"
         if truth is not None:
             columns["truth"] = "truth"
-        rows = [_row(prediction, top, labels.get(resolved(prediction.file))) for prediction in predictions]
+        are_shares = opened.target.has_probabilities
+        rows = [
+            _row(prediction, top, labels.get(resolved(prediction.file)), are_shares)
+            for prediction in predictions
+        ]
         table([tuple(row[key] for key in columns) for row in rows], tuple(columns.values()))
         notes = {str(prediction.file): prediction.note for prediction in predictions if prediction.note}
         reasons(f"{count(len(notes), 'file')} used with a note", notes, None)
@@ -265,12 +277,15 @@ def _print_sets(scores: SetScores, coverage: float, json: bool) -> None:
     )
 
 
-def _row(prediction: Prediction, top: int, label: str | None) -> dict[str, str]:
+def _row(prediction: Prediction, top: int, label: str | None, are_shares: bool) -> dict[str, str]:
     pairs = zip(prediction.classes[:top], prediction.probabilities, strict=False)
+    shown = ", ".join(
+        f"{name} {100 * value:.0f} %" if are_shares else f"{name} {value:.4g}" for name, value in pairs
+    )
     names = prediction.set or []
     return {
         "file": str(prediction.file),
-        "prediction": prediction.problem or ", ".join(f"{name} {100 * share:.0f} %" for name, share in pairs),
+        "prediction": prediction.problem or shown,
         "chunks": "" if prediction.problem else str(prediction.chunks),
         "set": f"abstains: {' or '.join(names) or 'no class fits'}"
         if prediction.abstains

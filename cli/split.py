@@ -11,6 +11,7 @@ from audiospec.cli._rows import ChunkSeconds, Labels, StorePath, TrackColumn, Vi
 from audiospec.cli._text import count, emit, names, numbers, say, table
 
 if TYPE_CHECKING:
+    from audiospec.stores.base import FeatureStore
     from audiospec.stores.layout.view import View
     from audiospec.zoo.splits.split import Split
 
@@ -55,7 +56,7 @@ def command(
     from audiospec.zoo.splits.strategies import SHARES
 
     opened = open_store(store) if store is not None else find_store(Path())
-    chosen = find_view(opened, chunk, view)
+    chosen = find_view(opened, chunk, view, "table" if _has_table(opened) else None)
     given = numbers(shares, "--shares", "three numbers separated by commas") if shares is not None else SHARES
     made = choose_split(
         chosen, strategy, seed=seed, shares=given, classes=names(classes), label_column=label_column
@@ -80,6 +81,10 @@ def command(
     _print(made, chosen)
     if written is not None:
         say(f"written: {written}")
+
+
+def _has_table(store: FeatureStore) -> bool:
+    return any(view.spec.is_of("table") for view in store.views())
 
 
 def _size(made: Split, view: View, side: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.datasets.own.search import expand, left_out
 from audiospec.errors import ModelError
-from audiospec.manifest import Track
+from audiospec.manifest import Manifest, Track
 from audiospec.storage.location import Location, location
 from audiospec.zoo.calibration.conformal import in_sets
 from audiospec.zoo.runs.run import Run
@@ -117,6 +117,29 @@ def predict(
         else:
             yield replace(_prediction(item.file, mean, threshold), note=item.note)
         mean = FileMean(run.target)
+
+
+def check_truth(run: Run, truth: Manifest) -> None:
+    """Raise an error unless the files of a table have one label each, and the run predicts one.
+
+    Raises
+    ------
+    ModelError
+        The run, or the table, has another target.
+    """
+    hint = "featurize the table with its target, and give `evaluate` that store"
+    if run.target.name != "single":
+        raise ModelError(
+            f"run {run.path} predicts the target {run.target.name!r}; the truth of files is one label each",
+            hint,
+        )
+    timed = [track.id for track in truth if track.annotations]
+    if timed:
+        raise ModelError(
+            f"run {run.path} predicts one label a file; {len(timed)} of {len(truth)} files of the truth have "
+            f"segments or several labels, such as {timed[0]!r}",
+            hint,
+        )
 
 
 def score_predictions(

@@ -243,7 +243,8 @@ class Folder(Dataset):
             )
         label = asked.columns["label"]
         read, files = read_companions(root, found, self.annotations, asked.target, label)
-        say_without_annotations(root, [printable(path) for path in found.sound if path not in read])
+        bare = [printable(path) for path in found.sound if path not in read]
+        say_without_annotations(root, bare, len(found.sound))
         names = [file for file in found.others if PurePosixPath(file).name.lower() in METADATA]
         metadata = [file for file in names if file not in files and _has_columns(root / file, ("path",))]
         of_files = {role: asked.columns[role] for role in ("path", "group", "cluster")}

@@ -159,7 +159,7 @@ def test_labels_of_selection_tables() -> None:
     birdnet = f"{HEADER}\tCommon Name\tSpecies Code\tConfidence\n1\tS\t1\t0\t3\t0\t1\tWren\twinwre\t0.9\n"
     (event,) = make("raven").read(birdnet.encode(), "x")
     assert (event.label, event.score) == ("Wren", 0.9)
-    assert "is no selection table: it has no column 'begin time (s)'" in error("raven", "a\tb\n1\t2\n")
+    assert "is no selection table: it has no column 'Begin Time (s)'" in error("raven", "a\tb\n1\t2\n")
 
 
 def test_selection_tables_of_several_files() -> None:

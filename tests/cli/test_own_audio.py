@@ -165,7 +165,16 @@ def test_columns_of_a_table(call, tmp_path: Path) -> None:
     assert done.err.endswith("name the column with --path-column\n")
     done = call(
         *(*arguments, "--path-column", "clip", "--label-column", "mood", "--group-column", "site"),
-        *("--fold-column", "part", "--cluster-column", "twin", "--audio-root", tmp_path / "audio"),
+        *(
+            "--fold-column",
+            "part",
+            "--cluster-column",
+            "twin",
+            "--id-column",
+            "clip",
+            "--audio-root",
+            tmp_path / "audio",
+        ),
     )
     assert (done.status, done.err) == (0, "")
     tracks = open_store(tmp_path / "x.h5").tracks

@@ -136,3 +136,12 @@ def test_what_does_not_fit_is_refused_in_one_line(
     assert done.status == 2
     assert message in " ".join(done.err.replace("│", " ").split())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_truth_of_another_target_is_refused(trained: Path, scenes: Path, call, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.csv"
+    truth.write_text(f"path,start,end,label\n{scenes / 'one.wav'},2,4,hiss\n{scenes / 'two.wav'},2,4,low\n")
+    done = call("predict", trained, "--truth", truth)
+    assert done.status == 2
+    assert len(done.err.splitlines()) == 1
+    assert "predicts one label a file; 2 of 2 files of the truth have segments or several labels" in done.err

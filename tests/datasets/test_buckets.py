@@ -72,6 +72,14 @@ def test_a_folder_of_a_bucket(put: Put, proxy: FaultProxy) -> None:
     assert [request.method for request in proxy.requests] == ["GET"], "one listing"
 
 
+def test_annotations_of_a_bucket(put: Put) -> None:
+    url = put("m/a.wav", "m/x/b.wav", **{"m/a.txt": "0\t1\twren\n", "m/x/b.txt": "", "m/x/c.txt": "y"})
+    manifest = open_dataset("folder", str(url / "m"), {"annotations": "audacity"}).manifest()
+    events = {track.path: [(one.end, one.label) for one in track.annotations] for track in manifest}
+    assert events == {"a.wav": [(1.0, "wren")], "x/b.wav": []}
+    assert manifest.left_out == ("x/c.txt",)
+
+
 def test_a_whole_bucket_and_a_folder_without_classes(put: Put) -> None:
     url = put("songs/a.wav", "songs/b.wav")
     assert _tracks(open_dataset("folder", url).manifest()) == [

@@ -69,7 +69,7 @@ def test_audio_without_a_file_is_said_once(tmp_path: Path, caplog: pytest.LogCap
         read = events(root, annotations="audacity")
     assert read == {"a.wav": [(0, 1, "x")], "b.wav": [], "c.wav": [], "d.wav": []}
     assert [message.partition(": ")[2] for message in caplog.messages] == [
-        "2 audio file(s) have no file of annotations and are background, such as c.wav"
+        "2 of 4 audio files have no file of annotations, such as c.wav"
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from audiospec.errors import ModelError
+from audiospec.testing.target_scores import LabelScoreContract, NumberScoreContract
 from audiospec.zoo.comparison.difference import corrected_t, holm, paired_bootstrap
 from audiospec.zoo.comparison.mcnemar import mcnemar
 from audiospec.zoo.scores.accuracy import Accuracy
-from audiospec.zoo.scores.base import Items
+from audiospec.zoo.scores.base import Items, all_scores
 from audiospec.zoo.scores.macro_f1 import MacroF1
 
 
@@ -242,3 +244,22 @@ def test_holm_keeps_the_order_and_is_at_most_bonferroni(values: list[float]) -> 
     assert (adjusted >= values).all()
     assert (adjusted <= np.minimum(np.array(values) * len(values), 1) + 1e-12).all()
     assert (np.diff(adjusted[np.argsort(values, kind="stable")]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("key", "contract"), [("map_macro", LabelScoreContract), ("ccc", NumberScoreContract)]
+)
+def test_other_targets_are_compared_on_the_same_resamples(key: str, contract: type) -> None:
+    """A model that is better in every unit is better; its copy differs by nothing."""
+    score = all_scores(contract.target)[key]
+    items, right = contract().made(tracks=40), contract().made(tracks=40)
+    if contract is LabelScoreContract:
+        right = dataclasses.replace(right, probabilities=0.2 + 0.6 * right.truth)
+    else:
+        right = dataclasses.replace(right, predicted=right.truth)
+    found = paired_bootstrap(score, [right], [items])
+    assert found.value == pytest.approx(1 - score.compute(items.sample())[0])
+    assert found.low > 0
+    assert found.p < 0.05
+    same = paired_bootstrap(score, [items], [items])
+    assert (same.value, same.p) == (0, 1)

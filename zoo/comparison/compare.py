@@ -16,7 +16,8 @@ from audiospec.zoo.comparison.difference import corrected_t, holm, paired_bootst
 from audiospec.zoo.comparison.mcnemar import McNemar, mcnemar
 from audiospec.zoo.comparison.tested import LEVELS, Configuration, RunTest, check_same, units_of_tracks
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import Items, Sample, Score, key_of, scores
+from audiospec.zoo.scores.base import Items, Score, key_of, main_key, scores
+from audiospec.zoo.scores.measuring.units import ScoredItems
 
 #: A difference is shown if its p-value is below this.
 LEVEL_OF_SIGNIFICANCE = 0.05
@@ -121,7 +122,7 @@ def compare(
     a: Runs,
     b: Runs,
     *,
-    score: str = "macro-f1",
+    score: str | None = None,
     level: str = "track",
     seed: int = 0,
 ) -> Comparison:
@@ -135,8 +136,8 @@ def compare(
     ----------
     a, b : Run, sequence of Run or Configuration
         Runs that keep their predictions.
-    score : str
-        Name of a registered score.
+    score : str or None
+        Name of a registered score of the runs' target. None: its main score, for one class a row macro-f1.
     level : str
         ``"track"`` or ``"chunk"``.
     seed : int
@@ -158,8 +159,9 @@ def compare(
     """
     if level not in LEVELS:
         raise ModelError(f"expected a level of {' or '.join(LEVELS)}; got {level!r}")
-    measure = scores[score]()
     one, other = _configuration(a), _configuration(b)
+    score = _score_of(one, score)
+    measure = scores[score]()
     common, of_a, of_b = one.common(other), one.tests, other.tests
     units = units_of_tracks(one for test in common for of in (of_a, of_b) for one in of[test])
     pairs = [_paired(of_a[test], of_b[test], level, units) for test in common]
@@ -199,7 +201,7 @@ def compare(
 def compare_all(
     configurations: Sequence[Runs],
     *,
-    score: str = "macro-f1",
+    score: str | None = None,
     level: str = "track",
     reference: int | None = None,
     seed: int = 0,
@@ -229,11 +231,14 @@ def compare_all(
         As `compare`.
     """
     groups = [_configuration(one) for one in configurations]
+    if groups:
+        score = _score_of(groups[0], score)
     if len(groups) < 2:
         raise RunError(
             f"expected two configurations or more to compare; got {len(groups)}",
             "give the folder of another run",
         )
+    assert score is not None
     if reference is None:
         reference = _best(groups, score, level) if len(groups) > 2 else 0
     names = names_of([group.runs for group in groups])
@@ -256,7 +261,7 @@ class _Pair:
 
     Attributes
     ----------
-    a, b : list of Items
+    a, b : sequence of Items, LabelItems or NumberItems
         Of each run.
     items : list of (str, float)
         Track and start of each item.
@@ -266,8 +271,8 @@ class _Pair:
         Numbers of training and of test tracks. Of several runs, the smallest number of training tracks.
     """
 
-    a: list[Items]
-    b: list[Items]
+    a: Sequence[ScoredItems]
+    b: Sequence[ScoredItems]
     items: list[tuple[str, float]]
     units: NDArray[np.int64]
     trained: int
@@ -285,15 +290,29 @@ def _paired(a: Sequence[RunTest], b: Sequence[RunTest], level: str, units: Mappi
     return _Pair(items_a, items_b, first.names(level), numbers, min(trained), len(first.tracks))
 
 
-def _mean(score: Score, runs: Sequence[Items]) -> float:
+def _mean(score: Score, runs: Sequence[ScoredItems]) -> float:
     """Return the mean score of runs on one test set."""
-    return float(np.mean([score.compute(Sample(items))[0] for items in runs]))
+    return float(np.mean([score.compute(items.sample())[0] for items in runs]))
 
 
 def _configuration(runs: Runs) -> Configuration:
     if isinstance(runs, Configuration):
         return runs
     return Configuration([runs] if isinstance(runs, Run) else runs)
+
+
+def _score_of(configuration: Configuration, score: str | None) -> str:
+    """Return the name of the score to compare by, after a check that it is one of the runs' target."""
+    target = next(iter(configuration.tests.values()))[0].target.name
+    if score is None:
+        score = next(name for name in scores if key_of(name) == main_key(target))
+    if target not in scores[score].targets:
+        of_target = [name for name in scores if target in scores[name].targets]
+        raise ModelError(
+            f"score {score!r} is not one of the target {target!r} of run {configuration.runs[0].path}",
+            f"choose one of {', '.join(of_target)}",
+        )
+    return score
 
 
 def _best(groups: Sequence[Configuration], score: str, level: str) -> int:
@@ -312,13 +331,18 @@ def _best(groups: Sequence[Configuration], score: str, level: str) -> int:
 
 
 def _mcnemar(pairs: Sequence[_Pair]) -> McNemar | None:
-    """Return McNemar's test on all test sets together; None if a unit was tested more than once."""
+    """Return McNemar's test on all test sets together.
+
+    None if a unit was tested more than once, or if items are not right or wrong as a whole.
+    """
     units = np.concatenate([pair.units for pair in pairs])
     if len(np.unique(units)) < len(units) or any(len(pair.a) > 1 or len(pair.b) > 1 for pair in pairs):
         return None
-    right_a, right_b = (
-        np.concatenate([items.predicted == items.truth for items in one])
-        for one in ([pair.a[0] for pair in pairs], [pair.b[0] for pair in pairs])
-    )
+    right = []
+    for one in ([pair.a[0] for pair in pairs], [pair.b[0] for pair in pairs]):
+        of_class = [items for items in one if isinstance(items, Items)]
+        if len(of_class) < len(one):
+            return None
+        right.append(np.concatenate([items.predicted == items.truth for items in of_class]))
     unit_of = np.concatenate([pair.units[pair.a[0].unit_of] for pair in pairs])
-    return mcnemar(right_a, right_b, unit_of)
+    return mcnemar(right[0], right[1], unit_of)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.scores.base import Items, Sample, Score
+from audiospec.zoo.scores.base import Score
 from audiospec.zoo.scores.measuring.bootstrap import COVERAGE, draw_tracks
 from audiospec.zoo.scores.measuring.resamples import MEMORY
+from audiospec.zoo.scores.measuring.units import ScoredItems
 
 
 class Estimate(NamedTuple):
@@ -87,7 +88,9 @@ def corrected_t(values: ArrayLike, train: ArrayLike, test: ArrayLike, *, step: f
     return estimate(float(scores.mean()), error, len(scores) - 1)
 
 
-def paired_bootstrap(score: Score, a: Sequence[Items], b: Sequence[Items], *, seed: int = 0) -> Estimate:
+def paired_bootstrap(
+    score: Score, a: Sequence[ScoredItems], b: Sequence[ScoredItems], *, seed: int = 0
+) -> Estimate:
     """Return the difference a - b of a score on one set of test items, with an interval over its units.
 
     The standard error is that of the paired bootstrap: both models are scored on the same resamples of units.
@@ -99,9 +102,9 @@ def paired_bootstrap(score: Score, a: Sequence[Items], b: Sequence[Items], *, se
     Parameters
     ----------
     score : Score
-    a, b : sequence of Items
+    a, b : sequence of Items, LabelItems or NumberItems
         The predictions of each run of the two models: all of the same items in the same order, and of the
-        same units (`Items.unit_of`).
+        same units (`unit_of`).
     seed : int
         Seed of the resamples.
 
@@ -120,7 +123,7 @@ def paired_bootstrap(score: Score, a: Sequence[Items], b: Sequence[Items], *, se
     draws = draw_tracks(units, seed)
     means, spread = [], 0.0
     for runs in (a, b):
-        values = np.array([score.compute(Sample(items))[0] for items in runs])
+        values = np.array([score.compute(items.sample())[0] for items in runs])
         if len(values) > 1:
             spread += float(values.var(ddof=1)) / len(values)
         means.append(float(values.mean()))
@@ -150,12 +153,12 @@ def holm(probabilities: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def _mean_on(score: Score, runs: Sequence[Items], draws: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean_on(score: Score, runs: Sequence[ScoredItems], draws: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean score of the runs on each resample: (resamples,)."""
-    step = max(1, MEMORY // (8 * len(runs[0].truth)))
+    step = max(1, MEMORY // (8 * len(runs[0])))
     total = np.zeros(len(draws))
     for items in runs:
-        blocks = [score.compute(Sample(items, draws[at : at + step])) for at in range(0, len(draws), step)]
+        blocks = [score.compute(items.sample(draws[at : at + step])) for at in range(0, len(draws), step)]
         total += np.concatenate(blocks)
     if not np.isfinite(total).all():
         raise ModelError(

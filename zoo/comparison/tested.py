@@ -13,10 +13,11 @@ from audiospec.digests import digest
 from audiospec.errors import RunError
 from audiospec.zoo.runs.predictions import Predictions
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import Items
-from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
+from audiospec.zoo.scores.measuring.grouping import Grouping
+from audiospec.zoo.scores.measuring.units import ScoredItems
 from audiospec.zoo.splits.leaks import Known
 from audiospec.zoo.splits.units import joined
+from audiospec.zoo.targets.base import Target
 
 LEVELS = ("track", "chunk")
 
@@ -77,7 +78,12 @@ class RunTest:
             test.probabilities[order],
         )
 
-    def items(self, level: str, units: NDArray[np.int64]) -> Items:
+    @cached_property
+    def target(self) -> Target:
+        """What is predicted of a row."""
+        return self.run.target.of_row
+
+    def items(self, level: str, units: NDArray[np.int64]) -> ScoredItems:
         """Return the predictions to score.
 
         Parameters
@@ -87,13 +93,9 @@ class RunTest:
             Number of each test track's unit, from 0.
         """
         rows = self.predictions
-        _, first, track_of = np.unique(rows.tracks, return_index=True, return_inverse=True)
-        count = int(units.max()) + 1
-        if level == "chunk":
-            values = rows.probabilities
-            return Items(rows.truth, values.argmax(1), values, units[track_of], count)
-        means = track_log_probabilities(rows.probabilities, track_of, len(units))
-        return Items(rows.truth[first], means.argmax(1), shares_of(means), units, count)
+        track_of = np.unique(rows.tracks, return_inverse=True)[1]
+        grouping = Grouping.of(rows.tracks, units[track_of])
+        return self.target.items(rows.probabilities, rows.truth, grouping)[level == "track"]
 
     def names(self, level: str) -> list[tuple[str, float]]:
         """Return the track and start of each item; the start is 0 by track."""
@@ -169,6 +171,11 @@ def units_of_tracks(tested: Iterable[RunTest]) -> dict[str, int]:
 def check_same(a: RunTest, b: RunTest, level: str) -> None:
     """Raise `RunError` unless two runs were tested on the same tracks, and on the same chunks by chunk."""
     names = f"runs {a.run.path} and {b.run.path}"
+    if a.target.name != b.target.name:
+        raise RunError(
+            f"expected runs of the same target; got {names}, of {a.target.name} and {b.target.name}",
+            "compare runs that were trained on one store",
+        )
     if a.run.info.classes != b.run.info.classes:
         raise RunError(
             f"expected runs of the same classes; got {names}, of {len(a.run.info.classes)} and "

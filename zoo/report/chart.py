@@ -71,6 +71,41 @@ def share_chart(measure: str, tracks: Sequence[float], lines: Mapping[str, Seque
     return _chart(measure, "training tracks", tracks, drawn, None, label + "; ".join(map(_ends, drawn)))
 
 
+def scatter_chart(name: str, truth: Sequence[float], predicted: Sequence[float]) -> str:
+    """Return a chart of predicted numbers over true ones, and the line where they are equal.
+
+    Parameters
+    ----------
+    name : str
+        Of the number.
+    truth, predicted : sequence of float
+        At least one each.
+    """
+    marks = ticks(min(*truth, *predicted), max(*truth, *predicted))
+    low, high = min(marks[0], *truth, *predicted), max(marks[-1], *truth, *predicted)
+    spread = high - low or 1.0
+
+    def x(value: float) -> float:
+        return _LEFT + (_RIGHT - _LEFT) * (value - low) / spread
+
+    def y(value: float) -> float:
+        return _BOTTOM - (_BOTTOM - _TOP) * (value - low) / spread
+
+    parts = [f'<text class="title" x="4" y="14">predicted {escape(name)}</text>']
+    for mark in marks:
+        parts.append(f'<path class="grid" d="M{_LEFT} {y(mark):.1f}H{_RIGHT}"/>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y(mark) + 4:.1f}" text-anchor="end">{mark:g}</text>')
+        parts.append(f'<text x="{x(mark):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{mark:g}</text>')
+    middle = (_LEFT + _RIGHT) / 2
+    parts.append(f'<text x="{middle:.0f}" y="{_BOTTOM + 38}" text-anchor="middle">true {escape(name)}</text>')
+    parts.append(f'<path class="best" d="M{x(low):.1f} {y(low):.1f}L{x(high):.1f} {y(high):.1f}"/>')
+    points = zip(truth, predicted, strict=True)
+    parts += [f'<circle class="dot-train" cx="{x(a):.1f}" cy="{y(b):.1f}" r="2"/>' for a, b in points]
+    label = f"predicted over true {name} of {len(truth)} rows"
+    described = f'role="img" aria-label="{escape(label)}"'
+    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" {described}>{"".join(parts)}</svg>'
+
+
 class _Line(NamedTuple):
     """A line of a chart: its style, ``"train"`` or ``"valid"``; its name; its values."""
 

@@ -14,7 +14,9 @@ from audiospec.zoo.scores.base import EPOCH_SCORES
 from audiospec.zoo.scores.base import scores as registered
 
 #: Columns of scores of an epoch; the chart shows the first that a history has.
-_CHART_SCORES = ("f1", "accuracy")
+_CHART_SCORES = ("f1", "accuracy", "mae")
+#: Those that are no shares, and that fall.
+_PLAIN = ("mae",)
 
 
 def curves(history: Mapping[str, list[float | None]], title: str = "Training") -> str:
@@ -39,11 +41,12 @@ def curves(history: Mapping[str, list[float | None]], title: str = "Training") -
     for measure in _CHART_SCORES:
         lines = _lines(history, measure)
         if lines:
+            scale, unit = (1, "") if measure in _PLAIN else (100, ", %")
             scaled = {
-                side: [None if value is None else 100 * value for value in line]
+                side: [None if value is None else scale * value for value in line]
                 for side, line in lines.items()
             }
-            charts.append(chart(f"{_title(measure)}, %", epochs, scaled, best))
+            charts.append(chart(f"{_title(measure)}{unit}", epochs, scaled, best))
             break
     if not charts:
         names = text(", ".join(history))
@@ -53,7 +56,7 @@ def curves(history: Mapping[str, list[float | None]], title: str = "Training") -
 
 
 def _title(measure: str) -> str:
-    return registered[EPOCH_SCORES[measure]].title
+    return registered[EPOCH_SCORES.get(measure, measure)].title
 
 
 def read_history(run: Run) -> dict[str, list[float | None]]:
@@ -94,7 +97,12 @@ def best_epoch(
     """Return the best epoch and why it is the best; None and ``""`` if no column decides."""
     for name, sign, why in (
         ("valid_loss", 1, "the lowest validation loss"),
-        *((f"valid_{measure}", -1, f"the highest validation {_title(measure)}") for measure in _CHART_SCORES),
+        *(
+            (f"valid_{measure}", 1, f"the lowest validation {_title(measure)}")
+            if measure in _PLAIN
+            else (f"valid_{measure}", -1, f"the highest validation {_title(measure)}")
+            for measure in _CHART_SCORES
+        ),
     ):
         values = [
             (sign * value, epoch)

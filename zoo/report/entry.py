@@ -13,7 +13,7 @@ from audiospec.zoo.comparison.configurations import FOLDS, is_leaky, shown_strat
 from audiospec.zoo.comparison.difference import Estimate, corrected_t
 from audiospec.zoo.comparison.tested import tested_on
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import MAIN
+from audiospec.zoo.scores.base import main_key
 from audiospec.zoo.scores.measuring.stored import stored_scores
 
 
@@ -45,6 +45,11 @@ class Entry:
     def first(self) -> Run:
         """The first run, for everything that is the same in all runs."""
         return self.runs[0]
+
+    @property
+    def main(self) -> str:
+        """Key of the main score of its target."""
+        return main_key(self.first.target.name)
 
     @property
     def repeats(self) -> list[str]:
@@ -84,15 +89,15 @@ class Entry:
         """Return whether all runs have a score."""
         return all(key in table for table in self.tables(level))
 
-    def on(self, test: str, level: str = "track", key: str = MAIN) -> float:
+    def on(self, test: str, level: str = "track", key: str | None = None) -> float:
         """Return the mean score of the runs that were tested on some tracks, given by their digest."""
-        return fmean(run.metrics["test"][level][key] for run in self.tests[test])
+        return fmean(run.metrics["test"][level][key or self.main] for run in self.tests[test])
 
-    def mean(self, level: str, key: str = MAIN) -> float:
+    def mean(self, level: str, key: str | None = None) -> float:
         """Return the mean score over test sets, of the test rows."""
         return fmean(self.on(test, level, key) for test in self.tests)
 
-    def measure(self, level: str, key: str = MAIN) -> Measure:
+    def measure(self, level: str, key: str | None = None) -> Measure:
         """Return a score of the test rows.
 
         The interval of runs on several splits is over splits, by the corrected resampled t. The interval of
@@ -101,15 +106,15 @@ class Entry:
         Parameters
         ----------
         level : "chunk" or "track"
-        key : str
-            Key that the score is stored under.
+        key : str or None
+            Key that the score is stored under. None: the main score.
 
         Raises
         ------
         KeyError
             A run has no such score.
         """
-        tables = self.tables(level)
+        tables, key = self.tables(level), key or self.main
         share = stored_scores(tables)[key].percent
         if len(self.tests) > 1:
             values = [self.on(test, level, key) for test in self.tests]

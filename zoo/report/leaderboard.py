@@ -1,8 +1,8 @@
 """Leaderboards: comparable runs, ranked.
 
-A board has the runs of one task (dataset and classes) and one split strategy that were tested on the same
-tracks, or on some of the same. Runs that differ only in seed or fold (same model, settings, view and shares)
-are one entry of it. Leaky runs have separate boards, without ranks, of any test tracks.
+A board has the runs of one task (dataset, target and classes) and one split strategy that were tested on
+the same tracks, or on some of the same. Runs that differ only in seed or fold (same model, settings, view
+and shares) are one entry of it. Leaky runs have separate boards, without ranks, of any test tracks.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from audiospec.zoo.comparison.configurations import (
 from audiospec.zoo.comparison.difference import holm
 from audiospec.zoo.report.entry import Entry, over_splits
 from audiospec.zoo.runs.run import Run
+from audiospec.zoo.scores.measuring.stored import main_score
 from audiospec.zoo.splits.units import joined
 
 
@@ -99,17 +100,20 @@ class Board:
 
 @dataclass(frozen=True)
 class Task:
-    """Runs on the same classes of the same dataset.
+    """Runs on the same target and classes of the same dataset.
 
     Attributes
     ----------
     dataset : str
+    target : str
+        Name of the target.
     classes : tuple of str
     boards : list of Board
         One for each split strategy and what was tested on, or for each strategy that leaks; these are last.
     """
 
     dataset: str
+    target: str
     classes: tuple[str, ...]
     boards: list[Board]
 
@@ -126,14 +130,14 @@ def tasks(runs: Sequence[Run]) -> list[Task]:
     list of Task
         Sorted by name of the dataset, then by number of classes.
     """
-    by_task: defaultdict[tuple[str, tuple[str, ...]], list[Run]] = defaultdict(list)
+    by_task: defaultdict[tuple[str, str, tuple[str, ...]], list[Run]] = defaultdict(list)
     for run in runs:
-        by_task[run.info.dataset, tuple(run.info.classes)].append(run)
+        by_task[run.info.dataset, run.target.name, tuple(run.info.classes)].append(run)
     all_tasks = []
-    for (dataset, classes), task_runs in by_task.items():
+    for (dataset, target, classes), task_runs in by_task.items():
         entries = [Entry(group) for group in group_runs(task_runs)]
-        all_tasks.append(Task(dataset, classes, _boards(entries)))
-    return sorted(all_tasks, key=lambda task: (task.dataset, len(task.classes), task.classes))
+        all_tasks.append(Task(dataset, target, classes, _boards(entries)))
+    return sorted(all_tasks, key=lambda task: (task.dataset, len(task.classes), task.classes, task.target))
 
 
 def _boards(entries: Sequence[Entry]) -> list[Board]:
@@ -170,7 +174,8 @@ def _paired_p(best: Entry, other: Entry) -> float | None:
     common = [test for test in best.tests if test in other.tests]
     if len(common) > 1:
         differences = [best.on(test) - other.on(test) for test in common]
-        return over_splits(differences, [best, other], common, share=True).p
+        share = main_score(best.first.target.name).percent
+        return over_splits(differences, [best, other], common, share=share).p
     try:
         return compare(best.runs, other.runs).p
     except (RunError, ModelError):  # other labels or files, or one unit

@@ -18,7 +18,7 @@ from audiospec.zoo.report.protocol_section import learning_curves, protocol_in_w
 from audiospec.zoo.report.run_section import run_section
 from audiospec.zoo.report.style import STYLE, marked, span
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import MAIN, Score
+from audiospec.zoo.scores.base import Score, main_key
 from audiospec.zoo.scores.measuring.stored import (
     MISSING,
     describe,
@@ -100,14 +100,23 @@ def _intro(runs: Sequence[Run], ranked: Sequence[Task], problems: Mapping[str, s
             f'<p class="warn">{count(len(problems), "run")} refused: '
             '<a href="#refused">which, and why</a>.</p>'
         )
-    tables = [run.metrics["test"][level] for run in runs for level in ("chunk", "track")]
-    scores = main_first(stored_scores(tables))
+    scores: dict[str, Score] = {}
+    for target in sorted({run.target.name for run in runs}, key=lambda name: (name != "single", name)):
+        of_target = [run for run in runs if run.target.name == target]
+        tables = [run.metrics["test"][level] for run in of_target for level in ("chunk", "track")]
+        scores |= main_first(stored_scores(tables), target)
+    single = any(run.target.name == "single" for run in runs)
+    of_tracks = (
+        "The predicted class of a track is the one with the highest mean log-probability over its chunks. "
+        if single
+        else ""
+    )
     meanings = "; ".join(
         f"{text(score.title)}: {text(_meaning(key, score), None)}" for key, score in scores.items()
     )
     lines.append(
-        f'<p class="quiet">Scores are of the test rows, in percent unless stated otherwise ({meanings}). The '
-        "predicted class of a track is the one with the highest mean log-probability over its chunks. Ranges "
+        f'<p class="quiet">Scores are of the test rows, in percent unless stated otherwise ({meanings}). '
+        f"{of_tracks}Ranges "
         "are 95 % intervals over units: tracks, or the groups and copies that join them.</p>"
     )
     return "\n".join(lines)
@@ -128,7 +137,7 @@ def _problems(problems: Mapping[str, str]) -> str:
 
 
 def _task(task: Task, ids: Mapping[Path, str]) -> str:
-    lines = [f"<h2>{text(task.dataset)}: {len(task.classes)} classes</h2>"]
+    lines = [f"<h2>{text(task.dataset)}: {_what(task)}</h2>"]
     names = ", ".join(map(text, task.classes))
     if len(task.classes) > 20:
         names = f"<details><summary>all classes</summary>{names}</details>"
@@ -140,6 +149,18 @@ def _task(task: Task, ids: Mapping[Path, str]) -> str:
         learning_curves([run for board in task.boards for entry in board.entries for run in entry.runs])
     )
     return "\n".join(filter(None, lines))
+
+
+def _what(task: Task) -> str:
+    """Return what is predicted, in words."""
+    match task.target:
+        case "single":
+            return f"{len(task.classes)} classes"
+        case "number":
+            return "a number"
+        case "frames":
+            return f"{count(len(task.classes), 'label')}, and when they are"
+    return f"{count(len(task.classes), 'label')}, any number in a row"
 
 
 #: Columns of a board, except scores → CSS class of their cells.
@@ -156,8 +177,10 @@ _COLUMNS = {
 
 def _board(board: Board, several: bool, varying: Mapping[str, set[str]], ids: Mapping[Path, str]) -> str:
     """Return a board; `several`: there are others of the same strategy, so the title says which splits."""
-    scores = main_first(stored_scores(table for entry in board.entries for table in entry.tables("track")))
-    main = scores[MAIN]
+    target = board.entries[0].first.target.name
+    tables = (table for entry in board.entries for table in entry.tables("track"))
+    scores = main_first(stored_scores(tables), target)
+    main = scores[main_key(target)]
     tracks = span([number for entry in board.entries for number in entry.tested])
     ranked = (
         '<strong class="leaky">Leaky, so not ranked</strong>: test rows share a recording or a group with '
@@ -169,7 +192,7 @@ def _board(board: Board, several: bool, varying: Mapping[str, set[str]], ids: Ma
     which = f" ({text(', '.join(splits))})" if several else ""
     title = f"Split: {text(board.strategy)}{which}, tested on {tracks} tracks"
     start = min(entry.measure("track").low for entry in board.entries)
-    start = max(0.0, math.floor(10 * start) / 10 - 0.1)
+    start = max(0.0 if main.percent else -1.0, math.floor(10 * start) / 10 - 0.1)
     shown = [(f"{text(title)} by {level}", kind) for title, level, kind in _score_columns(scores)]
     columns = [("rank", "n rank")] * (not board.leaky) + [("model", ""), *shown, *_COLUMNS.items()]
     head = "".join(
@@ -181,10 +204,14 @@ def _board(board: Board, several: bool, varying: Mapping[str, set[str]], ids: Ma
     ]
     return (
         f'<h3>{title}</h3>\n<div class="wide"><table class="board" role="table"><caption><span>{ranked} '
-        f"Bars go from {100 * start:.0f} to 100.</span></caption>"
+        f"Bars go from {_end(start, main)} to {_end(1.0, main)}.</span></caption>"
         f'<thead role="rowgroup"><tr role="row">{head}</thead>'
         f'<tbody role="rowgroup">{"".join(rows)}</tbody></table></div>{_notes(board)}'
     )
+
+
+def _end(value: float, main: Score) -> str:
+    return f"{100 * value:.0f}" if main.percent else f"{value:g}"
 
 
 def _score_columns(scores: Mapping[str, Score]) -> list[tuple[str, str, str]]:
@@ -241,17 +268,17 @@ def _entry(
     scores: Mapping[str, Score],
 ) -> str:
     run, info = entry.first, entry.first.info
-    main, track = scores[MAIN], entry.measure("track")
+    main, track = scores[entry.main], entry.measure("track")
     settings = _settings(run, varying)
     name = f'<a href="#{ids[run.path]}">{text(info.model)}</a>'
     name += f' <span class="mark">{mark}</span>' if mark else ""
     name += f"<small>{text(settings)}</small>" if settings else ""
     shown = [
-        f'<span class="score">{_mean_with_deviation(entry, "track", MAIN, main)}</span>'
+        f'<span class="score">{_mean_with_deviation(entry, "track", entry.main, main)}</span>'
         f"<small>{main.show(track.low)} to {main.show(track.high)}</small>"
         f"{interval_bar(track.low, track.mean, track.high, start)}",
-        _with_interval(entry, "chunk", MAIN, main),
-        *(_with_interval(entry, "track", key, score) for key, score in scores.items() if key != MAIN),
+        _with_interval(entry, "chunk", entry.main, main),
+        *(_with_interval(entry, "track", key, score) for key, score in scores.items() if key != entry.main),
     ]
     facts = {
         "features": f"{text(_features(run))}<small>{text(info.view)}</small>",
@@ -279,10 +306,10 @@ def _repeats(entry: Entry, ids: Mapping[Path, str]) -> str:
     """Return the seeds or folds of an entry; if there are several, also the score of each."""
     if len(entry.runs) == 1:
         return text(entry.repeats[0])
-    main = main_score()
+    main = main_score(entry.first.target.name)
     runs = "".join(
         f'<li class="whole"><a href="#{ids[run.path]}">{text(name)}</a>: '
-        f"{show_stored(run.metrics['test']['track'], MAIN, main)}"
+        f"{show_stored(run.metrics['test']['track'], entry.main, main)}"
         for name, run in zip(entry.repeats, entry.runs, strict=True)
     )
     names = text(", ".join(entry.repeats))
@@ -322,7 +349,7 @@ def _mean_with_deviation(entry: Entry, level: str, key: str, score: Score) -> st
 
 
 def _with_interval(entry: Entry, level: str, key: str, score: Score) -> str:
-    if key != MAIN and not entry.has(level, key):
+    if key != entry.main and not entry.has(level, key):
         return MISSING
     measure = entry.measure(level, key)
     ends = f"{score.show(measure.low)} to {score.show(measure.high)}"

@@ -13,7 +13,7 @@ from audiospec.zoo.report.style import marked
 from audiospec.zoo.runs.card import chosen_in_words
 from audiospec.zoo.runs.info import RunInfo, configuration_of, split_name
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import MAIN
+from audiospec.zoo.scores.base import main_key
 from audiospec.zoo.scores.measuring.stored import main_score, stored_scores
 
 
@@ -101,10 +101,13 @@ def _curve(runs: Sequence[Run]) -> str:
     for run in sorted(runs, key=lambda run: run.info.train_share):
         by_share[run.info.train_share].append(run)
     tracks = [fmean(run.info.split["sides"]["train"]["tracks"] for run in of) for of in by_share.values()]
+    target = runs[0].target.name
+    main, key = main_score(target), main_key(target)
+    scale, unit = (100, ", %") if main.percent else (1, "")
     lines = {
-        level: [100 * fmean(run.metrics["test"][level][MAIN] for run in of) for of in by_share.values()]
+        level: [scale * fmean(run.metrics["test"][level][key] for run in of) for of in by_share.values()]
         for level in ("track", "chunk")
     }
     info = runs[0].info
     name = f"{text(info.model)} on {text(info.view)}, split {marked(split_name(info.split))}"
-    return f"<div><p>{name}</p>{share_chart(f'{main_score().title}, %', tracks, lines)}</div>"
+    return f"<div><p>{name}</p>{share_chart(main.title + unit, tracks, lines)}</div>"

@@ -10,9 +10,10 @@ from audiospec.zoo.comparison.configurations import is_leaky
 from audiospec.zoo.report.curves import curves, read_history
 from audiospec.zoo.report.protocol_section import protocol_section
 from audiospec.zoo.report.style import SHADES, marked
+from audiospec.zoo.report.target_section import label_table, number_chart
 from audiospec.zoo.runs.info import split_name
 from audiospec.zoo.runs.run import Run
-from audiospec.zoo.scores.base import MAIN, Score, format_percent
+from audiospec.zoo.scores.base import Score, format_percent, main_key
 from audiospec.zoo.scores.measuring.stored import main_first, show_stored, stored_scores
 from audiospec.zoo.splits.leaks import nouns
 
@@ -33,8 +34,9 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     info, split = run.info, run.info.split
     strategy = marked(split_name(run.info.split))
     tables = [table for levels in run.metrics.values() for table in levels.values()]
-    scores = main_first(stored_scores(tables))
-    score = show_stored(run.metrics["test"]["track"], MAIN, scores[MAIN])
+    main = main_key(run.target.name)
+    scores = main_first(stored_scores(tables), run.target.name)
+    score = show_stored(run.metrics["test"]["track"], main, scores[main])
     warning = _warning(run)
     about = {
         "trained": info.date,
@@ -66,13 +68,24 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     return (
         f'<details class="run"{" open" if opened else ""}>'
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
-        f'<span class="quiet">{scores[MAIN].title} by track {score} · {text(run.path, None)}</span>'
+        f'<span class="quiet">{scores[main].title} by track {score} · {text(run.path, None)}</span>'
         "</summary>\n"
         f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
         f"{curves(read_history(run))}"
-        f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
-        f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>\n"
+        f"{_errors(run)}\n"
         f'<div class="facts">{listed}</div></div></details>'
+    )
+
+
+def _errors(run: Run) -> str:
+    """Return what the errors of the test rows are, as its target shows them."""
+    if run.target.name == "number":
+        return f"<h4>True and predicted</h4>{number_chart(run)}"
+    if not run.metrics["test"]["track"]["confusion"]:
+        return f"<h4>Labels</h4>{label_table(run)}"
+    return (
+        f'<div class="pair"><div><h4>Confusion matrix</h4>{_confusion(run)}</div>'
+        f"<div><h4>Errors by class</h4>{_classes(run)}</div></div>"
     )
 
 

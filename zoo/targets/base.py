@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from audiospec.errors import ModelError
 from audiospec.registry import Registry
 from audiospec.zoo.scores.base import main_key
+from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.tables import Evaluation
+from audiospec.zoo.scores.measuring.units import ScoredItems
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,6 +194,12 @@ class Target(ABC):
     @abstractmethod
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score outputs by row and by track; `seed` is of the intervals."""
+
+    @abstractmethod
+    def items(
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[ScoredItems, ScoredItems]:
+        """Return rows to score, and the tracks that they are of; the arrays are those of predictions."""
 
     def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:
         """Return the score that models are chosen by, by track; higher is better."""

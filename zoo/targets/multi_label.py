@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.scores.measuring.labels import choose_thresholds, score_labels
+from audiospec.zoo.scores.measuring.grouping import Grouping
+from audiospec.zoo.scores.measuring.label_items import LabelItems
+from audiospec.zoo.scores.measuring.labels import choose_thresholds, label_items, score_labels
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -135,6 +137,12 @@ class MultiLabel(Target):
             units=rows.units,
             seed=seed,
         )
+
+    def items(
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[LabelItems, LabelItems]:
+        """Return rows and tracks of any number of labels each."""
+        return label_items(outputs, truth, grouping, np.broadcast_to(self.thresholds, outputs.shape))
 
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return the labels whose probability reaches their threshold, joined by ``;``."""

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.errors import ModelError
-from audiospec.zoo.scores.measuring.numbers import score_numbers
+from audiospec.zoo.scores.measuring.grouping import Grouping
+from audiospec.zoo.scores.measuring.number_items import NumberItems
+from audiospec.zoo.scores.measuring.numbers import number_items, score_numbers
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import Target, TargetRows, targets
 
@@ -117,6 +119,12 @@ class Number(Target):
         return score_numbers(
             outputs[:, 0], rows.targets, rows.tracks, self.classes[0], units=rows.units, seed=seed
         )
+
+    def items(
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[NumberItems, NumberItems]:
+        """Return rows and tracks of one number each."""
+        return number_items(outputs[:, 0], truth, grouping)
 
     def decode(self, outputs: NDArray[np.float64]) -> list[str]:
         """Return each number with four significant digits."""

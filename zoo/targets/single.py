@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from audiospec.zoo.scores.base import EPOCH_SCORES, MAIN, ConfusionScore, Items, Sample, all_scores, scores
 from audiospec.zoo.scores.measuring.chunks import score_chunks, shares_of, track_log_probabilities
+from audiospec.zoo.scores.measuring.grouping import Grouping
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.splits.labels import row_labels
 from audiospec.zoo.targets.base import Target, TargetRows, targets
@@ -104,6 +105,18 @@ class Single(Target):
         """Score probabilities by every registered score of one label a row."""
         return score_chunks(
             outputs, rows.targets, recordings(rows), self.classes, units=rows.units, seed=seed
+        )
+
+    def items(
+        self, outputs: NDArray[np.float64], truth: NDArray[Any], grouping: Grouping
+    ) -> tuple[Items, Items]:
+        """Return rows and tracks of one class each."""
+        tracks, units = len(grouping.tracks), grouping.units
+        means = track_log_probabilities(outputs, grouping.track_of, tracks)
+        first = np.unique(grouping.track_of, return_index=True)[1]
+        return (
+            Items(truth, outputs.argmax(1), outputs, grouping.unit_of, units),
+            Items(truth[first], means.argmax(1), shares_of(means), grouping.unit_of_tracks(), units),
         )
 
     def main_score(self, outputs: NDArray[np.float64], rows: TargetRows) -> float:

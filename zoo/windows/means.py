@@ -43,5 +43,7 @@ class FileMean:
     def values(self) -> NDArray[np.float64]:
         """Return the outputs of the file (classes,); there is at least one window."""
         means: NDArray[np.float64] = self._sums / self.count
-        values: NDArray[np.float64] = shares_of(means) if self.target.of_row.name == "single" else means
-        return values[0]
+        if self.target.of_row.name == "single":
+            means = shares_of(means)
+        values: NDArray[np.float64] = means[0]
+        return values

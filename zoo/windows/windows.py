@@ -264,7 +264,7 @@ def predict_events(
     run, files, hop, device, reading
         See `predict_windows`.
     rules : EventRules or None
-        None: the run's own thresholds, or else 0.5.
+        None: those that the run chose on its validation rows, or else a threshold of 0.5.
 
     Yields
     ------
@@ -279,7 +279,7 @@ def predict_events(
     RunError, SpecError, DatasetError
         As `predict_windows`.
     """
-    rules = rules or EventRules(threshold=own_thresholds(run) or 0.5)
+    rules = rules or own_rules(run) or EventRules()
     making = EventMaking(Predictor(run, hop=hop, device=device, reading=reading), rules)
     for row in making.rows(_found(files)):
         if isinstance(row, Event):
@@ -288,11 +288,15 @@ def predict_events(
             _log.warning("%s: %s", row.file, row.problem or row.note)
 
 
-def own_thresholds(run: Run) -> dict[str, float]:
-    """Return the threshold of each class that a run chose on its validation rows; empty if it has none."""
+def own_rules(run: Run) -> EventRules | None:
+    """Return the rules that a run chose on its validation rows; None if it has no thresholds."""
     target = run.target
-    thresholds = target.parameters().get("thresholds", ())
-    return dict(zip(target.classes, thresholds, strict=False))
+    parameters = target.parameters()
+    if "thresholds" not in parameters:
+        return None
+    thresholds = dict(zip(target.classes, parameters["thresholds"], strict=True))
+    seconds = {name: parameters[name] for name in ("median", "merge", "min") if name in parameters}
+    return EventRules(threshold=thresholds, **seconds)
 
 
 def _found(files: Sequence[Location | str]) -> list[Location]:

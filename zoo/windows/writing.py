@@ -84,7 +84,7 @@ def write_predictions(
     name = output_format(out, format)
     kind = annotation_formats[name]()
     if name not in TABLES and not isinstance(making, EventMaking):
-        raise ModelError(f"format {name!r} has events only", "give a `threshold`, or use csv or parquet")
+        raise ModelError(f"format {name!r} has events only", "give `threshold`, or use csv or parquet")
     if name == "parquet":
         kind.write([])  # before hours of work, to see that pyarrow is installed
     targets = _targets(kind, files, out)

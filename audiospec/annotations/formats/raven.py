@@ -16,7 +16,7 @@ from audiospec.annotations.formats.base import (
 from audiospec.errors import DatasetError, nearest
 from audiospec.text import printable
 
-_BEGIN, _END = "begin time (s)", "end time (s)"
+_BEGIN, _END = "Begin Time (s)", "End Time (s)"
 _FILES = ("begin file", "begin path")
 _IN_FILE = "file offset (s)"
 _SCORES = ("score", "confidence")
@@ -62,9 +62,9 @@ class Raven(AnnotationFormat):
         (_, header), rows = lines[0], lines[1:]
         names = [name.lower() for name in header]
         for name in (_BEGIN, _END):
-            if name not in names:
+            if name.lower() not in names:
                 raise DatasetError(
-                    f"{source} is no selection table: it has no column {name!r}{nearest(name, names)}",
+                    f"{source} is no selection table: it has no column {name!r}{nearest(name, header)}",
                     "choose another format",
                 )
         if not rows:
@@ -91,7 +91,7 @@ class Raven(AnnotationFormat):
                 view = cells[place_of["view"]]
                 if views.setdefault(cells[place_of["selection"]], view) != view:
                     continue  # the same selection in another view
-            begin, end = number(cells[place_of[_BEGIN]], place), number(cells[place_of[_END]], place)
+            begin, end = (number(cells[place_of[name.lower()]], place) for name in (_BEGIN, _END))
             start = begin if offset is None else number(cells[offset], place)
             event = Event(
                 onset=start,

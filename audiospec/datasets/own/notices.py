@@ -19,12 +19,13 @@ def say_dropped(source: object, columns: Sequence[str]) -> None:
         )
 
 
-def say_without_annotations(source: object, files: Sequence[str]) -> None:
-    """Say how many audio files have no file of annotations."""
+def say_without_annotations(source: object, files: Sequence[str], of: int) -> None:
+    """Say how many of some audio files have no file of annotations; nothing is annotated in them."""
     if files:
         _log.warning(
-            "%s: %d audio file(s) have no file of annotations and are background, such as %s",
+            "%s: %d of %d audio files have no file of annotations, such as %s",
             source,
             len(files),
+            of,
             files[0],
         )

@@ -54,8 +54,10 @@ def row_labels(labels: NDArray[Any], targets: RowTargets, labelling: Labelling) 
 def row_classes(labels: NDArray[Any], targets: RowTargets, labelling: Labelling) -> list[str]:
     """Return the labels that rows have, sorted, each once; for the parameters see `row_labels`.
 
-    Rows without a label add ``""`` only if each row has one label.
+    Rows without a label add ``""`` only if each row has one label; numbers have none.
     """
+    if labelling.target == "number":
+        return []
     if labelling.target == "single":
         return sorted(set(row_labels(labels, targets, labelling).tolist()))
     own = {targets.names[number] for number in np.unique(targets.label[np.isnan(targets.value)]).tolist()}

@@ -7,31 +7,26 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
 from audiospec.errors import RowIndexError, StoreError
 from audiospec.storage.location import Location, local, location
+from audiospec.stores.layout.encoding import EncodedRows, LabelledRows
 from audiospec.stores.layout.row_numbers import RowChoice, row_numbers
 from audiospec.stores.layout.shard_cache import CachedView, ShardCache
 from audiospec.stores.layout.shuffle import shard_order, shuffled_rows
+from audiospec.stores.layout.torch_dataset import as_items
 
 
-class StreamedView(CachedView, Protocol):
+class StreamedView(CachedView, LabelledRows, Protocol):
     """The part of a view that `ViewStream` uses."""
 
-    @property
-    def classes(self) -> list[str]:
-        """The labels that occur, sorted."""
 
-    @property
-    def labels(self) -> NDArray[Any]:
-        """Label of each row."""
+class ViewStream(IterableDataset[tuple[Tensor, Any]]):
+    """Rows of a view as pairs (features float32 of shape row_shape, target), read shard by shard.
 
-
-class ViewStream(IterableDataset[tuple[Tensor, int]]):
-    """Rows of a view as pairs (features float32 of shape row_shape, class number), read shard by shard.
+    Targets are those of `ViewDataset`.
 
     One request reads a whole shard, some 70 rows of 10 s, so this is what to train from a bucket with; the
     next shards are read while rows of the present ones are given out. In a bucket, loader workers must not
@@ -102,7 +97,8 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
                 raise StoreError(f"`{name}` must be at least {least}; got {value}")
         self.view = view
         self.cache = None if cache is None else ShardCache(view, local(location(cache), "a cache of shards"))
-        self.classes = view.classes
+        self._targets = EncodedRows(view)
+        self.classes = self._targets.classes
         self.seed = seed
         self.buffer = buffer
         self.rank, self.world = rank, world
@@ -110,7 +106,6 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         repeated = self.numbers[1:][np.diff(self.numbers) == 0]
         if len(repeated):
             raise RowIndexError(f"a stream gives each row once; `rows` has row {repeated[0]} more than once")
-        self._targets = np.searchsorted(self.classes, view.labels[self.numbers].astype(str))
         # Loader workers that persist have copies of this object; the epoch is in memory that all share.
         self._epoch = torch.tensor(epoch)
         self._share_epoch()
@@ -171,10 +166,10 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         count = len(self.numbers)
         return count * (part + 1) // parts - count * part // parts
 
-    def __iter__(self) -> Iterator[tuple[Tensor, int]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Any]]:
         return self._items([self.seed, self.epoch])  # not the epoch of when the first item is taken
 
-    def _items(self, seed: list[int]) -> Iterator[tuple[Tensor, int]]:
+    def _items(self, seed: list[int]) -> Iterator[tuple[Tensor, Any]]:
         worker = get_worker_info()
         workers = 1 if worker is None else worker.num_workers
         part = self.rank * workers + (0 if worker is None else worker.id)
@@ -183,8 +178,7 @@ class ViewStream(IterableDataset[tuple[Tensor, int]]):
         code = self.view.info.spec.code
         read = self.view.read_stored if self.cache is None else self.cache.read
         for numbers, rows in shuffled_rows(read, shards, [*seed, part, parts], self.buffer):
-            targets = self._targets[np.searchsorted(self.numbers, numbers)]
-            for row, target in zip(rows, targets.tolist(), strict=True):
+            for row, target in zip(rows, as_items(self._targets.of(numbers)), strict=True):
                 if code is None:
                     yield torch.from_numpy(row).to(torch.float32, copy=True), target
                 else:

@@ -160,14 +160,13 @@ class View(ABC):
         return row_classes(self._track_column("label"), self.targets, self.store.labelling)
 
     @property
-    def columns(self) -> list[str]:
-        """Names of the columns, for a view whose rows are a table (one number per column).
+    def target(self) -> str:
+        """What is to be predicted of a row: ``"single"``, ``"multi-label"``, ``"number"`` or ``"frames"``."""
+        return "single" if self.targets is None else self.store.labelling.target
 
-        Raises
-        ------
-        StoreError
-            The rows are not a table.
-        """
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns (one number per column); StoreError if the rows are not a table."""
         if self.spec.kind != "table":
             raise StoreError(
                 f"view {self.name} is not a table: expected one number per column, feature "
@@ -322,7 +321,7 @@ class View(ABC):
         return len(self) * self.info.row_bytes
 
     def torch_dataset(self) -> ViewDataset:
-        """Return a `torch.utils.data.Dataset` of the rows: (features float32, class number).
+        """Return a `torch.utils.data.Dataset` of the rows: (features float32, target); see `ViewDataset`.
 
         Several loader workers can use it, started by fork or by spawn; if the store is in a bucket, by
         forkserver or spawn. Class numbers are indices into `classes`. To read all rows, see `stream`.

@@ -167,6 +167,39 @@ class TargetTests(StoreCase):
         assert table_of(copy.view().targets) == table_of(annotated.targets)
         assert [copy.annotations.of(number) for number in range(5)] == [annotations_of(n) for n in range(5)]
 
+    def test_torch_targets(self, path: Path, annotated: Content) -> None:
+        """A torch dataset, and a stream, give all labels of a row, or its number, as float32."""
+        import torch
+
+        records = [
+            replace(one, label="" if n else "whole") for n, one in enumerate(annotated.tracks.records())
+        ]
+        row, label = np.array([1, 3, 3, 9]), np.array([1, 0, 1, 0], np.int32)
+        targets = RowTargets(row, label, np.ones(4), np.full(4, np.nan), ("cat", "dog", "unused"))
+        publish(self.store, path, replace(annotated, tracks=Tracks.from_records(records), targets=targets))
+        view = self.store(path).view()
+        dataset = view.torch_dataset()
+        assert dataset.classes == ["cat", "dog", "whole"]
+        none, whole = [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]
+        dog, both, cat = [0.0, 1.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]
+        expected = [whole, dog, whole, both, none, none, none, none, none, cat]
+        batch = dataset.__getitems__([*range(10), -1])
+        assert [target.tolist() for _, target in batch] == [*expected, cat]
+        assert {target.dtype for _, target in batch} == {torch.float32}
+        loader = torch.utils.data.DataLoader(dataset, batch_size=10)
+        assert next(iter(loader))[1].tolist() == expected
+        streamed = [target.tolist() for _, target in view.stream(rows=[1, 3, 9])]
+        assert sorted(streamed) == sorted([dog, both, cat])
+        numbers = RowTargets(row[:1], label[1:2], np.ones(1), np.array([0.5]), ("valence",))
+        labelling = Labelling(target="number", column="valence")
+        publish(self.store, path, replace(annotated, targets=numbers, labelling=labelling))
+        view = self.store(path).view()
+        assert (view.target, view.classes) == ("number", [])
+        values = torch.stack([target for _, target in view.torch_dataset().__getitems__([0, 1])])
+        assert values.dtype == torch.float32
+        assert values.isnan().tolist() == [True, False]
+        assert float(values[1]) == 0.5
+
     def test_other_targets_while_open(self, path: Path, annotated: Content) -> None:
         """An open view keeps its targets; a pickled one whose targets have changed is not opened again."""
         publish(self.store, path, annotated)

@@ -106,7 +106,7 @@ def test_files_of_one_name_keep_their_folders(svm: Run, tmp_path: Path) -> None:
 
 def test_formats_that_do_not_fit(svm: Run, files: list[Location], tmp_path: Path) -> None:
     making = WindowMaking(Predictor(svm))
-    with pytest.raises(ModelError, match="format 'jams' has events only: give a `threshold`"):
+    with pytest.raises(ModelError, match="format 'jams' has events only: give `threshold`"):
         list(write_predictions(making, files, tmp_path / "x.jams"))
     with pytest.raises(ModelError, match="does not end as a file of a known format: give `format`: audacity"):
         list(write_predictions(making, files, tmp_path / "x.png"))

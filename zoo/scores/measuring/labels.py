@@ -75,17 +75,40 @@ def score_labels(
             f"expected a threshold, or one for each of {len(classes)} classes; got some of shape "
             f"{np.shape(thresholds)}"
         ) from error
-    unit_of_track = grouping.unit_of_tracks()
-    chunks = LabelItems(labels, values, limits, grouping.unit_of, grouping.units)
+    items_of_both = label_items(values, labels, grouping, limits)
+    scores = all_scores("multi-label")
+    return Evaluation(*(_table(items, scores, classes, seed) for items in items_of_both))
+
+
+def label_items(
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.bool_],
+    grouping: Grouping,
+    thresholds: NDArray[np.float64],
+) -> tuple[LabelItems, LabelItems]:
+    """Return the chunks and the tracks to score, as `score_labels` scores them.
+
+    Parameters
+    ----------
+    probabilities, thresholds : ndarray of float64, shape (chunks, classes)
+    truth : ndarray of bool, shape (chunks, classes)
+    grouping : Grouping
+
+    Raises
+    ------
+    ModelError
+        A track has several units.
+    """
+    chunks = LabelItems(truth, probabilities, thresholds, grouping.unit_of, grouping.units)
+    alike = bool((thresholds == thresholds[:1]).all())  # their mean would differ by rounding
     by_track = LabelItems(
-        grouping.means(labels.astype(np.float64)) > 0,
-        grouping.means(values),
-        grouping.means(limits) if np.ndim(thresholds) == 2 else limits[: len(grouping.tracks)],
-        unit_of_track,
+        grouping.means(truth.astype(np.float64)) > 0,
+        grouping.means(probabilities),
+        thresholds[: len(grouping.tracks)] if alike else grouping.means(thresholds),
+        grouping.unit_of_tracks(),
         grouping.units,
     )
-    scores = all_scores("multi-label")
-    return Evaluation(*(_table(items, scores, classes, seed) for items in (chunks, by_track)))
+    return chunks, by_track
 
 
 def choose_thresholds(truth: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:

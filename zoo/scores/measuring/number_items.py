@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.zoo.scores.measuring.units import UnitItems, UnitSample
+from audiospec.zoo.scores.measuring.units import ScoredItems, UnitSample
 
 #: A variance below this share of that of all items is taken to be 0: it is what rounding leaves.
 _ROUNDING = 1e-12
@@ -27,7 +27,7 @@ class Moments(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class NumberItems(UnitItems):
+class NumberItems(ScoredItems):
     """Chunks or tracks of one number each: true numbers and a model's predictions.
 
     Attributes

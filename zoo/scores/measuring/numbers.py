@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from audiospec.errors import ModelError
 from audiospec.zoo.scores.base import all_scores
@@ -66,11 +66,29 @@ def score_numbers(
         raise ModelError(f"expected chunks with a true number ({name}); got {len(numbers)} without")
     grouping = Grouping.of(grouping.track_of[scored], grouping.unit_of[scored])
     predicted, numbers = predicted[scored], numbers[scored]
-    chunks = NumberItems(numbers, predicted, grouping.unit_of, grouping.units)
-    by_track = NumberItems(
-        grouping.means(numbers), grouping.means(predicted), grouping.unit_of_tracks(), grouping.units
-    )
+    items_of_both = number_items(predicted, numbers, grouping)
     scores = all_scores("number")
     return Evaluation(
-        *(ScoreTable(len(items), score_values(items, scores, seed), {}, []) for items in (chunks, by_track))
+        *(ScoreTable(len(items), score_values(items, scores, seed), {}, []) for items in items_of_both)
     )
+
+
+def number_items(
+    predicted: NDArray[np.float64], truth: NDArray[np.float64], grouping: Grouping
+) -> tuple[NumberItems, NumberItems]:
+    """Return the chunks and the tracks to score, as `score_numbers` scores them.
+
+    Parameters
+    ----------
+    predicted, truth : ndarray of float64, shape (chunks,)
+        Finite.
+    grouping : Grouping
+
+    Raises
+    ------
+    ModelError
+        A track has several units.
+    """
+    chunks = NumberItems(truth, predicted, grouping.unit_of, grouping.units)
+    means = grouping.means(truth), grouping.means(predicted)
+    return chunks, NumberItems(*means, grouping.unit_of_tracks(), grouping.units)

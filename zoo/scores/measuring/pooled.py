@@ -42,6 +42,7 @@ def _mean_table(tables: Sequence[ScoreTable]) -> ScoreTable:
                 ),
             )
             for key in first.scores
+            if all(key in table.scores for table in tables)  # a constant prediction has no correlation
         },
         per_class={
             name: {

@@ -93,7 +93,19 @@ class UnitSample:
         return self.total(values) / self.total(np.ones(len(values)))
 
 
-class RankedItems(UnitItems):
+class ScoredItems(UnitItems):
+    """Items with something that each truly is.
+
+    Attributes
+    ----------
+    truth : ndarray, shape (items, ...)
+        A class number, whether the item has each label, or a number.
+    """
+
+    truth: NDArray[Any]
+
+
+class RankedItems(ScoredItems):
     """Items with a probability of each class.
 
     Attributes
@@ -103,7 +115,6 @@ class RankedItems(UnitItems):
     probabilities : ndarray of float64, shape (items, classes)
     """
 
-    truth: NDArray[Any]
     probabilities: NDArray[np.float64]
 
     @cached_property
