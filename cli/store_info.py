@@ -59,7 +59,7 @@ def _print(store: FeatureStore) -> None:
         {
             "audio": _audio(store),
             **_volumes(store),
-            "labels": _labels(store),
+            **_labels(store),
             **_targets(store),
             "problems": f"{count(problems, 'track')}{more}" if problems else "none",
             **({"notes": _kinds(notes) + more} if notes else {}),
@@ -163,11 +163,14 @@ def _sets(sets: Sequence[SameSound]) -> str:
     return f"{tracks} in {count(len(sets), 'set')}{more}"
 
 
-def _labels(store: FeatureStore) -> str:
+def _labels(store: FeatureStore) -> dict[str, str]:
+    """Return how many tracks have each label; empty if all are labelled by annotations."""
     counts = Counter(store.tracks["label"].tolist())
+    if set(counts) == {""} and len(store.annotations):
+        return {}
     if len(counts) > MAX_LABELS:
-        return count(len(counts), "label")
-    return ", ".join(f"{label} {tracks}" for label, tracks in sorted(counts.items()))
+        return {"labels": count(len(counts), "label")}
+    return {"labels": ", ".join(f"{label} {tracks}" for label, tracks in sorted(counts.items()))}
 
 
 def _facts(view: View, more: str) -> dict[str, str]:
