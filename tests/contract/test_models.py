@@ -94,7 +94,7 @@ class TestEfficientnetLite0Gru(TestCrnnBase):
         super().test_learns_an_easy_task_of_each_target(target)
 
     learning = {"epochs": 8}  # noqa: RUF012
-    target_learning = {"epochs": 12}  # noqa: RUF012
+    target_learning = {"epochs": 25, "learning_rate": 0.003, "patience": 25}  # noqa: RUF012
 
 
 class TestSvm(ModelContract):
