@@ -123,7 +123,8 @@ def mix(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.f
     total = np.zeros(max(len(first), len(second)))
     for wave in (first, second):
         total[: len(wave)] += wave / np.sqrt(np.square(wave).sum())
-    return total * (PEAK / np.abs(total).max())
+    mixed: NDArray[np.float64] = total * (PEAK / np.abs(total).max())
+    return mixed
 
 
 def write(chosen: Iterable[Mixture], audio: Path, folder: Path) -> Path:
