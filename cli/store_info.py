@@ -165,6 +165,8 @@ def _sets(sets: Sequence[SameSound]) -> str:
 
 def _labels(store: FeatureStore) -> str:
     counts = Counter(store.tracks["label"].tolist())
+    if unnamed := counts.pop("", 0):  # their targets are annotations, if they have any
+        counts["none"] += unnamed
     if len(counts) > MAX_LABELS:
         return count(len(counts), "label")
     return ", ".join(f"{label} {tracks}" for label, tracks in sorted(counts.items()))
