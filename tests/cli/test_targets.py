@@ -179,3 +179,26 @@ def test_segments_of_real_recordings(shared_data: Path, call: Call, tmp_path: Pa
     assert everywhere.rows["start"][labelled].tolist() == events.rows["start"].tolist()
     assert everywhere.read(labelled).tobytes() == events.read().tobytes()
     assert np.isfinite(events.read()).all()
+
+
+def test_a_calibration_that_a_target_has_not_is_refused_before_the_training(
+    featurize: Call, call: Call, folder: Path
+) -> None:
+    (folder / "tags.csv").write_text(
+        "path,label\nrec/a.wav,x;y\nrec/b.wav,y\nrec/c.wav,x\nrec/d.wav,x;y\n", encoding="utf-8"
+    )
+    options = ("--target", "multi-label", "--store", "t.zarr")
+    assert featurize("tags.csv", *options).status == 0
+    refused = call("train", "crnn-base", "--store", "t.zarr", "--calibrate", "--split", "random")
+    assert refused.status == 2
+    assert refused.err.splitlines() == [
+        "error: expected one label a row to calibrate probabilities; got the target 'multi-label': leave out "
+        "--calibrate"
+    ]
+    assert "fitting" not in refused.out
+    assert not list(folder.rglob("history.json*"))
+
+
+def test_info_names_tracks_without_a_label_of_their_own(featurize: Call, call: Call, folder: Path) -> None:
+    assert featurize("events.csv", "--target", "frames", "--store", "f.zarr").status == 0
+    assert "  labels       none 4" in call("store", "info", "f.zarr").out.splitlines()
