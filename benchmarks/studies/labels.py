@@ -5,8 +5,8 @@ recordings of each of the five official folds are dealt into groups of four of d
 mixed only within a group, each in three mixtures at most. So no recording is in two groups, nor a group in
 two folds: the folds test each mixture once, by a model that has heard none of its sources.
 
-``svm`` and ``rf`` read the tabular features, ``crnn-base`` coarse spectrograms (32 mel bins, 5 frames per
-second). A study that was stopped is resumed: finished runs are not trained again.
+``svm`` and ``rf`` read the tabular features. ``crnn-base`` reads coarse spectrograms (32 mel bins, 5 frames
+per second) for 12 epochs, after which it still improves, so that the study takes minutes on two cores. A study that was stopped is resumed: finished runs are not trained again.
 
     python -m benchmarks.studies.labels --save benchmarks/results
 """
@@ -123,7 +123,8 @@ def mix(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.f
     total = np.zeros(max(len(first), len(second)))
     for wave in (first, second):
         total[: len(wave)] += wave / np.sqrt(np.square(wave).sum())
-    return total * (PEAK / np.abs(total).max())
+    scaled: NDArray[np.float64] = total * (PEAK / np.abs(total).max())
+    return scaled
 
 
 def write(chosen: Iterable[Mixture], audio: Path, folder: Path) -> Path:
