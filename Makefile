@@ -52,8 +52,6 @@ generated: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit("audiospec needs Python 3.11 to 3.13: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@# What PSDS are held to; it has to be compiled, and without it their test is skipped.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt sed_scores_eval || true
 	@$(BIN)/python -c 'from audiospec.compiled import library; print("Compiled kernels:", library.reason_missing() or "built")'
 	touch $@
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,33 +108,29 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
 def _evaluate_folds(run: Run) -> RunEvaluation:
     """Score each row of a cross-validation by the model of the fold that tested it."""
     view = open_store(run.info.store).view(run.info.view)
-    repeats: defaultdict[int, list[tuple[Numbers, NDArray[np.float64], NDArray[np.bool_]]]] = defaultdict(
-        list
-    )
+    repeats: defaultdict[int, list[tuple[Rows, NDArray[np.float64], NDArray[np.bool_]]]] = defaultdict(list)
     leaks = []
-    folds = run.folds()
-    target = folds[0].target
-    for fold, stated in zip(folds, run.info.cross_validation["runs"], strict=True):
+    for fold, stated in zip(run.folds(), run.info.cross_validation["runs"], strict=True):
         numbers = _test_rows(fold, view)
         of_fold, fresh = _leaks(fold, view, numbers)
         leaks.append(of_fold)
         rows = Rows(view, numbers, fold.target)
-        repeats[stated["repeat"]].append((numbers, predict_rows(fold.model(), rows), fresh))
-    parts = [
-        tuple(np.concatenate(arrays) for arrays in zip(*of_repeat, strict=True))
-        for of_repeat in repeats.values()
-    ]
+        repeats[stated["repeat"]].append((rows, predict_rows(fold.model(), rows), fresh))
 
     def score(only_fresh: bool) -> Evaluation:
         scored = []
-        for numbers, probabilities, fresh in parts:
-            chosen = fresh if only_fresh else np.ones(len(fresh), bool)
-            rows = Rows(view, numbers[chosen], target)
-            scored.append(score_rows(probabilities[chosen], rows, run.info.seed))
+        for of_repeat in repeats.values():
+            chosen = [fresh if only_fresh else np.ones(len(fresh), bool) for _, _, fresh in of_repeat]
+            parts = [
+                (outputs[some], rows.some(some))
+                for (rows, outputs, _), some in zip(of_repeat, chosen, strict=True)
+            ]
+            scored.append(score_parts(parts, run.info.seed))
         return mean_over_repeats(scored)
 
     pooled, merged = score(False), merge_leaks(leaks)
-    unknown = score(True) if merged and all(fresh.any() for _, _, fresh in parts) else None
+    known = [any(fresh.any() for _, _, fresh in of_repeat) for of_repeat in repeats.values()]
+    unknown = score(True) if merged and all(known) else None
     return RunEvaluation(pooled.chunk, pooled.track, merged, unknown)
 
 
@@ -251,6 +247,13 @@ def predict_rows(model: Model, rows: Rows, done: Callable[[int], None] | None = 
 def score_rows(outputs: NDArray[np.float64], rows: Rows, seed: int = 0) -> Evaluation:
     """Score the outputs of rows as their target is scored; `seed` is of the intervals."""
     return rows.target.score(outputs, rows, seed)
+
+
+def score_parts(parts: Sequence[tuple[NDArray[np.float64], Rows]], seed: int = 0) -> Evaluation:
+    """Score the outputs of several models together, each with its rows, whose target is that model's."""
+    first = parts[0][1]
+    rows = Rows(first.view, np.concatenate([rows.numbers for _, rows in parts]), first.target)
+    return first.target.score_parts(parts, rows, seed)
 
 
 def content_digest(view: View, numbers: Numbers) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.annotations.annotation import Annotation, Labelling
-from audiospec.annotations.table import Annotations, RowTargets
+from audiospec.annotations.table import RowTargets
 from audiospec.audio.chunking import Chunking
 from audiospec.errors import SpecError
 from audiospec.specs.base import FeatureSpec, spec_class
@@ -59,15 +59,16 @@ class MemoryView(View):
         targets: RowTargets | None = None,
         annotations: Sequence[Sequence[Annotation]] = (),
     ) -> None:
+        of_tracks = annotations or [()] * len(labels)
         records = [
-            TrackRecord(f"track {n:05d}", label=label, seconds=seconds) for n, label in enumerate(labels)
+            TrackRecord(f"track {n:05d}", label=label, seconds=seconds, annotations=tuple(own))
+            for n, (label, own) in enumerate(zip(labels, of_tracks, strict=True))
         ]
         store: Any = SimpleNamespace(
             tracks=Tracks.from_records(records),
             path=Path("contract"),
             dataset="contract",
             labelling=labelling or Labelling(),
-            annotations=Annotations.from_tracks(annotations),
         )
         rows = np.zeros(len(values), ROW_DTYPE)
         rows["track"] = np.arange(len(values))

@@ -6,7 +6,8 @@ mixed only within a group, each in three mixtures at most. So no recording is in
 two folds: the folds test each mixture once, by a model that has heard none of its sources.
 
 ``svm`` and ``rf`` read the tabular features. ``crnn-base`` reads coarse spectrograms (32 mel bins, 5 frames
-per second) for 12 epochs, after which it still improves, so that the study takes minutes on two cores. A study that was stopped is resumed: finished runs are not trained again.
+per second) for 12 epochs, so that the study takes minutes on two cores; it still improves then. A study that
+was stopped is resumed: finished runs are not trained again.
 
     python -m benchmarks.studies.labels --save benchmarks/results
 """
@@ -123,8 +124,8 @@ def mix(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.f
     total = np.zeros(max(len(first), len(second)))
     for wave in (first, second):
         total[: len(wave)] += wave / np.sqrt(np.square(wave).sum())
-    scaled: NDArray[np.float64] = total * (PEAK / np.abs(total).max())
-    return scaled
+    mixed: NDArray[np.float64] = total * (PEAK / np.abs(total).max())
+    return mixed
 
 
 def write(chosen: Iterable[Mixture], audio: Path, folder: Path) -> Path:

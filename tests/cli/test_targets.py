@@ -97,14 +97,17 @@ def test_background_is_everywhere_or_a_class_by_an_option(featurize: Call) -> No
     )
 
 
-def test_several_labels_and_numbers(featurize: Call, folder: Path) -> None:
+def test_several_labels_and_numbers(featurize: Call, call: Call, folder: Path) -> None:
     (folder / "tags.csv").write_text('path,label\nrec/a.wav,"Music,Guitar"\nrec/b.wav,Music\n')
     assert featurize("tags.csv", "--store", "t.zarr", "--target", "multi-label").status == 0
     view = open_store("t.zarr").view("mel")
     assert view.labels.tolist() == ["Guitar;Music"] * 6 + ["Music"] * 6
+    info = json.loads(call("store", "info", "t.zarr", "--json").out)
+    assert info["labels"] == {"Guitar": 1, "Music": 2}
     (folder / "ratings.csv").write_text("path,valence\nrec/a.wav,0.5\nrec/b.wav,-1\n")
     options = ("--target", "number", "--label-column", "valence", "--store", "r.zarr")
     assert featurize("ratings.csv", *options).status == 0
+    assert "labels " not in call("store", "info", "r.zarr").out
     store = open_store("r.zarr")
     targets = store.view("mel").targets
     assert targets is not None

@@ -234,3 +234,18 @@ def test_a_model_that_does_not_serve_frames_is_refused(trained: Run, tmp_path: P
     view = audiospec.open_store(trained.info.store).view()
     with pytest.raises(ModelError, match=r"resnet18-gru learns .*'frames'.*crnn-base, crnn-large"):
         audiospec.train("resnet18-gru", view, out=tmp_path / "run")
+
+
+def test_folds_are_scored_by_their_own_decoding(tmp_path: Path) -> None:
+    """Each recording is tested by the model of one fold; its events are of that model's thresholds."""
+    view = view_of(tmp_path / "tones", "c", 8, seed=2)
+    settings = {"epochs": 2, "batch": 8, "learning_rate": 0.003, "device": "cpu"}
+    run = audiospec.train("crnn-base", view, settings=settings, folds=2, out=tmp_path / "run")
+    table = run.metrics["test"]["track"]
+    assert table["count"] == 8
+    assert sum(each["support"] for each in table["per_class"].values()) == len(view.store.annotations)
+    counts = [fold.metrics["test"]["track"]["count"] for fold in run.folds()]
+    assert counts == [4, 4]
+    assert json.loads(json.dumps(evaluate(run).track.to_dict())) == table
+    segments = [fold.metrics["test"]["track"]["segment_f1"] for fold in run.folds()]
+    assert min(segments) <= table["segment_f1"] <= max(segments)

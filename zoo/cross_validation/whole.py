@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiospec.errors import SplitError
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import CHECKPOINT, Rows
-from audiospec.zoo.evaluation import content_digest, score_rows
+from audiospec.zoo.evaluation import content_digest, predict_rows, score_parts
 from audiospec.zoo.progress import TrainingProgress, Watch
 from audiospec.zoo.runs.info import FOLD_FOLDER, RunInfo
 from audiospec.zoo.runs.predictions import Predictions, TrackOfRun
@@ -24,7 +25,6 @@ from audiospec.zoo.runs.write import write_run
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats, spread_of_folds
 from audiospec.zoo.splits.folds import Fold, Folds
 from audiospec.zoo.splits.split import SIDES
-from audiospec.zoo.targets.base import Target
 
 #: Trains one fold: its place, from 0, the folder of its run, and what is called with its progress.
 TrainFold = Callable[[int, Path, Watch | None], Run]
@@ -98,7 +98,7 @@ def cross_validate(
             backend=first.backend,
             cross_validation=_stated(folds, runs),
         )
-        metrics = {"test": _metrics(folds, predictions, view, runs[0].target, first.seed)}
+        metrics = {"test": _metrics(folds, runs, predictions, view)}
         return write_run(path, work, info, None, metrics, [], predictions, _tracks(runs))
     finally:
         with suppress(OSError):  # of a cross-validation whose first fold cannot be trained
@@ -163,12 +163,19 @@ def _pooled(folds: Sequence[Fold], runs: Sequence[Run]) -> Predictions:
     )
 
 
-def _metrics(folds: Folds, predictions: Predictions, view: View, target: Target, seed: int) -> dict[str, Any]:
-    """Return the scores of the pooled predictions: the mean over repeats."""
-    scored = []
-    for repeat, of_repeat in enumerate(predictions.by_repeat(), 1):
-        numbers = np.concatenate([fold.split.test for fold in folds.folds if fold.repeat == repeat])
-        scored.append(score_rows(of_repeat.probabilities, Rows(view, numbers, target), seed))
+def _metrics(folds: Folds, runs: Sequence[Run], predictions: Predictions, view: View) -> dict[str, Any]:
+    """Return the scores of the outputs of all folds together: the mean over repeats."""
+    repeats: dict[int, list[tuple[NDArray[np.float64], Rows]]] = {}
+    first = 0
+    for fold, run in zip(folds.folds, runs, strict=True):
+        rows = Rows(view, fold.split.test, run.target)
+        if run.target.of_row is run.target:
+            outputs = predictions.probabilities[first : first + len(rows)]
+        else:  # predictions are kept by row, and there is more to an output
+            outputs = predict_rows(run.model(), rows)
+        first += len(rows)
+        repeats.setdefault(fold.repeat, []).append((outputs, rows))
+    scored = [score_parts(parts, runs[0].info.seed) for parts in repeats.values()]
     return mean_over_repeats(scored).to_dict()
 
 

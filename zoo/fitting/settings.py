@@ -41,6 +41,7 @@ class NetworkSettings(ModelSettings):
         rows; a row may be in it several times, or not at all.
     mask_mel, mask_time : float
         Largest share of a row's mel bins, and of its frames, that SpecAugment hides in training, 0 to 1.
+        Where each frame has labels, those of hidden frames do not count.
     mixup : float
         Alpha of the Beta distribution of mixup's shares in training; 0 for no mixup, 0.2 is usual.
     device : "auto", "cpu" or "cuda"

@@ -42,6 +42,10 @@ class TargetRows(Protocol):
         """Row numbers."""
 
     @property
+    def target(self) -> Target:
+        """What is to be predicted of them."""
+
+    @property
     def targets(self) -> NDArray[Any]:
         """What `Target.encode` returns for them."""
 
@@ -194,6 +198,25 @@ class Target(ABC):
     @abstractmethod
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score outputs by row and by track; `seed` is of the intervals."""
+
+    def score_parts(
+        self,
+        parts: Sequence[tuple[NDArray[np.float64], TargetRows]],
+        rows: TargetRows,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Score the outputs of several models together, such as those of the folds of a cross-validation.
+
+        Parameters
+        ----------
+        parts : sequence of (ndarray, TargetRows)
+            The outputs of each model, and its rows, whose target has what was chosen for that model.
+        rows : TargetRows
+            The rows of all parts, in their order.
+        seed : int
+            Of the intervals.
+        """
+        return self.score(np.concatenate([outputs for outputs, _ in parts]), rows, seed)
 
     @abstractmethod
     def items(

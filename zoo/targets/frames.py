@@ -139,9 +139,31 @@ class Frames(MultiLabel):
 
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score the events of the stretches that rows cover; overlapping rows are averaged."""
-        parts = list(stretches(outputs, rows))
-        files = list(self.files(parts, rows))
-        return score_events(files, self.classes, units=[part.unit for part in parts], seed=seed)
+        return self._score_events([(self, outputs, rows)], seed)
+
+    def score_parts(
+        self,
+        parts: Sequence[tuple[NDArray[np.float64], TargetRows]],
+        rows: TargetRows,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Score the events of several models together, each with its own decoding."""
+        decoded = []
+        for outputs, of_part in parts:
+            assert isinstance(of_part.target, Frames), "parts are of one target"
+            decoded.append((of_part.target, outputs, of_part))
+        return self._score_events(decoded, seed)
+
+    def _score_events(
+        self, parts: Iterable[tuple[Frames, NDArray[np.float64], TargetRows]], seed: int
+    ) -> Evaluation:
+        files: list[EventFile] = []
+        units: list[str] = []
+        for target, outputs, rows in parts:
+            found = list(stretches(outputs, rows))
+            files += target.files(found, rows)
+            units += [part.unit for part in found]
+        return score_events(files, self.classes, units=units, seed=seed)
 
     def files(self, parts: Iterable[Stretch], rows: TargetRows) -> Iterator[EventFile]:
         """Yield the true and the predicted events of stretches of some rows."""

@@ -128,12 +128,28 @@ class MultiLabel(Target):
 
     def score(self, outputs: NDArray[np.float64], rows: TargetRows, seed: int = 0) -> Evaluation:
         """Score probabilities by every registered score of several labels a row."""
+        return self._score(outputs, rows, self.thresholds, seed)
+
+    def score_parts(
+        self,
+        parts: Sequence[tuple[NDArray[np.float64], TargetRows]],
+        rows: TargetRows,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Score the probabilities of several models together, each with its own thresholds."""
+        thresholds = [np.tile(_thresholds(of.target), (len(outputs), 1)) for outputs, of in parts]
+        outputs = np.concatenate([outputs for outputs, _ in parts])
+        return self._score(outputs, rows, np.concatenate(thresholds), seed)
+
+    def _score(
+        self, outputs: NDArray[np.float64], rows: TargetRows, thresholds: NDArray[np.float64], seed: int
+    ) -> Evaluation:
         return score_labels(
             outputs,
             rows.targets,
             rows.tracks,
             self.classes,
-            thresholds=self.thresholds,
+            thresholds=thresholds,
             units=rows.units,
             seed=seed,
         )
@@ -151,3 +167,8 @@ class MultiLabel(Target):
     def parameters(self) -> dict[str, Any]:
         """Return the thresholds."""
         return {"thresholds": self.thresholds.tolist()}
+
+
+def _thresholds(target: Target) -> NDArray[np.float64]:
+    assert isinstance(target, MultiLabel), "parts are of one target"
+    return target.thresholds

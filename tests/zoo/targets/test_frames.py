@@ -28,7 +28,7 @@ CLASSES = ["bark", "hum"]
 class Tracks(dict[str, NDArray[Any]]):
     """The columns of a track table."""
 
-    free: tuple[str, ...] = ()
+    annotations: Annotations
 
 
 class PlacedView(SimpleNamespace):
@@ -50,12 +50,12 @@ def view_of(
         rows[name] = column
     store = SimpleNamespace(
         labelling=Labelling(target="frames"),
-        annotations=Annotations.from_tracks(tracks),
         tracks=Tracks(
             id=np.array([f"track {number}" for number in range(len(tracks))], object),
             seconds=np.full(len(tracks), seconds),
         ),
     )
+    store.tracks.annotations = Annotations.from_tracks(tracks)
     groups = np.array([""] * len(places), object)
     return PlacedView(
         rows=rows, store=store, chunking=Chunking(seconds=chunk), ids=store.tracks["id"][rows["track"]],
@@ -134,7 +134,7 @@ def test_a_perfect_output_has_perfect_scores(rows: Rows) -> None:
     assert table.count == 4
     assert table.event_f1 == table.event_f1_micro == table.segment_f1 == 1.0
     assert table.psds1 > 0.99
-    total = sum(len(rows.view.store.annotations.of(track)) for track in range(4))
+    total = sum(len(rows.view.store.tracks.annotations.of(track)) for track in range(4))
     assert sum(scores["support"] for scores in table.per_class.values()) == total
 
 
