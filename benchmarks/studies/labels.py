@@ -5,8 +5,9 @@ recordings of each of the five official folds are dealt into groups of four of d
 mixed only within a group, each in three mixtures at most. So no recording is in two groups, nor a group in
 two folds: the folds test each mixture once, by a model that has heard none of its sources.
 
-``svm`` and ``rf`` read the tabular features, ``crnn-base`` coarse spectrograms (32 mel bins, 5 frames per
-second). A study that was stopped is resumed: finished runs are not trained again.
+``svm`` and ``rf`` read the tabular features. ``crnn-base`` reads coarse spectrograms (32 mel bins, 5 frames
+per second) for 12 epochs, so that the study takes minutes on two cores. A study that was
+stopped is resumed: finished runs are not trained again.
 
     python -m benchmarks.studies.labels --save benchmarks/results
 """
@@ -266,7 +267,7 @@ def markdown(figures: dict[str, Any]) -> str:
     ]
     for row in figures["scores"]:
         shape = " × ".join(map(str, row["row_shape"]))
-        epochs = f"{min(row['epochs'])}–{max(row['epochs'])}" if max(row["epochs"]) else ""
+        epochs = "–".join(str(count) for count in sorted({min(row["epochs"]), max(row["epochs"])}) if count)
         cells = [
             "{:.1f} ({:.1f} to {:.1f})".format(
                 *(100 * x for x in (row["scores"][key], *row["intervals"][key]))
