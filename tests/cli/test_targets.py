@@ -202,3 +202,10 @@ def test_a_calibration_that_a_target_has_not_is_refused_before_the_training(
 def test_info_names_tracks_without_a_label_of_their_own(featurize: Call, call: Call, folder: Path) -> None:
     assert featurize("events.csv", "--target", "frames", "--store", "f.zarr").status == 0
     assert "  labels       none 4" in call("store", "info", "f.zarr").out.splitlines()
+
+
+def test_a_store_is_named_after_its_table(featurize: Call, folder: Path) -> None:
+    (folder / "tags.csv").write_text('path,label\nrec/a.wav,"Music,Guitar"\nrec/b.wav,Music\n')
+    assert featurize("tags.csv", "--target", "multi-label").status == 0
+    assert open_store("tags.zarr").dataset == "csv"
+    assert not (folder / "csv.zarr").exists()

@@ -307,7 +307,8 @@ class Run:
         Raises
         ------
         RunError
-            The target is not one label a row; or the run has none: it is of an earlier version, or had no validation rows and was not calibrated.
+            The target is not one label a row. Or the run has none: it is of an earlier version, or had no
+            validation rows and was not calibrated.
         """
         if self.info.target["name"] != "single":
             raise RunError(
