@@ -199,9 +199,9 @@ def test_a_calibration_that_a_target_has_not_is_refused_before_the_training(
     assert not list(folder.rglob("history.json*"))
 
 
-def test_info_names_tracks_without_a_label_of_their_own(featurize: Call, call: Call, folder: Path) -> None:
+def test_info_counts_the_labels_of_annotations(featurize: Call, call: Call, folder: Path) -> None:
     assert featurize("events.csv", "--target", "frames", "--store", "f.zarr").status == 0
-    assert "  labels       none 4" in call("store", "info", "f.zarr").out.splitlines()
+    assert "  labels       cat 2, dog 2" in call("store", "info", "f.zarr").out.splitlines()
 
 
 def test_a_store_is_named_after_its_table(featurize: Call, folder: Path) -> None:
@@ -209,3 +209,16 @@ def test_a_store_is_named_after_its_table(featurize: Call, folder: Path) -> None
     assert featurize("tags.csv", "--target", "multi-label").status == 0
     assert open_store("tags.zarr").dataset == "csv"
     assert not (folder / "csv.zarr").exists()
+
+
+def test_an_annotated_file_that_is_not_there_ends_with_2_and_loses_nothing(
+    featurize: Call, folder: Path
+) -> None:
+    (folder / "events.csv").write_text(
+        "path,start,end,label\nrec/a.wav,0,1,dog\nrec/none.wav,0,1,cat\nrec/b.wav,0,1,cat\n"
+    )
+    done = featurize("events.csv", "--store", "e.zarr")
+    assert done.status == 2
+    assert "1 listed file is not there, such as rec/none.wav" in done.err
+    assert "correct the path or remove its rows" in done.err
+    assert len(open_store("e.zarr").view("mel")) == 2
