@@ -44,7 +44,7 @@ from audiospec.cli._report import (
     progress_text,
 )
 from audiospec.cli._text import assignments
-from audiospec.datasets.base import datasets
+from audiospec.datasets.base import datasets, store_name
 from audiospec.engines.base import make_engine
 from audiospec.pipeline import COMPUTE
 from audiospec.specs.base import FeatureSpec, spec_class
@@ -105,7 +105,8 @@ def command(
     store: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="Store to make or to add to, .zarr or .h5, or s3://… (DATASET.zarr)."
+            metavar="PATH",
+            help="Store to make or to add to, .zarr or .h5, or s3://… (named after data).",
         ),
     ] = None,
     chunk: Annotated[
@@ -285,7 +286,7 @@ def command(
         make_engine(engine, workers, scheduler=scheduler) as runner,
         progress(quiet or json or dry_run, waiting) as step,
     ):
-        if not (dry_run or os.path.exists(store or f"{dataset}.zarr")):
+        if not (dry_run or os.path.exists(store or f"{store_name(dataset, data)}.zarr")):
             runner.prepare(COMPUTE)  # workers start while this process imports what follows
         from audiospec.pipeline.featurize import run
 

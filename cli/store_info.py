@@ -59,7 +59,7 @@ def _print(store: FeatureStore) -> None:
         {
             "audio": _audio(store),
             **_volumes(store),
-            "labels": _labels(store),
+            **({"labels": labels} if (labels := _labels(store)) else {}),
             **_targets(store),
             "problems": f"{count(problems, 'track')}{more}" if problems else "none",
             **({"notes": _kinds(notes) + more} if notes else {}),
@@ -163,8 +163,18 @@ def _sets(sets: Sequence[SameSound]) -> str:
     return f"{tracks} in {count(len(sets), 'set')}{more}"
 
 
-def _labels(store: FeatureStore) -> str:
+def _label_counts(store: FeatureStore) -> Counter[str]:
+    """Return the number of tracks that have each label, by themselves or by their annotations."""
     counts = Counter(store.tracks["label"].tolist())
+    if len(store.annotations):
+        pairs = zip(store.annotations.track.tolist(), store.annotations.label.tolist(), strict=True)
+        counts.update(label for _, label in set(pairs))
+        counts.pop("", None)
+    return counts
+
+
+def _labels(store: FeatureStore) -> str:
+    counts = _label_counts(store)
     if len(counts) > MAX_LABELS:
         return count(len(counts), "label")
     return ", ".join(f"{label} {tracks}" for label, tracks in sorted(counts.items()))
@@ -233,7 +243,7 @@ def _object(store: FeatureStore) -> dict[str, Any]:
         "bytes": store.bytes_on_disk(),
         "tracks": len(store.tracks),
         **_volumes_object(store),
-        "labels": Counter(store.tracks["label"].tolist()),
+        "labels": _label_counts(store),
         "labelling": store.labelling.to_dict(),
         "annotations": len(store.annotations),
         "columns": store.tracks.free,

@@ -354,6 +354,7 @@ PARTS: dict[str, Callable[[], str]] = {
         f"scores-{suite}": partial(score_table, f"zoo-{suite}")
         for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")
     },
+    "scores-labels": partial(score_table, "labels"),
     "truth": truth_tables,
     "truth-short": short_truth_table,
     "study": study_report,

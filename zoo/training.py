@@ -18,7 +18,7 @@ from audiospec.machine import versions
 from audiospec.storage.location import local, location
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
-from audiospec.zoo.calibration.held_out import calibration
+from audiospec.zoo.calibration.held_out import calibration, check_calibration
 from audiospec.zoo.cross_validation.search import checked_search, choose_settings
 from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, folds_info
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
@@ -158,6 +158,8 @@ def train(
         label_column=label_column,
     )
     _check_target(model, cls, view, made.strata.target)
+    if calibrate:
+        check_calibration(made.strata.target)
     all_scores(made.strata.target)  # imports the scores, so that a broken one fails before the training
     chosen = chosen.for_target(targets[made.strata.target])
     searched = dataclasses.replace(searched, score=main_key(made.strata.target))

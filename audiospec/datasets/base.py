@@ -52,6 +52,8 @@ class Dataset(ABC):
         Label → number of tracks in the full set. Empty if no full set is defined.
     group_noun : str
         What the groups of its tracks are, in the plural, such as ``"artists"``.
+    is_table : bool
+        Whether `data` is a table, after which a store is named.
     target : str
         What is to be predicted; one of `audiospec.annotations.annotation.TARGETS`.
     note : str
@@ -73,6 +75,7 @@ class Dataset(ABC):
     expected: Mapping[str, int] = MappingProxyType({})
     group_noun: ClassVar[str] = "groups"
     target: str = "single"
+    is_table: ClassVar[bool] = False
     note: ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
@@ -287,6 +290,22 @@ def data_folder() -> Path:
     import pooch
 
     return Path(pooch.os_cache("audiospec"))
+
+
+def store_name(dataset: str, data: Location | str | None = None) -> str:
+    """Return the name of a dataset's store, without a suffix: the dataset's own, or that of a table of it.
+
+    Parameters
+    ----------
+    dataset : str
+        Name in the registry.
+    data : path, URL or None
+        Folder or file of the audio. A dataset that is read from a table has the name of the table: ``tags``
+        of ``tags.csv``.
+    """
+    if data is None or not datasets[dataset].is_table:
+        return dataset
+    return PurePosixPath(location(data).name).stem or dataset
 
 
 def open_dataset(

@@ -63,6 +63,7 @@ class Csv(Dataset):
         An option is of another target.
     """
 
+    is_table = True
     layout = "a CSV file with the columns path and label"
     layouts = (
         ("columns path, label, fold, group", "label", "fold", "group", ""),

@@ -16,7 +16,7 @@ from pathlib import Path
 from audiospec.annotations.annotation import Background, Labelling
 from audiospec.audio.chunking import Chunking
 from audiospec.audio.reading import STRICT, Reading
-from audiospec.datasets.base import open_dataset
+from audiospec.datasets.base import open_dataset, store_name
 from audiospec.datasets.own.search import left_out
 from audiospec.engines.base import Engine, make_engine
 from audiospec.errors import DatasetError, SpecError, StoreError, nearest
@@ -76,7 +76,7 @@ def featurize(
     chunk : float or Chunking
         Length of a chunk in seconds, or a `Chunking` with hop and minimum fill.
     store : Location, str or None
-        The store to make or to add to; its suffix sets the format. None: ``DATASET.zarr`` in the current
+        The store to make or to add to; its suffix sets the format. None: see `store_name`, in the current
         folder.
     workers : int or None
         Worker processes. None: one for each usable core. 0: compute in this process.
@@ -187,7 +187,7 @@ def run(
     views : sequence of (FeatureSpec, Chunking)
         At least one. They are computed together: each track is decoded once.
     store : Location, str or None
-        Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder.
+        Its suffix chooses the format. None: ``DATASET.zarr`` in the current folder; of a table, its name.
     workers : int or None
         Processes. None: one for each usable core. 0: no process but this one.
     engine : Engine, str or None
@@ -237,7 +237,7 @@ def run(
     backends = _backends([spec for spec, _ in views], backend, device)
     for spec, chunking in views:
         spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
-    name = dataset if isinstance(dataset, str) else dataset.dataset
+    name = store_name(dataset, data) if isinstance(dataset, str) else dataset.dataset
     path = location(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)
     share = None if part is None else Share(*part)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 
 from audiospec.errors import DatasetError
@@ -122,7 +124,7 @@ class Report:
         return list(dict.fromkeys(lines))
 
     def require_annotated(self) -> None:
-        """Raise if tracks have annotations that are not inside their audio; all else is finished and kept.
+        """Raise if annotated tracks have no file, or end before an annotation; all else is finished and kept.
 
         Raises
         ------
@@ -138,6 +140,17 @@ class Report:
                 f"{tracks} annotations that are not inside the audio, such as {id} ({what})",
                 "correct their times or the file, and run again; the rows of all other tracks are kept",
             )
+        absent = [id for id, problem in self.problems.items() if problem.endswith(_NO_FILE)]
+        if absent and self.targets:
+            files = "1 listed file is" if len(absent) == 1 else f"{len(absent)} listed files are"
+            raise DatasetError(
+                f"{files} not there, such as {absent[0]}",
+                "correct the path or remove its rows, and run again; the rows of all other tracks are kept",
+            )
+
+
+#: The end of the problem of a track whose file does not exist.
+_NO_FILE = os.strerror(errno.ENOENT)
 
 
 def planned_view(plan: Plan, staging: Staging) -> PlannedView:

@@ -87,7 +87,13 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
     track, label = (printable(str(view.store.tracks[column][number])) for column in ("id", "label"))
     part = "" if chunk is None else f", chunk {chunk} of 0 to {len(rows) - 1}"
     # Names and labels come from the data, so a `$` in them must not start a formula.
-    axes.set_title(_shorten(f"{track} · {label}"), loc="left", color=_TEXT, fontsize=12, parse_math=False)
+    axes.set_title(
+        _shorten(f"{track} · {label}" if label else track),
+        loc="left",
+        color=_TEXT,
+        fontsize=12,
+        parse_math=False,
+    )
     axes.set_title(f"{view.name}{part}", loc="right", color=_QUIET, fontsize=9, parse_math=False)
     return figure
 

@@ -97,14 +97,17 @@ def test_background_is_everywhere_or_a_class_by_an_option(featurize: Call) -> No
     )
 
 
-def test_several_labels_and_numbers(featurize: Call, folder: Path) -> None:
+def test_several_labels_and_numbers(featurize: Call, call: Call, folder: Path) -> None:
     (folder / "tags.csv").write_text('path,label\nrec/a.wav,"Music,Guitar"\nrec/b.wav,Music\n')
     assert featurize("tags.csv", "--store", "t.zarr", "--target", "multi-label").status == 0
     view = open_store("t.zarr").view("mel")
     assert view.labels.tolist() == ["Guitar;Music"] * 6 + ["Music"] * 6
+    info = json.loads(call("store", "info", "t.zarr", "--json").out)
+    assert info["labels"] == {"Guitar": 1, "Music": 2}
     (folder / "ratings.csv").write_text("path,valence\nrec/a.wav,0.5\nrec/b.wav,-1\n")
     options = ("--target", "number", "--label-column", "valence", "--store", "r.zarr")
     assert featurize("ratings.csv", *options).status == 0
+    assert "labels " not in call("store", "info", "r.zarr").out
     store = open_store("r.zarr")
     targets = store.view("mel").targets
     assert targets is not None
@@ -176,3 +179,46 @@ def test_segments_of_real_recordings(shared_data: Path, call: Call, tmp_path: Pa
     assert everywhere.rows["start"][labelled].tolist() == events.rows["start"].tolist()
     assert everywhere.read(labelled).tobytes() == events.read().tobytes()
     assert np.isfinite(events.read()).all()
+
+
+def test_a_calibration_that_a_target_has_not_is_refused_before_the_training(
+    featurize: Call, call: Call, folder: Path
+) -> None:
+    (folder / "tags.csv").write_text(
+        "path,label\nrec/a.wav,x;y\nrec/b.wav,y\nrec/c.wav,x\nrec/d.wav,x;y\n", encoding="utf-8"
+    )
+    options = ("--target", "multi-label", "--store", "t.zarr")
+    assert featurize("tags.csv", *options).status == 0
+    refused = call("train", "crnn-base", "--store", "t.zarr", "--calibrate", "--split", "random")
+    assert refused.status == 2
+    assert refused.err.splitlines() == [
+        "error: expected one label a row to calibrate probabilities; got the target 'multi-label': leave out "
+        "--calibrate"
+    ]
+    assert "fitting" not in refused.out
+    assert not list(folder.rglob("history.json*"))
+
+
+def test_info_counts_the_labels_of_annotations(featurize: Call, call: Call, folder: Path) -> None:
+    assert featurize("events.csv", "--target", "frames", "--store", "f.zarr").status == 0
+    assert "  labels       cat 2, dog 2" in call("store", "info", "f.zarr").out.splitlines()
+
+
+def test_a_store_is_named_after_its_table(featurize: Call, folder: Path) -> None:
+    (folder / "tags.csv").write_text('path,label\nrec/a.wav,"Music,Guitar"\nrec/b.wav,Music\n')
+    assert featurize("tags.csv", "--target", "multi-label").status == 0
+    assert open_store("tags.zarr").dataset == "csv"
+    assert not (folder / "csv.zarr").exists()
+
+
+def test_an_annotated_file_that_is_not_there_ends_with_2_and_loses_nothing(
+    featurize: Call, folder: Path
+) -> None:
+    (folder / "events.csv").write_text(
+        "path,start,end,label\nrec/a.wav,0,1,dog\nrec/none.wav,0,1,cat\nrec/b.wav,0,1,cat\n"
+    )
+    done = featurize("events.csv", "--store", "e.zarr")
+    assert done.status == 2
+    assert "1 listed file is not there, such as rec/none.wav" in done.err
+    assert "correct the path or remove its rows" in done.err
+    assert len(open_store("e.zarr").view("mel")) == 2

@@ -94,3 +94,12 @@ def test_the_registry_lists_without_torch(python: Callable[..., subprocess.Compl
         "cross-entropy: cross-entropy of targets and softmax; each row has one class.",
         "mse: mean squared error of numbers.",
     ]
+
+
+def test_a_probability_does_not_depend_on_its_place() -> None:
+    logits = torch.randn(1001, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    loss = losses["binary-cross-entropy"]()
+    together = loss.probabilities(logits)
+    alone = torch.cat([loss.probabilities(one[None]) for one in logits])
+    assert torch.equal(together, alone)
+    assert torch.allclose(together, logits.sigmoid(), rtol=0, atol=1e-15)

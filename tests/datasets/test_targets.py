@@ -109,7 +109,7 @@ def test_columns_of_times_may_be_chosen(tmp_path: Path) -> None:
         ("start,end\na.wav,x,-0.5,1\n", ["row 2, column 'start' is '-0.5'", "at least 0"]),
         ("start,duration\na.wav,x,1,-0.5\n", ["row 2, column 'duration' is '-0.5'"]),
         ("start,end\na.wav,x,0,\n", ["row 2, column 'end' is empty"]),
-        ("start,end\na.wav,,0,1\n", ["row 2, column 'label' is empty"]),
+        ("start,end\na.wav,,0,1\n", ["row 2, column 'label' is empty: give each row a label, or remove"]),
         ("start,end\na.wav,x,0,1\nb.wav,x,,\n", ["row 3 has the label 'x' and no times"]),
         ("start\na.wav,x,1\n", ["no column of ends", "`end_column`", '`start_column="none"`']),
         ("x,end\na.wav,x,,1\n", ["no column of starts", "`start_column`"]),

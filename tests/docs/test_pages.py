@@ -53,7 +53,12 @@ def test_the_marked_blocks_are_found() -> None:
 
 
 #: Pages whose blocks train for a quarter of a minute or more.
-LONG = ("docs/guide/comparing.md", "docs/guide/training.md")
+LONG = (
+    "docs/guide/comparing.md",
+    "docs/guide/events.md",
+    "docs/guide/targets.md",
+    "docs/guide/training.md",
+)
 
 
 @pytest.mark.parametrize(

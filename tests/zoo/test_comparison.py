@@ -17,8 +17,9 @@ from audiospec.testing.target_scores import LabelScoreContract, NumberScoreContr
 from audiospec.zoo.comparison.difference import corrected_t, holm, paired_bootstrap
 from audiospec.zoo.comparison.mcnemar import mcnemar
 from audiospec.zoo.scores.accuracy import Accuracy
-from audiospec.zoo.scores.base import Items, all_scores
+from audiospec.zoo.scores.base import Items, all_scores, scores
 from audiospec.zoo.scores.macro_f1 import MacroF1
+from audiospec.zoo.scores.measuring.label_items import LabelItems
 
 
 def items(truth: NDArray[np.int64], predicted: NDArray[np.int64], units: NDArray[np.int64]) -> Items:
@@ -263,3 +264,16 @@ def test_other_targets_are_compared_on_the_same_resamples(key: str, contract: ty
     assert found.p < 0.05
     same = paired_bootstrap(score, [items], [items])
     assert (same.value, same.p) == (0, 1)
+
+
+def test_resamples_without_a_label_are_left_out() -> None:
+    """With two units, half of the resamples lack one of them, and its label."""
+    truth = np.array([[True, False], [False, True], [True, True], [False, False]])
+    right = np.where(truth, 0.9, 0.2) + np.linspace(0, 0.05, 4)[:, None]
+    units = np.array([0, 1, 0, 1])
+    one, other = (
+        LabelItems(truth, values, np.full(truth.shape, 0.5), units, 2) for values in (right, 1 - right)
+    )
+    found = paired_bootstrap(scores["map-macro"](), [one], [other])
+    assert found.value > 0
+    assert np.isfinite([found.low, found.high, found.p]).all()

@@ -16,6 +16,7 @@ from audiospec.zoo.calibration.conformal import Conformal
 from audiospec.zoo.calibration.folds import grouped_folds
 from audiospec.zoo.evaluation import predict_rows
 from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
+from audiospec.zoo.targets.base import targets
 from audiospec.zoo.targets.single import Single
 
 #: Number of folds of the training rows, and of the held-out rows where a calibrator predicts them.
@@ -168,6 +169,21 @@ class Calibration:
         return {"source": self.conformal.source, **self.calibrator.to_dict()}
 
 
+def check_calibration(target: str) -> None:
+    """Refuse to calibrate outputs of a target; asked before a training, which would be lost.
+
+    Raises
+    ------
+    ModelError
+        Its rows do not have one label each.
+    """
+    if not issubclass(targets[target], Single):
+        raise ModelError(
+            f"expected one label a row to calibrate probabilities; got the target {target!r}",
+            "leave out `calibrate`",
+        )
+
+
 def calibration(model: Model, train: Rows, valid: Rows, *, calibrate: bool, seed: int) -> Calibration:
     """Return what the predictions of held-out rows give for a trained model.
 
@@ -190,11 +206,6 @@ def calibration(model: Model, train: Rows, valid: Rows, *, calibrate: bool, seed
         The rows are too few to calibrate on.
     """
     if not isinstance(train.target, Single):
-        if calibrate:
-            raise ModelError(
-                f"expected one label a row to calibrate probabilities; got the target {train.target.name!r}",
-                "leave out `calibrate`",
-            )
         return Calibration()
     if len(valid):
         held_out = of_validation(model, valid)

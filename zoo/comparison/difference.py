@@ -128,6 +128,11 @@ def paired_bootstrap(
             spread += float(values.var(ddof=1)) / len(values)
         means.append(float(values.mean()))
     resampled = _mean_on(score, a, draws) - _mean_on(score, b, draws)
+    resampled = resampled[~np.isnan(resampled)]  # of resamples without a label, or of one true number
+    if len(resampled) < 2:
+        raise ModelError(
+            f"score {score.title} is not defined for resamples of {units} units", "test on more tracks"
+        )
     variance = float(resampled.var(ddof=1)) * units / (units - 1) + spread
     if score.percent:
         variance += 2 / (units + 2) ** 2
@@ -154,13 +159,13 @@ def holm(probabilities: ArrayLike) -> NDArray[np.float64]:
 
 
 def _mean_on(score: Score, runs: Sequence[ScoredItems], draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean score of the runs on each resample: (resamples,)."""
+    """Return the mean score of the runs on each resample: (resamples,); NaN where it may be undefined."""
     step = max(1, MEMORY // (8 * len(runs[0])))
     total = np.zeros(len(draws))
     for items in runs:
         blocks = [score.compute(items.sample(draws[at : at + step])) for at in range(0, len(draws), step)]
         total += np.concatenate(blocks)
-    if not np.isfinite(total).all():
+    if not np.isfinite(total if score.always_defined else total[~np.isnan(total)]).all():
         raise ModelError(
             f"score {score.title} must be a finite number for each resample; got some that are not finite",
             "compare by another score, or fix the package that provides it",

@@ -28,5 +28,15 @@ class BinaryCrossEntropy(Loss):
         return (loss * counted).sum(), counted.sum().to(loss)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Return the sigmoid of the logits."""
-        return logits.sigmoid()
+        """Return the sigmoid of the logits.
+
+        On a CPU it is scipy's, one number after another. That of torch takes some numbers together and the
+        last ones singly, which differs in the last bit: a row's probability would depend on its place.
+        """
+        import torch
+
+        if logits.device.type != "cpu" or logits.requires_grad:
+            return logits.sigmoid()
+        from scipy.special import expit
+
+        return torch.from_numpy(expit(logits.numpy()))

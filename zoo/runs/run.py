@@ -307,8 +307,15 @@ class Run:
         Raises
         ------
         RunError
-            The run has none: it is of an earlier version, or had no validation rows and was not calibrated.
+            The target is not one label a row. Or the run has none: it is of an earlier version, or had no
+            validation rows and was not calibrated.
         """
+        if self.info.target["name"] != "single":
+            raise RunError(
+                f"expected one label a row for sets of classes; run {self.path} has the target "
+                f"{self.info.target['name']!r}",
+                "leave out `coverage`",
+            )
         if CONFORMAL not in self._files:
             raise RunError(
                 f"run {self.path} has no scores of held-out tracks, from which a coverage follows",

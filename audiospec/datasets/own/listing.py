@@ -166,7 +166,7 @@ def _refuse_empty_cells(
         for number, cells in required
         if not cells[column] and table.lists.get((number, column)) is None
     ]
-    hint = "give each row a label, or remove the rows that have none" if len(empty) > 1 else ""
+    hint = "give each row a label, or remove the rows that have none"
     refuse_empty(table, titles["label"], empty, len(required), hint)
 
 
