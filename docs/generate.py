@@ -229,6 +229,15 @@ def score_table(name: str) -> str:
     return "\n\n".join([origin(result), "\n".join(rows), *left_out])
 
 
+def event_table() -> str:
+    """Scores of events of each detector, as the study wrote them down."""
+    result = json.loads((RESULTS / "events.json").read_text(encoding="utf-8"))
+    lines = (RESULTS / "events.md").read_text(encoding="utf-8").splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    rows = lines[first : lines.index("", first)]
+    return "\n\n".join([origin(result), "\n".join(rows)])
+
+
 def truth_tables() -> str:
     """What leaks add, the old protocol beside the new one, and the coverage of the gaps' interval."""
     result = json.loads((RESULTS / "truth.json").read_text(encoding="utf-8"))
@@ -355,6 +364,7 @@ PARTS: dict[str, Callable[[], str]] = {
         for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")
     },
     "scores-labels": partial(score_table, "labels"),
+    "scores-events": event_table,
     "truth": truth_tables,
     "truth-short": short_truth_table,
     "study": study_report,

@@ -199,7 +199,10 @@ def test_resume_trains_what_is_missing(sounds: Path, call, tmp_path: Path) -> No
     ("arguments", "message"),
     [
         (("svn",), "no model is called 'svn'; did you mean 'svm'"),
-        (("svm", "--set", "c=1"), "model 'svm' has no parameter 'c'; did you mean 'C'? (it has: C, gamma)"),
+        (
+            ("svm", "--set", "c=1"),
+            "model 'svm' has no parameter 'c'; did you mean 'C'? (it has: C, gamma, class_weights)",
+        ),
         (("svm", "--set", "C=x"), "parameter C must be a finite number; got 'x'"),
         (("svm", "--split", "tracks"), "no split strategy is called 'tracks'; did you mean 'track'"),
         (("svm", "--split", "group"), "has a group: name artists, speakers or recordings"),
