@@ -211,7 +211,9 @@ def run(
     part : (int, int) or None
         Index from 0, and number, of processes that share the volumes of one store, as in an array job: each
         computes those volumes whose number leaves the remainder `index`. None: compute all volumes.
-    min_overlap, background, background_class
+    min_overlap : float
+    background : "drop", "keep" or "class"
+    background_class : str
         How rows get their targets, if tracks have annotations; see `featurize`.
 
     Returns

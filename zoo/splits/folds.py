@@ -161,7 +161,8 @@ def make_folds(
         Of the folds that are drawn, and of the validation rows.
     shares : sequence of 3 floats
         Shares of training, validation and test rows, as for `split`. The folds have their own test share.
-    classes, label_column
+    classes : sequence of str or None
+    label_column : str or None
         As for `split`.
 
     Returns

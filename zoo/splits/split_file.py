@@ -100,7 +100,8 @@ def read_split(
     ----------
     path : path
     view : View
-    classes, label_column
+    classes : sequence of str or None
+    label_column : str or None
         As for `split`.
 
     Returns

@@ -19,8 +19,8 @@ from audiospec.zoo.scores.measuring.f1 import mean_f1
 from audiospec.zoo.scores.measuring.labels import choose_thresholds
 from audiospec.zoo.scores.measuring.tables import Evaluation
 from audiospec.zoo.targets.base import TargetRows, targets
+from audiospec.zoo.targets.decoding.stretches import Stretch, stretches
 from audiospec.zoo.targets.multi_label import MultiLabel
-from audiospec.zoo.targets.stretches import Stretch, stretches
 
 if TYPE_CHECKING:
     from audiospec.stores.layout.view import View

@@ -17,9 +17,9 @@ from audiospec.errors import ModelError
 from audiospec.stores.layout.schema import ROW_DTYPE
 from audiospec.zoo.base import Rows
 from audiospec.zoo.targets.base import target_from_dict
+from audiospec.zoo.targets.decoding.stretches import stretches
 from audiospec.zoo.targets.frames import MEDIANS, Frames
 from audiospec.zoo.targets.multi_label import MultiLabel
-from audiospec.zoo.targets.stretches import stretches
 
 CHUNK, FRAMES = 2.0, 8
 CLASSES = ["bark", "hum"]
