@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiospec.annotations.annotation import Labelling
 from audiospec.benchmarks.studies.paired import KINDS, coverage, simulate
 from audiospec.digests import checksum
 from audiospec.errors import AudiospecError, ModelError, RunError, SplitError
@@ -46,7 +47,10 @@ class Sounds(MemoryView):
         rows["start"] = np.concatenate([np.arange(len(chunk)) for chunk in chunks])
         rows["checksum"] = [checksum(row) for row in values]
         store: Any = SimpleNamespace(
-            tracks=Tracks.from_records(records), path=Path("sounds.zarr"), dataset="made-up"
+            tracks=Tracks.from_records(records),
+            path=Path("sounds.zarr"),
+            dataset="made-up",
+            labelling=Labelling(),
         )
         super(MemoryView, self).__init__(store, self.info, rows)
         self.values = values
