@@ -70,7 +70,7 @@ class ModelContract(TargetContract):
     shapes: ClassVar[tuple[tuple[int, ...], ...] | None] = None
     few: ClassVar[int] = 3
     many: ClassVar[int] = 40
-    close: ClassVar[float] = 0.0
+    close: ClassVar[float] = 1e-12
 
     # --- fixtures and helpers ------------------------------------------------------------------------
 
