@@ -90,6 +90,7 @@ def test_rows_that_are_not_in_memory(cloud: Url, tmp_path: Path, monkeypatch: py
     with FaultProxy(moto()) as proxy, environment(proxy.url):
         view = next(view for view in open_store(cloud).views() if view.spec.feature == "mel")
         assert len(view) == 30
+        view_name = view.name
         counts = []
 
         def count(_: object) -> None:
@@ -97,6 +98,7 @@ def test_rows_that_are_not_in_memory(cloud: Url, tmp_path: Path, monkeypatch: py
 
         run = audiospec.train("crnn-base", view, settings=SETTINGS, out=tmp_path / "run", progress=count)
     assert run.info.store == str(cloud)
+    view = next(view for view in open_store(cloud).views() if view.name == view_name)  # the proxy has ended
     split = choose_split(view, None, seed=0, shares=models["crnn-base"].shares)
     shards = {
         side: set((getattr(split, side) // view.info.shard_rows).tolist()) for side in ("train", "valid")
