@@ -220,22 +220,13 @@ def short_speed_table() -> str:
     return f"{head}\n\n{table(('work', 'beside', 'speed', 'target'), rows)}"
 
 
-def score_table(name: str) -> str:
-    """Scores of a suite of models, as the study wrote them down."""
+def score_table(name: str, tables: int | None = None) -> str:
+    """Scores of a study, as it wrote them down: all of its tables, or the first ones."""
     result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    lines = (RESULTS / f"{name}.md").read_text(encoding="utf-8").splitlines()
-    rows = [line for line in lines if line.startswith("|")]
-    left_out = [line for line in lines if line.startswith("Not run: ")]
+    blocks = (RESULTS / f"{name}.md").read_text(encoding="utf-8").strip().split("\n\n")
+    rows = [block for block in blocks if block.startswith("|")][:tables]
+    left_out = [block for block in blocks if block.startswith("Not run: ")]
     return "\n\n".join([origin(result), "\n".join(rows), *left_out])
-
-
-def event_table() -> str:
-    """Scores of events of each detector, as the study wrote them down."""
-    result = json.loads((RESULTS / "events.json").read_text(encoding="utf-8"))
-    lines = (RESULTS / "events.md").read_text(encoding="utf-8").splitlines()
-    first = next(number for number, line in enumerate(lines) if line.startswith("|"))
-    rows = lines[first : lines.index("", first)]
-    return "\n\n".join([origin(result), "\n".join(rows)])
 
 
 def truth_tables() -> str:
@@ -364,7 +355,7 @@ PARTS: dict[str, Callable[[], str]] = {
         for suite in ("gtzan-part", "esc10", "fsdd", "gtzan-clips")
     },
     "scores-labels": partial(score_table, "labels"),
-    "scores-events": event_table,
+    "scores-events": partial(score_table, "events", 1),
     "truth": truth_tables,
     "truth-short": short_truth_table,
     "study": study_report,

@@ -292,6 +292,12 @@ def data_folder() -> Path:
     return Path(pooch.os_cache("audiospec"))
 
 
+def require_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise `DatasetError` unless a parameter is from `low` to `high`."""
+    if not low <= value <= high:
+        raise DatasetError(f"parameter {name} must be {low} to {high}; got {value}")
+
+
 def store_name(dataset: str, data: Location | str | None = None) -> str:
     """Return the name of a dataset's store, without a suffix: the dataset's own, or that of a table of it.
 

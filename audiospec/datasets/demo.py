@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiospec.datasets.base import Dataset, data_folder, datasets
+from audiospec.datasets.base import Dataset, data_folder, datasets, require_range
 from audiospec.datasets.own.search import not_found
 from audiospec.datasets.synthesis.wav import is_complete, write_wav
 from audiospec.errors import DatasetError
@@ -139,8 +139,7 @@ class Demo(Dataset):
             ("tracks", tracks, 1, 99_999),
             ("seconds", seconds, 1, 600),
         ):
-            if not low <= value <= high:
-                raise DatasetError(f"parameter {name} must be {low} to {high}; got {value}")
+            require_range(name, value, low, high)
         self.seed, self.tracks, self.seconds = seed, tracks, float(seconds)
         self.expected = dict.fromkeys(STYLES, tracks)
 

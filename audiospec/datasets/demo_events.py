@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from audiospec.annotations.annotation import Annotation
-from audiospec.datasets.base import Dataset, data_folder, datasets
+from audiospec.datasets.base import Dataset, data_folder, datasets, require_range
 from audiospec.datasets.own.search import not_found
 from audiospec.datasets.synthesis.scenes import Scene, plan
 from audiospec.datasets.synthesis.timbres import RATE
@@ -88,8 +88,7 @@ class DemoEvents(Dataset):
             ("tracks", tracks, 1, 99_999),
             ("seconds", seconds, 4, 600),
         ):
-            if not low <= value <= high:
-                raise DatasetError(f"parameter {name} must be {low} to {high}; got {value}")
+            require_range(name, value, low, high)
         self.seed, self.tracks, self.seconds = seed, tracks, float(seconds)
 
     @property
