@@ -58,6 +58,18 @@ def shared_inputs() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def settings_of_buckets() -> Iterator[None]:
+    """No test leaves a variable behind that changes how later ones reach buckets."""
+
+    def settings() -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if name.startswith(("AUDIOSPEC_", "AWS_"))}
+
+    before = settings()
+    yield
+    assert settings() == before
+
+
 @pytest.fixture(scope="module")
 def home() -> Iterator[Url]:
     """Return an empty bucket of this machine, whose environment is set; modules that use it need moto."""

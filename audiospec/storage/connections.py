@@ -106,8 +106,9 @@ def _open(location: Url) -> ObjectStore:
             "base": 2,
         },
     }
-    # A shard has 24 MiB, and a request may take its time as long as bytes flow.
-    silence = f"{min(60, max(5, seconds / 3)):.0f}s"
+    # A shard has 24 MiB, and a request may take its time as long as bytes flow. A busy server is silent for
+    # seconds, which is no refusal, however short patience is.
+    silence = f"{min(60, max(30, seconds / 3)):.0f}s"
     options: ClientConfig = {"timeout": "10min", "read_timeout": silence, "connect_timeout": "10s"}
     # obstore reads these from the environment only where a program sets no options of its own.
     prefix = {"s3": "AWS_", "gs": "GOOGLE_", "az": "AZURE_"}.get(location.scheme, "AWS_")

@@ -115,9 +115,8 @@ def test_ctrl_c_interrupts_a_request(python: Callable[..., Any]) -> None:
     assert time.monotonic() - began < 30
 
 
-def test_a_pickle_is_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    with bucket() as url:
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+def test_a_pickle_is_a_url() -> None:
+    with bucket() as url, environment(moto(), AWS_SECRET_ACCESS_KEY=SECRET):
         folder = open_folder(url / "x")
         folder.write("k", b"content")
         pickled = pickle.dumps(folder)
@@ -150,10 +149,10 @@ def test_a_bucket_that_does_not_exist() -> None:
                 use(open_folder(missing))
 
 
-def test_what_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_forbidden() -> None:
     """Bucket, key and action are named, and where credentials were looked for."""
-    with bucket() as url, FaultProxy(moto(), decide=lambda request: "403") as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    refusing = FaultProxy(moto(), decide=lambda request: "403")
+    with bucket() as url, refusing as proxy, environment(proxy.url):
         folder = open_folder(url)
         for action, use in (
             ("read", lambda: folder.read("k")),
@@ -188,12 +187,12 @@ def test_missing_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_addresses_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_addresses_that_cannot_be_used() -> None:
     with environment("http://127.0.0.1:9", AUDIOSPEC_PATIENCE="0.3"):
         assert "does not answer: connection refused" in _reason(Url("s3", "bucket")).reason
-        monkeypatch.setenv("AWS_ALLOW_HTTP", "false")
-        assert "AWS_ALLOW_HTTP=true" in _reason(Url("s3", "bucket")).hint
-        monkeypatch.setenv("AUDIOSPEC_PATIENCE", "long")
+        with environment("http://127.0.0.1:9", AWS_ALLOW_HTTP="false"):
+            assert "AWS_ALLOW_HTTP=true" in _reason(Url("s3", "bucket")).hint
+    with environment("http://127.0.0.1:9", AUDIOSPEC_PATIENCE="long"):
         assert _reason(Url("s3", "bucket")).reason == "AUDIOSPEC_PATIENCE='long': expected seconds"
 
 

@@ -133,7 +133,7 @@ def test_patience_ends(kind: str, said: str) -> None:
             began = time.monotonic()
             with pytest.raises(StorageError) as caught:
                 open_folder(url).read("k")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
     assert caught.value.reason.startswith(f"{url}/k does not answer: ")
     assert said in caught.value.reason
     assert caught.value.hint == "finished shards are kept; run the same command again"

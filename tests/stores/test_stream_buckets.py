@@ -136,12 +136,12 @@ def test_a_bucket_that_stops_answering(store) -> None:
     broken = False
     with (
         FaultProxy(moto(), decide=lambda request: "503" if broken else None) as proxy,
-        environment(proxy.url, AUDIOSPEC_PATIENCE="0.3"),
+        environment(proxy.url),
     ):
         items = iter(open_store(path).view().stream(buffer=1))
         next(items)
         broken = True
-        with pytest.raises(StorageError) as caught:
+        with environment(proxy.url, AUDIOSPEC_PATIENCE="0.3"), pytest.raises(StorageError) as caught:
             list(items)
         assert not isinstance(caught.value, StoreError | OSError)
 
