@@ -137,7 +137,12 @@ def source_of(path: str) -> str:
 
 
 def plant(
-    tracks: Iterable[Path], folder: Path, *, seed: int = 0, kinds: Sequence[str] = tuple(KINDS)
+    tracks: Iterable[Path],
+    folder: Path,
+    *,
+    seed: int = 0,
+    share: float = SHARE,
+    kinds: Sequence[str] = tuple(KINDS),
 ) -> list[Planted]:
     """Write tracks and duplicates of some of them.
 
@@ -149,6 +154,8 @@ def plant(
         Gets ``audio``, which must not exist yet, with a folder a label, and ``truth.csv``.
     seed : int
         Draws the sources, and what is random in the copies.
+    share : float
+        Of the tracks that get duplicates.
     kinds : sequence of str
         Which of `KINDS`.
 
@@ -159,11 +166,11 @@ def plant(
     """
     audio = folder / "audio"
     audio.mkdir(parents=True)
-    readable = [path for path in sorted(tracks) if _is_sound(path)]
+    readable = [path for path in sorted(tracks) if is_sound(path)]
     for path in readable:
         (audio / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, audio / path.parent.name / path.name)
-    drawn = np.random.default_rng(seed).permutation(len(readable))[: round(SHARE * len(readable))]
+    drawn = np.random.default_rng(seed).permutation(len(readable))[: round(share * len(readable))]
     planted = []
     for turn, number in enumerate(drawn):
         for kind in kinds:
@@ -181,7 +188,8 @@ def plant(
     return planted
 
 
-def _is_sound(path: Path) -> bool:
+def is_sound(path: Path) -> bool:
+    """Return whether a file can be decoded and has samples."""
     try:
         return bool(soundfile.info(path).frames)
     except soundfile.LibsndfileError:

@@ -1,0 +1,192 @@
+"""Duplicates: how many of those planted in real audio are found, and what else is.
+
+Some of the tracks get a duplicate of each of eight kinds; see `benchmarks.studies.planted`. A pair that is
+found is right if both files are made of one recording. A planted duplicate is found if pairs join it with its
+source. The search runs on all files together, and on the tracks with the duplicates of one kind alone, so
+that no copy is found through another. Settings:
+
+    music        whole tracks of GTZAN, in a Zarr store of the ordinary mel feature
+    bytes        every third of them, in an HDF5 store of one byte a value
+    environment  clips of ESC-10, some of which are of one recording
+
+Clips of GTZAN beside whole tracks are a truth of its own: their samples show which are cut from a track. So is
+what Sturm's catalogue of GTZAN calls a repetition, as far as both tracks are here.
+
+    python -m benchmarks.studies.duplicates --data ../shared/data --save benchmarks/results
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import audiospec
+from audiospec.benchmarks.studies.cut_clips import clips_of_gtzan
+from audiospec.benchmarks.studies.duplicates_page import markdown
+from audiospec.benchmarks.studies.judging import judge, most_alike
+from audiospec.benchmarks.studies.planted import KINDS, Planted, plant, source_of
+from audiospec.benchmarks.studies.result import save
+from audiospec.benchmarks.studies.searching import LOW, featurize, search
+from audiospec.specs.base import FeatureSpec
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where duplicates are planted.
+
+    Attributes
+    ----------
+    name, title : str
+    folder : str
+        Below the data; has a folder for each label.
+    every : int
+        1: all tracks are used; 3: every third.
+    share : float
+        Of the tracks that get duplicates.
+    spec : FeatureSpec
+    chunk : float
+        Seconds.
+    suffix : str
+        Of the store.
+    recording : callable
+        Name of a track, ``LABEL/FILE`` without suffix → its recording.
+    """
+
+    name: str
+    title: str
+    folder: str
+    every: int = 1
+    share: float = 0.75
+    spec: FeatureSpec = audiospec.MelSpec()
+    chunk: float = 10.0
+    suffix: str = ".zarr"
+    recording: Callable[[str], str] = str
+
+
+SETTINGS = (
+    Setting("music", "GTZAN, whole tracks", "gtzan-part/genres"),
+    Setting(
+        "bytes",
+        "GTZAN, every third track, in one byte a value and HDF5",
+        "gtzan-part/genres",
+        every=3,
+        spec=audiospec.MelSpec(dtype="uint8"),
+        suffix=".h5",
+    ),
+    # FOLD-RECORDING-TAKE
+    Setting(
+        "environment",
+        "ESC-10",
+        "esc10",
+        share=0.2,
+        chunk=5.0,
+        recording=lambda name: name.rpartition("-")[0],
+    ),
+)
+
+
+def run(setting: Setting, data: Path, folder: Path, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, Any]:
+    """Plant, featurize, search and judge.
+
+    Parameters
+    ----------
+    setting : Setting
+    data, folder : Path
+        Of the real audio; a new folder for copies and stores.
+    kinds : sequence of str
+        Of the duplicates.
+
+    Returns
+    -------
+    dict
+        JSON values: ``together`` and, by kind, ``alone``, as `judge` returns them; the numbers of files and
+        the seconds of the search.
+    """
+    tracks = sorted((data / setting.folder).glob("*/*"))[:: setting.every]
+    planted = plant(tracks, folder, share=setting.share, kinds=kinds)
+    audio = folder / "audio"
+    files = sorted(path.relative_to(audio).as_posix() for path in audio.glob("*/*"))
+
+    def figures(name: str, some: Sequence[str], rows: Sequence[Planted]) -> dict[str, Any]:
+        store = folder / f"{name}{setting.suffix}"
+        view = featurize(audio, some, store, setting.spec, audiospec.Chunking(seconds=setting.chunk))
+        start = time.perf_counter()
+        found = search(view)
+        seconds = time.perf_counter() - start
+        low = search(view, least=LOW)
+        alike = {frozenset((pair.first, pair.second)): pair.similarity for pair in low}
+        weakest = [alike.get(frozenset((row.first, row.second)), 0.0) for row in rows]
+        return {
+            "files": len(some),
+            "seconds": seconds,
+            **judge(found, rows, setting.recording),
+            "innocent": most_alike(low, setting.recording),
+            "weakest_planted": min(weakest),
+        }
+
+    alone = {}
+    for kind in kinds:
+        rows = [row for row in planted if row.kind == kind]
+        alone[kind] = figures(kind, only(files, rows), rows)
+    together = figures("all", files, planted)
+    return {
+        "name": setting.name,
+        "title": setting.title,
+        "variants": _variants(planted, alone),
+        "together": together,
+        "alone": alone,
+    }
+
+
+def only(files: Sequence[str], rows: Sequence[Planted]) -> list[str]:
+    """Return the tracks and the files of some planted pairs; a track that was cut for a pair is left out."""
+    cut = {source_of(row.first) for row in rows if "+" in row.first}
+    tracks = {file for file in files if "+" not in file and source_of(file) not in cut}
+    return sorted(tracks | {file for row in rows for file in (row.first, row.second)})
+
+
+def _variants(planted: Sequence[Planted], alone: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return how many duplicates of each strength were planted, and found alone."""
+    missed = {second for figures in alone.values() for _, second, _ in figures["missed"]}
+    rows = []
+    for kind in alone:
+        for strength in (variant.strength for variant in KINDS[kind]):
+            some = [row for row in planted if (row.kind, row.strength) == (kind, strength)]
+            if some:
+                found = sum(row.second not in missed for row in some)
+                rows.append({"kind": kind, "strength": strength, "planted": len(some), "found": found})
+    return rows
+
+
+def main() -> None:
+    """Plant, search, print the page and save the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--save", type=Path, help="folder for duplicates.json and duplicates.md")
+    parser.add_argument("--settings", default=",".join(setting.name for setting in SETTINGS))
+    options = parser.parse_args()
+    start = time.perf_counter()
+    settings = []
+    with tempfile.TemporaryDirectory() as folder:
+        for setting in SETTINGS:
+            if setting.name in options.settings.split(","):
+                settings.append(run(setting, options.data, Path(folder) / setting.name))
+                print(f"{setting.name}: {time.perf_counter() - start:.0f} s", flush=True)
+        clips = clips_of_gtzan(options.data, Path(folder))
+    figures = {"settings": settings, "clips": clips, "seconds": time.perf_counter() - start}
+    text = markdown(figures)
+    print(text)
+    if options.save:
+        print(f"saved to {save('duplicates', figures, options.save)}")
+        (options.save / "duplicates.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
