@@ -9,7 +9,7 @@ that no copy is found through another. Settings:
     bytes        every third of them, in an HDF5 store of one byte a value
     environment  clips of ESC-10, some of which are of one recording
 
-Clips of GTZAN beside whole tracks are a truth of its own: their samples show which are cut from a track. So is
+Clips of GTZAN beside whole tracks are a second truth: their samples show which are cut from a track. So is
 what Sturm's catalogue of GTZAN calls a repetition, as far as both tracks are here.
 
     python -m benchmarks.studies.duplicates --data ../shared/data --save benchmarks/results
@@ -33,6 +33,8 @@ from audiospec.benchmarks.studies.planted import KINDS, Planted, plant, source_o
 from audiospec.benchmarks.studies.result import save
 from audiospec.benchmarks.studies.searching import LOW, featurize, search
 from audiospec.specs.base import FeatureSpec
+
+MEL = audiospec.MelSpec()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Setting:
     folder: str
     every: int = 1
     share: float = 0.75
-    spec: FeatureSpec = audiospec.MelSpec()
+    spec: FeatureSpec = MEL
     chunk: float = 10.0
     suffix: str = ".zarr"
     recording: Callable[[str], str] = str

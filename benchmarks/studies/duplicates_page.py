@@ -22,7 +22,7 @@ def markdown(figures: dict[str, Any]) -> str:
     """
     parts = [
         "# Duplicates",
-        "`python -m benchmarks.studies.duplicates`: duplicates of eight kinds are planted in real audio, and\n"
+        "`python -m benchmarks.studies.duplicates`: duplicates of eight kinds are planted in real audio and\n"
         "searched for in log-mel rows. Shares are in %, with 95 % intervals; those of precision are over\n"
         "tracks. Similarities are of pairs alone: of the weakest planted duplicate, and of the most alike\n"
         "pair of two recordings.",
@@ -64,10 +64,10 @@ def _share(row: dict[str, Any], name: str) -> str:
 def _summary(setting: dict[str, Any]) -> str:
     together = setting["together"]
     lines = [
-        f"{together['files']} files together: {together['planted']} duplicates of {together['sources']} tracks, "
-        f"searched in {together['seconds']:.1f} s.",
-        f"{together['found']} are found. Of {together['pairs']} pairs, {together['right']} are right: precision "
-        f"{_share(together, 'precision')}.",
+        f"{together['files']} files together: {together['planted']} duplicates of {together['sources']} "
+        f"tracks, searched in {together['seconds']:.1f} s.",
+        f"{together['found']} are found. Of {together['pairs']} pairs, {together['right']} are right: "
+        f"precision {_share(together, 'precision')}.",
     ]
     lags = [row["lags"] for row in setting["alone"].values() if row["lags"]]
     if lags:
@@ -76,12 +76,8 @@ def _summary(setting: dict[str, Any]) -> str:
             f"{1000 * max(row['median'] for row in lags):.0f} ms in the median, "
             f"{1000 * max(row['largest'] for row in lags):.0f} ms at most."
         )
-    missed = missed_goals(setting)
-    lines.append(
-        "Not reached: " + "; ".join(missed) + "."
-        if missed
-        else "All expectations of recall and precision hold."
-    )
+    missed = "; ".join(missed_goals(setting))
+    lines.append(f"Not reached: {missed}." if missed else "Recall and precision are as expected.")
     return "\n".join(lines)
 
 
@@ -117,8 +113,8 @@ def _clips(clips: dict[str, Any]) -> list[str]:
         f"{clips['clips']} clips of 2–3 s and {clips['tracks']} whole tracks, chunks of 3 s. "
         f"{clips['same_id']} clips have the id of a whole track;\n"
         f"{clips['same_id_cut']} of them are cut from it, by the correlation of samples. With those that the "
-        f"catalogue knows,\n{clips['cut']} clips are cut from a track, of which {clips['found']} are found: recall "
-        f"{_share(clips, 'recall')}."
+        f"catalogue knows,\n{clips['cut']} clips are cut from a track, of which {clips['found']} are found: "
+        f"recall {_share(clips, 'recall')}."
     )
     catalogue = (
         "Pairs of Sturm's catalogue of repetitions that are here. Clips of one recording may be cut from\n"
