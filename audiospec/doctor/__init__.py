@@ -1,0 +1,1 @@
+"""Doctor: what is wrong with the data of a store."""
