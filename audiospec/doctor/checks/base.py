@@ -21,7 +21,7 @@ checks: Registry[type[Check]] = Registry("check", "audiospec.doctor.checks", "au
 
 @dataclass(frozen=True)
 class Check(Fields):
-    """One kind of fault. A subclass is a frozen dataclass whose fields are its settings, all with defaults."""
+    """One kind of fault. A subclass is a frozen dataclass; its fields are settings with defaults."""
 
     error: ClassVar[type[AudiospecError]] = AudiospecError
 
