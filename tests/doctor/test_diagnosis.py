@@ -104,7 +104,7 @@ def test_what_is_no_diagnosis(store: Path, change: dict[str, Any]) -> None:
 def test_what_is_no_finding(change: dict[str, Any]) -> None:
     values = {"check": "x", "severity": "note", "title": "t", "advice": "a", "tracks": (0, 1)}
     assert Finding(**values).to_dict()["tracks"] == [0, 1]
-    with pytest.raises(ValueError, match="severity|details"):
+    with pytest.raises(ValueError, match=r"severity|details"):
         Finding(**{**values, **change})
 
 
