@@ -1,1 +1,1 @@
-"""Doctor: what is wrong with the data of a store."""
+"""The health of a dataset: what in a store's tracks, labels and rows would make a score wrong."""

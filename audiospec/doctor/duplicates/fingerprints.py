@@ -80,9 +80,9 @@ class Fingerprints:
 
     def descriptor(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a track's descriptor, float32 of shape (numbers,) and length 1."""
-        numbers = (self.moments(projected) - self.mean) @ self.axes
-        unit: NDArray[np.float32] = numbers / np.float32(max(float(np.linalg.norm(numbers)), 1e-12))
-        return unit
+        numbers = ((self.moments(projected) - self.mean) @ self.axes).astype(np.float32)
+        numbers /= max(float(np.linalg.norm(numbers)), 1e-12)
+        return numbers
 
     def hashes(self, projected: NDArray[np.float32]) -> NDArray[np.uint32]:
         """Return a hash for each patch, uint32 of shape (n,): bit i is the sign of component i; 0: none."""

@@ -8,7 +8,7 @@ Sketches of all tracks are kept in temporary files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,9 @@ from audiospec.doctor.duplicates.pairs import Duplicates, Pair
 from audiospec.doctor.duplicates.sketch_file import SketchFile
 from audiospec.doctor.duplicates.sketching import Sketcher
 from audiospec.doctor.rows import blocks
+from audiospec.doctor.steps import Tell, tell_nobody
 from audiospec.errors import StoreError
 from audiospec.stores.layout.view import View
-
-#: Called as work advances: what is done, how much of it, and the total.
-Tell = Callable[[str, int, int], None]
 
 #: Tracks that sketches and fingerprints are learnt from, and most rows of each.
 SAMPLE, SAMPLE_ROWS = 400, 24
@@ -37,10 +35,6 @@ LEAST, LEAST_EXCERPT, EXCERPT = 0.45, 0.7, 3.0
 LEAST_EVIDENCE = 5.0
 #: Fewest seconds of sound that two tracks must share.
 SECONDS = 1.5
-
-
-def tell_nobody(what: str, done: int, total: int) -> None:
-    """Ignore progress."""
 
 
 def find_duplicates(
