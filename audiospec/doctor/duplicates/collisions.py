@@ -20,7 +20,7 @@ from audiospec.doctor.duplicates.sketch_file import SketchFile
 #: Hashes that are sorted at once, and following ones that each is compared with.
 MOST_HASHES, NEIGHBOURS = 1 << 22, 6
 #: Bits of a hash: so many more than a number of all frames has, and at least so many.
-MORE_BITS, LEAST_BITS = 4, 24
+MORE_BITS, LEAST_BITS = 3, 16
 #: Frames around a moment that are compared, and their least correlation. A shift by half a frame halves it.
 WINDOW, LEAST = 52, 0.4
 #: Collisions that are compared at once.
@@ -43,6 +43,11 @@ class Collisions(NamedTuple):
     lag: NDArray[np.int64]
 
 
+def bits_for(frames: int) -> int:
+    """Return the bits that a hash needs so that few of so many frames have the same one by chance."""
+    return min(COMPONENTS, max(LEAST_BITS, math.ceil(math.log2(max(frames, 2))) + MORE_BITS))
+
+
 def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collisions:
     """Return the tracks that have a hash in common and are alike around it.
 
@@ -50,7 +55,7 @@ def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collis
     ----------
     sketches : SketchFile
     tell : callable
-        Called with the frames that are done, and all.
+        Called with the hashes that are done, and all.
 
     Returns
     -------
@@ -67,19 +72,18 @@ def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collis
 
 def _passes(sketches: SketchFile, tell: Callable[[int, int], None]) -> Iterator[NDArray[np.int64]]:
     """Yield first, second, lag and moment in the first track, shape (n, 4), range by range of the hashes."""
-    count = len(sketches.hashes)
-    bits = min(COMPONENTS, max(LEAST_BITS, math.ceil(math.log2(max(count, 2))) + MORE_BITS))
-    mask = np.uint32((1 << bits) - 1)
+    hashes_of = sketches.hashes.reshape(-1)
+    count = len(hashes_of)
     ranges = max(1, -(-count // MOST_HASHES))
     owner_ends = sketches.ends[1:]
     for number in range(ranges):
         places, hashes = [], []
         for begin in range(0, count, MOST_HASHES):
-            block = np.asarray(sketches.hashes[begin : begin + MOST_HASHES])
+            block = np.asarray(hashes_of[begin : begin + MOST_HASHES])
             # Multiplied, the ranges are of one size, though some signs of components are more frequent.
-            mixed = (block & mask) * np.uint32(2654435769)
+            mixed = block * np.uint32(2654435769)
             chosen = np.flatnonzero((block != 0) & (mixed.astype(np.uint64) * ranges >> 32 == number))
-            places.append(chosen + begin)
+            places.append((chosen + begin) // 2)
             hashes.append(mixed[chosen])
         yield _equal(np.concatenate(hashes), np.concatenate(places), owner_ends, sketches.ends)
         tell(min(count, (number + 1) * MOST_HASHES), count)

@@ -84,11 +84,28 @@ class Fingerprints:
         numbers /= max(float(np.linalg.norm(numbers)), 1e-12)
         return numbers
 
-    def hashes(self, projected: NDArray[np.float32]) -> NDArray[np.uint32]:
-        """Return a hash for each patch, uint32 of shape (n,): bit i is the sign of component i; 0: none."""
-        weights = np.left_shift(np.uint32(1), np.arange(projected.shape[1], dtype=np.uint32))
-        hashes: NDArray[np.uint32] = ((projected > 0) * weights).sum(1, dtype=np.uint32)
-        return hashes
+    def hashes(self, projected: NDArray[np.float32], bits: int) -> NDArray[np.uint32]:
+        """Return two hashes for each patch.
+
+        Parameters
+        ----------
+        projected : ndarray of float32, shape (n, components)
+            See `project`.
+        bits : int
+            Bits of a hash, at most `COMPONENTS`.
+
+        Returns
+        -------
+        ndarray of uint32, shape (n, 2)
+            Bit i of the first is the sign of component i; in the second, that of the component nearest to 0
+            is reversed, as it is the first to change in a copy. Both are 0 if the patch is.
+        """
+        used = projected[:, :bits]
+        weights = np.left_shift(np.uint32(1), np.arange(used.shape[1], dtype=np.uint32))
+        hashes = ((used > 0) * weights).sum(1, dtype=np.uint32)
+        both = np.stack([hashes, hashes ^ weights[np.abs(used).argmin(1)]], 1)
+        both[~used.any(1)] = 0
+        return both
 
 
 def _patches(sketch: NDArray[np.int8]) -> NDArray[np.int8]:

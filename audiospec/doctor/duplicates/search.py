@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.doctor.duplicates.candidates import candidates
+from audiospec.doctor.duplicates.collisions import bits_for
 from audiospec.doctor.duplicates.correlation import best_match, excerpt
 from audiospec.doctor.duplicates.exact import exact_pairs, usable
 from audiospec.doctor.duplicates.fingerprints import PATCH, Fingerprints
@@ -29,10 +30,8 @@ from audiospec.stores.layout.view import View
 #: Tracks that sketches and fingerprints are learnt from, and most rows of each.
 SAMPLE, SAMPLE_ROWS = 400, 24
 #: Least similarity of two tracks, and of two excerpts of `EXCERPT` seconds, as a loop has.
-LEAST, LEAST_EXCERPT, EXCERPT = 0.45, 0.7, 3.0
-#: Least similarity times the root of the number of frames. Of 3570 pairs of songs in which no one is twice,
-#: the largest is 3.0.
-LEAST_EVIDENCE = 5.0
+LEAST, LEAST_EXCERPT, EXCERPT = 0.35, 0.7, 3.0
+MORE_LEAST = 2.3
 #: Fewest seconds of sound that two tracks must share.
 SECONDS = 1.5
 
@@ -91,6 +90,7 @@ def find_duplicates(
     sketcher, fingerprints = _learn(pooling, chosen, needed, seed)
     if fingerprints is None:
         return Duplicates(exact, 0, tuple(np.unique(view.rows["track"][chosen]).tolist()))
+    bits = bits_for(int(view.rows["seconds"][chosen].sum() / pooling.seconds))
     with SketchFile(len(pooling.bands)) as sketches:
         silent = []
         for track, frames, known in _read(pooling, chosen, tell):
@@ -99,7 +99,7 @@ def find_duplicates(
                 silent.append(track)
                 continue
             projected = fingerprints.project(sketch)
-            hashes, descriptor = fingerprints.hashes(projected), fingerprints.descriptor(projected)
+            hashes, descriptor = fingerprints.hashes(projected, bits), fingerprints.descriptor(projected)
             sketches.add(track, sketch, hashes, descriptor)
         unread = set(view.rows["track"][chosen].tolist()) - set(sketches.tracks)
         if len(sketches) < 2:
@@ -160,7 +160,7 @@ def _same(
         first, second = (sketches.sketch(place) for place in (candidate.first, candidate.second))
         match = best_match(first, second, needed)
         similarity, lag = match.similarity, match.lag
-        if not (similarity >= least and match.evidence >= LEAST_EVIDENCE):
+        if similarity < least + MORE_LEAST / max(match.frames, 1) ** 0.5:
             tried = [(excerpt(first, second, lag, window), lag) for lag in candidate.lags]
             similarity, lag = max(tried, default=(0.0, 0))
             if similarity < max(LEAST_EXCERPT, least):

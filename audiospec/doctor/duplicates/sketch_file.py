@@ -62,11 +62,11 @@ class SketchFile:
         ----------
         track : int
         sketch : ndarray of int8, shape (n, bands)
-        hashes : ndarray of uint32, shape (m,)
-            With m up to n; the hash of the patch that starts at each frame, 0 for none.
+        hashes : ndarray of uint32, shape (m, 2)
+            With m up to n; the hashes of the patch that starts at each frame, 0 for none.
         descriptor : ndarray of float32, shape (numbers,)
         """
-        padded = np.zeros(len(sketch), np.uint32)
+        padded = np.zeros((len(sketch), 2), np.uint32)
         padded[: len(hashes)] = hashes
         self._files[0].write(np.ascontiguousarray(sketch).data)
         self._files[1].write(padded.data)
@@ -84,7 +84,7 @@ class SketchFile:
         sketches, hashes = (Path(file.name) for file in self._files)
         count = self._ends[-1]
         self.frames = np.memmap(sketches, np.int8, "r", shape=(count, self._bands))
-        self.hashes = np.memmap(hashes, np.uint32, "r", shape=(count,))
+        self.hashes = np.memmap(hashes, np.uint32, "r", shape=(count, 2))
 
     def sketch(self, place: int) -> NDArray[np.int8]:
         """Return the sketch of a track, int8 of shape (n, bands)."""
