@@ -87,6 +87,33 @@ def first_part(samples: int) -> int:
     return samples - int(MOST_LAG * samples)
 
 
+def shifted_far(share: float) -> Change:
+    """Start later by a share of the wave, and fill the end with noise, 20 dB below the wave's level."""
+
+    def change(wave: Samples, rate: int, rng: np.random.Generator) -> tuple[Samples, int]:
+        lag = round(share * len(wave))
+        level = 0.1 * float(np.sqrt(np.square(wave).mean()))
+        return np.concatenate([wave[lag:], level * rng.standard_normal(lag)]), lag
+
+    return change
+
+
+def noisy(decibels: float) -> Change:
+    """Add white noise, so many dB above the wave's level."""
+
+    def change(wave: Samples, rate: int, rng: np.random.Generator) -> tuple[Samples, int]:
+        level = float(np.sqrt(np.square(wave).mean())) * 10 ** (decibels / 20)
+        copy = wave + level * rng.standard_normal(len(wave))
+        return copy / max(1.0, float(np.abs(copy).max())), 0
+
+    return change
+
+
+def faster(percent: float) -> Change:
+    """Play faster: time is shorter, pitch is higher."""
+    return lambda wave, rate, rng: (soxr.resample(wave, rate * (1 + percent / 100), rate), 0)
+
+
 def looped(seconds: float) -> Change:
     """Repeat a part of so many seconds, at most a fifth of the wave, until the wave's length."""
 

@@ -41,13 +41,18 @@ def clips_of_gtzan(data: Path, folder: Path) -> dict[str, Any]:
         ``others``: pairs that were found besides, with the correlation of their samples.
     """
     clips, tracks = (
-        {path.stem: path.relative_to(data).as_posix() for path in sorted((data / name).glob("*/*"))}
+        {
+            path.stem: path.relative_to(data).as_posix()
+            for path in sorted((data / name).glob("*/*"))
+            if is_sound(path)
+        }
         for name in (CLIPS, TRACKS)
     )
-    files = [path for path in (*clips.values(), *tracks.values()) if is_sound(data / path)]
+    here = (clips, tracks)
+    files = sorted(path for paths in here for path in paths.values())
     view = featurize(
         data,
-        sorted(files),
+        files,
         folder / "clips.zarr",
         audiospec.MelSpec(),
         audiospec.Chunking(seconds=3.0, min_fill=0.0),
@@ -56,11 +61,9 @@ def clips_of_gtzan(data: Path, folder: Path) -> dict[str, Any]:
     waves = _Waves(data)
     same_id = [_row("same id", clips[id], tracks[id], found, waves) for id in sorted(clips.keys() & tracks)]
     catalogue = [
-        _row(kind, *pair, found, waves)
-        for (first, second), kind in sorted(repetitions().items())
-        for pair in product(
-            *([paths[id] for paths in (clips, tracks) if paths.get(id) in files] for id in (first, second))
-        )
+        _row(kind, first, second, found, waves)
+        for (one, other), kind in sorted(repetitions().items())
+        for first, second in product(*([paths[id] for paths in here if id in paths] for id in (one, other)))
     ]
     known = {frozenset((row["first"], row["second"])) for row in (*same_id, *catalogue)}
     others = [

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from audiospec.doctor.duplicates.clusters import components
-
 from audiospec.benchmarks.studies.planted import Planted, source_of
+from audiospec.doctor.duplicates.clusters import components
 from audiospec.zoo.scores.measuring.intervals import wilson
 
 
@@ -88,23 +87,6 @@ def judge(
             if not correct
         ],
     }
-
-
-def most_alike(found: Iterable[Found], recording: Callable[[str], str] = str) -> list[Any] | None:
-    """Return the pair of two recordings that is most alike: both files and the similarity; None without one.
-
-    Parameters
-    ----------
-    found : iterable of Found
-        Of a search that keeps pairs which are hardly alike.
-    recording
-        As for `judge`.
-    """
-    innocent = [pair for pair in found if not _is_right(pair, recording)]
-    if not innocent:
-        return None
-    best = max(innocent, key=lambda pair: pair.similarity)
-    return [best.first, best.second, round(best.similarity, 4)]
 
 
 def _is_right(pair: Found, recording: Callable[[str], str]) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -25,12 +25,15 @@ from audiospec.benchmarks.studies.changes import (
     Change,
     Samples,
     clipped,
+    faster,
     first_part,
     gain,
     looped,
+    noisy,
     remastered,
     resampled,
     same,
+    shifted_far,
     shifted_into_noise,
     shifted_onward,
     trimmed,
@@ -107,6 +110,31 @@ KINDS: dict[str, tuple[Variant, ...]] = {
         Variant("strong", "-2 dB an octave, compressed 4:1, noise at -40 dB", remastered(-2, 4, -40)),
     ),
 }
+#: Kinds that lie beyond what is asked of a search for duplicates, to see where it ends.
+LIMITS: dict[str, tuple[Variant, ...]] = {
+    "re-encoded": (
+        Variant("mp3-32", "MP3 at 32 kbit/s", same(), *_MP3, kbits=32),
+        Variant("mp3-16", "MP3 at 16 kbit/s", same(), *_MP3, kbits=16),
+    ),
+    "resampled": (
+        Variant("4k", "to 4 kHz, nothing above 2 kHz", resampled(4_000), rate=4_000),
+        Variant("2k", "to 2 kHz, nothing above 1 kHz", resampled(2_000), rate=2_000),
+    ),
+    "trimmed": (
+        Variant("sixth", "5 of 30 s", trimmed(1 / 2, 2 / 3)),
+        Variant("fifteenth", "2 of 30 s", trimmed(1 / 2, 17 / 30)),
+    ),
+    "shifted": (
+        Variant("half", "15 s later, the end noise", shifted_far(1 / 2)),
+        Variant("far", "25 s later, the end noise", shifted_far(5 / 6)),
+    ),
+    "loop": (Variant("loop-2", "2 s repeated", looped(2)), Variant("loop-1", "1 s repeated", looped(1))),
+    "remaster": (
+        Variant("noise-0", "noise at 0 dB", noisy(0)),
+        Variant("noise-12", "noise at 12 dB", noisy(12)),
+    ),
+    "speed": (Variant("speed-1", "1 % faster", faster(1)), Variant("speed-4", "4 % faster", faster(4))),
+}
 
 
 @dataclass(frozen=True)
@@ -118,7 +146,7 @@ class Planted:
     first, second : str
         Paths below the folder of audio; `second` is the copy.
     kind, variant, strength : str
-        From `KINDS`.
+        From `KINDS` or `LIMITS`.
     start : float
         Second of `first` that `second` begins at.
     """
@@ -142,7 +170,7 @@ def plant(
     *,
     seed: int = 0,
     share: float = SHARE,
-    kinds: Sequence[str] = tuple(KINDS),
+    kinds: Mapping[str, Sequence[Variant]] = KINDS,
 ) -> list[Planted]:
     """Write tracks and duplicates of some of them.
 
@@ -156,8 +184,8 @@ def plant(
         Draws the sources, and what is random in the copies.
     share : float
         Of the tracks that get duplicates.
-    kinds : sequence of str
-        Which of `KINDS`.
+    kinds : mapping
+        Kind → variants, as `KINDS`.
 
     Returns
     -------
@@ -173,13 +201,11 @@ def plant(
     drawn = np.random.default_rng(seed).permutation(len(readable))[: round(share * len(readable))]
     planted = []
     for turn, number in enumerate(drawn):
-        for kind in kinds:
+        for place, (kind, ways) in enumerate(kinds.items()):
             source = readable[number]
-            variants = [
-                one for one in KINDS[kind] if not one.tags or soundfile.info(source).subtype == "PCM_16"
-            ]
+            variants = [one for one in ways if not one.tags or soundfile.info(source).subtype == "PCM_16"]
             variant = variants[turn % len(variants)]
-            rng = np.random.default_rng([seed, int(number), list(KINDS).index(kind)])
+            rng = np.random.default_rng([seed, int(number), place])
             planted.append(_copy(source, audio, kind, variant, rng))
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Planted)])

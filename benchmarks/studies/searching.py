@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from audiospec.doctor.duplicates import find_duplicates
-
 import audiospec
 from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.studies.judging import Found
+from audiospec.doctor.duplicates import find_duplicates
+from audiospec.doctor.duplicates.search import LEAST
 from audiospec.manifest import Manifest, Track
 from audiospec.specs.base import FeatureSpec
 from audiospec.stores.layout.view import View
@@ -35,16 +35,16 @@ def featurize(audio: Path, files: Sequence[str], store: Path, spec: FeatureSpec,
     return audiospec.featurize(manifest, data=audio, spec=spec, chunk=chunk, store=store)
 
 
-def search(view: View, least: float | None = None) -> list[Found]:
+def search(view: View, least: float = LEAST) -> list[Found]:
     """Return the duplicates in a view.
 
     Parameters
     ----------
     view : View
-    least : float or None
-        Least similarity of a pair. None: the default of the search.
+    least : float
+        Least similarity of a pair.
     """
-    duplicates = find_duplicates(view, seed=0, **({} if least is None else {"least": least}))
+    duplicates = find_duplicates(view, seed=0, least=least)
     ids = view.store.tracks["id"].astype(str).tolist()
     return [
         Found(ids[pair.first], ids[pair.second], pair.kind, pair.similarity, pair.lag_seconds)
