@@ -23,8 +23,8 @@ def markdown(figures: dict[str, Any]) -> str:
     parts = [
         "# Duplicates",
         "`python -m benchmarks.studies.duplicates`: duplicates of eight kinds are planted in real audio and\n"
-        "searched for in log-mel rows, all together, and each kind alone with the tracks. Tables are of kinds\n"
-        "alone. Shares are in %, with 95 % intervals; those of precision are over tracks.",
+        "searched for in log-mel rows, all together, and each kind alone with the tracks. Tables are of\n"
+        "kinds alone. Shares are in %, with 95 % intervals; those of precision are over tracks.",
     ]
     for setting in figures["settings"]:
         parts += [f"## {setting['title']}", _summary(setting), _kinds(setting)]
@@ -69,8 +69,8 @@ def _summary(setting: dict[str, Any]) -> str:
         f"tracks, searched in {together['seconds']:.1f} s.",
         f"{together['found']} are found. Of {together['pairs']} pairs, {together['right']} are right: "
         f"precision {_share(together, 'precision')}.",
-        f"With `least={low['least']:g}`, {low['found']} are found, and {low['right']} of {low['pairs']} pairs "
-        f"are right.",
+        f"With `least={low['least']:g}`, {low['found']} are found, and {low['right']} of {low['pairs']} "
+        "pairs are right.",
     ]
     lags = [row["lags"] for row in setting["alone"].values() if row["lags"]]
     if lags:
