@@ -115,10 +115,10 @@ def faster(percent: float) -> Change:
 
 
 def looped(seconds: float) -> Change:
-    """Repeat a part of so many seconds, at most a fifth of the wave, until the wave's length."""
+    """Repeat a part of so many seconds, at most two fifths of the wave, until the wave's length."""
 
     def change(wave: Samples, rate: int, rng: np.random.Generator) -> tuple[Samples, int]:
-        length = min(round(seconds * rate), len(wave) // 5)
+        length = min(round(seconds * rate), 2 * len(wave) // 5)
         start = int(rng.integers(len(wave) - length))
         return np.resize(wave[start : start + length], len(wave)), start
 

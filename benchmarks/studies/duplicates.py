@@ -1,7 +1,7 @@
 """Duplicates: how many of those planted in real audio are found, and what else is.
 
 Some of the tracks get a duplicate of each of eight kinds; see `benchmarks.studies.planted`. A pair that is
-found is right if both files are made of one recording. A planted duplicate is found if pairs join it with its
+found is right if both files are made of one recording, or of two tracks that share samples. A planted duplicate is found if pairs join it with its
 source. The search runs on all files together, and on the tracks with the duplicates of one kind alone, so
 that no copy is found through another. Settings:
 
@@ -27,15 +27,19 @@ from pathlib import Path
 from typing import Any
 
 import audiospec
+from audiospec.audio.chunking import Chunking
 from audiospec.benchmarks.studies.cut_clips import clips_of_gtzan
 from audiospec.benchmarks.studies.duplicates_page import markdown
 from audiospec.benchmarks.studies.judging import judge
 from audiospec.benchmarks.studies.planted import KINDS, LIMITS, Planted, Variant, plant, source_of
 from audiospec.benchmarks.studies.result import save
+from audiospec.benchmarks.studies.samples import Samples
 from audiospec.benchmarks.studies.searching import LOW, featurize, search
 from audiospec.specs.base import FeatureSpec
 
-MEL = audiospec.MelSpec()
+MEL, CHUNK = audiospec.MelSpec(), Chunking(seconds=10.0)
+#: Tracks of any length have a row.
+SHORT = Chunking(seconds=10.0, min_fill=0.0)
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,7 @@ class Setting:
     share : float
         Of the tracks that get duplicates.
     spec : FeatureSpec
-    chunk : float
-        Seconds.
+    chunk : Chunking
     suffix : str
         Of the store.
     recording : callable
@@ -68,7 +71,7 @@ class Setting:
     every: int = 1
     share: float = 0.75
     spec: FeatureSpec = MEL
-    chunk: float = 10.0
+    chunk: Chunking = CHUNK
     suffix: str = ".zarr"
     recording: Callable[[str], str] = str
     kinds: Mapping[str, Sequence[Variant]] = field(default_factory=lambda: KINDS)
@@ -91,10 +94,17 @@ SETTINGS = (
         "esc10",
         every=2,
         share=0.4,
-        chunk=5.0,
+        chunk=Chunking(seconds=5.0),
         recording=lambda name: name.rpartition("-")[0],
     ),
-    Setting("limits", "GTZAN, every third track, changed more", "gtzan-part/genres", every=3, kinds=LIMITS),
+    Setting(
+        "limits",
+        "GTZAN, every third track, changed more",
+        "gtzan-part/genres",
+        every=3,
+        kinds=LIMITS,
+        chunk=SHORT,
+    ),
 )
 
 
@@ -118,15 +128,19 @@ def run(setting: Setting, data: Path, folder: Path) -> dict[str, Any]:
     audio = folder / "audio"
     files = sorted(path.relative_to(audio).as_posix() for path in audio.glob("*/*"))
 
+    samples = Samples({source_of(file): audio / file for file in files if "+" not in file}, setting.recording)
+
     def figures(name: str, some: Sequence[str], rows: Sequence[Planted]) -> dict[str, Any]:
         store = folder / f"{name}{setting.suffix}"
-        view = featurize(audio, some, store, setting.spec, audiospec.Chunking(seconds=setting.chunk))
+        view = featurize(audio, some, store, setting.spec, setting.chunk)
         start = time.perf_counter()
         found = search(view)
         seconds = time.perf_counter() - start
-        judged = judge(found, rows, setting.recording)
-        low = judge(search(view, least=LOW), rows, setting.recording) if name == "all" else None
-        return {"files": len(some), "seconds": seconds, **judged, "low": low and _brief(low)}
+        low = search(view, least=LOW) if name == "all" else []
+        samples.compare([*found, *low])
+        judged = judge(found, rows, samples.recording)
+        judged["low"] = _brief(judge(low, rows, samples.recording)) if low else None
+        return {"files": len(some), "seconds": seconds, **judged}
 
     alone = {}
     for kind in setting.kinds:
@@ -137,6 +151,7 @@ def run(setting: Setting, data: Path, folder: Path) -> dict[str, Any]:
         "name": setting.name,
         "title": setting.title,
         "variants": _variants(setting.kinds, planted, alone),
+        "undeclared": samples.undeclared,
         "together": together,
         "alone": alone,
     }

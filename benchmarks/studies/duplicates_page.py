@@ -72,6 +72,11 @@ def _summary(setting: dict[str, Any]) -> str:
         f"With `least={low['least']:g}`, {low['found']} are found, and {low['right']} of {low['pairs']} "
         "pairs are right.",
     ]
+    lines += [
+        f"`{one}` and `{other}` share sound (correlation of samples {correlation:.2f}), which the dataset "
+        "does not state."
+        for one, other, correlation in setting["undeclared"]
+    ]
     lags = [row["lags"] for row in setting["alone"].values() if row["lags"]]
     if lags:
         lines.append(

@@ -41,6 +41,8 @@ from audiospec.benchmarks.studies.changes import (
 
 #: Share of the tracks that get duplicates.
 SHARE = 0.75
+#: Seconds of a copy that are not digital silence; without them, there is nothing to find.
+LEAST_SOUND = 1.0
 _MP3 = ("mp3", "MPEG_LAYER_III")
 
 
@@ -104,7 +106,7 @@ KINDS: dict[str, tuple[Variant, ...]] = {
         Variant("noise", "0.37 to 5 s later, the end noise", shifted_into_noise()),
         Variant("onward", "0.37 to 5 s later, the end what follows", shifted_onward()),
     ),
-    "loop": (Variant("loop", "4 s repeated", looped(4)),),
+    "loop": (Variant("loop", "4 s, at most two fifths, repeated", looped(4)),),
     "remaster": (
         Variant("light", "+1 dB an octave, compressed 2:1, noise at -50 dB", remastered(1, 2, -50)),
         Variant("strong", "-2 dB an octave, compressed 4:1, noise at -40 dB", remastered(-2, 4, -40)),
@@ -206,7 +208,9 @@ def plant(
             variants = [one for one in ways if not one.tags or soundfile.info(source).subtype == "PCM_16"]
             variant = variants[turn % len(variants)]
             rng = np.random.default_rng([seed, int(number), place])
-            planted.append(_copy(source, audio, kind, variant, rng))
+            row = _copy(source, audio, kind, variant, rng)
+            if row is not None:
+                planted.append(row)
     with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Planted)])
         writer.writeheader()
@@ -222,8 +226,8 @@ def is_sound(path: Path) -> bool:
         return False
 
 
-def _copy(source: Path, audio: Path, kind: str, variant: Variant, rng: np.random.Generator) -> Planted:
-    """Write one duplicate."""
+def _copy(source: Path, audio: Path, kind: str, variant: Variant, rng: np.random.Generator) -> Planted | None:
+    """Write one duplicate; None if it would have less than `LEAST_SOUND`."""
     folder = Path(source.parent.name)
     first, start = folder / source.name, 0.0
     suffix = variant.suffix or ("wav" if source.suffix == ".flac" else "flac")
@@ -234,6 +238,8 @@ def _copy(source: Path, audio: Path, kind: str, variant: Variant, rng: np.random
     else:
         wave, rate = soundfile.read(source)
         copy, sample = variant.change(wave, rate, rng)
+        if np.count_nonzero(copy) < LEAST_SOUND * (variant.rate or rate):
+            return None
         start = sample / rate
         if variant.name == "onward":
             first = folder / f"{source.stem}+first.flac"

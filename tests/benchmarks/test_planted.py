@@ -152,7 +152,7 @@ def test_shifted_copies_start_later(audio: Path, truth: list[Planted]) -> None:
 
 def test_a_loop_repeats_a_part_of_its_source(audio: Path, truth: list[Planted]) -> None:
     for row, source, copy in pairs(audio, truth, "loop"):
-        length = len(source) // 5  # 4 s would be more than a fifth
+        length = 2 * len(source) // 5  # 4 s would be more than that
         start = round(row.start * RATE)
         assert len(copy) == len(source)
         for begin in range(0, len(copy), length):
