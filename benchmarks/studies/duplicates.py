@@ -1,9 +1,9 @@
 """Duplicates: how many of those planted in real audio are found, and what else is.
 
 Some of the tracks get a duplicate of each of eight kinds; see `benchmarks.studies.planted`. A pair that is
-found is right if both files are made of one recording, or of two tracks that share samples. A planted duplicate is found if pairs join it with its
-source. The search runs on all files together, and on the tracks with the duplicates of one kind alone, so
-that no copy is found through another. Settings:
+found is right if both files are made of one recording, or of tracks that share samples. A planted duplicate is
+found if pairs join it with its source. The search runs on all files together, and on the tracks with the
+duplicates of one kind alone, so that no copy is found through another. Settings:
 
     music        whole tracks of GTZAN, in a Zarr store of the ordinary mel feature
     bytes        every third of them, in an HDF5 store of one byte a value

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import audiospec
 from audiospec.benchmarks.studies.duplicates import only
@@ -14,6 +15,7 @@ from audiospec.benchmarks.studies.duplicates_page import RECALL, missed_goals
 from audiospec.benchmarks.studies.judging import Found, judge
 from audiospec.benchmarks.studies.planted import KINDS, Planted, plant
 from audiospec.benchmarks.studies.repetitions import overlap, repetitions
+from audiospec.benchmarks.studies.samples import Samples
 from audiospec.benchmarks.studies.searching import featurize, search
 from audiospec.datasets.gtzan import Gtzan
 
@@ -118,6 +120,20 @@ def test_samples_show_where_a_clip_is_cut_from() -> None:
     assert overlap(np.concatenate([np.zeros(500), track[:2000]]), track).start == -500
     assert overlap(clip, other).correlation < 0.3
     assert overlap(np.zeros(3000), other).correlation == 0
+
+
+def test_recordings_whose_tracks_share_sound_are_joined(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    sounds = 0.1 * rng.standard_normal((3, 8000))
+    sounds[1] = 0.8 * sounds[0] + 0.02 * rng.standard_normal(8000)
+    tracks = {f"x/{name}": tmp_path / f"{name}.wav" for name in ("1-A", "2-A", "3-A")}
+    for sound, path in zip(sounds, tracks.values(), strict=True):
+        soundfile.write(path, sound, 8000)
+    samples = Samples(tracks, lambda name: name.rpartition("-")[0])
+    samples.compare([found("x/1-A+loop.wav", "x/2-A.wav"), found("x/1-A.wav", "x/3-A.wav")])
+    assert [row[:2] for row in samples.undeclared] == [["x/1-A", "x/2-A"]]
+    assert samples.recording("x/1-A") == samples.recording("x/2-A") == samples.recording("x/2-B")
+    assert samples.recording("x/3-A") == "x/3"
 
 
 @pytest.mark.realdata
