@@ -93,9 +93,10 @@ def _changes(
     """Return how frames differ from those around them, in dB, and which of them differ enough."""
     if not known.any():
         return np.zeros_like(frames), known
+    floor = np.float32(np.percentile(frames[known], 99.5) - RANGE)
+    known = known & (frames.max(1) > floor)  # the mean around a short sound must not reach into silence
     weights = known.astype(np.float32)[:, None]
-    floor = np.percentile(frames[known], 99.5) - RANGE
-    changes = np.maximum(frames, np.float32(floor))
+    changes = np.maximum(frames, floor)
     changes -= changes.mean(1, keepdims=True)
     changes *= weights
     reach = round(REACH / seconds)
