@@ -197,7 +197,7 @@ def test_units_exchange_whole_labels(sizes: list[int], seed: int) -> None:
 def test_labels_that_cannot_be_predicted_are_left_out(labels: list[str], of_unit: int) -> None:
     """All that are kept have as many units as there are folds; none with as many is left out."""
     tracks = labelled(np.array(labels), np.arange(len(labels)) // of_unit)
-    units = dict(zip(tracks.names, tracks.units_of_labels.tolist(), strict=True))
+    units = dict(zip(tracks.names, tracks.different(tracks.units).tolist(), strict=True))
     for name in tracks.names:
         assert units[name] == len({place // of_unit for place, label in enumerate(labels) if label == name})
     try:

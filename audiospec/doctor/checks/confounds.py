@@ -10,9 +10,10 @@ from audiospec.doctor.checks.base import Check, checks
 from audiospec.doctor.confounds.columns import KINDS, Column, columns_of
 from audiospec.doctor.confounds.forest import Forest, Tested
 from audiospec.doctor.confounds.labelled import LabelledTracks, labelled_tracks
-from audiospec.doctor.confounds.told import forest_of, guilty, quoted, targets_of, testable
+from audiospec.doctor.confounds.told import forest_of, guilty, targets_of, testable
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
+from audiospec.doctor.wording import quoted
 from audiospec.errors import AudiospecError, NotCheckedError
 from audiospec.text import printable
 

@@ -97,21 +97,20 @@ class LabelledTracks:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    @property
-    def units_of_labels(self) -> NDArray[np.int64]:
-        """How many units have each label: (labels,)."""
-        return self._units_of(self.has)
+    def different(self, keys: NDArray[np.int64], has: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Return how many different keys the tracks of each label have: (labels,).
 
-    @property
-    def units_without_labels(self) -> NDArray[np.int64]:
-        """How many units have a track without each label: (labels,)."""
-        return self._units_of(~self.has)
-
-    def _units_of(self, table: NDArray[np.bool_]) -> NDArray[np.int64]:
-        track, label = np.nonzero(table)
-        pairs = np.unique(label.astype(np.int64) * (self.units.max(initial=0) + 1) + self.units[track])
-        counts = np.bincount(pairs // (self.units.max(initial=0) + 1), minlength=table.shape[1])
-        return counts.astype(np.int64)
+        Parameters
+        ----------
+        keys : ndarray of int64, shape (tracks,)
+            At least 0, such as `units`.
+        has : ndarray of bool, shape (tracks, labels)
+            Which tracks count for each label; None: those that have it.
+        """
+        track, label = np.nonzero(self.has if has is None else has)
+        several = int(keys.max(initial=0)) + 1
+        pairs = np.unique(label.astype(np.int64) * several + keys[track])
+        return np.bincount(pairs // several, minlength=self.has.shape[1]).astype(np.int64)
 
     def select(self, places: NDArray[np.int64]) -> LabelledTracks:
         """Return some of the tracks, by their places here; units are numbered anew."""

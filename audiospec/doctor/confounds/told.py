@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from audiospec.doctor.confounds.columns import Column
 from audiospec.doctor.confounds.forest import Floats, Forest, Prediction, Tested
 from audiospec.doctor.confounds.labelled import LabelledTracks
+from audiospec.doctor.wording import quoted
 from audiospec.errors import NotCheckedError
 from audiospec.text import printable
 
@@ -69,10 +70,10 @@ def testable(tracks: LabelledTracks, folds: int) -> tuple[LabelledTracks, int, t
         if units < 2 * folds:
             raise NotCheckedError(f"{units} units of tracks have a number; expected {2 * folds}", hint)
         return tracks, folds, ()
-    counts = tracks.units_of_labels
+    counts = tracks.different(tracks.units)
     least = 2 if tracks.target == "single" else 1
     if tracks.target == "multi-label":
-        counts = np.minimum(counts, tracks.units_without_labels)
+        counts = np.minimum(counts, tracks.different(tracks.units, ~tracks.has))
     enough = np.sort(counts)[::-1]
     possible = min(folds, int(enough[least - 1]) if len(enough) >= least else 0)
     if possible < 2:
@@ -118,12 +119,6 @@ def guilty(
 
     named = [place for place in order if is_guilty(alone[place])] or order[:1]
     return [_described(tracks, columns[place], alone[place]) for place in named]
-
-
-def quoted(label: str) -> str:
-    """Return a label for a title: in quotes, in one line of at most 40 characters."""
-    text = printable(label)
-    return f"'{text if len(text) <= 40 else text[:39] + '…'}'"
 
 
 def _described(tracks: LabelledTracks, column: Column, alone: Prediction) -> Guilty:
