@@ -1,4 +1,4 @@
-"""classes: labels with too few tracks to be tested, labels that are spelt in two ways, tracks without a label."""
+"""classes: labels with too few tracks, labels that are spelt in two ways, tracks without a label."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Classes(Check):
                 title=f"labels are unequal: {quoted(tracks.names[most])} has "
                 f"{counted(int(counts[most]), 'track')}, {quoted(tracks.names[least])} "
                 f"{int(counts[least]):,}",
-                advice="accuracy is that of the common labels: compare macro F1, and train with balanced classes",
+                advice="accuracy is that of the common labels: compare macro F1, balance classes in training",
                 figures={
                     "ratio": round(float(ratio), 2),
                     "labels": [
