@@ -73,7 +73,7 @@ class Classes(Check):
         """Return labels that differ by case, blanks or the Unicode form of their characters."""
         meant: dict[str, list[int]] = {}
         for place, name in enumerate(tracks.names):
-            meant.setdefault(_normal(name), []).append(place)
+            meant.setdefault(spelling(name), []).append(place)
         several = [places for places in meant.values() if len(places) > 1]
         if not several:
             return []
@@ -161,7 +161,7 @@ class Classes(Check):
         ]
 
 
-def _normal(label: str) -> str:
+def spelling(label: str) -> str:
     """Return a label in one case and Unicode form, with single blanks, and ``_`` and ``-`` as blanks."""
     text = unicodedata.normalize("NFKC", label).casefold()
     visible = "".join(" " if char in "_-" else char for char in text if unicodedata.category(char) != "Cf")
