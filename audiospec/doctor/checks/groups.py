@@ -193,23 +193,20 @@ def _in_several_folds(tracks: LabelledTracks, group: _Column, fold: _Column, nou
     split = np.flatnonzero(np.bincount(pairs // max(several, 1), minlength=len(group.names)) > 1)
     if not len(split):
         return []
-    members, details = [], []
     order = known[np.argsort(group.place[known], kind="stable")]
-    bounds = np.searchsorted(group.place[order], np.stack([split, split + 1]))
-    for place, first, stop in zip(split.tolist(), *bounds.tolist(), strict=True):
-        inside = order[first:stop]
-        members.append(tuple(tracks.numbers[inside].tolist()))
-        folds = [fold.names[number] for number in np.unique(fold.place[inside]).tolist()]
-        details.append(f"{quoted(group.names[place])} is in {listed(list(map(quoted, folds)), 5)}")
+    order = order[np.isin(group.place[order], split)]
+    folds: dict[int, list[str]] = {}
+    for pair in pairs.tolist():
+        folds.setdefault(pair // several, []).append(quoted(fold.names[pair % several]))
+    texts = {place: f"{quoted(group.names[place])} is in {listed(folds[place])}" for place in split.tolist()}
     return [
         Finding(
             check="groups",
             severity="warning",
             title=f"{part_of(len(split), len(group.names), 'group')} with tracks in several folds: "
-            f"{details[0]}{', …' if len(split) > 1 else ''}",
+            f"{texts[int(split[0])]}{', …' if len(split) > 1 else ''}",
             advice=f"scores by these folds are of {noun} that the model knows: use the split `group`",
-            tracks=tuple(number for one in members for number in one),
-            groups=tuple(members),
-            details=tuple(details),
+            tracks=tuple(tracks.numbers[order].tolist()),
+            details=tuple(texts[place] for place in group.place[order].tolist()),
         )
     ]
