@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from audiospec.compiled.library import library
 
-#: Samples from here on are at full scale: the largest of 16 bits.
+#: Samples from here to 1 are at full scale: the largest of 16 bits. Those beyond are not cut off.
 FULL_SCALE = 32767 / 32768
 #: Fewest samples of a run that is clipped.
 LEAST_RUN = 3
@@ -73,7 +73,7 @@ def _add_runs(
     top = float(highest.max())
     full = values[highest >= FULL_SCALE]
     if len(full):
-        starts, lengths = _runs(full >= FULL_SCALE)
+        starts, lengths = _runs((full >= FULL_SCALE) & (full <= 1))
         state[4] += lengths[lengths >= LEAST_RUN].sum()
     if top < sign * state[place]:
         return

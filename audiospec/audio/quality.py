@@ -27,14 +27,20 @@ PIECE = 1 << 16
 KEPT_SUMS = 4096
 #: Most frames whose spectra are averaged, and how many are transformed at a time.
 MOST_SPECTRA, AT_A_TIME = 64, 8
-#: Bins of a band, and how far the median of a band must be above the noise of rounding to 16 bits: 10 dB.
-BAND_BINS, ABOVE_ROUNDING = 4, 10.0
+#: Bins whose median is compared with the noise of rounding to 16 bits, twice as many as a single tone has;
+#: and how far above that it must be: 10 dB.
+MEDIAN_BINS, ABOVE_ROUNDING = 19, 10.0
 #: Mean square of the error of rounding to 16 bits.
 ROUNDING = 2.0**-30 / 12
-#: Levels of frames are counted in steps of 0.25 dB from here (dBFS) on. No level is stated to be lower.
-LOWEST, STEPS_PER_DB, STEPS = -150.0, 4, 800
+#: No level is stated to be lower (dBFS).
+LOWEST = -150.0
+#: Levels of frames are counted in steps of 0.25 dB from here on, about that of rounding to 16 bits, up to the
+#: loudest that a file may be.
+FAINTEST, STEPS_PER_DB, STEPS = -101.0, 4, 540
 #: Percentiles of the levels of frames that are taken for the noise and for the sound, and the fewest frames.
 NOISE, SOUND, LEAST_FRAMES = 10, 95, 10
+#: Share of a channel's peak below which its extreme of the other sign is no place where it is clipped.
+LEAST_EXTREME = 0.25
 #: A channel is dead if its power is below this share of that of the loudest: -60 dB.
 DEAD = 1e-6
 
@@ -53,21 +59,22 @@ class Quality:
     level : float
         Root mean square of all channels (dBFS; a full-scale sine has -3.01). -150 at least, as `peak`.
     clipped : float
-        Share (0 to 1) of samples in runs of three or more at full scale (from 32767/32768 on), or at the
+        Share (0 to 1) of samples in runs of three or more at full scale (32767/32768 to 1), or at the
         largest or smallest value of the channel, if the sample before the run differs by more than 1/64 of
-        that, and than 4 steps of 16 bits: a slow wave is flat at its crest, too. Runs end with a frame.
+        that, and than 4 steps of 16 bits: a slow wave is flat at its crest, too. An extreme below a quarter
+        of the opposite one does not count: it may be silence. Runs end with a frame.
     dc : float
         Mean of the channel whose mean is farthest from 0, as a share of full scale (-1 to 1).
     digital_silence : float
         Share (0 to 1) of the track in frames in which all channels are constant.
     bandwidth : float
-        Highest frequency (Hz) at which there is sound: of the bands of 4 bins (about 170 Hz) of the mean
-        spectrum of up to 64 frames, evenly spaced, the highest whose median is 10 dB above the noise of
-        rounding to 16 bits. A single high tone does not count. NaN if the track is shorter than a frame.
+        Highest frequency (Hz) at which there is sound: where the median of 19 bins (about 800 Hz) of the mean
+        spectrum of up to 64 frames, evenly spaced, is 10 dB above the noise of rounding to 16 bits. A single
+        high tone does not count. NaN if the track is shorter than a frame.
     snr : float
         Estimate of the ratio of sound to noise (dB): the 95th percentile of the levels of frames over the
-        10th, to 0.25 dB. It is low, too, if the sound itself is steady. NaN if there are fewer than ten
-        frames that are not constant.
+        10th, to 0.25 dB; noise below that of rounding to 16 bits counts as that. It is low, too, if the sound
+        itself is steady. Constant frames at the ends do not count. NaN if there are fewer than ten others.
     channel_correlation : float
         Lowest correlation of the first channel with another (-1 to 1). NaN with one channel, or if a channel
         is constant.
@@ -123,6 +130,7 @@ class Meter:
         self._low = self._high = np.zeros(0)
         self._constant = 0
         self._levels: NDArray[np.int64] = np.zeros(STEPS, np.int64)
+        self._is_heard, self._pause = False, 0
         self._spectra = _Frames()
         self._is_finite = True
 
@@ -215,9 +223,21 @@ class Meter:
         self._constant += length * int((low == high).all(axis=1).sum())
         if length == self._length:
             power = (square - total**2 / length).sum(axis=1) / (length * channels)
-            heard = power[(low != high).any(axis=1)]
-            steps = np.floor((_decibels(heard) - LOWEST) * STEPS_PER_DB).astype(np.int64)
-            self._levels += np.bincount(np.clip(steps, 0, STEPS - 1), minlength=STEPS)
+            self._count_levels(power, (low != high).any(axis=1))
+
+    def _count_levels(self, power: NDArray[np.float64], is_heard: NDArray[np.bool_]) -> None:
+        """Count the levels of frames. Those that are constant count only between others: ends are padded."""
+        steps = np.floor((_decibels(power[is_heard]) - FAINTEST) * STEPS_PER_DB).astype(np.int64)
+        self._levels += np.bincount(np.clip(steps, 0, STEPS - 1), minlength=STEPS)
+        places = np.flatnonzero(is_heard)
+        if not len(places):
+            self._pause += len(is_heard)
+            return
+        if self._is_heard:
+            self._levels[0] += self._pause + places[0]
+        self._levels[0] += places[-1] - places[0] + 1 - len(places)
+        self._is_heard = True
+        self._pause = len(is_heard) - 1 - int(places[-1])
 
     def _finish_part(self) -> None:
         """Add up the frames of a file that has ended; the last may be shorter."""
@@ -253,7 +273,9 @@ class Meter:
     def _clipped(self) -> float:
         """Return the number of clipped samples of all channels."""
         high, at_high, low, at_low, at_full_scale = self._clipping.T
-        own = at_high[high < FULL_SCALE].sum() + at_low[low > -FULL_SCALE].sum()
+        least = np.maximum(high, -low) * LEAST_EXTREME
+        own = at_high[~_is_full_scale(high) & (high >= least)].sum()
+        own += at_low[~_is_full_scale(-low) & (-low >= least)].sum()
         return float(own + at_full_scale.sum())
 
     def _snr(self) -> float:
@@ -272,6 +294,10 @@ class Meter:
         if not (deviations > 0).all():
             return math.nan
         return round(float(np.clip(covariance / deviations, -1, 1)[1:].min()), 6)
+
+
+def _is_full_scale(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return (values >= FULL_SCALE) & (values <= 1)
 
 
 class _Frames:
@@ -312,10 +338,11 @@ class _Frames:
             frames = self._kept[first : min(first + AT_A_TIME, self._used)] * window
             spectra = np.fft.rfft(frames)
             power += (spectra.real**2 + spectra.imag**2).sum(axis=0)
-        bands = np.median(power[:-1].reshape(-1, BAND_BINS), axis=1)
         noise = ROUNDING * float((window**2).sum()) * self._used
-        heard = np.flatnonzero(bands > ABOVE_ROUNDING * noise)
-        return round(float(heard[-1] + 1) * BAND_BINS * sample_rate / size, 1) if len(heard) else 0.0
+        is_above = np.pad(power > ABOVE_ROUNDING * noise, MEDIAN_BINS // 2, mode="edge")
+        counts = np.convolve(is_above, np.ones(MEDIAN_BINS), mode="valid")
+        heard = np.flatnonzero(counts > MEDIAN_BINS / 2)
+        return round(float(heard[-1]) * sample_rate / size, 1) if len(heard) else 0.0
 
 
 def _spectrum_size(samples: int) -> int:
@@ -325,8 +352,10 @@ def _spectrum_size(samples: int) -> int:
 
 @lru_cache(maxsize=4)
 def _window(size: int) -> NDArray[np.float64]:
-    """Return a Hann window."""
-    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    """Return a window with side lobes below -92 dB: Blackman-Harris with four terms (Harris 1978)."""
+    turn = 2 * np.pi * np.arange(size) / size
+    terms = (0.35875, -0.48829, 0.14128, -0.01168)
+    return np.sum([term * np.cos(number * turn) for number, term in enumerate(terms)], axis=0)
 
 
 def _decibels(power: NDArray[np.float64] | np.float64 | float) -> NDArray[np.float64]:

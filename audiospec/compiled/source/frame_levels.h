@@ -69,7 +69,7 @@ static void add_runs(const float *values, ptrdiff_t samples, ptrdiff_t channels,
     float top = (float)(sign * extreme);
     if (top >= FULL_SCALE)
         for (ptrdiff_t i = 0, run = 0; i <= samples; i++) {
-            if (i < samples && sign * values[i * channels] >= FULL_SCALE) {
+            if (i < samples && sign * values[i * channels] >= FULL_SCALE && sign * values[i * channels] <= 1) {
                 run++;
             } else {
                 *at_full_scale += run >= LEAST_RUN ? (double)run : 0;

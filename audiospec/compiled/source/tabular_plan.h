@@ -156,7 +156,7 @@ static inline size_t tempo_scratch_size(const struct tabular *plan, int lanes)
 }
 
 /* The functions of one instruction set. */
-/* Samples from here on are at full scale: the largest of 16 bits; and the fewest samples of a clipped run. */
+/* Samples from here to 1 are at full scale, and the fewest samples of a clipped run. */
 #define FULL_SCALE (32767 / 32768.f)
 #define LEAST_RUN 3
 
