@@ -104,7 +104,7 @@ def copy(frames: NDArray[np.float32], kind: str, seed: int) -> NDArray[np.float3
     rng = np.random.default_rng([seed, 2])
     if kind == "shifted":
         start = int(rng.integers(2, 108))
-        frames = (frames[start:-1] + frames[start + 1 :]) / 2
+        frames = np.float32(0.5) * (frames[start:-1] + frames[start + 1 :])
     elif kind == "trimmed":
         frames = frames[len(frames) // 3 :]
     elif kind == "loop":
