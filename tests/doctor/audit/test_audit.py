@@ -249,10 +249,5 @@ def test_the_command_prints_writes_and_accepts(
         assert {one.who for one in decisions} == {"Ann"}
         trained = call(*("train", "lr", "--store", view.store.path, "--folds", 3, "--out", tmp_path / "runs"))
         assert f"{accepted['corrected']} labels corrected by corrections.csv" in trained
-        plain = call(
-            *("train", "lr", "--store", view.store.path, "--folds", 3, "--out", tmp_path / "plain"),
-            *("--corrections", "none"),
-        )
-        assert "corrected" not in plain
     finally:
         no_corrections.unlink()
