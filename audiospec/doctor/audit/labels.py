@@ -113,6 +113,7 @@ def audit(
         method,
         tuple(suspects),
         thresholds,
+        float((probabilities.argmax(1) == labels).mean()),
         tuple(sorted(decided & {*ids})),
         about,
         used.info.target.get("column", ""),

@@ -79,6 +79,7 @@ def test_wrong_labels_are_ranked_first(found: Audit) -> None:
     probabilities = [one.probability for one in found.suspects]
     assert probabilities == sorted(probabilities)
     assert {*found.thresholds} == {*CLASSES}
+    assert found.agreement == pytest.approx(27 / 30)
 
 
 def test_tracks_of_one_sound_and_two_labels_are_flagged(found: Audit) -> None:
