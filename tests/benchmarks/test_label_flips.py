@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from audiospec.benchmarks.studies.label_flips import flips, interval, markdown, recall_and_precision
+from audiospec.benchmarks.studies.label_flips import PART, flips, interval, markdown, recall_and_precision
 
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
 LABELS = ["ant", "bee", "cat"] * 40
 
 
@@ -54,3 +58,16 @@ def test_the_page_has_a_line_for_each_ranking_and_method() -> None:
     text = markdown({"tracks": 400, "seeds": 5, "part": 0.1, "results": [row]})
     assert "| svm | 5 %, random | probability | 75 (70 to 80) | 100 | 50 |" in text
     assert "| svm | 5 %, random | cleanlab | 30 | 80 | 40 | 90 | 70 |" in text
+
+
+def test_the_committed_page_is_of_the_committed_figures_and_reaches_the_goal() -> None:
+    figures = json.loads((RESULTS / "label-flips.json").read_text())["figures"]
+    assert markdown(figures) == (RESULTS / "label-flips.md").read_text()
+    guide = (ROOT / "docs" / "guide" / "audit.md").read_text()
+    for row in figures["results"]:
+        found = row["rankings"]["probability of the label (the audit)"]
+        assert found["recall_interval"][0] > 2 * PART  # twice chance
+        if row["model"] == "svm":
+            low, high = (100 * end for end in found["recall_interval"])
+            assert f"{100 * row['share']:.0f} %, " in guide
+            assert f"| {100 * found['recall']:.0f} % ({low:.0f} to {high:.0f}) |" in guide
