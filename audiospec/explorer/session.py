@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audiospec.explorer.audio import AudioFiles
 from audiospec.explorer.background import Background
@@ -82,6 +83,7 @@ class Session:
         self.audio = AudioFiles(store, work)
         self.decisions = Decisions(store, who)
         self._lock = threading.Lock()
+        self._orders: dict[str, tuple[NDArray[np.int64], NDArray[np.int32]]] = {}
         self._last: tuple[Any, Any] | None = None
         self._maps: dict[tuple[str, str], Background[dict[str, Any]]] = {}
         self.findings = Findings(store, findings)
@@ -207,7 +209,7 @@ class Session:
         }
 
     def _chunks(self, number: int, view: View) -> list[dict[str, Any]]:
-        rows = np.flatnonzero(view.rows["track"] == number).tolist()
+        rows = self._rows_of(view, number)
         with self._lock:
             checked = len(rows) <= _MOST_CHECKED
             damaged = {row for row in rows if is_damaged(view, row)} if checked else set()
@@ -220,6 +222,15 @@ class Session:
             }
             for row in rows
         ]
+
+    def _rows_of(self, view: View, number: int) -> list[int]:
+        """Return the row numbers of a track in a view, in order of start."""
+        if view.name not in self._orders:
+            order = np.argsort(view.rows["track"], kind="stable")
+            self._orders[view.name] = order, view.rows["track"][order]
+        order, tracks = self._orders[view.name]
+        first, stop = np.searchsorted(tracks, (number, number + 1))
+        return [int(row) for row in order[first:stop]]
 
     def view(self, name: str = "") -> View | None:
         """Return a view by its full name; the first if no name is given, None if there is none.
