@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from audiospec.audio.chunking import Chunking
     from audiospec.audio.reading import Reading
     from audiospec.datasets.base import Dataset
+    from audiospec.doctor.diagnosis import Diagnosis, diagnose
+    from audiospec.doctor.finding import Finding
     from audiospec.engines.base import engine
     from audiospec.errors import AudiospecError
     from audiospec.features.base import Frontend, frontend
@@ -58,10 +60,12 @@ _HOMES = {
     "Chunking": "audio.chunking",
     "Comparison": "zoo.comparison.compare",
     "Dataset": "datasets.base",
+    "Diagnosis": "doctor.diagnosis",
     "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
     "FeatureTable": "tables.reading",
+    "Finding": "doctor.finding",
     "Folds": "zoo.splits.folds",
     "Frontend": "features.base",
     "Ladder": "zoo.leakage.ladder",
@@ -81,6 +85,7 @@ _HOMES = {
     "View": "stores.layout.view",
     "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
+    "diagnose": "doctor.diagnosis",
     "engine": "engines.base",
     "evaluate": "zoo.evaluation",
     "export_table": "tables.exporting",
@@ -105,10 +110,12 @@ __all__ = [
     "Chunking",
     "Comparison",
     "Dataset",
+    "Diagnosis",
     "Evaluation",
     "FeatureSpec",
     "FeatureStore",
     "FeatureTable",
+    "Finding",
     "Folds",
     "Frontend",
     "Ladder",
@@ -128,6 +135,7 @@ __all__ = [
     "View",
     "clean",
     "compare",
+    "diagnose",
     "engine",
     "evaluate",
     "export_table",

@@ -90,6 +90,10 @@ class RunError(AudiospecError, ValueError):
     """A run's folder is missing, incomplete or modified."""
 
 
+class NotCheckedError(AudiospecError, ValueError):
+    """A check of a store's health lacks what it looks at."""
+
+
 class BenchmarkError(AudiospecError, RuntimeError):
     """A benchmark suite failed, or its contenders did not do the same work."""
 

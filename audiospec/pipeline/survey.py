@@ -244,7 +244,7 @@ def _is_known(
         label=track.label,
         group=track.group,
         fold=track.fold,
-        cluster=track.cluster,
+        cluster=track.cluster or state.record.cluster,  # else one that `audiospec doctor` has written
         annotations=stored_annotations(track),
         columns=track.columns,
     )

@@ -25,7 +25,7 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
-    *(["losses"], ["scores"]),
+    *(["losses"], ["scores"], ["doctor"], ["explore"]),
     *(
         ["models"],
         ["split"],

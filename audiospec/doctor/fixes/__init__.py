@@ -1,0 +1,1 @@
+"""What is done about findings on request; nothing is deleted."""
