@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Most findings, tracks of a finding, groups of a finding and tracks of a group in one answer.
 MOST_FINDINGS, MOST_TRACKS, MOST_GROUPS, MOST_OF_GROUP = 500, 100, 20, 20
+#: Part of the names of checks whose groups hold the same sound.
+DUPLICATES = "duplicates"
 #: Largest file of findings in bytes.
 MOST_BYTES = 256 << 20
 
@@ -45,6 +47,7 @@ class Findings:
         self._work: Background[Diagnosis] | None = None
         self._of_tracks: list[list[int]] | None = None
         self._none: list[list[int]] = [[] for _ in range(len(store.tracks))]
+        self._groups: dict[int, tuple[int, ...]] = {}
         if given is None:
             self._work = Background(self._diagnose)
         elif given.tracks != len(store.tracks):
@@ -77,8 +80,23 @@ class Findings:
             for number, finding in enumerate(self.found):
                 for track in finding.tracks:
                     found[track].append(number)
+                if DUPLICATES in finding.check:
+                    for group in finding.groups:
+                        for track in group:
+                            self._groups.setdefault(track, group)
             self._of_tracks = found
         return self._of_tracks
+
+    def duplicates_of(self, track: int) -> list[int]:
+        """Return the tracks that hold the same sound as one, with itself; empty if there are none."""
+        return list(self._groups.get(track, ())) if self._numbers_by_track else []
+
+    def duplicates(self) -> NDArray[np.int64]:
+        """Return the number of tracks that hold the same sound as each, with itself, or 0: (tracks,)."""
+        sizes = np.zeros(len(self._numbers_by_track), np.int64)
+        for track, group in self._groups.items():
+            sizes[track] = len(group)
+        return sizes
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of findings of each track: (tracks,)."""

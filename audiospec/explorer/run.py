@@ -6,6 +6,7 @@ import getpass
 import socket
 import sys
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 #: The port that is used if none is chosen and it is free, so that the address differs by its token only.
 PORT = 8765
+#: How long open requests are waited for at the end, s.
+_LONGEST_END = 3.0
 
 
 class PortError(AudiospecError, OSError):
@@ -57,7 +60,15 @@ class Page:
 
     def serve(self) -> None:
         """Answer the page until Ctrl-C, which raises KeyboardInterrupt, or until ``server.should_exit``."""
-        self.server.run([self.listener])
+        # In a thread: uvicorn would handle signals itself, and one that arrives while it starts is lost.
+        thread = threading.Thread(target=self.server.run, args=([self.listener],), daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(0.5)
+        finally:
+            self.server.should_exit = True
+            thread.join(_LONGEST_END)
 
 
 def explore(
@@ -100,11 +111,11 @@ def explore(
         The store, the view, the runs or the findings cannot be used, or Starlette is not installed.
     """
     with prepared(store, runs=runs, view=view, findings=findings, port=port, who=who) as page:
-        if ready is not None:
-            ready(page.address)
-        if open_browser:
-            webbrowser.open(page.address)
         try:
+            if ready is not None:
+                ready(page.address)
+            if open_browser:
+                webbrowser.open(page.address)
             page.serve()
         except KeyboardInterrupt as stop:
             if type(stop) is not KeyboardInterrupt:  # SIGTERM, which the command line reports
