@@ -20,10 +20,10 @@
     whole,
   } = Explorer;
 
-  const WIDTH = 640;
-  const HEIGHT = 220;
-  const LEFT = 56;
-  const BOTTOM = 180;
+  const WIDTH = 420;
+  const HEIGHT = 210;
+  const LEFT = 50;
+  const BOTTOM = 170;
   const TOP = 12;
 
   /** Return a histogram as a drawing, and as a table for those who do not see it. */

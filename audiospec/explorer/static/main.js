@@ -124,8 +124,8 @@
         store.views.length ? store.views.map(({ name }) => [name, name]) : [["", "none"]],
         state().view,
       );
-      this.run.disabled = store.runs.length < 2;
-      this.view.disabled = store.views.length < 2;
+      this.run.disabled = store.runs.length === 0;
+      this.view.disabled = store.views.length === 0;
       this.run.addEventListener("change", () => change({ run: this.run.value }, { step: true }));
       this.view.addEventListener("change", () =>
         change({ view: this.view.value, chunk: "" }, { step: true }),

@@ -7,7 +7,7 @@
     Explorer;
 
   /** Milliseconds between two questions while the map is computed. */
-  const AGAIN = 2000;
+  const AGAIN = 1000;
   /** Pixels around the pointer in which a point is meant. */
   const NEAR = 12;
   const DARK = matchMedia("(prefers-color-scheme: dark)");
