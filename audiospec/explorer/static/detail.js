@@ -71,6 +71,11 @@
       }
     }
 
+    /** Fetch the track again, unless that would end its sound. */
+    refresh() {
+      if (this.track && !this.player.isPlaying) this.open(this.track.number, false);
+    }
+
     /** Empty the panel. */
     close() {
       this.asked?.abort();

@@ -12,6 +12,9 @@
   const CLOSE = 0.07;
   const CLOSE_SMALL = 0.15;
 
+  /** Without motion, the cursor moves as often as the browser reports the time: four times a second. */
+  const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
   /** Leave out marks that others are too close to, from the top. */
   function apart(marks, least) {
     const kept = [];
@@ -106,7 +109,7 @@
         type: "range",
         min: 0,
         max: this.length || 1,
-        step: 0.01,
+        step: 0.1,
         value: 0,
         class: "seek",
         "aria-label": `Position in ${id}`,
@@ -200,6 +203,11 @@
         this.wanted = target;
         this.audio.addEventListener("loadedmetadata", () => this.loaded(), { once: true });
       }
+      const here = this.chunkAt(target);
+      if (this.chunks.length && here !== this.at) {
+        this.show(here);
+        this.moved(here);
+      }
       this.tick();
     }
 
@@ -246,7 +254,7 @@
       this.playing.textContent = paused ? "Play" : "Pause";
       this.playing.setAttribute("aria-label", `${paused ? "Play" : "Pause"} ${id}`);
       this.mute.setAttribute("aria-pressed", String(muted));
-      if (!paused && !this.running) {
+      if (!paused && !this.running && !STILL.matches) {
         this.running = true;
         requestAnimationFrame(() => this.run());
       }

@@ -164,6 +164,7 @@
     }
 
     arrived(total) {
+      fill(this.note, total ? null : element("p", { class: "quiet empty" }, "No track matches the filters."));
       if (this.fresh) {
         this.fresh = false;
         this.total = total;
