@@ -8,6 +8,11 @@
   /** Shades of cells, as in the style sheet. */
   const SHADES = 8;
 
+  /** With more labels the matrix is not drawn. */
+  const MOST_LABELS = 120;
+  /** Confusions that are listed in words. */
+  const MOST_LISTED = 10;
+
   class Confusion {
     /**
      * @param host the element to fill
@@ -38,7 +43,16 @@
           this.host,
           heading,
           drawn.message ? element("p", { class: "quiet" }, foreign(drawn.message)) : null,
-          drawn.labels.length ? this.matrix(drawn) : null,
+          drawn.labels.length > MOST_LABELS
+            ? element(
+                "p",
+                { class: "quiet" },
+                `A matrix of ${count(drawn.labels.length, "label")} is not drawn.`,
+              )
+            : drawn.labels.length
+              ? this.matrix(drawn)
+              : null,
+          ...(drawn.labels.length ? [this.worst(drawn)].flat() : []),
         );
       } catch (error) {
         if (error.name !== "AbortError") fill(this.host, heading, failure(error));
@@ -67,6 +81,27 @@
           element("tbody", {}, body),
         ),
       );
+    }
+
+    /** The largest confusions, in words. */
+    worst({ labels, counts, side = "" }) {
+      const pairs = counts
+        .flatMap((row, truth) => row.map((value, predicted) => [value, truth, predicted]))
+        .filter(([value, truth, predicted]) => value && truth !== predicted)
+        .sort(([first], [second]) => second - first)
+        .slice(0, MOST_LISTED);
+      if (!pairs.length) return element("p", {}, "No track is predicted wrongly.");
+      const items = pairs.map(([value, truth, predicted]) => {
+        const list = () => this.list({ label: labels[truth], predicted: labels[predicted], side });
+        const text = [
+          `${count(value, "track")} of `,
+          foreign(labels[truth]),
+          " as ",
+          foreign(labels[predicted]),
+        ];
+        return element("li", {}, button(text, list, { class: "link" }));
+      });
+      return [element("h3", {}, "Most frequent confusions"), element("ol", {}, items)];
     }
 
     cell(value, sum, truth, predicted, side) {

@@ -20,6 +20,13 @@
     return ["corrected to ", foreign(track.corrected)];
   }
 
+  /** A time in ISO 8601, as people read it. */
+  function moment(when) {
+    return printable(when)
+      .replace("T", " ")
+      .replace(/(:\d\d)(:\d\d(\.\d+)?)?(Z|\+00:00)$/, "$1 UTC");
+  }
+
   class Corrections {
     /**
      * @param data where decisions are sent to
@@ -59,7 +66,7 @@
               element(
                 "div",
                 { class: "controls" },
-                key("Accept", "a", () => this.accept()),
+                key("Accept", "a", () => this.accept(), !track.label),
                 key("Change…", "c", () => this.choose()),
                 key("Exclude", "x", () => this.exclude()),
                 key("Take back", "u", () => this.undo(), !decided),
@@ -81,7 +88,7 @@
           label(name ?? ""),
           " by ",
           foreign(who),
-          `, ${when}`,
+          `, ${moment(when)}`,
           why ? [": ", foreign(why)] : null,
         ),
       );
@@ -94,7 +101,7 @@
     }
 
     accept() {
-      return this.decide(this.track?.label);
+      return this.decide(this.track?.label || undefined); // "" would exclude it
     }
 
     exclude() {
@@ -174,7 +181,7 @@
             {},
             "This track was changed in another tab or by another person: it is ",
             decision(now),
-            last ? [" (", foreign(last.who), `, ${last.when})`] : null,
+            last ? [" (", foreign(last.who), `, ${moment(last.when)})`] : null,
             ". Change it all the same?",
           ),
           element(

@@ -71,6 +71,11 @@
       }
     }
 
+    /** Fetch the track again, unless that would end its sound. */
+    refresh() {
+      if (this.track && !this.player.isPlaying) this.open(this.track.number, false);
+    }
+
     /** Empty the panel. */
     close() {
       this.asked?.abort();
@@ -95,7 +100,10 @@
       this.track = track;
       const { view } = this;
       const address = (row) => this.data.spectrogram(row, view.name);
-      this.player = new Player(track, view, address, { moved: (at) => change({ chunk: at || "" }) });
+      this.player = new Player(track, view, address, {
+        decodes: !this.data.store.static,
+        moved: (at) => change({ chunk: at || "" }),
+      });
       if (state().chunk) this.player.show(Number(state().chunk) || 0);
       if (track.cluster.length > 1) {
         const context = { data: this.data, run: state().run, view, address, open: this.actions.open };
@@ -165,9 +173,8 @@
       const first = probabilities.slice(0, MOST_BARS);
       const given = probabilities.slice(MOST_BARS).filter(({ label: name }) => name === label);
       const rest = probabilities.slice(MOST_BARS).filter(({ label: name }) => name !== label);
-      const caption = (text) => element("caption", { class: "hidden" }, text);
       const table = (text, rows) =>
-        element("table", { class: "bars" }, caption(text), element("tbody", {}, rows.map(bar)));
+        element("table", { class: "bars", "aria-label": text }, element("tbody", {}, rows.map(bar)));
       return element(
         "section",
         { "aria-label": "Prediction" },

@@ -51,7 +51,10 @@
             ? this.track
             : await this.data.track(number, this.run, this.view?.name ?? "");
         if (this.closed) return;
-        const player = new Player(track, this.view, this.address, { small: true });
+        const player = new Player(track, this.view, this.address, {
+          small: true,
+          decodes: !this.data.store.static,
+        });
         const letter = String.fromCharCode(65 + ([this.track.number, ...this.others].indexOf(number) % 26));
         Object.assign(player, { letter });
         this.players.push(player);

@@ -56,7 +56,7 @@
         element("h2", {}, "Findings"),
         this.progress(found),
         byCheck(found.findings).map(([check, findings]) => this.check(check, findings)),
-        rest > 0 ? button(`Fetch more of ${whole(rest)} further findings`, () => this.actions.more()) : null,
+        rest > 0 ? button(`Fetch more (${whole(rest)} are left)`, () => this.actions.more()) : null,
         this.notChecked(found.not_checked ?? []),
       );
     }

@@ -20,10 +20,10 @@
     whole,
   } = Explorer;
 
-  const WIDTH = 640;
-  const HEIGHT = 220;
-  const LEFT = 56;
-  const BOTTOM = 180;
+  const WIDTH = 420;
+  const HEIGHT = 210;
+  const LEFT = 50;
+  const BOTTOM = 170;
   const TOP = 12;
 
   /** Return a histogram as a drawing, and as a table for those who do not see it. */
@@ -99,6 +99,9 @@
     );
   }
 
+  /** The column of the track table that has a histogram, too. */
+  const LENGTH = { name: "seconds", title: "length", unit: "s", numeric: true };
+
   class Histograms {
     /**
      * @param host the element to fill
@@ -111,26 +114,18 @@
         on: { change: () => change({ column: this.choice.value }, { step: true }) },
       });
       this.body = element("div");
-      const none = element(
-        "p",
-        {},
-        "The store has no columns of quality: featurize it again to measure them.",
-      );
-      const { columns } = data.store;
+      this.columns = [LENGTH, ...data.store.columns].filter(({ numeric }) => numeric);
       fill(
         host,
         element("h2", {}, "Histograms"),
-        columns.some(({ numeric }) => numeric)
-          ? element("label", { class: "choice" }, "Column ", this.choice)
-          : none,
+        element("label", { class: "choice" }, "Column ", this.choice),
         this.body,
       );
     }
 
     async render(chosen) {
-      const columns = this.data.store.columns.filter(({ numeric }) => numeric);
+      const { columns } = this;
       const column = columns.find(({ name }) => name === chosen) ?? columns[0];
-      if (!column) return;
       options(
         this.choice,
         columns.map(({ name, title }) => [name, title]),

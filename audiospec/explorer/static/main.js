@@ -9,12 +9,13 @@
     FILTERS,
     Filters,
     Findings,
+    Header,
     Histograms,
+    PANELS,
     QUERY,
     Table,
     TrackMap,
     announce,
-    button,
     change,
     cleared,
     connect,
@@ -22,23 +23,12 @@
     element,
     failure,
     fill,
-    foreign,
-    help,
     listen,
-    options,
-    printable,
     state,
     watch,
     whole,
   } = Explorer;
 
-  const PANELS = {
-    tracks: "Tracks",
-    findings: "Findings",
-    map: "Map",
-    confusion: "Confusion",
-    histograms: "Histograms",
-  };
   /** Milliseconds between two questions for findings while the checks run. */
   const AGAIN = 2000;
   /** Findings fetched at once. */
@@ -54,7 +44,7 @@
       this.found = { state: "running", findings: [], not_checked: [], message: "" };
       this.limit = FINDINGS;
       this.choose();
-      this.header();
+      this.header = new Header(data.store);
       this.hosts = Object.fromEntries(
         Object.entries(PANELS).map(([name, title]) => [
           name,
@@ -97,60 +87,8 @@
       const { runs, views } = this.data.store;
       const now = state();
       const run = runs.some(({ name }) => name === now.run) ? now.run : (runs[0]?.name ?? "");
-      const first = views.find(({ drawn }) => drawn) ?? views[0];
-      const view = views.some(({ name }) => name === now.view) ? now.view : (first?.name ?? "");
+      const view = views.some(({ name }) => name === now.view) ? now.view : (views[0]?.name ?? "");
       change({ run, view });
-    }
-
-    header() {
-      const { store } = this.data;
-      document.title = `${printable(store.name)} – audiospec explore`;
-      fill(by("store"), foreign(store.name));
-      const parts = [
-        count(store.tracks, "track"),
-        count(store.labels.length, "label"),
-        count(store.runs.length, "run"),
-      ];
-      fill(by("counts"), store.dataset ? ["dataset ", foreign(store.dataset), ", "] : null, parts.join(", "));
-      this.run = by("run");
-      this.view = by("view");
-      const title = ({ name, model, split, score }) => [
-        name,
-        [name, model, split, score].filter(Boolean).join(", "),
-      ];
-      options(this.run, store.runs.length ? store.runs.map(title) : [["", "none"]], state().run);
-      options(
-        this.view,
-        store.views.length ? store.views.map(({ name }) => [name, name]) : [["", "none"]],
-        state().view,
-      );
-      this.run.disabled = store.runs.length < 2;
-      this.view.disabled = store.views.length < 2;
-      this.run.addEventListener("change", () => change({ run: this.run.value }, { step: true }));
-      this.view.addEventListener("change", () =>
-        change({ view: this.view.value, chunk: "" }, { step: true }),
-      );
-      const tab = ([name, text]) =>
-        button(text, () => change({ panel: name }, { step: true }), { "data-panel": name });
-      fill(by("panels"), Object.entries(PANELS).map(tab));
-      this.dialog = help();
-      document.body.append(this.dialog);
-      by("help").addEventListener("click", () => this.dialog.showModal());
-      this.messages();
-    }
-
-    /** Show what the user should know about the whole store. */
-    messages(stale = null) {
-      const { message, problems = [], audio, can_correct: writable } = this.data.store;
-      const texts = [message, ...problems];
-      if (!message && audio === "moved")
-        texts.push("The audio has moved: it cannot be played. Everything else works.");
-      if (!message && audio === "none") texts.push("The store has no audio to play.");
-      if (!message && !writable) texts.push("Read only: labels cannot be corrected here.");
-      const { state: checks, message: at } = this.found;
-      if (checks === "running") texts.push(`The checks are still running. ${at ?? ""}`);
-      const list = texts.filter(Boolean).map((text) => element("p", { class: "message" }, foreign(text)));
-      fill(by("messages"), stale ? failure(stale) : null, list);
     }
 
     /** What the table asks for. */
@@ -165,12 +103,7 @@
       const any = (...names) => names.some((name) => changed.has(name));
       const panel = now.panel in PANELS ? now.panel : "tracks";
       for (const [name, host] of Object.entries(this.hosts)) host.hidden = name !== panel;
-      for (const tab of by("panels").children) {
-        if (tab.dataset.panel === panel) tab.setAttribute("aria-current", "page");
-        else tab.removeAttribute("aria-current");
-      }
-      this.run.value = now.run;
-      this.view.value = now.view;
+      this.header.render(panel);
       this.filters.render(this.found.findings);
       if (any("run", "column", "sort", "descending")) this.columns();
       if (any("run", ...QUERY)) this.table.load(changed.has("panel") && now.at ? Number(now.at) : 0);
@@ -268,7 +201,7 @@
         const row = await this.table.pages.fetch(index);
         if (row) this.goTo(row, index);
       } catch (error) {
-        this.messages(error);
+        this.header.messages(this.found, error);
       }
     }
 
@@ -293,7 +226,7 @@
         }
         announce("No wrong prediction follows");
       } catch (error) {
-        this.messages(error);
+        this.header.messages(this.found, error);
       }
     }
 
@@ -317,28 +250,41 @@
           change({ panel: "tracks" });
           this.filters.text.focus();
         },
-        "?": () => this.dialog.showModal(),
+        "?": () => this.header.dialog.showModal(),
       });
-      document.addEventListener("stale", ({ detail: error }) => this.messages(error));
+      document.addEventListener("stale", ({ detail: error }) => this.header.messages(this.found, error));
     }
 
+    /** Fetch the findings, again and again while the checks run. */
     async askFindings() {
+      const before = this.found.state;
       try {
-        this.found = await this.data.findings(0, this.limit);
+        this.found = await this.data.findings(0, FINDINGS);
         this.findings.render(this.found);
       } catch (error) {
         this.found = { ...this.found, state: "failed", message: error.message };
         this.findings.failed(error);
       }
-      this.messages();
+      this.header.messages(this.found);
       this.filters.render(this.found.findings);
-      if (this.found.state === "running") setTimeout(() => this.askFindings(), AGAIN);
-      else if (state().finding || state().sort.startsWith("finding")) this.table.load(null); // it may list more by now
+      if (this.found.state === "running") {
+        this.waited = true;
+        setTimeout(() => this.askFindings(), AGAIN);
+      } else if (before === "running" && this.waited && this.found.findings.length) {
+        this.table.load(null); // its rows name findings
+        this.detail.refresh();
+      }
     }
 
-    moreFindings() {
-      this.limit += FINDINGS;
-      this.askFindings();
+    /** Fetch the findings that follow those that are here. */
+    async moreFindings() {
+      try {
+        const more = await this.data.findings(this.found.findings.length, FINDINGS);
+        this.found = { ...more, findings: [...this.found.findings, ...more.findings] };
+        this.findings.render(this.found);
+      } catch (error) {
+        this.header.messages(this.found, error);
+      }
     }
   }
 

@@ -7,7 +7,11 @@
     Explorer;
 
   /** Milliseconds between two questions while the map is computed. */
-  const AGAIN = 2000;
+  const AGAIN = 1000;
+  /** With more points, each is a dot, as shapes cannot be told apart and take long to draw. */
+  const MOST_SHAPES = 20000;
+  /** Most labels in the legend. */
+  const MOST_NAMED = 60;
   /** Pixels around the pointer in which a point is meant. */
   const NEAR = 12;
   const DARK = matchMedia("(prefers-color-scheme: dark)");
@@ -127,7 +131,7 @@
       );
       fill(
         this.legend,
-        labels.map((name, at) =>
+        labels.slice(0, MOST_NAMED).map((name, at) =>
           button(
             [sample(at, DARK.matches), foreign(name || "no label")],
             (event) => this.toggle(at, event.currentTarget),
@@ -200,12 +204,14 @@
       if (!this.points) return;
       this.place(width, height);
       const size = this.points.length > 5000 ? 2 : this.points.length > 500 ? 3 : 5;
+      const dots = this.points.length > MOST_SHAPES;
       const paths = new Map();
       this.points.forEach(([, , , label], index) => {
         const [x, y] = [this.at[2 * index], this.at[2 * index + 1]];
         if (this.hidden.has(label) || x < -size || y < -size || x > width + size || y > height + size) return;
         if (!paths.has(label)) paths.set(label, new Path2D());
-        mark(paths.get(label), label, x, y, size);
+        if (dots) paths.get(label).rect(x - 1, y - 1, 2, 2);
+        else mark(paths.get(label), label, x, y, size);
       });
       context.globalAlpha = 0.8;
       for (const [label, path] of paths) {

@@ -8,16 +8,33 @@
   /** The player that sounds; a second one stops it. */
   let sounding = null;
 
+  /** Least distance of two frequencies on the axis, as a share of it. */
+  const CLOSE = 0.07;
+  const CLOSE_SMALL = 0.15;
+
+  /** Without motion, the cursor moves as often as the browser reports the time: four times a second. */
+  const STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
+  /** Leave out marks that others are too close to, from the top. */
+  function apart(marks, least) {
+    const kept = [];
+    for (const mark of [...marks].sort((a, b) => b.at - a.at)) {
+      if (!kept.length || kept.at(-1).at - mark.at >= least) kept.push(mark);
+    }
+    return kept;
+  }
+
   class Player {
     /**
      * @param track the details of the track
      * @param view the view, with the ticks of its axis; null without one
      * @param address row → address of a picture
      * @param options.small without buttons for chunks
+     * @param options.decodes whether the server can decode a file that the browser cannot play
      * @param options.moved called with the number of the chunk after another is shown
      */
-    constructor(track, view, address, { small = false, moved = () => {} } = {}) {
-      Object.assign(this, { track, view, address, moved });
+    constructor(track, view, address, { small = false, decodes = true, moved = () => {} } = {}) {
+      Object.assign(this, { track, view, address, decodes, moved });
       this.chunks = view?.drawn ? track.chunks : [];
       this.at = 0;
       this.length = Math.max(
@@ -30,7 +47,7 @@
         this.audio.addEventListener(event, () => this.heard());
       this.audio.addEventListener("timeupdate", () => this.tick());
       this.audio.addEventListener("seeking", () => this.tick());
-      this.audio.addEventListener("error", () => this.silent());
+      this.audio.addEventListener("error", () => this.unplayable());
       this.picture = element("img", { class: "picture", draggable: "false" });
       this.picture.addEventListener("error", () => this.undrawn("this chunk cannot be drawn"));
       this.cursor = element("div", { class: "cursor", "aria-hidden": "true" });
@@ -46,7 +63,7 @@
         "div",
         { class: small ? "player small" : "player" },
         this.audio,
-        this.chunks.length ? this.figure() : this.nothing(),
+        this.chunks.length ? this.figure(small) : this.nothing(),
         this.controls(small),
         this.message,
       );
@@ -54,8 +71,8 @@
       this.show(0);
     }
 
-    figure() {
-      const marks = (this.view.ticks ?? []).map(({ at, text }) => {
+    figure(small) {
+      const marks = apart(this.view.ticks ?? [], small ? CLOSE_SMALL : CLOSE).map(({ at, text }) => {
         const mark = element("span", {}, printable(text));
         mark.style.bottom = `${100 * at}%`;
         return mark;
@@ -92,7 +109,7 @@
         type: "range",
         min: 0,
         max: this.length || 1,
-        step: 0.01,
+        step: 0.1,
         value: 0,
         class: "seek",
         "aria-label": `Position in ${id}`,
@@ -186,6 +203,11 @@
         this.wanted = target;
         this.audio.addEventListener("loadedmetadata", () => this.loaded(), { once: true });
       }
+      const here = this.chunkAt(target);
+      if (this.chunks.length && here !== this.at) {
+        this.show(here);
+        this.moved(here);
+      }
       this.tick();
     }
 
@@ -209,12 +231,16 @@
       if (!this.track.audio_url || this.broken) return;
       if (sounding && sounding !== this) sounding.pause();
       sounding = this;
+      this.started = true;
       this.audio.play().catch((error) => {
-        if (error.name !== "AbortError") this.silent(`the sound cannot be played (${error.message})`);
+        // An error of the file itself is reported by its event.
+        if (!["AbortError", "NotSupportedError"].includes(error.name))
+          this.silent(`the sound cannot be played (${error.message})`);
       });
     }
 
     pause() {
+      this.started = false;
       this.audio.pause();
     }
 
@@ -228,7 +254,7 @@
       this.playing.textContent = paused ? "Play" : "Pause";
       this.playing.setAttribute("aria-label", `${paused ? "Play" : "Pause"} ${id}`);
       this.mute.setAttribute("aria-pressed", String(muted));
-      if (!paused && !this.running) {
+      if (!paused && !this.running && !STILL.matches) {
         this.running = true;
         requestAnimationFrame(() => this.run());
       }
@@ -257,6 +283,21 @@
       const share = chunk ? (now - chunk.start) / chunk.seconds : -1;
       this.cursor.hidden = !(share >= 0 && share <= 1);
       this.cursor.style.left = `${100 * share}%`;
+    }
+
+    /** Ask for decoded samples once, as the browser cannot play the file itself. */
+    unplayable() {
+      const { audio } = this;
+      if (!audio.hasAttribute("src")) return; // the player was closed
+      if (this.decoded || !this.decodes) {
+        this.silent();
+        return;
+      }
+      this.decoded = true;
+      const [position, playing] = [this.position, this.started];
+      audio.src = `${this.track.audio_url}?decode=1`;
+      if (position) this.seek(position);
+      if (playing) this.play();
     }
 
     silent(why = "") {

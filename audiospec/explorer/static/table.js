@@ -39,7 +39,7 @@
     return [foreign(row.predicted), element("span", { class: "mark wrong" }, "wrong")];
   }
 
-  /** Columns of every table, with their least width in rem and their share of the rest; `run`: needs a run. */
+  /** Columns of every table, with their least width in rem and their share of the rest; `run`: of a run. */
   const COLUMNS = [
     {
       name: "id",
@@ -48,10 +48,18 @@
       share: 3,
       cell: (row) => [foreign(row.id, { title: printable(row.id) })],
     },
-    { name: "label", title: "Label", least: 8.5, share: 1.5, cell: labelCell },
+    { name: "label", title: "Label", least: 8.5, share: 1.5, cell: labelCell, marked: true },
     { name: "group", title: "Group", least: 5.5, share: 1, cell: (row) => [foreign(row.group)] },
     { name: "side", title: "Side", least: 4, cell: (row) => [foreign(row.side)], run: true },
-    { name: "predicted", title: "Predicted", least: 8.5, share: 1.5, cell: predictedCell, run: true },
+    {
+      name: "predicted",
+      title: "Predicted",
+      least: 8.5,
+      share: 1.5,
+      cell: predictedCell,
+      run: true,
+      marked: true,
+    },
     {
       name: "probability",
       title: "Probability",
@@ -116,11 +124,10 @@
         ];
         this.cells.splice(-1, 0, { name, title, least: 8, cell, numeric });
       }
-      const widths = this.cells.map(({ least, share }) =>
-        share ? `minmax(${least}rem, ${share}fr)` : `${least}rem`,
-      );
-      this.grid.style.setProperty("--columns", widths.join(" "));
-      this.grid.style.setProperty("--least", `${this.cells.reduce((sum, { least }) => sum + least, 0)}rem`);
+      const width = ({ least, share }) => (share ? `minmax(${least}rem, ${share}fr)` : `${least}rem`);
+      const least = this.cells.reduce((sum, cell) => sum + cell.least, 0);
+      this.grid.style.setProperty("--columns", this.cells.map((cell) => cell.width ?? width(cell)).join(" "));
+      this.grid.style.setProperty("--least", `calc(var(--id) + ${least}rem)`);
       this.grid.setAttribute("aria-colcount", this.cells.length);
       const headings = this.cells.map(({ name, title, numeric }, index) => {
         const order = sorted !== name ? "none" : descending ? "descending" : "ascending";
@@ -157,6 +164,7 @@
     }
 
     arrived(total) {
+      fill(this.note, total ? null : element("p", { class: "quiet empty" }, "No track matches the filters."));
       if (this.fresh) {
         this.fresh = false;
         this.total = total;
@@ -175,6 +183,12 @@
       this.paint();
     }
 
+    /** Move the keyboard to the table, once its rows are there. */
+    focusFirst() {
+      this.hadFocus = true;
+      this.soon();
+    }
+
     /** Show a changed row. */
     changed(row) {
       this.pages.replace(row);
@@ -190,7 +204,7 @@
 
     /** Remove all rows, but keep the keyboard's place. */
     forget() {
-      this.hadFocus = this.body.contains(document.activeElement);
+      this.hadFocus ||= this.body.contains(document.activeElement);
       this.shown = new Map();
       this.body.replaceChildren();
     }
@@ -242,13 +256,13 @@
       }
       node.tabIndex = index === this.active ? 0 : -1;
       if (row) node.dataset.track = row.number;
-      const cells = this.cells.map(({ cell, numeric, name }, column) =>
+      const cells = this.cells.map(({ cell, numeric, marked, name }, column) =>
         element(
           "div",
           {
             role: name === "id" ? "rowheader" : "gridcell",
             "aria-colindex": column + 1,
-            class: numeric ? "n" : null,
+            class: [numeric && "n", marked && "marked"].filter(Boolean).join(" ") || null,
           },
           ...(row ? cell(row) : [column === 0 ? "…" : ""]),
         ),
