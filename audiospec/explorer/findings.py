@@ -48,6 +48,7 @@ class Findings:
         self._of_tracks: list[list[int]] | None = None
         self._none: list[list[int]] = [[] for _ in range(len(store.tracks))]
         self._groups: dict[int, tuple[int, ...]] = {}
+        self._counts = np.zeros(len(self._none), np.int64)
         if given is None:
             self._work = Background(self._diagnose)
         elif given.tracks != len(store.tracks):
@@ -84,6 +85,7 @@ class Findings:
                     for group in finding.groups:
                         for track in group:
                             self._groups.setdefault(track, group)
+            self._counts = np.fromiter(map(len, found), np.int64, len(found))
             self._of_tracks = found
         return self._of_tracks
 
@@ -100,7 +102,7 @@ class Findings:
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of findings of each track: (tracks,)."""
-        return np.fromiter(map(len, self._numbers_by_track), np.int64, len(self._store.tracks))
+        return self._counts if self._numbers_by_track else self._counts[:0]
 
     def tracks_of(self, name: str) -> NDArray[np.int64]:
         """Return the numbers of the tracks of a finding, or of all of a check, worst first, each once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from audiospec.errors import AudiospecError
 from audiospec.explorer.security import Guard, new_token
 from audiospec.explorer.server import application
 from audiospec.explorer.session import Session
+from audiospec.machine import user_name
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore, open_store
 
@@ -175,19 +175,12 @@ def opened(
             runs=None if runs is None else Path(runs),
             view=view,
             findings=findings,
-            who=_user() if who is None else who,
+            who=user_name() if who is None else who,
         )
         try:
             yield session
         finally:
             session.close()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in a container
-        return ""
 
 
 @contextmanager

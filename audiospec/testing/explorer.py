@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from audiospec.doctor.diagnosis import Diagnosis
 from audiospec.explorer.run import Page, prepared
@@ -53,15 +53,16 @@ class Client:
     @staticmethod
     def send(address: str, headers: dict[str, str], body: bytes | None = None, method: str = "") -> Reply:
         """Send a request."""
+        place = urlsplit(address)
+        connection = HTTPConnection(place.hostname or "", place.port or 0)
+        path = address[address.index(place.netloc) + len(place.netloc) :]
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        request = urllib.request.Request(address, body, named, method=method or None)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request) as response:
-                return Reply(response.status, response.headers, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Reply(error.code, error.headers, error.read())
+            connection.request(method or ("GET" if body is None else "POST"), path, body, named)
+            response = connection.getresponse()
+            return Reply(response.status, response.headers, response.read())
+        finally:
+            connection.close()
 
 
 @contextmanager

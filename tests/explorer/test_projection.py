@@ -40,10 +40,10 @@ def test_rows_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
     publish(stores["zarr"], path, Content.make())
     view = open_store(path).view()
+    kept = np.isfinite(view.read()).all(axis=(1, 2))
     lost = view.info.shard_rows
     (path / "views" / view.name / "data/c/1/0/0").unlink()
     numbers, features = describe_tracks(open_store(path).view(), quiet)
-    kept = np.isfinite(view.read()).all(axis=(1, 2))
     kept[lost : 2 * lost] = False
     assert numbers.tolist() == np.unique(view.rows["track"][kept]).tolist()
     assert np.isfinite(features).all()
@@ -85,5 +85,5 @@ def test_a_method_that_there_is_not() -> None:
     try:
         import umap  # noqa: F401
     except ImportError:
-        with pytest.raises(ExplorerError, match="UMAP is not installed.*pip install umap-learn"):
+        with pytest.raises(ExplorerError, match=r"UMAP is not installed.*pip install umap-learn"):
             project(features, "umap")

@@ -339,8 +339,10 @@ def test_labels_are_corrected(store: Path) -> None:
         assert first.json["label"] == given
         (decision,) = first.json["decisions"]
         assert {name: decision[name] for name in ("old", "new", "who", "why")} == {
-            "old": given, "new": "cat",
-            "who": "ann", "why": "meows",
+            "old": given,
+            "new": "cat",
+            "who": "ann",
+            "why": "meows",
         }
         other_tab = client.post({"track": 0, "new": "ant", "seen": 0})
         assert other_tab.status == 409
