@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,8 @@ class Findings:
                 f"the findings are of {given.tracks} tracks; {store.path} has {len(store.tracks)}",
                 "run `audiospec doctor` again",
             )
+        elif any(track >= given.tracks for one in given.findings for group in one.groups for track in group):
+            raise StoreError("the findings name tracks that there are not", "run `audiospec doctor` again")
 
     def _diagnose(self, tell: Callable[[int, int], None]) -> Diagnosis:
         from audiospec.doctor.diagnosis import diagnose
@@ -189,6 +192,7 @@ class Findings:
             "tracks": list(tracks),
             "names": self._names(tracks),
             "details": list(map(printable, details)),
+            "figures": _finite(finding.to_dict()["figures"]),
             "groups": [list(group) for group in groups],
             "group_names": list(map(self._names, groups)),
         }
@@ -205,6 +209,15 @@ class Findings:
         """Tell the doctor to stop."""
         if self._work is not None:
             self._work.stop()
+
+
+def _finite(value: Any) -> Any:
+    """Return figures with None for numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_finite, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _detail(finding: Finding, track: int) -> str:

@@ -114,8 +114,8 @@ def explore(
         try:
             if ready is not None:
                 ready(page.address)
-            if open_browser:
-                webbrowser.open(page.address)
+            if open_browser:  # in a thread, because a browser of the terminal returns when it is left
+                threading.Thread(target=webbrowser.open, args=[page.address], daemon=True).start()
             page.serve()
         except KeyboardInterrupt as stop:
             if type(stop) is not KeyboardInterrupt:  # SIGTERM, which the command line reports

@@ -36,6 +36,19 @@ def test_tracks_are_described_by_mean_and_deviation(
         assert features[number] == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
+def test_many_bands_are_averaged(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = open_store(made).view("mel")
+    monkeypatch.setattr(projection, "MOST_BANDS", 6)  # of 16: two or three of them together
+    _, features = describe_tracks(view, quiet)
+    rows = view.read(np.flatnonzero(view.rows["track"] == 3)).astype(float)
+    parts = [
+        rows[:, first:stop].mean(axis=1)
+        for first, stop in zip((0, 2, 5, 8, 10, 13), (2, 5, 8, 10, 13, 16), strict=True)
+    ]
+    assert features[3, :6] == pytest.approx([part.mean() for part in parts], rel=1e-4)
+    assert features[3, 6:] == pytest.approx([part.std() for part in parts], rel=1e-3)
+
+
 def test_rows_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "s.zarr"
     publish(stores["zarr"], path, Content.make())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 import struct
 from pathlib import Path
@@ -15,6 +16,7 @@ import soundfile
 
 import audiospec
 from audiospec.doctor.diagnosis import Diagnosis
+from audiospec.doctor.finding import Finding
 from audiospec.explorer.server import static_files
 from audiospec.stores.base import open_store
 from audiospec.testing.explorer import Client, serve
@@ -406,12 +408,76 @@ def test_the_doctor_looks_while_the_page_is_used(store: Path) -> None:
         assert len(value["not_checked"]) == len(diagnosis.not_checked)
 
 
-def test_findings_of_another_store_are_refused(store: Path) -> None:
+def test_ten_thousand_findings_are_sent_in_parts(made: Path) -> None:
+    findings = tuple(
+        Finding(
+            check="quality" if number % 2 else "confounds",
+            severity="note",
+            title=f"finding {number}",
+            advice="listen",
+            tracks=(number % 15,),
+            figures={"share": math.nan},
+        )
+        for number in range(10_000)
+    )
+    with serve(made, findings=Diagnosis("x", 15, findings, {}, ())) as client:
+        value = client.get("api/findings.json").json
+        assert value["total_findings"] == 10_000
+        assert len(value["findings"]) == 500
+        assert [(one["check"], one["findings"]) for one in value["by_check"]] == [
+            ("confounds", 5000),
+            ("quality", 5000),
+        ]
+        assert value["findings"][0]["figures"] == {"share": None}
+        last = client.get("api/findings.json?offset=9999&limit=500").json["findings"]
+        assert [one["title"] for one in last] == ["finding 9999"]
+        assert tracks(client, finding="quality")[0] == 15
+        assert [row["number"] for row in tracks(client, finding=last[0]["id"])[1]] == [9999 % 15]
+        assert tracks(client)[1][0]["findings"] == ["confounds", "quality"]
+
+
+def test_many_tracks_of_a_finding_are_cut(made: Path) -> None:
+    from audiospec.explorer import findings as module
+
+    groups = tuple((number, number + 1) for number in range(14))
+    one = Finding(
+        check="near-duplicates",
+        severity="error",
+        title="t",
+        advice="a",
+        tracks=tuple(range(15)),
+        groups=groups,
+        details=tuple(map(str, range(14))),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MOST_TRACKS", 3)
+        patch.setattr(module, "MOST_GROUPS", 2)
+        with serve(made, findings=Diagnosis("x", 15, (one,), {}, ())) as client:
+            (cut,) = client.get("api/findings.json").json["findings"]
+            assert (cut["tracks"], cut["groups"], cut["details"]) == ([0, 1, 2], [[0, 1], [1, 2]], ["0", "1"])
+            assert (cut["count"], cut["group_count"]) == (15, 14)
+            assert client.get("api/track/1.json").json["findings"][0]["detail"] == "0; 1"
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "words"),
+    [
+        (Diagnosis("x", 3, (), {}, ()), r"the findings are of 3 tracks; .* has 15"),
+        (
+            Diagnosis(
+                *("x", 15),
+                (Finding(check="c", severity="note", title="t", advice="a", groups=((3, 15),)),),
+                *({}, ()),
+            ),
+            "name tracks that there are not",
+        ),
+    ],
+)
+def test_findings_of_another_store_are_refused(store: Path, diagnosis: Diagnosis, words: str) -> None:
     from audiospec.errors import StoreError
 
-    diagnosis = Diagnosis("x", 3, (), {}, ())
     with (
-        pytest.raises(StoreError, match=r"the findings are of 3 tracks; .* has 15"),
+        pytest.raises(StoreError, match=words),
         serve(store, findings=diagnosis),
     ):
         pass
