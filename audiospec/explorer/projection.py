@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 METHODS = ("pca", "umap")
 #: Most bytes of rows, as they are read, that are held at a time.
 BLOCK_BYTES = 32 << 20
-#: Most bands of a spectrogram, and most numbers of other rows, that a track is described by. More are averaged
-#: with their neighbours: 100,000 tracks of 96 bands have 154 MB of sums.
+#: Most bands of a spectrogram, and most numbers of other rows, that a track is described by. More are
+#: averaged with their neighbours: 100,000 tracks of 96 bands have 154 MB of sums.
 MOST_BANDS, MOST_NUMBERS = 96, 1024
 #: Most tracks that directions are fitted to, drawn by a seed; all are projected.
 MOST_FITTED = 20_000
