@@ -63,6 +63,25 @@ TrainShare = Annotated[
     ),
 ]
 
+CorrectionsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--corrections",
+        metavar="FILE|none",
+        show_default=False,
+        rich_help_panel="Training",
+        help="Corrections of labels to apply; none: leave labels as they are (corrections.csv beside the "
+        "store).",
+    ),
+]
+
+
+def corrections(text: str | None) -> str | None:
+    """Return the value of ``--corrections`` as the library takes it."""
+    from audiospec.corrections.view import BESIDE
+
+    return BESIDE if text is None else None if text == "none" else text
+
 
 def searched(texts: Sequence[str] | None) -> dict[str, list[str]]:
     """Parse the values of ``--search``."""
@@ -84,10 +103,11 @@ def train_shares(text: str | None) -> list[float]:
 
 
 def about(run: Run) -> list[str]:
-    """Return lines on the share, the search and the folds of a run."""
+    """Return lines on the corrections of labels and the search of a run."""
     from audiospec.zoo.runs.card import chosen_in_words
+    from audiospec.zoo.runs.corrected import corrections_in_words
 
-    lines = []
+    lines = [corrections_in_words(run.info)] if run.info.corrections else []
     if run.info.search:
         grid = "; ".join(
             f"{name} of {', '.join(map(str, values))}" for name, values in run.info.search["grid"].items()

@@ -56,6 +56,7 @@ def command(
     from audiospec.zoo.comparison.configurations import group_runs
     from audiospec.zoo.comparison.tested import Configuration
     from audiospec.zoo.report.collect import find_runs
+    from audiospec.zoo.runs.corrected import corrections_in_words
     from audiospec.zoo.scores.base import scores
 
     if score is not None:
@@ -83,6 +84,9 @@ def command(
         emit("comparisons", score=name, comparisons=comparisons, no_chunks=no_chunks)
         return
     _print(scores[name](), [*found, *by_chunk])
+    for line in dict.fromkeys(corrections_in_words(run.info) for run in opened.values()):
+        if line:
+            say(f"labels: {line}")
     if no_chunks:
         say(f"not compared by chunk: {no_chunks}", "yellow")
 

@@ -32,6 +32,7 @@ def command(
     """
     from audiospec.stores.base import open_store
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.runs.corrected import corrections_in_words
     from audiospec.zoo.runs.run import Run
     from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
 
@@ -40,11 +41,14 @@ def command(
     scores = evaluate(opened, other)
     of = opened.info.store if other is None else str(other.path)
     if json:
-        emit("scores", run=str(run), store=of, **scores.to_dict())
+        corrections = {key: opened.info.corrections.get(key, 0) for key in ("labels", "excluded")}
+        emit("scores", run=str(run), store=of, corrections=corrections, **scores.to_dict())
         return
     where = f"the test rows of {of}" if other is None else of
     leaky = f" (leaky: {scores.leaks.words})" if scores.leaks else ""
     say(f"{opened.info.model} on {where}{leaky}", "bold")
+    if opened.info.corrections:
+        say(f"  as the run was trained: {corrections_in_words(opened.info)}")
     tables = {"chunk": scores.chunk.to_dict(), "track": scores.track.to_dict()}
     shown = stored_scores(tables.values())
     rows = [

@@ -140,12 +140,14 @@ def command(
     from audiospec.storage.location import location
     from audiospec.zoo.prediction import (
         check_truth,
+        corrected_truth,
         learnt_files,
         predict,
         resolved,
         score_predictions,
         score_sets,
     )
+    from audiospec.zoo.runs.corrected import corrections_in_words
     from audiospec.zoo.runs.run import Run
 
     timed = {"median": median, "merge": merge, "min": min_}
@@ -159,17 +161,19 @@ def command(
     limits = thresholds(threshold or [])
     opened = Run(run)
     labels: dict[Location, str] = {}
+    listed: dict[Location, Track] = {}
     tracks: dict[Location, Track] = {}
     if truth is not None:
         columns = given(path_column=path_column, label_column=label_column, audio_root=audio_root)
         manifest = open_dataset("csv", truth, columns).manifest()
         check_truth(opened, manifest)
-        tracks = {resolved(manifest.file(track)): track for track in manifest}
+        listed = {resolved(manifest.file(track)): track for track in manifest}
+        tracks = corrected_truth(opened, listed)
         labels = {path: track.label for path, track in tracks.items()}
     if not files and truth is None:
         raise typer.BadParameter("expected audio files, or --truth with a table of files", param_hint="FILE")
     reading = Reading(truncated=truncated, keep_silent=keep_silent)
-    found, others = expand([location(file) for file in files or []] or list(labels))
+    found, others = expand([location(file) for file in files or []] or list(listed))
     if is_timed:
         if others and not json:
             say(left_out(list(map(str, others))), "yellow")
@@ -231,6 +235,8 @@ def command(
             and (path := resolved(prediction.file)) in tracks
             and tracks[path].label in classes
         }
+        if opened.info.corrections and not json:
+            say(f"labels as the run was trained: {corrections_in_words(opened.info)}")
         leaks = learnt_files(opened, scored)
         scores = score_predictions(predictions, labels, classes)
         _print_scores(scores, len(predictions), leaks, opened.lacks, json)

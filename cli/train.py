@@ -128,6 +128,7 @@ def command(
     search: _protocol.SearchFor = None,
     inner_folds: _protocol.InnerFolds = 3,
     train_share: _protocol.TrainShare = None,
+    corrections: _protocol.CorrectionsFile = None,
     set_: SetParameters = None,
     out: Annotated[
         Path,
@@ -145,6 +146,7 @@ def command(
     leaks from a weaker one is counted, and its scores are called leaky. Scores are given by chunk and by
     track, with 95 % confidence intervals.
     """
+    from audiospec.corrections.view import corrected
     from audiospec.find import find_store, find_view
     from audiospec.stores.base import open_store
     from audiospec.stores.layout.duplicates import duplicates
@@ -176,6 +178,8 @@ def command(
     runs: dict[str, list[Run]] = {}
     by_share: dict[float, list[Run]] = {share: [] for share in trained_on}
     with progress(json) as step, warnings_shown(options_of(context.command), json=json):
+        # Once for all trainings, and before the split, which leaves out excluded tracks.
+        chosen = corrected(chosen, _protocol.corrections(corrections), label_column=label_column)
         for number, share in itertools.product(range(seed, seed + seeds), trained_on):
             made = choose(
                 chosen,
@@ -196,6 +200,7 @@ def command(
                 seed=number,
                 train_share=share,
                 runs=out,
+                corrections=None,
                 resume=resume,
                 progress=shown.epoch,
                 watch=shown.watch,
@@ -207,7 +212,7 @@ def command(
                 info = run.info
                 protocol = {
                     key: getattr(info, key)
-                    for key in ("train_share", "search", "cross_validation", "settings")
+                    for key in ("train_share", "search", "cross_validation", "settings", "corrections")
                 }
                 emit(
                     "run",

@@ -16,6 +16,7 @@ from audiospec.errors import ModelError, RunError
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Rows
+from audiospec.zoo.runs.corrected import corrected_as
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.pooled import mean_over_repeats
 from audiospec.zoo.scores.measuring.tables import Evaluation
@@ -59,7 +60,8 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     run : Run
     store : FeatureStore or None
         Another store with a view of the run's features: all its rows of the run's classes are scored. Rows
-        that the run learnt from are counted in `RunEvaluation.leaks`.
+        that the run learnt from are counted in `RunEvaluation.leaks`. Labels that were corrected for the run
+        (`Run.info`) are corrected here, too, and tracks that were excluded are not scored.
         None: the test rows of the store that the run was trained on; of a cross-validation, each row by the
         model of the fold that tested it.
 
@@ -81,10 +83,10 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
         return _evaluate_folds(run)
     model = run.model()
     if store is None:
-        view = open_store(run.info.store).view(run.info.view)
+        view = corrected_as(run.info, open_store(run.info.store).view(run.info.view))
         numbers = _test_rows(run, view)
     else:
-        view = _matching_view(run, store)
+        view = corrected_as(run.info, _matching_view(run, store))
         _check_target(run, store)
         numbers = np.flatnonzero(run.target.usable(view))
         if not len(numbers):
@@ -107,7 +109,7 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
 
 def _evaluate_folds(run: Run) -> RunEvaluation:
     """Score each row of a cross-validation by the model of the fold that tested it."""
-    view = open_store(run.info.store).view(run.info.view)
+    view = corrected_as(run.info, open_store(run.info.store).view(run.info.view))
     repeats: defaultdict[int, list[tuple[Rows, NDArray[np.float64], NDArray[np.bool_]]]] = defaultdict(list)
     leaks = []
     for fold, stated in zip(run.folds(), run.info.cross_validation["runs"], strict=True):

@@ -11,11 +11,16 @@ import numpy as np
 
 from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.reading import STRICT, Reading
+from audiospec.corrections.applied import apply
 from audiospec.datasets.own.search import expand, left_out
 from audiospec.errors import ModelError
 from audiospec.manifest import Manifest, Track
 from audiospec.storage.location import Location, location
+from audiospec.storage.opening import exists
+from audiospec.stores.layout.schema import TrackRecord
+from audiospec.stores.layout.tracks import Tracks
 from audiospec.zoo.calibration.conformal import in_sets
+from audiospec.zoo.runs.corrected import decisions_of
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import score_chunks
 from audiospec.zoo.scores.measuring.tables import ScoreTable
@@ -260,6 +265,32 @@ def learnt_files(run: Run, tracks: Mapping[Location, Track]) -> Leaks | None:
         Known(place.name, _content_hash(place), track.cluster, track.group) for place, track in tracks.items()
     ]
     return find_leaks(run.learnt(), known, "")  # ids are file names here, so they are not compared
+
+
+def corrected_truth(run: Run, tracks: Mapping[Location, Track]) -> dict[Location, Track]:
+    """Return the truth of files with the corrections of labels that a run was trained with.
+
+    A file is known by its content. Files that were excluded are not in what is returned.
+
+    Parameters
+    ----------
+    run : Run
+    tracks : mapping
+        Place → what is known of the file.
+    """
+    decisions = decisions_of(run.info)
+    if not decisions:
+        return dict(tracks)
+    records = [
+        TrackRecord(str(number), label=track.label, hash=_content_hash(place) if exists(place) else "")
+        for number, (place, track) in enumerate(tracks.items())
+    ]
+    applied = apply(decisions, Tracks.from_records(records))
+    return {
+        place: replace(track, label=applied.labels.get(number, track.label))
+        for number, (place, track) in enumerate(tracks.items())
+        if number not in applied.excluded
+    }
 
 
 def resolved(place: Location) -> Location:

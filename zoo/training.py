@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from audiospec.corrections.view import BESIDE, CorrectedView, corrected
 from audiospec.errors import ModelError, RunError
 from audiospec.machine import versions
-from audiospec.storage.location import local, location
+from audiospec.storage.location import Location, local, location
 from audiospec.stores.layout.view import View
 from audiospec.zoo.base import Model, Progress, Rows, models
 from audiospec.zoo.calibration.held_out import calibration, check_calibration
@@ -23,6 +24,7 @@ from audiospec.zoo.cross_validation.search import checked_search, choose_setting
 from audiospec.zoo.cross_validation.whole import check_classes, cross_validate, folds_info
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_rows
 from audiospec.zoo.progress import TrainingProgress, Watch
+from audiospec.zoo.runs.corrected import correction_facts, corrections_of
 from audiospec.zoo.runs.info import RUN, RunInfo
 from audiospec.zoo.runs.outputs import predictions_of, side_outputs
 from audiospec.zoo.runs.predictions import tracks_of
@@ -37,6 +39,7 @@ from audiospec.zoo.runs.training_folder import (
 from audiospec.zoo.runs.write import write_history, write_run
 from audiospec.zoo.scores.base import all_scores, main_key
 from audiospec.zoo.splits.choose import choose
+from audiospec.zoo.splits.corrected import with_corrected_labels
 from audiospec.zoo.splits.folds import Folds
 from audiospec.zoo.splits.share import folds_with_share, with_share
 from audiospec.zoo.splits.split import SIDES, Split
@@ -63,6 +66,7 @@ def train(
     train_share: float = 1.0,
     search: Mapping[str, Sequence[Any]] | None = None,
     inner_folds: int = 3,
+    corrections: Location | str | None = BESIDE,
     out: Path | str | None = None,
     runs: Path | str = "runs",
     resume: bool = False,
@@ -113,6 +117,10 @@ def train(
         parameters are chosen in each fold anew.
     inner_folds : int
         Number of inner folds of the search.
+    corrections : path, "beside" or None
+        A file of corrections of the labels (`Corrections`), which is applied to the tracks that have its
+        content hashes: labels are replaced, and excluded tracks are on no side. ``"beside"``: the file
+        ``corrections.csv`` in the store's folder, if there is one. None: none. The store is not changed.
     out : path or None
         The run's folder. None: in `runs`, the first of ``MODEL-VIEW-SPLIT-SEED``, ``….2``, ``….3`` … that is
         free, or, with `resume`, the one that has this training.
@@ -142,11 +150,16 @@ def train(
         The view cannot be split like this.
     RunError
         The run exists, is of another training, or cannot be written.
+    StoreError
+        The corrections cannot be read.
     """
     cls = models[model]
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
+    if isinstance(strategy, Split | Folds):
+        label_column = strategy.strata.column or label_column
+    view = corrected(view, corrections, label_column=label_column)
     made = choose(
         view,
         strategy,
@@ -157,6 +170,8 @@ def train(
         classes=classes,
         label_column=label_column,
     )
+    if isinstance(view, CorrectedView):
+        made = with_corrected_labels(made, view)
     _check_target(model, cls, view, made.strata.target)
     if calibrate:
         check_calibration(made.strata.target)
@@ -192,6 +207,7 @@ def train(
         "calibrate": calibrate,
         "train_share": float(train_share),
         "search": searched.to_dict(),
+        "corrections": corrections_of(view),
     }
     name = run_name(model, view, view_split.strategy, seed, train_share)
     place = local(location(runs if out is None else out), "a run")
@@ -216,6 +232,7 @@ def train(
                     search=search,
                     inner_folds=inner_folds,
                     calibrate=calibrate,
+                    corrections=None,  # they are applied to the view
                     out=fold_path,
                     resume=True,
                     progress=progress,
@@ -268,6 +285,7 @@ def train(
             **{
                 **training,
                 "split": {**training["split"], **_split_facts(view_split)},
+                "corrections": {**training["corrections"], **correction_facts(view)},
                 "target": trained.target.to_dict(),
             },
             store=str(view.store.path),

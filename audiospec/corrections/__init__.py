@@ -1,1 +1,1 @@
-"""Corrections: decisions of people on the labels of a store, in a file beside it; the store stays as it is."""
+"""Corrections: decisions of people on labels, in a file beside the store, which stays as it is."""

@@ -90,6 +90,11 @@ class CorrectedView(View):
         self.corrections_sha256 = sha256
 
     @property
+    def uncorrected(self) -> View:
+        """The view as the store has it."""
+        return self._view
+
+    @property
     def classes(self) -> list[str]:
         """The labels of the rows, sorted, without those of excluded tracks."""
         return [label for label in super().classes if label != EXCLUDED]

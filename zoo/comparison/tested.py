@@ -193,7 +193,7 @@ def check_same(a: RunTest, b: RunTest, level: str) -> None:
         raise RunError(
             f"expected runs that were tested against the same labels; got {names}, whose labels of test "
             "tracks differ",
-            "train both on a store of the same labels",
+            "train both on a store of the same labels, with the same `corrections`",
         )
     if level == "chunk" and not same_chunks(a, b):
         raise RunError(

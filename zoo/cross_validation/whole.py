@@ -17,6 +17,7 @@ from audiospec.stores.layout.view import View
 from audiospec.zoo.base import CHECKPOINT, Rows
 from audiospec.zoo.evaluation import content_digest, predict_rows, score_parts
 from audiospec.zoo.progress import TrainingProgress, Watch
+from audiospec.zoo.runs.corrected import correction_facts
 from audiospec.zoo.runs.info import FOLD_FOLDER, RunInfo
 from audiospec.zoo.runs.predictions import Predictions, TrackOfRun
 from audiospec.zoo.runs.run import Run
@@ -85,6 +86,7 @@ def cross_validate(
             **{
                 **training,
                 "split": {**training["split"], **_facts(folds)},
+                "corrections": {**training["corrections"], **correction_facts(view)},
                 "settings": _settings(training, runs),
                 "search": _searches(training, runs),
                 "target": first.target,

@@ -24,6 +24,7 @@ from audiospec.zoo.comparison.configurations import (
 )
 from audiospec.zoo.comparison.difference import holm
 from audiospec.zoo.report.entry import Entry, over_splits
+from audiospec.zoo.runs.corrected import corrections_in_words
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.stored import main_score
 from audiospec.zoo.splits.units import joined
@@ -100,7 +101,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Task:
-    """Runs on the same target and classes of the same dataset.
+    """Runs on the same target and classes of the same dataset, with the same corrections of labels.
 
     Attributes
     ----------
@@ -108,6 +109,8 @@ class Task:
     target : str
         Name of the target.
     classes : tuple of str
+    corrections : str
+        What was corrected of the labels, in words; ``""`` if nothing was.
     boards : list of Board
         One for each split strategy and what was tested on, or for each strategy that leaks; these are last.
     """
@@ -115,6 +118,7 @@ class Task:
     dataset: str
     target: str
     classes: tuple[str, ...]
+    corrections: str
     boards: list[Board]
 
 
@@ -130,13 +134,15 @@ def tasks(runs: Sequence[Run]) -> list[Task]:
     list of Task
         Sorted by name of the dataset, then by number of classes.
     """
-    by_task: defaultdict[tuple[str, str, tuple[str, ...]], list[Run]] = defaultdict(list)
+    by_task: defaultdict[tuple[str, str, tuple[str, ...], str], list[Run]] = defaultdict(list)
     for run in runs:
-        by_task[run.info.dataset, run.target.name, tuple(run.info.classes)].append(run)
+        corrections = str(run.info.corrections.get("digest", ""))
+        by_task[run.info.dataset, run.target.name, tuple(run.info.classes), corrections].append(run)
     all_tasks = []
-    for (dataset, target, classes), task_runs in by_task.items():
+    for (dataset, target, classes, _), task_runs in sorted(by_task.items()):
         entries = [Entry(group) for group in group_runs(task_runs)]
-        all_tasks.append(Task(dataset, target, classes, _boards(entries)))
+        words = corrections_in_words(task_runs[0].info)
+        all_tasks.append(Task(dataset, target, classes, words, _boards(entries)))
     return sorted(all_tasks, key=lambda task: (task.dataset, len(task.classes), task.classes, task.target))
 
 

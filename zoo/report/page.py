@@ -137,7 +137,8 @@ def _problems(problems: Mapping[str, str]) -> str:
 
 
 def _task(task: Task, ids: Mapping[Path, str]) -> str:
-    lines = [f"<h2>{text(task.dataset)}: {_what(task)}</h2>"]
+    corrections = f", {text(task.corrections, None)}" if task.corrections else ""
+    lines = [f"<h2>{text(task.dataset)}: {_what(task)}{corrections}</h2>"]
     names = ", ".join(map(text, task.classes))
     if len(task.classes) > 20:
         names = f"<details><summary>all classes</summary>{names}</details>"

@@ -11,6 +11,7 @@ from audiospec.zoo.report.curves import curves, read_history
 from audiospec.zoo.report.protocol_section import protocol_section
 from audiospec.zoo.report.style import SHADES, marked
 from audiospec.zoo.report.target_section import label_table, number_chart
+from audiospec.zoo.runs.corrected import corrections_in_words
 from audiospec.zoo.runs.info import split_name
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.base import Score, format_percent, main_key
@@ -46,6 +47,8 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     }
     if info.train_share != 1:
         about["share of the training rows"] = f"{info.train_share:g}"
+    if info.corrections:
+        about["labels"] = corrections_in_words(info)
     split_facts = {
         "strategy": split_name(run.info.split),
         "seed": info.seed,

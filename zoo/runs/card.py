@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from audiospec.zoo.runs.corrected import corrections_in_words
 from audiospec.zoo.runs.info import split_name
 from audiospec.zoo.scores.measuring.stored import MISSING, stored_scores
 from audiospec.zoo.splits.leaks import nouns
@@ -40,6 +41,7 @@ def model_card(info: RunInfo, metrics: dict[str, Any]) -> str:
         f"- split: {_plain(split_name(split))}, seed {split['seed']}, because {_plain(split['reason'])}; "
         f"{_sides(split)}; digest {split['digest'][:16]}",
         *_folds(info),
+        *([f"- labels: {_plain(corrections_in_words(info))}"] if info.corrections else []),
         *(
             [f"- trained on a share of {info.train_share:g} of the training rows"]
             if info.train_share != 1

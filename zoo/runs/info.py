@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from audiospec.files import open_plain
@@ -16,7 +16,8 @@ from audiospec.files import open_plain
 #: Since version 2, ``run.json`` states the sizes of the other files, and its digest includes the version.
 #: Since version 3, a run has its predictions and the tracks of its split; `RunInfo.split` says what leaks.
 #: Since version 4, ``run.json`` states the target; before, all runs had one label a row.
-FORMAT_VERSION = 4
+#: Version 5 states corrections of labels; a run without any is written as version 4.
+FORMAT_VERSION, UNCORRECTED = 5, 4
 RUN, METRICS, HISTORY, CARD = "run.json", "metrics.json", "history.csv", "card.md"
 #: Scores of held-out tracks, of runs that had some.
 CONFORMAL = "conformal.json"
@@ -24,6 +25,8 @@ CONFORMAL = "conformal.json"
 MOST_RUN, MOST_METRICS = 64 << 20, 512 << 20
 #: Largest size in bytes of ``predictions.csv`` and ``tracks.csv``: ten million rows of ten classes.
 MOST_PREDICTIONS = 4 << 30
+#: What a decision of `RunInfo.corrections` states.
+_DECISION = ("hash", "track", "old", "new", "who", "when", "why")
 #: Most numbers in one row of a model's input: 1 GiB of float32.
 MOST_VALUES = 1 << 28
 
@@ -75,6 +78,9 @@ class RunInfo:
     cross_validation : dict
         Of a cross-validation: the numbers of folds and repeats, each fold's run (``runs``) and scores, and
         their mean and deviation (``spread``). Empty for a run of one model.
+    corrections : dict
+        Corrections of labels that were applied: numbers of labels and of excluded tracks, their digest, the
+        name and the SHA-256 of the file, and the decisions. Empty if there were none.
 
     Raises
     ------
@@ -104,6 +110,7 @@ class RunInfo:
     search: dict[str, Any] = field(default_factory=dict)
     target: dict[str, Any] = field(default_factory=lambda: {"name": "single"})
     cross_validation: dict[str, Any] = field(default_factory=dict)
+    corrections: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, (expected, valid) in _FIELDS.items():
@@ -201,6 +208,20 @@ def _is_cross_validation(value: Any) -> bool:
     )
 
 
+def _is_corrections(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    decisions = value.get("decisions")
+    return not value or (
+        all(_is_count(value.get(name)) for name in ("labels", "excluded"))
+        and all(_is_text(value.get(name)) for name in ("digest", "file", "sha256"))
+        and PurePath(value["file"]).name == value["file"] != ""
+        and isinstance(decisions, list)
+        and all(isinstance(one, dict) and {*one} == {*_DECISION} for one in decisions)
+        and all(_is_text(value) for one in decisions for value in one.values())
+    )
+
+
 def _is_versions(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_text, value.values()))
 
@@ -216,6 +237,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "calibrate": ("true or false", lambda value: isinstance(value, bool)),
     "search": ("a search with its grid", _is_search),
     "train_share": ("a share above 0, up to 1", _is_share),
+    "corrections": ("corrections of labels with their decisions", _is_corrections),
     "cross_validation": ("the folds of a cross-validation", _is_cross_validation),
     "versions": ("a mapping of names to versions", _is_versions),
     **dict.fromkeys(("seed", "parameters"), ("a whole number, at least 0", _is_count)),
@@ -267,6 +289,8 @@ def configuration_of(info: RunInfo, *, share: bool = True) -> list[Any]:
         parts.append({"search": grid})
     if info.calibrate:
         parts.append({"calibrate": True})
+    if info.corrections:
+        parts.append({"corrections": info.corrections["digest"]})
     return parts
 
 

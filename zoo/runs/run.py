@@ -188,8 +188,9 @@ class Run:
                 values["settings"] = {k: v for k, v in values["settings"].items() if k not in grid}
         if "target" in wanted:  # its parameters follow from the training
             stated["target"] = {name: stated["target"].get(name) for name in wanted["target"]}
-        if "split" in wanted:  # what follows from a split need not be compared
-            stated["split"] = {name: stated["split"].get(name) for name in wanted["split"]}
+        for key in ("split", "corrections"):  # what follows from them need not be compared
+            if wanted.get(key):
+                stated[key] = {name: stated[key].get(name) for name in wanted[key]}
         return all(stated.get(name) == value for name, value in wanted.items())
 
     def history(self) -> list[dict[str, float]]:

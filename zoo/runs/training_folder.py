@@ -30,6 +30,7 @@ _SINCE_VERSION_3: dict[str, Any] = {
     "train_share": 1.0,
     "calibrate": False,
     "target": {"name": "single"},
+    "corrections": {},
 }
 #: Pattern of TensorBoard's files, which are written during training and copied into the run.
 LOGS = "events.out.tfevents.*"

@@ -22,6 +22,7 @@ from audiospec.zoo.runs.info import (
     HISTORY,
     METRICS,
     RUN,
+    UNCORRECTED,
     RunInfo,
     file_sha256,
 )
@@ -104,8 +105,8 @@ def write_run(
             shutil.copyfile(log, finished / log.name)
         files = sorted(file for file in finished.iterdir() if file.is_file() and file.name != RUN)
         stated: dict[str, Any] = {
-            "audiospec_run": FORMAT_VERSION,
-            **asdict(info),
+            "audiospec_run": FORMAT_VERSION if info.corrections else UNCORRECTED,
+            **{name: value for name, value in asdict(info).items() if value or name != "corrections"},
             "files": {file.name: file_sha256(file) for file in files},
             "sizes": {file.name: file.stat().st_size for file in files},
         }
