@@ -6,6 +6,7 @@ import json
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ import audiospec
 from audiospec.doctor.diagnosis import Diagnosis
 from audiospec.doctor.finding import Finding
 from audiospec.doctor.fixes.clusters import write_clusters
+from audiospec.explorer.export import export
+from audiospec.tables.importing import import_table
 from audiospec.testing.audio import noise, tone, write
 from audiospec.testing.pages import CONTRAST
 from audiospec.zoo.training import train
@@ -60,7 +63,7 @@ class Explored:
 
     def __init__(self, browser: Chrome, page: Page, corrections: Path) -> None:
         self.browser, self.page, self.corrections = browser, page, corrections
-        self.width = 1400
+        self.address = page.address
 
     def open(self, state: str = "", width: int = 1400, **media: str) -> None:
         """Load the page anew; `state` is what its address says after the hash."""
@@ -69,7 +72,7 @@ class Explored:
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         self.browser.get("about:blank")
         self.browser.get_log("browser")
-        self.browser.get(f"{self.page.address}#{state}")
+        self.browser.get(f"{self.address}#{state}")
         self.settled()
 
     def show(self, panel: str) -> None:
@@ -179,8 +182,6 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def explored(browser: Chrome, music: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Explored]:
     """The page of a store of `music` with a run, and with a diagnosis that names duplicates."""
-    from audiospec.explorer.run import prepared
-
     folder = tmp_path_factory.mktemp("explored")
     path = folder / "music.zarr"
     mel = audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=32, fmax=4000)
@@ -216,10 +217,19 @@ def explored(browser: Chrome, music: Path, tmp_path_factory: pytest.TempPathFact
         ),
     )
     found = Diagnosis(str(path), len(ids), findings, {"confounds": "too few tracks"}, ())
-    with prepared(path, runs=folder / "runs", findings=found, port=0, who="ann") as page:
+    with served(path, runs=folder / "runs", findings=found) as page:
+        yield Explored(browser, page, folder / "corrections.csv")
+
+
+@contextmanager
+def served(store: Path, **choices: Any) -> Iterator[Page]:
+    """Serve the page of a store."""
+    from audiospec.explorer.run import prepared
+
+    with prepared(store, port=0, who="ann", **choices) as page:
         serving = threading.Thread(target=page.serve, daemon=True)
         serving.start()
-        yield Explored(browser, page, folder / "corrections.csv")
+        yield page
         page.server.should_exit = True
         serving.join(LONGEST)
 
@@ -296,6 +306,70 @@ def test_markup_in_a_label_is_text(explored: Explored) -> None:
     explored.run("document.body.insertAdjacentHTML('beforeend', arguments[0])", HOSTILE)
     explored.until("return performance.getEntriesByType('resource').some(one => one.name.endsWith('/x'))")
     assert explored.run("return window.hit === undefined")
+
+
+def test_a_hundred_thousand_rows_scroll_and_each_shows_its_track(
+    browser: Chrome, explored: Explored, tmp_path: Path
+) -> None:
+    total = 100_000
+    lines = (f"{'abc'[n % 3]}.{n:06d}.wav,22050,{n},{'abc'[n % 3]}" for n in range(total))
+    (tmp_path / "many.csv").write_text("\n".join(("filename,length,a,label", *lines)) + "\n")
+    path = tmp_path / "many.zarr"
+    import_table(tmp_path / "many.csv", path, columns="all")
+    ids = audiospec.open_store(path).tracks["id"].tolist()
+    with served(path, findings=Diagnosis(str(path), total, (), {}, ())) as page:
+        many = Explored(browser, page, tmp_path / "corrections.csv")
+        many.open()
+        many.until_total("100,000 tracks")
+        grid = "document.querySelector('.grid')"
+        for top in (0.5, 0.123, 0.9999, 0):
+            # Through many places, as a mouse that drags the bar does.
+            for step in range(5):
+                many.run(f"{grid}.scrollTop = {grid}.scrollHeight * arguments[0]", top + step / 1e5)
+            many.until(
+                f"""const top = {grid}.scrollTop, height = {grid}.clientHeight;
+                const rows = [...document.querySelectorAll('.rows .row')].filter(
+                  row => row.offsetTop + 34 > top && row.offsetTop < top + height - 40);
+                return rows.length > 15 && rows.every(row => row.dataset.track)"""
+            )
+            shown = many.run(
+                "return [...document.querySelectorAll('.rows .row[data-track]')].map(row =>"
+                " [Number(row.getAttribute('aria-rowindex')), row.firstChild.textContent])"
+            )
+            assert len(shown) < 80
+            assert all(ids[index - 2] == id for index, id in shown), top
+        many.run(f"{grid}.scrollTop = 0")
+        many.find(".rows .row[aria-rowindex='2']").click()
+        many.opened(ids[0])
+        many.press("\ue00c")
+        many.until("return document.activeElement.matches('.rows .row')")
+        many.press("\ue010")
+        last = "return document.activeElement.getAttribute('aria-rowindex') === '100001'"
+        many.until(f"{last} && document.activeElement.textContent.startsWith(arguments[0])", ids[-1])
+    explored.open()
+
+
+def test_a_copy_opens_from_the_disk_without_a_server(explored: Explored, tmp_path: Path) -> None:
+    export(explored.page.session, tmp_path / "copy", tell=lambda *_: None)
+    copy = Explored(explored.browser, explored.page, explored.corrections)
+    copy.address = (tmp_path / "copy" / "index.html").as_uri()
+    copy.open("track=6")
+    copy.opened("ant/ant1.wav")
+    copy.until("return document.querySelector('.picture').naturalWidth > 0")
+    copy.until("return document.querySelector('#detail audio').readyState > 0")
+    assert "Labels cannot be corrected here" in copy.find(".corrections").text
+    rows = explored.api("tracks.json?run=svm&sort=loss&descending=1")["rows"]
+    copy.find("[data-sort=loss]").click()
+    copy.find("[data-sort=loss]").click()
+    copy.until_column("Track", lambda ids: ids == [row["id"] for row in rows])
+    for panel in PANELS:
+        copy.show(panel)
+    copy.show("findings")
+    copy.find(".finding button", "List 3 tracks").click()
+    copy.until_total("3 of 16 tracks")
+    ids = [row["id"] for row in explored.api("tracks.json")["rows"]]
+    assert copy.column("Track") == [ids[number] for number in (7, 2, 5)]
+    assert [entry for entry in copy.browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 # --- a track -----------------------------------------------------------------------------------------------
