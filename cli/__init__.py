@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from audiospec.cli import (
+    audit,
     benchmark,
     compare,
     datasets,
@@ -99,6 +100,7 @@ for _group, _name, _module in (
     (app, "engines", engines),
     (app, "show", show),
     (app, "doctor", doctor),
+    (app, "audit", audit),
     (app, "explore", explore),
     (app, "models", models),
     (app, "losses", losses),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,6 +87,7 @@ def command(
     def ready(address: str) -> None:
         say(address)
         say("Ctrl-C ends it; whoever has this address on this machine can correct labels", "dim")
+        sys.stdout.flush()  # it may be a pipe
 
     explore(
         store,

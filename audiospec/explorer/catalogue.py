@@ -99,6 +99,8 @@ class Filters(NamedTuple):
         Numbers of the tracks of the chosen finding, worst first. ``sort="finding"`` keeps that order.
     counts : ndarray of int64, shape (tracks,)
         Number of findings of each track.
+    duplicates : ndarray of int64, shape (tracks,)
+        Number of tracks that hold the same sound as each, as far as the doctor knows.
     corrected : frozenset of int
         Numbers of the tracks that were decided about.
     """
@@ -106,6 +108,7 @@ class Filters(NamedTuple):
     outputs: Outputs | None
     finding: NDArray[np.int64] | None
     counts: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
     corrected: frozenset[int]
 
 
@@ -147,11 +150,7 @@ class Catalogue:
     @cached_property
     def duplicates(self) -> NDArray[np.int64]:
         """Number of tracks in the cluster of each track; 0 for a track without one: (tracks,)."""
-        names, codes, counts = np.unique(
-            self.tracks["cluster"].astype(str), return_inverse=True, return_counts=True
-        )
-        sizes = np.where(names[codes] == "", 0, counts[codes])
-        return sizes.astype(np.int64)
+        return np.array([len(self.cluster_of(number)) for number in range(len(self))], np.int64)
 
     @cached_property
     def _folded_ids(self) -> list[str]:
@@ -159,8 +158,15 @@ class Catalogue:
 
     def cluster_of(self, number: int) -> list[int]:
         """Return the numbers of the tracks of a track's cluster, with itself; empty if it has none."""
-        name = self.tracks["cluster"][number]
-        return np.flatnonzero(self.tracks["cluster"] == name).tolist() if name else []
+        return self._clusters.get(str(self.tracks["cluster"][number]), [])
+
+    @cached_property
+    def _clusters(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for number, name in enumerate(self.tracks["cluster"].tolist()):
+            if name:
+                found.setdefault(name, []).append(number)
+        return found
 
     def numbers(self, query: Query, filters: Filters) -> NDArray[np.int64]:
         """Return the numbers of the tracks that a query selects, in its order.
@@ -215,7 +221,7 @@ class Catalogue:
             decided[sorted(filters.corrected)] = 1
             return decided
         if column == "duplicates":
-            return self.duplicates.astype(np.float64)
+            return np.maximum(self.duplicates, filters.duplicates).astype(np.float64)
         if column in _OF_RUNS:
             if filters.outputs is None:
                 return np.full(len(self), np.nan)
@@ -242,7 +248,6 @@ class Catalogue:
             "label": str(self.labels[number]),
             "group": str(self.tracks["group"][number]),
             "seconds": finite(self.tracks["seconds"][number]),
-            "duplicates": int(self.duplicates[number]),
             **{name: finite(values[number]) for name, values in self.columns.items()},
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Most findings, tracks of a finding, groups of a finding and tracks of a group in one answer.
 MOST_FINDINGS, MOST_TRACKS, MOST_GROUPS, MOST_OF_GROUP = 500, 100, 20, 20
+#: Part of the names of checks whose groups hold the same sound.
+DUPLICATES = "duplicates"
 #: Largest file of findings in bytes.
 MOST_BYTES = 256 << 20
 
@@ -45,6 +48,8 @@ class Findings:
         self._work: Background[Diagnosis] | None = None
         self._of_tracks: list[list[int]] | None = None
         self._none: list[list[int]] = [[] for _ in range(len(store.tracks))]
+        self._groups: dict[int, tuple[int, ...]] = {}
+        self._counts = np.zeros(len(self._none), np.int64)
         if given is None:
             self._work = Background(self._diagnose)
         elif given.tracks != len(store.tracks):
@@ -52,6 +57,8 @@ class Findings:
                 f"the findings are of {given.tracks} tracks; {store.path} has {len(store.tracks)}",
                 "run `audiospec doctor` again",
             )
+        elif any(track >= given.tracks for one in given.findings for group in one.groups for track in group):
+            raise StoreError("the findings name tracks that there are not", "run `audiospec doctor` again")
 
     def _diagnose(self, tell: Callable[[int, int], None]) -> Diagnosis:
         from audiospec.doctor.diagnosis import diagnose
@@ -77,12 +84,28 @@ class Findings:
             for number, finding in enumerate(self.found):
                 for track in finding.tracks:
                     found[track].append(number)
+                if DUPLICATES in finding.check:
+                    for group in finding.groups:
+                        for track in group:
+                            self._groups.setdefault(track, group)
+            self._counts = np.fromiter(map(len, found), np.int64, len(found))
             self._of_tracks = found
         return self._of_tracks
 
+    def duplicates_of(self, track: int) -> list[int]:
+        """Return the tracks that hold the same sound as one, with itself; empty if there are none."""
+        return list(self._groups.get(track, ())) if self._numbers_by_track else []
+
+    def duplicates(self) -> NDArray[np.int64]:
+        """Return the number of tracks that hold the same sound as each, with itself, or 0: (tracks,)."""
+        sizes = np.zeros(len(self._numbers_by_track), np.int64)
+        for track, group in self._groups.items():
+            sizes[track] = len(group)
+        return sizes
+
     def counts(self) -> NDArray[np.int64]:
         """Return the number of findings of each track: (tracks,)."""
-        return np.fromiter(map(len, self._numbers_by_track), np.int64, len(self._store.tracks))
+        return self._counts if self._numbers_by_track else self._counts[:0]
 
     def tracks_of(self, name: str) -> NDArray[np.int64]:
         """Return the numbers of the tracks of a finding, or of all of a check, worst first, each once."""
@@ -169,6 +192,7 @@ class Findings:
             "tracks": list(tracks),
             "names": self._names(tracks),
             "details": list(map(printable, details)),
+            "figures": _finite(finding.to_dict()["figures"]),
             "groups": [list(group) for group in groups],
             "group_names": list(map(self._names, groups)),
         }
@@ -185,6 +209,15 @@ class Findings:
         """Tell the doctor to stop."""
         if self._work is not None:
             self._work.stop()
+
+
+def _finite(value: Any) -> Any:
+    """Return figures with None for numbers that JSON does not have."""
+    if isinstance(value, Mapping):
+        return {str(name): _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_finite, value))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _detail(finding: Finding, track: int) -> str:

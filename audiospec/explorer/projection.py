@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 METHODS = ("pca", "umap")
 #: Most bytes of rows, as they are read, that are held at a time.
 BLOCK_BYTES = 32 << 20
+#: Most bands of a spectrogram, and most numbers of other rows, that a track is described by. More are
+#: averaged with their neighbours: 100,000 tracks of 96 bands have 154 MB of sums.
+MOST_BANDS, MOST_NUMBERS = 96, 1024
 #: Most tracks that directions are fitted to, drawn by a seed; all are projected.
 MOST_FITTED = 20_000
+#: Tracks that are projected at a time.
+_PROJECTED = 4096
 #: Most directions of a principal component analysis that UMAP starts from.
 _MOST_DIRECTIONS = 50
 
@@ -32,8 +37,8 @@ def describe_tracks(view: View, tell: Tell) -> tuple[NDArray[np.int64], NDArray[
     Parameters
     ----------
     view : View
-        A spectrogram's bins are described over its frames; other rows number by number. Rows that cannot be
-        read, or that are not finite, are left out.
+        A spectrogram's bins are described over its frames; other rows number by number. If these are too
+        many, neighbours are averaged first. Rows that cannot be read, or that are not finite, are left out.
     tell : callable
         Called with the number of rows that are done and that there are.
 
@@ -46,12 +51,17 @@ def describe_tracks(view: View, tell: Tell) -> tuple[NDArray[np.int64], NDArray[
     """
     is_picture = view.spec.kind == "spectrogram"
     width = view.info.row_shape[0] if is_picture else int(np.prod(view.info.row_shape))
+    bands = min(width, MOST_BANDS if is_picture else MOST_NUMBERS)
+    firsts = np.linspace(0, width, bands, endpoint=False).astype(int)
+    sizes = np.diff([*firsts, width])[:, None]
     numbers, of_row = np.unique(view.rows["track"], return_inverse=True)
     counts = np.zeros(len(numbers))
-    sums, squares = np.zeros((2, len(numbers), width))
+    sums, squares = np.zeros((2, len(numbers), bands))
     for rows, values in _blocks(view):
         flat = values.reshape(len(values), width, -1).astype(np.float64)
         finite = np.isfinite(flat).all(axis=(1, 2))
+        if bands < width:
+            flat = np.add.reduceat(flat, firsts, axis=1) / sizes
         flat, rows = flat[finite], rows[finite]
         np.add.at(sums, of_row[rows], flat.mean(axis=2))
         np.add.at(squares, of_row[rows], (flat**2).mean(axis=2))
@@ -125,7 +135,10 @@ def _components(features: NDArray[np.float32], count: int, seed: int) -> NDArray
     directions *= np.where(
         directions[np.abs(directions).argmax(axis=0), range(directions.shape[1])] < 0, -1, 1
     )
-    places = ((features - centre) / scale) @ directions
+    steps = range(0, len(features), _PROJECTED)
+    places = np.concatenate(
+        [((features[first : first + _PROJECTED] - centre) / scale) @ directions for first in steps]
+    )
     if places.shape[1] < 2:
         places = np.hstack([places, np.zeros((len(places), 2 - places.shape[1]))])
     return np.asarray(places, np.float64)

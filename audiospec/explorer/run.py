@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import socket
 import sys
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +18,7 @@ from audiospec.errors import AudiospecError
 from audiospec.explorer.security import Guard, new_token
 from audiospec.explorer.server import application
 from audiospec.explorer.session import Session
+from audiospec.machine import user_name
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore, open_store
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 #: The port that is used if none is chosen and it is free, so that the address differs by its token only.
 PORT = 8765
+#: How long open requests are waited for at the end, s.
+_LONGEST_END = 3.0
 
 
 class PortError(AudiospecError, OSError):
@@ -57,7 +60,15 @@ class Page:
 
     def serve(self) -> None:
         """Answer the page until Ctrl-C, which raises KeyboardInterrupt, or until ``server.should_exit``."""
-        self.server.run([self.listener])
+        # In a thread: uvicorn would handle signals itself, and one that arrives while it starts is lost.
+        thread = threading.Thread(target=self.server.run, args=([self.listener],), daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(0.5)
+        finally:
+            self.server.should_exit = True
+            thread.join(_LONGEST_END)
 
 
 def explore(
@@ -100,11 +111,11 @@ def explore(
         The store, the view, the runs or the findings cannot be used, or Starlette is not installed.
     """
     with prepared(store, runs=runs, view=view, findings=findings, port=port, who=who) as page:
-        if ready is not None:
-            ready(page.address)
-        if open_browser:
-            webbrowser.open(page.address)
         try:
+            if ready is not None:
+                ready(page.address)
+            if open_browser:  # in a thread, because a browser of the terminal returns when it is left
+                threading.Thread(target=webbrowser.open, args=[page.address], daemon=True).start()
             page.serve()
         except KeyboardInterrupt as stop:
             if type(stop) is not KeyboardInterrupt:  # SIGTERM, which the command line reports
@@ -164,19 +175,12 @@ def opened(
             runs=None if runs is None else Path(runs),
             view=view,
             findings=findings,
-            who=_user() if who is None else who,
+            who=user_name() if who is None else who,
         )
         try:
             yield session
         finally:
             session.close()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in a container
-        return ""
 
 
 @contextmanager

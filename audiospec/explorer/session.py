@@ -159,7 +159,8 @@ class Session:
         last = self._last
         if last is None or last[0] != key:
             finding = self.findings.tracks_of(query.finding) if query.finding else None
-            filters = Filters(None if of_run is None else of_run.outputs, finding, counts, decided)
+            outputs = None if of_run is None else of_run.outputs
+            filters = Filters(outputs, finding, counts, self.findings.duplicates(), decided)
             last = self._last = (key, self.catalogue.numbers(query, filters))
         numbers = last[1]
         chosen = numbers[offset : offset + min(limit, MOST_ROWS)]
@@ -174,6 +175,7 @@ class Session:
             "predicted": "",
             "probability": None,
             "loss": None,
+            "duplicates": len(self._cluster(number)),
             "findings": self.findings.checks_of(number),
             "audio": self.audio.has(number),
         }
@@ -200,13 +202,17 @@ class Session:
         return {
             **self.row(number, of_run),
             "chunks": [] if chosen is None else self._chunks(number, chosen),
-            "cluster": self.catalogue.cluster_of(number),
+            "cluster": self._cluster(number),
             "findings": self.findings.of_track(number),
             "probabilities": [] if of_run is None else _probabilities(of_run, number),
             "decisions": self.decisions.of_track(number),
             "audio_url": f"audio/{number}" if has_audio else "",
             "audio_message": "" if has_audio else self.audio.message or self.audio.why_not(number),
         }
+
+    def _cluster(self, number: int) -> list[int]:
+        """Return the tracks that hold the same sound: by the store, or else by the doctor."""
+        return self.catalogue.cluster_of(number) or self.findings.duplicates_of(number)
 
     def _chunks(self, number: int, view: View) -> list[dict[str, Any]]:
         rows = self._rows_of(view, number)
