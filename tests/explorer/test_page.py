@@ -457,6 +457,10 @@ def test_a_label_is_corrected_by_keyboard_and_survives_a_reload(explored: Explor
     explored.opened(track)
     explored.press("c")
     explored.find("dialog input")
+    offered = [one.text for one in explored.browser.find_elements("css selector", "[role=option]")]
+    number = int(explored.run("return new URLSearchParams(location.hash.slice(1)).get('track')"))
+    ranked = [one["label"] for one in explored.api(f"track/{number}.json?run=svm")["probabilities"]]
+    assert offered == [*(label for label in ranked if label != "ant"), "ant"]
     explored.press("be", "\ue007")
     explored.until_label(track, "bee", "ant")
     explored.browser.refresh()
