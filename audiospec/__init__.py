@@ -19,11 +19,16 @@ from audiospec.version import __version__ as __version__
 if TYPE_CHECKING:
     from audiospec.audio.chunking import Chunking
     from audiospec.audio.reading import Reading
+    from audiospec.corrections.corrections import Corrections
+    from audiospec.corrections.decision import Decision
     from audiospec.datasets.base import Dataset
+    from audiospec.doctor.audit.labels import audit
+    from audiospec.doctor.audit.suspect import Audit, Suspect
     from audiospec.doctor.diagnosis import Diagnosis, diagnose
     from audiospec.doctor.finding import Finding
     from audiospec.engines.base import engine
     from audiospec.errors import AudiospecError
+    from audiospec.explorer.run import explore
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
     from audiospec.pipeline.clean import clean
@@ -58,8 +63,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "AudiospecError": "errors",
     "Chunking": "audio.chunking",
+    "Audit": "doctor.audit.suspect",
     "Comparison": "zoo.comparison.compare",
+    "Corrections": "corrections.corrections",
     "Dataset": "datasets.base",
+    "Decision": "corrections.decision",
     "Diagnosis": "doctor.diagnosis",
     "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
@@ -78,16 +86,19 @@ _HOMES = {
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
     "Split": "zoo.splits.split",
+    "Suspect": "doctor.audit.suspect",
     "TableSpec": "specs.table",
     "TabularSpec": "specs.tabular",
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "audit": "doctor.audit.labels",
     "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
     "diagnose": "doctor.diagnosis",
     "engine": "engines.base",
     "evaluate": "zoo.evaluation",
+    "explore": "explorer.run",
     "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
@@ -107,9 +118,12 @@ _HOMES = {
 
 __all__ = [
     "AudiospecError",
+    "Audit",
     "Chunking",
     "Comparison",
+    "Corrections",
     "Dataset",
+    "Decision",
     "Diagnosis",
     "Evaluation",
     "FeatureSpec",
@@ -128,16 +142,19 @@ __all__ = [
     "Report",
     "Run",
     "Split",
+    "Suspect",
     "TableSpec",
     "TabularSpec",
     "Track",
     "TrainingProgress",
     "View",
+    "audit",
     "clean",
     "compare",
     "diagnose",
     "engine",
     "evaluate",
+    "explore",
     "export_table",
     "featurize",
     "frontend",

@@ -1,4 +1,4 @@
-"""Describe the machine that a result was measured on, and the versions of the software that produced it.
+"""Describe the machine that a result was measured on, its user, and the versions of what produced it.
 
 This is the only module that counts cores and memory, and reads versions.
 """
@@ -143,3 +143,13 @@ def _lines(file: Path) -> list[str]:
         return file.read_text().splitlines()
     except OSError:
         return []
+
+
+def user_name() -> str:
+    """Return the name of the user of this process; ``""`` if it has none, as in a container."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

@@ -15,12 +15,15 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from audiospec.cli import (
+    audit,
     benchmark,
+    checks,
     compare,
     datasets,
     doctor,
     engines,
     evaluate,
+    explore,
     features,
     featurize,
     leakage,
@@ -98,9 +101,12 @@ for _group, _name, _module in (
     (app, "engines", engines),
     (app, "show", show),
     (app, "doctor", doctor),
+    (app, "audit", audit),
+    (app, "explore", explore),
     (app, "models", models),
     (app, "losses", losses),
     (app, "scores", scores),
+    (app, "checks", checks),
     (app, "split", split),
     (app, "train", train),
     (app, "leakage", leakage),

@@ -12,9 +12,8 @@ import typer
 
 from audiospec.cli._options import options_of, with_options
 from audiospec.cli._progress import progress
-from audiospec.cli._rows import SetParameters, ViewName
 from audiospec.cli._text import assignments, count, names, say
-from audiospec.errors import AudiospecError
+from audiospec.machine import user_name
 
 if TYPE_CHECKING:
     from audiospec.doctor.diagnosis import Diagnosis
@@ -37,8 +36,18 @@ def command(
             "--checks", metavar="NAMES", show_default=False, help="Only these checks, separated by commas."
         ),
     ] = None,
-    view: ViewName = None,
-    set_: SetParameters = None,
+    view: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Log-mel view, or a prefix of its name (the largest)."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="CHECK.FIELD=VALUE",
+            help="Change a setting of a check; `audiospec checks NAME` lists them.",
+        ),
+    ] = None,
     fix: Annotated[
         str | None,
         typer.Option(
@@ -65,10 +74,11 @@ def command(
     nothing.
     """
     from audiospec.doctor.diagnosis import diagnose
+    from audiospec.doctor.fixes.requested import FIXES, require_fixes
     from audiospec.files import write_bytes
     from audiospec.stores.base import open_store
 
-    fixes = _fixes(fix)
+    fixes = require_fixes(names(fix) or [])
     store = open_store(path)
     with progress(json, "examining") as step:
         diagnosis = diagnose(
@@ -82,7 +92,7 @@ def command(
     found = diagnosis.to_dict()
     if out is not None:
         write_bytes(out, (dumps(found, indent=1) + "\n").encode())
-    done = [_FIX[name](store, diagnosis) for name in fixes]
+    done = [FIXES[name](store, diagnosis, user_name()) for name in fixes]
     if json:
         print(dumps({**found, "fixed": done}))
     else:
@@ -93,14 +103,6 @@ def command(
             _print_next(path, diagnosis)
     if strict and not diagnosis.is_healthy:
         raise typer.Exit(1)
-
-
-def _fixes(text: str | None) -> list[str]:
-    chosen = names(text) or []
-    for name in chosen:
-        if name not in _FIX:
-            raise AudiospecError(f"`fix` must be of {', '.join(_FIX)}; got {name!r}")
-    return list(dict.fromkeys(chosen))
 
 
 def _print(store: FeatureStore, diagnosis: Diagnosis, most: int | None, options: Mapping[str, str]) -> None:
@@ -151,25 +153,7 @@ def _histogram(figures: Mapping[str, Any]) -> list[str]:
 
 def _print_next(path: str, diagnosis: Diagnosis) -> None:
     """Print the command that does something about what was found."""
-    groups = any(finding.groups for finding in diagnosis.findings if finding.check in _SAME_SOUND)
-    if groups:
+    from audiospec.doctor.fixes.requested import SAME_SOUND
+
+    if any(finding.check in SAME_SOUND for finding in diagnosis.findings):
         say(f"next: audiospec doctor {shlex.quote(path)} --fix clusters")
-
-
-#: Checks whose groups hold the same sound.
-_SAME_SOUND = ("exact-duplicates", "near-duplicates")
-
-
-def _fix_clusters(store: FeatureStore, diagnosis: Diagnosis) -> str:
-    from audiospec.doctor.fixes.clusters import write_clusters
-
-    clusters = [
-        group for finding in diagnosis.findings if finding.check in _SAME_SOUND for group in finding.groups
-    ]
-    changed = write_clusters(store, clusters)
-    if not changed:
-        return "clusters: nothing to write"
-    return f"clusters: written for {count(changed, 'track')}; splits keep each cluster on one side"
-
-
-_FIX = {"clusters": _fix_clusters}

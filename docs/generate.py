@@ -253,6 +253,14 @@ def short_truth_table() -> str:
     return f"{head}\n\n{table(('dataset', 'old protocol', 'F1', 'strongest split', 'F1'), rows)}"
 
 
+def duplicate_tables() -> str:
+    """What was found of planted duplicates, of clips of whole tracks and of catalogued repetitions."""
+    result = json.loads((RESULTS / "duplicates.json").read_text(encoding="utf-8"))
+    text = (RESULTS / "duplicates.md").read_text(encoding="utf-8")
+    sections = text[text.index("## ") :].strip()
+    return f"{origin(result)}\n\n{sections}".replace("\n## ", "\n### ")
+
+
 #: Outcomes of trials in the order of the tables; those from `unexplained` on must not occur.
 OUTCOMES = ("refused", "found", "harmless", "equal", "explained", *BAD)
 
@@ -358,6 +366,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "scores-events": partial(score_table, "events", 1),
     "truth": truth_tables,
     "truth-short": short_truth_table,
+    "duplicates": duplicate_tables,
     "study": study_report,
     "trials": trial_tables,
     "cli": command_line,

@@ -6,7 +6,6 @@ the conditional write of a store's root. A storage that ignores conditions is re
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from audiospec.errors import StorageError, StoreBusyError
+from audiospec.machine import user_name
 from audiospec.storage.base import NEW, ConflictError, Entry, Folder, Lock
 from audiospec.storage.location import Url
 from audiospec.storage.refusals import UnsupportedError
@@ -275,15 +275,11 @@ def _name(holder: dict[str, Any]) -> str:
 
 def _content(token: str, expire: float) -> bytes:
     """Return a lease's content, which no other has: conditions compare content alone in some storages."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = str(os.getuid())
     fields = {
         "token": token,
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "user": user,
+        "user": user_name() or str(os.getuid()),
         "until": time.time() + expire,
         "renewal": secrets.token_hex(8),
         "machine": _machine(),

@@ -37,6 +37,7 @@ def test_requests_are_counted() -> None:
         assert bucket.counts() == {}
 
 
+@pytest.mark.long
 def test_the_overhead_of_a_cluster_is_of_all_shards(tmp_path: Path) -> None:
     table = overhead_table(tmp_path, 200)
     assert [row[0] for row in table.rows] == [1, 8]

@@ -26,7 +26,7 @@ from audiospec.specs.mel import MelSpec
 #: Number of cases to run of each suite, in seconds; pipeline, train and growth would take minutes.
 SHORT = {"decode": 6, "frontend": 2, "scale": 4, "start": 1, "store": 6}
 #: Suites whose cases take minutes, even once.
-LONG = ("decode", "scale")
+LONG = ("decode", "scale", "store")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,7 @@ def test_suites_that_start_commands_do_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=True)
 
 
+@pytest.mark.long
 def test_the_parts_are_computed_as_a_store_keeps_them(data: Path, tmp_path: Path) -> None:
     """Each step of the pipeline runs on real tracks, and its processor time is returned."""
     tracks = TrackFolder(Setup(device="cpu", full=False, data=data, folder=tmp_path), "wav", PartTimer.TRACKS)

@@ -110,6 +110,7 @@ def test_a_coverage_that_cannot_be_had_is_one_line(
         assert "ask for at most --coverage 0.9" in done.err
 
 
+@pytest.mark.long
 def test_a_run_without_calibration_says_what_to_do(store: Path, sounds: Path, run, call) -> None:
     done = run("train", "lr", "--json", "--out", "plain", cwd=sounds)
     (path,) = (e["path"] for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "run")

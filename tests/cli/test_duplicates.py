@@ -47,18 +47,21 @@ def made(work: Path, run) -> CompletedProcess[str]:
     )
 
 
-def test_featurize_says_it(made: CompletedProcess[str], work: Path, run) -> None:
+def test_featurize_says_it(
+    made: CompletedProcess[str], work: Path, call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert made.returncode == 0, made.stderr  # the progress, if it takes long, is there, too
     lines = made.stdout.splitlines()
     for line in (EQUAL, WRONG, NEAR):
         assert line in lines
     again = ("featurize", "csv", "--data", "list.csv", "--cluster-column", "alike", "--store", "x.zarr")
     again += ("--chunk", 2, "--workers", 0, "--features", "tabular", "--families", "rms")
-    quiet = run(*again, "--quiet", cwd=work)
-    assert (quiet.returncode, quiet.stdout.splitlines()) == (0, [EQUAL, WRONG, NEAR])
+    monkeypatch.chdir(work)
+    quiet = call(*again, "--quiet")
+    assert (quiet.status, quiet.out.splitlines()) == (0, [EQUAL, WRONG, NEAR])
     for more, event in (((), "done"), (("--dry-run",), "plan")):
-        done = run(*again, "--json", *more, cwd=work)
-        last = json.loads(done.stdout.splitlines()[-1])
+        done = call(*again, "--json", *more)
+        last = json.loads(done.out.splitlines()[-1])
         assert last["event"] == event
         (same,) = last["duplicates"]["files"]
         assert same["tracks"] == {"loud/song1.wav": "loud", "quiet/copy.wav": "quiet"}

@@ -28,7 +28,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_prints_a_rung_a_line_and_the_report_has_the_table(folder: Path, run) -> None:
+def test_it_prints_a_rung_a_line_and_the_report_has_the_table(
+    folder: Path, run, call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = run("leakage", "knn-1", "--seeds", 3, cwd=folder)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -43,18 +45,19 @@ def test_it_prints_a_rung_a_line_and_the_report_has_the_table(folder: Path, run)
     (written,) = (folder / "runs").glob("knn-1-*-leakage-*-0/leakage.json")
     assert lines[6] == f"written: {written.relative_to(folder)}"
 
-    again = run("leakage", "knn-1", "--seeds", 3, "--json", cwd=folder)
-    assert again.returncode == 0
-    *_, event = map(json.loads, again.stdout.splitlines())
+    monkeypatch.chdir(folder)
+    again = call("leakage", "knn-1", "--seeds", 3, "--json")
+    assert again.status == 0
+    *_, event = map(json.loads, again.out.splitlines())
     assert event["event"] == "leakage"
     assert event["rungs"][0]["verdict"] in tracks
     assert {**event, "path": 0, "event": 0} == {**json.loads(written.read_text()), "path": 0, "event": 0}
     kept = written.with_name("fits.jsonl").read_text().splitlines()
     assert len(kept) == 6
 
-    assert run("train", "lr", cwd=folder).returncode == 0
-    done = run("report", "--json", cwd=folder)
-    assert json.loads(done.stdout)["ladders"] == [str(written.relative_to(folder))]
+    assert call("train", "lr").status == 0
+    done = call("report", "--json")
+    assert json.loads(done.out)["ladders"] == [str(written.relative_to(folder))]
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "What leaks add" in page
     assert "nothing can leak here: no track has a group" in page

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import audiospec
 from audiospec.tables.importing import import_table
 
 
 @pytest.fixture(scope="module")
-def runs(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run split by track and a leaky run, in its subfolder ``runs``."""
     folder = tmp_path_factory.mktemp("report")
     random = np.random.default_rng(0)
@@ -24,10 +25,9 @@ def runs(run, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 a, b = random.normal(apart, size=2).round(3)
                 lines.append(f"{label}.{track:05d}.{piece}.wav,22050,{a},{b},{label}")
     (folder / "made.csv").write_text("\n".join(lines) + "\n")
-    import_table(folder / "made.csv", folder / "made.zarr", columns="all")
+    view = import_table(folder / "made.csv", folder / "made.zarr", columns="all")
     for split in ("track", "random"):
-        done = run("train", "lr", "--split", split, cwd=folder)
-        assert done.returncode == 0, done.stderr
+        audiospec.train("lr", view, strategy=split, out=folder / "runs" / f"lr-{split}-0")
     return folder
 
 

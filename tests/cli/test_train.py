@@ -101,6 +101,7 @@ def test_a_classifier_says_what_it_fits_before_it_is_fitted(
     assert seen == ["rf track, seed 0: fitting 16 rows of 2 columns\n"]
 
 
+@pytest.mark.long
 def test_a_resumed_training_says_where_it_resumes(
     small: Path, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

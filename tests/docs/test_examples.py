@@ -19,13 +19,24 @@ EXAMPLES = [page for page, blocks in PAGES.items() if blocks]
 
 def test_the_examples_are_found() -> None:
     assert set(EXAMPLES) == {
-        *("dataset", "feature", "store", "model", "engine", "score", "loss", "annotation-format"),
+        *("dataset", "feature", "store", "model", "engine", "score", "loss", "annotation-format", "check"),
     }
 
 
+#: Runs every n-th test of a contract.
+SAMPLE = """
+def pytest_collection_modifyitems(items):
+    items[:] = items[::{every}]
+"""
+
+
+@pytest.mark.parametrize("every", [12, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("page", EXAMPLES)
-def test_the_examples_keep_their_contracts(page: str, tmp_path: Path) -> None:
-    """The files of an extend page, installed as a package's entry points, pass the page's own test."""
+def test_the_examples_keep_their_contracts(page: str, every: int, tmp_path: Path) -> None:
+    """The files of an extend page, installed as a package's entry points, pass the page's own test.
+
+    The short form runs every twelfth test of the contract.
+    """
     for _, file, text in PAGES[page]:
         if file:
             with (tmp_path / file).open("a", encoding="utf-8") as example:  # a page may show a file in parts
@@ -39,6 +50,7 @@ def test_the_examples_keep_their_contracts(page: str, tmp_path: Path) -> None:
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n")
     (installed / "entry_points.txt").write_text("\n".join([f"[{group[1]}]", *lines]) + "\n")
     (tests,) = tmp_path.glob("test_*.py")
+    (tmp_path / "conftest.py").write_text(SAMPLE.format(every=every))
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH", ""))))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", tests.name],

@@ -406,6 +406,7 @@ def test_the_image_installs_what_the_project_has() -> None:
     assert commands == {"FROM", "RUN", "COPY", "USER", "WORKDIR", "CMD"}
 
 
+@pytest.mark.long
 def test_step_5_training(uploaded: Machine, small: str) -> None:
     printed = uploaded.run_blocks("step: 5", (f"{BUCKET}/music.zarr", small))
     assert printed.count(f"{TRACKS} rows of 3 classes") == 2  # two epochs of stream.py

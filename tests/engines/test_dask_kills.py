@@ -146,7 +146,9 @@ def kill_and_run_again(
     assert not work_folder(store).exists()
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize(
+    "victim", ["worker", *(pytest.param(victim, marks=pytest.mark.long) for victim in VICTIMS[1:])]
+)
 def test_a_death_costs_only_what_was_open(
     cluster: Cluster, victim: str, music: Path, unbroken: dict[Path, bytes], tmp_path: Path
 ) -> None:

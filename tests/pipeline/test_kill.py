@@ -72,8 +72,8 @@ def _commits(store: Path) -> list[Path]:
 
 
 #: How a run ends, and of which store; the others take as long.
-ENDS = [("parent", ".zarr"), ("parent and workers", ".h5"), ("interrupt", ".zarr")]
-LONG_ENDS = [("parent", ".h5"), ("parent and workers", ".zarr"), ("interrupt", ".h5")]
+ENDS = [("parent and workers", ".h5"), ("interrupt", ".zarr")]
+LONG_ENDS = [("parent", ".zarr"), ("parent", ".h5"), ("parent and workers", ".zarr"), ("interrupt", ".h5")]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,7 @@ def test_a_killed_run_is_finished_by_the_next(
     assert not work_folder(store).exists()
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced(
     kit: Any,
     start_run: Callable[..., subprocess.Popen[bytes]],

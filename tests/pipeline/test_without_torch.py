@@ -64,7 +64,13 @@ def files_of(store: Path) -> dict[str, bytes]:
 
 @pytest.mark.skipif(bool(compiled.reason_missing()), reason=f"native: {compiled.reason_missing()}")
 @pytest.mark.parametrize(
-    "more", [(), ("--dtype", "uint8"), ("--backend", "native", "--n-fft", "1024", "--n-mels", "64")], ids=str
+    "more",
+    [
+        (),
+        pytest.param(("--dtype", "uint8"), marks=pytest.mark.long),
+        pytest.param(("--backend", "native", "--n-fft", "1024", "--n-mels", "64"), marks=pytest.mark.long),
+    ],
+    ids=str,
 )
 def test_the_store_is_that_of_a_machine_with_torch(
     more: tuple[str, ...], music: Path, hidden: dict[str, str], tmp_path: Path

@@ -63,6 +63,7 @@ def test_lists_show_them(tmp_path: Path, command: str, name: str) -> None:
     assert f"{name} " in audiospec(tmp_path, command)
 
 
+@pytest.mark.long
 def test_a_store_of_another_package(work: Path) -> None:
     said = json.loads(audiospec(work, "store", "info", "store.fzip", "--json").splitlines()[-1])
     assert "modulation" in json.dumps(said)

@@ -192,8 +192,8 @@ def test_an_excluded_track_is_on_no_side(decided: View, tmp_path: Path, given: s
     }[given]
     run = train("lr", decided, strategy=strategy, shares=shares, out=tmp_path / "run")
     tracks = {track.known.track: track.label for track in run.tracks()}
-    assert not {*tracks} & {track for track in EXCLUDED}
-    assert not {*run.predictions().tracks.tolist()} & {track for track in EXCLUDED}
+    assert not {*tracks} & set(EXCLUDED)
+    assert not {*run.predictions().tracks.tolist()} & set(EXCLUDED)
     assert len(tracks) == 22
     for track, label in CHANGED.items():
         assert tracks[track] == label

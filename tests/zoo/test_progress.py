@@ -200,7 +200,7 @@ def test_a_classifier_says_what_it_fits(table: View, tmp_path: Path) -> None:
 # --- filling of new tensors -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["crnn-base", "resnet18-gru"])
+@pytest.mark.parametrize("name", ["crnn-base", pytest.param("resnet18-gru", marks=pytest.mark.long)])
 def test_filling_new_tensors_changes_no_bit_and_is_off(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     filled: dict[Any, list[bool]] = {}  # how often `watch` is called depends on the clock
     weights: list[dict[str, torch.Tensor]] = []

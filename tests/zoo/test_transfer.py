@@ -121,6 +121,7 @@ def test_without_internet_the_error_names_two_alternatives(
     make_model(weights="none").fit(rows(), rows(), seed=0)
 
 
+@pytest.mark.long
 def test_a_resumed_training_needs_no_file_of_weights(tmp_path: Path) -> None:
     save_file(dict(resnet18().state_dict()), tmp_path / "w.safetensors")
     data = rows()

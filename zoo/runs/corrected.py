@@ -1,4 +1,4 @@
-"""The corrections of labels that a run was trained with: what its folder states, and the same labels again."""
+"""The corrections of labels that a run was trained with."""
 
 from __future__ import annotations
 

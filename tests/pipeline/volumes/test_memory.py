@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from audiospec.benchmarks.volumes import volumes_table
 
 
+@pytest.mark.long
 def test_ten_volumes_need_the_memory_of_one(tmp_path: Path) -> None:
     """In the first run, and in one that knows all tracks and computes nothing."""
     table = volumes_table(tmp_path, 40)

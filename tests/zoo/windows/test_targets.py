@@ -90,6 +90,7 @@ def test_several_labels(scenes: Path) -> None:
         check_truth(run, truth)
 
 
+@pytest.mark.long
 def test_a_number_has_windows_and_no_events(scenes: Path, tmp_path: Path) -> None:
     view = made(scenes, "number", TABULAR, "ratings.csv", target="number", label_column="loudness")
     run = train("rf", view, out=scenes / "number-run")

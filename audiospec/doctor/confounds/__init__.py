@@ -1,0 +1,1 @@
+"""Whether the label can be told from what is not the content of the audio."""
