@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import audiospec
 from audiospec.doctor.checks.base import checks
+from audiospec.doctor.diagnosis import diagnose
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
 from audiospec.doctor.wording import counted, kinds_of, listed, quoted, rows_of_tracks
@@ -227,6 +228,18 @@ def test_a_damaged_table_is_a_finding(tmp_path: Path) -> None:
     assert one.severity == "error"
     assert one.title.startswith("1 part of the store damaged: tracks (")
     assert "--repair" in one.advice
+
+
+def test_a_view_that_cannot_be_opened_is_one_finding(tmp_path: Path) -> None:
+    """The checks that would read it are not run, and say why."""
+    path = tmp_path / "store.zarr"
+    shutil.copytree(sample_store("healthy"), path)
+    (path / "views" / open_store(path).view().name / "zarr.json").write_text("x")
+    diagnosis = diagnose(path, names=["damaged-rows", "groups", "feature-rows"])
+    (one,) = diagnosis.findings
+    assert one.title.startswith("1 part of the store damaged: views/mel-")
+    assert diagnosis.not_checked.keys() == {"groups", "feature-rows"}
+    assert all("is damaged" in reason for reason in diagnosis.not_checked.values())
 
 
 # --- unreadable tracks ---------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class Fingerprints:
         bands = sketches[0].shape[1]
         total, count = np.zeros((PATCH * bands, PATCH * bands)), 0
         for sketch in sketches:
-            patches = _patches(sketch)[::STEP].astype(np.float32)
+            patches = _patches(sketch, STEP)
             total += patches.T @ patches
             count += len(patches)
         variances, directions = np.linalg.eigh(total / max(count, 1))
@@ -65,8 +65,7 @@ class Fingerprints:
 
         A patch with a frame that is 0 is 0.
         """
-        patches = _patches(sketch)
-        projected = patches.astype(np.float32) @ self.components
+        projected = _patches(sketch) @ self.components
         silent = np.lib.stride_tricks.sliding_window_view(~sketch.any(1), PATCH)
         projected[silent.any(1)] = 0
         return projected
@@ -108,10 +107,11 @@ class Fingerprints:
         return both
 
 
-def _patches(sketch: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return all patches of a sketch as rows."""
-    windows = np.lib.stride_tricks.sliding_window_view(sketch, PATCH, axis=0)
-    return windows.reshape(len(windows), -1)
+def _patches(sketch: NDArray[np.int8], step: int = 1) -> NDArray[np.float32]:
+    """Return every `step`-th patch of a sketch as a row, frame by frame."""
+    windows = np.lib.stride_tricks.sliding_window_view(sketch.astype(np.float32), PATCH, axis=0)
+    chosen = windows[::step].swapaxes(1, 2)  # a row is consecutive in memory, so it is copied at once
+    return chosen.reshape(len(chosen), -1)
 
 
 def _signed(directions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,6 +10,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+#: Most frames of a window.
+MOST_WINDOW = 64
+
 
 class SketchFile:
     """Sketches and hashes of tracks, written once and then read in any order.
@@ -76,6 +79,7 @@ class SketchFile:
 
     def finish(self) -> None:
         """Map the files into memory; nothing can be added any more."""
+        self._files[0].write(bytes(MOST_WINDOW * self._bands))
         for file in self._files:
             file.close()
         self.ends = np.array(self._ends, np.int64)
@@ -83,13 +87,32 @@ class SketchFile:
         self._descriptors.clear()
         sketches, hashes = (Path(file.name) for file in self._files)
         count = self._ends[-1]
-        self.frames = np.memmap(sketches, np.int8, "r", shape=(count, self._bands))
-        self.hashes = np.memmap(hashes, np.uint32, "r", shape=(count, 2))
+        self._values = np.asarray(np.memmap(sketches, np.int8, "r"))
+        self.hashes = np.asarray(np.memmap(hashes, np.uint32, "r", shape=(count, 2)))
 
     def sketch(self, place: int) -> NDArray[np.int8]:
         """Return the sketch of a track, int8 of shape (n, bands)."""
-        sketch: NDArray[np.int8] = self.frames[self.ends[place] : self.ends[place + 1]]
-        return sketch
+        first, stop = self.ends[place : place + 2].tolist()
+        return self._values[first * self._bands : stop * self._bands].reshape(-1, self._bands)
+
+    def windows(self, frames: NDArray[np.int64], length: int) -> NDArray[np.float32]:
+        """Return some frames that follow each other, from any frames of all tracks on.
+
+        Parameters
+        ----------
+        frames : ndarray of int64, shape (n,)
+            The first frame of each window, counted through all tracks.
+        length : int
+            At most `MOST_WINDOW`. A window may reach into the next track.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, length, bands)
+        """
+        assert length <= MOST_WINDOW
+        # Bytes that follow each other are copied at once.
+        every = np.lib.stride_tricks.sliding_window_view(self._values, length * self._bands)
+        return every[frames * self._bands].reshape(len(frames), length, -1).astype(np.float32)
 
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of frames of each track."""

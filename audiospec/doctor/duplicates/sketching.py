@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: dB below the loudest frames, where sound is lost in noise that depends on the codec.
-RANGE = 60.0
+#: dB below loud frames, where sound is lost in noise that depends on the codec; percentile of loud frames.
+RANGE, LOUD = 60.0, 95.0
 #: Seconds on both sides over which a band's mean is taken.
 REACH = 1.5
 #: dB (RMS over bands) that a frame must differ from this mean; silence and constant tones do not.
@@ -93,8 +93,9 @@ def _changes(
     """Return how frames differ from those around them, in dB, and which of them differ enough."""
     if not known.any():
         return np.zeros_like(frames), known
-    floor = np.float32(np.percentile(frames[known], 99.5) - RANGE)
-    known = known & (frames.max(1) > floor)  # the mean around a short sound must not reach into silence
+    peaks = frames.max(1)
+    floor = np.float32(np.percentile(peaks[known], LOUD) - RANGE)
+    known = known & (peaks > floor)  # the mean around a short sound must not reach into silence
     weights = known.astype(np.float32)[:, None]
     changes = np.maximum(frames, floor)
     changes -= changes.mean(1, keepdims=True)
