@@ -12,7 +12,6 @@ import typer
 
 from audiospec.cli._options import options_of, with_options
 from audiospec.cli._progress import progress
-from audiospec.cli._rows import SetParameters, ViewName
 from audiospec.cli._text import assignments, count, names, say
 from audiospec.machine import user_name
 
@@ -37,8 +36,18 @@ def command(
             "--checks", metavar="NAMES", show_default=False, help="Only these checks, separated by commas."
         ),
     ] = None,
-    view: ViewName = None,
-    set_: SetParameters = None,
+    view: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Log-mel view, or a prefix of its name (the largest)."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="CHECK.FIELD=VALUE",
+            help="Change a setting of a check; `audiospec checks NAME` lists them.",
+        ),
+    ] = None,
     fix: Annotated[
         str | None,
         typer.Option(

@@ -16,6 +16,7 @@ from audiospec.audio.decoders.base import Decoder
 from audiospec.audio.decoders.choose import open_decoder
 from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.quality import Meter, Quality
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.rules import Channels, Signal, check_header, loudest_channel, picked, silence
 from audiospec.audio.source import SourceFile
@@ -60,6 +61,8 @@ class Recording:
         An audio file.
     reading : Reading
         What to do with a file that is truncated, damaged or silent.
+    measured : bool
+        Whether to measure the quality of the sound.
 
     Attributes
     ----------
@@ -71,6 +74,9 @@ class Recording:
     note : str
         What is odd about a file that is used nevertheless: that it is truncated, damaged or silent. ``""`` if
         nothing is, and until the last block has been decoded.
+    quality : Quality or None
+        What was measured of all channels; None until the last block has been decoded, or if nothing is
+        measured.
 
     Raises
     ------
@@ -78,8 +84,10 @@ class Recording:
         The file cannot be read.
     """
 
-    def __init__(self, file: Path | SourceFile, reading: Reading = STRICT) -> None:
+    def __init__(self, file: Path | SourceFile, reading: Reading = STRICT, *, measured: bool = False) -> None:
         self.reading = reading
+        self.measured = measured
+        self.quality: Quality | None = None
         self.info: AudioInfo | None = None
         self.note = ""
         self.source = SourceFile(file) if isinstance(file, Path) else file
@@ -140,7 +148,8 @@ class Recording:
             resamplers = [_resampler(info.sample_rate, rate) for rate, _ in wanted]
             frames = 0
             mixed = Channels() if info.channels > 1 else None
-            for blocks in _signals(decoder, signals, most, loudest, mixed):
+            meter = Meter() if self.measured else None
+            for blocks in _signals(decoder, signals, most, loudest, mixed, meter):
                 for signal, block in zip(signals, blocks, strict=True):
                     signal.check(block, frames, info.sample_rate)
                 frames += len(blocks[0])
@@ -150,6 +159,7 @@ class Recording:
                 )
             self._end(decoder, signals, frames, mixed)
             self.info = AudioInfo(info.sample_rate, info.channels, frames)
+            self.quality = None if meter is None else meter.result()
         yield tuple(_resampled(resampler, _NOTHING, last=True) for resampler in resamplers)
 
     def whole(self, sample_rate: int, channel: str = "mix") -> Wave:
@@ -212,7 +222,12 @@ def _check(decoder: Decoder, reading: Reading) -> None:
 
 
 def _signals(
-    decoder: Decoder, signals: Sequence[Signal], most: int, loudest: int, mixed: Channels | None
+    decoder: Decoder,
+    signals: Sequence[Signal],
+    most: int,
+    loudest: int,
+    mixed: Channels | None,
+    meter: Meter | None,
 ) -> Iterator[list[Wave]]:
     """Yield the next block of each signal, at the rate of the file's first part."""
     rate = decoder.info.sample_rate
@@ -239,6 +254,9 @@ def _signals(
         # By now the caller has checked the block. Few files get here: this takes longer than to mix it.
         if mixed is not None and any(signal.channel == "mix" and signal.is_flat for signal in signals):
             mixed.add(block.samples)
+        if meter is not None:
+            is_converted = block.samples.shape[1] == 1 and part_rate == rate
+            meter.add(waves[0][:, np.newaxis] if is_converted else block.samples, block.sample_rate)
     if part_rate != rate and len((ends := _ends(joints))[0]):
         yield ends
 

@@ -4,6 +4,15 @@ from numpy.typing import NDArray
 
 def instruction_sets() -> tuple[str, ...]: ...
 def mix_to_mono(samples: NDArray[Any], channels: int, out: NDArray[Any], /) -> None: ...
+def frame_levels(
+    frames: NDArray[Any],
+    samples: int,
+    channels: int,
+    out: NDArray[Any],
+    clipping: NDArray[Any],
+    instruction_set: str,
+    /,
+) -> None: ...
 def moments(values: NDArray[Any], out: NDArray[Any], instruction_set: str, /) -> None: ...
 def running_median(
     values: NDArray[Any],

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from audiospec.corrections.applied import Applied, apply, histories
 from audiospec.corrections.decision import COLUMNS, Decision, from_csv, to_csv
-from audiospec.errors import AudiospecError, StoreBusyError, StoreError
+from audiospec.errors import AudiospecError, StorageError, StoreBusyError, StoreError
 from audiospec.files import open_plain
 from audiospec.storage.base import NEW, ConflictError, Folder
-from audiospec.storage.location import Location, location
+from audiospec.storage.location import WEB, Location, Url, location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.text import printable
@@ -84,7 +84,14 @@ class Corrections:
         StoreError, StorageError
             The file cannot be read, or is not a table of corrections.
         """
-        return cls._read(file_beside(store.path))
+        file = file_beside(store.path)
+        try:
+            return cls._read(file)
+        except StorageError as error:
+            if isinstance(file, Url) and file.scheme in WEB:  # some servers refuse what they do not have
+                _logger.warning("no corrections are applied: %s", error.reason)
+                return cls(file)
+            raise
 
     @classmethod
     def read(cls, file: Location | str) -> Corrections:

@@ -20,6 +20,7 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.audio.quality import Quality
 from audiospec.digests import checksum
 from audiospec.errors import StoreError
 from audiospec.storage.base import Entry
@@ -47,6 +48,8 @@ class DecodeResult:
         Bytes, and modification time in ns, of the file that was read.
     note : str
         What is odd about a track that has rows nevertheless; see `Recording`.
+    quality : Quality or None
+        What was measured of the sound; None if there is a problem, and in commits of older versions.
     """
 
     id: str
@@ -58,18 +61,24 @@ class DecodeResult:
     size: int
     modified: int
     note: str = ""
+    quality: Quality | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as a JSON object: an empty note is left out, as by older versions."""
         values = _values(self)
         if not self.note:
             del values["note"]
+        if self.quality is None:
+            del values["quality"]
+        else:
+            values["quality"] = self.quality.to_json()
         return values
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> DecodeResult:
         """Read what `to_json` returned."""
-        return cls(**value)
+        quality = Quality.from_json(value["quality"]) if "quality" in value else None
+        return cls(**{**value, "quality": quality})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from audiospec.audio.deaths import is_death, is_remembered, remembered
 from audiospec.audio.fetched import AudioFile, open_source
 from audiospec.audio.info import AudioInfo
 from audiospec.audio.looking import Look, UnknownFile, look_at
+from audiospec.audio.quality import UNMEASURED
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.audio.rules import refused_channel
 from audiospec.engines.base import Engine
@@ -134,7 +135,7 @@ class TrackState:
         self.record = replace(self.record, **changes)
 
     def apply(self, decoded: DecodeResult) -> None:
-        """Set hash, length, problem and file state to what decoding has found."""
+        """Set hash, length, problem, file state and quality to what decoding has found."""
         rate = decoded.sample_rate
         self.info = None if decoded.problem else AudioInfo(rate, decoded.channels, decoded.frames)
         self.update(
@@ -146,6 +147,7 @@ class TrackState:
             size=decoded.size,
             modified=decoded.modified,
             note=decoded.note,
+            **(UNMEASURED if decoded.quality is None else decoded.quality.columns()),
         )
         self.check_annotations()
 
@@ -290,7 +292,7 @@ def _apply_look(state: TrackState, found: Look) -> None:
     if found is None:  # its bytes are those that were decoded
         state.info = None if state.record.problem else state.record.info
         return
-    state.update(hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0)
+    state.update(hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0, **UNMEASURED)
     if isinstance(found, AudioError):
         state.refuse(str(found))
     else:

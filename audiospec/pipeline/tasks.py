@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiospec.audio.fetched import AudioFile
+from audiospec.audio.quality import Quality
 from audiospec.audio.reading import STRICT, Reading
 from audiospec.pipeline.staging import DecodeResult
 from audiospec.specs.base import FeatureSpec
@@ -353,14 +354,23 @@ class TaskResult:
 
     def to_json(self) -> Json:
         """Return the fields as a JSON object; a `DecodeResult` is a list, which takes half as many bytes."""
-        decoded = [[getattr(result, name) for name in result.__slots__] for result in self.decoded]
+        decoded = [
+            [
+                value.to_json() if isinstance(value := getattr(result, name), Quality) else value
+                for name in result.__slots__
+            ]
+            for result in self.decoded
+        ]
         return {"view": self.view, "digest": self.digest, "decoded": decoded}
 
     @classmethod
     def from_json(cls, value: Json) -> TaskResult:
         """Read what `to_json` returned."""
-        decoded = tuple(DecodeResult(*fields) for fields in value["decoded"])
-        return cls(value["view"], value["digest"], decoded)
+        decoded = [
+            DecodeResult(*values, *[None if quality is None else Quality.from_json(quality)])
+            for *values, quality in value["decoded"]
+        ]
+        return cls(value["view"], value["digest"], tuple(decoded))
 
 
 def read_result(value: Json) -> TaskResult | TrackBegun:

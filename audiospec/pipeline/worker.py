@@ -13,6 +13,7 @@ from typing import Any
 from audiospec.audio.ahead import FetchedAhead
 from audiospec.audio.guard import Guard
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.quality import Quality
 from audiospec.audio.recording import Recording, probe
 from audiospec.audio.source import SourceFile
 from audiospec.digests import source_bits
@@ -89,6 +90,7 @@ class _Worker:
         """
         hash, problem, note, size, modified = "", "", "", -1, -1
         info: AudioInfo | None = None
+        quality: Quality | None = None
         source: SourceFile | None = None
         wanted = sorted({stream.view.signal for stream in streams})
         try:
@@ -96,7 +98,7 @@ class _Worker:
             size, modified = source.size, source.modified
             guard = Guard(size, files.memory)
             with guard.step():
-                recording = Recording(source, self.task.run.reading)
+                recording = Recording(source, self.task.run.reading, measured=True)
             hash = recording.hash
             for waves in guard.steps(recording.streams(wanted)):
                 for stream in streams:
@@ -105,7 +107,7 @@ class _Worker:
                         yield stream.view, shard
                 if not any(stream.needs_more for stream in streams):
                     break
-            info, note = recording.info, recording.note
+            info, note, quality = recording.info, recording.note, recording.quality
             for stream in streams:
                 if info is not None:
                     stream.end(info.samples(stream.view.rate))
@@ -131,6 +133,7 @@ class _Worker:
             size=size,
             modified=modified,
             note=note,
+            quality=quality,
         )
         for stream in streams:
             stream.fill_missing()

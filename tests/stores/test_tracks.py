@@ -27,6 +27,16 @@ COLUMNS = {
     "modified": "<i8",
     "note": str,
     "cluster": str,
+    "samples_hash": str,
+    "peak": "<f8",
+    "level": "<f8",
+    "clipped": "<f8",
+    "dc": "<f8",
+    "digital_silence": "<f8",
+    "bandwidth": "<f8",
+    "snr": "<f8",
+    "channel_correlation": "<f8",
+    "dead_channels": "<f8",
 }
 
 
@@ -41,14 +51,15 @@ def test_columns_are_the_fields_of_a_record_in_order() -> None:
 def test_a_table_returns_its_records() -> None:
     records = [
         TrackRecord("new"),
-        TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62), "h", "i"),
+        TrackRecord(*"abcdef", 0.1 + 0.2, 44100, 2, "g", 2**62, -(2**62), *"hij", *[0.5] * 9),
     ]
     tracks = Tracks.from_records(records)
     read = list(tracks.records())
     assert read == records
     assert [type(getattr(read[1], name)) for name in COLUMNS] == [
         *[str] * 6,
-        *(float, int, int, str, int, int, str, str),
+        *(float, int, int, str, int, int, str, str, str),
+        *[float] * 9,
     ]
     for name, kind in COLUMNS.items():
         assert tracks[name].dtype == (object if kind is str else np.dtype(kind))

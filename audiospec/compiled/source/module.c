@@ -257,6 +257,8 @@ static PyMethodDef methods[] = {
      "Return the names of the instruction sets that this processor has, best first."},
     {"mix_to_mono", mix_to_mono, METH_VARARGS,
      "Write the mean of the channels of interleaved samples, as float32 with full scale at 1."},
+    {"frame_levels", frame_levels, METH_VARARGS,
+     "Write sums and extremes of frames of interleaved samples, and count their clipped samples."},
     {"moments", moments, METH_VARARGS, "Write the mean and variance of each row of values."},
     {"running_median", running_median, METH_VARARGS,
      "Write the running medians down the first axis of an array, by a network of minima and maxima."},

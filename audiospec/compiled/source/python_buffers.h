@@ -24,6 +24,7 @@ int check_network(struct network *network, Py_ssize_t size, Py_ssize_t tile, Py_
 
 PyObject *mix_to_mono(PyObject *module, PyObject *arguments);
 PyObject *running_median(PyObject *module, PyObject *arguments);
+PyObject *frame_levels(PyObject *module, PyObject *arguments);
 PyObject *moments(PyObject *module, PyObject *arguments);
 
 #endif

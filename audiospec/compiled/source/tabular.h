@@ -7,6 +7,7 @@
 #include "vector.h"
 #include "transforms.h"
 #include "tabular_medians.h"
+#include "frame_levels.h"
 
 struct frames {
     const struct tabular *plan;
@@ -338,4 +339,4 @@ static ptrdiff_t analyse(const struct tabular *plan, const float *wave, ptrdiff_
 #include "tabular_harmonic.h"
 
 const struct tabular_set NAME = {analyse,       filter_powers,   compute_harmonic, find_onsets,
-                                 mean_spectrum, measure_moments, running_medians};
+                                 mean_spectrum, measure_moments, running_medians, measure_levels};

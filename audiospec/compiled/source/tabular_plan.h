@@ -156,6 +156,10 @@ static inline size_t tempo_scratch_size(const struct tabular *plan, int lanes)
 }
 
 /* The functions of one instruction set. */
+/* Samples from here to 1 are at full scale, and the fewest samples of a clipped run. */
+#define FULL_SCALE (32767 / 32768.f)
+#define LEAST_RUN 3
+
 struct tabular_set {
     /* First pass: values (count_values, frames), mel decibels (frames, n_mels), and the peaks' heights and
      * pitches, whose number is returned. Fills the scratch for the other two. */
@@ -174,6 +178,10 @@ struct tabular_set {
     /* Running medians down the first axis of values (count, width), mirrored at the ends. */
     void (*medians)(const struct network *, const float *values, ptrdiff_t count, ptrdiff_t width, float *out,
                     float *places);
+    /* Sums, extremes and clipped samples of frames (frames, samples, channels): out (frames, channels, 5), and
+     * clipping (channels, 5), which goes on from frame to frame. */
+    void (*levels)(const float *values, ptrdiff_t frames, ptrdiff_t samples, ptrdiff_t channels, double *out,
+                   double *clipping);
 };
 
 #endif

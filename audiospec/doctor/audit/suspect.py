@@ -78,6 +78,9 @@ class Audit:
         All tracks of the run, the least plausible label first, without those that were decided on.
     thresholds : dict
         Label → the mean probability of the label for the tracks that have it.
+    agreement : float
+        Share of the tracks, 0 to 1, whose label the models predict. The lower it is, the more of the suspects
+        are errors of the models.
     decided : tuple of str
         Ids of tracks whose label a person has decided on since; they are not among the suspects.
     about : str
@@ -91,6 +94,7 @@ class Audit:
     method: str
     suspects: tuple[Suspect, ...]
     thresholds: Mapping[str, float]
+    agreement: float
     decided: tuple[str, ...] = ()
     about: str = ""
     column: str = ""
@@ -116,6 +120,7 @@ class Audit:
             "likely": len(self.likely),
             "contradictions": len(self.contradictions),
             "decided": len(self.decided),
+            "agreement": self.agreement,
             "thresholds": dict(self.thresholds),
             "suspects": [asdict(suspect) for suspect in self.suspects[:top]],
         }

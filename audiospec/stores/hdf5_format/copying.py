@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from audiospec.stores.hdf5_format.reading import (
 from audiospec.stores.hdf5_format.trailer import Trailer, joined, rest_checksum
 from audiospec.stores.hdf5_format.writing import write_file
 from audiospec.stores.layout.contents import NewView, ShardSource
+from audiospec.stores.layout.free_columns import free_columns
 from audiospec.stores.layout.info import ViewInfo
 from audiospec.stores.layout.schema import ROW_DTYPE, RowTable
 from audiospec.stores.layout.target_tables import (
@@ -181,9 +182,9 @@ def _packed(name: str, values: NDArray[Any]) -> bytes:
     return "\0".join(values.tolist()).encode()  # text has no NUL: HDF5 cannot hold it
 
 
-def _unpacked(name: str, content: bytes, count: int) -> NDArray[Any]:
-    """Return what `_packed` packed; `count` is the number of tracks."""
-    kind = array_type(name)
+def _unpacked(name: str, content: bytes, count: int, texts: Collection[str] = ()) -> NDArray[Any]:
+    """Return what `_packed` packed; `count` is the number of tracks, `texts` are arrays of texts."""
+    kind = np.dtype(object) if name in texts else array_type(name)
     if kind.kind != "O":
         return np.frombuffer(content, kind)
     if "/" in name:
@@ -218,16 +219,17 @@ def write_from_copy(damaged: Path, copy: bytes, new: Path) -> list[str]:
 def _tracks(pieces: Mapping[str, bytes]) -> Tracks:
     count = len(pieces["tracks/seconds"]) // 8
     free = json.loads(pieces.get(_FREE, b"{}"))
-    return read_tracks(free, *_arrays(pieces, "tracks", count))
+    # A text column of an older store may have the name of a number of newer ones.
+    return read_tracks(free, *_arrays(pieces, "tracks", count, free_columns(free)))
 
 
 def _arrays(
-    pieces: Mapping[str, bytes], part: str, count: int = 0
+    pieces: Mapping[str, bytes], part: str, count: int = 0, texts: Collection[str] = ()
 ) -> tuple[Callable[[str], bool], Callable[[str], NDArray[Any]]]:
     """Return what says whether a part has an array, and what reads one."""
     return (
         lambda name: f"{part}/{name}" in pieces,
-        lambda name: _unpacked(name, pieces[f"{part}/{name}"], count),
+        lambda name: _unpacked(name, pieces[f"{part}/{name}"], count, texts),
     )
 
 

@@ -8,13 +8,15 @@ from typing import Any
 
 from audiospec.errors import StoreError
 from audiospec.fields import shown
-from audiospec.stores.layout.schema import RESTORE, TRACK_COLUMNS
+from audiospec.stores.layout.schema import LATER_COLUMNS, RESTORE, TRACK_COLUMNS
 
 #: Attribute of the track table: name of the array → name of the free column.
 FREE = "free"
 #: Group of the track table with the table of annotations.
 ANNOTATIONS = "annotations"
 _TAKEN = (*TRACK_COLUMNS, ANNOTATIONS, "zarr.json")
+#: Names that free columns may have in stores from before tracks were measured.
+_ONCE_FREE = frozenset(LATER_COLUMNS) - {"note", "cluster"}
 #: Characters that a file system, Zarr or HDF5 does not allow in a name.
 _REFUSED = frozenset('/\\:*?"<>|')
 #: Most characters of an array's name: a file system allows 255 bytes.
@@ -42,6 +44,8 @@ def array_names(names: Iterable[str]) -> dict[str, str]:
 def free_columns(attributes: Mapping[str, Any]) -> dict[str, str]:
     """Return name of the array → name of the free column, by the attributes of the track table.
 
+    A column of an older store that has the name of a column of every store by now gets an underscore.
+
     Raises
     ------
     StoreError
@@ -49,12 +53,15 @@ def free_columns(attributes: Mapping[str, Any]) -> dict[str, str]:
     """
     names = attributes.get(FREE, {})
     valid = isinstance(names, Mapping) and all(
-        isinstance(name, str) and name not in TRACK_COLUMNS and _is_array_name(array)
+        isinstance(name, str)
+        and (name not in TRACK_COLUMNS or name in _ONCE_FREE)
+        and (_is_array_name(array) or array in _ONCE_FREE)
         for array, name in names.items()
     )
     if not valid or len(set(names.values())) < len(names):
         raise StoreError(f"the track table is damaged: its free columns are {shown(names)}", RESTORE)
-    return dict(names)
+    renamed = free_names(names.values()) if _ONCE_FREE.intersection(names.values()) else {}
+    return {array: renamed.get(name, name) for array, name in names.items()}
 
 
 def _distinct(

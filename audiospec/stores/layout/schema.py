@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from audiospec.annotations.annotation import Annotation, Labelling
 from audiospec.audio.info import AudioInfo
+from audiospec.audio.quality import UNMEASURED
 from audiospec.errors import AudiospecError, StoreError
 from audiospec.storage.location import Location
 
@@ -56,6 +59,11 @@ class TrackRecord:
         ``""`` if nothing is. Stores from before there were notes lack the column.
     cluster : str
         See `Track`. Stores from before there were clusters lack the column.
+    samples_hash : str
+        Hash of the decoded samples; ``""`` if the track was not measured.
+    peak, level, clipped, dc, digital_silence, bandwidth, snr, channel_correlation, dead_channels : float
+        See `Quality`; NaN if the track was not measured. Stores from before tracks were measured lack these
+        columns.
     annotations, columns : tuple
         See `Track`. They are no columns of `TRACK_COLUMNS`, but tables and columns beside those.
     """
@@ -74,6 +82,16 @@ class TrackRecord:
     modified: int = -1
     note: str = ""
     cluster: str = ""
+    samples_hash: str = ""
+    peak: float = math.nan
+    level: float = math.nan
+    clipped: float = math.nan
+    dc: float = math.nan
+    digital_silence: float = math.nan
+    bandwidth: float = math.nan
+    snr: float = math.nan
+    channel_correlation: float = math.nan
+    dead_channels: float = math.nan
     annotations: tuple[Annotation, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
 
@@ -82,8 +100,33 @@ class TrackRecord:
         """Sample rate, channels and number of frames; all 0 if they are unknown."""
         return AudioInfo(self.sample_rate, self.channels, round(self.seconds * self.sample_rate))
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all values are the same; what was not measured is NaN in both."""
+        if not isinstance(other, TrackRecord):
+            return NotImplemented
+        return _others_of(self) == _others_of(other) and all(
+            one == two or (one != one and two != two)
+            for one, two in zip(_measures_of(self), _measures_of(other), strict=True)
+        )
 
-_NUMBER_TYPES = {"seconds": "<f8", "sample_rate": "<i4", "channels": "<i4", "size": "<i8", "modified": "<i8"}
+    def __hash__(self) -> int:
+        return hash(_others_of(self))
+
+
+_measures_of = attrgetter(*(name for name, value in UNMEASURED.items() if isinstance(value, float)))
+_others_of = attrgetter(
+    *(field.name for field in fields(TrackRecord) if not isinstance(UNMEASURED.get(field.name), float))
+)
+
+
+_NUMBER_TYPES = {
+    "seconds": "<f8",
+    "sample_rate": "<i4",
+    "channels": "<i4",
+    "size": "<i8",
+    "modified": "<i8",
+    **{name: "<f8" for name, value in UNMEASURED.items() if isinstance(value, float)},
+}
 #: Column → type of the track table; the fields of `TrackRecord` that are texts or numbers. Columns of ``str``
 #: hold text of any length.
 TRACK_COLUMNS: dict[str, type | str] = {
@@ -92,7 +135,7 @@ TRACK_COLUMNS: dict[str, type | str] = {
     if field.name not in ("annotations", "columns")
 }
 #: Columns that stores of older versions lack → their value there.
-LATER_COLUMNS: dict[str, str] = {"note": "", "cluster": ""}
+LATER_COLUMNS: dict[str, str | float] = {"note": "", "cluster": "", **UNMEASURED}
 #: Columns of a view's row table.
 ROW_DTYPE = np.dtype(
     [
@@ -108,6 +151,16 @@ TRACK_ATTRIBUTES: dict[str, dict[str, str]] = {
     "seconds": {"long_name": "length of the track", "units": "s"},
     "sample_rate": {"long_name": "sample rate of the file", "units": "Hz"},
     "size": {"long_name": "size of the file", "units": "byte"},
+    "samples_hash": {"long_name": "XXH3-128 of the decoded samples"},
+    "peak": {"long_name": "largest sample, full scale is 0", "units": "dB"},
+    "level": {"long_name": "root mean square, full scale is 0", "units": "dB"},
+    "clipped": {"long_name": "share of samples that are clipped", "units": "1"},
+    "dc": {"long_name": "largest mean of a channel, full scale is 1", "units": "1"},
+    "digital_silence": {"long_name": "share of the track that is constant", "units": "1"},
+    "bandwidth": {"long_name": "highest frequency with sound", "units": "Hz"},
+    "snr": {"long_name": "95th over 10th percentile of the levels of frames", "units": "dB"},
+    "channel_correlation": {"long_name": "lowest correlation with the first channel", "units": "1"},
+    "dead_channels": {"long_name": "number of channels that are silent", "units": "1"},
 }
 ROW_ATTRIBUTES: dict[str, dict[str, str]] = {
     "track": {"long_name": "place in the track table"},

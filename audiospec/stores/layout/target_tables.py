@@ -124,9 +124,10 @@ def read_tracks(
     StoreError
         A table is damaged.
     """
+    arrays = free_columns(attributes)
     # The table itself says which column is missing.
-    columns = {name: read(name) for name in TRACK_COLUMNS if has(name)}
-    free = {name: _checked(array, read) for array, name in free_columns(attributes).items()}
+    columns = {name: read(name) for name in TRACK_COLUMNS if name not in arrays and has(name)}
+    free = {name: _checked(array, read, np.dtype(object)) for array, name in arrays.items()}
     if not has(f"{ANNOTATIONS}/track"):
         return Tracks(columns, free)
     table = {name: _checked(f"{ANNOTATIONS}/{name}", read) for name in ANNOTATION_ATTRIBUTES}
@@ -185,9 +186,11 @@ def array_type(name: str) -> np.dtype[Any]:
     return np.dtype(object if kind is str else kind)
 
 
-def _checked(name: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
-    """Read a column of the table of annotations or targets; StoreError if it is of another type."""
-    values, kind = read(name), array_type(name)
+def _checked(
+    name: str, read: Callable[[str], NDArray[Any]], kind: np.dtype[Any] | None = None
+) -> NDArray[Any]:
+    """Read a column whose type is that of `array_type`, unless it is given; StoreError if it is another."""
+    values, kind = read(name), array_type(name) if kind is None else kind
     if values.dtype != kind or values.ndim != 1:
         raise StoreError(
             f"{name} is damaged: expected a column of {kind}, got shape {values.shape} of {values.dtype}",

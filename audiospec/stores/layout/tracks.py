@@ -45,7 +45,10 @@ class Tracks:
     def __post_init__(self) -> None:
         missing = {name: value for name, value in LATER_COLUMNS.items() if name not in self.columns}
         if missing and "id" in self.columns:
-            filled = {name: np.full(len(self), value, dtype=object) for name, value in missing.items()}
+            filled = {
+                name: np.full(len(self), value, object if value == "" else np.float64)
+                for name, value in missing.items()
+            }
             object.__setattr__(self, "columns", {**self.columns, **filled})
         for name in (*TRACK_COLUMNS, *self.free_columns):
             if name not in self.columns and name not in self.free_columns:

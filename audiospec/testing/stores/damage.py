@@ -147,9 +147,9 @@ class DamageTests(StoreCase):
         with monkeypatch.context() as patch:
             patch.setattr(self.store, "_tracks", lambda self: older)
             tracks = self.store(path).tracks
-        assert tracks[column].tolist() == [LATER_COLUMNS[column]] * len(tracks)
+        np.testing.assert_array_equal(tracks[column], np.full(len(tracks), LATER_COLUMNS[column]))
         for name in older:
-            assert tracks[name].tolist() == content.tracks[name].tolist()
+            np.testing.assert_array_equal(tracks[name], content.tracks[name])
         publish(self.store, path, replace(content, tracks=tracks))
         assert list(self.store(path).tracks.records()) == list(tracks.records())
 
