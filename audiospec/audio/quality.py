@@ -355,7 +355,9 @@ def _window(size: int) -> NDArray[np.float64]:
     """Return a window with side lobes below -92 dB: Blackman-Harris with four terms (Harris 1978)."""
     turn = 2 * np.pi * np.arange(size) / size
     terms = (0.35875, -0.48829, 0.14128, -0.01168)
-    return np.sum([term * np.cos(number * turn) for number, term in enumerate(terms)], axis=0)
+    parts = np.stack([term * np.cos(number * turn) for number, term in enumerate(terms)])
+    window: NDArray[np.float64] = parts.sum(axis=0)
+    return window
 
 
 def _decibels(power: NDArray[np.float64] | np.float64 | float) -> NDArray[np.float64]:
