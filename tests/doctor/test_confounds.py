@@ -63,7 +63,7 @@ def labelled(labels: np.ndarray, units: np.ndarray) -> LabelledTracks:
 @pytest.fixture(scope="module")
 def findings(planted: FeatureStore) -> list[Finding]:
     """What is found in all tracks of `planted`."""
-    return found(planted, permutations=19, alarm=0.05)
+    return found(planted, permutations=9, alarm=0.1, folds=3)
 
 
 def test_a_planted_confound_is_an_error_that_names_its_columns(findings: list[Finding]) -> None:
@@ -71,8 +71,8 @@ def test_a_planted_confound_is_an_error_that_names_its_columns(findings: list[Fi
     assert told.severity == "error"
     assert told.figures["observed"] > 0.95
     assert told.figures["chance"][1] < 0.7
-    assert told.figures["p"] == 0.05
-    assert told.figures["permutations"] == 19
+    assert told.figures["p"] == 0.1
+    assert told.figures["permutations"] == 9
     columns = {one["column"]: one for one in told.figures["columns"]}
     assert {"seconds", "sample_rate"} <= columns.keys()
     assert columns["sample_rate"]["text"] == "8000 Hz in 'cat', 4000 Hz in the others"
@@ -97,7 +97,7 @@ def test_the_same_seed_finds_the_same(planted: FeatureStore) -> None:
 
 def test_progress_is_told_to_the_end(planted: FeatureStore) -> None:
     calls: list[tuple[str, int, int]] = []
-    check = Confounds(permutations=3, alarm=0.25)
+    check = Confounds(permutations=3, alarm=0.25, folds=2)
     check.run(Examined(planted, tell=lambda *call: calls.append(call)))
     assert calls[-1][1:] == (3, 3)
     assert all(done <= total for _, done, total in calls)
@@ -268,7 +268,7 @@ def test_two_collections_of_other_rates(shared_data: Path, tmp_path: Path) -> No
         (folder / digit).mkdir()
         for file in sorted((shared_data / "fsdd" / "recordings").glob(f"{digit}_*_7.wav"))[:10]:
             shutil.copy(file, folder / digit)
-    told = found(featurized(folder), permutations=9, alarm=0.1)
+    told = found(featurized(folder), permutations=4, alarm=0.2, folds=3)
     form = next(one for one in told if one.figures["kind"] == "format")
     assert form.severity == "error"
     assert {"sample_rate", "suffix"} & {one["column"] for one in form.figures["columns"]}
