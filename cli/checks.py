@@ -27,9 +27,7 @@ def command(
     check = checks[name]
     entry(checks, name, check)
     docs = field_docs(check)
-    rows = [
-        (field.name, default_of(field), docs.get(field.name, "")) for field in dataclasses.fields(check)
-    ]
+    rows = [(field.name, default_of(field), docs.get(field.name, "")) for field in dataclasses.fields(check)]
     if rows:
         table(rows, ("setting", "default", "meaning"), indent=2)
         say()

@@ -1,8 +1,8 @@
 """Duplicates: how many of those planted in real audio are found, and what else is.
 
 Some of the tracks get a duplicate of each of eight kinds; see `benchmarks.studies.planted`. A pair that is
-found is right if both files are made of one recording, or of tracks that share samples. A planted duplicate is
-found if pairs join it with its source. The search runs on all files together, and on the tracks with the
+found is right if both files are made of one recording, or of tracks that share samples. A planted duplicate
+is found if pairs join it with its source. The search runs on all files together, and on the tracks with the
 duplicates of one kind alone, so that no copy is found through another. Settings:
 
     music        whole tracks of GTZAN, in a Zarr store of the ordinary mel feature

@@ -77,7 +77,13 @@ def test_a_planted_confound_is_an_error_that_names_its_columns(findings: list[Fi
     assert {"seconds", "sample_rate"} <= columns.keys()
     assert columns["sample_rate"]["text"] == "8000 Hz in 'cat', 4000 Hz in the others"
     assert columns["seconds"]["values"][0]["label"] == "eel"
-    assert told.title.startswith("the form of the files predicts the label, best of all 'cat' (balanced acc")
+    assert told.title.startswith(
+        "the form of the files predicts 3 of 3 labels, best 'cat' (balanced accuracy"
+    )
+    assert "; " in told.title
+    assert told.title.endswith(" and 1 more column")
+    assert [one["label"] for one in told.figures["labels"]] == ["cat", "dog", "eel"]
+    assert all(one["score"] > max(one["chance"]) for one in told.figures["labels"])
     assert Finding.from_dict(told.to_dict()) == told
 
 
@@ -159,7 +165,20 @@ def test_labels_that_follow_the_column_within_groups_are_told() -> None:
     assert tested is not None
     assert tested.p == 0.05
     assert tested.observed.score > 0.9
-    assert tested.told.all()
+    assert tested.predicted.all()
+
+
+def test_a_part_of_one_label_of_many_is_told() -> None:
+    """Balanced accuracy of all labels stays within chance: the evidence is that of the one label."""
+    labels = np.repeat(np.arange(10), 8)
+    marked = (labels == 3) & (np.arange(80) % 8 < 5)
+    x = np.stack([marked.astype(float), np.random.default_rng(0).normal(size=80)], 1)
+    tested = Forest(True, False, folds=4, seed=0).test(x, np.eye(10)[labels], np.arange(80), permutations=19)
+    assert tested is not None
+    assert tested.p == 0.05
+    assert tested.predicted[3]
+    assert tested.observed.by_label[3] > 0.4
+    assert tested.observed.by_label.argmax() == 3
 
 
 @pytest.mark.parametrize(("exclusive", "is_number"), [(False, False), (False, True)])
@@ -171,10 +190,10 @@ def test_other_targets(exclusive: bool, is_number: bool) -> None:
     tested = Forest(exclusive, is_number, folds=4, seed=0).test(x, y, np.arange(80), permutations=19)
     assert tested is not None
     assert tested.p == 0.05
-    assert tested.told[0]
+    assert tested.predicted[0]
     assert tested.observed.by_label[0] > 0.6
     if not is_number:
-        assert not tested.told[1]
+        assert not tested.predicted[1]
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.integers(0, 9))
