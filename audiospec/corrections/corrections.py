@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -203,11 +204,12 @@ class Corrections:
         return self.add(tracks, number, label, who=who, why=why or "taken back", seen=seen)
 
     def extend(self, decisions: Sequence[Decision]) -> Corrections:
-        """Add several decisions in one step; else as `add`."""
+        """Add several decisions in one step; else as `add`. Those without a time get the present one."""
         return self._add(decisions, None) if decisions else self
 
     def _add(self, decisions: Sequence[Decision], seen: tuple[Tracks, int, int] | None) -> Corrections:
-        rows = to_csv(decisions, header=False).encode()
+        timed = [replace(decision, when=decision.when or now()) for decision in decisions]
+        rows = to_csv(timed, header=False).encode()
         folder, name = open_folder(self.file.parent), self.file.name
         with _locked(self.file):
             before, version = _load(folder, self.file)

@@ -105,9 +105,9 @@ def markdown(figures: dict[str, Any]) -> str:
         "# Duplicates at scale",
         "",
         "`python -m benchmarks.studies.duplicates_scale`; made-up tracks of about 30 s, in rows of 10 s of",
-        f"32 mel bins; 2 % are copies. The machine has {figures['cores']} cores, of which the search uses one,",
-        f"and was shared: its load was {figures['load']:.1f} before and {figures['load_after']:.1f} after. Memory",
-        "is what the process allocates, with the track table.",
+        f"32 mel bins; 2 % are copies. The machine has {figures['cores']} cores, of which the search uses",
+        f"one, and was shared: load {figures['load']:.1f} before, {figures['load_after']:.1f} after.",
+        "Memory is what the process allocates, with the track table.",
         "",
         "| tracks | time, s | processor time, s | memory, MB | before the search, MB | "
         f"{' | '.join(f'{kind}, found' for kind in KINDS)} | wrong pairs |",

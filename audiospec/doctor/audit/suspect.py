@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from audiospec.corrections.corrections import now
 from audiospec.corrections.decision import Decision
 from audiospec.errors import ModelError
 
@@ -58,8 +57,8 @@ class Suspect:
         )
 
     def decision(self, who: str = "") -> Decision:
-        """Return the decision that the suggested label is right."""
-        return Decision(self.hash, self.track, self.stored, self.suggestion, who, now(), self.reason)
+        """Return the decision that the suggested label is right; it gets its time when it is added."""
+        return Decision(self.hash, self.track, self.stored, self.suggestion, who, why=self.reason)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.doctor.duplicates.fingerprints import COMPONENTS, PATCH
+from audiospec.doctor.duplicates.fingerprints import COMPONENTS, HASHES, PATCH
 from audiospec.doctor.duplicates.sketch_file import SketchFile
 
 #: Hashes that are sorted at once, and following ones that each is compared with.
-MOST_HASHES, NEIGHBOURS = 1 << 23, 6
+MOST_HASHES, NEIGHBOURS = 1 << 21, 6
 #: Bits of a hash: `GROWTH` times as many as the number of all frames has, as songs have notes in common, and
 #: more.
 MORE_BITS, GROWTH = 2, 1.15
@@ -26,8 +26,8 @@ MORE_BITS, GROWTH = 2, 1.15
 _MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 #: Frames around a moment that are compared, and their least correlation. A shift by half a frame halves it.
 WINDOW, LEAST = 52, 0.4
-#: Collisions that are compared at once.
-BATCH = 512
+#: Collisions that are compared at once, and hashes that are looked through at once.
+BATCH, BLOCK = 512, 1 << 22
 
 
 class Collisions(NamedTuple):
@@ -58,7 +58,7 @@ def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collis
     ----------
     sketches : SketchFile
     tell : callable
-        Called with the hashes that are done, and all.
+        Called with the ranges of hashes that are done, and all.
 
     Returns
     -------
@@ -75,20 +75,22 @@ def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collis
 
 def _passes(sketches: SketchFile, tell: Callable[[int, int], None]) -> Iterator[NDArray[np.int64]]:
     """Yield first, second, lag and moment in the first track, shape (n, 4), range by range of the hashes."""
-    hashes_of = sketches.hashes.reshape(-1)
-    count = len(hashes_of)
-    ranges = max(1, -(-count // MOST_HASHES))
-    for number in range(ranges):
-        places, hashes = [], []
-        for begin in range(0, count, MOST_HASHES):
-            block = np.asarray(hashes_of[begin : begin + MOST_HASHES])
-            # Multiplied, the ranges are of one size, though some signs of components are more frequent.
-            mixed = block * np.uint32(2654435769)
-            chosen = np.flatnonzero((block != 0) & (mixed.astype(np.uint64) * ranges >> 32 == number))
-            places.append((chosen + begin) // 2)
-            hashes.append(mixed[chosen])
-        yield _equal(np.concatenate(hashes), np.concatenate(places), sketches.ends)
-        tell(min(count, (number + 1) * MOST_HASHES), count)
+    every = sketches.hashes.reshape(-1)
+    count = len(every)
+    bits = max(0, math.ceil(math.log2(count / MOST_HASHES))) if count else 0
+    for number in range(1 << bits):
+        places = np.concatenate([_in_range(every, first, number, bits) for first in range(0, count, BLOCK)])
+        yield _equal(every[places], places // HASHES, sketches.ends)
+        tell(number + 1, 1 << bits)
+
+
+def _in_range(hashes: NDArray[np.uint32], first: int, number: int, bits: int) -> NDArray[np.int64]:
+    """Return the places in a block of the hashes that begin with the `bits` bits of a number."""
+    block = hashes[first : first + BLOCK]
+    chosen = block != 0
+    if bits:
+        chosen &= block >> np.uint32(32 - bits) == number
+    return np.flatnonzero(chosen) + first
 
 
 def _equal(

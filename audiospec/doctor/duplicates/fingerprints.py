@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 PATCH, STEP = 16, 7
 #: Principal components of patches, which is the largest number of bits; numbers in a descriptor.
 COMPONENTS, NUMBERS = 32, 64
+#: Hashes of a patch.
+HASHES = 3
 #: Share of the largest variance that is added to each number's.
 RIDGE = 0.02
 
@@ -84,7 +86,7 @@ class Fingerprints:
         return numbers
 
     def hashes(self, projected: NDArray[np.float32], bits: int) -> NDArray[np.uint32]:
-        """Return two hashes for each patch.
+        """Return several hashes for each patch.
 
         Parameters
         ----------
@@ -95,16 +97,20 @@ class Fingerprints:
 
         Returns
         -------
-        ndarray of uint32, shape (n, 2)
-            Bit i of the first is the sign of component i; in the second, that of the component nearest to 0
-            is reversed, as it is the first to change in a copy. Both are 0 if the patch is.
+        ndarray of uint32, shape (n, HASHES)
+            Bit i of the first is the sign of component i; in each of the others, that of one of the
+            components nearest to 0 is reversed, as these are the first to change in a copy. All are
+            multiplied by an odd number, so that any range of numbers has its share of them, and are 0 if the
+            patch is.
         """
         used = projected[:, :bits]
         weights = np.left_shift(np.uint32(1), np.arange(used.shape[1], dtype=np.uint32))
-        hashes = ((used > 0) * weights).sum(1, dtype=np.uint32)
-        both = np.stack([hashes, hashes ^ weights[np.abs(used).argmin(1)]], 1)
-        both[~used.any(1)] = 0
-        return both
+        hashes = np.repeat(((used > 0) * weights).sum(1, dtype=np.uint32)[:, None], HASHES, 1)
+        if len(used):
+            hashes[:, 1:] ^= weights[np.abs(used).argpartition(HASHES - 1, 1)[:, : HASHES - 1]]
+        hashes *= np.uint32(2654435769)
+        hashes[~used.any(1)] = 0
+        return hashes
 
 
 def _patches(sketch: NDArray[np.int8], step: int = 1) -> NDArray[np.float32]:

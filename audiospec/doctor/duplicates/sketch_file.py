@@ -10,6 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.doctor.duplicates.fingerprints import HASHES
+
 #: Most frames of a window.
 MOST_WINDOW = 64
 
@@ -65,11 +67,11 @@ class SketchFile:
         ----------
         track : int
         sketch : ndarray of int8, shape (n, bands)
-        hashes : ndarray of uint32, shape (m, 2)
+        hashes : ndarray of uint32, shape (m, HASHES)
             With m up to n; the hashes of the patch that starts at each frame, 0 for none.
         descriptor : ndarray of float32, shape (numbers,)
         """
-        padded = np.zeros((len(sketch), 2), np.uint32)
+        padded = np.zeros((len(sketch), HASHES), np.uint32)
         padded[: len(hashes)] = hashes
         self._files[0].write(np.ascontiguousarray(sketch).data)
         self._files[1].write(padded.data)
@@ -88,7 +90,7 @@ class SketchFile:
         sketches, hashes = (Path(file.name) for file in self._files)
         count = self._ends[-1]
         self._values = np.asarray(np.memmap(sketches, np.int8, "r"))
-        self.hashes = np.asarray(np.memmap(hashes, np.uint32, "r", shape=(count, 2)))
+        self.hashes = np.asarray(np.memmap(hashes, np.uint32, "r", shape=(count, HASHES)))
 
     def sketch(self, place: int) -> NDArray[np.int8]:
         """Return the sketch of a track, int8 of shape (n, bands)."""
