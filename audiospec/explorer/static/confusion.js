@@ -77,7 +77,16 @@
           "table",
           { class: "confusion" },
           element("caption", {}, element("span", {}, caption)),
-          element("thead", {}, element("tr", {}, element("td", {}, "given ↓ predicted →"), head)),
+          element(
+            "thead",
+            {},
+            element(
+              "tr",
+              {},
+              element("td", {}, element("span", {}, "given ↓"), " ", element("span", {}, "predicted →")),
+              head,
+            ),
+          ),
           element("tbody", {}, body),
         ),
       );

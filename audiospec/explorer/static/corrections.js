@@ -230,6 +230,11 @@
 
     open(track) {
       fill(this.title, "Label of ", foreign(track.id));
+      // What the run thinks comes first, and the label that the track has last.
+      const likely = (track.probabilities ?? []).map(({ label: name }) => name);
+      const ranked = [...likely.filter((name) => this.labels.includes(name)), ...this.labels];
+      const others = [...new Set(ranked)].filter((name) => name !== track.label);
+      this.ordered = [...others, ...this.labels.filter((name) => name === track.label)];
       this.input.value = "";
       this.filter();
       this.node.showModal();
@@ -238,7 +243,7 @@
 
     filter() {
       const text = this.input.value.toLowerCase();
-      const all = this.labels.filter((name) => name.toLowerCase().includes(text));
+      const all = this.ordered.filter((name) => name.toLowerCase().includes(text));
       // One that begins with the text is meant more often than one that holds it.
       all.sort((a, b) => b.toLowerCase().startsWith(text) - a.toLowerCase().startsWith(text));
       this.matches = all.slice(0, MOST_SHOWN);

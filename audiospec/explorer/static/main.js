@@ -154,8 +154,9 @@
     }
 
     close() {
-      const inside =
-        by("detail").contains(document.activeElement) || document.activeElement === document.body;
+      const active = document.activeElement;
+      // Right after a dialog is closed, the focus may still be on its hidden button.
+      const inside = by("detail").contains(active) || active === document.body || !active.checkVisibility();
       change({ track: "", at: "", chunk: "" }, { step: true });
       if (inside && state().panel === "tracks") this.table.move(this.table.active);
       else if (inside) by("panels").querySelector("[aria-current]")?.focus();

@@ -44,8 +44,8 @@
     {
       name: "id",
       title: "Track",
-      least: 12,
-      share: 3,
+      least: 0,
+      width: "minmax(var(--id), 3fr)",
       cell: (row) => [foreign(row.id, { title: printable(row.id) })],
     },
     { name: "label", title: "Label", least: 8.5, share: 1.5, cell: labelCell, marked: true },
