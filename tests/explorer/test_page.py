@@ -266,6 +266,10 @@ def test_columns_sort_and_the_address_keeps_the_order(explored: Explored) -> Non
     explored.browser.back()
     explored.until_column("Length", lambda texts: texts == rising)
     assert explored.run(header) == "ascending"
+    # An address that was typed names no run: the first is shown.
+    explored.run("location.hash = 'sort=loss'")
+    ordered = [row["id"] for row in explored.api("tracks.json?run=svm&sort=loss")["rows"]]
+    explored.until_column("Track", lambda ids: ids == ordered)
 
 
 def test_filters_narrow_the_table_and_can_be_cleared(explored: Explored) -> None:
