@@ -17,6 +17,7 @@ import typer
 from audiospec.cli import (
     audit,
     benchmark,
+    checks,
     compare,
     datasets,
     doctor,
@@ -105,6 +106,7 @@ for _group, _name, _module in (
     (app, "models", models),
     (app, "losses", losses),
     (app, "scores", scores),
+    (app, "checks", checks),
     (app, "split", split),
     (app, "train", train),
     (app, "leakage", leakage),

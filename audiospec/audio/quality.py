@@ -26,7 +26,7 @@ PIECE = 1 << 16
 #: Frames whose sums are kept before they are added up: 200 s.
 KEPT_SUMS = 4096
 #: Most frames whose spectra are averaged, and how many are transformed at a time.
-MOST_SPECTRA, AT_A_TIME = 64, 8
+MOST_SPECTRA, AT_A_TIME = 64, 16
 #: Bins whose median is compared with the noise of rounding to 16 bits, twice as many as a single tone has;
 #: and how far above that it must be: 10 dB.
 MEDIAN_BINS, ABOVE_ROUNDING = 19, 10.0
@@ -339,9 +339,11 @@ class _Frames:
             spectra = np.fft.rfft(frames)
             power += (spectra.real**2 + spectra.imag**2).sum(axis=0)
         noise = ROUNDING * float((window**2).sum()) * self._used
-        is_above = np.pad(power > ABOVE_ROUNDING * noise, MEDIAN_BINS // 2, mode="edge")
-        counts = np.convolve(is_above, np.ones(MEDIAN_BINS), mode="valid")
-        heard = np.flatnonzero(counts > MEDIAN_BINS / 2)
+        is_above = power > ABOVE_ROUNDING * noise
+        side = MEDIAN_BINS // 2
+        above = np.zeros(len(is_above) + 2 * side + 1, np.int64)  # the ends count as often as the median needs
+        above[1:] = np.concatenate([is_above[:1].repeat(side), is_above, is_above[-1:].repeat(side)]).cumsum()
+        heard = np.flatnonzero(above[MEDIAN_BINS:] - above[:-MEDIAN_BINS] > side)
         return round(float(heard[-1]) * sample_rate / size, 1) if len(heard) else 0.0
 
 
@@ -355,7 +357,9 @@ def _window(size: int) -> NDArray[np.float64]:
     """Return a window with side lobes below -92 dB: Blackman-Harris with four terms (Harris 1978)."""
     turn = 2 * np.pi * np.arange(size) / size
     terms = (0.35875, -0.48829, 0.14128, -0.01168)
-    return np.sum([term * np.cos(number * turn) for number, term in enumerate(terms)], axis=0)
+    parts = np.stack([term * np.cos(number * turn) for number, term in enumerate(terms)])
+    window: NDArray[np.float64] = parts.sum(axis=0)
+    return window
 
 
 def _decibels(power: NDArray[np.float64] | np.float64 | float) -> NDArray[np.float64]:

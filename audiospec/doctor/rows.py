@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from audiospec.errors import StoreError
 from audiospec.stores.layout.view import View
 
 
-def whole_rows(view: View, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.generic]]:
+def whole_rows(view: View, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Read the rows of a view that are not damaged.
 
     Parameters
@@ -44,7 +45,7 @@ def whole_rows(view: View, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64
 
 def blocks(
     view: View, numbers: NDArray[np.int64] | None = None
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.generic]]]:
+) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
     """Yield the whole rows of a view shard by shard, in order; see `whole_rows`.
 
     Parameters
@@ -59,7 +60,7 @@ def blocks(
         yield whole_rows(view, part)
 
 
-def _stored(view: View, numbers: NDArray[np.int64]) -> list[NDArray[np.generic] | None]:
+def _stored(view: View, numbers: NDArray[np.int64]) -> list[NDArray[Any] | None]:
     """Read rows as they are stored; None for one that cannot be read."""
     try:
         return list(view.read_stored(numbers))

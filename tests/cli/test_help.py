@@ -25,7 +25,7 @@ HEAVY = (
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
-    *(["losses"], ["scores"], ["doctor"], ["audit"], ["explore"]),
+    *(["losses"], ["scores"], ["checks"], ["doctor"], ["audit"], ["explore"]),
     *(
         ["models"],
         ["split"],

@@ -103,7 +103,7 @@ def test_collisions_are_where_sketches_are_alike(most: int, monkeypatch: pytest.
     with SketchFile(6) as file:
         for number, one in enumerate(sketches):
             values = one.astype(np.int64) @ 10 ** np.arange(6) % 2**32
-            hashes = np.stack([values, values ^ 1], 1).astype(np.uint32)
+            hashes = np.stack([values, values ^ 1, values ^ 2], 1).astype(np.uint32)
             hashes[5] = 7  # all have this one
             file.add(number, one, hashes, np.zeros(2, np.float32))
         file.finish()
@@ -117,7 +117,7 @@ def test_a_hash_that_all_have_gives_few_candidates() -> None:
     with SketchFile(6) as file:
         for number in range(300):
             one = sketch(number, 30)
-            file.add(number, one, np.full((1, 2), 9, np.uint32), np.zeros(2, np.float32))
+            file.add(number, one, np.full((1, 3), 9, np.uint32), np.zeros(2, np.float32))
         file.finish()
         (rows,) = hashing._passes(file, lambda done, total: None)
     assert len(rows) < 300 * hashing.NEIGHBOURS

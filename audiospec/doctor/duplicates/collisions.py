@@ -14,17 +14,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.doctor.duplicates.fingerprints import COMPONENTS, PATCH
+from audiospec.doctor.duplicates.fingerprints import COMPONENTS, HASHES, PATCH
 from audiospec.doctor.duplicates.sketch_file import SketchFile
 
 #: Hashes that are sorted at once, and following ones that each is compared with.
-MOST_HASHES, NEIGHBOURS = 1 << 22, 6
-#: Bits of a hash: so many more than a number of all frames has, and at least so many.
-MORE_BITS, LEAST_BITS = 3, 16
+MOST_HASHES, NEIGHBOURS = 1 << 21, 6
+#: Bits of a hash: `GROWTH` times as many as the number of all frames has, as songs have notes in common, and
+#: more.
+MORE_BITS, GROWTH = 2, 1.15
+#: Odd numbers that make one of tracks and lag.
+_MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
 #: Frames around a moment that are compared, and their least correlation. A shift by half a frame halves it.
 WINDOW, LEAST = 52, 0.4
-#: Collisions that are compared at once.
-BATCH = 4096
+#: Collisions that are compared at once, and hashes that are looked through at once.
+BATCH, BLOCK = 512, 1 << 22
 
 
 class Collisions(NamedTuple):
@@ -45,7 +48,7 @@ class Collisions(NamedTuple):
 
 def bits_for(frames: int) -> int:
     """Return the bits that a hash needs so that few of so many frames have the same one by chance."""
-    return min(COMPONENTS, max(LEAST_BITS, math.ceil(math.log2(max(frames, 2))) + MORE_BITS))
+    return min(COMPONENTS, math.ceil(GROWTH * math.log2(max(frames, 2))) + MORE_BITS)
 
 
 def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collisions:
@@ -55,7 +58,7 @@ def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collis
     ----------
     sketches : SketchFile
     tell : callable
-        Called with the hashes that are done, and all.
+        Called with the ranges of hashes that are done, and all.
 
     Returns
     -------
@@ -72,33 +75,32 @@ def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collis
 
 def _passes(sketches: SketchFile, tell: Callable[[int, int], None]) -> Iterator[NDArray[np.int64]]:
     """Yield first, second, lag and moment in the first track, shape (n, 4), range by range of the hashes."""
-    hashes_of = sketches.hashes.reshape(-1)
-    count = len(hashes_of)
-    ranges = max(1, -(-count // MOST_HASHES))
-    owner_ends = sketches.ends[1:]
-    for number in range(ranges):
-        places, hashes = [], []
-        for begin in range(0, count, MOST_HASHES):
-            block = np.asarray(hashes_of[begin : begin + MOST_HASHES])
-            # Multiplied, the ranges are of one size, though some signs of components are more frequent.
-            mixed = block * np.uint32(2654435769)
-            chosen = np.flatnonzero((block != 0) & (mixed.astype(np.uint64) * ranges >> 32 == number))
-            places.append((chosen + begin) // 2)
-            hashes.append(mixed[chosen])
-        yield _equal(np.concatenate(hashes), np.concatenate(places), owner_ends, sketches.ends)
-        tell(min(count, (number + 1) * MOST_HASHES), count)
+    every = sketches.hashes.reshape(-1)
+    count = len(every)
+    bits = max(0, math.ceil(math.log2(count / MOST_HASHES))) if count else 0
+    for number in range(1 << bits):
+        places = np.concatenate([_in_range(every, first, number, bits) for first in range(0, count, BLOCK)])
+        yield _equal(every[places], places // HASHES, sketches.ends)
+        tell(number + 1, 1 << bits)
+
+
+def _in_range(hashes: NDArray[np.uint32], first: int, number: int, bits: int) -> NDArray[np.int64]:
+    """Return the places in a block of the hashes that begin with the `bits` bits of a number."""
+    block = hashes[first : first + BLOCK]
+    chosen = block != 0
+    if bits:
+        chosen &= block >> np.uint32(32 - bits) == number
+    return np.flatnonzero(chosen) + first
 
 
 def _equal(
-    hashes: NDArray[np.uint32],
-    places: NDArray[np.int64],
-    owner_ends: NDArray[np.int64],
-    ends: NDArray[np.int64],
+    hashes: NDArray[np.uint32], places: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return first, second, lag and moment of frames that have equal hashes; each tracks and lag once."""
-    order = np.argsort(hashes, kind="stable")
-    hashes, places = hashes[order], places[order]
-    tracks = np.searchsorted(owner_ends, places, "right")
+    order = np.sort(hashes.astype(np.uint64) << 32 | np.arange(len(hashes), dtype=np.uint64))
+    hashes = (order >> 32).astype(np.uint32)
+    places = places[(order & np.uint64(0xFFFFFFFF)).astype(np.int64)]
+    tracks = np.searchsorted(ends[1:], places, "right")
     # Of a note that is held, a track has the same hash several times: the first is enough.
     kept = np.ones(len(hashes), bool)
     kept[1:] = (hashes[1:] != hashes[:-1]) | (tracks[1:] != tracks[:-1])
@@ -107,11 +109,12 @@ def _equal(
     pairs = [np.zeros((0, 4), np.int64)]
     for step in range(1, NEIGHBOURS + 1):
         same = np.flatnonzero(hashes[step:] == hashes[:-step])
+        same = same[tracks[same] != tracks[same + step]]
         one, other = moments[same], moments[same + step]
         pairs.append(np.stack([tracks[same], tracks[same + step], one - other, one], 1))
     rows = np.concatenate(pairs)
-    _, chosen = np.unique(rows[:, :3], axis=0, return_index=True)
-    return rows[chosen]
+    keys = (rows[:, :3].astype(np.uint64) * _MIXERS).sum(1, dtype=np.uint64)
+    return rows[np.unique(keys, return_index=True)[1]]
 
 
 def _alike(sketches: SketchFile, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -121,18 +124,13 @@ def _alike(sketches: SketchFile, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     earliest = -np.minimum(moment, moment - lag)
     latest = np.minimum(lengths[first] - moment, lengths[second] - moment + lag)
     begin = np.maximum(earliest, np.minimum((PATCH - WINDOW) // 2, latest - WINDOW))
-    offsets = begin[:, None] + np.arange(WINDOW)
-    inside = offsets < latest[:, None]
+    outside = begin[:, None] + np.arange(WINDOW) >= latest[:, None]
     windows = []
     for track, start in ((first, moment), (second, moment - lag)):
-        places = (sketches.ends[track] + start)[:, None] + offsets
-        windows.append(sketches.frames[np.where(inside, places, 0)].astype(np.float32))
-    known = inside & windows[0].any(2) & windows[1].any(2)
-    one, other = windows[0][known], windows[1][known]
-    owner = np.repeat(np.arange(len(rows)), known.sum(1))
+        windows.append(sketches.windows(sketches.ends[track] + start + begin, WINDOW))
+        windows[-1][outside] = 0
     products, *energies = (
-        np.bincount(owner, values, len(rows))
-        for values in ((one * other).sum(1), np.square(one).sum(1), np.square(other).sum(1))
+        np.einsum("nfb,nfb->n", one, other) for one, other in (windows, windows[:1] * 2, windows[1:] * 2)
     )
     alike: NDArray[np.bool_] = products >= LEAST * np.sqrt(np.maximum(energies[0] * energies[1], 1))
     return alike

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 #: Most numbers that are transformed at once.
 MOST_NUMBERS = 1 << 20
+#: Frames over which frames of a track depend on each other.
+REACH = 10
 
 
 class Match(NamedTuple):
@@ -27,11 +29,6 @@ class Match(NamedTuple):
     similarity: float
     frames: float
     lag: int
-
-    @property
-    def evidence(self) -> float:
-        """In standard deviations of the correlation of independent frames."""
-        return self.similarity * float(np.sqrt(self.frames))
 
 
 def best_match(first: NDArray[np.int8], second: NDArray[np.int8], least: int) -> Match:
@@ -67,6 +64,34 @@ def best_match(first: NDArray[np.int8], second: NDArray[np.int8], least: int) ->
     place = int((similarity * np.sqrt(frames)).argmax())
     lag = place if place < len(first) else place - size
     return Match(float(min(similarity[place], 1)), float(frames[place]), lag)
+
+
+def dependence(first: NDArray[np.int8], second: NDArray[np.int8]) -> float:
+    """Return how many frames count as one, since frames of a held sound are alike.
+
+    It is the factor by which the variance of a correlation of two independent series grows because each is
+    correlated with itself (Bartlett 1946).
+
+    Parameters
+    ----------
+    first, second : ndarray of int8, shape (n, bands) and (m, bands)
+
+    Returns
+    -------
+    float
+        At least 1.
+    """
+    one, other = _autocorrelation(first), _autocorrelation(second)
+    return 1 + 2 * float(np.maximum(one * other, 0).sum())
+
+
+def _autocorrelation(sketch: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return the correlation of a sketch with itself, 1 to `REACH` frames later; of frames that are not 0."""
+    values = sketch[sketch.any(1)].astype(np.float32)
+    energy = max(float(np.square(values).sum()), 1.0)
+    return np.array(
+        [float((values[lag:] * values[: len(values) - lag]).sum()) / energy for lag in range(1, REACH + 1)]
+    )
 
 
 def excerpt(first: NDArray[np.int8], second: NDArray[np.int8], lag: int, window: int) -> float:

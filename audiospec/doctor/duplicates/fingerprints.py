@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 PATCH, STEP = 16, 7
 #: Principal components of patches, which is the largest number of bits; numbers in a descriptor.
 COMPONENTS, NUMBERS = 32, 64
+#: Hashes of a patch.
+HASHES = 3
 #: Share of the largest variance that is added to each number's.
 RIDGE = 0.02
 
@@ -44,7 +46,7 @@ class Fingerprints:
         bands = sketches[0].shape[1]
         total, count = np.zeros((PATCH * bands, PATCH * bands)), 0
         for sketch in sketches:
-            patches = _patches(sketch)[::STEP].astype(np.float32)
+            patches = _patches(sketch, STEP)
             total += patches.T @ patches
             count += len(patches)
         variances, directions = np.linalg.eigh(total / max(count, 1))
@@ -65,8 +67,7 @@ class Fingerprints:
 
         A patch with a frame that is 0 is 0.
         """
-        patches = _patches(sketch)
-        projected = patches.astype(np.float32) @ self.components
+        projected = _patches(sketch) @ self.components
         silent = np.lib.stride_tricks.sliding_window_view(~sketch.any(1), PATCH)
         projected[silent.any(1)] = 0
         return projected
@@ -85,7 +86,7 @@ class Fingerprints:
         return numbers
 
     def hashes(self, projected: NDArray[np.float32], bits: int) -> NDArray[np.uint32]:
-        """Return two hashes for each patch.
+        """Return several hashes for each patch.
 
         Parameters
         ----------
@@ -96,22 +97,27 @@ class Fingerprints:
 
         Returns
         -------
-        ndarray of uint32, shape (n, 2)
-            Bit i of the first is the sign of component i; in the second, that of the component nearest to 0
-            is reversed, as it is the first to change in a copy. Both are 0 if the patch is.
+        ndarray of uint32, shape (n, HASHES)
+            Bit i of the first is the sign of component i; in each of the others, that of one of the
+            components nearest to 0 is reversed, as these are the first to change in a copy. All are
+            multiplied by an odd number, so that any range of numbers has its share of them, and are 0 if the
+            patch is.
         """
         used = projected[:, :bits]
         weights = np.left_shift(np.uint32(1), np.arange(used.shape[1], dtype=np.uint32))
-        hashes = ((used > 0) * weights).sum(1, dtype=np.uint32)
-        both = np.stack([hashes, hashes ^ weights[np.abs(used).argmin(1)]], 1)
-        both[~used.any(1)] = 0
-        return both
+        hashes = np.repeat(((used > 0) * weights).sum(1, dtype=np.uint32)[:, None], HASHES, 1)
+        if len(used):
+            hashes[:, 1:] ^= weights[np.abs(used).argpartition(HASHES - 1, 1)[:, : HASHES - 1]]
+        hashes *= np.uint32(2654435769)
+        hashes[~used.any(1)] = 0
+        return hashes
 
 
-def _patches(sketch: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return all patches of a sketch as rows."""
-    windows = np.lib.stride_tricks.sliding_window_view(sketch, PATCH, axis=0)
-    return windows.reshape(len(windows), -1)
+def _patches(sketch: NDArray[np.int8], step: int = 1) -> NDArray[np.float32]:
+    """Return every `step`-th patch of a sketch as a row, frame by frame."""
+    windows = np.lib.stride_tricks.sliding_window_view(sketch.astype(np.float32), PATCH, axis=0)
+    chosen = windows[::step].swapaxes(1, 2)  # a row is consecutive in memory, so it is copied at once
+    return chosen.reshape(len(chosen), -1)
 
 
 def _signed(directions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,14 +9,14 @@ Sketches of all tracks are kept in temporary files.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.doctor.duplicates.candidates import candidates
 from audiospec.doctor.duplicates.collisions import bits_for
-from audiospec.doctor.duplicates.correlation import best_match, excerpt
+from audiospec.doctor.duplicates.correlation import best_match, dependence, excerpt
 from audiospec.doctor.duplicates.exact import exact_pairs, usable
 from audiospec.doctor.duplicates.fingerprints import PATCH, Fingerprints
 from audiospec.doctor.duplicates.frames import Pooling, coarse_tracks
@@ -33,6 +33,8 @@ SAMPLE, SAMPLE_ROWS = 400, 24
 #: Least similarity of two tracks, if the overlap is long; `MORE` / √frames more are required of a short one.
 #: Of 3570 pairs of different songs of 30 s none is above 0.30 over 2 s or more.
 LEAST, MORE = 0.35, 2.3
+#: Frames of ordinary music that count as one, see `dependence`; of steadier sounds, fewer frames count.
+ORDINARY = 4.0
 #: Seconds of excerpts that are compared where whole tracks differ, as a loop has; their least similarity is
 #: this much higher, as the best of many excerpts is chosen.
 EXCERPTS, EXCERPT_MORE = (3.0, 1.5), 0.05
@@ -94,7 +96,8 @@ def find_duplicates(
     sketcher, fingerprints = _learn(pooling, chosen, needed, seed)
     if fingerprints is None:
         return Duplicates(exact, 0, tuple(np.unique(view.rows["track"][chosen]).tolist()))
-    bits = bits_for(int(view.rows["seconds"][chosen].sum() / pooling.seconds))
+    hop = view.chunking.hop or view.chunking.seconds  # what chunks have in common counts once
+    bits = bits_for(int(view.rows["seconds"][chosen].clip(0, hop).sum() / pooling.seconds))
     with SketchFile(len(pooling.bands)) as sketches:
         silent = []
         for track, frames, known in _read(pooling, chosen, tell):
@@ -162,26 +165,46 @@ def _same(
     windows = [max(needed, round(length / step)) for length in EXCERPTS]
     for number, candidate in enumerate(chosen, 1):
         first, second = (sketches.sketch(place) for place in (candidate.first, candidate.second))
-        match = best_match(first, second, needed)
-        similarity, lag = match.similarity, match.lag
-        if similarity < _required(least, match.frames):
-            tried = [
-                (value, lag)
-                for window in windows
-                for lag in candidate.lags
-                if (value := excerpt(first, second, lag, window)) >= _required(least, window) + EXCERPT_MORE
-            ]
-            if not tried:
-                continue
-            similarity, lag = max(tried)
+        found = _judged(first, second, candidate.lags, needed, windows, least)
+        if number % 256 == 0:
+            tell("comparing tracks", number, len(chosen))
+        if found is None:
+            continue
+        similarity, lag = found
         tracks = sketches.tracks[candidate.first], sketches.tracks[candidate.second]
         sign = 1 if tracks[0] < tracks[1] else -1
         yield Pair(
             min(tracks), max(tracks), "sound", round(min(similarity, 1.0), 4), round(sign * lag * step, 3)
         )
-        if number % 256 == 0:
-            tell("comparing tracks", number, len(chosen))
     tell("comparing tracks", len(chosen), len(chosen))
+
+
+def _judged(
+    first: NDArray[np.int8],
+    second: NDArray[np.int8],
+    lags: Sequence[int],
+    needed: int,
+    windows: Sequence[int],
+    least: float,
+) -> tuple[float, int] | None:
+    """Return similarity and lag of two sketches or of two excerpts; None if they are not alike enough."""
+
+    def matches() -> Iterator[tuple[float, int, float, float]]:
+        match = best_match(first, second, needed)
+        yield match.similarity, match.lag, match.frames, 0.0
+        for window in windows:
+            best = max(((excerpt(first, second, lag, window), lag) for lag in lags), default=(0.0, 0))
+            yield *best, window, EXCERPT_MORE
+
+    share = None
+    for similarity, lag, frames, more in matches():
+        if similarity < _required(least, frames) + more:
+            continue
+        if share is None:
+            share = min(1.0, ORDINARY / dependence(first, second))
+        if similarity >= _required(least, share * frames) + more:
+            return similarity, lag
+    return None
 
 
 def _required(least: float, frames: float) -> float:

@@ -10,6 +10,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.doctor.duplicates.fingerprints import HASHES
+
+#: Most frames of a window.
+MOST_WINDOW = 64
+
 
 class SketchFile:
     """Sketches and hashes of tracks, written once and then read in any order.
@@ -62,11 +67,11 @@ class SketchFile:
         ----------
         track : int
         sketch : ndarray of int8, shape (n, bands)
-        hashes : ndarray of uint32, shape (m, 2)
+        hashes : ndarray of uint32, shape (m, HASHES)
             With m up to n; the hashes of the patch that starts at each frame, 0 for none.
         descriptor : ndarray of float32, shape (numbers,)
         """
-        padded = np.zeros((len(sketch), 2), np.uint32)
+        padded = np.zeros((len(sketch), HASHES), np.uint32)
         padded[: len(hashes)] = hashes
         self._files[0].write(np.ascontiguousarray(sketch).data)
         self._files[1].write(padded.data)
@@ -76,6 +81,7 @@ class SketchFile:
 
     def finish(self) -> None:
         """Map the files into memory; nothing can be added any more."""
+        self._files[0].write(bytes(MOST_WINDOW * self._bands))
         for file in self._files:
             file.close()
         self.ends = np.array(self._ends, np.int64)
@@ -83,13 +89,32 @@ class SketchFile:
         self._descriptors.clear()
         sketches, hashes = (Path(file.name) for file in self._files)
         count = self._ends[-1]
-        self.frames = np.memmap(sketches, np.int8, "r", shape=(count, self._bands))
-        self.hashes = np.memmap(hashes, np.uint32, "r", shape=(count, 2))
+        self._values = np.asarray(np.memmap(sketches, np.int8, "r"))
+        self.hashes = np.asarray(np.memmap(hashes, np.uint32, "r", shape=(count, HASHES)))
 
     def sketch(self, place: int) -> NDArray[np.int8]:
         """Return the sketch of a track, int8 of shape (n, bands)."""
-        sketch: NDArray[np.int8] = self.frames[self.ends[place] : self.ends[place + 1]]
-        return sketch
+        first, stop = self.ends[place : place + 2].tolist()
+        return self._values[first * self._bands : stop * self._bands].reshape(-1, self._bands)
+
+    def windows(self, frames: NDArray[np.int64], length: int) -> NDArray[np.float32]:
+        """Return some frames that follow each other, from any frames of all tracks on.
+
+        Parameters
+        ----------
+        frames : ndarray of int64, shape (n,)
+            The first frame of each window, counted through all tracks.
+        length : int
+            At most `MOST_WINDOW`. A window may reach into the next track.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, length, bands)
+        """
+        assert length <= MOST_WINDOW
+        # Bytes that follow each other are copied at once.
+        every = np.lib.stride_tricks.sliding_window_view(self._values, length * self._bands)
+        return every[frames * self._bands].reshape(len(frames), length, -1).astype(np.float32)
 
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of frames of each track."""

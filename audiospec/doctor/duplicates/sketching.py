@@ -7,14 +7,16 @@ decorrelated, so that two tracks of one genre correlate no more than others do. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: dB below the loudest frames, where sound is lost in noise that depends on the codec.
-RANGE = 60.0
+#: dB below loud frames, where sound is lost in noise that depends on the codec; percentile of loud frames.
+RANGE, LOUD = 60.0, 95.0
+#: dB below the loud frames of an ordinary track, where what is left is the noise of 16 bits.
+QUIET = 80.0
 #: Seconds on both sides over which a band's mean is taken.
 REACH = 1.5
 #: dB (RMS over bands) that a frame must differ from this mean; silence and constant tones do not.
@@ -33,16 +35,19 @@ class Sketcher:
     ----------
     seconds : float
         From one frame to the next.
+    quiet : float
+        Level in dB below which there is silence.
     whitening : ndarray of float32, shape (bands, bands)
         Symmetric.
     """
 
     seconds: float
+    quiet: float
     whitening: NDArray[np.float32]
 
     @classmethod
     def fit(
-        cls, seconds: float, bands: int, sample: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]]
+        cls, seconds: float, bands: int, sample: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]
     ) -> Sketcher:
         """Learn from coarse frames of some tracks how bands vary together.
 
@@ -50,18 +55,20 @@ class Sketcher:
         ----------
         seconds : float
         bands : int
-        sample : iterable of (frames, known)
+        sample : sequence of (frames, known)
         """
+        levels = [np.percentile(frames[known].max(1), LOUD) for frames, known in sample if known.any()]
+        quiet = float(np.median(levels)) - QUIET if levels else 0.0
         total, count = np.zeros((bands, bands)), 0
         for frames, known in sample:
-            changes, is_active = _changes(frames, known, seconds)
+            changes, is_active = _changes(frames, known, seconds, quiet)
             active = changes[is_active].astype(np.float64)
             total += active.T @ active
             count += len(active)
         variances, directions = np.linalg.eigh(total / max(count, 1))
         mean = max(float(variances.mean()), 1e-6)
         whitening = (directions * (np.maximum(variances, 0) + RIDGE * mean) ** -0.5) @ directions.T
-        return cls(seconds, whitening.astype(np.float32))
+        return cls(seconds, quiet, whitening.astype(np.float32))
 
     def sketch(self, frames: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.int8]:
         """Return the sketch of a track.
@@ -77,7 +84,7 @@ class Sketcher:
         ndarray of int8, shape (n, bands)
             Frames that are unknown, silent or constant are 0.
         """
-        changes, is_active = _changes(frames, known, self.seconds)
+        changes, is_active = _changes(frames, known, self.seconds, self.quiet)
         whitened = changes @ self.whitening
         energy = np.square(whitened).mean(1)
         scale = float(energy[is_active].mean()) if is_active.any() else 1.0
@@ -88,13 +95,14 @@ class Sketcher:
 
 
 def _changes(
-    frames: NDArray[np.float32], known: NDArray[np.bool_], seconds: float
+    frames: NDArray[np.float32], known: NDArray[np.bool_], seconds: float, quiet: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return how frames differ from those around them, in dB, and which of them differ enough."""
     if not known.any():
         return np.zeros_like(frames), known
-    floor = np.float32(np.percentile(frames[known], 99.5) - RANGE)
-    known = known & (frames.max(1) > floor)  # the mean around a short sound must not reach into silence
+    peaks = frames.max(1)
+    floor = np.float32(max(np.percentile(peaks[known], LOUD) - RANGE, quiet))
+    known = known & (peaks > floor)  # the mean around a short sound must not reach into silence
     weights = known.astype(np.float32)[:, None]
     changes = np.maximum(frames, floor)
     changes -= changes.mean(1, keepdims=True)
