@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from audiospec.doctor.finding import Finding
     from audiospec.engines.base import engine
     from audiospec.errors import AudiospecError
+    from audiospec.explorer.run import explore
     from audiospec.features.base import Frontend, frontend
     from audiospec.manifest import Manifest, Track
     from audiospec.pipeline.clean import clean
@@ -97,6 +98,7 @@ _HOMES = {
     "diagnose": "doctor.diagnosis",
     "engine": "engines.base",
     "evaluate": "zoo.evaluation",
+    "explore": "explorer.run",
     "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
@@ -152,6 +154,7 @@ __all__ = [
     "diagnose",
     "engine",
     "evaluate",
+    "explore",
     "export_table",
     "featurize",
     "frontend",

@@ -117,9 +117,9 @@ def _print(found: Audit, top: int) -> None:
     say(f"labels of {count(total, 'track')} of {found.store}", "bold")
     say(f"  {found.about}")
     likely = len(found.likely)
-    say(
-        f"  {count(likely, 'label')} likely wrong by {found.method}; all are ranked by the probability of the label"
-    )
+    say(f"  {count(likely, 'label')} likely wrong by {found.method}; ranked by the probability of the label")
+    agreed = f"the models predict the label of {percent(found.agreement)} % of the tracks"
+    say(f"  {agreed}: the fewer, the more of the suspects are their own errors")
     if found.decided:
         say(f"  {count(len(found.decided), 'track')} left out: their labels have been decided on")
     same = found.contradictions

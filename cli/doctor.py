@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiospec.cli._options import options_of, with_options
 from audiospec.cli._progress import progress
-from audiospec.cli._rows import SetParameters, ViewName
 from audiospec.cli._text import assignments, count, names, say
 from audiospec.machine import user_name
 
@@ -29,7 +27,6 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 
 
 def command(
-    context: typer.Context,
     path: Annotated[str, typer.Argument(metavar="STORE", help="A feature store.")],
     names_: Annotated[
         str | None,
@@ -37,8 +34,18 @@ def command(
             "--checks", metavar="NAMES", show_default=False, help="Only these checks, separated by commas."
         ),
     ] = None,
-    view: ViewName = None,
-    set_: SetParameters = None,
+    view: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Log-mel view, or a prefix of its name (the largest)."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="CHECK.FIELD=VALUE",
+            help="Change a setting of a check; `audiospec checks NAME` lists them.",
+        ),
+    ] = None,
     fix: Annotated[
         str | None,
         typer.Option(
@@ -87,7 +94,7 @@ def command(
     if json:
         print(dumps({**found, "fixed": done}))
     else:
-        _print(store, diagnosis, None if all_ else MOST_DETAILS, options_of(context.command))
+        _print(store, diagnosis, None if all_ else MOST_DETAILS)
         for line in done:
             say(line)
         if not fixes:
@@ -96,7 +103,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _print(store: FeatureStore, diagnosis: Diagnosis, most: int | None, options: Mapping[str, str]) -> None:
+def _print(store: FeatureStore, diagnosis: Diagnosis, most: int | None) -> None:
     kinds = [finding.severity for finding in diagnosis.findings]
     counts = ", ".join(
         count(kinds.count(kind), kind) for kind in ("error", "warning", "note") if kind in kinds
@@ -106,7 +113,7 @@ def _print(store: FeatureStore, diagnosis: Diagnosis, most: int | None, options:
     for finding in diagnosis.findings:
         say()
         say(f"{finding.severity}: {finding.title} ({finding.check})", _STYLES[finding.severity])
-        say(f"  {with_options(finding.advice, options)}")
+        say(f"  {_plain(finding.advice)}")
         for line in _lines(finding, ids, most):
             say(f"    {line}", "dim")
         for line in _histogram(finding.figures):
@@ -114,7 +121,12 @@ def _print(store: FeatureStore, diagnosis: Diagnosis, most: int | None, options:
     say()
     say(f"checked: {', '.join(diagnosis.checked) or 'nothing'}", "dim")
     for name, reason in diagnosis.not_checked.items():
-        say(f"not checked: {name}: {with_options(reason, options)}", "yellow")
+        say(f"not checked: {name}: {_plain(reason)}", "yellow")
+
+
+def _plain(text: str) -> str:
+    """Return text without backticks: parameters in it are of other commands than this one."""
+    return text.replace("`", "")
 
 
 def _lines(finding: Finding, ids: Sequence[str], most: int | None) -> list[str]:

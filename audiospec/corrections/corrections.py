@@ -8,15 +8,16 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiospec.corrections.applied import Applied, apply, histories
 from audiospec.corrections.decision import COLUMNS, Decision, from_csv, to_csv
-from audiospec.errors import AudiospecError, StoreBusyError, StoreError
+from audiospec.errors import AudiospecError, StorageError, StoreBusyError, StoreError
 from audiospec.files import open_plain
 from audiospec.storage.base import NEW, ConflictError, Folder
-from audiospec.storage.location import Location, location
+from audiospec.storage.location import WEB, Location, Url, location
 from audiospec.storage.opening import open_folder
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.text import printable
@@ -84,7 +85,14 @@ class Corrections:
         StoreError, StorageError
             The file cannot be read, or is not a table of corrections.
         """
-        return cls._read(file_beside(store.path))
+        file = file_beside(store.path)
+        try:
+            return cls._read(file)
+        except StorageError as error:
+            if isinstance(file, Url) and file.scheme in WEB:  # some servers refuse what they do not have
+                _logger.warning("no corrections are applied: %s", error.reason)
+                return cls(file)
+            raise
 
     @classmethod
     def read(cls, file: Location | str) -> Corrections:
@@ -196,11 +204,12 @@ class Corrections:
         return self.add(tracks, number, label, who=who, why=why or "taken back", seen=seen)
 
     def extend(self, decisions: Sequence[Decision]) -> Corrections:
-        """Add several decisions in one step; else as `add`."""
+        """Add several decisions in one step; else as `add`. Those without a time get the present one."""
         return self._add(decisions, None) if decisions else self
 
     def _add(self, decisions: Sequence[Decision], seen: tuple[Tracks, int, int] | None) -> Corrections:
-        rows = to_csv(decisions, header=False).encode()
+        timed = [replace(decision, when=decision.when or now()) for decision in decisions]
+        rows = to_csv(timed, header=False).encode()
         folder, name = open_folder(self.file.parent), self.file.name
         with _locked(self.file):
             before, version = _load(folder, self.file)

@@ -9,7 +9,7 @@ from typing import Any
 from audiospec.doctor.checks.base import Check, checks
 from audiospec.doctor.examined import Examined, Tell, tell_nobody
 from audiospec.doctor.finding import SEVERITIES, Finding
-from audiospec.errors import AudiospecError, NotCheckedError, SpecError, nearest
+from audiospec.errors import AudiospecError, NotCheckedError, SpecError, StoreError, nearest
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore, open_store
 
@@ -127,7 +127,7 @@ def diagnose(
         progress(name, number, len(made))
         try:
             findings += check.run(examined)
-        except NotCheckedError as error:
+        except (NotCheckedError, StoreError) as error:  # `damaged-rows` names what cannot be read
             not_checked[name] = str(error)
     progress("checks", len(made), len(made))
     findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), -len(finding.tracks)))

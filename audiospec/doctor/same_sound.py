@@ -17,7 +17,7 @@ from audiospec.text import printable
 from audiospec.zoo.splits.units import SAME_SOUND, joined
 
 #: What joins tracks that a split puts on both sides.
-JOIN = 'join them with `fix="clusters"`, so that splits keep them on one side'
+JOIN = "join them, so that splits keep them on one side: `audiospec doctor STORE --fix clusters`"
 
 
 def known_pairs(examined: Examined) -> tuple[Pair, ...]:

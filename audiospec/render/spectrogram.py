@@ -139,8 +139,19 @@ def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], fl
     return image, start, end
 
 
-def _frequency_axis(axes: Axes, view: View) -> None:
-    """Label round frequencies on the axis of bins, where there is space."""
+def frequency_ticks(view: View) -> dict[int, float]:
+    """Return round frequencies to label on the axis of bins, where there is space.
+
+    Parameters
+    ----------
+    view : View
+        A view whose rows are spectrograms.
+
+    Returns
+    -------
+    dict
+        Frequency in Hz → position, where the centre of bin b is at b.
+    """
     centres = np.array(view.info.coordinates()[view.spec.dims[0]][0], np.float64)
     bins = np.arange(-1, len(centres) + 1)
     # One bin more at each end, the extent of the outermost filters.
@@ -154,6 +165,12 @@ def _frequency_axis(axes: Axes, view: View) -> None:
             fits = all(abs(position - other) > len(centres) / most for other in ticks.values())
             if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
                 ticks[hertz] = position
+    return ticks
+
+
+def _frequency_axis(axes: Axes, view: View) -> None:
+    """Label round frequencies on the axis of bins."""
+    ticks = frequency_ticks(view)
     axes.set_yticks(list(ticks.values()), [str(hertz) for hertz in ticks])
     axes.set_ylabel("frequency (Hz)", color=_QUIET)
 

@@ -1,8 +1,34 @@
-"""Page: the tags and texts of an HTML page, for tests."""
+"""Page: the tags and texts of an HTML page, for tests; a script that measures contrast."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
+
+#: A script for a browser: elements whose text has a contrast below 4.5 to 1, which AA requires, each with it.
+CONTRAST = """
+const parse = colour => colour.match(/[\\d.]+/g).map(Number);
+const over = (top, bottom) => {
+  const alpha = top.length > 3 ? top[3] : 1;
+  return [0, 1, 2].map(i => top[i] * alpha + bottom[i] * (1 - alpha));
+};
+const back = one => {
+  if (!one) return parse(getComputedStyle(document.body).backgroundColor).slice(0, 3);
+  return over(parse(getComputedStyle(one).backgroundColor), back(one.parentElement));
+};
+const light = colour => {
+  const [r, g, b] = colour.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  return .2126 * r + .7152 * g + .0722 * b;
+};
+const ratio = (a, b) => (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+return [...document.querySelectorAll('body *')]
+  .filter(one => [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
+  .map(one => {
+    const style = getComputedStyle(one);
+    const ink = parse(one.closest('svg') ? style.fill : style.color).slice(0, 3);
+    return [ratio(light(ink), light(back(one))), one.outerHTML.slice(0, 90)];
+  })
+  .filter(([contrast]) => !(contrast >= 4.5));
+"""
 
 
 class Page(HTMLParser):

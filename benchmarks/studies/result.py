@@ -27,6 +27,7 @@ _PACKAGES = (
     "lightning",
     "scikit-learn",
     "torchvision",
+    "cleanlab",
 )
 
 

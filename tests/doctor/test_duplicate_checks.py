@@ -82,7 +82,7 @@ def test_what_is_found(diagnosed: Callable[..., dict[str, list[Finding]]]) -> No
     (near,) = found["near-duplicates"]
     assert (near.severity, near.tracks, near.groups) == ("error", (0, 1), ((0, 1),))
     assert near.title.startswith("2 tracks in 1 cluster hold the same sound")
-    assert 'fix="clusters"' in near.advice
+    assert "--fix clusters" in near.advice
     ((first, second, similarity, lag),) = near.figures["pairs"]
     assert (first, second, lag) == (0, 1, 0.0)
     assert near.details == (f"similarity {similarity:.2f}",)

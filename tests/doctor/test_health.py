@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import audiospec
+from audiospec.digests import checksum
 from audiospec.doctor.checks.base import checks
+from audiospec.doctor.diagnosis import diagnose
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
 from audiospec.doctor.wording import counted, kinds_of, listed, quoted, rows_of_tracks
@@ -229,6 +231,18 @@ def test_a_damaged_table_is_a_finding(tmp_path: Path) -> None:
     assert "--repair" in one.advice
 
 
+def test_a_view_that_cannot_be_opened_is_one_finding(tmp_path: Path) -> None:
+    """The checks that would read it are not run, and say why."""
+    path = tmp_path / "store.zarr"
+    shutil.copytree(sample_store("healthy"), path)
+    (path / "views" / open_store(path).view().name / "zarr.json").write_text("x")
+    diagnosis = diagnose(path, names=["damaged-rows", "groups", "feature-rows"])
+    (one,) = diagnosis.findings
+    assert one.title.startswith("1 part of the store damaged: views/mel-")
+    assert diagnosis.not_checked.keys() == {"groups", "feature-rows"}
+    assert all("is damaged" in reason for reason in diagnosis.not_checked.values())
+
+
 # --- unreadable tracks ---------------------------------------------------------------------------------
 
 
@@ -329,22 +343,22 @@ def test_silent_rows(tmp_path: Path) -> None:
     assert rare.severity == "note"
 
 
-class Rows:
-    """A view's rows with other values: what `feature-rows` reads."""
+def change_rows(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[np.ndarray, np.ndarray], None]
+) -> list[list[int]]:
+    """Change the values of rows that are read; return the numbers of those that were read, by shard."""
+    from audiospec.doctor import rows
 
-    def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, change: Callable[[np.ndarray, np.ndarray], None]
-    ) -> None:
-        from audiospec.doctor.checks import feature_rows
+    read, numbers_read = rows.whole_rows, []
 
-        read = feature_rows.whole_rows
+    def changed_rows(view: Any, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        kept, values = read(view, numbers)
+        numbers_read.append(kept.tolist())
+        change(kept, values)
+        return kept, values
 
-        def changed_rows(view: Any, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            kept, values = read(view, numbers)
-            change(kept, values)
-            return kept, values
-
-        monkeypatch.setattr(feature_rows, "whole_rows", changed_rows)
+    monkeypatch.setattr(rows, "whole_rows", changed_rows)
+    return numbers_read
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -352,7 +366,7 @@ def test_numbers_that_are_not_finite(monkeypatch: pytest.MonkeyPatch, value: flo
     def change(numbers: np.ndarray, values: np.ndarray) -> None:
         values[numbers == 5, 0, 0] = value
 
-    Rows(monkeypatch, change)
+    change_rows(monkeypatch, change)
     store = open_store(sample_store("healthy"))
     (one,) = found("feature-rows", store)
     assert one.severity == "error"
@@ -367,7 +381,7 @@ def test_saturated_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(numbers: np.ndarray, values: np.ndarray) -> None:
         values[numbers == 3, :8] = high
 
-    Rows(monkeypatch, change)
+    change_rows(monkeypatch, change)
     (one,) = found("feature-rows", store)
     assert one.figures["kind"] == "saturated"
     assert one.figures["rows"] == 1
@@ -377,25 +391,24 @@ def test_a_column_that_does_not_vary(monkeypatch: pytest.MonkeyPatch) -> None:
     def change(numbers: np.ndarray, values: np.ndarray) -> None:
         values[:, 1] = 3.0
 
-    Rows(monkeypatch, change)
+    change_rows(monkeypatch, change)
     (one,) = found("feature-rows", open_store(sample_store("table")))
     assert one.figures["columns"] == ["b"]
 
 
 def test_a_sample_of_rows_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole shards are drawn: as many as fit, at least one."""
-    from audiospec.doctor.checks import feature_rows
 
-    read: list[list[int]] = []
+    def change(numbers: np.ndarray, values: np.ndarray) -> None:
+        values[:] = 1.0
 
-    def whole_rows(view: Any, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        read.append(numbers.tolist())
-        return numbers, np.ones((len(numbers), *view.info.row_shape), np.float32)
-
-    monkeypatch.setattr(feature_rows, "whole_rows", whole_rows)
+    read = change_rows(monkeypatch, change)
     examined = Examined(open_store(sample_store("healthy")))
     (view,) = examined.views
+    assert len(view) > 64
+    monkeypatch.setattr(type(view), "_read", lambda self, rows, out: out.fill(0))
     view.info = replace(view.info, shard_rows=16)
+    view.rows["checksum"] = checksum(np.zeros(view.info.row_shape, view.info.row_dtype.base))
     (one,) = checks["feature-rows"](most=40).run(examined)
     assert [len(numbers) for numbers in read] == [16, 16]
     assert all(numbers[0] % 16 == 0 for numbers in read)

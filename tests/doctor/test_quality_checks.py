@@ -40,8 +40,8 @@ def faults() -> dict[str, NDArray[np.float64]]:
     left, right = sound(100), sound(101)
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE)
     return {
-        "clipped": 0.5 * np.clip(2 * sound(1), -0.3, 0.3),
-        "clipped-badly": np.clip(6 * sound(2), -1, 1),
+        "clipped": 0.5 * np.clip(1.6 * sound(1), -0.3, 0.3),
+        "clipped-badly": 0.3 * np.clip(7 * sound(2), -1, 1),
         "offset": sound(3) + 0.05,
         "dead-left": np.stack([0 * left, right], 1),
         "inverted": np.stack([left, -left * 0.9], 1),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import audiospec
+from audiospec.annotations.annotation import Labelling
 from audiospec.corrections.corrections import FILE, Corrections
 from audiospec.corrections.decision import Decision, to_csv
 from audiospec.corrections.view import CorrectedView, corrected
@@ -256,9 +257,13 @@ def test_corrections_of_another_place_are_given(view: View, tmp_path: Path) -> N
 def test_other_targets_are_left_as_they_are(view: View, caplog: pytest.LogCaptureFixture) -> None:
     decide(view, {"t.00": "bee"})
     assert corrected(view, label_column="device") is view
+    view.store.labelling = Labelling(target="number", column="age")
+    assert corrected(view) is view
     assert caplog.messages == [
         "corrections.csv is not applied: it corrects labels of whole tracks, and the labels are from column "
-        "'device'"
+        "'device'",
+        "corrections.csv is not applied: it corrects labels of whole tracks, and the target of the rows is "
+        "number",
     ]
 
 

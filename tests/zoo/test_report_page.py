@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from audiospec.testing.pages import Page
+from audiospec.testing.pages import CONTRAST, Page
 from audiospec.zoo.report.chart import chart, ticks
 from audiospec.zoo.report.page import write_report
 from audiospec.zoo.runs.run import Run
@@ -244,32 +244,6 @@ def test_the_first_run_is_open_and_links_open_the_others(browser: Chrome, page: 
     assert evaluate(browser, state)[:2] == [True, True]
     evaluate(browser, "document.querySelectorAll('details.run > summary')[2].click()")
     assert evaluate(browser, state)[2]
-
-
-CONTRAST = """
-const parse = colour => colour.match(/[\\d.]+/g).map(Number);
-const over = (top, bottom) => {
-  const alpha = top.length > 3 ? top[3] : 1;
-  return [0, 1, 2].map(i => top[i] * alpha + bottom[i] * (1 - alpha));
-};
-const back = one => {
-  if (!one) return parse(getComputedStyle(document.body).backgroundColor).slice(0, 3);
-  return over(parse(getComputedStyle(one).backgroundColor), back(one.parentElement));
-};
-const light = colour => {
-  const [r, g, b] = colour.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-  return .2126 * r + .7152 * g + .0722 * b;
-};
-const ratio = (a, b) => (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-return [...document.querySelectorAll('body *')]
-  .filter(one => [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim()))
-  .map(one => {
-    const style = getComputedStyle(one);
-    const ink = parse(one.closest('svg') ? style.fill : style.color).slice(0, 3);
-    return [ratio(light(ink), light(back(one))), one.outerHTML.slice(0, 90)];
-  })
-  .filter(([contrast]) => !(contrast >= 4.5));
-"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -84,6 +84,7 @@ def _train(request: StudyRequest, work: Work, seed: int, folder: str) -> Run:
         seed=seed,
         shares=work.shares,
         classes=work.classes,
+        corrections=None,  # a protocol is of the labels as they were published
         out=request.out / folder,
         resume=True,
         progress=progress,

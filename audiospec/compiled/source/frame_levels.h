@@ -9,8 +9,9 @@ struct level {
     double sum, square, cross, low, high;
 };
 
-/* Two vectors at a time, so that a sum need not wait for the one before. */
-#define LEVEL_STEP (2 * LANES)
+/* Values at a time. Loops over them are unrolled and become vectors of whatever size is fastest: vectors of a
+ * given size took twice as long. */
+#define LEVEL_STEP 16
 
 static void add_level(struct level *level, float value, float first)
 {
@@ -23,41 +24,34 @@ static void add_level(struct level *level, float value, float first)
 
 INLINE void measure_vectors(const float *values, ptrdiff_t count, int channels, struct level *levels)
 {
-    dvec sum[4] = {{0}}, square[4] = {{0}}, cross[4] = {{0}};
-    vec low[2] = {spread(INFINITY), spread(INFINITY)}, high[2] = {spread(-INFINITY), spread(-INFINITY)};
-    for (ptrdiff_t at = 0; at < count; at += LEVEL_STEP)
-        for (int part = 0; part < 2; part++) {
-            vec now = load(values + at + part * LANES);
-            low[part] = choose(now < low[part], now, low[part]);
-            high[part] = choose(now > high[part], now, high[part]);
-            for (int half = 0; half < 2; half++) {
-                half_vec floats;
-                memcpy(&floats, (char *)&now + half * sizeof floats, sizeof floats);
-                dvec number = __builtin_convertvector(floats, dvec);
-                sum[2 * part + half] += number;
-                square[2 * part + half] += number * number;
-                if (channels == 2) {
-                    dvec other;
-                    for (int lane = 0; lane < LANES / 2; lane++)
-                        other[lane] = number[lane ^ 1];
-                    cross[2 * part + half] += number * other;
-                }
-            }
+    double sum[LEVEL_STEP] = {0}, square[LEVEL_STEP] = {0}, cross[LEVEL_STEP / 2] = {0};
+    float low[LEVEL_STEP], high[LEVEL_STEP];
+    for (int i = 0; i < LEVEL_STEP; i++) {
+        low[i] = INFINITY;
+        high[i] = -INFINITY;
+    }
+    for (ptrdiff_t at = 0; at < count; at += LEVEL_STEP) {
+        for (int i = 0; i < LEVEL_STEP; i++) {
+            float value = values[at + i];
+            low[i] = value < low[i] ? value : low[i];
+            high[i] = value > high[i] ? value : high[i];
+            double number = value;
+            sum[i] += number;
+            square[i] += number * number;
         }
-    for (int part = 0; part < 2; part++)
-        for (int lane = 0; lane < LANES; lane++) {
-            struct level *level = levels + (channels == 2 && lane % 2);
-            level->low = low[part][lane] < level->low ? low[part][lane] : level->low;
-            level->high = high[part][lane] > level->high ? high[part][lane] : level->high;
-        }
-    for (int part = 0; part < 4; part++)
-        for (int lane = 0; lane < LANES / 2; lane++) {
-            struct level *level = levels + (channels == 2 && lane % 2);
-            level->sum += sum[part][lane];
-            level->square += square[part][lane];
-            if (channels == 2 && lane % 2)
-                level->cross += cross[part][lane];
-        }
+        if (channels == 2)
+            for (int i = 0; i < LEVEL_STEP / 2; i++)
+                cross[i] += (double)values[at + 2 * i] * (double)values[at + 2 * i + 1];
+    }
+    for (int i = 0; i < LEVEL_STEP; i++) {
+        struct level *level = levels + (channels == 2 && i % 2);
+        level->low = low[i] < level->low ? low[i] : level->low;
+        level->high = high[i] > level->high ? high[i] : level->high;
+        level->sum += sum[i];
+        level->square += square[i];
+        if (channels == 2 && i % 2)
+            level->cross += cross[i / 2];
+    }
     levels[0].cross = levels[0].square;
 }
 

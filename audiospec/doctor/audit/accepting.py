@@ -6,7 +6,7 @@ import dataclasses
 from typing import NamedTuple
 
 from audiospec.corrections.applied import MOST_NAMES, apply, histories
-from audiospec.corrections.corrections import Corrections, now
+from audiospec.corrections.corrections import Corrections
 from audiospec.corrections.decision import Decision
 from audiospec.errors import StoreError
 from audiospec.storage.location import Location
@@ -41,10 +41,10 @@ def accept(store: FeatureStore, file: Location | str, who: str = "") -> Accepted
     ----------
     store : FeatureStore
     file : path
-        A table of corrections, such as an audit writes and a person edits. Rows without ``who`` or ``when``
-        get these.
+        A table of corrections, such as an audit writes and a person edits. Rows without ``when`` get the
+        present time.
     who : str
-        Name of the person who decided.
+        Name of the person who decided, for rows that have none.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def accept(store: FeatureStore, file: Location | str, who: str = "") -> Accepted
             unknown.append(decision)
         if found and all(number in before and before[number][-1].new == decision.new for number in found):
             continue
-        added.append(dataclasses.replace(decision, who=decision.who or who, when=decision.when or now()))
+        added.append(dataclasses.replace(decision, who=decision.who or who))
         new |= {decision.new} - labels - {""}
     if unknown:
         named = ", ".join(printable(one.track) for one in unknown[:MOST_NAMES])

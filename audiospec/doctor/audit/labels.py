@@ -78,7 +78,7 @@ def audit(
             "audit another run",
         )
     used, about = _cross_validated(given, store, folds, watch)
-    ids, labels, probabilities = _of_tracks(used)
+    ids, labels, probabilities = out_of_fold(used)
     ranking = rank(labels, probabilities, method)
     known = {track.known.track: track.known for track in used.tracks()}
     tracks = [known.get(id, Known(id)) for id in ids]
@@ -87,8 +87,8 @@ def audit(
     same = _same_sound(tracks, names)
     stored = {one.track: one.old for one in decisions_of(used.info)}
     decided = _decided(used, store)
-    suspects = []
-    for place in np.lexsort((ids, ranking.quality)).tolist():
+    suspects: list[Suspect] = []
+    for place in np.lexsort((np.array(ids), ranking.quality)).tolist():
         if ids[place] in decided:
             continue
         suggestion = int(ranking.suggestion[place])
@@ -113,6 +113,7 @@ def audit(
         method,
         tuple(suspects),
         thresholds,
+        float((probabilities.argmax(1) == labels).mean()),
         tuple(sorted(decided & {*ids})),
         about,
         used.info.target.get("column", ""),
@@ -153,10 +154,27 @@ def _cross_validated(
     return made, f"{about}: {made.path}"
 
 
-def _of_tracks(run: Run) -> tuple[list[str], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the tracks of a cross-validation, sorted, their class numbers and their probabilities.
+def out_of_fold(run: Run) -> tuple[list[str], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the tracks of a cross-validation, their class numbers, and their probabilities.
 
-    The probabilities of a track are from the mean log-probability over its chunks, and over repeats.
+    Parameters
+    ----------
+    run : Run
+        Of one label a track.
+
+    Returns
+    -------
+    ids : list of str
+        Sorted.
+    labels : ndarray of int64, shape (tracks,)
+        Numbers in the run's classes.
+    probabilities : ndarray of float64, shape (tracks, classes)
+        By the mean log-probability over the chunks of a track, and over repeats. Rows add up to 1.
+
+    Raises
+    ------
+    RunError
+        A track has segments of several labels.
     """
     predictions = run.predictions().of("test")
     ids, first, track_of = np.unique(predictions.tracks, return_index=True, return_inverse=True)

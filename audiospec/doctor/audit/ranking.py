@@ -40,9 +40,10 @@ class Ranking(NamedTuple):
 def rank(labels: NDArray[np.int64], probabilities: NDArray[np.float64], method: str = "cleanlab") -> Ranking:
     """Return how plausible labels are.
 
-    The quality of a label is its probability, which found more wrong labels than margins and entropies did
-    (``benchmarks/results/label-flips.md``). Which labels are likely wrong is decided by confident learning
-    (Northcutt, Jiang and Chuang, "Confident Learning", JAIR 70, 2021).
+    The quality of a label is its probability. It finds as many wrong labels as an entropy does, and more than
+    a margin does, unless classes are confused with one other (``benchmarks/results/label-flips.md``). Which
+    labels are likely wrong is decided by confident learning (Northcutt, Jiang and Chuang, "Confident
+    Learning", JAIR 70, 2021).
 
     Parameters
     ----------

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from audiospec.corrections.corrections import now
 from audiospec.corrections.decision import Decision
 from audiospec.errors import ModelError
 
@@ -58,8 +57,8 @@ class Suspect:
         )
 
     def decision(self, who: str = "") -> Decision:
-        """Return the decision that the suggested label is right."""
-        return Decision(self.hash, self.track, self.stored, self.suggestion, who, now(), self.reason)
+        """Return the decision that the suggested label is right; it gets its time when it is added."""
+        return Decision(self.hash, self.track, self.stored, self.suggestion, who, why=self.reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +77,9 @@ class Audit:
         All tracks of the run, the least plausible label first, without those that were decided on.
     thresholds : dict
         Label → the mean probability of the label for the tracks that have it.
+    agreement : float
+        Share of the tracks, 0 to 1, whose label the models predict. The lower it is, the more of the suspects
+        are errors of the models.
     decided : tuple of str
         Ids of tracks whose label a person has decided on since; they are not among the suspects.
     about : str
@@ -91,6 +93,7 @@ class Audit:
     method: str
     suspects: tuple[Suspect, ...]
     thresholds: Mapping[str, float]
+    agreement: float
     decided: tuple[str, ...] = ()
     about: str = ""
     column: str = ""
@@ -116,6 +119,7 @@ class Audit:
             "likely": len(self.likely),
             "contradictions": len(self.contradictions),
             "decided": len(self.decided),
+            "agreement": self.agreement,
             "thresholds": dict(self.thresholds),
             "suspects": [asdict(suspect) for suspect in self.suspects[:top]],
         }

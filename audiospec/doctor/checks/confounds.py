@@ -13,7 +13,7 @@ from audiospec.doctor.confounds.labelled import LabelledTracks, labelled_tracks
 from audiospec.doctor.confounds.told import forest_of, guilty, targets_of, testable
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
-from audiospec.doctor.wording import quoted
+from audiospec.doctor.wording import counted, part_of, quoted
 from audiospec.errors import AudiospecError, NotCheckedError
 from audiospec.text import printable
 
@@ -120,23 +120,34 @@ class Confounds(Check):
         facts: dict[str, object],
     ) -> Finding:
         named = guilty(tracks, columns, forest, together)
-        reach = np.where(together.told, together.observed.by_label, -1.0)
-        is_strong = bool(reach.max() >= self.strong)
-        low, high = together.chance
-        is_number = tracks.target == "number"
-        score = "R²" if is_number else "balanced accuracy"
-        best = ""
-        if len(tracks.names) > 1:
-            told = reach if together.told.any() else np.nan_to_num(together.observed.by_label, nan=-1.0)
-            best = f", best of all {quoted(tracks.names[int(told.argmax())])}"
-        what = "number" if is_number else "label"
-        more = f" (and {len(named) - 2} more columns)" if len(named) > 2 else ""
+        predicted = together.predicted
+        best = int(np.where(predicted, together.observed.strength, -np.inf).argmax())
+        reach = float(np.where(predicted, together.observed.by_label, -1.0).max())
+        score, (low, high) = together.observed.score, together.chance
+        unit = "R²" if tracks.target == "number" else "balanced accuracy"
+        what = "number" if tracks.target == "number" else "label"
+        if tracks.target != "number" and predicted.any():
+            count = int(predicted.sum())
+            what = f"{part_of(count, len(tracks.names), 'label')}, best {quoted(tracks.names[best])}"
+            score, low, high = (
+                (1 + value) / 2 for value in (together.observed.by_label[best], *together.chance_of(best))
+            )
+            unit = "balanced accuracy against the others"
+        more = f" and {counted(len(named) - 2, 'more column')}" if len(named) > 2 else ""
         texts = "; ".join(f"{one.column.title} is {one.text}" for one in named[:2])
         figures = {
             "kind": kind,
-            "score": score,
+            "score": "R²" if tracks.target == "number" else "balanced accuracy",
             "observed": round(together.observed.score, 4),
-            "chance": [round(low, 4), round(high, 4)],
+            "chance": [round(value, 4) for value in together.chance],
+            "labels": [
+                {
+                    "label": printable(tracks.names[place]),
+                    "score": round(float(together.observed.by_label[place]), 4),
+                    "chance": [round(value, 4) for value in together.chance_of(place)],
+                }
+                for place in np.flatnonzero(predicted).tolist()
+            ],
             "p": round(together.p, 6),
             "permutations": self.permutations,
             "folds": forest.folds,
@@ -147,9 +158,9 @@ class Confounds(Check):
         }
         return Finding(
             check="confounds",
-            severity=_SEVERITIES[kind][0 if is_strong else 1],
-            title=f"{KINDS[kind]} predicts the {what}{best} ({score} {together.observed.score:.2f}, "
-            f"chance {low:.2f} to {high:.2f}): {texts}{more}",
+            severity=_SEVERITIES[kind][0 if reach >= self.strong else 1],
+            title=f"{KINDS[kind]} predicts {'the ' if what in ('number', 'label') else ''}{what} "
+            f"({unit} {score:.2f}, chance {low:.2f} to {high:.2f}): {texts}{more}",
             advice=_ADVICE[kind],
             figures=figures,
         )

@@ -36,8 +36,8 @@ class Contradictions(Check):
                 check=_NAME,
                 severity="error",
                 title=f"{counted(groups)} hold the same sound, but have different labels",
-                advice="listen, and correct the wrong labels; or exclude these tracks from training with "
-                '`fix="contradictions"`',
+                advice="listen, and correct the wrong labels; or exclude these tracks from training: "
+                "`audiospec doctor STORE --fix contradictions`",
                 tracks=flat(groups),
                 groups=tuple(groups),
                 details=tuple(details),

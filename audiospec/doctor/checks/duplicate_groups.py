@@ -42,7 +42,7 @@ class DuplicateGroups(Check):
                 severity="error",
                 title=f"{counted(groups)} hold the same sound, but not of the same {noun}: a split by {noun} "
                 "may put them on both sides",
-                advice='correct the groups, or join the tracks with `fix="clusters"`',
+                advice="correct the groups, or join the tracks: `audiospec doctor STORE --fix clusters`",
                 tracks=flat(groups),
                 groups=tuple(groups),
                 details=tuple(details),

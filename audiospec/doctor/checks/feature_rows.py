@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.doctor.checks.base import Check, checks
-from audiospec.doctor.examined import Examined, whole_rows
+from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
+from audiospec.doctor.rows import blocks
 from audiospec.doctor.wording import counted, listed, part_of, rows_of_tracks
 from audiospec.errors import AudiospecError
 from audiospec.stores.layout.view import View
@@ -73,8 +73,12 @@ class FeatureRows(Check):
         is_table = view.spec.kind == "table"
         low = np.full(view.info.row_shape, np.inf)
         high = -low
-        for numbers, values in self._blocks(examined, view):
+        chosen = self._chosen(view, examined.seed)
+        for numbers, values in blocks(view, chosen):
+            if not len(numbers):
+                continue
             seen.append(numbers)
+            examined.tell(f"feature-rows: {view.name}", sum(map(len, seen)), len(chosen))
             flat = values.reshape(len(values), -1).astype(np.float32, copy=False)
             finite = np.isfinite(flat).all(1)
             bad["not finite"].append(numbers[~finite])
@@ -110,21 +114,16 @@ class FeatureRows(Check):
             )
         return found
 
-    def _blocks(
-        self, examined: Examined, view: View
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.floating]]]:
-        """Yield rows that are not damaged, a shard at a time."""
+    def _chosen(self, view: View, seed: int) -> NDArray[np.int64]:
+        """Return the rows to read: all, or whole shards."""
         step = view.info.shard_rows
-        shards = np.arange(-(-len(view) // step))
-        if len(view) > self.most:
-            random = np.random.default_rng([examined.seed, len(view)])
-            shards = np.sort(random.permutation(shards)[: max(1, self.most // step)])
-        for place, shard in enumerate(shards.tolist()):
-            examined.tell(f"feature-rows: {view.name}", place, len(shards))
-            numbers, values = whole_rows(view, np.arange(shard * step, min((shard + 1) * step, len(view))))
-            if len(numbers):
-                yield numbers, values
-        examined.tell(f"feature-rows: {view.name}", len(shards), len(shards))
+        if len(view) <= self.most:
+            return np.arange(len(view))
+        shards = np.random.default_rng([seed, len(view)]).permutation(-(-len(view) // step))
+        kept = np.sort(shards[: max(1, self.most // step)])
+        rows = (kept[:, None] * step + np.arange(step)).ravel()
+        chosen: NDArray[np.int64] = rows[rows < len(view)]
+        return chosen
 
     def _finding(self, view: View, kind: str, bad: NDArray[np.int64], seen: NDArray[np.int64]) -> Finding:
         severities, what, advice = _KINDS[kind]

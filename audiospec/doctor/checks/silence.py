@@ -37,7 +37,7 @@ class Silence(Check):
             lambda count: f"{count} with digital silence, the worst for {100 * np.nanmax(shares):.0f} %",
             "cut the silence off: chunks of nothing have the label, too, and a model may learn its length",
             lambda number: (
-                f"{100 * shares[number]:.0f} % ({shares[number] * seconds[number]:.1f} s) is constant"
+                f"{100 * shares[number]:.0f} % is constant ({shares[number] * seconds[number]:.1f} s)"
             ),
             histogram(100 * shares, "digital_silence", "%"),
         )

@@ -63,14 +63,14 @@ def _files(examined: Examined, store: FeatureStore, root: Location) -> list[Find
     except StorageError as error:
         raise NotCheckedError(error.reason, error.hint) from error
     examined.tell("stale-audio: files", len(known), len(known))
-    again = f"audiospec featurize DATASET --data FOLDER --store {shlex.quote(str(store.path))}"
+    again = f"`audiospec featurize DATASET --data FOLDER --store {shlex.quote(str(store.path))}`"
     if len(gone) == len(known):
         return [
             Finding(
                 check="stale-audio",
                 severity="warning",
                 title=f"the audio has moved: none of {len(known):,} files is in {printable(str(root))}",
-                advice=f"run `{again}`, which records the folder; the rows stay as they are",
+                advice=f"run {again}, which records the folder; the rows stay as they are",
                 figures={"files": len(known)},
             )
         ]
@@ -81,12 +81,12 @@ def _files(examined: Examined, store: FeatureStore, root: Location) -> list[Find
             "whose files have vanished",
             "put the files back, or remove the tracks: rows remain",
         ),
-        (other, "warning", "whose files have changed", f"run `{again}`, which computes their rows again"),
+        (other, "warning", "whose files have changed", f"run {again}, which computes their rows again"),
         (
             touched,
             "note",
             "whose files have another date, but the same size",
-            f"copied files are fine; `{again}` compares their contents",
+            f"copied files are fine; {again} compares their contents",
         ),
     )
     return [

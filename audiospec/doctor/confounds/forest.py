@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,23 @@ class Prediction:
     by_label : ndarray of float64, shape (labels,)
         Recall minus false alarms of each label: 1 is always right, 0 is chance. NaN for one that no track
         has. Of a number: its R².
+    strength : ndarray of float64, shape (labels,)
+        How much larger a label's predicted share is in the tracks that have it, in standard errors: shares
+        say more than the label with the largest one. Of a number: its R².
     """
 
     score: float
     by_label: Floats
+    strength: Floats
+
+    @property
+    def evidence(self) -> float:
+        """What permutations are compared by: the sum of the squares of all strengths above 0.
+
+        One label of fifty that is predicted well is seen as well as all that are predicted a little; the mean
+        over the labels would hide it.
+        """
+        return float((np.maximum(self.strength, 0) ** 2).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,32 +56,40 @@ class Tested:
     Attributes
     ----------
     observed : Prediction
-    permuted : ndarray of float64, shape (permutations,)
-        Scores of permuted labels.
-    permuted_by_label : ndarray of float64, shape (permutations, labels)
+    permuted : tuple of Prediction
+        Of permuted labels.
     """
 
     observed: Prediction
-    permuted: Floats
-    permuted_by_label: Floats
+    permuted: tuple[Prediction, ...]
 
     @property
     def p(self) -> float:
-        """Probability of such a score by chance: (1 + permutations that reach it) / (1 + permutations)."""
-        return float((1 + (self.permuted >= self.observed.score).sum()) / (1 + len(self.permuted)))
+        """Probability of such evidence by chance: (1 + permutations that reach it) / (1 + permutations)."""
+        reached = sum(one.evidence >= self.observed.evidence for one in self.permuted)
+        return (1 + reached) / (1 + len(self.permuted))
 
     @property
     def chance(self) -> tuple[float, float]:
         """The interval of 95 % of the permuted scores."""
-        low, high = np.quantile(self.permuted, [0.025, 0.975]).tolist()
-        return low, high
+        return _interval(np.array([one.score for one in self.permuted]))
+
+    def chance_of(self, label: int) -> tuple[float, float]:
+        """Return the interval of 95 % of what a label gets in permutations, as in `by_label`."""
+        # A label may be missing in a permutation, as the tracks of other units may be fewer: not predicted.
+        return _interval(np.nan_to_num([one.by_label[label] for one in self.permuted]))
+
+    @cached_property
+    def most_by_chance(self) -> Floats:
+        """The largest strength that each label gets in a permutation: (labels,)."""
+        most: Floats = np.array([one.strength for one in self.permuted]).max(0)
+        return most
 
     @property
-    def told(self) -> NDArray[np.bool_]:
-        """Which labels are told better than in every permutation."""
-        most = np.where(np.isnan(self.permuted_by_label), -np.inf, self.permuted_by_label).max(0)
-        told: NDArray[np.bool_] = self.observed.by_label > most
-        return told
+    def predicted(self) -> NDArray[np.bool_]:
+        """Which labels are predicted more strongly than in every permutation: (labels,)."""
+        stronger: NDArray[np.bool_] = self.observed.strength > self.most_by_chance
+        return stronger
 
 
 @dataclass(frozen=True)
@@ -169,12 +191,11 @@ class Forest:
         for number in range(permutations):
             made.append(self.predict(x, y[permuted_tracks(units, random)], units))
             step(number + 1)
-            reached += made[-1].score >= observed.score
+            reached += made[-1].evidence >= observed.evidence
             if (1 + reached) / (1 + permutations) > alarm:
                 step(permutations)
                 return None
-        scores = np.array([prediction.score for prediction in made])
-        return Tested(observed, scores, np.array([prediction.by_label for prediction in made]))
+        return Tested(observed, tuple(made))
 
     def _folds(self, y: Floats, units: Numbers) -> Numbers:
         """Return the fold of each track: units in the order of label and size are dealt in turn.
@@ -200,7 +221,7 @@ class Forest:
         if self.is_number:
             residual, total = ((y - predicted) ** 2).sum(), ((y - y.mean()) ** 2).sum()
             explained = float(1 - residual / total) if total else 0.0
-            return Prediction(explained, np.array([explained]))
+            return Prediction(explained, np.array([explained]), np.array([explained]))
         chosen = np.eye(y.shape[1])[predicted.argmax(1)] > 0 if self.exclusive else predicted > 1
         have, lack = y.sum(0), (1 - y).sum(0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -208,7 +229,19 @@ class Forest:
             alarms = (chosen * (1 - y)).sum(0) / lack
         each = recall if self.exclusive else (1 + recall - alarms) / 2
         known = np.isfinite(each)
-        return Prediction(float(each[known].mean()) if known.any() else 0.0, recall - alarms)
+        score = float(each[known].mean()) if known.any() else 0.0
+        # Means of the predicted shares of tracks that have the label, and of the others.
+        ours = (predicted * y).sum(0) / np.maximum(have, 1)
+        theirs = (predicted * (1 - y)).sum(0) / np.maximum(lack, 1)
+        error = predicted.std(0) * np.sqrt(1 / np.maximum(have, 1) + 1 / np.maximum(lack, 1))
+        known = (have > 0) & (lack > 0) & (error > 0)
+        strength = np.where(known, (ours - theirs) / np.where(known, error, 1), 0.0)
+        return Prediction(score, recall - alarms, strength)
+
+
+def _interval(values: Floats) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.025, 0.975]).tolist()
+    return low, high
 
 
 def permuted_tracks(units: Numbers, random: np.random.Generator) -> Numbers:

@@ -1,4 +1,4 @@
-"""Test the columns of each kind, and describe those that tell the label."""
+"""Prepare tracks for the test of confounds, and describe the columns that predict the label."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_LABELS = 100
 
 @dataclass(frozen=True, eq=False)
 class Guilty:
-    """A column that tells the label by itself.
+    """A column that predicts the label by itself.
 
     Attributes
     ----------
@@ -105,17 +105,18 @@ def forest_of(tracks: LabelledTracks, folds: int, seed: int) -> Forest:
 def guilty(
     tracks: LabelledTracks, columns: Sequence[Column], forest: Forest, together: Tested
 ) -> list[Guilty]:
-    """Return the columns that tell the label alone, the best first; at least the best.
+    """Return the columns that predict the label alone, the best first; at least the best.
 
-    They score above all permutations of the columns together, and tell some label at least half as well.
+    They predict a label more strongly than all permutations of the columns together, and at least half as
+    strongly as these.
     """
     y = targets_of(tracks)
     alone = [forest.predict(column.ranks[:, None], y, tracks.units) for column in columns]
-    order = sorted(range(len(columns)), key=lambda place: (-alone[place].score, columns[place].name))
-    least = np.where(together.told, together.observed.by_label / 2, np.inf)
+    order = sorted(range(len(columns)), key=lambda place: (-alone[place].evidence, columns[place].name))
+    least = np.where(together.predicted, together.observed.strength / 2, np.inf)
 
     def is_guilty(one: Prediction) -> bool:
-        return one.score > together.permuted.max() and bool((one.by_label >= least).any())
+        return bool(((one.strength >= least) & (one.strength > together.most_by_chance)).any())
 
     named = [place for place in order if is_guilty(alone[place])] or order[:1]
     return [_described(tracks, columns[place], alone[place]) for place in named]
@@ -128,8 +129,8 @@ def _described(tracks: LabelledTracks, column: Column, alone: Prediction) -> Gui
         texts = [column.text(_middle(column, half)) for half in (low, high)]
         values = [{"label": name, "value": text} for name, text in zip(("low", "high"), texts, strict=True)]
         return Guilty(column, alone, f"{texts[0]} for low numbers, {texts[1]} for high ones", values)
-    most_told = int(np.nanargmax(alone.by_label))
-    places = np.argsort(-np.nan_to_num(alone.by_label, nan=-2.0), kind="stable")[:_MOST_LABELS]
+    best = int(alone.strength.argmax())
+    places = np.argsort(-alone.strength, kind="stable")[:_MOST_LABELS]
     values = [
         {
             "label": printable(tracks.names[place]),
@@ -137,7 +138,7 @@ def _described(tracks: LabelledTracks, column: Column, alone: Prediction) -> Gui
         }
         for place in places.tolist()
     ]
-    return Guilty(column, alone, _text(tracks, column, most_told), values)
+    return Guilty(column, alone, _text(tracks, column, best), values)
 
 
 def _text(tracks: LabelledTracks, column: Column, label: int) -> str:

@@ -31,11 +31,11 @@ def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
     records = list(tracks.records())
     root_is_top = isinstance(root, Path) and root == Path(root.anchor)
     outside = [
-        bool(record.path) and (root_is_top or _leaves_root(record.path) or _leaves_root(record.id))
+        bool(record.path) and (root_is_top or leaves_root(record.path) or leaves_root(record.id))
         for record in records
     ]
     paths = _reduce([record.path for record in records], outside)
-    ids = _reduce([record.id for record in records], [_leaves_root(record.id) for record in records])
+    ids = _reduce([record.id for record in records], [leaves_root(record.id) for record in records])
     clusters = list(dict.fromkeys(record.cluster for record in records))
     short = dict(zip(clusters, _reduce(clusters, [_is_path_out(name) for name in clusters]), strict=True))
     return Tracks.from_records(
@@ -54,7 +54,7 @@ def anonymous_tracks(tracks: Tracks, root: Location | None) -> Tracks:
     )
 
 
-def _leaves_root(path: str) -> bool:
+def leaves_root(path: str) -> bool:
     """Whether a path is absolute, or a URL, or goes up to a parent folder."""
     return (
         "://" in path
@@ -66,7 +66,7 @@ def _leaves_root(path: str) -> bool:
 
 def _is_path_out(cluster: str) -> bool:
     """Whether a cluster is named by a path that leads out of the folder, and the path has a last part."""
-    return _leaves_root(cluster) and bool(PureWindowsPath(cluster).name)
+    return leaves_root(cluster) and bool(PureWindowsPath(cluster).name)
 
 
 def _reduce(paths: list[str], chosen: list[bool]) -> list[str]:
