@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.doctor.duplicates.fingerprints import HASHES
+from audiospec.errors import DiskFullError
 
 #: Most frames of a window.
 MOST_WINDOW = 64
@@ -70,11 +71,22 @@ class SketchFile:
         hashes : ndarray of uint32, shape (m, HASHES)
             With m up to n; the hashes of the patch that starts at each frame, 0 for none.
         descriptor : ndarray of float32, shape (numbers,)
+
+        Raises
+        ------
+        DiskFullError
+            The files cannot be written.
         """
         padded = np.zeros((len(sketch), HASHES), np.uint32)
         padded[: len(hashes)] = hashes
-        self._files[0].write(np.ascontiguousarray(sketch).data)
-        self._files[1].write(padded.data)
+        try:
+            self._files[0].write(np.ascontiguousarray(sketch).data)
+            self._files[1].write(padded.data)
+        except OSError as error:
+            raise DiskFullError(
+                f"cannot write temporary files to {self._folder.name} ({error.strerror})",
+                "set the environment variable TMPDIR to a folder with more space",
+            ) from error
         self.tracks.append(track)
         self._ends.append(self._ends[-1] + len(sketch))
         self._descriptors.append(descriptor)
