@@ -136,9 +136,15 @@ def test_a_hash_that_all_have_gives_few_candidates() -> None:
     assert joined == (tuple(range(300)),)
 
 
-def test_a_full_disk_is_named() -> None:
-    with SketchFile(6) as file:
+@pytest.mark.parametrize("frames", [100_000, 10], ids=["at once", "at the end"])
+def test_a_full_disk_is_named(frames: int) -> None:
+    def fill(file: SketchFile) -> None:
+        file.add(0, sketch(0, frames), np.zeros((0, 3), np.uint32), np.zeros(2, np.float32))
+        file.finish()
+
+    with SketchFile(6) as file, Path("/dev/full").open("wb") as full:
         file._files[0].close()
-        file._files[0] = Path("/dev/full").open("wb", buffering=0)
-        with pytest.raises(DiskFullError, match="No space left on device.*TMPDIR"):
-            file.add(0, sketch(0), np.zeros((0, 3), np.uint32), np.zeros(2, np.float32))
+        file._files[0] = full
+        with pytest.raises(DiskFullError, match=r"No space left on device.*TMPDIR"):
+            fill(file)
+        full.raw.close()  # what is buffered finds no space now either
