@@ -206,6 +206,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "truth": truth_tables,
     "truth-short": short_truth_table,
     "duplicates": duplicate_tables,
+    "confounds": partial(score_table, "confounds"),
     "study": study_report,
     "trials": trial_tables,
     "cli": command_line,
