@@ -83,9 +83,11 @@ class RunOfStore:
     @cached_property
     def truth(self) -> NDArray[np.int64]:
         """The class number of the given label, by track: (tracks,); -1 where it is none of the classes."""
-        labels = self.catalogue.labels
+        labels, tracks = self.catalogue.labels, self.catalogue.tracks
         if column := self.run.info.target.get("column"):
-            labels = self.catalogue.tracks[column]
+            if column not in tracks.free_columns and column not in tracks.columns:
+                return np.full(len(labels), -1)
+            labels = tracks[column]
         classes = {name: i for i, name in enumerate(self.run.info.classes)}
         return np.array([classes.get(label, -1) for label in labels.tolist()], np.int64)
 
@@ -117,9 +119,10 @@ class RunOfStore:
         best = {name: i for i, name in enumerate(classes)}
         counts = np.zeros((len(classes), len(classes)), np.int64)
         tested = np.flatnonzero((self.sides == "test") & (self.truth >= 0) & (outputs.predicted != ""))
+        message = "" if len(tested) else "no test track has one label of this run's classes"
         predicted = np.array([best[name] for name in outputs.predicted[tested].tolist()], np.int64)
         np.add.at(counts, (self.truth[tested], predicted), 1)
-        return {"labels": classes, "counts": counts.tolist(), "side": "test", "message": ""}
+        return {"labels": classes, "counts": counts.tolist(), "side": "test", "message": message}
 
 
 def runs_of_store(

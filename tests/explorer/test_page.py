@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +15,7 @@ from audiospec.doctor.fixes.clusters import write_clusters
 from audiospec.explorer.export import export
 from audiospec.tables.importing import import_table
 from audiospec.testing.audio import noise, tone, write
+from audiospec.testing.explorer import Client, serve
 from audiospec.testing.pages import CONTRAST
 from audiospec.zoo.training import train
 
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
     from selenium.webdriver.remote.webelement import WebElement
 
-    from audiospec.explorer.run import Page
 
 #: Seconds that a test waits for what it expects; the machine of a CI may stall.
 LONGEST = 60
@@ -55,15 +51,15 @@ class Explored:
     Parameters
     ----------
     browser : Chrome
-    page : Page
-        The server's.
+    client : Client
+        Of the page's server.
     corrections : Path
         The file that decisions are written to.
     """
 
-    def __init__(self, browser: Chrome, page: Page, corrections: Path) -> None:
-        self.browser, self.page, self.corrections = browser, page, corrections
-        self.address = page.address
+    def __init__(self, browser: Chrome, client: Client, corrections: Path) -> None:
+        self.browser, self.client, self.corrections = browser, client, corrections
+        self.address = client.page.address
 
     def open(self, state: str = "", width: int = 1400, **media: str) -> None:
         """Load the page anew; `state` is what its address says after the hash."""
@@ -158,8 +154,7 @@ class Explored:
         self.until_column("Label", lambda _: self.label_of(track) == list(words))
 
     def api(self, name: str) -> Any:
-        with urllib.request.urlopen(f"{self.page.address}api/{name}") as answer:
-            return json.load(answer)
+        return self.client.get(f"api/{name}").json
 
 
 @pytest.fixture(scope="module")
@@ -217,21 +212,8 @@ def explored(browser: Chrome, music: Path, tmp_path_factory: pytest.TempPathFact
         ),
     )
     found = Diagnosis(str(path), len(ids), findings, {"confounds": "too few tracks"}, ())
-    with served(path, runs=folder / "runs", findings=found) as page:
-        yield Explored(browser, page, folder / "corrections.csv")
-
-
-@contextmanager
-def served(store: Path, **choices: Any) -> Iterator[Page]:
-    """Serve the page of a store."""
-    from audiospec.explorer.run import prepared
-
-    with prepared(store, port=0, who="ann", **choices) as page:
-        serving = threading.Thread(target=page.serve, daemon=True)
-        serving.start()
-        yield page
-        page.server.should_exit = True
-        serving.join(LONGEST)
+    with serve(path, runs=folder / "runs", findings=found) as client:
+        yield Explored(browser, client, folder / "corrections.csv")
 
 
 # --- the table ---------------------------------------------------------------------------------------------
@@ -244,7 +226,7 @@ def test_the_page_loads_without_messages_and_from_here_alone(explored: Explored)
     assert explored.browser.get_log("browser") == []
     loaded = explored.run("return performance.getEntriesByType('resource').map(one => one.name)")
     assert len(loaded) > 20
-    assert [name for name in loaded if not name.startswith(explored.page.address)] == []
+    assert [name for name in loaded if not name.startswith(explored.address)] == []
 
 
 def test_columns_sort_and_the_address_keeps_the_order(explored: Explored) -> None:
@@ -266,6 +248,10 @@ def test_columns_sort_and_the_address_keeps_the_order(explored: Explored) -> Non
     explored.browser.back()
     explored.until_column("Length", lambda texts: texts == rising)
     assert explored.run(header) == "ascending"
+    # An address that was typed names no run: the first is shown.
+    explored.run("location.hash = 'sort=loss'")
+    ordered = [row["id"] for row in explored.api("tracks.json?run=svm&sort=loss")["rows"]]
+    explored.until_column("Track", lambda ids: ids == ordered)
 
 
 def test_filters_narrow_the_table_and_can_be_cleared(explored: Explored) -> None:
@@ -317,8 +303,8 @@ def test_a_hundred_thousand_rows_scroll_and_each_shows_its_track(
     path = tmp_path / "many.zarr"
     import_table(tmp_path / "many.csv", path, columns="all")
     ids = audiospec.open_store(path).tracks["id"].tolist()
-    with served(path, findings=Diagnosis(str(path), total, (), {}, ())) as page:
-        many = Explored(browser, page, tmp_path / "corrections.csv")
+    with serve(path) as client:
+        many = Explored(browser, client, tmp_path / "corrections.csv")
         many.open()
         many.until_total("100,000 tracks")
         grid = "document.querySelector('.grid')"
@@ -350,8 +336,8 @@ def test_a_hundred_thousand_rows_scroll_and_each_shows_its_track(
 
 
 def test_a_copy_opens_from_the_disk_without_a_server(explored: Explored, tmp_path: Path) -> None:
-    export(explored.page.session, tmp_path / "copy", tell=lambda *_: None)
-    copy = Explored(explored.browser, explored.page, explored.corrections)
+    export(explored.client.page.session, tmp_path / "copy", tell=lambda *_: None)
+    copy = Explored(explored.browser, explored.client, explored.corrections)
     copy.address = (tmp_path / "copy" / "index.html").as_uri()
     copy.open("track=6")
     copy.opened("ant/ant1.wav")

@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import struct
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import soundfile
 import audiospec
 from audiospec.doctor.diagnosis import Diagnosis
 from audiospec.doctor.finding import Finding
-from audiospec.explorer.server import static_files
+from audiospec.explorer.server import STATIC, static_files
 from audiospec.stores.base import open_store
 from audiospec.testing.explorer import Client, serve
 
@@ -388,6 +389,20 @@ def test_runs_of_other_tracks_are_left_out(runs: Path, tmp_path: Path) -> None:
         assert "1 of 1 runs" in value["problems"][0]
 
 
+def test_a_run_on_labels_that_the_store_lacks(made: Path, runs: Path) -> None:
+    """It may be of segments, or of a column that the store had: the probabilities are shown all the same."""
+    with serve(made, runs=runs) as client:
+        (run,) = client.page.session.runs
+        run.run.info.target["column"] = "device"
+        row = client.get("api/tracks.json?run=knn").json["rows"][0]
+        assert row["predicted"]
+        assert row["loss"] is None
+        assert tracks(client, run="knn", error=1)[0] == 0
+        assert "no test track has one label" in client.get("api/confusion.json?run=knn").json["message"]
+        run.run.info.target["name"] = "multi-label"
+        assert "no confusion matrix" in client.get("api/confusion.json?run=knn").json["message"]
+
+
 def test_a_damaged_run_is_a_problem(made: Path, runs: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(runs, tmp_path / "runs"))
     (copy / "knn" / "metrics.json").write_text("{}")
@@ -508,3 +523,17 @@ def test_pictures_are_png(client: Client) -> None:
         kinds.append(content[:4])
         place += 12 + length
     assert kinds == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
+
+
+def test_the_page_is_in_the_wheel() -> None:
+    """Setuptools puts in what these patterns name."""
+    from fnmatch import fnmatch
+
+    root = Path(audiospec.__file__).parents[1]
+    named = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert "audiospec.explorer" in named["packages"]
+    patterns = named["package-data"]["audiospec.explorer"]
+    files = [file for file in STATIC.iterdir() if file.is_file()]
+    assert {file.name for file in files} == set(static_files())
+    for file in files:
+        assert any(fnmatch(f"static/{file.name}", pattern) for pattern in patterns), file

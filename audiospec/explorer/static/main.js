@@ -18,6 +18,7 @@
     announce,
     change,
     cleared,
+    complement,
     connect,
     count,
     element,
@@ -43,8 +44,9 @@
       this.data = data;
       this.found = { state: "running", findings: [], not_checked: [], message: "" };
       this.limit = FINDINGS;
-      this.choose();
+      complement((given) => this.missing(given));
       this.header = new Header(data.store);
+      this.header.messages(this.found);
       this.hosts = Object.fromEntries(
         Object.entries(PANELS).map(([name, title]) => [
           name,
@@ -82,13 +84,12 @@
       this.askFindings();
     }
 
-    /** Choose a run and a view, if the address names none that exists. */
-    choose() {
+    /** A run and a view, in place of those that a state lacks, or that are not in this store. */
+    missing(given) {
       const { runs, views } = this.data.store;
-      const now = state();
-      const run = runs.some(({ name }) => name === now.run) ? now.run : (runs[0]?.name ?? "");
-      const view = views.some(({ name }) => name === now.view) ? now.view : (views[0]?.name ?? "");
-      change({ run, view });
+      const chosen = (all, wanted) =>
+        all.some(({ name }) => name === wanted) ? wanted : (all[0]?.name ?? "");
+      return { run: chosen(runs, given.run), view: chosen(views, given.view) };
     }
 
     /** What the table asks for. */

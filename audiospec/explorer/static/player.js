@@ -234,7 +234,7 @@
       this.started = true;
       this.audio.play().catch((error) => {
         // An error of the file itself is reported by its event.
-        if (!["AbortError", "NotSupportedError"].includes(error.name))
+        if (!["AbortError", "NotAllowedError", "NotSupportedError"].includes(error.name))
           this.silent(`the sound cannot be played (${error.message})`);
       });
     }

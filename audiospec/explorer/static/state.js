@@ -40,6 +40,8 @@
 
   const listeners = [];
   let current = read();
+  /** Returns a state with what it lacks. */
+  let complete = (given) => given;
 
   function read() {
     const given = new URLSearchParams(location.hash.slice(1));
@@ -67,8 +69,8 @@
 
   /** Change keys of the state. `step` adds an entry to the history, which the button Back returns from. */
   function change(values, { step = false } = {}) {
-    const next = { ...current };
-    for (const [name, value] of Object.entries(values)) next[name] = String(value ?? "");
+    const texts = Object.entries(values).map(([name, value]) => [name, String(value ?? "")]);
+    const next = complete({ ...current, ...Object.fromEntries(texts) });
     if (address(next) !== address(current)) {
       if (step) history.pushState(null, "", address(next));
       else history.replaceState(null, "", address(next));
@@ -81,13 +83,19 @@
     return Object.fromEntries(FILTERS.map((name) => [name, ""]));
   }
 
+  /** Have `missing(state)` name the values that a state lacks, such as that of an address without a run. */
+  function complement(missing) {
+    complete = (given) => ({ ...given, ...missing(given) });
+    change({});
+  }
+
   /** Call `listener(state, changed keys)` after each change. */
   function watch(listener) {
     listeners.push(listener);
   }
 
-  addEventListener("popstate", () => become(read()));
-  addEventListener("hashchange", () => become(read()));
+  addEventListener("popstate", () => become(complete(read())));
+  addEventListener("hashchange", () => become(complete(read())));
 
-  Object.assign(Explorer, { FILTERS, QUERY, change, cleared, state, watch });
+  Object.assign(Explorer, { FILTERS, QUERY, change, cleared, complement, state, watch });
 }
