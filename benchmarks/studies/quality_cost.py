@@ -88,7 +88,7 @@ def markdown(results: dict[str, dict[str, Any]]) -> str:
         "# The cost of measuring tracks",
         "",
         "Processor time of featurizing log-mel into a new store on the serial engine, in turns with tracks",
-        "measured and not. The ratio is the median over rounds; that of the least times is beside it. Made by",
+        "measured and not. The ratio is the median over rounds, and beside it that of the least times. By",
         "`python -m benchmarks.studies.quality_cost --save benchmarks/results`; `quality-cost.json` has each",
         "round.",
         "",
