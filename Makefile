@@ -4,11 +4,12 @@ BIN := .venv/bin
 
 .PHONY: demo test test-long sanitize check docs generated clean
 
-# The whole story on a dataset that is synthesised on the spot: one decode for two features, two models, what
-# leaks add to a score, a prediction for a song that the model has not learnt from, and two files to open.
+# The whole story on a dataset that is synthesised on the spot: one decode for two features, the health of the
+# data, two models, what leaks add to a score, a prediction for a song that the model has not learnt from, and two files to open.
 demo: .venv/ready
 	$(BIN)/audiospec featurize demo --features mel,tabular --chunk 4 --set mel.n_mels=64 --set mel.hop_length=1024 \
 	    --store demo/demo.zarr --data demo/audio
+	$(BIN)/audiospec doctor demo/demo.zarr
 	rm -rf demo/runs
 	$(BIN)/audiospec train svm --store demo/demo.zarr --out demo/runs
 	$(BIN)/audiospec leakage svm --store demo/demo.zarr --out demo/runs

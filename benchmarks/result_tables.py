@@ -158,6 +158,38 @@ def duplicate_tables() -> str:
     return f"{origin(result)}\n\n{sections}".replace("\n## ", "\n### ")
 
 
+#: How labels were changed in the study of wrong labels, in words.
+_FLIPS = {"random": "at random", "confused": "to the most confused class"}
+
+
+def label_flip_table() -> str:
+    """What an audit finds of labels that were changed on purpose, for svm."""
+    result = json.loads((RESULTS / "label-flips.json").read_text(encoding="utf-8"))
+    rows = []
+    for one in result["figures"]["results"]:
+        if one["model"] == "svm":
+            (ranking,) = (found for name, found in one["rankings"].items() if "the audit" in name)
+            low, high = (f"{100 * bound:.0f}" for bound in ranking["recall_interval"])
+            likely = one["likely"]["cleanlab"]
+            rows.append(
+                (
+                    f"{100 * one['share']:.0f} %, {_FLIPS[one['flips']]}",
+                    f"{100 * ranking['recall']:.0f} % ({low} to {high})",
+                    f"{likely['tracks']:.0f}",
+                    f"{100 * likely['precision']:.0f} %",
+                    f"{100 * one['right_suggestions']:.0f} %",
+                )
+            )
+    head = (
+        "labels changed",
+        "found in the first tenth",
+        "likely wrong",
+        "of these changed",
+        "suggestion right",
+    )
+    return f"{origin(result)}\n\n{table(head, rows)}"
+
+
 #: Outcomes of trials in the order of the tables; those from `unexplained` on must not occur.
 OUTCOMES = ("refused", "found", "harmless", "equal", "explained", *BAD)
 

@@ -73,7 +73,7 @@ class Background(Generic[_T]):
         """Wait until the work has ended."""
         self._thread.join()
 
-    def stop(self, seconds: float = 2.0) -> None:
+    def stop(self, seconds: float = 1.0) -> None:
         """Tell the work to stop, and wait for that long."""
         self._stop.set()
         self._thread.join(seconds)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import StoreError
+from audiospec.doctor.rows import blocks
 from audiospec.explorer.problems import ExplorerError
-from audiospec.stores.layout.schema import ReplacedError
 
 if TYPE_CHECKING:
     from audiospec.stores.layout.view import View
 
 METHODS = ("pca", "umap")
-#: Most bytes of rows, as they are read, that are held at a time.
-BLOCK_BYTES = 32 << 20
 #: Most bands of a spectrogram, and most numbers of other rows, that a track is described by. More are
 #: averaged with their neighbours: 100,000 tracks of 96 bands have 154 MB of sums.
 MOST_BANDS, MOST_NUMBERS = 96, 1024
 #: Most tracks that directions are fitted to, drawn by a seed; all are projected.
 MOST_FITTED = 20_000
+#: Numbers of rows that are summed at a time, as float64.
+_SUMMED = 1 << 20
 #: Tracks that are projected at a time.
 _PROJECTED = 4096
 #: Most directions of a principal component analysis that UMAP starts from.
@@ -38,7 +38,7 @@ def describe_tracks(view: View, tell: Tell) -> tuple[NDArray[np.int64], NDArray[
     ----------
     view : View
         A spectrogram's bins are described over its frames; other rows number by number. If these are too
-        many, neighbours are averaged first. Rows that cannot be read, or that are not finite, are left out.
+        many, neighbours are averaged first. Rows that are damaged, or not finite, are left out.
     tell : callable
         Called with the number of rows that are done and that there are.
 
@@ -50,47 +50,30 @@ def describe_tracks(view: View, tell: Tell) -> tuple[NDArray[np.int64], NDArray[
         Means, then standard deviations.
     """
     is_picture = view.spec.kind == "spectrogram"
-    width = view.info.row_shape[0] if is_picture else int(np.prod(view.info.row_shape))
+    width = view.info.row_shape[0] if is_picture else math.prod(view.info.row_shape)
     bands = min(width, MOST_BANDS if is_picture else MOST_NUMBERS)
     firsts = np.linspace(0, width, bands, endpoint=False).astype(int)
     sizes = np.diff([*firsts, width])[:, None]
     numbers, of_row = np.unique(view.rows["track"], return_inverse=True)
     counts = np.zeros(len(numbers))
     sums, squares = np.zeros((2, len(numbers), bands))
-    for rows, values in _blocks(view):
-        flat = values.reshape(len(values), width, -1).astype(np.float64)
-        finite = np.isfinite(flat).all(axis=(1, 2))
-        if bands < width:
-            flat = np.add.reduceat(flat, firsts, axis=1) / sizes
-        flat, rows = flat[finite], rows[finite]
-        np.add.at(sums, of_row[rows], flat.mean(axis=2))
-        np.add.at(squares, of_row[rows], (flat**2).mean(axis=2))
-        np.add.at(counts, of_row[rows], 1)
-        tell(int(rows[-1]) + 1 if len(rows) else 0, len(view))
+    step = max(1, _SUMMED // math.prod(view.info.row_shape))
+    for of_shard, all_values in blocks(view):
+        for first in range(0, len(of_shard), step):
+            rows, values = of_shard[first : first + step], all_values[first : first + step]
+            flat = values.reshape(len(values), width, -1).astype(np.float64)
+            finite = np.isfinite(flat).all(axis=(1, 2))
+            if bands < width:
+                flat = np.add.reduceat(flat, firsts, axis=1) / sizes
+            flat, rows = flat[finite], rows[finite]
+            np.add.at(sums, of_row[rows], flat.mean(axis=2))
+            np.add.at(squares, of_row[rows], (flat**2).mean(axis=2))
+            np.add.at(counts, of_row[rows], 1)
+            tell(int(of_shard[first]) + len(values), len(view))
     known = counts > 0
     means = sums[known] / counts[known, None]
     deviations = np.sqrt(np.maximum(squares[known] / counts[known, None] - means**2, 0))
     return numbers[known], np.hstack([means, deviations]).astype(np.float32)
-
-
-def _blocks(view: View) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield numbers and values of rows, in order; a damaged shard is read row by row."""
-    step = max(1, BLOCK_BYTES // view.info.read_bytes)
-    for first in range(0, len(view), step):
-        rows = np.arange(first, min(first + step, len(view)))
-        try:
-            yield rows, view.read(rows)
-        except ReplacedError:
-            raise
-        except (StoreError, OSError):
-            for row in rows:
-                try:
-                    value = view.read([int(row)])
-                except ReplacedError:
-                    raise
-                except (StoreError, OSError):
-                    continue
-                yield np.array([row]), value
 
 
 def project(features: NDArray[np.float32], method: str, seed: int = 0) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ from audiospec.explorer.histograms import histogram
 from audiospec.explorer.outputs import RunOfStore, chosen_run, runs_of_store
 from audiospec.explorer.problems import GoneError, NotFoundError
 from audiospec.explorer.projection import describe_tracks, project
-from audiospec.explorer.spectrograms import is_damaged, picture_of
+from audiospec.explorer.spectrograms import damaged_among, picture_of
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.view import View
 
@@ -218,7 +218,7 @@ class Session:
         rows = self._rows_of(view, number)
         with self._lock:
             checked = len(rows) <= _MOST_CHECKED
-            damaged = {row for row in rows if is_damaged(view, row)} if checked else set()
+            damaged = damaged_among(view, np.array(rows, np.int64)) if checked else set()
         return [
             {
                 "row": row,

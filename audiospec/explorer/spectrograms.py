@@ -5,15 +5,13 @@ from __future__ import annotations
 import struct
 import zlib
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.digests import checksum
-from audiospec.errors import StoreError
+from audiospec.doctor.rows import whole_rows
 from audiospec.explorer.problems import DamagedRowError, NotFoundError
-from audiospec.stores.layout.schema import ReplacedError
 
 if TYPE_CHECKING:
     from audiospec.stores.layout.view import View
@@ -52,7 +50,13 @@ def picture_of(view: View, row: int) -> bytes:
         )
     if not 0 <= row < len(view):
         raise NotFoundError(f"view {view.name} has rows 0 to {len(view) - 1}; got {row}")
-    values = read_row(view, row).astype(np.float32)
+    whole, rows = whole_rows(view, np.array([row]))
+    if not len(whole):
+        raise DamagedRowError(
+            f"row {row} of view {view.name} cannot be read, or does not match its checksum",
+            "run `audiospec store verify STORE --repair`",
+        )
+    values = rows[0].astype(np.float32)
     top = float(values.max(initial=0.0 if view.spec.unit != "dB" else -np.inf))
     low = top - RANGE if view.spec.unit == "dB" else 0.0
     scaled = (values - low) * ((_COLOURS - 1) / ((top - low) or 1.0))
@@ -60,37 +64,10 @@ def picture_of(view: View, row: int) -> bytes:
     return _png(pixels[::-1])
 
 
-def read_row(view: View, row: int) -> NDArray[Any]:
-    """Read a row, and compare it with its checksum.
-
-    Raises
-    ------
-    DamagedRowError
-        It cannot be read, or does not match.
-    """
-    try:
-        stored = view.read_stored(row)
-    except OSError as error:
-        raise DamagedRowError(f"row {row} of view {view.name} cannot be read: {error.strerror}") from error
-    except ReplacedError:
-        raise
-    except StoreError as error:
-        raise DamagedRowError.of(error) from error
-    if checksum(stored) != int(view.rows["checksum"][row]):
-        raise DamagedRowError(
-            f"row {row} of view {view.name} does not match its checksum",
-            "run `audiospec store verify STORE --repair`",
-        )
-    return stored if view.spec.code is None else view.spec.code.decode(stored)
-
-
-def is_damaged(view: View, row: int) -> bool:
-    """Whether a row cannot be read, or does not match its checksum."""
-    try:
-        read_row(view, row)
-    except DamagedRowError:
-        return True
-    return False
+def damaged_among(view: View, rows: NDArray[np.int64]) -> set[int]:
+    """Return those rows that cannot be read, or do not match their checksums."""
+    whole, _ = whole_rows(view, rows)
+    return {*rows.tolist()} - {*whole.tolist()}
 
 
 @cache

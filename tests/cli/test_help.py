@@ -21,7 +21,7 @@ from audiospec.zoo.scores.base import scores
 
 HEAVY = (
     *("torch", "zarr", "h5py", "sklearn", "matplotlib", "soundfile", "numpy", "soxr", "nnAudio2"),
-    *("rich", "pydantic", "pooch", "requests", "pandas", "pyarrow", "cleanlab"),
+    *("rich", "pydantic", "pooch", "requests", "pandas", "pyarrow", "cleanlab", "starlette", "uvicorn"),
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),

@@ -20,11 +20,11 @@ def quiet(done: int, total: int) -> None:
 
 
 @pytest.mark.parametrize("view", ["mel", "tabular"])
-@pytest.mark.parametrize("block", [1, 1 << 30])
+@pytest.mark.parametrize("summed", [1, 1 << 20])
 def test_tracks_are_described_by_mean_and_deviation(
-    made: Path, view: str, block: int, monkeypatch: pytest.MonkeyPatch
+    made: Path, view: str, summed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "BLOCK_BYTES", block)
+    monkeypatch.setattr(projection, "_SUMMED", summed)
     opened = open_store(made).view(view)
     numbers, features = describe_tracks(opened, quiet)
     assert numbers.tolist() == list(range(15))
