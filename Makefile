@@ -5,7 +5,8 @@ BIN := .venv/bin
 .PHONY: demo test test-long sanitize check docs generated clean
 
 # The whole story on a dataset that is synthesised on the spot: one decode for two features, the health of the
-# data, two models, what leaks add to a score, a prediction for a song that the model has not learnt from, and two files to open.
+# data, two models, what leaks add to a score, a prediction for a song that the model has not learnt from, and
+# two files to open.
 demo: .venv/ready
 	$(BIN)/audiospec featurize demo --features mel,tabular --chunk 4 --set mel.n_mels=64 --set mel.hop_length=1024 \
 	    --store demo/demo.zarr --data demo/audio

@@ -151,19 +151,18 @@ def main() -> None:
             write(store, size)
             command = [sys.executable, "-m", __spec__.name, "--search", str(store)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            searches.append(json.loads(done.stdout))
-            print(searches[-1], flush=True)
-    figures = {
-        "searches": searches,
-        "cores": os.cpu_count(),
-        "load": load,
-        "load_after": os.getloadavg()[0],
-    }
-    text = markdown(figures)
-    print(text)
-    if options.save:
-        print(f"saved to {save('duplicates_scale', figures, options.save)}")
-        (options.save / "duplicates_scale.md").write_text(text, encoding="utf-8")
+        searches.append(json.loads(done.stdout))
+        figures = {
+            "searches": searches,
+            "cores": os.cpu_count(),
+            "load": load,
+            "load_after": os.getloadavg()[0],
+        }
+        text = markdown(figures)
+        print(text, flush=True)
+        if options.save:  # after each, as the last ones take long
+            print(f"saved to {save('duplicates_scale', figures, options.save)}", flush=True)
+            (options.save / "duplicates_scale.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -94,6 +94,14 @@ def test_neighbours_are_those_of_all_products(monkeypatch: pytest.MonkeyPatch) -
     assert (np.minimum(rank[pairs[:, 0], pairs[:, 1]], rank[pairs[:, 1], pairs[:, 0]]) < 5).all()
 
 
+def test_neighbours_among_tracks_that_are_all_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nearest, "MOST_NEAR", 4)
+    vectors = np.ones((200, 1), np.float32)
+    pairs = nearest.neighbours(vectors, 0, lambda done, total: None)
+    assert len(pairs) <= 200 * nearest.NEIGHBOURS
+    assert set(pairs.reshape(-1).tolist()) == set(range(200))
+
+
 @pytest.mark.parametrize("most", [1 << 22, 100])
 def test_collisions_are_where_sketches_are_alike(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A common hash alone makes no candidate; the ranges of the hashes change nothing."""

@@ -17,6 +17,8 @@ from audiospec.doctor.measured import found, histogram, measured
 class Clipping(Check):
     """Tracks with samples in runs at full scale, or at their own extreme.
 
+    A lossy codec changes crests that were cut off before, so clipping before it is not seen.
+
     Parameters
     ----------
     least : float

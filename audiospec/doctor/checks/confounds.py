@@ -120,15 +120,18 @@ class Confounds(Check):
         facts: dict[str, object],
     ) -> Finding:
         named = guilty(tracks, columns, forest, together)
-        reach = np.where(together.predicted, together.observed.by_label, -1.0)
-        best = int(reach.argmax())
+        predicted = together.predicted
+        best = int(np.where(predicted, together.observed.strength, -np.inf).argmax())
+        reach = float(np.where(predicted, together.observed.by_label, -1.0).max())
         score, (low, high) = together.observed.score, together.chance
         unit = "R²" if tracks.target == "number" else "balanced accuracy"
         what = "number" if tracks.target == "number" else "label"
-        if tracks.target != "number" and reach[best] > 0:
-            count = int(together.predicted.sum())
+        if tracks.target != "number" and predicted.any():
+            count = int(predicted.sum())
             what = f"{part_of(count, len(tracks.names), 'label')}, best {quoted(tracks.names[best])}"
-            score, low, high = ((1 + value) / 2 for value in (reach[best], *together.chance_of(best)))
+            score, low, high = (
+                (1 + value) / 2 for value in (together.observed.by_label[best], *together.chance_of(best))
+            )
             unit = "balanced accuracy against the others"
         more = f" and {counted(len(named) - 2, 'more column')}" if len(named) > 2 else ""
         texts = "; ".join(f"{one.column.title} is {one.text}" for one in named[:2])
@@ -143,7 +146,7 @@ class Confounds(Check):
                     "score": round(float(together.observed.by_label[place]), 4),
                     "chance": [round(value, 4) for value in together.chance_of(place)],
                 }
-                for place in np.flatnonzero(together.predicted).tolist()
+                for place in np.flatnonzero(predicted).tolist()
             ],
             "p": round(together.p, 6),
             "permutations": self.permutations,
@@ -155,7 +158,7 @@ class Confounds(Check):
         }
         return Finding(
             check="confounds",
-            severity=_SEVERITIES[kind][0 if reach[best] >= self.strong else 1],
+            severity=_SEVERITIES[kind][0 if reach >= self.strong else 1],
             title=f"{KINDS[kind]} predicts {'the ' if what in ('number', 'label') else ''}{what} "
             f"({unit} {score:.2f}, chance {low:.2f} to {high:.2f}): {texts}{more}",
             advice=_ADVICE[kind],

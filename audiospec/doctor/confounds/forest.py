@@ -30,15 +30,23 @@ class Prediction:
     by_label : ndarray of float64, shape (labels,)
         Recall minus false alarms of each label: 1 is always right, 0 is chance. NaN for one that no track
         has. Of a number: its R².
-    evidence : float
-        What permutations are compared by. Of labels: the sum of the squares of what recall minus false alarms
-        is above 0, in standard deviations, so that one label of fifty that is predicted well is seen as well
-        as all that are predicted a little; the mean over the labels would hide it. Of a number: its R².
+    strength : ndarray of float64, shape (labels,)
+        How much larger a label's predicted share is in the tracks that have it, in standard errors: shares
+        say more than the label with the largest one. Of a number: its R².
     """
 
     score: float
     by_label: Floats
-    evidence: float
+    strength: Floats
+
+    @property
+    def evidence(self) -> float:
+        """What permutations are compared by: the sum of the squares of all strengths above 0.
+
+        One label of fifty that is predicted well is seen as well as all that are predicted a little; the mean
+        over the labels would hide it.
+        """
+        return float((np.maximum(self.strength, 0) ** 2).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,25 +76,20 @@ class Tested:
 
     def chance_of(self, label: int) -> tuple[float, float]:
         """Return the interval of 95 % of what a label gets in permutations, as in `by_label`."""
-        return _interval(self._permuted_by_label[:, label])
+        # A label may be missing in a permutation, as the tracks of other units may be fewer: not predicted.
+        return _interval(np.nan_to_num([one.by_label[label] for one in self.permuted]))
 
     @cached_property
     def most_by_chance(self) -> Floats:
-        """The most that each label gets in a permutation, as in `by_label`: (labels,)."""
-        most: Floats = self._permuted_by_label.max(0)
+        """The largest strength that each label gets in a permutation: (labels,)."""
+        most: Floats = np.array([one.strength for one in self.permuted]).max(0)
         return most
 
     @property
     def predicted(self) -> NDArray[np.bool_]:
-        """Which labels are predicted better than in every permutation: (labels,)."""
-        better: NDArray[np.bool_] = self.observed.by_label > self.most_by_chance
-        return better
-
-    @cached_property
-    def _permuted_by_label(self) -> Floats:
-        # A label that no track has in a permutation, as those of other units may be fewer, is not predicted.
-        known: Floats = np.nan_to_num(np.array([one.by_label for one in self.permuted]), nan=0.0)
-        return known
+        """Which labels are predicted more strongly than in every permutation: (labels,)."""
+        stronger: NDArray[np.bool_] = self.observed.strength > self.most_by_chance
+        return stronger
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,7 @@ class Forest:
         if self.is_number:
             residual, total = ((y - predicted) ** 2).sum(), ((y - y.mean()) ** 2).sum()
             explained = float(1 - residual / total) if total else 0.0
-            return Prediction(explained, np.array([explained]), explained)
+            return Prediction(explained, np.array([explained]), np.array([explained]))
         chosen = np.eye(y.shape[1])[predicted.argmax(1)] > 0 if self.exclusive else predicted > 1
         have, lack = y.sum(0), (1 - y).sum(0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -227,11 +230,13 @@ class Forest:
         each = recall if self.exclusive else (1 + recall - alarms) / 2
         known = np.isfinite(each)
         score = float(each[known].mean()) if known.any() else 0.0
-        # The variance of a difference of two shares, if tracks were predicted at random.
-        share = chosen.mean(0)
-        spread = np.sqrt(share * (1 - share) * (1 / np.maximum(have, 1) + 1 / np.maximum(lack, 1)))
-        excess = np.maximum(np.nan_to_num(recall - alarms), 0) / np.maximum(spread, 1e-6)
-        return Prediction(score, recall - alarms, float((excess[spread > 0] ** 2).sum()))
+        # Means of the predicted shares of tracks that have the label, and of the others.
+        ours = (predicted * y).sum(0) / np.maximum(have, 1)
+        theirs = (predicted * (1 - y)).sum(0) / np.maximum(lack, 1)
+        error = predicted.std(0) * np.sqrt(1 / np.maximum(have, 1) + 1 / np.maximum(lack, 1))
+        known = (have > 0) & (lack > 0) & (error > 0)
+        strength = np.where(known, (ours - theirs) / np.where(known, error, 1), 0.0)
+        return Prediction(score, recall - alarms, strength)
 
 
 def _interval(values: Floats) -> tuple[float, float]:

@@ -107,15 +107,16 @@ def guilty(
 ) -> list[Guilty]:
     """Return the columns that predict the label alone, the best first; at least the best.
 
-    They get a label above all permutations of the columns together, and at least half as far as these.
+    They predict a label more strongly than all permutations of the columns together, and at least half as
+    strongly as these.
     """
     y = targets_of(tracks)
     alone = [forest.predict(column.ranks[:, None], y, tracks.units) for column in columns]
     order = sorted(range(len(columns)), key=lambda place: (-alone[place].evidence, columns[place].name))
-    least = np.where(together.predicted, together.observed.by_label / 2, np.inf)
+    least = np.where(together.predicted, together.observed.strength / 2, np.inf)
 
     def is_guilty(one: Prediction) -> bool:
-        return bool(((one.by_label >= least) & (one.by_label > together.most_by_chance)).any())
+        return bool(((one.strength >= least) & (one.strength > together.most_by_chance)).any())
 
     named = [place for place in order if is_guilty(alone[place])] or order[:1]
     return [_described(tracks, columns[place], alone[place]) for place in named]
@@ -128,8 +129,8 @@ def _described(tracks: LabelledTracks, column: Column, alone: Prediction) -> Gui
         texts = [column.text(_middle(column, half)) for half in (low, high)]
         values = [{"label": name, "value": text} for name, text in zip(("low", "high"), texts, strict=True)]
         return Guilty(column, alone, f"{texts[0]} for low numbers, {texts[1]} for high ones", values)
-    best = int(np.nanargmax(alone.by_label))
-    places = np.argsort(-np.nan_to_num(alone.by_label, nan=-2.0), kind="stable")[:_MOST_LABELS]
+    best = int(alone.strength.argmax())
+    places = np.argsort(-alone.strength, kind="stable")[:_MOST_LABELS]
     values = [
         {
             "label": printable(tracks.names[place]),

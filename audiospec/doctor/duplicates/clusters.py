@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+
+class Joined:
+    """Numbers that are joined, directly or through others."""
+
+    def __init__(self) -> None:
+        self._parent: dict[int, int] = {}
+
+    def join(self, first: int, second: int) -> None:
+        """Join two numbers."""
+        one, other = self.root(first), self.root(second)
+        self._parent[max(one, other)] = min(one, other)
+
+    def root(self, number: int) -> int:
+        """Return the smallest number that a number is joined with, which may be itself."""
+        parent = self._parent
+        parent.setdefault(number, number)
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]  # halve the path, so that later calls are short
+            number = parent[number]
+        return number
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._parent))
 
 
 def components(pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
@@ -19,19 +43,10 @@ def components(pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
         The numbers of each component in ascending order; components in order of their first numbers. Numbers
         in no pair, or only in a pair with themselves, are in none.
     """
-    parent: dict[int, int] = {}
-
-    def root(number: int) -> int:
-        parent.setdefault(number, number)
-        while parent[number] != number:
-            parent[number] = parent[parent[number]]  # halve the path, so that later calls are short
-            number = parent[number]
-        return number
-
-    for first, second in pairs:
-        one, other = root(first), root(second)
-        parent[max(one, other)] = min(one, other)
+    joined = Joined()
+    for pair in pairs:
+        joined.join(*pair)
     members: dict[int, list[int]] = {}
-    for number in sorted(parent):
-        members.setdefault(root(number), []).append(number)
+    for number in joined:
+        members.setdefault(joined.root(number), []).append(number)
     return tuple(tuple(numbers) for numbers in members.values() if len(numbers) > 1)

@@ -19,6 +19,8 @@ from audiospec.doctor.duplicates.sketch_file import SketchFile
 
 #: Hashes that are sorted at once, and following ones that each is compared with.
 MOST_HASHES, NEIGHBOURS = 1 << 21, 6
+#: Most collisions of a track that are compared, of those hashes.
+MOST_PER_TRACK = 256
 #: Bits of a hash: `GROWTH` times as many as the number of all frames has, as songs have notes in common, and
 #: more.
 MORE_BITS, GROWTH = 2, 1.15
@@ -96,7 +98,10 @@ def _in_range(hashes: NDArray[np.uint32], first: int, number: int, bits: int) ->
 def _equal(
     hashes: NDArray[np.uint32], places: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return first, second, lag and moment of frames that have equal hashes; each tracks and lag once."""
+    """Return first, second, lag and moment of frames that have equal hashes.
+
+    Each first, second and lag is there once, and of each first track those that most hashes agree on.
+    """
     order = np.sort(hashes.astype(np.uint64) << 32 | np.arange(len(hashes), dtype=np.uint64))
     hashes = (order >> 32).astype(np.uint32)
     places = places[(order & np.uint64(0xFFFFFFFF)).astype(np.int64)]
@@ -114,7 +119,11 @@ def _equal(
         pairs.append(np.stack([tracks[same], tracks[same + step], one - other, one], 1))
     rows = np.concatenate(pairs)
     keys = (rows[:, :3].astype(np.uint64) * _MIXERS).sum(1, dtype=np.uint64)
-    return rows[np.unique(keys, return_index=True)[1]]
+    _, chosen, votes = np.unique(keys, return_index=True, return_counts=True)
+    order = np.lexsort((chosen, -votes, rows[chosen, 0]))
+    rows = rows[chosen[order]]
+    rank = np.arange(len(rows)) - np.searchsorted(rows[:, 0], rows[:, 0])
+    return rows[rank < MOST_PER_TRACK]
 
 
 def _alike(sketches: SketchFile, rows: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 NEIGHBOURS, PER_TRACK = 5, 2
 #: Pairs in a store so small that all are candidates.
 FEW = 2000
+#: Near tracks of each in a block, on average, above which only the nearest are looked at.
+MOST_NEAR = 32
 #: Tracks in a block of a matrix product, and tracks from which the least similarity is estimated.
 BLOCK, SAMPLE = 2048, 256
 
@@ -45,7 +47,12 @@ def neighbours(
         rows, columns, similar = [], [], []
         for other in range(0, count, BLOCK):
             product = block @ descriptors[other : other + BLOCK].T
-            row, column = np.nonzero(product >= least)
+            near = product >= least
+            if np.count_nonzero(near) > MOST_NEAR * len(block):  # thousands that are equally alike
+                some = np.argpartition(-product, min(NEIGHBOURS, product.shape[1] - 1), axis=1)
+                near = np.zeros_like(near)
+                np.put_along_axis(near, some[:, : NEIGHBOURS + 1], True, 1)
+            row, column = np.nonzero(near)
             rows.append(row + begin)
             columns.append(column + other)
             similar.append(product[row, column])
@@ -55,12 +62,12 @@ def neighbours(
         order = order[row[order] != column[order]]
         row, column, value = row[order], column[order], value[order]
         rank = np.arange(len(row)) - np.searchsorted(row, row)
-        near = rank < NEIGHBOURS
-        found.append(np.sort(np.stack([row[near], column[near]], 1), 1))
-        values.append(value[near])
+        first = rank < NEIGHBOURS
+        found.append(np.sort(np.stack([row[first], column[first]], 1), 1))
+        values.append(value[first])
         tell(min(begin + BLOCK, count), count)
-    pairs, first = np.unique(np.concatenate(found), axis=0, return_index=True)
-    best = np.argsort(-np.concatenate(values)[first], kind="stable")[: max(FEW, PER_TRACK * count)]
+    pairs, places = np.unique(np.concatenate(found), axis=0, return_index=True)
+    best = np.argsort(-np.concatenate(values)[places], kind="stable")[: max(FEW, PER_TRACK * count)]
     return pairs[np.sort(best)].astype(np.int64)
 
 

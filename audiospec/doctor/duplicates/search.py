@@ -9,12 +9,14 @@ Sketches of all tracks are kept in temporary files.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.doctor.duplicates.candidates import candidates
+from audiospec.doctor.duplicates.clusters import Joined
 from audiospec.doctor.duplicates.collisions import bits_for
 from audiospec.doctor.duplicates.correlation import best_match, dependence, excerpt
 from audiospec.doctor.duplicates.exact import exact_pairs, usable
@@ -38,6 +40,8 @@ ORDINARY = 4.0
 #: Seconds of excerpts that are compared where whole tracks differ, as a loop has; their least similarity is
 #: this much higher, as the best of many excerpts is chosen.
 EXCERPTS, EXCERPT_MORE = (3.0, 1.5), 0.05
+#: Pairs of a track after which those that are joined through others are not compared.
+MOST_PAIRS = 24
 #: Fewest seconds of sound that two tracks must share.
 SECONDS = 1.5
 
@@ -163,15 +167,22 @@ def _same(
     """Yield the pairs of tracks that hold the same sound."""
     chosen = candidates(sketches, seed, tell)
     windows = [max(needed, round(length / step)) for length in EXCERPTS]
+    joined, counts = Joined(), Counter[int]()
     for number, candidate in enumerate(chosen, 1):
-        first, second = (sketches.sketch(place) for place in (candidate.first, candidate.second))
-        found = _judged(first, second, candidate.lags, needed, windows, least)
         if number % 256 == 0:
             tell("comparing tracks", number, len(chosen))
+        places = candidate.first, candidate.second
+        is_known = joined.root(places[0]) == joined.root(places[1])
+        if is_known and min(counts[place] for place in places) >= MOST_PAIRS:
+            continue
+        first, second = map(sketches.sketch, places)
+        found = _judged(first, second, candidate.lags, needed, windows, least)
         if found is None:
             continue
         similarity, lag = found
-        tracks = sketches.tracks[candidate.first], sketches.tracks[candidate.second]
+        joined.join(*places)
+        counts.update(places)
+        tracks = [sketches.tracks[place] for place in places]
         sign = 1 if tracks[0] < tracks[1] else -1
         yield Pair(
             min(tracks), max(tracks), "sound", round(min(similarity, 1.0), 4), round(sign * lag * step, 3)
