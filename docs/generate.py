@@ -207,6 +207,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "truth": truth_tables,
     "truth-short": short_truth_table,
     "duplicates": duplicate_tables,
+    "confounds": partial(score_table, "confounds"),
     "label-flips": label_flip_table,
     "study": study_report,
     "trials": trial_tables,

@@ -95,11 +95,16 @@ def project(features: NDArray[np.float32], method: str, seed: int = 0) -> NDArra
     ExplorerError
         Another method, or UMAP is not installed.
     """
-    if method not in METHODS:
-        raise ExplorerError(f"expected a method of {' or '.join(METHODS)}; got {method!r}")
+    require_method(method)
     if method == "umap":
         return _umap(_components(features, _MOST_DIRECTIONS, seed), seed)
     return _components(features, 2, seed)
+
+
+def require_method(method: str) -> None:
+    """Raise an ExplorerError if a method is none of `METHODS`."""
+    if method not in METHODS:
+        raise ExplorerError(f"expected a method of {' or '.join(METHODS)}; got {method[:50]!r}")
 
 
 def _components(features: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from audiospec.explorer.findings import Findings
 from audiospec.explorer.histograms import histogram
 from audiospec.explorer.outputs import RunOfStore, chosen_run, runs_of_store
 from audiospec.explorer.problems import GoneError, NotFoundError
-from audiospec.explorer.projection import describe_tracks, project
+from audiospec.explorer.projection import describe_tracks, project, require_method
 from audiospec.explorer.spectrograms import damaged_among, picture_of
 from audiospec.stores.base import FeatureStore, open_store
 from audiospec.stores.layout.view import View
@@ -297,7 +297,15 @@ class Session:
         method : "pca" or "umap"
         wait : bool
             Whether to wait until it is finished.
+
+        Raises
+        ------
+        ExplorerError
+            Another method.
+        NotFoundError
+            There is no such view.
         """
+        require_method(method)
         chosen = self.view(view)
         if chosen is None or not len(chosen):
             empty = {"labels": [], "points": [], "names": [], "method": method, "message": _NO_MEL}

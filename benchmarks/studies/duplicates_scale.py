@@ -98,7 +98,7 @@ def markdown(figures: dict[str, Any]) -> str:
     Parameters
     ----------
     figures : dict
-        What ``duplicates_scale.json`` has.
+        What ``duplicates-scale.json`` has.
     """
     rows = figures["searches"]
     lines = [
@@ -138,7 +138,7 @@ def main() -> None:
     )
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="tracks, separated by commas")
     parser.add_argument("--folder", type=Path, help="folder for the stores, which need 41 kB a track")
-    parser.add_argument("--save", type=Path, help="folder for duplicates_scale.json and duplicates_scale.md")
+    parser.add_argument("--save", type=Path, help="folder for duplicates-scale.json and duplicates-scale.md")
     parser.add_argument("--search", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.search is not None:
@@ -161,8 +161,10 @@ def main() -> None:
         text = markdown(figures)
         print(text, flush=True)
         if options.save:  # after each, as the last ones take long
-            print(f"saved to {save('duplicates_scale', figures, options.save)}", flush=True)
-            (options.save / "duplicates_scale.md").write_text(text, encoding="utf-8")
+            print(
+                f"saved to {save('duplicates_scale', figures, options.save, 'duplicates-scale')}", flush=True
+            )
+            (options.save / "duplicates-scale.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

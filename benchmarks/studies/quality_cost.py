@@ -83,9 +83,16 @@ def cost(data: Path, rounds: int, progress: Callable[[str], None] = lambda line:
 
 
 def markdown(results: dict[str, dict[str, Any]]) -> str:
-    """Return the table of all folders."""
+    """Return the page with the table of all folders."""
     lines = [
-        "| audio | tracks | rounds | measured (ms a track) | not | ratio | quartiles | of the least |",
+        "# The cost of measuring tracks",
+        "",
+        "Processor time of featurizing log-mel into a new store on the serial engine, in turns with tracks",
+        "measured and not. The ratio is the median over rounds, and beside it that of the least times. By",
+        "`python -m benchmarks.studies.quality_cost --save benchmarks/results`; `quality-cost.json` has each",
+        "round.",
+        "",
+        "| audio | tracks | rounds | measured (ms a track) | not | ratio | quartiles | least times |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, result in results.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from audiospec.doctor.duplicates import neighbours as nearest
 from audiospec.doctor.duplicates.clusters import components
 from audiospec.doctor.duplicates.correlation import best_match, excerpt
 from audiospec.doctor.duplicates.sketch_file import SketchFile
+from audiospec.errors import DiskFullError
 
 PAIRS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=40)
 
@@ -131,3 +134,17 @@ def test_a_hash_that_all_have_gives_few_candidates() -> None:
     assert len(rows) < 300 * hashing.NEIGHBOURS
     joined = components((first, second) for first, second, _, _ in rows.tolist())
     assert joined == (tuple(range(300)),)
+
+
+@pytest.mark.parametrize("frames", [100_000, 10], ids=["at once", "at the end"])
+def test_a_full_disk_is_named(frames: int) -> None:
+    def fill(file: SketchFile) -> None:
+        file.add(0, sketch(0, frames), np.zeros((0, 3), np.uint32), np.zeros(2, np.float32))
+        file.finish()
+
+    with SketchFile(6) as file, Path("/dev/full").open("wb") as full:
+        file._files[0].close()
+        file._files[0] = full
+        with pytest.raises(DiskFullError, match=r"No space left on device.*TMPDIR"):
+            fill(file)
+        full.raw.close()  # what is buffered finds no space now either

@@ -531,6 +531,40 @@ def test_a_finding_lists_its_tracks_worst_first(explored: Explored) -> None:
     explored.find("#panel h2", "Findings")
 
 
+def test_audio_that_moved_is_named_and_a_thousand_findings_come_in_parts(
+    browser: Chrome, explored: Explored, music: Path
+) -> None:
+    path = explored.corrections.with_name("music.zarr")
+    parts = tuple(
+        Finding(check=check, severity=severity, title=f"part {number}", advice="look", tracks=(number % 16,))
+        for check, severity in (("quality", "error"), ("groups", "note"))
+        for number in range(600)
+    )
+    moved = music.rename(music.with_name("elsewhere"))
+    try:
+        with serve(path, findings=Diagnosis(str(path), 16, parts, {}, ())) as client:
+            page = Explored(browser, client, explored.corrections)
+            page.open("track=1&panel=findings")
+            assert f"the audio is not in {music} any more" in page.find(".message").text
+            page.until("return document.querySelector('.picture')?.naturalWidth > 0")
+            assert not page.find(".play").is_enabled()
+            shown = "return [...document.querySelectorAll('.check')].map(one => one.innerText)"
+            (errors,) = page.run(shown)
+            assert errors.startswith("quality 600 findings")
+            assert errors.count("Error part ") == 20
+            page.find("button", "Show 480 more findings").click()
+            page.until("return document.querySelectorAll('.finding').length === 500")
+            page.find("button", "Fetch more (700 are left)").click()
+            page.until("return document.querySelectorAll('.check').length === 2")
+            page.find("button", "Fetch more (200 are left)").click()
+            page.until("return !document.body.innerText.includes('are left')")
+            page.find("button", "List all tracks of groups").click()
+            page.until_total("16 of 16 tracks")
+    finally:
+        moved.rename(music)
+    explored.open()
+
+
 def test_a_cell_of_the_confusion_matrix_lists_its_tracks(explored: Explored) -> None:
     matrix = explored.api("confusion.json?run=svm")
     row, column, number = next(
@@ -657,6 +691,10 @@ def test_the_page_does_not_scroll_sideways(explored: Explored, width: int) -> No
             explored.until("return document.querySelectorAll('.card audio').length === 2")
         assert not explored.run(wide), panel
         assert explored.run(outside) == [], panel
+    # On a narrow screen the track covers the panels, and a panel that is chosen replaces it.
+    covered = "return !document.querySelector('#panel').checkVisibility()"
+    assert explored.run(covered) == (width == 375)
+    explored.show("findings")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

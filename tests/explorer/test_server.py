@@ -136,6 +136,7 @@ def test_filters(client: Client) -> None:
         ("api/tracks.json?run=knm", 400, "there is no run 'knm'; did you mean 'knn'?"),
         ("api/track/0.json?view=none", 404, "no view 'none'"),
         ("api/histogram.json?column=id", 404, "no column of numbers 'id'"),
+        ("api/map.json?method=tsne", 400, "expected a method of pca or umap; got 'tsne'"),
         ("api/spectrogram/30.png", 404, "has rows 0 to 29; got 30"),
         ("api/spectrogram/0.png?view={tabular}", 404, "has no spectrograms"),
         ("api/unknown.json", 404, "the page has no /api/unknown.json"),

@@ -43,8 +43,8 @@ def candidates(sketches: SketchFile, seed: int, tell: Callable[[str, int, int], 
     )
     for first, second in near.tolist():
         lags[first, second] = []
-    found = collisions(sketches, lambda done, total: tell("comparing hashes", done, total))
-    for first, second, lag in zip(*(column.tolist() for column in found), strict=True):
+    places = collisions(sketches, lambda done, total: tell("comparing hashes", done, total))
+    for first, second, lag in zip(*(column.tolist() for column in places), strict=True):
         lags.setdefault((first, second), []).append(lag)
     return [Candidate(*pair, tuple(_spread(values, MOST_LAGS))) for pair, values in sorted(lags.items())]
 

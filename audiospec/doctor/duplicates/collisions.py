@@ -26,7 +26,8 @@ MOST_PER_TRACK = 256
 MORE_BITS, GROWTH = 2, 1.15
 #: Odd numbers that make one of tracks and lag.
 _MIXERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
-#: Frames around a moment that are compared, and their least correlation. A shift by half a frame halves it.
+#: Frames around a moment that are compared, and their least correlation: low, as the lag may be wrong by a
+#: frame.
 WINDOW, LEAST = 52, 0.4
 #: Collisions that are compared at once, and hashes that are looked through at once.
 BATCH, BLOCK = 512, 1 << 22
@@ -67,12 +68,12 @@ def collisions(sketches: SketchFile, tell: Callable[[int, int], None]) -> Collis
     Collisions
         Each of the same tracks and lag once.
     """
-    found = [np.zeros((0, 3), np.int64)]
+    alike = [np.zeros((0, 3), np.int64)]
     for rows in _passes(sketches, tell):
         for first in range(0, len(rows), BATCH):
             some = rows[first : first + BATCH]
-            found.append(some[_alike(sketches, some)][:, :3])
-    return Collisions(*np.unique(np.concatenate(found), axis=0).T)
+            alike.append(some[_alike(sketches, some)][:, :3])
+    return Collisions(*np.unique(np.concatenate(alike), axis=0).T)
 
 
 def _passes(sketches: SketchFile, tell: Callable[[int, int], None]) -> Iterator[NDArray[np.int64]]:

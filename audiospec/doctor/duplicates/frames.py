@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,7 +78,7 @@ class Pooling:
         Part or None
             None if no frame is left, or the row has numbers that are not finite.
         """
-        count = min(values.shape[1], int((seconds - self._first) / self._step) + 1)
+        count = min(values.shape[1], math.ceil((seconds - self._first) / self._step - 1e-6))
         if count < 1:
             return None
         bands = self.bands @ values[:, :count].astype(np.float32)

@@ -41,7 +41,7 @@ def neighbours(
         tell(count, count)
         return np.stack(np.triu_indices(count, 1), 1).astype(np.int64)
     least = _least(descriptors, seed)
-    found, values = [], []
+    nearest, values = [], []
     for begin in range(0, count, BLOCK):
         block = descriptors[begin : begin + BLOCK]
         rows, columns, similar = [], [], []
@@ -63,10 +63,10 @@ def neighbours(
         row, column, value = row[order], column[order], value[order]
         rank = np.arange(len(row)) - np.searchsorted(row, row)
         first = rank < NEIGHBOURS
-        found.append(np.sort(np.stack([row[first], column[first]], 1), 1))
+        nearest.append(np.sort(np.stack([row[first], column[first]], 1), 1))
         values.append(value[first])
         tell(min(begin + BLOCK, count), count)
-    pairs, places = np.unique(np.concatenate(found), axis=0, return_index=True)
+    pairs, places = np.unique(np.concatenate(nearest), axis=0, return_index=True)
     best = np.argsort(-np.concatenate(values)[places], kind="stable")[: max(FEW, PER_TRACK * count)]
     return pairs[np.sort(best)].astype(np.int64)
 

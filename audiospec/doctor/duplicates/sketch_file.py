@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.doctor.duplicates.fingerprints import HASHES
+from audiospec.errors import DiskFullError
 
 #: Most frames of a window.
 MOST_WINDOW = 64
@@ -48,7 +51,8 @@ class SketchFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for file in self._files:
-            file.close()
+            with suppress(OSError):  # what is buffered may not find space, and is not needed
+                file.close()
         self._folder.cleanup()
 
     def __len__(self) -> int:
@@ -70,20 +74,38 @@ class SketchFile:
         hashes : ndarray of uint32, shape (m, HASHES)
             With m up to n; the hashes of the patch that starts at each frame, 0 for none.
         descriptor : ndarray of float32, shape (numbers,)
+
+        Raises
+        ------
+        DiskFullError
+            The files cannot be written.
         """
         padded = np.zeros((len(sketch), HASHES), np.uint32)
         padded[: len(hashes)] = hashes
-        self._files[0].write(np.ascontiguousarray(sketch).data)
-        self._files[1].write(padded.data)
+        with self._space():
+            self._files[0].write(np.ascontiguousarray(sketch).data)
+            self._files[1].write(padded.data)
         self.tracks.append(track)
         self._ends.append(self._ends[-1] + len(sketch))
         self._descriptors.append(descriptor)
 
+    @contextmanager
+    def _space(self) -> Iterator[None]:
+        """Say that the disk is full, if that is why files cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            raise DiskFullError(
+                f"cannot write temporary files to {self._folder.name} ({error.strerror})",
+                "set the environment variable TMPDIR to a folder with more space",
+            ) from error
+
     def finish(self) -> None:
         """Map the files into memory; nothing can be added any more."""
-        self._files[0].write(bytes(MOST_WINDOW * self._bands))
-        for file in self._files:
-            file.close()
+        with self._space():
+            self._files[0].write(bytes(MOST_WINDOW * self._bands))
+            for file in self._files:
+                file.close()
         self.ends = np.array(self._ends, np.int64)
         self.descriptors = np.stack(self._descriptors)
         self._descriptors.clear()

@@ -50,6 +50,7 @@
       const open = document.activeElement && this.host.contains(document.activeElement);
       if (open && this.drawn === JSON.stringify(found)) return;
       this.drawn = JSON.stringify(found);
+      this.totals = new Map((found.by_check ?? []).map(({ check, findings }) => [check, findings]));
       const rest = (found.total_findings ?? found.findings.length) - found.findings.length;
       fill(
         this.host,
@@ -78,6 +79,7 @@
     }
 
     check(check, findings) {
+      const total = this.totals.get(check) ?? findings.length; // not all may be here
       return element(
         "section",
         { class: "check", "aria-label": printable(check) },
@@ -85,13 +87,9 @@
           "h3",
           {},
           printable(check),
-          findings.length > 1
-            ? element("span", { class: "quiet" }, ` ${count(findings.length, "finding")}`)
-            : null,
+          total > 1 ? element("span", { class: "quiet" }, ` ${count(total, "finding")}`) : null,
         ),
-        findings.length > 1
-          ? button(`List all tracks of ${printable(check)}`, () => this.actions.filter(check))
-          : null,
+        total > 1 ? button(`List all tracks of ${printable(check)}`, () => this.actions.filter(check)) : null,
         inPart("ul", findings, FIRST_FINDINGS, (finding) => this.finding(finding), "findings"),
       );
     }
@@ -107,9 +105,15 @@
         tracks
           ? button(`List ${count(tracks, "track")} in the table`, () => this.actions.filter(finding.id))
           : null,
-        listed.length ? element("details", {}, element("summary", {}, "Show here"), listed) : null,
+        listed.length ? element("details", {}, element("summary", {}, this.summary(finding)), listed) : null,
         finding.figures?.histogram ? histogram(finding.figures.histogram) : null,
       );
+    }
+
+    /** What is listed of a finding: a server sends no more than the worst. */
+    summary({ tracks, count: all = tracks.length, groups = [], group_count: clusters = groups.length }) {
+      if (groups.length) return clusters > groups.length ? `Show ${groups.length} of them here` : "Show here";
+      return all > tracks.length ? `Show the worst ${tracks.length} here` : "Show here";
     }
 
     link(number, name) {
