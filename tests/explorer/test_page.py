@@ -294,6 +294,7 @@ def test_markup_in_a_label_is_text(explored: Explored) -> None:
     assert explored.run("return window.hit === undefined")
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_rows_scroll_and_each_shows_its_track(
     browser: Chrome, explored: Explored, tmp_path: Path
 ) -> None:
