@@ -84,9 +84,9 @@ def _decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = worker.Recording
 
-    def recording(source: SourceFile, *policy: Any) -> Any:
+    def recording(source: SourceFile, *policy: Any, **options: Any) -> Any:
         names.append(f"{source.path.parent.name}/{source.path.name}")
-        return original(source, *policy)
+        return original(source, *policy, **options)
 
     monkeypatch.setattr(worker, "Recording", recording)
     return names
