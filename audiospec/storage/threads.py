@@ -16,6 +16,8 @@ _R = TypeVar("_R")
 
 #: Requests at a time in one process.
 THREADS = 32
+#: A thread that waits looks up at least so often, s: a signal that comes just before a wait does not end it.
+_LONGEST_WAIT = 0.5
 
 
 class _Job(Generic[_T, _R]):
@@ -55,7 +57,8 @@ class _Job(Generic[_T, _R]):
         """Wait for the items that other threads compute; return all results in order."""
         with self._changed:
             try:
-                self._changed.wait_for(self._is_over)
+                while not self._changed.wait_for(self._is_over, _LONGEST_WAIT):
+                    pass
             except BaseException as error:  # Ctrl-C
                 self._error = error
                 raise
