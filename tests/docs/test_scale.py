@@ -224,7 +224,7 @@ def test_the_requests_are_those_that_the_page_states(step_2: Any) -> None:
     copied = [request for request in puts if "/data/c/" in request.key]
     assert len(copied) == count
     others = [request for request in puts if ".zarr/" in request.key and request not in copied]
-    assert 40 <= len(others) <= 60
+    assert 60 <= len(others) <= 80
     audio = Counter(request.key for request in requests if request.key.endswith(".flac"))
     assert audio == dict.fromkeys(audio, 3 + 1)
     assert len(audio) == TRACKS
