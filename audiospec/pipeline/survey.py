@@ -25,7 +25,7 @@ from audiospec.specs.base import FeatureSpec
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.info import ViewInfo
-from audiospec.stores.layout.schema import REMOVED, TrackRecord
+from audiospec.stores.layout.schema import FOUND_CLUSTER, REMOVED, TrackRecord
 
 
 def survey_store(
@@ -240,13 +240,14 @@ def _is_known(
 
     A file that has to be looked at keeps its hash if it may have that still.
     """
+    known = state.record.cluster
     record = replace(
         state.record,
         path=track.path,
         label=track.label,
         group=track.group,
         fold=track.fold,
-        cluster=track.cluster or state.record.cluster,  # else one that `audiospec doctor` has written
+        cluster=track.cluster or (known if known.startswith(FOUND_CLUSTER) else ""),
         annotations=stored_annotations(track),
         columns=track.columns,
     )
@@ -293,6 +294,8 @@ def _apply_look(state: TrackState, found: Look) -> None:
         state.info = None if state.record.problem else state.record.info
         return
     state.update(hash="", problem="", note="", seconds=0.0, sample_rate=0, channels=0, **UNMEASURED)
+    if state.record.cluster.startswith(FOUND_CLUSTER):
+        state.update(cluster="")  # it was of the sound that the file had before
     if isinstance(found, AudioError):
         state.refuse(str(found))
     else:

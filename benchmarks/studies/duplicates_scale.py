@@ -26,6 +26,7 @@ from typing import Any
 from audiospec.benchmarks.studies.made_up_tracks import KINDS, planted, write
 from audiospec.benchmarks.studies.result import save
 from audiospec.doctor.duplicates import find_duplicates
+from audiospec.machine import usable_cores
 from audiospec.stores.base import open_store
 
 SIZES = (1_000, 3_000, 10_000, 30_000)
@@ -154,7 +155,7 @@ def main() -> None:
         searches.append(json.loads(done.stdout))
         figures = {
             "searches": searches,
-            "cores": os.cpu_count(),
+            "cores": usable_cores(),
             "load": load,
             "load_after": os.getloadavg()[0],
         }

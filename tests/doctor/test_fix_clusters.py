@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -104,6 +106,31 @@ def test_splits_and_later_runs_keep_them(volume_hours: float, tmp_path: Path) ->
         assert len(same) == 1
         assert len(set(units.tolist())) == len(store.tracks) - 2
     assert verify(store.path).is_whole
+
+
+def test_a_file_that_has_changed_leaves_its_cluster(tmp_path: Path) -> None:
+    def featurize() -> audiospec.FeatureStore:
+        return audiospec.featurize(
+            "folder",
+            spec=audiospec.MelSpec(sample_rate=8000, n_fft=256, hop_length=128, n_mels=8, fmax=4000.0),
+            chunk=1,
+            data=tmp_path / "audio",
+            store=tmp_path / "s.zarr",
+            workers=0,
+        ).store
+
+    def write(number: int, seed: int) -> None:
+        noise = 0.1 * np.random.default_rng(seed).standard_normal(8000)
+        soundfile.write(tmp_path / "audio" / "a" / f"{number}.wav", noise, 8000)
+
+    (tmp_path / "audio" / "a").mkdir(parents=True)
+    for number in range(3):
+        write(number, number)
+    assert write_clusters(featurize(), [[0, 1, 2]]) == 3
+    write(1, 7)
+    first, changed, last = featurize().tracks["cluster"].tolist()
+    assert first == last != ""
+    assert changed == ""
 
 
 def test_another_run_has_written_meanwhile(tmp_path: Path) -> None:

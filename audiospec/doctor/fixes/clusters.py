@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from audiospec.errors import StoreBusyError, StoreError
 from audiospec.stores.base import FeatureStore, open_store, store_class
 from audiospec.stores.layout.lock import locked
+from audiospec.stores.layout.schema import FOUND_CLUSTER
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.volumes.store import VolumeStore
 from audiospec.zoo.splits.units import joined
@@ -104,7 +105,7 @@ def joined_clusters(tracks: Tracks, clusters: Sequence[Sequence[int]]) -> NDArra
     for first in np.flatnonzero(np.bincount(firsts, minlength=total) > 1):
         numbers = np.flatnonzero(firsts == first)
         names = sorted(set(before[numbers].tolist()) - {""})
-        after[numbers] = names[0] if names else f"sound-{tracks['hash'][first] or tracks['id'][first]}"
+        after[numbers] = names[0] if names else FOUND_CLUSTER + (tracks["hash"][first] or tracks["id"][first])
     return after
 
 

@@ -27,6 +27,8 @@ FORMAT = "audiospec_format"
 LABELLING, _DEFAULT = "labelling", Labelling()
 #: Hint for a damaged table, which cannot be computed again.
 RESTORE = "restore a complete copy, or remove the store and featurize again"
+#: How clusters are named that `audiospec doctor` has found; the dataset names the others.
+FOUND_CLUSTER = "sound-"
 #: The problem of a track that the manifest no longer has; stores contain this text.
 REMOVED = "removed: the file is no longer in the dataset; its rows are kept"
 
