@@ -59,6 +59,7 @@ def test_a_given_split_reaches_the_store(split_store: Path) -> None:
     assert {*tracks["label"]} == {"low", "high"}
 
 
+@pytest.mark.long
 def test_given_test_files_are_not_trained_on(split_store: Path, run, split_music: Path) -> None:
     done = run("train", "svm", cwd=split_store.parent)
     assert done.returncode == 0, done.stderr

@@ -49,6 +49,7 @@ def test_lines_for_a_network(small: Path, run, tmp_path: Path) -> None:
     assert float(re.findall(r"loss ([\d.]+)", ends[1])[0]) == round(float(history[2].split(",")[2]), 3)
 
 
+@pytest.mark.long
 def test_events_for_a_network(small: Path, run, tmp_path: Path) -> None:
     done = run(*HOW, *SHARES, "--store", small, "--json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

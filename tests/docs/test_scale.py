@@ -288,6 +288,7 @@ def test_step_3_encrypted(
     assert shards(open_store(store)) == truth
 
 
+@pytest.mark.long
 def test_step_4_an_array_of_slurm(uploaded: Machine, truth: dict[str, bytes]) -> None:
     uploaded.run_blocks("step: 4, array")
     store = open_store(BUCKET / "parts.zarr")

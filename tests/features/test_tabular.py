@@ -83,7 +83,9 @@ def test_every_column_equals_librosas_on_chunks_of_3_s(shared_data: Path, genre:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("genre", ["classical", "reggae", "rock"])
+@pytest.mark.parametrize(
+    "genre", ["reggae", *(pytest.param(genre, marks=pytest.mark.long) for genre in ("classical", "rock"))]
+)
 def test_every_column_equals_librosas_on_a_track_of_30_s(shared_data: Path, genre: str) -> None:
     assert worst(music(shared_data, genre)[: 30 * RATE]) == {}
 

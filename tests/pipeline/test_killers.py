@@ -280,6 +280,7 @@ def test_headers_are_read_by_workers(log: Path, tmp_path: Path, monkeypatch: pyt
     ]
 
 
+@pytest.mark.long
 def test_a_dry_run_survives(kit: Any, log: Path, tmp_path: Path) -> None:
     _write(tmp_path / "music", "good", 9000)
     _write_killer(tmp_path / "music", "HOLD", OPENED)

@@ -205,6 +205,7 @@ def test_specs_without_a_code_are_refused(make: Any, words: list[str]) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 @pytest.mark.realdata
 def test_real_music_is_off_by_half_a_step_at_most(shared_data: Path, tmp_path: Path) -> None:
     """Every track fits the range: GTZAN's loudest and ESC-10's noise."""

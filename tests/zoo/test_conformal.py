@@ -179,6 +179,7 @@ def test_sets_are_scored() -> None:
 # --- real audio --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.realdata
 def test_digits_of_new_speakers_are_covered(shared_data: Path, tmp_path: Path) -> None:
     """Each of six speakers is left out once; the sets of the others' units hold for the one left out."""

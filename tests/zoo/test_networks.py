@@ -382,6 +382,7 @@ def test_a_damaged_checkpoint_is_refused_and_kept(view: View, tmp_path: Path, da
     assert (unfinished / "history.csv").exists()
 
 
+@pytest.mark.long
 def test_an_error_that_can_be_fixed_keeps_the_checkpoint(view: View, tmp_path: Path) -> None:
     unfinished = killed(view, tmp_path / "run", 2)
     content = (unfinished / "checkpoint").read_bytes()
@@ -506,6 +507,7 @@ if __name__ == "__main__":
 # --- options -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_two_processes_train_like_one(view: View, tmp_path: Path) -> None:
     reported: list[float] = []
     one, two = (

@@ -59,6 +59,7 @@ def test_volumes_in_a_bucket_are_those_of_a_disk(kit: Any, music: Path, path: Ur
     assert _opened(path).version == version
 
 
+@pytest.mark.long
 def test_an_ordinary_store_in_a_bucket_becomes_the_first_volume(
     kit: Any, music: Path, path: Url, tmp_path: Path
 ) -> None:
