@@ -93,6 +93,7 @@ def test_ctrl_c_interrupts_a_request(python: Callable[..., Any]) -> None:
     """It ends the wait for a server that does not answer, and the interpreter ends, too."""
     code = (
         "import os, signal, socket, threading\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it\n"
         "from audiospec.storage.connections import connect\n"
         "from audiospec.storage.opening import open_folder\n"
         "from audiospec.storage.location import Url\n"
