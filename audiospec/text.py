@@ -1,4 +1,4 @@
-"""Printable text from file names and other foreign text; sizes as text."""
+"""Printable text from file names and other foreign text; counts and sizes as text."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def printable(text: str) -> str:
         else char
         for char in text
     )
+
+
+def count(number: int, noun: str) -> str:
+    """Format a count, such as ``"1 track"`` or ``"2 tracks"``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def size(count: float) -> str:

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 import typer
 
 from audiospec.registry import Registry
+from audiospec.text import count as count  # commands format counts as the library does
 from audiospec.text import printable
 
 #: Reasons printed at the end of a run; `store info --problems` prints all.
@@ -134,11 +135,6 @@ def reasons(title: str, problems: Mapping[str, str], most: int | None, where: st
 def emit(event: str, **values: Any) -> None:
     """Print one ``--json`` event as one line."""
     print(json.dumps({"event": event, **values}), flush=True)
-
-
-def count(number: int, noun: str) -> str:
-    """Format a count, such as ``"1 track"`` or ``"2 tracks"``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def percent(share: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from audiospec.corrections.decision import Decision
 from audiospec.digests import digest
 from audiospec.stores.layout.tracks import Tracks
-from audiospec.text import printable
+from audiospec.text import count, printable
 
 #: Most tracks that a message names.
 MOST_NAMES = 5
@@ -76,9 +76,9 @@ def in_words(labels: int, excluded: int, name: str) -> str:
     """Return what was applied, such as ``"3 labels corrected, 1 track excluded by corrections.csv"``."""
     parts = []
     if labels or not excluded:
-        parts.append(f"{labels} label{'s' * (labels != 1)} corrected")
+        parts.append(f"{count(labels, 'label')} corrected")
     if excluded:
-        parts.append(f"{excluded} track{'s' * (excluded != 1)} excluded")
+        parts.append(f"{count(excluded, 'track')} excluded")
     return f"{', '.join(parts)} by {printable(name)}"
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiospec.doctor.checks.base import Check, checks
-from audiospec.doctor.examined import Examined, Tell, tell_nobody
+from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import SEVERITIES, Finding
+from audiospec.doctor.steps import Tell, tell_nobody
 from audiospec.errors import AudiospecError, NotCheckedError, SpecError, StoreError, nearest
 from audiospec.storage.location import Location
 from audiospec.stores.base import FeatureStore, open_store

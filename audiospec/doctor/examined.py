@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from audiospec.doctor.duplicates import Duplicates, find_duplicates
-from audiospec.doctor.rows import blocks, whole_rows
+from audiospec.doctor.duplicates import FoundDuplicates, find_duplicates
 from audiospec.doctor.steps import Tell, tell_nobody
 from audiospec.errors import NotCheckedError
 from audiospec.stores.base import FeatureStore
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.layout.view import View
-
-__all__ = ["Examined", "Tell", "blocks", "tell_nobody", "whole_rows"]
 
 
 class Examined:
@@ -65,7 +62,7 @@ class Examined:
         return max(spectrograms, key=lambda view: (len(view), view.name))
 
     @cached_property
-    def duplicates(self) -> Duplicates:
+    def duplicates(self) -> FoundDuplicates:
         """The tracks that hold the same sound, by their hashes and in the log-mel view.
 
         Raises

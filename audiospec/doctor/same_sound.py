@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.doctor.duplicates.clusters import components, equal_pairs
 from audiospec.doctor.duplicates.exact import exact_pairs
-from audiospec.doctor.duplicates.pairs import Pair, clusters_of
+from audiospec.doctor.duplicates.pairs import Pair
 from audiospec.doctor.examined import Examined
 from audiospec.errors import NotCheckedError
 from audiospec.stores.layout.duplicates import SameSound
@@ -30,12 +31,8 @@ def known_pairs(examined: Examined) -> tuple[Pair, ...]:
 
 def known_sets(examined: Examined) -> tuple[tuple[int, ...], ...]:
     """Return the tracks that hold the same sound, by `known_pairs` and the clusters that the table has."""
-    named: dict[str, int] = {}
-    pairs = list(known_pairs(examined))
-    for number, cluster in enumerate(examined.tracks["cluster"].tolist()):
-        if cluster and (first := named.setdefault(cluster, number)) != number:
-            pairs.append(Pair(first, number, "sound"))
-    return clusters_of(pairs)
+    found = ((pair.first, pair.second) for pair in known_pairs(examined))
+    return components([*found, *equal_pairs(examined.tracks["cluster"])])
 
 
 def split_units(tracks: Tracks) -> NDArray[np.int64]:
@@ -59,7 +56,7 @@ def labelled(tracks: Tracks, numbers: Sequence[int], column: str = "label") -> S
     return SameSound("", {printable(ids[n]): printable(texts[n]) for n in numbers if texts[n]})
 
 
-def counted(sets: Sequence[Sequence[int]]) -> str:
+def tracks_in_clusters(sets: Sequence[Sequence[int]]) -> str:
     """Return the number of tracks and of sets as text, such as ``"5 tracks in 2 clusters"``."""
     plural = "s" if len(sets) > 1 else ""
     return f"{sum(map(len, sets))} tracks in {len(sets)} cluster{plural}"

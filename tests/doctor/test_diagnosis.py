@@ -14,7 +14,8 @@ import audiospec
 from audiospec import Diagnosis, Finding
 from audiospec.doctor import diagnosis as module
 from audiospec.doctor.checks.base import Check
-from audiospec.doctor.examined import Examined, blocks, whole_rows
+from audiospec.doctor.examined import Examined
+from audiospec.doctor.rows import blocks, whole_rows
 from audiospec.errors import AudiospecError, NotCheckedError
 from audiospec.registry import Registry
 from audiospec.stores import stores

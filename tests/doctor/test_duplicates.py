@@ -14,7 +14,7 @@ import soundfile
 import audiospec
 from audiospec import Chunking, MelSpec
 from audiospec.datasets.demo import RATE, Demo
-from audiospec.doctor.duplicates import Duplicates, Pair, find_duplicates
+from audiospec.doctor.duplicates import FoundDuplicates, Pair, find_duplicates
 from audiospec.doctor.duplicates.exact import exact_pairs
 from audiospec.errors import StoreError
 from audiospec.stores.base import open_store
@@ -78,7 +78,7 @@ def names(view: View) -> list[str]:
     return [Path(id).stem for id in view.store.tracks["id"].tolist()]
 
 
-def clusters(view: View, found: Duplicates) -> set[frozenset[str]]:
+def clusters(view: View, found: FoundDuplicates) -> set[frozenset[str]]:
     stems = names(view)
     return {frozenset(stems[number] for number in cluster) for cluster in found.clusters}
 

@@ -8,7 +8,7 @@ from audiospec.doctor.checks.base import Check, checks
 from audiospec.doctor.duplicates.exact import usable
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
-from audiospec.doctor.same_sound import counted, flat, known_sets, labelled
+from audiospec.doctor.same_sound import flat, known_sets, labelled, tracks_in_clusters
 
 _NAME = "contradictions"
 
@@ -35,7 +35,7 @@ class Contradictions(Check):
             Finding(
                 check=_NAME,
                 severity="error",
-                title=f"{counted(groups)} hold the same sound, but have different labels",
+                title=f"{tracks_in_clusters(groups)} hold the same sound, but have different labels",
                 advice="listen, and correct the wrong labels; or exclude these tracks from training: "
                 "`audiospec doctor STORE --fix contradictions`",
                 tracks=flat(groups),

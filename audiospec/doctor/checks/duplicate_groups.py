@@ -8,7 +8,7 @@ from audiospec.doctor.checks.base import Check, checks
 from audiospec.doctor.duplicates.exact import usable
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
-from audiospec.doctor.same_sound import counted, divided, flat, known_sets, labelled, split_units
+from audiospec.doctor.same_sound import divided, flat, known_sets, labelled, split_units, tracks_in_clusters
 from audiospec.zoo.splits.leaks import group_noun
 
 _NAME = "duplicate-groups"
@@ -40,8 +40,8 @@ class DuplicateGroups(Check):
             Finding(
                 check=_NAME,
                 severity="error",
-                title=f"{counted(groups)} hold the same sound, but not of the same {noun}: a split by {noun} "
-                "may put them on both sides",
+                title=f"{tracks_in_clusters(groups)} hold the same sound, but not of the same {noun}: "
+                f"a split by {noun} may put them on both sides",
                 advice="correct the groups, or join the tracks: `audiospec doctor STORE --fix clusters`",
                 tracks=flat(groups),
                 groups=tuple(groups),

@@ -9,7 +9,7 @@ from audiospec.doctor.duplicates.exact import exact_pairs
 from audiospec.doctor.duplicates.pairs import clusters_of
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
-from audiospec.doctor.same_sound import JOIN, counted, divided, flat, split_units
+from audiospec.doctor.same_sound import JOIN, divided, flat, split_units, tracks_in_clusters
 
 _NAME = "exact-duplicates"
 #: Severity, and what to do, of sets that a split divides, and of those that none does.
@@ -34,7 +34,7 @@ class ExactDuplicates(Check):
             Finding(
                 check=_NAME,
                 severity=severity,
-                title=f"{counted(groups)} have equal files or samples",
+                title=f"{tracks_in_clusters(groups)} have equal files or samples",
                 advice=advice,
                 tracks=flat(groups),
                 groups=tuple(groups),

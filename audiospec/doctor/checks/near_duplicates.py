@@ -10,8 +10,9 @@ from audiospec.doctor.duplicates.pairs import Pair, clusters_of
 from audiospec.doctor.duplicates.search import LEAST
 from audiospec.doctor.examined import Examined
 from audiospec.doctor.finding import Finding
-from audiospec.doctor.same_sound import JOIN, counted, divided, flat, split_units
+from audiospec.doctor.same_sound import JOIN, divided, flat, split_units, tracks_in_clusters
 from audiospec.errors import AudiospecError
+from audiospec.text import count
 
 _NAME = "near-duplicates"
 #: Most pairs in the figures of a finding.
@@ -45,20 +46,21 @@ class NearDuplicates(Check):
         apart, together = divided(sets, split_units(tracks))
         findings = []
         if apart:
-            title = f"{counted(apart)} hold the same sound, and a split may divide them"
+            title = f"{tracks_in_clusters(apart)} hold the same sound, and a split may divide them"
             findings.append(_finding("error", title, f"listen to some; {JOIN}", apart, pairs))
         if together:
-            title = f"{counted(together)} hold the same sound; splits keep each cluster on one side"
+            title = (
+                f"{tracks_in_clusters(together)} hold the same sound; splits keep each cluster on one side"
+            )
             advice = "they count several times: keep one of each in the dataset if that matters"
             findings.append(_finding("note", title, advice, together, pairs))
         if duplicates.not_compared:
-            count = len(duplicates.not_compared)
+            tracks_left_out = count(len(duplicates.not_compared), "track")
             findings.append(
                 Finding(
                     check=_NAME,
                     severity="note",
-                    title=f"{count} track{'s' * (count > 1)} could not be compared: too short, silent, "
-                    "constant, or damaged",
+                    title=f"{tracks_left_out} could not be compared: too short, silent, constant, or damaged",
                     advice="only equal files and samples are found among them",
                     tracks=duplicates.not_compared,
                 )

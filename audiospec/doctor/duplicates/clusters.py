@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Joined:
@@ -50,3 +54,22 @@ def components(pairs: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
     for number in joined:
         members.setdefault(joined.root(number), []).append(number)
     return tuple(tuple(numbers) for numbers in members.values() if len(numbers) > 1)
+
+
+def equal_pairs(texts: NDArray[Any], numbers: NDArray[np.int64] | None = None) -> list[tuple[int, int]]:
+    """Return each place with the text of an earlier one, after the first that has it.
+
+    Parameters
+    ----------
+    texts : ndarray of str
+        ``""`` equals nothing.
+    numbers : ndarray of int64 or None
+        The places to look at, in ascending order. None: all.
+    """
+    chosen = np.arange(len(texts)) if numbers is None else numbers
+    first: dict[str, int] = {}
+    pairs = []
+    for number, text in zip(chosen.tolist(), texts[chosen].tolist(), strict=True):
+        if text and (earlier := first.setdefault(text, number)) != number:
+            pairs.append((earlier, number))
+    return pairs

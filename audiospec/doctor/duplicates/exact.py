@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.doctor.duplicates.clusters import equal_pairs
 from audiospec.doctor.duplicates.pairs import Kind, Pair
 from audiospec.stores.layout.schema import REMOVED
 from audiospec.stores.layout.tracks import Tracks
@@ -39,16 +38,6 @@ def exact_pairs(tracks: Tracks) -> tuple[Pair, ...]:
     numbers = np.flatnonzero(usable(tracks))
     for kind, column in COLUMNS.items():
         if column in tracks.columns:
-            for first, second in _equal(tracks[column], numbers):
+            for first, second in equal_pairs(tracks[column], numbers):
                 pairs.setdefault((first, second), Pair(first, second, kind))
     return tuple(sorted(pairs.values()))
-
-
-def _equal(hashes: NDArray[Any], numbers: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return each track that has the hash of an earlier one, after the first that has it."""
-    first: dict[str, int] = {}
-    pairs = []
-    for number, value in zip(numbers.tolist(), hashes[numbers].tolist(), strict=True):
-        if value and (earlier := first.setdefault(value, number)) != number:
-            pairs.append((earlier, number))
-    return pairs

@@ -39,7 +39,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Duplicates:
+class FoundDuplicates:
     """The tracks of a store that hold the same sound.
 
     Attributes

@@ -22,7 +22,7 @@ from audiospec.doctor.duplicates.correlation import best_match, dependence, exce
 from audiospec.doctor.duplicates.exact import exact_pairs, usable
 from audiospec.doctor.duplicates.fingerprints import PATCH, Fingerprints
 from audiospec.doctor.duplicates.frames import Pooling, coarse_tracks
-from audiospec.doctor.duplicates.pairs import Duplicates, Pair
+from audiospec.doctor.duplicates.pairs import FoundDuplicates, Pair
 from audiospec.doctor.duplicates.sketch_file import SketchFile
 from audiospec.doctor.duplicates.sketching import Sketcher
 from audiospec.doctor.rows import blocks
@@ -53,7 +53,7 @@ def find_duplicates(
     tell: Tell = tell_nobody,
     least: float = LEAST,
     seconds: float = SECONDS,
-) -> Duplicates:
+) -> FoundDuplicates:
     """Find the tracks of a view that hold the same sound: equal files, equal samples, and the same recording.
 
     A recording is found again when it was encoded again, at another level, with less bandwidth, equalised and
@@ -78,7 +78,7 @@ def find_duplicates(
 
     Returns
     -------
-    Duplicates
+    FoundDuplicates
 
     Raises
     ------
@@ -103,7 +103,7 @@ def find_duplicates(
     needed = max(PATCH, round(seconds / pooling.seconds))
     sketcher, fingerprints = _learn(pooling, chosen, needed, seed)
     if fingerprints is None:
-        return Duplicates(exact, 0, tuple(np.unique(view.rows["track"][chosen]).tolist()))
+        return FoundDuplicates(exact, 0, tuple(np.unique(view.rows["track"][chosen]).tolist()))
     hop = view.chunking.hop or view.chunking.seconds  # what chunks have in common counts once
     bits = bits_for(int(view.rows["seconds"][chosen].clip(0, hop).sum() / pooling.seconds))
     with SketchFile(len(pooling.bands)) as sketches:
@@ -116,10 +116,10 @@ def find_duplicates(
             sketches.add(track, sketch, hashes, descriptor)
         others = tuple(sorted(set(view.rows["track"][chosen].tolist()) - set(sketches.tracks)))
         if len(sketches) < 2:
-            return Duplicates(exact, len(sketches), others)
+            return FoundDuplicates(exact, len(sketches), others)
         sketches.finish()
         same = _same(sketches, pooling.seconds, needed, least, seed, tell)
-        return Duplicates(tuple(sorted({*exact, *same})), len(sketches), others)
+        return FoundDuplicates(tuple(sorted({*exact, *same})), len(sketches), others)
 
 
 def _chosen(view: View, repeated: set[int]) -> NDArray[np.int64]:

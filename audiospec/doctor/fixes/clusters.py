@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.doctor.duplicates.clusters import components, equal_pairs
 from audiospec.errors import StoreBusyError, StoreError
 from audiospec.stores.base import FeatureStore, open_store, store_class
 from audiospec.stores.layout.lock import locked
 from audiospec.stores.layout.schema import FOUND_CLUSTER
 from audiospec.stores.layout.tracks import Tracks
 from audiospec.stores.volumes.store import VolumeStore
-from audiospec.zoo.splits.units import joined
 
 
 def write_clusters(store: FeatureStore, clusters: Sequence[Sequence[int]]) -> int:
@@ -90,22 +90,17 @@ def joined_clusters(tracks: Tracks, clusters: Sequence[Sequence[int]]) -> NDArra
         is named after the content hash, or else the id, of its first track.
     """
     before, total = tracks["cluster"], len(tracks)
-    columns = [before]
-    for place, cluster in enumerate(clusters):
-        numbers = np.asarray(cluster, np.int64)
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < total:
-            raise StoreError(f"the store has {total} tracks; got number {numbers.max()} in a cluster")
-        free = next((column for column in columns[1:] if not any(column[numbers])), None)
-        if free is None:
-            free = np.full(total, "", dtype=object)
-            columns.append(free)
-        free[numbers] = str(place)
-    firsts = joined(columns)
+    pairs = equal_pairs(before)
+    for cluster in clusters:
+        if cluster and not 0 <= min(cluster) <= max(cluster) < total:
+            raise StoreError(f"the store has {total} tracks; got number {max(cluster)} in a cluster")
+        pairs += [(cluster[0], number) for number in cluster]
     after = before.copy()
-    for first in np.flatnonzero(np.bincount(firsts, minlength=total) > 1):
-        numbers = np.flatnonzero(firsts == first)
-        names = sorted(set(before[numbers].tolist()) - {""})
-        after[numbers] = names[0] if names else FOUND_CLUSTER + (tracks["hash"][first] or tracks["id"][first])
+    for numbers in components(pairs):
+        names = sorted({before[number] for number in numbers} - {""})
+        first = numbers[0]
+        new = FOUND_CLUSTER + (tracks["hash"][first] or tracks["id"][first])
+        after[list(numbers)] = names[0] if names else new
     return after
 
 

@@ -10,6 +10,7 @@ from audiospec.doctor.diagnosis import Diagnosis
 from audiospec.doctor.fixes.clusters import write_clusters
 from audiospec.errors import SpecError, nearest
 from audiospec.stores.base import FeatureStore
+from audiospec.text import count
 
 #: Checks whose groups hold the same sound.
 SAME_SOUND = ("exact-duplicates", "near-duplicates")
@@ -21,7 +22,7 @@ def fix_clusters(store: FeatureStore, diagnosis: Diagnosis, who: str) -> str:
     changed = write_clusters(store, [group for finding in found for group in finding.groups])
     if not changed:
         return "clusters: nothing to write"
-    return f"clusters: written for {_tracks(changed)}; splits keep each cluster on one side"
+    return f"clusters: written for {count(changed, 'track')}; splits keep each cluster on one side"
 
 
 def fix_contradictions(store: FeatureStore, diagnosis: Diagnosis, who: str) -> str:
@@ -36,10 +37,10 @@ def fix_contradictions(store: FeatureStore, diagnosis: Diagnosis, who: str) -> s
     new = [number for number in numbers if number not in decided]
     why = "the same sound has another label elsewhere (audiospec doctor)"
     corrections.extend([decide(store.tracks, number, "", who=who, why=why) for number in new])
-    kept = f"; {_tracks(len(numbers) - len(new))} decided on before" if len(new) < len(numbers) else ""
+    kept = f"; {count(len(numbers) - len(new), 'track')} decided on before" if len(new) < len(numbers) else ""
     if not new:
         return f"contradictions: nothing to exclude{kept}"
-    return f"contradictions: {_tracks(len(new))} excluded from training by {corrections.file}{kept}"
+    return f"contradictions: {count(len(new), 'track')} excluded from training by {corrections.file}{kept}"
 
 
 FIXES: dict[str, Callable[[FeatureStore, Diagnosis, str], str]] = {
@@ -62,7 +63,3 @@ def require_fixes(names: Sequence[str]) -> list[str]:
                 f"`fix` names no fix {name!r}{nearest(name, FIXES)}", f"choose of: {', '.join(FIXES)}"
             )
     return [name for name in ("contradictions", "clusters") if name in names]
-
-
-def _tracks(number: int) -> str:
-    return f"{number} track{'s' * (number != 1)}"
