@@ -54,6 +54,8 @@ generated: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit("audiospec needs Python 3.11 to 3.13: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	# Its weights are read, its code is not; it asks for TensorFlow and a numpy of 2019.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps musicnn==0.1.0
 	@$(BIN)/python -c 'from audiospec.compiled import library; print("Compiled kernels:", library.reason_missing() or "built")'
 	touch $@
 
