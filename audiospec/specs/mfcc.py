@@ -1,0 +1,107 @@
+"""MfccSpec: how mel-frequency cepstral coefficients are computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from audiospec.errors import SpecError
+from audiospec.specs.base import FeatureSpec, Kind, require
+from audiospec.specs.mel import MelSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class MfccSpec(FeatureSpec, feature="mfcc"):
+    """Mel-frequency cepstral coefficients: a log-mel spectrogram (`MelSpec`) → DCT-II over its bins.
+
+    The defaults are librosa's. Source of the coefficients: Davis and Mermelstein, IEEE Transactions on
+    Acoustics, Speech and Signal Processing 28(4), 1980.
+
+    Parameters
+    ----------
+    n_mfcc : int
+        Number of coefficients, from the zeroth; at most n_mels.
+    lifter : float
+        If above 0, coefficient k (from 0) is multiplied by 1 + lifter / 2 · sin(π (k + 1) / lifter).
+    n_fft, hop_length, n_mels, mel_scale, norm, power, pad_mode, center, amin, top_db
+        Of the log-mel spectrogram, as in `MelSpec`, with librosa's defaults.
+    fmin, fmax : float
+        Edges of the mel filters in Hz. An fmax of None is sample_rate / 2.
+
+    Raises
+    ------
+    SpecError
+        See `FeatureSpec` and `MelSpec`.
+    """
+
+    kind: ClassVar[Kind] = "spectrogram"
+
+    dtype: Literal["float16", "float32", "uint8"] = "float32"
+    n_mfcc: int = 20
+    lifter: float = 0.0
+    n_fft: int = 2048
+    hop_length: int = 512
+    n_mels: int = 128
+    fmin: float = 0.0
+    fmax: float | None = None
+    mel_scale: Literal["htk", "slaney"] = "slaney"
+    norm: Literal["slaney"] | None = "slaney"
+    power: float = 2.0
+    pad_mode: Literal["reflect", "constant"] = "constant"
+    center: bool = True
+    amin: float = 1e-10
+    top_db: float | None = 80.0
+
+    def validate(self) -> None:
+        """Raise `SpecError` if the values are inconsistent."""
+        require(1 <= self.n_mfcc <= self.n_mels, "n_mfcc", f"from 1 to n_mels ({self.n_mels})", self.n_mfcc)
+        require(self.lifter >= 0, "lifter", "at least 0", self.lifter)
+        if self.dtype == "uint8":
+            raise SpecError(
+                "dtype=\"uint8\" stores decibels, and coefficients of feature 'mfcc' are sums of decibels "
+                "with either sign",
+                'give `dtype="float32"` or `dtype="float16"`',
+            )
+        self.mel_spec  # noqa: B018 - raises if the mel filters are impossible
+
+    @cached_property
+    def mel_spec(self) -> MelSpec:
+        """The log-mel spectrogram that the coefficients are computed from."""
+        return MelSpec(
+            sample_rate=self.sample_rate,
+            n_fft=self.n_fft,
+            hop_length=self.hop_length,
+            n_mels=self.n_mels,
+            fmin=self.fmin,
+            fmax=self.sample_rate / 2 if self.fmax is None else self.fmax,
+            mel_scale=self.mel_scale,
+            norm=self.norm,
+            power=self.power,
+            pad_mode=self.pad_mode,
+            center=self.center,
+            amin=self.amin,
+            top_db=self.top_db,
+        )
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """``("coefficient", "frame")``."""
+        return ("coefficient", "frame")
+
+    @property
+    def unit(self) -> str:
+        """``"dB"``: weighted sums of decibels."""
+        return "dB"
+
+    def row_shape(self, samples: int) -> tuple[int, ...]:
+        """Return ``(n_mfcc, frames)`` for a chunk of `samples` samples at `sample_rate`."""
+        return (self.n_mfcc, self.mel_spec.row_shape(samples)[1])
+
+    def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+        """Return the number of each coefficient from 0, and each frame's centre in seconds from the start."""
+        numbers = [float(number) for number in range(self.n_mfcc)]
+        return {
+            "coefficient": (numbers, ""),
+            "frame": self.mel_spec.coordinates(samples)["frame"],
+        }
