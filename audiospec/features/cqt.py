@@ -6,6 +6,7 @@ doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026, arXiv:2606.05394), on any devi
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 
 import torch
@@ -43,8 +44,10 @@ class CqtFrontend(Chunkwise):
         spec = self.spec
         half = self.wavelets.shape[2] // 2
         padded = pad(waves.unsqueeze(1), (half, half), mode=spec.pad_mode)
-        # TensorFloat-32 would lose three decimal digits.
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        # TensorFloat-32 would lose three decimal digits. Other devices, and exported graphs, have no such
+        # flag.
+        on_cuda = waves.device.type == "cuda" and not torch.compiler.is_compiling()
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False) if on_cuda else nullcontext():
             parts = conv1d(padded, self.wavelets, stride=spec.hop_length)
         real, imaginary = parts.square().chunk(2, dim=1)
         power: Tensor = (real + imaginary) * self.lengths

@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 from audiospec.features.kernels.chunkwise import Chunkwise
 from audiospec.features.kernels.decibels import decibels, noise_parity
 from audiospec.features.kernels.gammatone_filters import gammatone_filters, gammatone_reference
-from audiospec.features.kernels.mel_filters import hann_window
+from audiospec.features.kernels.windows import hann_window
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.gammatone import GammatoneSpec
 
@@ -47,9 +47,12 @@ class GammatoneFrontend(Chunkwise):
         half = spec.n_fft // 2
         padded = pad(waves.unsqueeze(1), (half, half), mode=spec.pad_mode).squeeze(1)
         frames = padded.unfold(1, spec.n_fft, spec.hop_length)
-        step = max(1, BLOCK // spec.n_fft) if waves.device.type == "cpu" else frames.shape[1]
-        blocks = (frames[:, first : first + step] for first in range(0, frames.shape[1], step))
-        values = torch.cat([self._filtered(block) for block in blocks], dim=2)
+        if waves.device.type != "cpu" or torch.compiler.is_compiling():
+            values = self._filtered(frames)
+        else:
+            step = max(1, BLOCK // spec.n_fft)
+            blocks = (frames[:, first : first + step] for first in range(0, frames.shape[1], step))
+            values = torch.cat([self._filtered(block) for block in blocks], dim=2)
         return values if spec.scale == "linear" else decibels(values, spec.amin, spec.ref, spec.top_db)
 
     def _filtered(self, frames: Tensor) -> Tensor:

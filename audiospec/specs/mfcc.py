@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -24,10 +24,14 @@ class MfccSpec(FeatureSpec, feature="mfcc"):
         Number of coefficients, from the zeroth; at most n_mels.
     lifter : float
         If above 0, coefficient k (from 0) is multiplied by 1 + lifter / 2 · sin(π (k + 1) / lifter).
-    n_fft, hop_length, n_mels, mel_scale, norm, power, pad_mode, center, amin, top_db
-        Of the log-mel spectrogram, as in `MelSpec`, with librosa's defaults.
     fmin, fmax : float
         Edges of the mel filters in Hz. An fmax of None is sample_rate / 2.
+    scale : "db", "ln", "log10" or "log1p"
+        The logarithm of the mel bins, as in `MelSpec`: librosa's is ``"db"``, Kaldi's ``"ln"``.
+    n_fft, hop_length, n_mels, mel_scale, norm, power, pad_mode, center, amin, top_db, win_length, window
+        Of the log-mel spectrogram, as in `MelSpec`, with librosa's defaults.
+    periodic, gain, remove_dc, preemphasis, filter_domain
+        Also of the log-mel spectrogram, as in `MelSpec`.
 
     Raises
     ------
@@ -50,8 +54,16 @@ class MfccSpec(FeatureSpec, feature="mfcc"):
     power: float = 2.0
     pad_mode: Literal["reflect", "constant"] = "constant"
     center: bool = True
+    scale: Literal["db", "ln", "log10", "log1p"] = "db"
     amin: float = 1e-10
     top_db: float | None = 80.0
+    win_length: int | None = None
+    window: Literal["hann", "hamming", "blackman", "povey", "rectangular"] = "hann"
+    periodic: bool = True
+    gain: float = 1.0
+    remove_dc: bool = False
+    preemphasis: float = 0.0
+    filter_domain: Literal["hz", "mel"] = "hz"
 
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
@@ -59,7 +71,7 @@ class MfccSpec(FeatureSpec, feature="mfcc"):
         require(self.lifter >= 0, "lifter", "at least 0", self.lifter)
         if self.dtype == "uint8":
             raise SpecError(
-                "dtype=\"uint8\" stores decibels, and coefficients of feature 'mfcc' are sums of decibels "
+                "dtype='uint8' stores decibels, and coefficients of feature 'mfcc' are sums of logarithms "
                 "with either sign",
                 'give `dtype="float32"` or `dtype="float16"`',
             )
@@ -68,21 +80,9 @@ class MfccSpec(FeatureSpec, feature="mfcc"):
     @cached_property
     def mel_spec(self) -> MelSpec:
         """The log-mel spectrogram that the coefficients are computed from."""
-        return MelSpec(
-            sample_rate=self.sample_rate,
-            n_fft=self.n_fft,
-            hop_length=self.hop_length,
-            n_mels=self.n_mels,
-            fmin=self.fmin,
-            fmax=self.sample_rate / 2 if self.fmax is None else self.fmax,
-            mel_scale=self.mel_scale,
-            norm=self.norm,
-            power=self.power,
-            pad_mode=self.pad_mode,
-            center=self.center,
-            amin=self.amin,
-            top_db=self.top_db,
-        )
+        shared = {field.name for field in fields(MelSpec)} - {"dtype", "channel", "fmax"}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name in shared}
+        return MelSpec(**values, fmax=self.sample_rate / 2 if self.fmax is None else self.fmax)
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -91,8 +91,8 @@ class MfccSpec(FeatureSpec, feature="mfcc"):
 
     @property
     def unit(self) -> str:
-        """``"dB"``: weighted sums of decibels."""
-        return "dB"
+        """``""``: weighted sums of logarithms, with either sign, which are no levels."""
+        return ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
         """Return ``(n_mfcc, frames)`` for a chunk of `samples` samples at `sample_rate`."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.features.kernels.mel_filters import hann_window
+from audiospec.features.kernels.windows import hann_window
 from audiospec.specs.gammatone import EAR_QUALITY, LEAST_BANDWIDTH, GammatoneSpec
 
 # nnAudio prints a citation reminder on import; the citation is in `GammatoneSpec` and in the README.
