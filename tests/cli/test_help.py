@@ -15,6 +15,7 @@ from audiospec.compiled.library import instruction_sets, reason_missing
 from audiospec.datasets.base import datasets
 from audiospec.engines.base import engines
 from audiospec.specs.base import features
+from audiospec.specs.presets.base import presets
 from audiospec.stores.base import stores
 from audiospec.zoo.losses.base import losses
 from audiospec.zoo.scores.base import scores
@@ -24,7 +25,7 @@ HEAVY = (
     *("rich", "pydantic", "pooch", "requests", "pandas", "pyarrow", "cleanlab", "starlette", "uvicorn"),
 )
 COMMANDS = [
-    *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
+    *([], ["featurize"], ["datasets"], ["features"], ["specs"], ["stores"], ["engines"], ["show"]),
     *(["losses"], ["scores"], ["checks"], ["doctor"], ["audit"], ["explore"]),
     *(
         ["models"],
@@ -98,6 +99,7 @@ def test_version(call) -> None:
     [
         ("datasets", datasets),
         ("features", features),
+        ("specs", presets),
         ("stores", stores),
         ("engines", engines),
         ("losses", losses),
