@@ -178,7 +178,7 @@ def command(
             rich_help_panel=_FEATURES,
         ),
     ] = None,
-    scale: Annotated[str | None, _field("scale", "NAME", "db or linear")] = None,
+    scale: Annotated[str | None, _field("scale", "NAME", "db, ln, log10, log1p, pcen or linear")] = None,
     ref: Annotated[str | None, _field("ref", "VALUE", "Value at 0 dB, a number or max")] = None,
     amin: Annotated[str | None, _field("amin", "VALUE", "Lower limit of values before the logarithm")] = None,
     top_db: Annotated[
@@ -279,8 +279,9 @@ def command(
     that cannot be used are listed at the end; they do not stop the run. Annotations of segments make rows
     only where they are, unless --background is given.
     """
+    # Not every field has an option: the later ones are set by --set.
     fields = (*_DEFAULTS, "families")
-    flags = {name: context.params[name] for name in fields if context.params[name] is not None}
+    flags = {name: value for name in fields if (value := context.params.get(name)) is not None}
     share = part_of(part)
     specs = requested_specs(features, spec, flags, assignments(set_ or []))
 
