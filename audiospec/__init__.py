@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from audiospec.specs.gammatone import GammatoneSpec
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.mfcc import MfccSpec
+    from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
     from audiospec.specs.vqt import VqtSpec
@@ -119,6 +120,7 @@ _HOMES = {
     "read_table": "tables.reading",
     "repair": "pipeline.repair",
     "run": "pipeline.featurize",
+    "spec": "specs.presets.base",
     "split": "zoo.splits.strategies",
     "train": "zoo.training",
     "write_split": "zoo.splits.split_file",
@@ -179,6 +181,7 @@ __all__ = [
     "read_table",
     "repair",
     "run",
+    "spec",
     "split",
     "train",
     "write_split",
