@@ -23,7 +23,7 @@ COEFFICIENT = "coefficient"
 #: Maximum width of the image; a longer track is sampled.
 MAX_COLUMNS = 6000
 #: Frequencies in Hz to label on an axis, octaves from the top.
-OCTAVES = tuple(125 * 2**octave for octave in reversed(range(10)))
+OCTAVES = tuple(125 * 2.0**octave for octave in reversed(range(-2, 10)))
 #: Frequencies in Hz to label if fewer than three octaves are in range.
 BETWEEN = (*range(1000, 64000, 1000), *range(100, 64000, 100))
 
@@ -78,9 +78,9 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
     )
     _label_first_axis(axes, view)
     axes.set_xlabel("time (s)", color=_QUIET)
-    bar = figure.colorbar(
-        drawn, ax=axes, pad=0.015, aspect=30, extend="min" if image.min() < low else "neither"
-    )
+    below, above = image.min() < low, image.max() > top
+    extend = "both" if below and above else "min" if below else "max" if above else "neither"
+    bar = figure.colorbar(drawn, ax=axes, pad=0.015, aspect=30, extend=extend)
     bar.set_label(spec.unit or ("value" if spec.dims[0] == COEFFICIENT else "power"), color=_QUIET)
     bar.outline.set_visible(False)
     for any_axes in (axes, bar.ax):
@@ -154,12 +154,12 @@ def colour_limits(spec: FeatureSpec, image: NDArray[np.float32]) -> tuple[float,
     Returns
     -------
     tuple of float
-        Decibels span `RANGE` below the loudest, other values all that there are. The zeroth of numbered
-        coefficients, which is the loudness and larger than all others, is left out.
+        Decibels span `RANGE` below the loudest; other values all that there are, and 0. The zeroth of
+        numbered coefficients, which is the loudness and larger than all others, is left out.
     """
     shown = image[1:] if spec.dims[0] == COEFFICIENT and len(image) > 1 else image
     top = float(shown.max(initial=-np.inf))
-    return (top - RANGE if spec.unit == "dB" else float(shown.min(initial=top))), top
+    return (top - RANGE if spec.unit == "dB" else float(shown.min(initial=0))), top
 
 
 def first_axis(view: View) -> tuple[str, dict[str, float]]:
@@ -181,17 +181,17 @@ def first_axis(view: View) -> tuple[str, dict[str, float]]:
         step = max(1, math.ceil(len(values) / 8))
         return view.spec.dims[0], {str(number): float(number) for number in range(0, len(values), step)}
     ticks = _frequency_ticks(np.array(values, np.float64))
-    return "frequency (Hz)", {str(hertz): position for hertz, position in ticks.items()}
+    return "frequency (Hz)", {f"{hertz:g}": position for hertz, position in ticks.items()}
 
 
-def _frequency_ticks(centres: NDArray[np.float64]) -> dict[int, float]:
+def _frequency_ticks(centres: NDArray[np.float64]) -> dict[float, float]:
     """Return frequency in Hz → position, of octaves or of round frequencies."""
     if len(centres) == 1:
         return {round(float(centres[0])): 0.0}
     bins = np.arange(-1, len(centres) + 1)
     # One bin more at each end, the extent of the outermost filters.
     reach = np.concatenate([[2 * centres[0] - centres[1]], centres, [2 * centres[-1] - centres[-2]]])
-    ticks: dict[int, float] = {}
+    ticks: dict[float, float] = {}
     for frequencies, most in ((OCTAVES, 20), (BETWEEN, 8)):
         if len(ticks) >= 3:
             break

@@ -71,8 +71,7 @@ class MfccSpec(FeatureSpec, feature="mfcc"):
         require(self.lifter >= 0, "lifter", "at least 0", self.lifter)
         if self.dtype == "uint8":
             raise SpecError(
-                'dtype="uint8" stores decibels, and coefficients of this feature, mfcc, are sums of logarithms '
-                "with either sign",
+                'dtype="uint8" stores decibels, and MFCCs are sums of logarithms with either sign',
                 'give `dtype="float32"` or `dtype="float16"`',
             )
         self.mel_spec  # noqa: B018 - raises if the mel filters are impossible
