@@ -22,6 +22,7 @@ from audiospec.zoo.scores.base import scores
 HEAVY = (
     *("torch", "zarr", "h5py", "sklearn", "matplotlib", "soundfile", "numpy", "soxr", "nnAudio2"),
     *("rich", "pydantic", "pooch", "requests", "pandas", "pyarrow", "cleanlab", "starlette", "uvicorn"),
+    *("huggingface_hub", "yaml"),
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["stores"], ["engines"], ["show"]),
@@ -34,6 +35,7 @@ COMMANDS = [
         ["evaluate"],
         ["compare"],
         ["predict"],
+        ["push"],
         ["report"],
         ["reproduce"],
     ),

@@ -71,7 +71,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     return (
         f'<details class="run"{" open" if opened else ""}>'
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
-        f'<span class="quiet">{scores[main].title} by track {score} · {text(run.path, None)}</span>'
+        f'<span class="quiet">{scores[main].title} by track {score} · {text(run.source or run.path, None)}</span>'
         "</summary>\n"
         f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
         f"{curves(read_history(run))}"
