@@ -23,8 +23,8 @@ def command(
         list[str],
         typer.Argument(
             metavar="RUN...",
-            help="Folders of runs, folders that contain them at any depth, or hf://USER/NAME. Runs that differ only in seed "
-            "or fold are one configuration.",
+            help="Folders of runs, folders that contain them at any depth, or hf://USER/NAME. Runs that "
+            "differ only in seed or fold are one configuration.",
         ),
     ],
     score: Annotated[

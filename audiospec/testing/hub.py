@@ -108,7 +108,9 @@ def hub() -> Iterator[Hub]:
 
 
 @contextmanager
-def client_of(server: Hub, cache: Path, token: str | None = TOKEN, *, offline: bool = False) -> Iterator[None]:
+def client_of(
+    server: Hub, cache: Path, token: str | None = TOKEN, *, offline: bool = False
+) -> Iterator[None]:
     """Lead the client of this process to a stand-in, with an empty home of its own.
 
     Its settings are read from the environment once, when it is imported, so they are changed where they are
@@ -176,7 +178,7 @@ def environment_of(server: Hub, home: Path, token: str | None = TOKEN) -> dict[s
     }
 
 
-class _Refused(Exception):
+class _RefusalError(Exception):
     """An answer other than success."""
 
     def __init__(self, status: int, code: str = "", message: str = "") -> None:
@@ -193,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing."""
 
-    def do_GET(self) -> None:  # noqa: N802 # the name is the library's
+    def do_GET(self) -> None:
         """Answer a request."""
         path = unquote(urlsplit(self.path).path)
         self.server.requests.append(f"{self.command} {path}")
@@ -203,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             status, content, headers = self._answer(path, body)
-        except _Refused as refused:
+        except _RefusalError as refused:
             status, content, headers = refused.status, b'{"error": "refused"}', refused.headers
         self.send_response(status)
         for name, value in headers.items():
@@ -223,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
         writes = self.command == "POST"
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         if token not in ("", TOKEN) or (writes and not token):
-            raise _Refused(401, message="Invalid credentials in Authorization header" if token else "")
+            raise _RefusalError(401, message="Invalid credentials in Authorization header" if token else "")
         if path == "/api/repos/create":
             return self._created(json.loads(body))
         if path == "/api/validate-yaml":
@@ -237,20 +239,20 @@ class _Handler(BaseHTTPRequestHandler):
             return self._large(json.loads(body))
         if parts[2:3] == ["resolve"]:
             return self._file(self._repository("/".join(parts[:2]), token), parts[3], "/".join(parts[4:]))
-        raise _Refused(404)
+        raise _RefusalError(404)
 
     def _repository(self, name: str, token: str) -> Repository:
         repository = self.server.repositories.get(name)
         if repository is None or (repository.private and not token):
-            raise _Refused(404 if token else 401, "RepoNotFound", "Repository not found")
+            raise _RefusalError(404 if token else 401, "RepoNotFound", "Repository not found")
         if repository.gated:
-            raise _Refused(403, "GatedRepo", "Access to this model is restricted")
+            raise _RefusalError(403, "GatedRepo", "Access to this model is restricted")
         return repository
 
     def _commit(self, repository: Repository, revision: str) -> str:
         commit = repository.branches.get(revision or "main", revision)
         if commit not in repository.commits:
-            raise _Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            raise _RefusalError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return commit
 
     def _created(self, asked: dict[str, Any]) -> tuple[int, bytes, dict[str, str]]:
@@ -285,7 +287,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return _json(_listed(repository, self._commit(repository, revision)))
             case ["branch"]:
                 if revision in repository.branches:
-                    raise _Refused(409, message="Reference already exists")
+                    raise _RefusalError(409, message="Reference already exists")
                 repository.branches[revision] = repository.branches["main"]
                 return 201, b"{}", {}
             case ["preupload"]:
@@ -302,7 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return _json({"files": files})
             case ["commit"]:
                 return self._committed(repository, revision, body)
-        raise _Refused(404)
+        raise _RefusalError(404)
 
     def _committed(
         self, repository: Repository, branch: str, body: bytes
@@ -312,7 +314,7 @@ class _Handler(BaseHTTPRequestHandler):
             step = json.loads(line)
             key, value = step["key"], step["value"]
             if key == "header" and value.get("parentCommit", "") not in ("", repository.branches[branch]):
-                raise _Refused(412, message="A commit has happened since")
+                raise _RefusalError(412, message="A commit has happened since")
             if key == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif key == "lfsFile":
@@ -339,7 +341,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, repository: Repository, revision: str, name: str) -> tuple[int, bytes, dict[str, str]]:
         commit = self._commit(repository, revision)
         if name not in repository.commits[commit]:
-            raise _Refused(404, "EntryNotFound", "Entry not found")
+            raise _RefusalError(404, "EntryNotFound", "Entry not found")
         content = repository.commits[commit][name]
         return 200, content, {"ETag": f'"{_oid(name, content)}"', "X-Repo-Commit": commit}
 

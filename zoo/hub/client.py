@@ -1,4 +1,7 @@
-"""The client of the hub, and its errors in one line each. Endpoint, token, cache and offline mode are its own."""
+"""The client of the hub, and its errors in one line each.
+
+Endpoint, token, cache and offline mode are its own: it reads them from the environment and its files.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from audiospec.errors import AudiospecError, HubError
 from audiospec.text import printable
 from audiospec.version import __version__
 
-_TOKEN = "log in by `hf auth login`, or set HF_TOKEN"
+_LOG_IN = "log in by `hf auth login`, or set HF_TOKEN"
 _KEPT = "the repository has all files of a push or none, and those uploaded are not uploaded again"
 #: Most characters of the hub's own message that are shown.
 _MOST_TEXT = 200
@@ -113,16 +116,16 @@ def _refused(error: Any, what: str, writes: bool, endpoint: str) -> HubError:
     errors, status = client().errors, error.response.status_code
     has_token = "authorization" in error.response.request.headers
     if isinstance(error, errors.GatedRepoError):
-        return HubError(f"{what} is gated, and access was not granted", f"ask for it on its page; {_TOKEN}")
+        return HubError(f"{what} is gated, and access was not granted", f"ask for it on its page; {_LOG_IN}")
     if isinstance(error, errors.RevisionNotFoundError):
         return HubError(f"{what} has no such revision", "name a branch, a tag or a commit of it")
     if status == 401 and has_token:
-        return HubError(f"{endpoint} refuses the token ({what})", f"make a valid one, then {_TOKEN}")
+        return HubError(f"{endpoint} refuses the token ({what})", f"make a valid one, then {_LOG_IN}")
     if status == 401 or isinstance(error, errors.RepositoryNotFoundError):
         return HubError(
             f"{endpoint} has no repository {what}, or it is private"
             + ("" if has_token else " and there is no token"),
-            f"check the name; {_TOKEN} of someone who can {'write' if writes else 'read'} it",
+            f"check the name; {_LOG_IN} of someone who can {'write' if writes else 'read'} it",
         )
     if status == 403:
         return HubError(

@@ -146,10 +146,14 @@ class _Snapshot:
 
     def _check(self, names: list[str]) -> None:
         """Raise an error if the repository lacks a file, or has a larger one than a run has."""
-        for name in names if self._sizes is not None else ():
+        if self._sizes is None:
+            return
+        for name in names:
             if name not in self._sizes:
                 what = "is no run of audiospec" if name == RUN else "is incomplete"
-                raise HubError(f"{self._address} {what}: it has no {name}", "check the name, or push it again")
+                raise HubError(
+                    f"{self._address} {what}: it has no {name}", "check the name, or push it again"
+                )
             most, found = _MOST.get(name.rpartition("/")[2], _MOST_OTHER), self._sizes[name] or 0
             if found > most:
                 raise HubError(

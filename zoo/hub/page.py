@@ -17,8 +17,12 @@ from audiospec.zoo.scores.measuring.stored import stored_scores
 
 PAGE = "README.md"
 #: The hub's task of each target. It has none for a number that is estimated from audio.
-_TASKS = {target: "audio-classification" for target in ("single", "multi-label", "frames")}
-_TAGS = {"multi-label": "multi-label-classification", "number": "regression", "frames": "sound-event-detection"}
+_TASKS = dict.fromkeys(("single", "multi-label", "frames"), "audio-classification")
+_TAGS = {
+    "multi-label": "multi-label-classification",
+    "number": "regression",
+    "frames": "sound-event-detection",
+}
 #: Datasets that a person names, whose word in the registry says nothing about what they hold.
 _OWN = ("csv", "folder")
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
@@ -144,8 +148,10 @@ def _licences(info: RunInfo, licence: str) -> str:
     name = info.dataset
     known = str(getattr(datasets[name], "licence", "")) if name in datasets and name not in _OWN else ""
     # A licence stands in code: it is no text of the data.
-    source = f"The audio that it was trained on, dataset {name}: {known}." if known else (
-        "The audio that it was trained on: its licence is not known to audiospec."
+    source = (
+        f"The audio that it was trained on, dataset {name}: {known}."
+        if known
+        else ("The audio that it was trained on: its licence is not known to audiospec.")
     )
     return f"## Licences\n\n- {own}\n- {source}\n"
 
@@ -154,8 +160,8 @@ def _left_out(info: RunInfo, left_out: Sequence[str]) -> str:
     lines = [f"## What is not here\n\nLeft out when the run was pushed: {', '.join(left_out)}."]
     if {PREDICTIONS, TRACKS} & {*left_out}:
         lines.append(
-            "So `evaluate`, `compare` and `audit` do not know the rows of its split: its own test rows cannot "
-            "be scored again, and of another store it cannot be said which rows it learnt from."
+            "So `evaluate`, `compare` and `audit` do not know the rows of its split: its test rows cannot be "
+            "scored again, and of another store it cannot be said which rows it learnt from."
         )
         if info.corrections:
             lines.append("Nor are the corrections of single labels here that it was trained with.")

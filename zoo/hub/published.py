@@ -135,5 +135,3 @@ def _check_paths(run: Run, content: str) -> None:
                 f"{RUN} of {run.path} names the folder {folder} of this machine, which would be published",
                 "train again with names that are no paths",
             )
-
-

@@ -96,7 +96,8 @@ def push_run(
     Raises
     ------
     HubError
-        The repository cannot be made or written, the hub does not answer, or huggingface_hub is not installed.
+        The repository cannot be made or written, the hub does not answer, or huggingface_hub is not
+        installed.
     RunError
         The run is of an older version, or would name a path of this machine.
     """
@@ -170,4 +171,6 @@ def _write(folder: Path, files: dict[str, Path | bytes]) -> None:
             else:
                 shutil.copyfile(content, file)
     except OSError as error:
-        raise RunError(f"cannot write {folder} ({error.strerror or error})", "choose another `dry_run`") from error
+        raise RunError(
+            f"cannot write {folder} ({error.strerror or error})", "choose another `dry_run`"
+        ) from error

@@ -274,7 +274,9 @@ class Run:
     def _table(self, name: str) -> Iterator[io.StringIO]:
         """Open a table of the folder."""
         if self.lacks:
-            hint = "train again" if self.is_older else "use the run itself, or one pushed with its predictions"
+            hint = (
+                "train again" if self.is_older else "use the run itself, or one pushed with its predictions"
+            )
             raise RunError(self.lacks, hint)
         with self._damage(), open_plain(self.path / name, MOST_PREDICTIONS) as file:
             yield io.StringIO(file.read().decode("utf-8"), newline="")

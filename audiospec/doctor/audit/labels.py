@@ -16,9 +16,9 @@ from audiospec.doctor.audit.ranking import check_method, rank
 from audiospec.doctor.audit.suspect import Audit, Suspect
 from audiospec.errors import RunError, StorageError, StoreError
 from audiospec.stores.base import FeatureStore, open_store
+from audiospec.zoo.hub.load import load_run
 from audiospec.zoo.progress import Watch
 from audiospec.zoo.runs.corrected import decisions_of
-from audiospec.zoo.hub.load import load_run
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.chunks import shares_of, track_log_probabilities
 from audiospec.zoo.splits.leaks import Known
@@ -137,7 +137,7 @@ def _cross_validated(
         return run, f"predictions of run {run.path.name}: {info.split['name']}"
     if run.source:
         raise RunError(
-            f"expected a cross-validation; {run.source} has one model, and a run of a hub is not trained again",
+            f"expected a cross-validation; {run.source} has one model, and is not trained again",
             "audit a run that was trained by folds",
         )
     opened = open_store(info.store) if store is None else store
