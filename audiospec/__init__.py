@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from audiospec.specs.gammatone import GammatoneSpec
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.mfcc import MfccSpec
+    from audiospec.specs.opensmile import OpensmileSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
@@ -89,6 +90,7 @@ _HOMES = {
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
     "MfccSpec": "specs.mfcc",
+    "OpensmileSpec": "specs.opensmile",
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
@@ -153,6 +155,7 @@ __all__ = [
     "Manifest",
     "MelSpec",
     "MfccSpec",
+    "OpensmileSpec",
     "PlannedView",
     "Prediction",
     "Progress",
