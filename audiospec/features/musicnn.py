@@ -7,18 +7,17 @@ range loud audio exceeds. The output is the mean over windows of 3 s; see `Music
 
 from __future__ import annotations
 
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend, one_thread
 from audiospec.features.mel import MelFrontend
 from audiospec.features.pretrained.constants import as_constants
-from audiospec.features.pretrained.musicnn_network import Musicnn
+from audiospec.features.pretrained.musicnn_network import Musicnn, tensors
 from audiospec.features.pretrained.musicnn_weights import musicnn_weights
 from audiospec.specs.base import FeatureSpec, features
-from audiospec.specs.musicnn import WINDOW, MusicnnSpec
+from audiospec.specs.musicnn import PENULTIMATE, TAGS, WINDOW, MusicnnSpec
 
 #: Windows that a device other than a CPU computes at once. On a CPU, one is fastest: its maps stay in cache.
 TOGETHER = 32
@@ -36,14 +35,17 @@ class MusicnnFrontend(Frontend):
     def __init__(self, spec: FeatureSpec, *, backend: str | None = None) -> None:
         super().__init__(spec, backend=backend)
         self.mel = MelFrontend(self.spec.mel_spec(), backend="fft")
-        net = Musicnn()
-        net.load(musicnn_weights(self.spec.weights, self.spec.sha256))
-        self.net = as_constants(net)
+        weights = musicnn_weights(self.spec.weights, self.spec.sha256)
+        network, tags = Musicnn(), nn.Linear(PENULTIMATE, len(TAGS[self.spec.weights]))
+        # The checkpoint has no counts of batches, which training alone would use.
+        network.load_state_dict({**network.state_dict(), **tensors(weights, "network.")})
+        tags.load_state_dict(tensors(weights, "tags."))
+        self.network, self.tags = as_constants(network), as_constants(tags)
 
     def train(self, mode: bool = True) -> MusicnnFrontend:
         """Set the mode of training, which does not change what is computed: the network stays as it is."""
         super().train(mode)
-        self.net.eval()
+        self.network.eval()
         return self
 
     def compute(self, waves: Tensor) -> Tensor:
@@ -80,9 +82,10 @@ class MusicnnFrontend(Frontend):
     def _outputs(self, windows: Tensor) -> Tensor:
         """Return the outputs (n, columns) of windows (n, mel, frame)."""
         if self.spec.output == "tags":
-            probabilities: Tensor = self.net(windows).sigmoid()
+            probabilities: Tensor = self.tags(self.network(windows)).sigmoid()
             return probabilities
-        return self.net.penultimate(windows)
+        embeddings: Tensor = self.network(windows)
+        return embeddings
 
     def parity(self, samples: int) -> float:
         """Return the largest difference from float64, on at most a window of notes and noise."""

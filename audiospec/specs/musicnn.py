@@ -24,21 +24,29 @@ WINDOW = 187
 SPARE = 16
 #: Numbers of the penultimate layer.
 PENULTIMATE = 200
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return the names in a text, which are separated by commas and line breaks."""
+    return tuple(name.strip() for name in text.split(","))
+
+
 #: The tags in the order of the network's outputs, as the wheel's configuration lists them.
 TAGS: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
     {
-        "msd": tuple(
-            "rock,pop,alternative,indie,electronic,female vocalists,dance,00s,alternative rock,jazz,beautiful,"
-            "metal,chillout,male vocalists,classic rock,soul,indie rock,Mellow,electronica,80s,folk,90s,chill,"
-            "instrumental,punk,oldies,blues,hard rock,ambient,acoustic,experimental,female vocalist,guitar,"
-            "Hip-Hop,70s,party,country,easy listening,sexy,catchy,funk,electro,heavy metal,Progressive rock,"
-            "60s,rnb,indie pop,sad,House,happy".split(",")
+        "msd": _names(
+            """rock, pop, alternative, indie, electronic, female vocalists, dance, 00s, alternative rock, jazz,
+            beautiful, metal, chillout, male vocalists, classic rock, soul, indie rock, Mellow, electronica,
+            80s, folk, 90s, chill, instrumental, punk, oldies, blues, hard rock, ambient, acoustic,
+            experimental, female vocalist, guitar, Hip-Hop, 70s, party, country, easy listening, sexy, catchy,
+            funk, electro, heavy metal, Progressive rock, 60s, rnb, indie pop, sad, House, happy"""
         ),
-        "mtt": tuple(
-            "guitar,classical,slow,techno,strings,drums,electronic,rock,fast,piano,ambient,beat,violin,vocal,"
-            "synth,female,indian,opera,male,singing,vocals,no vocals,harpsichord,loud,quiet,flute,woman,"
-            "male vocal,no vocal,pop,soft,sitar,solo,man,classic,choir,voice,new age,dance,male voice,"
-            "female vocal,beats,harp,cello,no voice,weird,country,metal,female voice,choral".split(",")
+        "mtt": _names(
+            """guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, beat,
+            violin, vocal, synth, female, indian, opera, male, singing, vocals, no vocals, harpsichord, loud,
+            quiet, flute, woman, male vocal, no vocal, pop, soft, sitar, solo, man, classic, choir, voice,
+            new age, dance, male voice, female vocal, beats, harp, cello, no voice, weird, country, metal,
+            female voice, choral"""
         ),
     }
 )

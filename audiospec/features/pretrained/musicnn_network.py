@@ -12,17 +12,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import batch_norm, pad
+
+from audiospec.specs.musicnn import PENULTIMATE
 
 #: TensorFlow's constant in the denominator of batch normalisation.
 EPSILON = 1e-3
 #: Kernels in frames of the convolutions over time, and filters of all layers of the front.
 TEMPORAL, TIMBRAL_FILTERS, TEMPORAL_FILTERS = (128, 64, 32), 204, 51
-MIDDLE_FILTERS, DENSE, TAGS = 64, 200, 50
+MIDDLE_FILTERS = 64
 
 
 class Musicnn(nn.Module):
-    """Maps rows (B, mel, frame) of any number of frames to logits of the tags (B, 50).
+    """Maps rows (B, mel, frame) to the output of the layer before the last (B, 200).
+
+    The number of frames is free, because the network pools over time. Tags are logits of a dense layer after
+    it.
 
     Parameters
     ----------
@@ -39,40 +44,27 @@ class Musicnn(nn.Module):
         width = 2 * TIMBRAL_FILTERS + len(TEMPORAL) * TEMPORAL_FILTERS
         self.middle = nn.ModuleList(_Middle(rows) for rows in (width, MIDDLE_FILTERS, MIDDLE_FILTERS))
         pooled = 2 * (width + len(self.middle) * MIDDLE_FILTERS)
-        self.pooled_norm = nn.BatchNorm1d(pooled, eps=EPSILON)
-        self.dense = nn.Linear(pooled, DENSE)
-        self.dense_norm = nn.BatchNorm1d(DENSE, eps=EPSILON)
+        self.pooled_norm = _RowNorm(pooled, eps=EPSILON)
         self.dropout = nn.Dropout(0.5)
-        self.tags = nn.Linear(DENSE, TAGS)
+        self.dense = nn.Linear(pooled, PENULTIMATE)
+        self.dense_norm = _RowNorm(PENULTIMATE, eps=EPSILON)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return logits of the tags (B, 50) of rows (B, mel, frame)."""
-        logits: Tensor = self.tags(self.dropout(self.penultimate(rows)))
-        return logits
-
-    def penultimate(self, rows: Tensor) -> Tensor:
-        """Return the output (B, 200) of the layer before the last, of rows (B, mel, frame)."""
+        """Return the embeddings (B, 200) of rows (B, mel, frame)."""
         maps = self.norm(rows.unsqueeze(1))
         front = torch.cat([layer(maps) for layer in (*self.timbral, *self.temporal)], dim=1)
         first, second, third = self.middle
         one = first(front)
         two = one + second(one)
         three = two + third(two)
-        dense = torch.cat([front, one, two, three], dim=1)
-        pooled = torch.stack([dense.amax(2), dense.mean(2)], dim=2).flatten(1)  # maximum, mean, maximum, …
-        penultimate: Tensor = self.dense(self.dropout(self.pooled_norm(pooled))).relu()
-        penultimate = self.dense_norm(penultimate)
-        return penultimate
-
-    def load(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Set all weights, as `musicnn_weights` returns them."""
-        state = {name: torch.from_numpy(values.copy()) for name, values in weights.items()}
-        counts = {name: value for name, value in self.state_dict().items() if "num_batches" in name}
-        self.load_state_dict({**state, **counts})
+        layers = torch.cat([front, one, two, three], dim=1)
+        pooled = torch.stack([layers.amax(2), layers.mean(2)], dim=2).flatten(1)  # maximum, mean, maximum, …
+        embeddings: Tensor = self.dense_norm(self.dense(self.dropout(self.pooled_norm(pooled))).relu())
+        return embeddings
 
 
 class _Front(nn.Module):
-    """Maps (B, 1, mel, frame) to (B, filters, frame): a convolution, then the maximum over its rows of mel."""
+    """Maps (B, 1, mel, frame) to (B, filters, frame): a convolution, then its maximum over mel."""
 
     def __init__(self, kernel: tuple[int, int], filters: int) -> None:
         super().__init__()
@@ -97,3 +89,21 @@ class _Middle(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         normal: Tensor = self.norm(self.convolution(rows).relu())
         return normal
+
+
+class _RowNorm(nn.BatchNorm1d):
+    """Batch normalisation of (B, values); in training, a batch of one row has no variance of its own."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        if not self.training or len(rows) > 1:
+            return super().forward(rows)
+        return batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+
+
+def tensors(weights: Mapping[str, NDArray[np.float32]], prefix: str = "") -> dict[str, Tensor]:
+    """Return weights as a state_dict: those whose names begin with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): torch.from_numpy(values.copy())
+        for name, values in weights.items()
+        if name.startswith(prefix)
+    }

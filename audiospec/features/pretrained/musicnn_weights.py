@@ -27,32 +27,32 @@ _INDEX: Mapping[str, str] = types.MappingProxyType(
         SHA256["mtt"]: "da2d7bb670b2b31e9bc441bb1bd75eca31b5b061f963cc1f9630c1aff3238f57",
     }
 )
-#: Convolutions of the checkpoint, in its order: name in our network, and shape (time, mel, 1, filters).
+#: Convolutions of the checkpoint, in its order: our name, and shape (time, mel, 1, filters).
 _CONVOLUTIONS: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("timbral.0", (7, 38, 1, 204)),
-    ("timbral.1", (7, 67, 1, 204)),
-    ("temporal.0", (128, 1, 1, 51)),
-    ("temporal.1", (64, 1, 1, 51)),
-    ("temporal.2", (32, 1, 1, 51)),
-    ("middle.0", (7, 561, 1, 64)),
-    ("middle.1", (7, 64, 1, 64)),
-    ("middle.2", (7, 64, 1, 64)),
+    ("network.timbral.0", (7, 38, 1, 204)),
+    ("network.timbral.1", (7, 67, 1, 204)),
+    ("network.temporal.0", (128, 1, 1, 51)),
+    ("network.temporal.1", (64, 1, 1, 51)),
+    ("network.temporal.2", (32, 1, 1, 51)),
+    ("network.middle.0", (7, 561, 1, 64)),
+    ("network.middle.1", (7, 64, 1, 64)),
+    ("network.middle.2", (7, 64, 1, 64)),
 )
 #: Dense layers, and shape (inputs, outputs).
-_DENSE: tuple[tuple[str, tuple[int, ...]], ...] = (("dense", (1506, 200)), ("tags", (200, 50)))
+_DENSE: tuple[tuple[str, tuple[int, ...]], ...] = (("network.dense", (1506, 200)), ("tags", (200, 50)))
 #: Batch normalisations, in the order of the checkpoint, and number of channels.
 _NORMS: tuple[tuple[str, int], ...] = (
-    ("norm", 1),
+    ("network.norm", 1),
     *((f"{name}.norm", shape[3]) for name, shape in _CONVOLUTIONS),
-    ("pooled_norm", 1506),
-    ("dense_norm", 200),
+    ("network.pooled_norm", 1506),
+    ("network.dense_norm", 200),
 )
 _NORM_PARTS = {"gamma": "weight", "beta": "bias", "moving_mean": "running_mean"}
 _NORM_PARTS["moving_variance"] = "running_var"
 
 
 def musicnn_weights(name: str, sha256: str = "") -> dict[str, NDArray[np.float32]]:
-    """Return pretrained weights, by their names in `Musicnn`.
+    """Return pretrained weights, by their names: ``network.…`` as in `Musicnn`, and ``tags.…``.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def musicnn_weights(name: str, sha256: str = "") -> dict[str, NDArray[np.float32
 
 
 def from_checkpoint(index: bytes, data: bytes) -> dict[str, NDArray[np.float32]]:
-    """Return the weights of a checkpoint of musicnn, by their names in `Musicnn`.
+    """Return the weights of a checkpoint of musicnn, by the names of `musicnn_weights`.
 
     Kernels, (time, mel, 1, filters) in the checkpoint, become (filters, 1, mel, time), or (filters, mel,
     time) where they span all rows, as torch's convolutions expect.
@@ -116,7 +116,7 @@ def _turned(name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a kernel with the axes that torch expects; other weights as they are."""
     if values.ndim == 4:
         values = values.transpose(3, 2, 1, 0)
-        values = values[:, 0] if name.startswith("middle.") else values
+        values = values[:, 0] if name.startswith("network.middle.") else values
     elif values.ndim == 2:
         values = values.T
     return np.ascontiguousarray(values)

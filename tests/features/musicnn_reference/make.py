@@ -1,15 +1,15 @@
 """Make the reference of feature `musicnn`: what the original graph, run by TensorFlow, says of notes.
 
-The wheel's `models.py` builds the graph, and TensorFlow restores its checkpoint. The wheel's own spectrogram is
-in float16, which overflows; here it is in float32. Run it in an environment of its own, because the wheel
+The wheel's `models.py` builds the graph, and TensorFlow restores its checkpoint. The wheel's own spectrogram
+is in float16, which overflows; here it is in float32. Run it in an environment of its own, because the wheel
 requires a TensorFlow that has `tf.compat.v1.layers`:
 
     pip install tensorflow-cpu==2.15.1 librosa==0.11.0 'numpy<2'
     pip install --no-deps musicnn==0.1.0
     python tests/features/musicnn_reference/make.py
 
-It writes `reference.npz` beside this file: for `msd` and `mtt`, the outputs of each of the windows that begin at
-`STARTS`, and of the first `SHORT` frames.
+It writes `reference.npz` beside this file: for `msd` and `mtt`, the outputs of each of the windows that begin
+at `STARTS`, and of the first `SHORT` frames.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def notes() -> NDArray[np.float32]:
     """Return 7 s of notes, two in each second, with noise; the same on every machine."""
     time = np.arange(RATE * SECONDS) / RATE
     # The legacy generator's numbers never change.
-    wave = np.random.RandomState(0).normal(0, 0.02, len(time))  # noqa: NPY002
+    wave = np.random.RandomState(0).normal(0, 0.02, len(time))
     pitch = 220 * 2 ** (np.array([0, 4, 7, 12, 7, 4, 2, 5, 9, 12, 9, 5, 0, 7])[(time * 2).astype(int)] / 12)
     envelope = np.exp(-5 * (time % 0.5))
     for overtone in range(1, 7):
