@@ -35,11 +35,12 @@ def _names(text: str) -> tuple[str, ...]:
 TAGS: Mapping[str, tuple[str, ...]] = types.MappingProxyType(
     {
         "msd": _names(
-            """rock, pop, alternative, indie, electronic, female vocalists, dance, 00s, alternative rock, jazz,
-            beautiful, metal, chillout, male vocalists, classic rock, soul, indie rock, Mellow, electronica,
-            80s, folk, 90s, chill, instrumental, punk, oldies, blues, hard rock, ambient, acoustic,
-            experimental, female vocalist, guitar, Hip-Hop, 70s, party, country, easy listening, sexy, catchy,
-            funk, electro, heavy metal, Progressive rock, 60s, rnb, indie pop, sad, House, happy"""
+            """rock, pop, alternative, indie, electronic, female vocalists, dance, 00s, alternative rock,
+            jazz, beautiful, metal, chillout, male vocalists, classic rock, soul, indie rock, Mellow,
+            electronica, 80s, folk, 90s, chill, instrumental, punk, oldies, blues, hard rock, ambient,
+            acoustic, experimental, female vocalist, guitar, Hip-Hop, 70s, party, country, easy listening,
+            sexy, catchy, funk, electro, heavy metal, Progressive rock, 60s, rnb, indie pop, sad, House,
+            happy"""
         ),
         "mtt": _names(
             """guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, beat,

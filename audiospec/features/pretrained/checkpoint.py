@@ -2,8 +2,8 @@
 
 A checkpoint is an index and a file of data. The index is a sorted string table as LevelDB writes it: blocks
 of keys that share prefixes, each block with a CRC-32C, and a footer. The empty key holds a
-`BundleHeaderProto`; each other key is the name of a tensor, and holds a `BundleEntryProto`: type, shape, place
-in the data, CRC-32C. The data are the tensors' raw bytes.
+`BundleHeaderProto`; each other key is the name of a tensor, and holds a `BundleEntryProto`: type, shape,
+place in the data, CRC-32C. The data are the tensors' raw bytes.
 
 Sources: LevelDB, *doc/table_format.md*; TensorFlow, *tensor_bundle.proto*, *tensor_shape.proto*, and
 *tensor_bundle.h* (1.14).
