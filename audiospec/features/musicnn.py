@@ -7,6 +7,8 @@ range loud audio exceeds. The output is the mean over windows of 3 s; see `Music
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -59,20 +61,22 @@ class MusicnnFrontend(Frontend):
         waves = waves.to(dtype)
         if not len(waves):
             return waves.new_empty(0, len(self.spec.columns))
-        if waves.device.type != "cpu":
-            return self._together(waves)
-        # Chunk by chunk, on one thread: a convolution's rounding depends on the batch and on the threads.
-        with one_thread():
-            return torch.cat([self._together(wave[None]) for wave in waves])
+        on_cpu = waves.device.type == "cpu"
+        step = 1 if on_cpu else TOGETHER
+        # The rounding of a convolution depends on the number of rows and of threads.
+        with one_thread() if on_cpu else nullcontext():
+            return torch.cat([self._together(some, step) for some in torch.split(waves, step)])
 
-    def _together(self, waves: Tensor) -> Tensor:
-        """Compute the columns (B, columns) of waves (B, samples), some windows at a time."""
+    def _together(self, waves: Tensor, most: int) -> Tensor:
+        """Compute the columns (B, columns) of waves (B, samples), at most `most` windows at a time."""
         mel = self.log_mel(waves)
         places = self.spec.windows(mel.shape[2])
-        windows = torch.stack([mel[:, :, first:end] for first, end in places], dim=1)  # (B, windows, mel, …)
-        together = 1 if waves.device.type == "cpu" else TOGETHER
-        outputs = torch.cat([self._outputs(some) for some in windows.flatten(0, 1).split(together)])
-        return outputs.unflatten(0, (len(waves), len(places))).mean(1)
+        step = max(1, most // len(waves))
+        outputs = []
+        for start in range(0, len(places), step):
+            some = torch.stack([mel[:, :, first:end] for first, end in places[start : start + step]], dim=1)
+            outputs.append(self._outputs(some.flatten(0, 1)).reshape(*some.shape[:2], -1))
+        return torch.cat(outputs, dim=1).mean(1)
 
     def log_mel(self, waves: Tensor) -> Tensor:
         """Return what the network reads (B, mel, frame) of waves (B, samples): log10(10000 m + 1)."""
