@@ -69,7 +69,7 @@ class MusicnnFrontend(Frontend):
 
     def _together(self, waves: Tensor, most: int) -> Tensor:
         """Compute the columns (B, columns) of waves (B, samples), at most `most` windows at a time."""
-        mel = self.log_mel(waves)
+        mel = self.mel(waves)
         places = self.spec.windows(mel.shape[2])
         step = max(1, most // len(waves))
         outputs = []
@@ -77,11 +77,6 @@ class MusicnnFrontend(Frontend):
             some = torch.stack([mel[:, :, first:end] for first, end in places[start : start + step]], dim=1)
             outputs.append(self._outputs(some.flatten(0, 1)).reshape(*some.shape[:2], -1))
         return torch.cat(outputs, dim=1).mean(1)
-
-    def log_mel(self, waves: Tensor) -> Tensor:
-        """Return what the network reads (B, mel, frame) of waves (B, samples): log10(10000 m + 1)."""
-        rows: Tensor = (1e4 * self.mel(waves) + 1).log10()
-        return rows
 
     def _outputs(self, windows: Tensor) -> Tensor:
         """Return the outputs (n, columns) of windows (n, mel, frame)."""

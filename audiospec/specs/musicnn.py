@@ -113,7 +113,7 @@ class MusicnnSpec(FeatureSpec, feature="musicnn"):
 
     @staticmethod
     def mel_spec() -> MelSpec:
-        """Return the mel spectrogram that the network reads: librosa's defaults, at its rate and sizes."""
+        """Return the mel spectrogram that the network reads: log10(10000 m + 1) of librosa's mel bins."""
         return MelSpec(
             sample_rate=16000,
             dtype="float32",
@@ -123,7 +123,9 @@ class MusicnnSpec(FeatureSpec, feature="musicnn"):
             fmax=8000,
             mel_scale="slaney",
             pad_mode="constant",
-            scale="linear",
+            scale="log10",
+            log_gain=1e4,
+            log_offset=1.0,
         )
 
     def windows(self, frames: int) -> list[tuple[int, int]]:

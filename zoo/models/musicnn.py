@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from audiospec.errors import ModelError
 from audiospec.features.pretrained.musicnn_network import Musicnn, tensors
 from audiospec.features.pretrained.musicnn_weights import musicnn_weights
+from audiospec.fields import shown
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.musicnn import PENULTIMATE, SHA256, MusicnnSpec
 from audiospec.zoo.base import Progress, Rows, models
@@ -134,12 +136,14 @@ def _load(network: Musicnn, weights: Mapping[str, Tensor], choice: str) -> None:
 
 def _check_spec(spec: FeatureSpec) -> None:
     """Raise `ModelError` unless rows of a spec are what the pretrained network reads."""
-    expected, got = MusicnnSpec.mel_spec().to_dict(), spec.to_dict()
-    for name in sorted({*expected, *got} - _FREE, key=lambda name: (name != "feature", name)):
-        if expected.get(name) != got.get(name):
+    expected = MusicnnSpec.mel_spec()
+    names = [field.name for field in dataclasses.fields(expected) if field.name not in _FREE]
+    for name in ["feature", *names]:
+        wanted, got = getattr(expected, name), getattr(spec, name, None)
+        if wanted != got:
             raise ModelError(
-                f"the weights of musicnn are for its own mel spectrogram, with {name}={expected.get(name)}; "
-                f"this view has {name}={got.get(name)}",
+                f"the weights of musicnn are for its own mel spectrogram, with {name}={shown(wanted)}; this "
+                f"view has {name}={shown(got)}",
                 'make a view of `audiospec.spec("musicnn")`, or start from random weights with '
                 '`weights="none"`',
             )
