@@ -9,7 +9,7 @@ requires a TensorFlow that has `tf.compat.v1.layers`:
     python tests/features/musicnn_reference/make.py
 
 It writes `reference.npz` beside this file: for `msd` and `mtt`, the outputs of each of the windows that begin
-at `STARTS`, and of the first `SHORT` frames.
+at `STARTS`, and of the first `SHORT` samples by themselves.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE, SECONDS, WINDOW = 16000, 7, 187
-#: First frames of the windows: two side by side, and one that ends with the wave.
-STARTS, SHORT = (0, 187, 251), 100
+#: First frames of the windows: two side by side, and one that ends with the wave; samples of a short chunk.
+STARTS, SHORT = (0, 187, 251), 25000
 
 
 def notes() -> NDArray[np.float32]:
@@ -66,11 +66,12 @@ def outputs(name: str, windows: NDArray[np.float32]) -> dict[str, NDArray[np.flo
 
 def main() -> None:
     """Write the reference."""
-    rows = log_mel(notes())
+    wave = notes()
+    rows, short = log_mel(wave), log_mel(wave[:SHORT])[None]
     whole = np.stack([rows[start : start + WINDOW] for start in STARTS])
     arrays: dict[str, NDArray[np.float32]] = {}
     for name in ("msd", "mtt"):
-        for part, windows in (("windows", whole), ("short", rows[None, :SHORT])):
+        for part, windows in (("windows", whole), ("short", short)):
             for output, values in outputs(name, windows).items():
                 arrays[f"{name}_{part}_{output}"] = values
     np.savez_compressed(Path(__file__).with_name("reference.npz"), **arrays)
