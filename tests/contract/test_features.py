@@ -10,6 +10,7 @@ from torch import Tensor
 from audiospec.features.tabular import deviation
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
+from audiospec.specs.musicnn import MusicnnSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.testing.features import FrontendContract
 
@@ -78,6 +79,16 @@ class TestTabular(FrontendContract):
         waves = super().signals()
         waves[2] += waves[0] / 100
         return waves
+
+
+class TestMusicnn(FrontendContract):
+    name = "musicnn"
+    tolerance = 1e-4
+    close = 1e-4
+
+    @pytest.fixture
+    def spec(self) -> FeatureSpec:
+        return MusicnnSpec()
 
 
 def test_every_feature_has_a_contract() -> None:
