@@ -124,6 +124,9 @@ def _require_standard(model: Any, name: str) -> None:
         return total
 
     count(model.graph, versions, ())
+    for key, function in functions.items():  # also those that are not called
+        own = {entry.domain: entry.version for entry in function.opset_import}
+        count(function, own or versions, (key,))
 
 
 def _require_operator(node: Any, opsets: dict[str, int], name: str) -> None:

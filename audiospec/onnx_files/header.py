@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from audiospec.errors import ModelError
+from audiospec.errors import AudiospecError, ModelError
 from audiospec.files import open_plain
 from audiospec.onnx_files.checks import require_harmless
 from audiospec.text import printable
@@ -147,6 +147,18 @@ def header_of(content: bytes, name: str) -> Header:
         It is not ONNX, is cut off, or is refused by `require_harmless`; or `onnx` is not installed.
     """
     require_onnx()
+    try:
+        return _header(content, name)
+    except AudiospecError:
+        raise
+    except Exception as error:  # such as a name that is no text: protobuf checks the form alone
+        raise ModelError(
+            f"{name} is not a valid ONNX model ({' '.join(str(error).split())[:300]})",
+            "restore a complete copy",
+        ) from error
+
+
+def _header(content: bytes, name: str) -> Header:
     model = _parsed(content, name)
     constant = require_harmless(model, name)
     weights = {tensor.name for tensor in model.graph.initializer}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from audiospec.errors import ModelError, SpecError, nearest
 from audiospec.onnx_files.header import Header, Port
+from audiospec.onnx_files.metadata import INPUT, WAVE
 from audiospec.text import printable
 
 #: Largest embedding, in columns, and longest fixed window, in samples.
@@ -68,6 +69,12 @@ def layout_of(header: Header, output: str, name: str) -> Layout:
             "export it with its other inputs as constants",
         )
     (wave,) = header.inputs
+    taken = header.metadata.get(INPUT, WAVE)
+    if taken != WAVE:
+        raise ModelError(
+            f"{name} takes {printable(taken)[:99]}, as its metadata state; expected waves",
+            "export the run with its frontend inside",
+        )
     expected = (
         f"expected waves (samples,), (batch, samples) or (batch, 1, samples) as float32; {name} takes {wave}"
     )

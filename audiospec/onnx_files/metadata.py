@@ -13,6 +13,8 @@ SAMPLE_RATE = "audiospec.sample_rate"
 LABELS = "audiospec.labels"
 #: Licence of the weights.
 LICENCE = "audiospec.licence"
+#: What the model takes, if audiospec exported it: `WAVE`, or rows of features.
+INPUT, WAVE = "audiospec.input", "wave"
 #: Keys under which other programs state the rate, in Hz.
 _RATES = (SAMPLE_RATE, "sample_rate", "sampling_rate", "samplerate")
 _LICENCES = (LICENCE, "licence", "license")

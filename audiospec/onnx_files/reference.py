@@ -63,7 +63,7 @@ def check_reference(model: WaveModel, path: Path) -> float:
     tolerance = float(arrays["tolerance"]) if "tolerance" in arrays else TOLERANCE
     if not difference <= tolerance:  # also true of NaN
         raise ModelError(
-            f"{model.path.name} differs from its reference {path.name} by {difference:.2g} of the largest "
+            f"{model.name} differs from its reference {path.name} by {difference:.2g} of the largest "
             f"value; expected at most {tolerance:g}",
             "store the reference of this very model, or remove it",
         )

@@ -40,6 +40,10 @@ class WaveModel:
 
     Attributes
     ----------
+    path : Path
+        The file.
+    name : str
+        Its name, for messages.
     layout : Layout
 
     Raises
@@ -53,12 +57,13 @@ class WaveModel:
     def __init__(self, sha256: str, output: str, device: str = "cpu", optimised: bool = True) -> None:
         self._arguments = sha256, output, device, optimised
         self.path, content = load(sha256)
+        # A copy that was kept is called after its SHA-256.
+        self.name = self.path.name.replace(sha256, f"{sha256[:12]}…")
         # The file may be another than the one that the spec was made from: it only has the same SHA-256 then,
         # but a spec may come from elsewhere, too.
-        self.layout: Layout = layout_of(header_of(content, self.path.name), output, self.path.name)
+        self.layout: Layout = layout_of(header_of(content, self.name), output, self.name)
         self._providers = providers(device)
         self._session = self._load(content, optimised)
-        self._limits = Limits(CALL_SECONDS, MEMORY)
         self._on_cpu = self._providers[0] == "CPUExecutionProvider"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -79,7 +84,7 @@ class WaveModel:
                 return onnxruntime.InferenceSession(content, options, providers=self._providers)
         except Exception as error:  # onnxruntime has a class for each kind of failure, all from C++
             raise ModelError(
-                f"onnxruntime cannot load {self.path.name} ({_reason(error)})", "export the model again"
+                f"onnxruntime cannot load {self.name} ({_reason(error)})", "export the model again"
             ) from error
 
     def run(self, windows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -109,7 +114,7 @@ class WaveModel:
         frames = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if not np.isfinite(frames).all():
             raise AudioError(
-                f"model {self.path.name} gives numbers that are not finite",
+                f"model {self.name} gives numbers that are not finite",
                 "check the model, or leave the file out",
             )
         return frames
@@ -119,16 +124,15 @@ class WaveModel:
         shape = {1: windows.shape[1:], 2: windows.shape, 3: (len(windows), 1, windows.shape[1])}
         fed = np.ascontiguousarray(windows, np.float32).reshape(shape[self.layout.rank])
         try:
-            with self._limits:
+            with Limits(CALL_SECONDS, MEMORY):
                 (output,) = self._session.run([self.layout.output], {self.layout.input: fed})
         except Exception as error:  # as above
             raise AudioError(
-                f"model {self.path.name} cannot compute a window of {windows.shape[1]} samples "
-                f"({_reason(error)})",
+                f"model {self.name} cannot compute a window of {windows.shape[1]} samples ({_reason(error)})",
                 "give `window`, or another chunk",
             ) from error
         if not isinstance(output, np.ndarray) or output.dtype != np.float32:
-            raise ModelError(f"output {self.layout.output!r} of {self.path.name} is not float32")
+            raise ModelError(f"output {self.layout.output!r} of {self.name} is not float32")
         return output
 
     def _frames(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -137,7 +141,7 @@ class WaveModel:
         if not 1 <= output.ndim <= 3 or (layout.axis == -2 and output.ndim != 3) or not output.size:
             raise ModelError(
                 f"expected an output of rank 1 to 3 with at least one frame; {layout.output!r} of "
-                f"{self.path.name} has shape {output.shape}",
+                f"{self.name} has shape {output.shape}",
                 "give a longer window, or another `output`",
             )
         moved = np.moveaxis(output, layout.axis, -1)

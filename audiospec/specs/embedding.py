@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError
 from audiospec.fields import shown
@@ -66,6 +66,9 @@ class EmbeddingSpec(FeatureSpec, feature="embedding"):
 
     kind: ClassVar[Kind] = "table"
     pads: ClassVar[bool] = False
+    arguments: ClassVar[frozenset[str]] = frozenset({"model"})
+    exact: ClassVar[str] = "the model as it is in its file"
+    packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
 
     sample_rate: int = 0
     dtype: Literal["float16", "float32", "uint8"] = "float32"
@@ -166,12 +169,6 @@ class EmbeddingSpec(FeatureSpec, feature="embedding"):
         object.__setattr__(self, "size", layout.columns or self.size)
         keep(file, header.sha256)
         object.__setattr__(self, "model", "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the spec as plain JSON values; the path of the model is not a part of it."""
-        values = super().to_dict()
-        del values["model"]
-        return values
 
     @property
     def window_samples(self) -> int | None:
