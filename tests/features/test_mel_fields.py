@@ -127,6 +127,16 @@ def test_a_gradient_flows_through_it(spec: MelSpec, backend: str) -> None:
         assert float((rows - frontend(spec, backend=backend)(waves())).abs().max()) < 5e-2
 
 
+@pytest.mark.parametrize("name", ["kaldi", "pcen", "bin", "whisper's limits"])
+def test_it_can_be_exported_for_any_batch_and_length(name: str) -> None:
+    module = frontend(spec_of(name), backend="fft")
+    batch, samples = torch.export.Dim("batch", max=64), torch.export.Dim("samples", min=2000, max=64000)
+    dynamic = {"waves": {0: batch, 1: samples}}
+    exported = torch.export.export(module, (waves(),), dynamic_shapes=dynamic).module()
+    for wave in (waves()[:2], waves()[:, :6000]):
+        torch.testing.assert_close(exported(wave), module(wave), atol=1e-2, rtol=1e-4)
+
+
 def test_silence_is_finite(spec: MelSpec) -> None:
     for backend in ("fft", "conv"):
         assert bool(frontend(spec, backend=backend)(torch.zeros(2, 8000)).isfinite().all())

@@ -41,9 +41,10 @@ def decibels(spec: FeatureSpec, levels: NDArray[np.float32]) -> NDArray[np.float
     """
     if spec.unit == "dB" or not isinstance(spec, MelSpec):
         return levels
-    values = levels * np.float32(spec.std) + np.float32(spec.mean)
+    values: NDArray[np.float32] = levels * np.float32(spec.std) + np.float32(spec.mean)
     if spec.scale == "linear":
-        return 10 * np.log10(np.maximum(values, np.float32(SILENCE)))
+        values = np.log10(np.maximum(values, np.float32(SILENCE))) * np.float32(10)
+        return values
     return values / np.float32(PER_DECIBEL[spec.scale])
 
 
