@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from torch import Tensor
 
 from audiospec.features.tabular import deviation
 from audiospec.specs.base import FeatureSpec, features
+from audiospec.specs.embedding import EmbeddingSpec
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.musicnn import MusicnnSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.testing.features import FrontendContract
+from audiospec.testing.onnx_models import conv_model, write_model
 
 # The contract is tested on a CPU, where backend `fused` needs Triton's interpreter. The variable is read when
 # the kernel's module is imported, which is when a frontend first needs it.
@@ -89,6 +93,29 @@ class TestMusicnn(FrontendContract):
     @pytest.fixture
     def spec(self) -> FeatureSpec:
         return MusicnnSpec()
+
+
+@pytest.fixture(scope="module")
+def onnx_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Write a model; its copy is kept in a data folder of these tests."""
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIOSPEC_DATA", str(folder / "data"))
+        yield write_model(folder / "conv.onnx", conv_model())
+
+
+class TestEmbedding(FrontendContract):
+    name = "embedding"
+    tolerance = 1e-5
+    close = 1e-5
+    differentiable = False
+
+    @pytest.fixture
+    def spec(self, onnx_model: Path) -> FeatureSpec:
+        return EmbeddingSpec(
+            model=str(onnx_model), sample_rate=8000, window=0.1, hop=0.04, pooling=("mean", "max")
+        )
 
 
 def test_every_feature_has_a_contract() -> None:
