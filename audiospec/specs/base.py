@@ -24,8 +24,8 @@ from audiospec.specs.byte_code import DecibelCode
 #: rate in Hz, samples in a window and in a hop, weights of filters, and numbers in a row.
 MOST_RATE, MOST_WINDOW, MOST_HOP, MOST_WEIGHTS, MOST_VALUES = 10**7, 1 << 20, 1 << 24, 1 << 27, 1 << 28
 
-#: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) by frame (s);
-#: ``"other"``, any other axes.
+#: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) or the number
+#: of a coefficient by frame (s); ``"other"``, any other axes.
 Kind = Literal["table", "spectrogram", "other"]
 
 
