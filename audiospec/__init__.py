@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
+    from audiospec.specs.wave import WaveSpec
     from audiospec.stores.base import FeatureStore, open_store
     from audiospec.stores.layout.view import View
     from audiospec.tables.exporting import export_table
@@ -92,6 +93,7 @@ _HOMES = {
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "WaveSpec": "specs.wave",
     "audit": "doctor.audit.labels",
     "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
@@ -148,6 +150,7 @@ __all__ = [
     "Track",
     "TrainingProgress",
     "View",
+    "WaveSpec",
     "audit",
     "clean",
     "compare",

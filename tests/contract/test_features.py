@@ -11,6 +11,7 @@ from audiospec.features.tabular import deviation
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.tabular import TabularSpec
+from audiospec.specs.wave import WaveSpec
 from audiospec.testing.features import FrontendContract
 
 # The contract is tested on a CPU, where backend `fused` needs Triton's interpreter. The variable is read when
@@ -78,6 +79,17 @@ class TestTabular(FrontendContract):
         waves = super().signals()
         waves[2] += waves[0] / 100
         return waves
+
+
+class TestWave(FrontendContract):
+    name = "wave"
+    tolerance = 0.0
+    close = 0.0
+    exact = ("torch",)
+
+    @pytest.fixture
+    def spec(self) -> FeatureSpec:
+        return WaveSpec(sample_rate=8000)
 
 
 def test_every_feature_has_a_contract() -> None:
