@@ -153,7 +153,7 @@ class FeatureSpec(Fields, ABC):
         return 1
 
     @abstractmethod
-    def coordinates(self, samples: int) -> dict[str, tuple[Sequence[float] | Sequence[str], str]]:
+    def coordinates(self, samples: int) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         """Return, for each axis of `dims`, its values along a row and their unit (``""`` if none)."""
 
     @property

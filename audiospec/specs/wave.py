@@ -66,11 +66,11 @@ class WaveSpec(FeatureSpec, feature="wave"):
 class _Times(Sequence[float]):
     """The times of samples: a list of them would take 32 bytes for each."""
 
-    def __init__(self, count: int, rate: int) -> None:
-        self.count, self.rate = count, rate
+    def __init__(self, samples: int, rate: int) -> None:
+        self.samples, self.rate = samples, rate
 
     def __len__(self) -> int:
-        return self.count
+        return self.samples
 
     @overload
     def __getitem__(self, place: int) -> float: ...
@@ -79,11 +79,11 @@ class _Times(Sequence[float]):
     def __getitem__(self, place: slice) -> list[float]: ...
 
     def __getitem__(self, place: int | slice) -> float | list[float]:
-        chosen = range(self.count)[place]
+        chosen = range(self.samples)[place]
         return chosen / self.rate if isinstance(chosen, int) else [number / self.rate for number in chosen]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[np.float64]:
         import numpy as np
 
-        times: NDArray[np.float64] = np.arange(self.count) / self.rate
+        times: NDArray[np.float64] = np.arange(self.samples) / self.rate
         return times if dtype is None else times.astype(dtype)

@@ -166,7 +166,7 @@ class FrontendContract:
         assert len(set(spec.dims) | {"row"}) == len(spec.dims) + 1
 
     def test_kind_fits_the_axes(self, spec: FeatureSpec) -> None:
-        """A table's axis has names, a spectrogram's two are frequencies that rise and times, a wave's times."""
+        """A table's axis has names, a spectrogram's two are rising frequencies and times, a wave's times."""
         axes = list(spec.coordinates(self.samples).values())
         assert spec.kind in typing.get_args(Kind)
         assert spec.is_of(spec.kind)

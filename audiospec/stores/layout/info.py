@@ -87,12 +87,12 @@ class ViewInfo:
         """Size of one row in bytes, as `View.read` returns it."""
         return self.row_bytes if self.spec.code is None else 4 * math.prod(self.row_shape)
 
-    def coordinates(self) -> dict[str, tuple[Sequence[float] | Sequence[str], str]]:
+    def coordinates(self) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         """Return the values of each axis of a row, and their unit."""
         return self._coordinates
 
     @cached_property
-    def _coordinates(self) -> dict[str, tuple[Sequence[float] | Sequence[str], str]]:
+    def _coordinates(self) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         return self.spec.coordinates(self.chunking.samples(self.spec.sample_rate))
 
     def to_attributes(self) -> dict[str, Any]:
