@@ -58,7 +58,7 @@ class NetworkSettings(ModelSettings):
     augment_share : float
         Probability with which each of them is applied to a row, above 0, at most 1.
     pitch : (float, float)
-        Lowest and highest shift of the pitch in semitones.
+        Lowest and highest shift of the pitch in semitones; the library shifts by simple ratios between them.
     shift : (float, float)
         Largest shift of a row to the left (negative) and to the right, as a share of the row, -1 to 1. What
         is shifted out comes in at the other end.
@@ -91,7 +91,7 @@ class NetworkSettings(ModelSettings):
     frontend: str | dict[str, Any] | None = None
     augment: tuple[str, ...] = ()
     augment_share: float = 0.5
-    pitch: tuple[float, float] = (-2.0, 2.0)
+    pitch: tuple[float, float] = (-4.0, 4.0)
     shift: tuple[float, float] = (-0.5, 0.5)
     room: tuple[float, float] = (0.1, 0.6)
     noise: tuple[float, float] = (3.0, 30.0)

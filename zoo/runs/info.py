@@ -260,7 +260,7 @@ _SINCE_WAVES: dict[str, Any] = {
     "frontend": None,
     "augment": [],
     "augment_share": 0.5,
-    "pitch": [-2.0, 2.0],
+    "pitch": [-4.0, 4.0],
     "shift": [-0.5, 0.5],
     "room": [0.1, 0.6],
     "noise": [3.0, 30.0],
