@@ -21,9 +21,12 @@ class WaveSpec(FeatureSpec, feature="wave"):
     Networks read them through a frontend of their own, see the parameter `frontend` of a network. Waves can
     be augmented in training.
 
-    The default ``"float32"`` keeps every bit of what a frontend reads: rows of any feature that is computed
-    from stored waves equal those computed from the audio. ``"float16"`` takes half the room; it rounds each
-    sample to 11 significant bits, which adds noise about 75 dB below the sound that it is in.
+    Parameters
+    ----------
+    dtype : "float32" or "float16"
+        ``"float32"`` keeps every bit of what a frontend reads: features that are computed from stored waves
+        equal those computed from the audio. ``"float16"`` takes half the room; it rounds each sample to 11
+        significant bits, which adds noise about 75 dB below the sound that it is in.
 
     Raises
     ------
@@ -60,7 +63,7 @@ class WaveSpec(FeatureSpec, feature="wave"):
 
     def coordinates(self, samples: int) -> dict[str, tuple[Sequence[float] | Sequence[str], str]]:
         """Return the time of each sample in seconds from the chunk's start."""
-        return {"sample": (_Times(*self.row_shape(samples), self.sample_rate), "s")}
+        return {"sample": (_Times(self.row_shape(samples)[0], self.sample_rate), "s")}
 
 
 class _Times(Sequence[float]):
