@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
     from audiospec.specs.mel import MelSpec
+    from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
     from audiospec.specs.wave import WaveSpec
@@ -113,6 +114,7 @@ _HOMES = {
     "read_table": "tables.reading",
     "repair": "pipeline.repair",
     "run": "pipeline.featurize",
+    "spec": "specs.presets.base",
     "split": "zoo.splits.strategies",
     "train": "zoo.training",
     "write_split": "zoo.splits.split_file",
@@ -170,6 +172,7 @@ __all__ = [
     "read_table",
     "repair",
     "run",
+    "spec",
     "split",
     "train",
     "write_split",

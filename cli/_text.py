@@ -182,14 +182,14 @@ def listing(registry: Registry[Any]) -> None:
     table([(name, registry.summary(name)) for name in registry])
 
 
-def entry(registry: Registry[Any], name: str, cls: type[object]) -> None:
+def entry(registry: Registry[Any], name: str, cls: object) -> None:
     """Print the name, the summary and the docstring of an entry of a registry."""
     say(f"{name}: {registry.summary(name)}", "bold")
     body(cls)
 
 
-def body(cls: type[object], summary: str = "") -> None:
-    """Print the paragraphs of a class's docstring before its sections, without an already printed summary."""
+def body(cls: object, summary: str = "") -> None:
+    """Print the paragraphs before the sections of a docstring of a class or function, without `summary`."""
     text = re.split(r"^\w+\n-+$", inspect.cleandoc(cls.__doc__ or ""), maxsplit=1, flags=re.MULTILINE)[0]
     width = min(96, get_terminal_size().columns - 4)
     for paragraph in re.split(r"\n\n+", text.strip()):

@@ -43,11 +43,11 @@ from audiospec.cli._report import (
     print_problems,
     progress_text,
 )
+from audiospec.cli._specs import requested_specs
 from audiospec.cli._text import assignments
 from audiospec.datasets.base import datasets, store_name
 from audiospec.engines.base import make_engine
 from audiospec.pipeline import COMPUTE
-from audiospec.specs.base import FeatureSpec, spec_class
 from audiospec.specs.mel import MelSpec
 
 if TYPE_CHECKING:
@@ -142,6 +142,14 @@ def command(
             help="Features to compute, separated by commas (mel). `audiospec features` lists them.",
         ),
     ] = None,
+    spec: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=_FEATURES,
+            help="Presets to compute in place of --features, such as whisper. `audiospec specs` lists them.",
+        ),
+    ] = None,
     sample_rate: Annotated[
         str | None, _field("sample_rate", "HZ", "Rate that the audio is resampled to")
     ] = None,
@@ -170,7 +178,7 @@ def command(
             rich_help_panel=_FEATURES,
         ),
     ] = None,
-    scale: Annotated[str | None, _field("scale", "NAME", "db or linear")] = None,
+    scale: Annotated[str | None, _field("scale", "NAME", "db, ln, log10, log1p, pcen or linear")] = None,
     ref: Annotated[str | None, _field("ref", "VALUE", "Value at 0 dB, a number or max")] = None,
     amin: Annotated[str | None, _field("amin", "VALUE", "Lower limit of values before the logarithm")] = None,
     top_db: Annotated[
@@ -199,7 +207,7 @@ def command(
             "--set",
             metavar="FIELD=VALUE",
             rich_help_panel=_FEATURES,
-            help="Any field of the features' specs, or FEATURE.FIELD=VALUE for one feature; "
+            help="Any field of the features' or presets' specs, or NAME.FIELD=VALUE for one of them; "
             "`audiospec features NAME` lists the fields.",
         ),
     ] = None,
@@ -271,10 +279,11 @@ def command(
     that cannot be used are listed at the end; they do not stop the run. Annotations of segments make rows
     only where they are, unless --background is given.
     """
+    # Not every field has an option: the later ones are set by --set.
     fields = (*_DEFAULTS, "families")
-    flags = {name: context.params[name] for name in fields if context.params[name] is not None}
+    flags = {name: value for name in fields if (value := context.params.get(name)) is not None}
     share = part_of(part)
-    specs = _specs(_names(features), flags | assignments(set_ or []))
+    specs = requested_specs(features, spec, flags, assignments(set_ or []))
 
     from audiospec.audio.chunking import Chunking
     from audiospec.audio.reading import Reading
@@ -340,30 +349,3 @@ def command(
     report.require_annotated()
     if not (quiet or dry_run):
         print_next(report)
-
-
-def _names(features: list[str] | None) -> list[str]:
-    """Split the values of --features at commas, and drop duplicates."""
-    names = [name.strip() for value in features or ["mel"] for name in value.split(",")]
-    return list(dict.fromkeys(names))
-
-
-def _specs(features: list[str], values: dict[str, Any]) -> list[FeatureSpec]:
-    """Make the specs of the features.
-
-    A value is used for each feature that has the field, or only for the one that is named before a dot.
-    """
-    classes = {name: spec_class(name) for name in features}
-    fields = {name: {field.name for field in dataclasses.fields(cls)} for name, cls in classes.items()}
-    chosen: dict[str, dict[str, Any]] = {name: {} for name in features}
-    for name, value in values.items():
-        feature, dot, field = name.rpartition(".")
-        if dot and feature not in chosen:
-            raise typer.BadParameter(
-                f"{name!r} is of feature {feature!r}; --features has: {', '.join(features)}",
-                param_hint="--set",
-            )
-        having = [feature] if dot else [candidate for candidate in features if field in fields[candidate]]
-        for owner in having or features[:1]:  # the spec refuses a field that none has, and names the nearest
-            chosen[owner][field] = value
-    return [cls.replace_in(chosen[name]) for name, cls in classes.items()]

@@ -32,14 +32,20 @@ from torch.nn.functional import pad
 
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
-from audiospec.features.kernels.mel_filters import hann_window, mel_filters
+from audiospec.features.kernels.log_scale import finish, to_scale
+from audiospec.features.kernels.mel_filters import mel_filters
 from audiospec.features.kernels.mel_reference import mel_parity
+from audiospec.features.kernels.transform import conditioned, nnaudio_stft
+from audiospec.features.kernels.windows import (
+    analysis_window,
+    centred_window,
+    dither,
+    reason_not_plain,
+    window_start,
+)
 from audiospec.features.native.base import NATIVE, Kernel, kernels, native_reason
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.mel import MelSpec
-
-# nnAudio prints a citation reminder on import; the citation is above and in the README.
-os.environ.setdefault("NNAUDIO_DISABLE_CITATION_REMINDER", "1")
 
 #: Largest number of frames in a block. Their windows and spectra, 1.2 MB each for 2048 samples, nearly fit
 #: in a core's second-level cache of 2 MB; smaller blocks would pay more often for MKL's plan of a transform,
@@ -48,8 +54,6 @@ BLOCK = 144
 #: Mel filters in a band; a band's product skips the Fourier bins that none of its filters touches. 16 floats
 #: fill a vector register.
 BAND = 16
-#: Longest window of nnAudio's kernels, one for each Fourier bin, which take 1 GiB then.
-MOST_KERNEL = 1 << 14
 
 
 @features.register
@@ -67,11 +71,11 @@ class MelFrontend(Frontend):
         super().__init__(spec, backend=backend)
         spec = self.spec
         # Constants are not in a checkpoint: they are computed from the spec.
-        window = torch.from_numpy(hann_window(spec.n_fft)).float()
+        window = torch.from_numpy(analysis_window(spec)).float()
         self.register_buffer("window", window, persistent=False)
         filters = torch.from_numpy(mel_filters(spec))
         self.register_buffer("mel", filters, persistent=False)
-        self.stft = _nnaudio_stft(spec) if self.backend == "conv" else None
+        self.stft = nnaudio_stft(spec) if self.backend == "conv" else None
         self._bands = _bands(filters)
         self.kernel: Kernel | None = kernels[spec.feature](spec) if self.backend == NATIVE else None
         self.fused: nn.Module | None = None
@@ -83,6 +87,8 @@ class MelFrontend(Frontend):
         """Return why a backend cannot compute a spec on this machine; ``""`` if it can."""
         if backend == NATIVE:
             return native_reason(spec, device)
+        if backend == "fused" and isinstance(spec, MelSpec) and reason_not_plain(spec):
+            return reason_not_plain(spec)
         if backend == "fused" and find_spec("triton") is None:
             return "it needs Triton, which torch for CUDA on Linux brings, and which is not installed"
         if backend == "fused" and device is not None and not device.startswith("cuda"):
@@ -95,7 +101,7 @@ class MelFrontend(Frontend):
         from audiospec.features.kernels.fused import FusedMel
 
         # From the spec in full precision, even if this module was cast in the meantime.
-        window = torch.from_numpy(hann_window(self.spec.n_fft))
+        window = torch.from_numpy(centred_window(self.spec))
         fused = FusedMel(self.spec, window, torch.from_numpy(mel_filters(self.spec)))
         self.fused = fused.to(self.mel.device)
 
@@ -114,16 +120,19 @@ class MelFrontend(Frontend):
         tracked = torch.is_grad_enabled() and waves.requires_grad
         plain = waves.dtype == torch.float32 and not tracked and not torch.compiler.is_compiling()
         if self.fused is not None and plain:
-            return self._apply_reference(self.fused(waves))
+            return finish(self.spec, self.fused(waves))
         if self.kernel is not None and waves.device.type == "cpu" and plain:
             return self._by_kernel(self.kernel, waves)
+        if self.spec.dither:
+            noise = torch.from_numpy(dither(self.spec, waves.shape[1]))
+            waves = waves + noise.to(waves.device, waves.dtype)
         if self.stft is not None:
             rows = self._by_convolution(waves)
         elif waves.device.type == "cpu" and plain:
             rows = self._by_blocks(waves)
         else:
             rows = self._all_at_once(waves)
-        return self._apply_scale(rows)
+        return to_scale(self.spec, rows)
 
     def _by_kernel(self, kernel: Kernel, waves: Tensor) -> Tensor:
         """Spectrograms by compiled code: float32 on a CPU, without a gradient."""
@@ -139,16 +148,18 @@ class MelFrontend(Frontend):
         # TensorFloat-32 would lose three decimal digits.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             parts = self.stft(waves.unsqueeze(1), output_format="Complex")  # (B, bins, frames, 2)
+        parts = parts[:, :, : self.spec.row_shape(waves.shape[1])[1]]
         return self.mel @ self._magnitude(parts.square().sum(-1))
 
     def _all_at_once(self, waves: Tensor) -> Tensor:
         """Mel spectra by one FFT of all frames: on any device, in any floating dtype, differentiable."""
-        spec = self.spec
+        spec, total = self.spec, self.spec.row_shape(waves.shape[1])[1]
         if spec.center:
             half = spec.n_fft // 2
             waves = pad(waves.unsqueeze(1), (half, half), mode=spec.pad_mode).squeeze(1)
-        frames = waves.unfold(1, spec.n_fft, spec.hop_length) * self.window
-        parts = torch.view_as_real(torch.fft.rfft(frames))  # (B, frames, bins, 2)
+        frames = waves[:, window_start(spec) :].unfold(1, spec.window_samples, spec.hop_length)[:, :total]
+        frames = conditioned(spec, frames) * self.window
+        parts = torch.view_as_real(torch.fft.rfft(frames, spec.n_fft))  # (B, frames, bins, 2)
         return self.mel @ self._magnitude(parts.square().sum(-1)).transpose(1, 2)
 
     def _by_blocks(self, waves: Tensor) -> Tensor:
@@ -165,13 +176,13 @@ class MelFrontend(Frontend):
         rows = waves.new_empty(len(waves), *spec.row_shape(waves.shape[1]))
         padded = waves.new_empty(waves.shape[1] + 2 * half)
         padded[:half] = padded[half + waves.shape[1] :] = 0
-        frames = padded.unfold(0, spec.n_fft, spec.hop_length)
+        frames = padded[window_start(spec) :].unfold(0, spec.window_samples, spec.hop_length)
         total = rows.shape[2]
         count = math.ceil(total / math.ceil(total / BLOCK))
         low = min(band[0] for band in self._bands)
         width = max(band[0] + band[1] for band in self._bands) - low
         memory = waves.new_empty(count * (spec.n_fft + 2))
-        windowed = memory[: count * spec.n_fft].view(count, spec.n_fft)
+        windowed = memory[: count * spec.window_samples].view(count, spec.window_samples)
         squares = memory[: count * width].view(count, width)
         mel = waves.new_empty(count, spec.n_mels)
         products = [
@@ -185,9 +196,9 @@ class MelFrontend(Frontend):
                 padded[half + len(wave) :] = wave[-half - 1 : -1].flip(0)
             for begin in range(0, total, count):
                 first = min(begin, total - count)
-                torch.mul(frames.narrow(0, first, count), self.window, out=windowed)
-                parts = torch.view_as_real(torch.fft.rfft(windowed)).flatten(1).narrow(1, low, width)
-                torch.square(parts, out=squares)
+                torch.mul(conditioned(spec, frames.narrow(0, first, count)), self.window, out=windowed)
+                parts = torch.view_as_real(torch.fft.rfft(windowed, spec.n_fft)).flatten(1)
+                torch.square(parts.narrow(1, low, width), out=squares)
                 if spec.power != 2:
                     pairs = squares.view(count, -1, 2)
                     pairs[:] = self._magnitude(pairs.sum(-1, keepdim=True)) / 2
@@ -203,32 +214,6 @@ class MelFrontend(Frontend):
         # The smallest normal number keeps the gradient of a silent bin finite.
         return power.clamp(min=torch.finfo(power.dtype).tiny).pow(self.spec.power / 2)
 
-    def _apply_scale(self, mel: Tensor) -> Tensor:
-        """Mel spectra → the spec's scale, as librosa's power_to_db; in place unless a gradient is needed."""
-        spec = self.spec
-        if spec.scale == "linear":
-            return mel
-        if mel.requires_grad:
-            decibels = 10 * mel.clamp(min=spec.amin).log10()
-        else:
-            decibels = mel.clamp_(min=spec.amin).log10_().mul_(10)
-        return self._apply_reference(decibels)
-
-    def _apply_reference(self, decibels: Tensor) -> Tensor:
-        """Decibels relative to 1 → relative to the spec's `ref`, cut off at its `top_db` below the peak."""
-        spec = self.spec
-        if spec.scale == "linear":
-            return decibels
-        if spec.top_db is not None or spec.ref == "max":
-            peak = decibels.amax((1, 2), keepdim=True)
-            if spec.top_db is not None:
-                decibels = decibels.maximum(peak - spec.top_db)
-        if spec.ref == "max":
-            decibels = decibels - peak
-        elif spec.ref != 1:
-            decibels = decibels - 10 * math.log10(max(spec.ref, spec.amin))
-        return decibels
-
     def parity(self, samples: int) -> float:
         """Return the largest difference in dB from float64, over bins within 80 dB of the peak, on noise."""
 
@@ -243,29 +228,6 @@ class MelFrontend(Frontend):
         return f"{self.spec}, backend={self.backend!r}"
 
 
-def _nnaudio_stft(spec: MelSpec) -> nn.Module:
-    """nnAudio's short-time Fourier transform for a spec."""
-    if spec.n_fft > MOST_KERNEL:
-        raise SpecError(
-            f"backend 'conv' computes with n_fft up to {MOST_KERNEL}; got {spec.n_fft}", "use backend 'fft'"
-        )
-    from nnAudio2.features.stft import STFT
-
-    stft: nn.Module = STFT(
-        n_fft=spec.n_fft,
-        hop_length=spec.hop_length,
-        window="hann",
-        center=spec.center,
-        pad_mode=spec.pad_mode,
-        sr=spec.sample_rate,
-        output_format="Complex",
-        verbose=False,
-    )
-    for name, kernel in list(stft.named_buffers()):
-        stft.register_buffer(name, kernel, persistent=False)
-    return stft
-
-
 def _bands(filters: Tensor) -> list[tuple[int, int, slice, Tensor]]:
     """Cut mel filters (n_mels, bins) into bands of `BAND` filters.
 
@@ -276,6 +238,8 @@ def _bands(filters: Tensor) -> list[tuple[int, int, slice, Tensor]]:
     for first in range(0, len(filters), BAND):
         band = filters[first : first + BAND]
         used = band.any(0).nonzero().flatten()
+        if not len(used):  # filters without a Fourier bin
+            used = torch.zeros(1, dtype=torch.long)
         low, high = int(used[0]), int(used[-1]) + 1
         weights = band[:, low:high].T.repeat_interleave(2, dim=0).contiguous()
         bands.append((2 * low, 2 * (high - low), slice(first, first + len(band)), weights))

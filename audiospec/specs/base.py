@@ -81,6 +81,9 @@ class FeatureSpec(Fields, ABC):
     #: Whether audio shorter than the chunk is padded with zeros before the transform. It may be false if the
     #: shape of a row does not depend on the length, as for statistics: the frontend gets the unpadded audio.
     pads: ClassVar[bool] = True
+    #: Fields that specs did not always have. `to_dict` leaves them out while they have their defaults, so
+    #: that fingerprints stay what they were.
+    later: ClassVar[frozenset[str]] = frozenset({"channel"})
 
     sample_rate: int = 22050
     dtype: Literal["float16", "float32", "uint8"] = "float16"
@@ -164,11 +167,12 @@ class FeatureSpec(Fields, ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values, with the feature's name and version.
 
-        A `channel` of ``"mix"`` is left out, as specs were before there was a choice: fingerprints stay.
+        Fields in `later` that have their defaults are left out.
         """
         values = dataclasses.asdict(self)
-        if self.channel == "mix":
-            del values["channel"]
+        for field in dataclasses.fields(self):
+            if field.name in self.later and values[field.name] == field.default:
+                del values[field.name]
         return {"feature": self.feature, "version": self.version, **values}
 
     @staticmethod

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError
-from audiospec.specs.base import (
-    MOST_HOP,
-    MOST_VALUES,
-    MOST_WEIGHTS,
-    MOST_WINDOW,
-    FeatureSpec,
-    Kind,
-    require,
-)
+from audiospec.specs.base import MOST_VALUES, FeatureSpec, Kind, require
 from audiospec.specs.byte_code import DecibelCode
-
-#: Smallest normal float32. Smaller numbers lose digits or become 0, whose logarithm is minus infinity.
-_TINY = 1.2e-38
+from audiospec.specs.mel_rules import PCEN, check
+from audiospec.specs.mel_scale import Triangles, hz_to_mel, mel_to_hz
 
 
 @dataclass(frozen=True, kw_only=True)
 class MelSpec(FeatureSpec, feature="mel"):
-    """A log-mel spectrogram: windowed Fourier transform → |X|^power → mel filters → decibels.
+    """A log-mel spectrogram: frames → windowed Fourier transform → |X|^power → mel filters → logarithm.
 
-    The defaults are those of the study: 22050 Hz, 192 mel bins up to 8000 Hz, hop 256 samples. The window is
-    a periodic Hann window of `n_fft` samples. The filters equal those of librosa and of nnAudio (Cheuk et
+    The defaults are those of the study: 22050 Hz, 192 mel bins up to 8000 Hz, hop 256 samples, a periodic
+    Hann window of `n_fft` samples, decibels. The filters equal those of librosa and of nnAudio (Cheuk et
     al. 2020, IEEE Access, doi:10.1109/ACCESS.2020.3019084; Roy et al. 2026, arXiv:2606.05394).
+    `audiospec.spec` has the spectrograms of other libraries and models by name.
 
     Parameters
     ----------
     n_fft : int
-        Length of the window in samples.
+        Length of the Fourier transform in samples.
     hop_length : int
         Samples from one frame to the next.
     n_mels : int
@@ -51,24 +42,81 @@ class MelSpec(FeatureSpec, feature="mel"):
     pad_mode : "reflect" or "constant"
         How the chunk is padded at its ends if `center`.
     center : bool
-        Whether frame t is centred on sample t · hop_length. If not, it starts there.
-    scale : "db" or "linear"
-        ``"db"``: 10 log10(max(m, amin) / ref), where m is the output of a mel filter. ``"linear"``: m itself,
-        which needs float32.
+        Whether frame t is centred on sample t · hop_length, with its window in the middle of `n_fft` samples.
+        If not, the window of frame t starts at sample t · hop_length, and zeros follow up to `n_fft` samples,
+        as in Kaldi and TensorFlow.
+    scale : "db", "ln", "log10", "log1p", "pcen" or "linear"
+        What becomes of m, the output of a mel filter. With v = max(log_gain · m + log_offset, amin):
+        ``"db"`` is 10 log10(v / ref), ``"ln"`` is ln v, ``"log10"`` is log10 v. ``"log1p"`` is
+        ln(1 + log_gain · m). ``"pcen"`` is per-channel energy normalisation. ``"linear"`` is m itself, which
+        needs float32.
     ref : float or "max"
-        Value of m at 0 dB; ``"max"`` is the chunk's largest value.
+        Value of v at 0 dB; ``"max"`` is the chunk's largest value.
     amin : float
-        Lower limit of m before the logarithm.
+        Lower limit of v.
     top_db : float or None
-        If given, values are limited to at most this many dB below the chunk's peak.
+        If given, values are limited to at most this many dB below the chunk's peak, on any logarithmic scale.
+    win_length : int or None
+        Length of the window in samples, at most `n_fft`; None: `n_fft`.
+    window : "hann", "hamming", "blackman", "povey" or "rectangular"
+        The window; ``"povey"`` is a Hann window to the power of 0.85 (Kaldi).
+    periodic : bool
+        Whether the window is periodic, as librosa's and torch's are, or symmetric, as Kaldi's are.
+    gain : float
+        Samples are multiplied by this before anything else: 32768 gives those of 16-bit audio, as in Kaldi.
+    dither : float
+        Standard deviation of normal noise that is added to the samples after `gain`. The noise of a chunk is
+        always the same, so a row depends on its chunk alone; 0 adds none.
+    remove_dc : bool
+        Whether the mean of each frame is subtracted from it, before `preemphasis` and the window.
+    preemphasis : float
+        c in x[n] - c · x[n - 1], within each frame; the first sample is multiplied by 1 - c (Kaldi). 0: none.
+    filter_domain : "hz" or "mel"
+        Where the sides of the triangular filters are straight: over Hz (librosa, torchaudio) or over the mel
+        scale (Kaldi, TensorFlow, VGGish).
+    allow_empty_filters : bool
+        Whether a mel filter may contain no Fourier bin; its output is 0. Some published specs have such.
+    log_gain, log_offset : float
+        See `scale`.
+    drop_last : bool
+        Whether the last frame is left out, as Whisper does.
+    mean, std : float
+        At the end x becomes (x - mean) / std, with constants, such as those of a pretrained model's data.
+    normalise : "none", "row" or "bin"
+        ``"row"``: the values of a row get mean 0 and deviation 1. ``"bin"``: those of each of its mel bins.
+        Deviations below 1e-5 count as 1e-5. The statistics of a whole dataset are the model's to fit, on
+        training rows alone.
+    pcen_gain, pcen_bias, pcen_power, pcen_time_constant, pcen_eps : float
+        (m / (eps + M)^gain + bias)^power - bias^power, where M is m after a first-order low-pass filter with
+        the time constant in seconds (V. Lostanlen et al., IEEE Signal Processing Letters 26(1), 2019;
+        librosa's `pcen`, whose filter also starts as if m had been 1).
 
     Raises
     ------
     SpecError
-        See `FeatureSpec`. Also if a mel filter is so narrow that it contains no Fourier bin.
+        See `FeatureSpec`. Also if two parameters contradict each other, or if a mel filter is so narrow that
+        it contains no Fourier bin.
     """
 
     kind: ClassVar[Kind] = "spectrogram"
+    later: ClassVar[frozenset[str]] = FeatureSpec.later | {
+        "win_length",
+        "window",
+        "periodic",
+        "gain",
+        "dither",
+        "remove_dc",
+        "preemphasis",
+        "filter_domain",
+        "allow_empty_filters",
+        "log_gain",
+        "log_offset",
+        "drop_last",
+        "mean",
+        "std",
+        "normalise",
+        *PCEN,
+    }
 
     n_fft: int = 2048
     hop_length: int = 256
@@ -80,49 +128,55 @@ class MelSpec(FeatureSpec, feature="mel"):
     power: float = 2.0
     pad_mode: Literal["reflect", "constant"] = "reflect"
     center: bool = True
-    scale: Literal["db", "linear"] = "db"
+    scale: Literal["db", "linear", "ln", "log10", "log1p", "pcen"] = "db"
     ref: float | Literal["max"] = 1.0
     amin: float = 1e-10
     top_db: float | None = None
+    win_length: int | None = None
+    window: Literal["hann", "hamming", "blackman", "povey", "rectangular"] = "hann"
+    periodic: bool = True
+    gain: float = 1.0
+    dither: float = 0.0
+    remove_dc: bool = False
+    preemphasis: float = 0.0
+    filter_domain: Literal["hz", "mel"] = "hz"
+    allow_empty_filters: bool = False
+    log_gain: float = 1.0
+    log_offset: float = 0.0
+    drop_last: bool = False
+    mean: float = 0.0
+    std: float = 1.0
+    normalise: Literal["none", "row", "bin"] = "none"
+    pcen_gain: float = PCEN["pcen_gain"]
+    pcen_bias: float = PCEN["pcen_bias"]
+    pcen_power: float = PCEN["pcen_power"]
+    pcen_time_constant: float = PCEN["pcen_time_constant"]
+    pcen_eps: float = PCEN["pcen_eps"]
 
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
-        require(self.n_fft >= 2, "n_fft", "at least 2 samples", self.n_fft)
-        require(self.n_fft <= MOST_WINDOW, "n_fft", f"at most {MOST_WINDOW} samples", self.n_fft)
-        require(self.hop_length >= 1, "hop_length", "at least 1 sample", self.hop_length)
-        require(self.hop_length <= MOST_HOP, "hop_length", f"at most {MOST_HOP} samples", self.hop_length)
-        require(self.n_mels >= 1, "n_mels", "at least 1", self.n_mels)
-        nyquist = self.sample_rate / 2
-        if self.fmax > nyquist:
-            raise SpecError(
-                f"parameter fmax must be at most {nyquist:g} Hz, half the sample rate of "
-                f"{self.sample_rate} Hz; got {self.fmax:g}",
-                "lower `fmax` or raise `sample_rate`",
-            )
-        require(0 <= self.fmin < self.fmax, "fmin", f"from 0 to below fmax ({self.fmax:g} Hz)", self.fmin)
-        require(0 < self.power <= 16, "power", "above 0, at most 16", self.power)
-        require(self.amin >= _TINY, "amin", f"at least {_TINY}, the smallest normal float32", self.amin)
-        require(self.ref == "max" or self.ref > 0, "ref", 'above 0, or "max"', self.ref)
-        require(self.top_db is None or self.top_db > 0, "top_db", "above 0, or none", self.top_db)
-        if self.scale == "linear" and self.dtype != "float32":
-            raise SpecError(
-                f'scale="linear" needs dtype="float32", as power spans more than {self.dtype} can hold',
-                'give `dtype="float32"`',
-            )
-        bins = self.n_fft // 2 + 1
-        require(self.n_mels <= 2 * bins, "n_mels", f"at most 2 for each of {bins} Fourier bins", self.n_mels)
-        most = MOST_WEIGHTS // bins
-        require(self.n_mels <= most, "n_mels", f"at most {most} for n_fft={self.n_fft}", self.n_mels)
-        empty = self._empty_filters()
-        if empty:
-            raise SpecError(
-                f"{len(empty)} of {self.n_mels} mel filters hold no Fourier bin (the first is number "
-                f"{empty[0]})",
-                f"lower `n_mels`, raise `n_fft` ({self.n_fft}), or widen the range from `fmin` to `fmax`",
-            )
+        check(self)
         if self.dtype == "uint8":
-            loudest = 10 ** (self._loudest() / 10)
-            require(self.amin < loudest, "amin", f"below {loudest:g}, the largest possible value", self.amin)
+            most = 10 ** (self._loudest() / 10)
+            require(self.amin < most, "amin", f"below {most:g}, the largest possible value", self.amin)
+
+    @property
+    def window_samples(self) -> int:
+        """Length of the window in samples: `win_length`, or `n_fft`."""
+        return self.n_fft if self.win_length is None else self.win_length
+
+    @property
+    def has_plain_frames(self) -> bool:
+        """Whether frames are samples times a periodic Hann window of `n_fft` samples."""
+        plain_window = self.window == "hann" and self.periodic and self.window_samples == self.n_fft
+        plain_samples = self.gain == 1 and not self.dither and not self.remove_dc and not self.preemphasis
+        return plain_window and plain_samples
+
+    @property
+    def pcen_weight(self) -> float:
+        """Weight of a new frame in PCEN's low-pass filter, from its time constant in frames."""
+        frames = self.pcen_time_constant * self.sample_rate / self.hop_length
+        return 2 / (math.sqrt(1 + 4 * frames**2) + 1)
 
     @cached_property
     def code(self) -> DecibelCode | None:
@@ -133,52 +187,44 @@ class MelSpec(FeatureSpec, feature="mel"):
         """
         if self.dtype != "uint8":
             return None
-        silence, loudest = 10 * math.log10(self.amin), self._loudest()
+        silence, most = 10 * math.log10(max(self.amin, self.log_offset)), self._loudest()
         if self.ref == "max":
-            return DecibelCode.spanning(silence - loudest if self.top_db is None else -self.top_db, 0.0)
+            return DecibelCode.spanning(silence - most if self.top_db is None else -self.top_db, 0.0)
         reference = 10 * math.log10(max(self.ref, self.amin))
-        return DecibelCode.spanning(silence - reference, loudest - reference)
+        return DecibelCode.spanning(silence - reference, most - reference)
 
     def _loudest(self) -> float:
-        """Return an upper bound in dB (relative to 1) on any mel bin of audio whose samples are within ±2.
+        """Return a bound in dB (relative to 1) on any mel bin of audio whose samples are within ±2.
 
         By Parseval's theorem, the sum of |X|² over the Fourier bins between 0 and half the sample rate, the
-        only bins with weights, is at most half of n_fft Σ (window · x)², and a Hann window has Σ window² =
-        3/8 n_fft. The maximum of Σ w |X|^power under this constraint follows from Hölder's inequality.
+        only bins with weights, is at most half of n_fft Σ (window · x)², and a periodic Hann window has
+        Σ window² = 3/8 n_fft. The maximum of Σ w |X|^power under this constraint follows from Hölder's
+        inequality.
         """
         energy = 2**2 * 3 / 16 * self.n_fft**2
-        norm = max(map(self._norm, self._weights()))
-        return 10.0 * math.log10(norm) + 5 * self.power * math.log10(energy)
+        if not self.has_plain_frames:
+            # Without the mean of its frame, a sample may be twice as large; pre-emphasis adds its neighbour.
+            # No window is above 1, and no normal noise above 8 deviations in 10^15 samples.
+            largest = (2 * self.gain + 8 * self.dither) * (1 + self.remove_dc) * (1 + self.preemphasis)
+            energy = largest**2 * self.n_fft * self.window_samples / 2
+        decibels = 10.0 * math.log10(self.triangles.largest(self.power)) + 5 * self.power * math.log10(energy)
+        if self.log_gain == 1 and self.log_offset == 0:
+            return decibels
+        return 10 * math.log10(self.log_gain * 10 ** (decibels / 10) + self.log_offset)
 
-    def _norm(self, weights: list[float]) -> float:
-        """Return the maximum of Σ w |X|^power subject to Σ |X|² = 1: the dual norm of the weights w."""
-        largest = max(weights)
-        if self.power >= 2:
-            return largest
-        dual = 2 / (2 - self.power)
-        shares = math.fsum(math.pow(weight / largest, dual) for weight in weights)
-        return largest * math.pow(shares, 1 / dual)
-
-    def _weights(self) -> Iterator[list[float]]:
-        """Yield, for each mel filter, the weights of the Fourier bins in it."""
-        width, edges = self.sample_rate / self.n_fft, self.mel_edges
-        for low, top, high in zip(edges, edges[1:], edges[2:], strict=False):
-            height = 2 / (high - low) if self.norm == "slaney" else 1.0
-            bins = range(math.floor(low / width) + 1, math.ceil(high / width))
-            hertz = [k * width for k in bins]
-            yield [height * max(0.0, min((f - low) / (top - low), (high - f) / (high - top))) for f in hertz]
+    @property
+    def triangles(self) -> Triangles:
+        """The mel filters."""
+        straight_over = self.mel_scale if self.filter_domain == "mel" else "hz"
+        bin_hz = self.sample_rate / self.n_fft
+        return Triangles(self.mel_edges, bin_hz, self.norm == "slaney", straight_over)
 
     @property
     def mel_edges(self) -> list[float]:
         """The n_mels + 2 corner frequencies in Hz; filter i rises from [i] to [i + 1], falls to [i + 2]."""
-        low, high = _hz_to_mel(self.fmin, self.mel_scale), _hz_to_mel(self.fmax, self.mel_scale)
+        low, high = hz_to_mel(self.fmin, self.mel_scale), hz_to_mel(self.fmax, self.mel_scale)
         step = (high - low) / (self.n_mels + 1)
-        return [_mel_to_hz(low + i * step, self.mel_scale) for i in range(self.n_mels + 2)]
-
-    def _empty_filters(self) -> list[int]:
-        # In units of Fourier bins. The weight of a bin on a filter's edge is 0, or a rounding error.
-        edges = [hz * self.n_fft / self.sample_rate for hz in self.mel_edges]
-        return [i for i in range(self.n_mels) if math.floor(edges[i] + 1e-6) + 1 >= edges[i + 2] - 1e-6]
+        return [mel_to_hz(low + i * step, self.mel_scale) for i in range(self.n_mels + 2)]
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -187,21 +233,25 @@ class MelSpec(FeatureSpec, feature="mel"):
 
     @property
     def unit(self) -> str:
-        """``"dB"``, or ``""`` on the linear scale."""
-        return "dB" if self.scale == "db" else ""
+        """``"dB"``, or ``""`` on another scale or if values are normalised."""
+        plain = self.normalise == "none" and self.mean == 0 and self.std == 1
+        return "dB" if self.scale == "db" and plain else ""
 
     def row_shape(self, samples: int) -> tuple[int, ...]:
         """Return ``(n_mels, frames)`` for a chunk of `samples` samples at `sample_rate`."""
         pad = self.n_fft // 2 if self.center else 0
+        length = self.n_fft if self.center else self.window_samples
         # Reflection needs one sample more than it pads.
-        least = max(pad + 1 if self.center and self.pad_mode == "reflect" else self.n_fft - 2 * pad, 1)
+        least = max(pad + 1 if self.center and self.pad_mode == "reflect" else length - 2 * pad, 1)
+        if self.drop_last:
+            least = max(least, length - 2 * pad + self.hop_length)
         if samples < least:
             raise SpecError(
                 f"a chunk of {samples} samples is too short for n_fft={self.n_fft} with "
                 f"center={self.center}, pad_mode={self.pad_mode!r}; expected at least {least} samples",
                 "lengthen the chunk or lower `n_fft`",
             )
-        frames = 1 + (samples + 2 * pad - self.n_fft) // self.hop_length
+        frames = 1 + (samples + 2 * pad - length) // self.hop_length - self.drop_last
         if self.n_mels * frames > MOST_VALUES:
             raise SpecError(
                 f"a chunk of {samples} samples has {frames} frames of {self.n_mels} mel bins; expected at "
@@ -212,22 +262,6 @@ class MelSpec(FeatureSpec, feature="mel"):
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
         """Return the centre of each mel bin in Hz, and of each frame in seconds from the chunk's start."""
-        first = 0.0 if self.center else self.n_fft / 2
+        first = 0.0 if self.center else self.window_samples / 2
         frames = [(first + t * self.hop_length) / self.sample_rate for t in range(self.row_shape(samples)[1])]
         return {"mel": (self.mel_edges[1:-1], "Hz"), "frame": (frames, "s")}
-
-
-def _hz_to_mel(hz: float, scale: str) -> float:
-    if scale == "htk":
-        return 2595.0 * math.log10(1.0 + hz / 700.0)
-    if hz < 1000.0:
-        return hz * 3.0 / 200.0
-    return 15.0 + 27.0 * math.log(hz / 1000.0) / math.log(6.4)
-
-
-def _mel_to_hz(mel: float, scale: str) -> float:
-    if scale == "htk":
-        return 700.0 * (math.pow(10.0, mel / 2595.0) - 1.0)
-    if mel < 15.0:
-        return mel * 200.0 / 3.0
-    return 1000.0 * math.exp((mel - 15.0) * math.log(6.4) / 27.0)

@@ -15,8 +15,9 @@ from torch.nn.functional import pad
 from audiospec.compiled import library as compiled
 from audiospec.features.kernels.chroma import PEAK_THRESHOLD, peak_bins
 from audiospec.features.kernels.families import AMIN, Chunks, contrast_bands, tempo_lags
-from audiospec.features.kernels.mel_filters import hann_window, mel_filters, sparse
+from audiospec.features.kernels.mel_filters import mel_filters, sparse
 from audiospec.features.kernels.network import median_network
+from audiospec.features.kernels.windows import hann_window
 from audiospec.specs.tabular import TabularSpec
 
 #: Windows that the extension transforms, in samples: the powers of two between these.

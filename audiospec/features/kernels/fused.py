@@ -36,6 +36,7 @@ from triton.runtime.interpreter import InterpretedFunction
 
 from audiospec.errors import SpecError
 from audiospec.features.kernels.fused_kernel import VERSION, log_mel_kernel
+from audiospec.features.kernels.windows import reason_not_plain
 from audiospec.specs.mel import MelSpec
 
 #: Warps per program. Few, because a program waits only at its own barriers and more programs then fit.
@@ -56,7 +57,7 @@ def reason_unsupported(spec: MelSpec) -> str:
         return f"Triton must be 3.6 or later; got {triton.__version__}"
     if spec.n_fft not in SIZES:
         return f"n_fft must be a power of 2 from {SIZES[0]} to {SIZES[-1]}; got {spec.n_fft}"
-    return ""
+    return reason_not_plain(spec)
 
 
 class FusedMel(nn.Module):
@@ -72,7 +73,7 @@ class FusedMel(nn.Module):
     Raises
     ------
     SpecError
-        The kernel does not support the spec's `n_fft`, or Triton is too old.
+        The kernel does not support the spec, or Triton is too old.
     """
 
     tables: Tensor

@@ -1,4 +1,4 @@
-"""The window and the mel filters of a log-mel spectrogram, in numpy: what every backend computes with."""
+"""The mel filters of a log-mel spectrogram, in numpy: what every backend computes with."""
 
 from __future__ import annotations
 
@@ -14,21 +14,11 @@ _LINEAR, _CORNER_HZ, _LOG_STEP = 200.0 / 3, 1000.0, np.log(6.4) / 27.0
 _CORNER_MEL = _CORNER_HZ / _LINEAR
 
 
-def hann_window(n_fft: int) -> NDArray[np.float64]:
-    """Return the periodic Hann window of a Fourier transform.
-
-    Returns
-    -------
-    ndarray, shape (n_fft,), float64
-    """
-    window: NDArray[np.float64] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
-    return window
-
-
 def mel_filters(spec: MelSpec) -> NDArray[np.float32]:
     """Return the mel filters of a spec: the weight of each Fourier bin in each mel bin.
 
-    They are those of nnAudio and librosa, to the last bit: the order of operations is theirs.
+    Those with straight sides over Hz are nnAudio's and librosa's, to the last bit: the order of operations is
+    theirs.
 
     Returns
     -------
@@ -38,20 +28,23 @@ def mel_filters(spec: MelSpec) -> NDArray[np.float32]:
     rate = spec.sample_rate * (1 if spec.n_fft % 2 == 0 else 1 - 1 / spec.n_fft)
     hertz = np.linspace(0, rate / 2, 1 + spec.n_fft // 2)
     edges = _edges(spec)
+    height = 2.0 / (edges[2:] - edges[:-2]) if spec.norm == "slaney" else None
+    if spec.filter_domain == "mel":
+        edges, hertz = _to_mel(edges, spec.mel_scale), _to_mel(hertz, spec.mel_scale)
     steps = np.diff(edges)
     filters = np.empty((spec.n_mels, len(hertz)), np.float32)
     for number, row in enumerate(filters):
         low, _, high = edges[number : number + 3]
         rising, falling = (hertz - low) / steps[number], (high - hertz) / steps[number + 1]
         row[:] = np.maximum(0, np.minimum(rising, falling))
-    if spec.norm == "slaney":
-        filters *= (2.0 / (edges[2:] - edges[:-2]))[:, None]
+    if height is not None:
+        filters *= height[:, None]
     return filters
 
 
 def _edges(spec: MelSpec) -> NDArray[np.float64]:
     """Return the n_mels + 2 corner frequencies in Hz; `MelSpec.mel_edges` without its rounding."""
-    low, high = (_to_mel(np.asarray(hertz, np.float64), spec.mel_scale) for hertz in (spec.fmin, spec.fmax))
+    low, high = (float(_to_mel(np.asarray(hertz), spec.mel_scale)) for hertz in (spec.fmin, spec.fmax))
     mel = np.linspace(low, high, spec.n_mels + 2)
     hertz: NDArray[np.float64]
     if spec.mel_scale == "htk":
@@ -63,12 +56,11 @@ def _edges(spec: MelSpec) -> NDArray[np.float64]:
     return hertz
 
 
-def _to_mel(hertz: NDArray[np.float64], scale: str) -> np.float64:
+def _to_mel(hertz: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
     if scale == "htk":
-        return np.float64(2595.0 * np.log10(1.0 + hertz / 700.0))
-    if hertz < _CORNER_HZ:
-        return np.float64(hertz / _LINEAR)
-    return np.float64(_CORNER_MEL + np.log(hertz / _CORNER_HZ) / _LOG_STEP)
+        return np.asarray(2595.0 * np.log10(1.0 + hertz / 700.0))
+    above = _CORNER_MEL + np.log(np.maximum(hertz, _CORNER_HZ) / _CORNER_HZ) / _LOG_STEP
+    return np.where(hertz < _CORNER_HZ, hertz / _LINEAR, above)
 
 
 @dataclass(frozen=True, eq=False)

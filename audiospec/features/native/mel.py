@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiospec.compiled import library as compiled
-from audiospec.features.kernels.mel_filters import hann_window, mel_filters, sparse
+from audiospec.features.kernels.mel_filters import mel_filters, sparse
 from audiospec.features.kernels.mel_reference import mel_parity
+from audiospec.features.kernels.windows import centred_window, reason_not_plain
 from audiospec.features.native.base import Kernel, kernels
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.mel import MelSpec
@@ -22,7 +23,10 @@ SHORTEST, LONGEST = 64, 8192
 
 @kernels.register
 class MelKernel(Kernel):
-    """Computes a `MelSpec` whose `n_fft` is a power of two and whose `power` is 1 or 2."""
+    """Computes a `MelSpec` whose `n_fft` is a power of two, whose `power` is 1 or 2, and that is plain.
+
+    See `reason_not_plain`.
+    """
 
     spec_class = MelSpec
     spec: MelSpec
@@ -36,7 +40,7 @@ class MelKernel(Kernel):
         library = compiled.library()
         assert library is not None  # else `reason_unsupported` says so
         self._log_mel = library.LogMel(
-            window=hann_window(spec.n_fft).astype(np.float32),
+            window=centred_window(spec).astype(np.float32),
             starts=filters.starts,
             counts=filters.counts,
             weights=filters.weights,
@@ -68,7 +72,7 @@ class MelKernel(Kernel):
             return f"n_fft must be a power of 2 from {SHORTEST} to {LONGEST}; got {spec.n_fft}"
         if spec.power not in (1, 2):
             return f"power must be 1 or 2; got {spec.power:g}"
-        return cls.reason_missing()
+        return reason_not_plain(spec) or cls.reason_missing()
 
     def write(self, wave: NDArray[np.float32], row: NDArray[Any]) -> None:
         """Compute a log-mel spectrogram, (n_mels, frames) of the spec's dtype; see `Kernel.write`."""

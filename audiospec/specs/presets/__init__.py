@@ -1,0 +1,1 @@
+"""Presets: specs of libraries and models, by name."""
