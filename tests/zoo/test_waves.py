@@ -142,6 +142,12 @@ def test_every_network_has_its_frontend(name: str) -> None:
     assert waves.grad.abs().sum() > 0
 
 
+def test_a_frontend_may_be_a_preset() -> None:
+    settings = NetworkSettings.replace_in({"frontend": "whisper", "frontend.n_mels": "64"})
+    whole = settings.for_spec(audiospec.WaveSpec(sample_rate=16000)).frontend
+    assert whole == audiospec.spec("whisper", n_mels=64, dtype="float32").to_dict()
+
+
 def test_frames_of_a_network_on_waves_are_those_of_its_features() -> None:
     settings = models["crnn-base"].Settings.replace_in(FRONTEND).for_spec(WAVES)
     inside = models["crnn-base"](settings, (RATE,), Frames(["a", "b"]))
@@ -297,7 +303,7 @@ def test_two_processes_augment_their_own_rows(views: dict[str, View], tmp_path: 
         (
             "wave",
             {"frontend": 3},
-            "frontend must be the name of a feature, a spec, or none: got 3$",
+            "the name of a feature or preset, a spec, or none: got 3$",
         ),
         ("wave", {"frontend": "mel"}, "fmax must be at most 4000 Hz"),
         ("wave", {"frontend": "mel", "frontend.n_melz": 3}, "'mel' has no parameter 'n_melz'.*'n_mels'"),
@@ -307,6 +313,7 @@ def test_two_processes_augment_their_own_rows(views: dict[str, View], tmp_path: 
             "frontend.n_mels is of a frontend that has a name; got None",
         ),
         ("wave", {"frontend": audiospec.MelSpec()}, "is at 22050 Hz; the waves are at 8000 Hz: featurize"),
+        ("wave", {"frontend": "whisper"}, "frontend mel is at 16000 Hz; the waves are at 8000 Hz: featurize"),
         ("wave", {"frontend": "tabular"}, "computes 'spectrogram' rows .* 'tabular' has 'table' rows"),
         ("wave", {"frontend": "wave"}, "feature 'wave' has 'wave' rows"),
         ("wave", {**FRONTEND, "frontend.channel": "left"}, "reads waves of one channel; got channel 'left'"),

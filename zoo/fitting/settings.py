@@ -10,9 +10,9 @@ import torch
 
 from audiospec.errors import ModelError, RegistryError, nearest
 from audiospec.fields import shown
-from audiospec.specs.base import FeatureSpec, spec_class
+from audiospec.specs.base import FeatureSpec
 from audiospec.zoo.base import ModelSettings
-from audiospec.zoo.fitting.wave_network import frontend_of_waves
+from audiospec.zoo.fitting.wave_network import frontend_of_waves, require_frontend_name
 from audiospec.zoo.losses.base import losses
 from audiospec.zoo.targets.base import Target
 
@@ -52,7 +52,7 @@ class NetworkSettings(ModelSettings):
         Alpha of the Beta distribution of mixup's shares in training; 0 for no mixup, 0.2 is usual.
     frontend : str, mapping or none
         For a view of waves: the name of the feature that the network computes, such as ``"mel"``, at the rate
-        of the waves. ``frontend.FIELD`` sets a field of its spec. A run holds the whole spec.
+        of the waves, or of a preset, such as ``"whisper"``. ``frontend.FIELD`` sets a field of its spec.
     augment : tuple of str
         Augmentations of waves in training, separated by commas: pitch, shift, room, noise, gain.
     augment_share : float
@@ -247,9 +247,11 @@ def _frontend(value: object) -> str | dict[str, Any] | None:
     name = value.get("feature") if isinstance(value, Mapping) else value
     try:
         if isinstance(name, str):
-            spec_class(name)
+            require_frontend_name(name)
             return name if isinstance(value, str) else {**value}  # type: ignore[dict-item]
         problem = f"got {shown(value)}"
     except RegistryError as error:
         problem = str(error)
-    raise ModelError(f"parameter frontend must be the name of a feature, a spec, or none: {problem}")
+    raise ModelError(
+        f"parameter frontend must be the name of a feature or preset, a spec, or none: {problem}"
+    )

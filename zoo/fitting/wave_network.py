@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from audiospec.errors import ModelError
 from audiospec.features.base import frontend
 from audiospec.specs.base import FeatureSpec, spec_class
+from audiospec.specs.presets.base import presets
+from audiospec.specs.presets.base import spec as preset_spec
 
 
 class WaveNetwork(nn.Module):
@@ -45,25 +47,38 @@ def trained_part(net: nn.Module) -> nn.Module:
     return net.net if isinstance(net, WaveNetwork) else net
 
 
-def frontend_spec(choice: str | Mapping[str, Any]) -> FeatureSpec:
+def require_frontend_name(name: str) -> None:
+    """Raise `RegistryError` unless a feature or a preset has this name."""
+    if name not in presets.names():
+        spec_class(name)
+
+
+def frontend_spec(choice: str | Mapping[str, Any], sample_rate: int | None = None) -> FeatureSpec:
     """Return the spec that the parameter `frontend` of a network chooses.
 
     Parameters
     ----------
     choice : str or mapping
-        The name of a feature; or fields of its spec besides ``feature``; or a whole spec (`to_dict`).
+        The name of a preset or a feature; or such a name as ``feature``, with fields of its spec; or a whole
+        spec (`to_dict`). Of a preset and a feature of one name, the preset is meant.
+    sample_rate : int or None
+        Rate in Hz at which a feature is computed. A preset and a whole spec have their own. None: the
+        feature's default.
 
     Raises
     ------
     SpecError, RegistryError
-        No such feature, or its fields are not valid.
+        No such preset or feature, or its fields are not valid.
     """
-    if isinstance(choice, str):
-        return spec_class(choice)()
-    if "version" in choice:
-        return FeatureSpec.from_dict(choice)
-    fields = dict(choice)
-    return spec_class(str(fields.pop("feature"))).replace_in(fields)
+    fields = {"feature": choice} if isinstance(choice, str) else dict(choice)
+    if "version" in fields:
+        return FeatureSpec.from_dict(fields)
+    name = str(fields.pop("feature"))
+    if name in presets.names():
+        return preset_spec(name, **fields)
+    if sample_rate is not None:
+        fields.setdefault("sample_rate", sample_rate)
+    return spec_class(name).replace_in(fields)
 
 
 def frontend_of_waves(choice: str | Mapping[str, Any], waves: FeatureSpec) -> FeatureSpec:
@@ -89,10 +104,7 @@ def frontend_of_waves(choice: str | Mapping[str, Any], waves: FeatureSpec) -> Fe
         As `frontend_spec`.
     """
     rate = waves.sample_rate
-    named: dict[str, Any] = {"feature": choice} if isinstance(choice, str) else dict(choice)
-    if "version" not in named:
-        named.setdefault("sample_rate", rate)
-    spec = frontend_spec(named)
+    spec = frontend_spec(choice, rate)
     if spec.sample_rate != rate:
         raise ModelError(
             f"frontend {spec.feature} is at {spec.sample_rate} Hz; the waves are at {rate} Hz",
