@@ -19,6 +19,7 @@ from audiospec.specs.mfcc import MfccSpec
 from audiospec.specs.musicnn import MusicnnSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.specs.vqt import VqtSpec
+from audiospec.specs.wave import WaveSpec
 from audiospec.testing.features import FrontendContract
 from audiospec.testing.onnx_models import conv_model, write_model
 
@@ -183,6 +184,17 @@ class TestEmbedding(FrontendContract):
         return EmbeddingSpec(
             model=str(onnx_model), sample_rate=8000, window=0.1, hop=0.04, pooling=("mean", "max")
         )
+
+
+class TestWave(FrontendContract):
+    name = "wave"
+    tolerance = 0.0
+    close = 0.0
+    exact = ("torch",)
+
+    @pytest.fixture
+    def spec(self) -> FeatureSpec:
+        return WaveSpec(sample_rate=8000)
 
 
 def test_every_feature_has_a_contract() -> None:
