@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
     from audiospec.specs.vqt import VqtSpec
+    from audiospec.specs.wave import WaveSpec
     from audiospec.stores.base import FeatureStore, open_store
     from audiospec.stores.layout.view import View
     from audiospec.tables.exporting import export_table
@@ -106,6 +107,7 @@ _HOMES = {
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
     "VqtSpec": "specs.vqt",
+    "WaveSpec": "specs.wave",
     "audit": "doctor.audit.labels",
     "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
@@ -171,6 +173,7 @@ __all__ = [
     "TrainingProgress",
     "View",
     "VqtSpec",
+    "WaveSpec",
     "audit",
     "clean",
     "compare",

@@ -18,7 +18,7 @@ from torch import Tensor
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
 from audiospec.specs.base import FeatureSpec, features
-from audiospec.specs.opensmile import LICENCE, OpensmileSpec
+from audiospec.specs.opensmile import OpensmileSpec
 
 #: openSMILE has state for a whole process, such as its log: one thread computes at a time.
 _lock = threading.Lock()
@@ -36,8 +36,8 @@ class OpensmileFrontend(Frontend):
     spec_class = OpensmileSpec
     backends = ("opensmile",)
     keeps_half = False  # columns exceed the range of half precision
-    #: What an export of a model says about this frontend.
-    licence: ClassVar[str] = LICENCE
+    #: What exports and cards of models say about this frontend.
+    licence: ClassVar[str] = "audEERING Research License (openSMILE): non-commercial use and research only"
 
     spec: OpensmileSpec
     precision: Tensor
@@ -62,7 +62,7 @@ class OpensmileFrontend(Frontend):
         return torch.from_numpy(rows).to(waves.device, self.precision.dtype)
 
     def parity(self, samples: int) -> float:
-        """Return 0: openSMILE is its own reference, in single precision."""
+        """Return 0, the largest difference from openSMILE, which has single precision only."""
         return 0.0
 
     def extra_repr(self) -> str:

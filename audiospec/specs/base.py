@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -26,8 +26,8 @@ from audiospec.specs.byte_code import DecibelCode
 MOST_RATE, MOST_WINDOW, MOST_HOP, MOST_WEIGHTS, MOST_VALUES = 10**7, 1 << 20, 1 << 24, 1 << 27, 1 << 28
 
 #: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) or the number
-#: of a coefficient by frame (s); ``"other"``, any other axes.
-Kind = Literal["table", "spectrogram", "other"]
+#: of a coefficient by frame (s); ``"wave"``, samples (s); ``"other"``, any other axes.
+Kind = Literal["table", "spectrogram", "wave", "other"]
 
 
 class FrontendClass(Protocol):
@@ -89,6 +89,13 @@ class FeatureSpec(Fields, ABC):
     later: ClassVar[frozenset[str]] = frozenset({"channel"})
     #: What everyone who computes the feature has to know, such as conditions of a licence; see `announce`.
     notice: ClassVar[str] = ""
+    #: Fields that only say what to make a spec from, such as a file. They are not a part of it: `to_dict`
+    #: leaves them out, and `from_dict`, whose values may come from elsewhere, refuses them.
+    arguments: ClassVar[frozenset[str]] = frozenset()
+    #: What `Frontend.parity` is the largest difference from, for messages.
+    exact: ClassVar[str] = "float64"
+    #: Packages that compute the feature, besides audiospec's own; their versions are stored with a view.
+    packages: ClassVar[tuple[str, ...]] = ()
 
     sample_rate: int = 22050
     dtype: Literal["float16", "float32", "uint8"] = "float16"
@@ -161,7 +168,7 @@ class FeatureSpec(Fields, ABC):
         return 1
 
     @abstractmethod
-    def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+    def coordinates(self, samples: int) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         """Return, for each axis of `dims`, its values along a row and their unit (``""`` if none)."""
 
     @property
@@ -172,11 +179,12 @@ class FeatureSpec(Fields, ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values, with the feature's name and version.
 
-        Fields in `later` that have their defaults are left out.
+        Fields in `later` that have their defaults are left out, and those in `arguments`.
         """
         values = dataclasses.asdict(self)
         for field in dataclasses.fields(self):
-            if field.name in self.later and values[field.name] == field.default:
+            unchanged = field.name in self.later and values[field.name] == field.default
+            if unchanged or field.name in self.arguments:
                 del values[field.name]
         return {"feature": self.feature, "version": self.version, **values}
 
@@ -202,6 +210,8 @@ class FeatureSpec(Fields, ABC):
                 f"version {cls.version}",
                 "featurize again, or use the version of audiospec that wrote it",
             )
+        if given := sorted(cls.arguments.intersection(fields)):
+            raise SpecError(f"a spec of feature {cls.feature!r} has no field {given[0]!r} once it is made")
         return cls.replace_in(fields)
 
     @cached_property

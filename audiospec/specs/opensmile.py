@@ -45,6 +45,8 @@ class OpensmileSpec(FeatureSpec, feature="opensmile"):
     kind: ClassVar[Kind] = "table"
     pads: ClassVar[bool] = False
     notice: ClassVar[str] = LICENCE
+    exact: ClassVar[str] = "openSMILE"
+    packages: ClassVar[tuple[str, ...]] = ("opensmile",)
 
     sample_rate: int = 16000
     dtype: Literal["float16", "float32", "uint8"] = "float32"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from torch import Tensor
@@ -10,13 +12,17 @@ from torch import Tensor
 from audiospec.features.tabular import deviation
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.cqt import CqtSpec
+from audiospec.specs.embedding import EmbeddingSpec
 from audiospec.specs.gammatone import GammatoneSpec
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.mfcc import MfccSpec
+from audiospec.specs.musicnn import MusicnnSpec
 from audiospec.specs.opensmile import OpensmileSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.specs.vqt import VqtSpec
+from audiospec.specs.wave import WaveSpec
 from audiospec.testing.features import FrontendContract
+from audiospec.testing.onnx_models import conv_model, write_model
 
 # The contract is tested on a CPU, where backend `fused` needs Triton's interpreter. The variable is read when
 # the kernel's module is imported, which is when a frontend first needs it.
@@ -158,6 +164,50 @@ class TestOpensmile(FrontendContract):
     def spec(self) -> FeatureSpec:
         pytest.importorskip("opensmile")
         return OpensmileSpec()
+
+
+class TestMusicnn(FrontendContract):
+    name = "musicnn"
+    tolerance = 1e-4
+    close = 1e-4
+
+    @pytest.fixture
+    def spec(self) -> FeatureSpec:
+        return MusicnnSpec()
+
+
+@pytest.fixture(scope="module")
+def onnx_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Write a model; its copy is kept in a data folder of these tests."""
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUDIOSPEC_DATA", str(folder / "data"))
+        yield write_model(folder / "conv.onnx", conv_model())
+
+
+class TestEmbedding(FrontendContract):
+    name = "embedding"
+    tolerance = 1e-5
+    close = 1e-5
+    differentiable = False
+
+    @pytest.fixture
+    def spec(self, onnx_model: Path) -> FeatureSpec:
+        return EmbeddingSpec(
+            model=str(onnx_model), sample_rate=8000, window=0.1, hop=0.04, pooling=("mean", "max")
+        )
+
+
+class TestWave(FrontendContract):
+    name = "wave"
+    tolerance = 0.0
+    close = 0.0
+    exact = ("torch",)
+
+    @pytest.fixture
+    def spec(self) -> FeatureSpec:
+        return WaveSpec(sample_rate=8000)
 
 
 def test_every_feature_has_a_contract() -> None:
