@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 from collections.abc import Callable
@@ -70,6 +71,18 @@ def test_real_audio_equals_the_reference(name: str, shared_data: Path) -> None:
         wave = np.pad(wave, (0, max(0, chosen.sample_rate - len(wave))))[: chosen.sample_rate]
         row = frontend(chosen)(torch.from_numpy(wave)).numpy()
         assert largest_difference(chosen, row, REFERENCES[name].compute(wave)) <= held.within
+
+
+def test_the_committed_figures_are_of_these_presets() -> None:
+    """Each is within the bound that the test uses; a preset with another bound needs the study again."""
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "presets.json"
+    figures = json.loads(results.read_text(encoding="utf-8"))["figures"]["presets"]
+    assert [one["preset"] for one in figures] == NAMES
+    for one in figures:
+        held = reference(one["preset"])
+        assert held is not None
+        assert (one["reference"], one["bound"]) == (held.name, held.within)
+        assert 0 < one["in_range"] <= held.within
 
 
 def test_a_difference_is_noticed() -> None:

@@ -81,7 +81,7 @@ def spec(name: str, /, **changes: object) -> FeatureSpec:
     ----------
     name : str
         Name in the registry of presets; ``audiospec specs`` lists them.
-    **changes
+    changes
         Field → value that replaces the preset's, converted as by the spec's class.
 
     Returns
