@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.hub.load import load_run
+    from audiospec.zoo.hub.push import Pushed, push_run
     from audiospec.zoo.leakage.ladder import Ladder
     from audiospec.zoo.leakage.measure import leakage
     from audiospec.zoo.prediction import Prediction, predict
@@ -83,6 +85,7 @@ _HOMES = {
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
+    "Pushed": "zoo.hub.push",
     "Reading": "audio.reading",
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
@@ -105,9 +108,11 @@ _HOMES = {
     "frontend": "features.base",
     "import_table": "tables.importing",
     "leakage": "zoo.leakage.measure",
+    "load_run": "zoo.hub.load",
     "make_folds": "zoo.splits.folds",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
+    "push_run": "zoo.hub.push",
     "read_split": "zoo.splits.split_file",
     "read_table": "tables.reading",
     "repair": "pipeline.repair",
@@ -140,6 +145,7 @@ __all__ = [
     "PlannedView",
     "Prediction",
     "Progress",
+    "Pushed",
     "Reading",
     "Report",
     "Run",
@@ -162,9 +168,11 @@ __all__ = [
     "frontend",
     "import_table",
     "leakage",
+    "load_run",
     "make_folds",
     "open_store",
     "predict",
+    "push_run",
     "read_split",
     "read_table",
     "repair",

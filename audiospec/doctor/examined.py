@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from audiospec.doctor.duplicates import FoundDuplicates, find_duplicates
+from audiospec.doctor.duplicates.frames import has_levels
 from audiospec.doctor.steps import Tell, tell_nobody
 from audiospec.errors import NotCheckedError
 from audiospec.stores.base import FeatureStore
@@ -54,9 +55,10 @@ class Examined:
             The store has none, or it is empty.
         """
         spectrograms = [view for view in self.views if view.spec.feature == "mel" and len(view)]
+        spectrograms = [view for view in spectrograms if has_levels(view.spec)]
         if not spectrograms:
             raise NotCheckedError(
-                f"{self.store.path} has no log-mel view",
+                f"{self.store.path} has no log-mel view whose values are levels, such as decibels",
                 "make one: `audiospec featurize DATASET --features mel --store STORE`",
             )
         return max(spectrograms, key=lambda view: (len(view), view.name))

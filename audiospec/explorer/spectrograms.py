@@ -57,8 +57,8 @@ def picture_of(view: View, row: int) -> bytes:
             "run `audiospec store verify STORE --repair`",
         )
     values = rows[0].astype(np.float32)
-    top = float(values.max(initial=0.0 if view.spec.unit != "dB" else -np.inf))
-    low = top - RANGE if view.spec.unit == "dB" else 0.0
+    top = float(values.max(initial=-np.inf))
+    low = top - RANGE if view.spec.unit == "dB" else float(values.min(initial=top))
     scaled = (values - low) * ((_COLOURS - 1) / ((top - low) or 1.0))
     pixels = np.nan_to_num(scaled).clip(0, _COLOURS - 1).astype(np.uint8)
     return _png(pixels[::-1])

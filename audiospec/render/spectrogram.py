@@ -62,7 +62,7 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
     figure = Figure(figsize=(11, 4.2), dpi=150, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     top = float(image.max())
-    low = top - RANGE if spec.unit == "dB" else 0.0
+    low = top - RANGE if spec.unit == "dB" else float(image.min())
     drawn = axes.imshow(
         image,
         origin="lower",

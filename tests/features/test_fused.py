@@ -49,6 +49,12 @@ SPECS = {
     "long-steps": MelSpec(n_fft=128, hop_length=999, n_mels=12, pad_mode="constant"),
     "linear": MelSpec(scale="linear", dtype="float32", n_mels=80, hop_length=700),
     "tiny": SMALL,
+    "window": MelSpec(
+        sample_rate=16000, n_fft=512, win_length=400, window="hamming", periodic=False, gain=3.0, n_mels=40
+    ),
+    "over mel": MelSpec(
+        sample_rate=16000, n_fft=256, n_mels=64, hop_length=99, filter_domain="mel", allow_empty_filters=True
+    ),
 }
 
 

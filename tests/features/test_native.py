@@ -22,8 +22,8 @@ from audiospec.compiled import library as compiled
 from audiospec.errors import AudioError, SpecError
 from audiospec.features.base import frontend
 from audiospec.features.kernels.mel_filters import mel_filters, sparse
-from audiospec.features.kernels.windows import hann_window
 from audiospec.features.kernels.mel_reference import mel_parity, mel_reference
+from audiospec.features.kernels.windows import hann_window
 from audiospec.features.mel import MelFrontend
 from audiospec.features.native.base import Kernel, kernels, native_reason
 from audiospec.features.native.mel import MelKernel

@@ -11,6 +11,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from audiospec.specs.base import FeatureSpec
+from audiospec.specs.mel import MelSpec
+from audiospec.specs.mel_rules import PER_DECIBEL
 from audiospec.stores.layout.view import View
 
 #: Most bands, and the least seconds from one coarse frame to the next. Codecs change single bins and frames
@@ -18,6 +21,31 @@ from audiospec.stores.layout.view import View
 BANDS, SECONDS = 32, 0.06
 #: dB of a power of 0, where a view is on a linear scale.
 SILENCE = 1e-10
+
+
+def has_levels(spec: FeatureSpec) -> bool:
+    """Whether a row's values are levels: each says how loud a bin is, whatever the others of the row are."""
+    if not isinstance(spec, MelSpec):
+        return spec.unit == "dB"
+    return spec.normalise == "none" and spec.scale in ("linear", *PER_DECIBEL)
+
+
+def decibels(spec: FeatureSpec, levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return levels of a spec in dB.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+        For which `has_levels` is true.
+    levels : ndarray of float32
+    """
+    if spec.unit == "dB" or not isinstance(spec, MelSpec):
+        return levels
+    values: NDArray[np.float32] = levels * np.float32(spec.std) + np.float32(spec.mean)
+    if spec.scale == "linear":
+        values = np.log10(np.maximum(values, np.float32(SILENCE))) * np.float32(10)
+        return values
+    return values / np.float32(PER_DECIBEL[spec.scale])
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +109,7 @@ class Pooling:
         count = min(values.shape[1], math.ceil((seconds - self._first) / self._step - 1e-6))
         if count < 1:
             return None
-        bands = self.bands @ values[:, :count].astype(np.float32)
-        if self.view.spec.unit != "dB":
-            bands = 10 * np.log10(np.maximum(bands, np.float32(SILENCE)))
+        bands = decibels(self.view.spec, self.bands @ values[:, :count].astype(np.float32))
         if not np.isfinite(bands).all():
             return None
         first = round(start / self._step)

@@ -92,12 +92,15 @@ def _smoothed(mel: Tensor, weight: float) -> Tensor:
 
     A block of frames is one product with a triangular matrix: a loop over frames would be as many kernels.
     """
-    steps = torch.arange(min(_BLOCK, mel.shape[2]), device=mel.device)
+    # An exported graph has any number of frames, and no loop over blocks of them.
+    size = mel.shape[2] if torch.compiler.is_compiling() else min(_BLOCK, mel.shape[2])
+    steps = torch.arange(size, device=mel.device)
+    keep = torch.tensor(1 - weight, dtype=torch.float64, device=mel.device)
     lags = steps[:, None] - steps
-    keep = 1 - weight
-    decay = torch.tensor(keep, dtype=torch.float64, device=mel.device)
-    past = torch.where(lags >= 0, weight * decay ** lags.clamp(min=0), 0.0).to(mel.dtype)
-    before = (decay ** (steps + 1)).to(mel.dtype)
+    past = torch.where(lags >= 0, weight * keep ** lags.clamp(min=0), 0.0).to(mel.dtype)
+    before = (keep ** (steps + 1)).to(mel.dtype)
+    if torch.compiler.is_compiling():
+        return mel @ past.T + before
     state = mel.new_ones(*mel.shape[:2], 1)
     blocks = []
     for block in torch.split(mel, _BLOCK, dim=2):
