@@ -110,6 +110,27 @@ def test_the_study_is_the_default() -> None:
     assert audiospec.spec("study") == audiospec.MelSpec()
 
 
+@pytest.mark.parametrize(
+    ("name", "seconds", "shape"),
+    [
+        ("whisper", 30, (80, 3000)),
+        ("whisper-large-v3", 30, (128, 3000)),
+        ("vggish", 0.975, (64, 96)),
+        ("yamnet", 0.975, (64, 96)),
+        ("birdnet-low", 3, (96, 511)),
+        ("birdnet-high", 3, (96, 511)),
+        ("panns", 10, (64, 1001)),
+        ("clap", 10, (64, 1001)),
+    ],
+)
+def test_a_chunk_has_the_shape_that_the_model_reads(
+    name: str, seconds: float, shape: tuple[int, int]
+) -> None:
+    """As the models' authors publish it."""
+    chosen = audiospec.spec(name)
+    assert chosen.row_shape(round(seconds * chosen.sample_rate)) == shape
+
+
 def test_a_change_is_converted_and_gives_another_fingerprint() -> None:
     whisper: Any = audiospec.spec("whisper")
     more: Any = audiospec.spec("whisper", n_mels="128")
