@@ -189,7 +189,7 @@ def _facts(view: View, more: str) -> dict[str, str]:
     versions = ", ".join(f"{name} {version}" for name, version in made.get("versions", {}).items())
     unit = f" {view.spec.unit}" if view.spec.unit else ""
     where = f"{made.get('device', '')} {made.get('backend', '')}".strip()
-    parity = f"at most {made.get('parity', 0):.2g}{unit} from float64"
+    parity = f"at most {made.get('parity', 0):.2g}{unit} from {view.spec.exact}"
     how = {"made from": str(made["table"])} if "table" in made else {"made on": where, "parity": parity}
     return {
         "feature": view.spec.feature + (f" with {changed}" if changed else ""),
@@ -222,6 +222,8 @@ def _fields(spec: FeatureSpec) -> tuple[str, str]:
     changed: list[str] = []
     defaults: list[str] = []
     for field in dataclasses.fields(spec):
+        if field.name in spec.arguments:
+            continue
         value = getattr(spec, field.name)
         text = f"{field.name} {_value(value)}"
         (defaults if value == field.default else changed).append(text)
