@@ -27,6 +27,9 @@ _PACKAGES = (
     "lightning",
     "scikit-learn",
     "torchvision",
+    "torchaudio",
+    "transformers",
+    "kaldi-native-fbank",
     "cleanlab",
 )
 
