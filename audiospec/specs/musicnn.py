@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from audiospec.errors import SpecError
 from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
 from audiospec.specs.mel import MelSpec
+from audiospec.specs.presets.base import spec as preset
 
 #: SHA-256 of the files of weights in the wheel musicnn 0.1.0 (``MSD_musicnn/.data-00000-of-00001``, …).
 SHA256: Mapping[str, str] = types.MappingProxyType(
@@ -113,20 +114,10 @@ class MusicnnSpec(FeatureSpec, feature="musicnn"):
 
     @staticmethod
     def mel_spec() -> MelSpec:
-        """Return the mel spectrogram that the network reads: log10(10000 m + 1) of librosa's mel bins."""
-        return MelSpec(
-            sample_rate=16000,
-            dtype="float32",
-            n_fft=512,
-            hop_length=256,
-            n_mels=96,
-            fmax=8000,
-            mel_scale="slaney",
-            pad_mode="constant",
-            scale="log10",
-            log_gain=1e4,
-            log_offset=1.0,
-        )
+        """Return the mel spectrogram that the network reads: the preset ``musicnn``, in float32."""
+        mel = preset("musicnn", dtype="float32")
+        assert isinstance(mel, MelSpec)
+        return mel
 
     def windows(self, frames: int) -> list[tuple[int, int]]:
         """Return the windows of a chunk as (first frame, frame after the last).

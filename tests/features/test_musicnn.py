@@ -91,7 +91,18 @@ def test_a_long_chunk_is_the_mean_of_its_windows() -> None:
     assert torch.allclose(frontend(noise), alone.mean(0), rtol=0, atol=1e-5)
     # On other devices, windows and chunks are computed together.
     waves = torch.stack([noise, noise.flip(0), noise / 2])
-    assert torch.allclose(frontend._together(waves, 5), frontend(waves), rtol=0, atol=1e-5)
+    assert torch.allclose(frontend._together(waves, windows=3), frontend(waves), rtol=0, atol=1e-5)
+
+
+@needs_wheel
+def test_exports_for_any_number_of_chunks() -> None:
+    frontend = MusicnnFrontend(MusicnnSpec())
+    waves = torch.randn(3, 80000, generator=torch.Generator().manual_seed(2)) / 10
+    batch = {0: torch.export.Dim("batch", min=1, max=64)}
+    exported = torch.export.export(frontend, (waves[:2],), dynamic_shapes=(batch,)).module()
+    assert len(frontend.spec.windows(frontend.mel(waves).shape[2])) == 2
+    for some in (waves, waves[:1]):
+        assert torch.allclose(exported(some), frontend(some), rtol=0, atol=1e-4)
 
 
 @needs_wheel
