@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
     from audiospec.specs.mel import MelSpec
+    from audiospec.specs.musicnn import MusicnnSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
@@ -80,6 +81,7 @@ _HOMES = {
     "Ladder": "zoo.leakage.ladder",
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
+    "MusicnnSpec": "specs.musicnn",
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
@@ -137,6 +139,7 @@ __all__ = [
     "Ladder",
     "Manifest",
     "MelSpec",
+    "MusicnnSpec",
     "PlannedView",
     "Prediction",
     "Progress",
