@@ -37,11 +37,16 @@ if TYPE_CHECKING:
     from audiospec.pipeline.repair import repair
     from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
+    from audiospec.specs.cqt import CqtSpec
+    from audiospec.specs.gammatone import GammatoneSpec
     from audiospec.specs.mel import MelSpec
+    from audiospec.specs.mfcc import MfccSpec
     from audiospec.specs.musicnn import MusicnnSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
+    from audiospec.specs.vqt import VqtSpec
+    from audiospec.specs.wave import WaveSpec
     from audiospec.stores.base import FeatureStore, open_store
     from audiospec.stores.layout.view import View
     from audiospec.tables.exporting import export_table
@@ -49,6 +54,8 @@ if TYPE_CHECKING:
     from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.hub.load import load_run
+    from audiospec.zoo.hub.push import Pushed, push_run
     from audiospec.zoo.leakage.ladder import Ladder
     from audiospec.zoo.leakage.measure import leakage
     from audiospec.zoo.prediction import Prediction, predict
@@ -68,6 +75,7 @@ _HOMES = {
     "Audit": "doctor.audit.suspect",
     "Comparison": "zoo.comparison.compare",
     "Corrections": "corrections.corrections",
+    "CqtSpec": "specs.cqt",
     "Dataset": "datasets.base",
     "Decision": "corrections.decision",
     "Diagnosis": "doctor.diagnosis",
@@ -78,13 +86,16 @@ _HOMES = {
     "Finding": "doctor.finding",
     "Folds": "zoo.splits.folds",
     "Frontend": "features.base",
+    "GammatoneSpec": "specs.gammatone",
     "Ladder": "zoo.leakage.ladder",
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
+    "MfccSpec": "specs.mfcc",
     "MusicnnSpec": "specs.musicnn",
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
+    "Pushed": "zoo.hub.push",
     "Reading": "audio.reading",
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
@@ -95,6 +106,8 @@ _HOMES = {
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "VqtSpec": "specs.vqt",
+    "WaveSpec": "specs.wave",
     "audit": "doctor.audit.labels",
     "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
@@ -107,9 +120,11 @@ _HOMES = {
     "frontend": "features.base",
     "import_table": "tables.importing",
     "leakage": "zoo.leakage.measure",
+    "load_run": "zoo.hub.load",
     "make_folds": "zoo.splits.folds",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
+    "push_run": "zoo.hub.push",
     "read_split": "zoo.splits.split_file",
     "read_table": "tables.reading",
     "repair": "pipeline.repair",
@@ -126,6 +141,7 @@ __all__ = [
     "Chunking",
     "Comparison",
     "Corrections",
+    "CqtSpec",
     "Dataset",
     "Decision",
     "Diagnosis",
@@ -136,13 +152,16 @@ __all__ = [
     "Finding",
     "Folds",
     "Frontend",
+    "GammatoneSpec",
     "Ladder",
     "Manifest",
     "MelSpec",
+    "MfccSpec",
     "MusicnnSpec",
     "PlannedView",
     "Prediction",
     "Progress",
+    "Pushed",
     "Reading",
     "Report",
     "Run",
@@ -153,6 +172,8 @@ __all__ = [
     "Track",
     "TrainingProgress",
     "View",
+    "VqtSpec",
+    "WaveSpec",
     "audit",
     "clean",
     "compare",
@@ -165,9 +186,11 @@ __all__ = [
     "frontend",
     "import_table",
     "leakage",
+    "load_run",
     "make_folds",
     "open_store",
     "predict",
+    "push_run",
     "read_split",
     "read_table",
     "repair",

@@ -38,7 +38,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     main = main_key(run.target.name)
     scores = main_first(stored_scores(tables), run.target.name)
     score = show_stored(run.metrics["test"]["track"], main, scores[main])
-    warning = _warning(run)
+    warning, place = _warning(run), run.source or run.path
     about = {
         "trained": info.date,
         "store": info.store,
@@ -59,9 +59,11 @@ def run_section(run: Run, id: str, opened: bool) -> str:
             for side, size in split["sides"].items()
         },
     }
+    inside = info.settings.get("frontend") or {}
     groups = {
         "Run": about,
-        "Parameters of the model": info.settings,
+        "Parameters of the model": {k: v for k, v in info.settings.items() if k != "frontend"},
+        "Features inside, from waves": inside,
         "Split": split_facts,
         "Features": info.spec,
         "Chunks": info.chunking,
@@ -71,7 +73,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     return (
         f'<details class="run"{" open" if opened else ""}>'
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
-        f'<span class="quiet">{scores[main].title} by track {score} · {text(run.path, None)}</span>'
+        f'<span class="quiet">{scores[main].title} by track {score} · {text(place, None)}</span>'
         "</summary>\n"
         f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
         f"{curves(read_history(run))}"

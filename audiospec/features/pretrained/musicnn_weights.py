@@ -18,9 +18,9 @@ from audiospec.features.pretrained.checkpoint import MOST_DATA, MOST_INDEX, read
 from audiospec.files import open_plain
 from audiospec.specs.musicnn import SHA256
 
-#: Version and licence of the wheel.
-VERSION, LICENCE = "0.1.0", "ISC"
-INSTALL = f"run `pip install --no-deps musicnn=={VERSION}` ({LICENCE} licence)"
+VERSION = "0.1.0"
+LICENCE = f"ISC (weights of the wheel musicnn {VERSION})"
+INSTALL = f"run `pip install --no-deps musicnn=={VERSION}` (ISC licence)"
 REPAIR = f"run `pip install --no-deps --force-reinstall musicnn=={VERSION}`"
 #: SHA-256 of the index of each file of weights, which says what tensor its bytes are.
 _INDEX: Mapping[str, str] = types.MappingProxyType(
