@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from audiospec.specs.gammatone import GammatoneSpec
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.mfcc import MfccSpec
+    from audiospec.specs.musicnn import MusicnnSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
@@ -90,6 +91,7 @@ _HOMES = {
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
     "MfccSpec": "specs.mfcc",
+    "MusicnnSpec": "specs.musicnn",
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
@@ -155,6 +157,7 @@ __all__ = [
     "Manifest",
     "MelSpec",
     "MfccSpec",
+    "MusicnnSpec",
     "PlannedView",
     "Prediction",
     "Progress",

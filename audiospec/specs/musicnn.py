@@ -99,7 +99,11 @@ class MusicnnSpec(FeatureSpec, feature="musicnn"):
 
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
-        require(self.sample_rate == 16000, "sample_rate", "16000 Hz for musicnn", self.sample_rate)
+        if self.sample_rate != 16000:
+            raise SpecError(
+                f"parameter sample_rate must be 16000 Hz for musicnn; got {self.sample_rate}",
+                f"leave it out, or give `mel.sample_rate={self.sample_rate}` to set it for mel alone",
+            )
         require(1 <= self.hop_frames <= WINDOW, "hop_frames", f"from 1 to {WINDOW}", self.hop_frames)
         if not self.sha256:
             object.__setattr__(self, "sha256", SHA256[self.weights])
