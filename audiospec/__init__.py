@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from audiospec.pipeline.repair import repair
     from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
+    from audiospec.specs.embedding import EmbeddingSpec
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
@@ -72,6 +73,7 @@ _HOMES = {
     "Dataset": "datasets.base",
     "Decision": "corrections.decision",
     "Diagnosis": "doctor.diagnosis",
+    "EmbeddingSpec": "specs.embedding",
     "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
@@ -132,6 +134,7 @@ __all__ = [
     "Dataset",
     "Decision",
     "Diagnosis",
+    "EmbeddingSpec",
     "Evaluation",
     "FeatureSpec",
     "FeatureStore",

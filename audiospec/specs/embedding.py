@@ -21,6 +21,8 @@ from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
 POOLINGS = ("mean", "std", "max")
 #: Most windows that a sample is in.
 MOST_OVERLAP = 64
+#: Largest `peak`: full scale of 16 bits.
+MOST_PEAK = 1 << 15
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -52,6 +54,9 @@ class EmbeddingSpec(FeatureSpec, feature="embedding"):
         fixed, else the whole chunk.
     hop : float or None
         Seconds from the start of one window to the next, from 1/64 of the window. None: the window.
+    peak : float or None
+        If given, the mean of each window is removed, and the window is scaled so that its largest magnitude
+        is this, unless it is silent. Perch's own library does so, with 0.25.
     pooling : tuple of str
         How the frames of all windows become one row: some of ``"mean"``, ``"std"`` (divided by the number of
         frames) and ``"max"``. Text is split at commas. Columns are in this order.
@@ -78,6 +83,7 @@ class EmbeddingSpec(FeatureSpec, feature="embedding"):
     size: int = 0
     window: float | None = None
     hop: float | None = None
+    peak: float | None = None
     pooling: tuple[str, ...] = ("mean",)
 
     def __post_init__(self) -> None:
@@ -108,6 +114,8 @@ class EmbeddingSpec(FeatureSpec, feature="embedding"):
         require(bool(self.output), "output", "the name of an output", self.output)
         require(1 <= self.size <= MOST_COLUMNS, "size", f"from 1 to {MOST_COLUMNS} columns", self.size)
         self._validate_windows()
+        allowed = self.peak is None or 0 < self.peak <= MOST_PEAK
+        require(allowed, "peak", f"above 0 and up to {MOST_PEAK}, or none", self.peak)
         known = all(name in POOLINGS for name in self.pooling)
         require(
             known and 1 <= len(set(self.pooling)) == len(self.pooling),

@@ -81,6 +81,15 @@ def test_a_chunk_shorter_than_a_window_is_followed_by_zeros(tmp_path: Path) -> N
     assert (rows - by_torch(pad(WAVES[:, :300], (0, 500))).mean(1)).abs().max() < 1e-6
 
 
+def test_windows_are_scaled_to_their_peak(tmp_path: Path) -> None:
+    """Each window for itself; silence stays silence."""
+    waves = torch.cat([WAVES[:1, :800] + 0.3, torch.zeros(1, 800)], dim=1)
+    rows = EmbeddingFrontend(spec(tmp_path, window=0.1, peak=0.25))(waves)
+    centred = WAVES[:1, :800] - WAVES[:1, :800].mean()
+    expected = by_torch(0.25 * centred / centred.abs().max()).mean(1) / 2
+    assert (rows - expected).abs().max() < 1e-5
+
+
 def test_a_fixed_length_is_the_window(tmp_path: Path) -> None:
     made = spec(tmp_path, conv_model((1, 800)))
     assert (made.window, made.hop, made.window_samples) == (0.1, 0.1, 800)
@@ -157,6 +166,7 @@ def test_without_a_model_the_message_says_what_to_give() -> None:
         ({"window": 1e6}, "window must be up to"),
         ({"pooling": "mean,mean"}, "pooling must be some of mean, std, max, each once"),
         ({"pooling": "median"}, "pooling must be"),
+        ({"peak": 0}, "peak must be above 0"),
         ({"size": 7}, "has 6 columns; got size=7"),
         ({"dtype": "uint8"}, "not in decibels"),
         ({"output": "embeding"}, "did you mean 'embedding'"),

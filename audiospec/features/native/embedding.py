@@ -121,7 +121,8 @@ class EmbeddingKernel(Kernel):
         length = self.spec.window_samples or len(wave)
         if len(wave) < length:
             wave = np.concatenate([wave, np.zeros(length - len(wave), np.float32)])
-        return [wave[start : start + length] for start in self.spec.window_starts(len(wave))]
+        windows = [wave[start : start + length] for start in self.spec.window_starts(len(wave))]
+        return windows if self.spec.peak is None else [_scaled(one, self.spec.peak) for one in windows]
 
     def parity(self, samples: int) -> float:
         """Return the largest difference, as a share of the largest magnitude, from the two that are known.
@@ -141,6 +142,13 @@ class EmbeddingKernel(Kernel):
         except AudioError as error:  # noise is no file that could be left out
             raise ModelError(error.reason, "give another `window`, `output` or model") from error
         return max(difference, self.reference_difference or 0.0)
+
+
+def _scaled(window: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
+    """Return a window without its mean, and with its largest magnitude at `peak` unless it is silent."""
+    centred = window - np.float32(window.mean(dtype=np.float64))  # of a constant, exactly 0
+    top = np.abs(centred).max()
+    return np.asarray(centred * (peak / top) if top > 0 else centred, np.float32)
 
 
 def _pooled(frames: NDArray[np.float32], pooling: str) -> NDArray[Any]:
