@@ -13,6 +13,7 @@ import typer
 
 from audiospec.cli._text import by, count, facts, reasons, say
 from audiospec.cli._views import described, tracks_of
+from audiospec.specs.presets.base import preset_of
 from audiospec.text import size
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ def _facts(view: View, more: str) -> dict[str, str]:
     how = {"made from": str(made["table"])} if "table" in made else {"made on": where, "parity": parity}
     return {
         "feature": view.spec.feature + (f" with {changed}" if changed else ""),
+        **({"preset": preset} if (preset := preset_of(view.spec)) else {}),
         "defaults": defaults,
         "chunks": f"{chunking.seconds:g} s every {chunking.hop:g} s, filled at least {chunking.min_fill:g}",
         "data": f"{by(view.shape)} {view.spec.dtype}, {size(view.bytes_on_disk())}",

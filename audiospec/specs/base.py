@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -24,9 +24,9 @@ from audiospec.specs.byte_code import DecibelCode
 #: rate in Hz, samples in a window and in a hop, weights of filters, and numbers in a row.
 MOST_RATE, MOST_WINDOW, MOST_HOP, MOST_WEIGHTS, MOST_VALUES = 10**7, 1 << 20, 1 << 24, 1 << 27, 1 << 28
 
-#: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) by frame (s);
-#: ``"other"``, any other axes.
-Kind = Literal["table", "spectrogram", "other"]
+#: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) or the number
+#: of a coefficient by frame (s); ``"wave"``, samples (s); ``"other"``, any other axes.
+Kind = Literal["table", "spectrogram", "wave", "other"]
 
 
 class FrontendClass(Protocol):
@@ -163,7 +163,7 @@ class FeatureSpec(Fields, ABC):
         return 1
 
     @abstractmethod
-    def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+    def coordinates(self, samples: int) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         """Return, for each axis of `dims`, its values along a row and their unit (``""`` if none)."""
 
     @property
