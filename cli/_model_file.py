@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from audiospec.cli._text import facts, say, table
+from audiospec.cli._text import by, facts, say, table
 from audiospec.errors import ModelError
 from audiospec.onnx_files.header import Port, read_header
 from audiospec.onnx_files.kept import beside, find
@@ -53,7 +53,7 @@ def print_model(values: Mapping[str, str]) -> None:
     )
     say()
     spec = EmbeddingSpec.replace_in(values)
-    samples = spec.window_samples or spec.sample_rate
+    samples, mel = spec.window_samples or spec.sample_rate, spec.frontend
     measured = _measured(spec, samples)
     reference = measured["reference"]
     window = "the whole chunk" if spec.window is None else f"{spec.window:g} s every {spec.hop:g} s"
@@ -61,6 +61,7 @@ def print_model(values: Mapping[str, str]) -> None:
         {
             "output": f"{spec.output}, {spec.size} columns",
             "windows": window,
+            **({} if mel is None else {"frontend": f"log-mel spectrogram, {by(mel.row_shape(samples))}"}),
             "row": f"{spec.row_shape(samples)[0]} columns: {', '.join(spec.pooling)} over frames",
             "reference": f"none; it would be {beside(file).name} beside the file"
             if reference is None
