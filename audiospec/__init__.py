@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
     from audiospec.specs.cqt import CqtSpec
+    from audiospec.specs.embedding import EmbeddingSpec
     from audiospec.specs.gammatone import GammatoneSpec
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.mfcc import MfccSpec
@@ -79,6 +80,7 @@ _HOMES = {
     "Dataset": "datasets.base",
     "Decision": "corrections.decision",
     "Diagnosis": "doctor.diagnosis",
+    "EmbeddingSpec": "specs.embedding",
     "Evaluation": "zoo.scores.measuring.tables",
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
@@ -145,6 +147,7 @@ __all__ = [
     "Dataset",
     "Decision",
     "Diagnosis",
+    "EmbeddingSpec",
     "Evaluation",
     "FeatureSpec",
     "FeatureStore",
