@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.mfcc import MfccSpec
     from audiospec.specs.musicnn import MusicnnSpec
+    from audiospec.specs.opensmile import OpensmileSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
@@ -94,6 +95,7 @@ _HOMES = {
     "MelSpec": "specs.mel",
     "MfccSpec": "specs.mfcc",
     "MusicnnSpec": "specs.musicnn",
+    "OpensmileSpec": "specs.opensmile",
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
@@ -161,6 +163,7 @@ __all__ = [
     "MelSpec",
     "MfccSpec",
     "MusicnnSpec",
+    "OpensmileSpec",
     "PlannedView",
     "Prediction",
     "Progress",
