@@ -28,6 +28,8 @@ _PACKAGES = (
     "scikit-learn",
     "torchvision",
     "cleanlab",
+    "opensmile",
+    "musicnn",
 )
 
 
