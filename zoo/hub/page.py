@@ -162,7 +162,8 @@ def _licences(info: RunInfo, licence: str) -> str:
 def _licences_inside(info: RunInfo) -> list[str]:
     """Return the licences of what the features and the model are made with, such as pretrained weights."""
     feature = str(info.spec["feature"])
-    parts = [("The features", features[feature])] if feature in features else []
+    parts: list[tuple[str, object]] = []
+    parts += [("The features", features[feature])] if feature in features else []
     parts += [("What the model began with", models[info.model])] if info.model in models else []
     stated = [(what, str(getattr(part, "licence", ""))) for what, part in parts]
     return [f"{what}: {licence}." for what, licence in stated if licence]
