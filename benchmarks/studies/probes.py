@@ -78,7 +78,7 @@ def probes() -> dict[str, Callable[[], FeatureSpec]]:
         **{f"mel: {name}": preset(name) for name in PRESETS},
         **{name: of(name) for name in ("mfcc", "gammatone", "cqt", "vqt")},
         "openSMILE eGeMAPS": of("opensmile"),
-        "openSMILE ComParE": of("opensmile", features="ComParE_2016"),
+        "openSMILE ComParE": of("opensmile", set="ComParE_2016"),
         **{
             f"musicnn {weights.upper()} {output}": of("musicnn", weights=weights, output=output)
             for weights in ("msd", "mtt")
