@@ -31,6 +31,8 @@ _PACKAGES = (
     "transformers",
     "kaldi-native-fbank",
     "cleanlab",
+    "opensmile",
+    "musicnn",
 )
 
 
