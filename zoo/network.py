@@ -37,6 +37,9 @@ class NetworkModel(Model):
 
     Settings = NetworkSettings
 
+    #: Whether an exported network may read rows of any length; rows of the chunk's length are always possible.
+    any_length: ClassVar[bool] = True
+
     #: The trained network; maps rows (B, mel, frame) to logits (B, *target.output_shape).
     net: nn.Module
 
