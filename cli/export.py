@@ -63,16 +63,11 @@ def command(
         return
     say(f"{done.path}: {done.bytes / 1e6:.1f} MB", "bold")
     lengths = "any number of samples" if done.any_length else "the samples of a chunk"
-    on = count(len(done.clips), "clip") if done.clips else "rows of the store"
-    source = {
-        "test tracks": " of test tracks",
-        "given": " of the given audio",
-        "synthesised": ", synthesised",
-    }
+    on = f"{count(len(done.clips), 'clip')} ({done.compared})" if done.clips else "rows of the store"
     facts(
         {
             "reads": f"{lengths}, any batch" if done.input == "wave" else "rows of the feature, any batch",
-            "differs from the run by": f"{done.difference:.1g} at most, on {on}{source.get(done.compared, '')}",
+            "differs from the run by": f"{done.difference:.1g} at most, on {on}",
             "compared": ", ".join(done.cases),
             "licence": done.licence or "none stated",
         }

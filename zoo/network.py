@@ -37,7 +37,7 @@ class NetworkModel(Model):
 
     Settings = NetworkSettings
 
-    #: Whether an exported network may read rows of any length; rows of the chunk's length are always possible.
+    #: Whether an export may read rows of any length, and not only those of the chunk's length.
     any_length: ClassVar[bool] = True
 
     #: The trained network; maps rows (B, mel, frame) to logits (B, *target.output_shape).

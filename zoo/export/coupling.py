@@ -1,4 +1,4 @@
-"""Margins of pairs and probabilities, in operations that can be exported; as `zoo.calibration` has in numpy."""
+"""Probabilities from margins of pairs, and calibrators: as in `zoo.calibration`, in operations of torch."""
 
 from __future__ import annotations
 

@@ -107,7 +107,9 @@ class Machine(nn.Module):
         sums = [
             part @ weights.T
             for part, weights in zip(
-                kernel.split(self.counts, dim=1), self.coefficients.split(self.counts, dim=1), strict=True
+                torch.split(kernel, self.counts, 1),
+                torch.split(self.coefficients, self.counts, 1),
+                strict=True,
             )
         ]
         by_class = torch.stack(sums, dim=1)

@@ -22,7 +22,7 @@ from audiospec.stores.base import open_store
 from audiospec.zoo.base import Model
 from audiospec.zoo.calibration.calibrated import CalibratedModel
 from audiospec.zoo.export.clips import clips_of
-from audiospec.zoo.export.formats import Format, Traced, format_of, trace
+from audiospec.zoo.export.formats import Format, Names, Traced, format_of, trace
 from audiospec.zoo.export.graph import FEATURES, WAVE, Graph, Stored, model_module
 from audiospec.zoo.export.metadata import PREFIX, about, output_name
 from audiospec.zoo.export.parity import (
@@ -105,8 +105,8 @@ def export_run(
         ``NAME.onnx``, which needs ``pip install 'audiospec[onnx]'``; or ``NAME.pt2``, for torch. A file that
         exists is replaced.
     input : "wave" or "features"
-        ``"features"``: rows of the feature in place of waves, of shape (batch, *row_shape), for a frontend that
-        cannot be exported, or a table without one.
+        ``"features"``: rows of the feature in place of waves, of shape (batch, *row_shape), for a frontend
+        that cannot be exported, or a table without one.
     audio : sequence of path or URL, or None
         Audio to compare on, and folders of it. None: test tracks of the run's store if their audio is there,
         or else synthesised clips.
@@ -134,30 +134,29 @@ def export_run(
         raise ModelError(f"parameter input must be {WAVE!r} or {FEATURES!r}; got {input!r}")
     form = format_of(path)
     model = opened.model("cpu")
-    graph, traced = _traced(opened, model, form, input, backend)
+    traced = _traced(opened, model, form, input, backend)
     spec = opened.spec
     length = 0 if isinstance(spec, TableSpec) else opened.chunking.samples(spec.sample_rate)
     least, most = (traced.least, traced.most) if traced.any_length else (length, length)
     source, clips, cases = _cases(opened, model, input, audio, traced)
-    names = (input, output_name(opened))
     stated = about(opened, kind=input, licence=licence, samples=(least, most, length))
     axes = ("batch", "samples") if traced.any_length else ("batch",)
+    names = Names(input, output_name(opened), axes)
     compared = {"on": source, "clips": len(clips), "cases": [case.name for case in cases]}
-    content = _written(form, traced, names, axes, stated | {f"{PREFIX}parity": json.dumps(compared)})
+    content = _written(form, traced, names, stated | {f"{PREFIX}parity": json.dumps(compared)})
     try:
         difference, where = largest_difference(form.opened(content), cases, model)
     except AudiospecError:
         raise
     except Exception as error:  # onnxruntime and torch document no types
         raise ModelError(
-            f"run {opened.path} was exported, but the file cannot be computed ({_line(error)}), so nothing is "
-            "written",
+            f"the export of run {opened.path} cannot be computed ({_line(error)}), so nothing is written",
             _other_ways(input, backend),
         ) from error
     if not difference <= MOST_DIFFERENCE:
         raise ModelError(
-            f"expected outputs within {MOST_DIFFERENCE:g} of the run's; the export of run {opened.path} differs "
-            f"by {difference:.2g} on {where} of {source}, so nothing is written",
+            f"expected outputs within {MOST_DIFFERENCE:g} of the run's; the export of run {opened.path} "
+            f"differs by {difference:.2g} on {where} of {source}, so nothing is written",
             _other_ways(input, backend),
         )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -175,13 +174,13 @@ def export_run(
     )
 
 
-def _traced(run: Run, model: Model, form: Format, kind: str, backend: str | None) -> tuple[Graph, Traced]:
-    """Return the graph of a run, and what torch recorded of it."""
+def _traced(run: Run, model: Model, form: Format, kind: str, backend: str | None) -> Traced:
+    """Return what torch records of the graph of a run."""
     spec, of_model = run.spec, model_module(model, onnx=form.onnx)
     if kind == FEATURES:
         graph = Graph(None, Stored(spec), of_model)
         example = torch.zeros(2, *run.info.row_shape)
-        return graph, _recorded(run, graph, example, any_length=False)
+        return _recorded(run, graph, example, any_length=False)
     if isinstance(spec, TableSpec):
         raise RunError(
             f"run {run.path} was trained on an imported table, whose columns cannot be computed from audio",
@@ -191,7 +190,7 @@ def _traced(run: Run, model: Model, form: Format, kind: str, backend: str | None
     graph = Graph(front, Stored(spec), of_model)
     samples = run.chunking.samples(spec.sample_rate)
     example = 0.1 * torch.randn(2, samples, generator=torch.Generator().manual_seed(0))
-    return graph, _recorded(run, graph, example, any_length=_any_length(model, form))
+    return _recorded(run, graph, example, any_length=_any_length(model, form))
 
 
 def _frontend(run: Run, backend: str | None) -> Frontend:
@@ -237,11 +236,9 @@ def _can_be_traced(graph: Graph, example: torch.Tensor) -> bool:
     return True
 
 
-def _written(
-    form: Format, traced: Traced, names: tuple[str, str], axes: tuple[str, ...], stated: dict[str, str]
-) -> bytes:
+def _written(form: Format, traced: Traced, names: Names, stated: dict[str, str]) -> bytes:
     try:
-        return form.write(traced, names, axes, stated)
+        return form.write(traced, names, stated)
     except AudiospecError:
         raise
     except Exception as error:  # the exporters document no types
@@ -277,8 +274,8 @@ def _stored_rows(run: Run) -> NDArray[np.float32]:
         view = open_store(run.info.store).view(run.info.view)
     except (AudiospecError, OSError) as error:
         raise RunError(
-            f"run {run.path} is of a table, and its store {run.info.store}, whose rows an export is compared on, "
-            f"cannot be opened ({_line(error)})",
+            f"run {run.path} is of a table, and {run.info.store}, whose rows an export is compared on, cannot be "
+            f"opened ({_line(error)})",
             "put the store back",
         ) from error
     numbers = np.unique(np.linspace(0, len(view) - 1, MOST_ROWS).astype(np.int64))

@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -54,6 +54,21 @@ class Traced:
         )
 
 
+class Names(NamedTuple):
+    """Names in a file.
+
+    Attributes
+    ----------
+    input, output : str
+    axes : tuple of str
+        Of the input's free axes: the first, and the second if it is free.
+    """
+
+    input: str
+    output: str
+    axes: tuple[str, ...]
+
+
 class Format(ABC):
     """A format of exports.
 
@@ -69,18 +84,13 @@ class Format(ABC):
     onnx: ClassVar[bool]
 
     @abstractmethod
-    def write(
-        self, traced: Traced, names: tuple[str, str], axes: tuple[str, ...], about: Mapping[str, str]
-    ) -> bytes:
+    def write(self, traced: Traced, names: Names, about: Mapping[str, str]) -> bytes:
         """Return the file's bytes.
 
         Parameters
         ----------
         traced : Traced
-        names : (str, str)
-            Of the input and the output.
-        axes : tuple of str
-            Names of the input's free axes: the first, and the second if it is free.
+        names : Names
         about : mapping
             Metadata, all text.
         """
@@ -104,9 +114,7 @@ class Onnx(Format):
                 "pip install 'audiospec[onnx]'",
             )
 
-    def write(
-        self, traced: Traced, names: tuple[str, str], axes: tuple[str, ...], about: Mapping[str, str]
-    ) -> bytes:
+    def write(self, traced: Traced, names: Names, about: Mapping[str, str]) -> bytes:
         """Return the bytes of a model."""
         with quietly():
             exported = torch.onnx.export(
@@ -114,8 +122,8 @@ class Onnx(Format):
                 dynamo=True,
                 opset_version=OPSET,
                 verbose=False,
-                input_names=names[:1],
-                output_names=names[1:],
+                input_names=[names.input],
+                output_names=[names.output],
             )
         assert exported is not None
         model = exported.model_proto
@@ -124,7 +132,7 @@ class Onnx(Format):
         (given,) = model.graph.input
         renamed = {
             dimension.dim_param: axis
-            for dimension, axis in zip(given.type.tensor_type.shape.dim, axes, strict=False)
+            for dimension, axis in zip(given.type.tensor_type.shape.dim, names.axes, strict=False)
             if dimension.dim_param
         }
         _rename_axes(model.graph, renamed)
@@ -157,9 +165,7 @@ class Torch(Format):
     suffix = ".pt2"
     onnx = False
 
-    def write(
-        self, traced: Traced, names: tuple[str, str], axes: tuple[str, ...], about: Mapping[str, str]
-    ) -> bytes:
+    def write(self, traced: Traced, names: Names, about: Mapping[str, str]) -> bytes:
         """Return the bytes of an archive; the metadata is its extra file ``audiospec.json``."""
         buffer = io.BytesIO()
         with quietly():

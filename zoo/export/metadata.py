@@ -57,7 +57,7 @@ def about(
     info, spec = run.info, run.spec
     least, most, length = samples
     values: dict[str, Any] = {
-        "description": f"{info.model} on {info.view}, trained on {info.dataset}: {kind} in, {output_name(run)} out",
+        "description": f"{info.model} on {info.view}, of {info.dataset}: {kind} in, {output_name(run)} out",
         "version": __version__,
         "model": info.model,
         "run": run.digest,

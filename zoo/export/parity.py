@@ -71,9 +71,8 @@ def cases_of_waves(run: Run, model: Model, clips: Clips, *, traced: Traced, kind
     cases = []
     length = run.chunking.samples(run.spec.sample_rate)
     # Without padding, a last chunk has a length of its own, which is a case if the export reads it.
-    whole = sum((pairs for samples, pairs in by_length.items() if samples == length), [])
-    shorter = [pairs for samples, pairs in by_length.items() if samples != length]
-    for name, pairs in (("chunks", whole), *(("a last chunk", pairs) for pairs in shorter)):
+    whole = by_length.pop(length, [])
+    for name, pairs in (("chunks", whole), *(("a last chunk", pairs) for pairs in by_length.values())):
         if not pairs or (name != "chunks" and kind == WAVE and not traced.reads(len(pairs[0][0]))):
             continue
         rows = np.stack([row for _, row in pairs])

@@ -99,7 +99,7 @@ class TracedChunks(Chunks):
         """Overlap-add frames (B, frames, n_fft): (B, samples)."""
         hop = self.spec.hop_length
         hops = -(-self.spec.n_fft // hop)
-        parts = pad(frames, (0, hops * hop - self.spec.n_fft)).unflatten(2, (hops, hop))
+        parts = pad(frames, (0, hops * hop - self.spec.n_fft)).reshape(*frames.shape[:2], hops, hop)
         wave = sum(pad(parts[:, :, number], (0, 0, number, hops - 1 - number)) for number in range(hops))
         assert isinstance(wave, Tensor)
         start, samples = self.spec.n_fft // 2, self.waves.shape[1]
