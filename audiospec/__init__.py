@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.export.export import Export, export_run
     from audiospec.zoo.hub.load import load_run
     from audiospec.zoo.hub.push import Pushed, push_run
     from audiospec.zoo.leakage.ladder import Ladder
@@ -83,6 +84,7 @@ _HOMES = {
     "Diagnosis": "doctor.diagnosis",
     "EmbeddingSpec": "specs.embedding",
     "Evaluation": "zoo.scores.measuring.tables",
+    "Export": "zoo.export.export",
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
     "FeatureTable": "tables.reading",
@@ -119,6 +121,7 @@ _HOMES = {
     "engine": "engines.base",
     "evaluate": "zoo.evaluation",
     "explore": "explorer.run",
+    "export_run": "zoo.export.export",
     "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
@@ -151,6 +154,7 @@ __all__ = [
     "Diagnosis",
     "EmbeddingSpec",
     "Evaluation",
+    "Export",
     "FeatureSpec",
     "FeatureStore",
     "FeatureTable",
@@ -187,6 +191,7 @@ __all__ = [
     "engine",
     "evaluate",
     "explore",
+    "export_run",
     "export_table",
     "featurize",
     "frontend",
