@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import ClassVar, Literal
 from audiospec.errors import SpecError
 from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
 from audiospec.specs.mel import MelSpec
-from audiospec.specs.presets.base import spec as preset
+from audiospec.specs.presets.musicnn import musicnn
 
 #: SHA-256 of the files of weights in the wheel musicnn 0.1.0 (``MSD_musicnn/.data-00000-of-00001``, …).
 SHA256: Mapping[str, str] = types.MappingProxyType(
@@ -118,10 +119,8 @@ class MusicnnSpec(FeatureSpec, feature="musicnn"):
 
     @staticmethod
     def mel_spec() -> MelSpec:
-        """Return the mel spectrogram that the network reads: the preset ``musicnn``, in float32."""
-        mel = preset("musicnn", dtype="float32")
-        assert isinstance(mel, MelSpec)
-        return mel
+        """Return the mel spectrogram that the network reads, the preset `musicnn`, in full precision."""
+        return dataclasses.replace(musicnn(), dtype="float32")
 
     def windows(self, frames: int) -> list[tuple[int, int]]:
         """Return the windows of a chunk as (first frame, frame after the last).

@@ -18,6 +18,7 @@ from audiospec.specs.gammatone import GammatoneSpec
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.mfcc import MfccSpec
 from audiospec.specs.musicnn import MusicnnSpec
+from audiospec.specs.opensmile import OpensmileSpec
 from audiospec.specs.tabular import TabularSpec
 from audiospec.specs.vqt import VqtSpec
 from audiospec.specs.wave import WaveSpec
@@ -152,6 +153,18 @@ class TestTabular(FrontendContract):
         waves = super().signals()
         waves[2] += waves[0] / 100
         return waves
+
+
+class TestOpensmile(FrontendContract):
+    name = "opensmile"
+    samples = 4800
+    tolerance = close = 0.0
+    differentiable = False
+
+    @pytest.fixture
+    def spec(self) -> FeatureSpec:
+        pytest.importorskip("opensmile")
+        return OpensmileSpec()
 
 
 class TestMusicnn(FrontendContract):
