@@ -61,7 +61,8 @@ class MusicnnFrontend(Frontend):
             )
         waves = waves.to(dtype)
         if torch.compiler.is_compiling():
-            return self._together(waves, windows=None)
+            # The number of windows is recorded, so a record is for one length: `int` says so to torch.
+            return self._together(waves.reshape(-1, int(waves.shape[1])), windows=None)
         if not len(waves):
             return waves.new_empty(0, len(self.spec.columns))
         if waves.device.type == "cpu":

@@ -104,6 +104,9 @@ def test_exports_for_any_number_of_chunks() -> None:
     assert len(frontend.spec.windows(frontend.mel(waves).shape[2])) == 2
     for some in (waves, waves[:1]):
         assert torch.allclose(exported(some), frontend(some), rtol=0, atol=1e-4)
+    # The number of windows is part of what is recorded.
+    with pytest.raises(Exception, match=r"specialized|constant \(80000\)"):
+        torch.export.export(frontend, (waves,), dynamic_shapes=({**batch, 1: torch.export.Dim.DYNAMIC},))
 
 
 @needs_wheel
