@@ -88,9 +88,9 @@ def markdown(figures: dict[str, Any]) -> str:
         f"`python -m benchmarks.studies.augmentation`; crnn-base on ESC-10, {figures['epochs']} epochs, "
         f"{figures['seeds']} seeds,",
         f"each with another official fold as the test side ({figures['clips']} clips in all). Accuracy by",
-        "clip in %, mean ± sample deviation over the seeds. The difference from no augmentation is paired by the",
-        "test clips, with its 95 % interval; its p-value is of the corrected resampled t over the splits,",
-        "adjusted by Holm's method.",
+        "clip in %, mean ± sample deviation over the seeds. The difference from no augmentation is paired by",
+        "the test clips, with its 95 % interval. Its p-value is of the corrected resampled t over the",
+        "splits, adjusted by Holm's method.",
         "",
         "| augment | accuracy | difference | p | training accuracy | best epochs | s an epoch |",
         "| --- | --- | --- | --- | --- | --- | --- |",
