@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.hub.load import load_run
+    from audiospec.zoo.hub.push import Pushed, push_run
     from audiospec.zoo.leakage.ladder import Ladder
     from audiospec.zoo.leakage.measure import leakage
     from audiospec.zoo.prediction import Prediction, predict
@@ -84,6 +86,7 @@ _HOMES = {
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
+    "Pushed": "zoo.hub.push",
     "Reading": "audio.reading",
     "Report": "pipeline.summary",
     "Run": "zoo.runs.run",
@@ -107,9 +110,11 @@ _HOMES = {
     "frontend": "features.base",
     "import_table": "tables.importing",
     "leakage": "zoo.leakage.measure",
+    "load_run": "zoo.hub.load",
     "make_folds": "zoo.splits.folds",
     "open_store": "stores.base",
     "predict": "zoo.prediction",
+    "push_run": "zoo.hub.push",
     "read_split": "zoo.splits.split_file",
     "read_table": "tables.reading",
     "repair": "pipeline.repair",
@@ -142,6 +147,7 @@ __all__ = [
     "PlannedView",
     "Prediction",
     "Progress",
+    "Pushed",
     "Reading",
     "Report",
     "Run",
@@ -165,9 +171,11 @@ __all__ = [
     "frontend",
     "import_table",
     "leakage",
+    "load_run",
     "make_folds",
     "open_store",
     "predict",
+    "push_run",
     "read_split",
     "read_table",
     "repair",

@@ -90,6 +90,10 @@ class RunError(AudiospecError, ValueError):
     """A run's folder is missing, incomplete or modified."""
 
 
+class HubError(AudiospecError, RuntimeError):
+    """A hub of models does not answer, refuses a request, or has no such run."""
+
+
 class NotCheckedError(AudiospecError, ValueError):
     """A check of a store's health lacks what it looks at."""
 

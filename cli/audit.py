@@ -10,6 +10,7 @@ import typer
 
 from audiospec.cli._options import options_of
 from audiospec.cli._progress import progress
+from audiospec.cli._runs import RunPlace, open_run
 from audiospec.cli._text import count, emit, percent, say, table
 from audiospec.cli._training import Training, warnings_shown
 from audiospec.machine import user_name
@@ -24,7 +25,7 @@ EPILOG = "Example: audiospec audit runs/svm-tabular-3s-43f6a6-group-0 --out susp
 
 def command(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run; best with folds.")],
+    run: RunPlace,
     store: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="The store that the run was trained on, if it was moved."),
@@ -78,9 +79,8 @@ def command(
     from audiospec.doctor.audit.accepting import accept as accept_file
     from audiospec.doctor.audit.labels import audit
     from audiospec.stores.base import open_store
-    from audiospec.zoo.runs.run import Run
 
-    opened = Run(run)
+    opened = open_run(run, json=json)
     given = None if store is None else open_store(store)
     name = user_name() if who is None else who
     if accept is not None:
@@ -98,11 +98,11 @@ def command(
         return
     _print(found, top)
     if out is not None:
-        path = shlex.quote(str(run))
+        path = shlex.quote(run)
         say(f"{count(len(found.likely), 'suggestion')} written to {out}: listen, edit or remove rows")
         say(f"next: audiospec audit {path} --accept {shlex.quote(str(out))}", "dim")
     elif found.likely:
-        say(f"next: audiospec audit {shlex.quote(str(run))} --out suspects.csv", "dim")
+        say(f"next: audiospec audit {shlex.quote(run)} --out suspects.csv", "dim")
 
 
 def _write(found: Audit, out: Path) -> None:

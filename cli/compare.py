@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiospec.cli._runs import quieten
 from audiospec.cli._text import count, emit, say, table
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ EPILOG = "Example: audiospec compare runs/svm-* runs/lr-*"
 
 def command(
     runs: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="RUN...",
-            help="Folders of runs, or folders that contain them at any depth. Runs that differ only in seed "
-            "or fold are one configuration.",
+            help="Folders of runs, folders that contain them at any depth, or hf://USER/NAME. Runs that "
+            "differ only in seed or fold are one configuration.",
         ),
     ],
     score: Annotated[
@@ -61,6 +61,7 @@ def command(
 
     if score is not None:
         _ = scores[score]  # first, so that a misspelt name fails before runs are read
+    quieten()
     opened: dict[str, Run] = {}
     for path in runs:  # one by one, to keep their order
         search = find_runs([path])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiospec.cli._runs import RunPlace, open_run
 from audiospec.cli._text import emit, percent, say, table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ EPILOG = "Example: audiospec evaluate runs/svm-tabular-3s-43f6a6-group-0 --store
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    run: RunPlace,
     store: Annotated[
         str | None,
         typer.Option(
@@ -33,16 +33,15 @@ def command(
     from audiospec.stores.base import open_store
     from audiospec.zoo.evaluation import evaluate
     from audiospec.zoo.runs.corrected import corrections_in_words
-    from audiospec.zoo.runs.run import Run
     from audiospec.zoo.scores.measuring.stored import show_stored, stored_scores
 
-    opened = Run(run)
+    opened = open_run(run, json=json)
     other = None if store is None else open_store(store)
     scores = evaluate(opened, other)
     of = opened.info.store if other is None else str(other.path)
     if json:
         corrections = {key: opened.info.corrections.get(key, 0) for key in ("labels", "excluded")}
-        emit("scores", run=str(run), store=of, corrections=corrections, **scores.to_dict())
+        emit("scores", run=opened.source or run, store=of, corrections=corrections, **scores.to_dict())
         return
     where = f"the test rows of {of}" if other is None else of
     leaky = f" (leaky: {scores.leaks.words})" if scores.leaks else ""

@@ -9,6 +9,7 @@ import typer
 
 from audiospec.cli._columns import AudioRoot, LabelColumn, PathColumn, given
 from audiospec.cli._reading import KEEP_SILENT, TRUNCATED
+from audiospec.cli._runs import RunPlace, open_run
 from audiospec.cli._text import count, emit, reasons, say, table
 from audiospec.cli._timed import predict_in_time, thresholds
 
@@ -24,7 +25,7 @@ EPILOG = "Example: audiospec predict runs/svm-tabular-3s-43f6a6-group-0 song1.mp
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    run: RunPlace,
     files: Annotated[
         list[str] | None,
         typer.Argument(
@@ -148,7 +149,6 @@ def command(
         score_sets,
     )
     from audiospec.zoo.runs.corrected import corrections_in_words
-    from audiospec.zoo.runs.run import Run
 
     timed = {"median": median, "merge": merge, "min": min_}
     seconds = {name: value for name, value in timed.items() if value is not None}
@@ -159,7 +159,7 @@ def command(
             param_hint="--truth" if truth is not None else "--coverage",
         )
     limits = thresholds(threshold or [])
-    opened = Run(run)
+    opened = open_run(run, json=json)
     labels: dict[Location, str] = {}
     listed: dict[Location, Track] = {}
     tracks: dict[Location, Track] = {}

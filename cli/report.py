@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from audiospec.cli._runs import quieten
 from audiospec.cli._text import count, emit, reasons, say
 from audiospec.text import size
 
@@ -15,11 +16,11 @@ EPILOG = "Example: audiospec report runs --out report.html"
 
 def command(
     runs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="RUNS",
             show_default=False,
-            help="Folders of runs, or folders that contain them at any depth (runs).",
+            help="Folders of runs, or folders that contain them at any depth; or hf://USER/NAME (runs).",
         ),
     ] = None,
     out: Annotated[
@@ -38,10 +39,11 @@ def command(
     from audiospec.zoo.report.collect import find_runs
     from audiospec.zoo.report.page import write_report
 
-    folders = runs or [Path("runs")]
+    quieten()
+    folders = runs or ["runs"]
     search = find_runs(folders)
     if not search.runs:
-        where = ", ".join(map(str, folders))
+        where = ", ".join(folders)
         why = "".join(f" ({path}: {reason})" for path, reason in list(search.problems.items())[:1])
         raise RunError(
             f"no run to report in {where}{why}",
@@ -54,7 +56,7 @@ def command(
         emit(
             "report",
             path=str(written),
-            runs=[str(run.path) for run in search.runs],
+            runs=[run.source or str(run.path) for run in search.runs],
             refused=search.problems,
             unfinished=search.unfinished,
             ladders=[str(ladder.path) for ladder in search.ladders],

@@ -79,6 +79,8 @@ def evaluate(run: Run, store: FeatureStore | None = None) -> RunEvaluation:
     StoreError
         The run's own store no longer exists.
     """
+    if store is None and run.lacks and not run.is_older:
+        raise RunError(run.lacks, "give a `store` whose rows are all to be scored")
     if store is None and run.info.cross_validation:
         return _evaluate_folds(run)
     model = run.model()
@@ -157,7 +159,7 @@ def _leaks(run: Run, view: View, numbers: Numbers) -> tuple[Leaks, NDArray[np.bo
 
 def _test_rows(run: Run, view: View) -> Numbers:
     """Return the run's test rows, provided that the view still has the rows of the run."""
-    if run.lacks:
+    if run.is_older:
         return _older_test_rows(run, view)
     predictions = run.predictions()
     row_of = {place: number for number, place in enumerate(_places(view))}

@@ -11,8 +11,8 @@ from audiospec.specs.base import MOST_HOP, MOST_WEIGHTS, MOST_WINDOW, require
 
 #: Smallest normal float32. Smaller numbers lose digits or become 0, whose logarithm is minus infinity.
 _TINY = 1.2e-38
-#: Largest factor and offset: float32 holds their products with the power of any audio.
-_MOST = 1e12
+#: Least and largest factor, and largest offset: float32 holds their products with the power of any audio.
+_LEAST, _MOST = 1e-12, 1e12
 
 #: Parameters of per-channel energy normalisation and their defaults.
 PCEN = {
@@ -33,13 +33,13 @@ def check(spec: Any) -> None:
     _check_frames(spec)
     _check_filters(spec)
     _check_scale(spec)
-    for one, other, advice in _contradictions(spec):
-        raise SpecError(f"{_named(spec, one)} contradicts {_named(spec, other)}", advice)
     if spec.scale == "linear" and spec.dtype != "float32":
         raise SpecError(
             f'scale="linear" needs dtype="float32", as power spans more than {spec.dtype} can hold',
             'give `dtype="float32"`',
         )
+    for one, other, advice in _contradictions(spec):
+        raise SpecError(f"{_named(spec, one)} contradicts {_named(spec, other)}", advice)
 
 
 def _named(spec: Any, field: str) -> str:
@@ -80,7 +80,7 @@ def _check_frames(spec: Any) -> None:
     require(spec.hop_length >= 1, "hop_length", "at least 1 sample", spec.hop_length)
     require(spec.hop_length <= MOST_HOP, "hop_length", f"at most {MOST_HOP} samples", spec.hop_length)
     require(spec.window_samples >= 2, "win_length", "at least 2 samples, or none", spec.win_length)
-    require(0 < spec.gain <= _MOST, "gain", f"above 0, at most {_MOST:g}", spec.gain)
+    require(_LEAST <= spec.gain <= _MOST, "gain", f"from {_LEAST:g} to {_MOST:g}", spec.gain)
     require(0 <= spec.dither <= _MOST, "dither", f"from 0 to {_MOST:g}", spec.dither)
     require(0 <= spec.preemphasis <= 1, "preemphasis", "from 0 to 1", spec.preemphasis)
     require(0 < spec.power <= 16, "power", "above 0, at most 16", spec.power)
@@ -112,7 +112,7 @@ def _check_scale(spec: Any) -> None:
     require(spec.amin >= _TINY, "amin", f"at least {_TINY}, the smallest normal float32", spec.amin)
     require(spec.ref == "max" or spec.ref > 0, "ref", 'above 0, or "max"', spec.ref)
     require(spec.top_db is None or spec.top_db > 0, "top_db", "above 0, or none", spec.top_db)
-    require(0 < spec.log_gain <= _MOST, "log_gain", f"above 0, at most {_MOST:g}", spec.log_gain)
+    require(_LEAST <= spec.log_gain <= _MOST, "log_gain", f"from {_LEAST:g} to {_MOST:g}", spec.log_gain)
     require(0 <= spec.log_offset <= _MOST, "log_offset", f"from 0 to {_MOST:g}", spec.log_offset)
     require(abs(spec.mean) <= _MOST, "mean", f"within ±{_MOST:g}", spec.mean)
     require(1e-6 <= spec.std <= _MOST, "std", f"from 1e-06 to {_MOST:g}", spec.std)

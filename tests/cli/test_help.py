@@ -23,6 +23,7 @@ from audiospec.zoo.scores.base import scores
 HEAVY = (
     *("torch", "zarr", "h5py", "sklearn", "matplotlib", "soundfile", "numpy", "soxr", "nnAudio2"),
     *("rich", "pydantic", "pooch", "requests", "pandas", "pyarrow", "cleanlab", "starlette", "uvicorn"),
+    *("huggingface_hub", "yaml"),
 )
 COMMANDS = [
     *([], ["featurize"], ["datasets"], ["features"], ["specs"], ["stores"], ["engines"], ["show"]),
@@ -35,6 +36,7 @@ COMMANDS = [
         ["evaluate"],
         ["compare"],
         ["predict"],
+        ["push"],
         ["report"],
         ["reproduce"],
     ),

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from audiospec.errors import RunError
+from audiospec.errors import HubError, RunError
+from audiospec.zoo.hub.address import hub_address
+from audiospec.zoo.hub.load import load_run
 from audiospec.zoo.leakage.ladder import FILE as LADDER
 from audiospec.zoo.leakage.ladder import Ladder, read_ladder
 from audiospec.zoo.report.page import report_page
@@ -43,7 +45,7 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
     Parameters
     ----------
     folders : iterable of path
-        Runs, or folders that have runs at any depth.
+        Runs, or folders that have runs at any depth; or addresses of runs on a hub.
     """
     runs: dict[str, Run] = {}
     ladders: dict[str, Ladder] = {}
@@ -54,6 +56,13 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
         problems[str(error.filename)] = f"cannot be read ({error.strerror})"
 
     for folder in folders:
+        if hub_address(folder) is not None:
+            try:
+                on_hub = load_run(folder)
+                runs.setdefault(os.path.realpath(on_hub.path), _shown(on_hub))
+            except (HubError, RunError) as error:
+                problems[str(folder)] = str(error)
+            continue
         for name, below, files in os.walk(folder, onerror=unreadable):
             if name.endswith(SUFFIX):
                 if not Path(name.removesuffix(SUFFIX), RUN).exists():  # else a kill left the folder
@@ -63,7 +72,7 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
                 below.clear()
                 try:
                     # A run may be given twice: as itself, and by a folder above it.
-                    runs.setdefault(os.path.realpath(name), _open(Path(name)))
+                    runs.setdefault(os.path.realpath(name), _shown(Run(Path(name))))
                 except RunError as error:
                     problems[name] = str(error)
             elif LADDER in files:
@@ -77,9 +86,8 @@ def find_runs(folders: Iterable[Path | str]) -> FoundRuns:
     return FoundRuns(ordered, dict(sorted(problems.items())), len(unfinished), found)
 
 
-def _open(path: Path) -> Run:
-    """Open a run and write its page, so that a run without the necessary data is refused here, alone."""
-    run = Run(path)
+def _shown(run: Run) -> Run:
+    """Write the page of a run, so that a run without the necessary data is refused here, alone."""
     try:
         report_page([run], {}, 0)
     except (
@@ -92,5 +100,5 @@ def _open(path: Path) -> Run:
         ValueError,
     ) as error:
         what = f"no {error}" if isinstance(error, KeyError) else error
-        raise RunError(f"run {path} lacks data that a report needs ({what})", "train again") from error
+        raise RunError(f"run {run.path} lacks data that a report needs ({what})", "train again") from error
     return run

@@ -38,7 +38,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     main = main_key(run.target.name)
     scores = main_first(stored_scores(tables), run.target.name)
     score = show_stored(run.metrics["test"]["track"], main, scores[main])
-    warning = _warning(run)
+    warning, place = _warning(run), run.source or run.path
     about = {
         "trained": info.date,
         "store": info.store,
@@ -73,7 +73,7 @@ def run_section(run: Run, id: str, opened: bool) -> str:
     return (
         f'<details class="run"{" open" if opened else ""}>'
         f"<summary><h3>{text(info.model)} on {text(info.view)}, {strategy}, seed {text(info.seed)}</h3>"
-        f'<span class="quiet">{scores[main].title} by track {score} · {text(run.path, None)}</span>'
+        f'<span class="quiet">{scores[main].title} by track {score} · {text(place, None)}</span>'
         "</summary>\n"
         f'<div id="{id}">{warning}<h4>Scores</h4>{_scores(run, scores)}{protocol_section(info)}'
         f"{curves(read_history(run))}"

@@ -63,10 +63,14 @@ class Run:
     Parameters
     ----------
     path : path
+    source : str
+        Where the folder was loaded from, if it was (`load_run`).
 
     Attributes
     ----------
     path : Path
+    source : str
+        ``"hf://user/name@commit"`` of a run that was loaded from a hub, else ``""``.
     info : RunInfo
     digest : str
         SHA-256 of what ``run.json`` states, so of the whole run.
@@ -79,8 +83,11 @@ class Run:
         The folder does not exist, is not a run, has a newer format, or was damaged or changed.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, source: str = "") -> None:
+        if str(path).startswith("hf://"):
+            raise RunError(f"expected the folder of a run; got {path}", "open it by `audiospec.load_run`")
         self.path = local(location(path), "a run")
+        self.source = source
         with self._damage():
             if not (self.path / RUN).exists() or (self.path / RUN).is_dir():
                 raise RunError(f"no run at {self.path}", "expected a folder that `audiospec train` made")
@@ -128,7 +135,7 @@ class Run:
             csv.Error,
         ) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
-            raise RunError(f"run {self.path} is damaged ({reason[:200]})", "train again") from error
+            raise RunError(f"run {self.path} is damaged ({reason[:200]})", self._remedy) from error
 
     def _check_files(self) -> None:
         """Raise an error unless the files are those that were written."""
@@ -137,10 +144,17 @@ class Run:
                 raise self._changed(name)
 
     def _changed(self, name: str) -> RunError:
-        return RunError(f"run {self.path} was changed: its {name} is not what was written", "train again")
+        return RunError(f"run {self.path} was changed: its {name} is not what was written", self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        """What to do about damage."""
+        if not self.source:
+            return "train again"
+        return f"remove it from the cache and load {self.source} again; if that is the same, push it again"
 
     def __repr__(self) -> str:
-        return f"<Run {self.path}: {self.info.model} on {self.info.view}>"
+        return f"<Run {self.source or self.path}: {self.info.model} on {self.info.view}>"
 
     @property
     def spec(self) -> FeatureSpec:
@@ -200,10 +214,23 @@ class Run:
             return [{name: float(value) for name, value in entry.items()} for entry in lines]
 
     @property
+    def is_older(self) -> bool:
+        """Whether it is of a version that kept neither predictions nor tracks."""
+        return self._version < 3
+
+    @property
     def lacks(self) -> str:
-        """What a run of an older version does not have, and what follows; ``""`` if it has everything."""
-        if self._version >= 3:
-            return ""
+        """What a run does not have, and what follows; ``""`` if it has everything.
+
+        A run of an older version lacks what was not kept then, a published one what its owner left out.
+        """
+        if not self.is_older:
+            if PREDICTIONS in self._files and TRACKS in self._files:
+                return ""
+            return (
+                f"run {self.source or self.path} was published without its predictions and the tracks that "
+                "the model learnt from: leaks cannot be checked"
+            )
         return (
             f"run {self.path} was made by an older audiospec, which kept neither predictions nor the tracks "
             "that a model learnt from: leaks cannot be checked, and its split may be weaker than it says"
@@ -247,7 +274,10 @@ class Run:
     def _table(self, name: str) -> Iterator[io.StringIO]:
         """Open a table of the folder."""
         if self.lacks:
-            raise RunError(self.lacks, "train again")
+            hint = (
+                "train again" if self.is_older else "use the run itself, or one pushed with its predictions"
+            )
+            raise RunError(self.lacks, hint)
         with self._damage(), open_plain(self.path / name, MOST_PREDICTIONS) as file:
             yield io.StringIO(file.read().decode("utf-8"), newline="")
 

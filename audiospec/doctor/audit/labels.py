@@ -16,6 +16,7 @@ from audiospec.doctor.audit.ranking import check_method, rank
 from audiospec.doctor.audit.suspect import Audit, Suspect
 from audiospec.errors import RunError, StorageError, StoreError
 from audiospec.stores.base import FeatureStore, open_store
+from audiospec.zoo.hub.load import load_run
 from audiospec.zoo.progress import Watch
 from audiospec.zoo.runs.corrected import decisions_of
 from audiospec.zoo.runs.run import Run
@@ -70,7 +71,7 @@ def audit(
         The store no longer exists, and the model has to be trained again.
     """
     check_method(method)
-    given = run if isinstance(run, Run) else Run(run)
+    given = run if isinstance(run, Run) else load_run(run)
     if given.info.target["name"] != "single":
         raise RunError(
             f"expected a run of one label a track; run {given.path} predicts the target "
@@ -134,6 +135,11 @@ def _cross_validated(
                 info.split["name"],
             )
         return run, f"predictions of run {run.path.name}: {info.split['name']}"
+    if run.source:
+        raise RunError(
+            f"expected a cross-validation; {run.source} has one model, and is not trained again",
+            "audit a run that was trained by folds",
+        )
     opened = open_store(info.store) if store is None else store
     view = opened.view(info.view)
     whole = info.classes == [str(name) for name in view.classes]
