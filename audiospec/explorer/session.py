@@ -126,14 +126,14 @@ class Session:
     @staticmethod
     def _described(view: View) -> dict[str, Any]:
         drawn = view.spec.kind == "spectrogram"
-        ticks: list[dict[str, Any]] = []
+        axis, ticks = "", []
         if drawn:
-            from audiospec.render.spectrogram import frequency_ticks
+            from audiospec.render.spectrogram import first_axis
 
             bins = view.info.row_shape[0]
+            axis, marks = first_axis(view)
             ticks = [
-                {"at": min(1.0, (position + 0.5) / bins), "text": str(hertz)}
-                for hertz, position in frequency_ticks(view).items()
+                {"at": min(1.0, (position + 0.5) / bins), "text": text} for text, position in marks.items()
             ]
         return {
             "name": view.name,
@@ -142,7 +142,7 @@ class Session:
             "rows": len(view),
             "drawn": drawn,
             "ticks": ticks,
-            "axis": "frequency (Hz)" if drawn else "",
+            "axis": axis,
         }
 
     def table(self, query: Query, run: str = "", offset: int = 0, limit: int = 100) -> dict[str, Any]:

@@ -166,7 +166,7 @@ class FrontendContract:
         assert len(set(spec.dims) | {"row"}) == len(spec.dims) + 1
 
     def test_kind_fits_the_axes(self, spec: FeatureSpec) -> None:
-        """A table's axis has names, a spectrogram's two are rising frequencies and times, a wave's times."""
+        """A table's axis has names, a spectrogram's two rise (times last), and a wave's is times."""
         axes = list(spec.coordinates(self.samples).values())
         assert spec.kind in typing.get_args(Kind)
         assert spec.is_of(spec.kind)
@@ -176,7 +176,7 @@ class FrontendContract:
             assert all(isinstance(name, str) for name in axes[0][0])
             assert len(set(axes[0][0])) == len(axes[0][0])
         elif spec.kind == "spectrogram":
-            assert [unit for _, unit in axes] == ["Hz", "s"]
+            assert [unit for _, unit in axes] in (["Hz", "s"], ["", "s"])
             assert all(list(values) == sorted(values) for values, _ in axes)
         elif spec.kind == "wave":
             assert [unit for _, unit in axes] == ["s"]

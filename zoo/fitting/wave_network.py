@@ -70,7 +70,7 @@ def frontend_spec(choice: str | Mapping[str, Any], sample_rate: int | None = Non
     SpecError, RegistryError
         No such preset or feature, or its fields are not valid.
     """
-    fields = {"feature": choice} if isinstance(choice, str) else dict(choice)
+    fields: dict[str, Any] = {"feature": choice} if isinstance(choice, str) else dict(choice)
     if "version" in fields:
         return FeatureSpec.from_dict(fields)
     name = str(fields.pop("feature"))

@@ -23,6 +23,8 @@ SHARD_BYTES, TABLE_SHARD_BYTES = 24 << 20, 1 << 20
 #: Long names of the axes of a row; other axes go by their own names.
 AXES = {
     "mel": "centre of the mel bin",
+    "bin": "centre of the bin",
+    "coefficient": "number of the coefficient",
     "frame": "time in the chunk",
     "sample": "time in the chunk",
     "feature": "feature",
