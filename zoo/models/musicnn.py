@@ -73,7 +73,7 @@ class MusicnnModel(NetworkModel):
             Also if the weights are pretrained, and the view's spec is not that of musicnn.
         """
         if self.settings.weights != "none":
-            _check_spec(train.view.spec)
+            _check_spec(self.frontend or train.view.spec)
         return super().fit(train, valid, seed=seed, work=work, progress=progress)
 
     def prepare(self, net: nn.Module) -> None:
@@ -144,6 +144,6 @@ def _check_spec(spec: FeatureSpec) -> None:
             raise ModelError(
                 f"the weights of musicnn are for its own mel spectrogram, with {name}={shown(wanted)}; this "
                 f"view has {name}={shown(got)}",
-                'make a view of `audiospec.spec("musicnn")`, or start from random weights with '
-                '`weights="none"`',
+                'make a view of `audiospec.spec("musicnn")`, give waves `frontend="musicnn"`, or start from '
+                'random weights with `weights="none"`',
             )
