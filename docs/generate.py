@@ -87,11 +87,11 @@ def feature_table() -> str:
     """Every feature, with its axes and backends."""
     rows = []
     for name in features:
-        spec = features[name].spec_class()
+        cls = features[name].spec_class
+        # A table's axis and unit are the same for all, and a spec may need a file to be made.
+        axes, unit = (("feature",), "") if cls.kind == "table" else (cls().dims, cls().unit)
         backends = ", ".join(f"`{backend}`" for backend in features[name].backends)
-        rows.append(
-            (f"`{name}`", ", ".join(spec.dims), spec.unit, backends, sentence(features.summary(name)))
-        )
+        rows.append((f"`{name}`", ", ".join(axes), unit, backends, sentence(features.summary(name))))
     return table(("feature", "axes of a row", "unit", "backends", "what it is"), rows)
 
 

@@ -538,7 +538,7 @@ class Loud(Frontend):
 import sys
 sys.path.insert(0, sys.argv[1])
 from audiospec.specs.base import FeatureSpec, features
-assert features.names() == ["loud", "mel", "tabular"], features.names()
+assert {"loud", "mel", "tabular"} <= {*features.names()}, features.names()
 spec = FeatureSpec.from_dict({"feature": "loud", "version": 1, "hop": "50"})
 import audiospec, torch
 assert audiospec.frontend(spec)(torch.ones(2, 500)).tolist() == [[1.0] * 10] * 2

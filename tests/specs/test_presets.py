@@ -113,7 +113,7 @@ def test_an_unknown_name_lists_the_choices() -> None:
 
 
 def test_a_feature_is_no_preset() -> None:
-    with pytest.raises(RegistryError, match=r"'tabular' is a feature, not a preset.*`features=tabular`"):
+    with pytest.raises(RegistryError, match=r"'tabular' is a feature.*`features=tabular` computes"):
         audiospec.spec("tabular")
 
 
