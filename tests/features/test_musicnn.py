@@ -96,6 +96,7 @@ def test_a_long_chunk_is_the_mean_of_its_windows() -> None:
 
 
 @needs_wheel
+@pytest.mark.long
 def test_exports_for_any_number_of_chunks() -> None:
     frontend = MusicnnFrontend(MusicnnSpec())
     waves = torch.randn(3, 80000, generator=torch.Generator().manual_seed(2)) / 10
@@ -107,7 +108,6 @@ def test_exports_for_any_number_of_chunks() -> None:
 
 
 @needs_wheel
-@pytest.mark.long
 def test_does_not_export_for_any_length() -> None:
     """The number of windows is part of what is recorded, so other lengths would lose some in silence."""
     frontend, free = MusicnnFrontend(MusicnnSpec()), torch.export.Dim.DYNAMIC
