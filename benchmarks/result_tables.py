@@ -123,6 +123,21 @@ def score_table(name: str, tables: int | None = None) -> str:
     return "\n\n".join([origin(result), "\n".join(rows), *left_out])
 
 
+def preset_table() -> str:
+    """Every preset, its reference, and the largest difference on real audio."""
+    result = json.loads((RESULTS / "presets.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            f"`{one['preset']}`",
+            f"{one['reference']} ({one['package']} {one['version']})",
+            f"{one['in_range']:.1e} {one['unit']}".strip(),
+            f"{one['bound']:g}",
+        )
+        for one in result["figures"]["presets"]
+    ]
+    return f"{origin(result)}\n\n{table(('preset', 'reference', 'largest difference', 'bound'), rows)}"
+
+
 def truth_tables() -> str:
     """What leaks add, the old protocol beside the new one, and the coverage of the gaps' interval."""
     result = json.loads((RESULTS / "truth.json").read_text(encoding="utf-8"))
