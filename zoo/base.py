@@ -190,6 +190,17 @@ class Model(ABC):
         return spec.is_of(cls.input)
 
     @classmethod
+    def settings_for(cls, settings: Any, spec: FeatureSpec) -> Any:
+        """Return parameters as they are for the rows of a view, see `ModelSettings.for_spec`.
+
+        Raises
+        ------
+        ModelError
+            A parameter does not fit the rows.
+        """
+        return settings.for_spec(spec)
+
+    @classmethod
     def input_with(cls, settings: Mapping[str, Any]) -> str:
         """Return what it reads with these parameters, which need not be all: by default its `input`."""
         return cls.input

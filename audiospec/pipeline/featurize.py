@@ -29,7 +29,7 @@ from audiospec.pipeline.targets import is_annotated
 from audiospec.pipeline.trial import try_out
 from audiospec.pipeline.volumes.run import VolumesRun
 from audiospec.pipeline.volumes.share import Share
-from audiospec.specs.base import FeatureSpec, features, require
+from audiospec.specs.base import FeatureSpec, announce, features, require
 from audiospec.specs.mel import MelSpec
 from audiospec.storage.location import Location, location
 from audiospec.stores.base import store_class
@@ -242,6 +242,7 @@ def run(
         samples = chunking.samples(spec.sample_rate)
         spec.row_shape(samples)  # raises if the chunk is too short
         if not dry_run:
+            announce(spec)
             try_out(spec, samples)
     name = store_name(dataset, data) if isinstance(dataset, str) else dataset.dataset
     path = location(store) if store is not None else Path(f"{name}.zarr")
