@@ -46,6 +46,9 @@ class NetworkModel(Model):
 
     Settings = NetworkSettings
 
+    #: Whether an export may read rows of any length, and not only those of the chunk's length.
+    any_length: ClassVar[bool] = True
+
     #: The trained network; maps rows (B, *row_shape) to logits (B, *target.output_shape).
     net: nn.Module
 

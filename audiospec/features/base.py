@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import SpecError, nearest
-from audiospec.specs.base import FeatureSpec, features
+from audiospec.specs.base import FeatureSpec, announce, features
 
 
 class Frontend(nn.Module):
@@ -87,6 +87,15 @@ class Frontend(nn.Module):
     def default_backend(cls, spec: FeatureSpec, device: str = "cpu") -> str:
         """Return the first of `backends` that this machine has for a spec and a device."""
         return next(backend for backend in cls.backends if not cls.reason_missing(backend, spec, device))
+
+    @classmethod
+    def reason_not_exported(cls, spec: FeatureSpec) -> str:
+        """Return why `compute` cannot be exported with a model for this spec; ``""`` if it can.
+
+        It can if it is plain torch while `torch.compiler.is_compiling` is true: no numpy, and no step whose
+        number depends on the samples.
+        """
+        return ""
 
     def forward(self, waves: Tensor) -> Tensor:
         """Compute the features of a batch of chunks.
@@ -175,6 +184,12 @@ def frontend(
     >>> mel(torch.zeros(4, 22050)).shape
     torch.Size([4, 128, 87])
     """
+    announce(spec)
+    return make_frontend(spec, backend, device)
+
+
+def make_frontend(spec: FeatureSpec, backend: str | None, device: str | torch.device) -> Frontend:
+    """Return the module that computes a spec, without its notice; see `frontend`."""
     kind = cast(type[Frontend], features[spec.feature])
     module = kind(spec, backend=backend or kind.default_backend(spec, str(device)))
     try:

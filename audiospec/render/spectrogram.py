@@ -198,7 +198,7 @@ def _frequency_ticks(centres: NDArray[np.float64]) -> dict[float, float]:
         for hertz in frequencies:
             position = float(np.interp(hertz, reach, bins))
             fits = all(abs(position - other) > len(centres) / most for other in ticks.values())
-            if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
+            if position >= -0.5 and hertz <= reach[-1] * 1.005 and fits:
                 ticks[hertz] = position
     return ticks
 

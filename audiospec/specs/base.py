@@ -6,6 +6,7 @@ Nothing heavy is imported here, so that a run can be planned and a store can be 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class FrontendClass(Protocol):
 #: The registry of features; an entry is a frontend class, which names its spec class.
 features: Registry[FrontendClass] = Registry("feature", "audiospec.features", "audiospec.features")
 
+_log = logging.getLogger("audiospec")
+_announced: set[str] = set()
 _SPECS: dict[str, type[FeatureSpec]] = {}
 #: Names of channels; a number from 0 is another.
 CHANNELS = ("mix", "left", "right", "loudest")
@@ -84,6 +87,8 @@ class FeatureSpec(Fields, ABC):
     #: Fields that specs did not always have. `to_dict` leaves them out while they have their defaults, so
     #: that fingerprints stay what they were.
     later: ClassVar[frozenset[str]] = frozenset({"channel"})
+    #: What everyone who computes the feature has to know, such as conditions of a licence; see `announce`.
+    notice: ClassVar[str] = ""
     #: Fields that only say what to make a spec from, such as a file. They are not a part of it: `to_dict`
     #: leaves them out, and `from_dict`, whose values may come from elsewhere, refuses them.
     arguments: ClassVar[frozenset[str]] = frozenset()
@@ -234,6 +239,16 @@ def spec_class(feature: str) -> type[FeatureSpec]:
     if feature not in _SPECS and feature.isidentifier() and find_spec(module) is not None:
         import_module(module)
     return _SPECS[feature] if feature in _SPECS else features[feature].spec_class
+
+
+def announce(spec: FeatureSpec) -> None:
+    """Write a spec's `notice` to the log, once in a process.
+
+    What computes rows for a user calls it, in the user's own process; workers do not.
+    """
+    if spec.notice and spec.notice not in _announced:
+        _announced.add(spec.notice)
+        _log.warning("%s", spec.notice)
 
 
 def require_samples(samples: int, least: int) -> None:
