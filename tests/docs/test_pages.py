@@ -57,6 +57,7 @@ LONG = (
     "docs/guide/audit.md",
     "docs/guide/comparing.md",
     "docs/guide/events.md",
+    "docs/guide/export.md",
     "docs/guide/targets.md",
     "docs/guide/training.md",
 )
