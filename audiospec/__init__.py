@@ -37,10 +37,18 @@ if TYPE_CHECKING:
     from audiospec.pipeline.repair import repair
     from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
+    from audiospec.specs.cqt import CqtSpec
+    from audiospec.specs.embedding import EmbeddingSpec
+    from audiospec.specs.gammatone import GammatoneSpec
     from audiospec.specs.mel import MelSpec
+    from audiospec.specs.mfcc import MfccSpec
+    from audiospec.specs.musicnn import MusicnnSpec
+    from audiospec.specs.opensmile import OpensmileSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
     from audiospec.specs.tabular import TabularSpec
+    from audiospec.specs.vqt import VqtSpec
+    from audiospec.specs.wave import WaveSpec
     from audiospec.stores.base import FeatureStore, open_store
     from audiospec.stores.layout.view import View
     from audiospec.tables.exporting import export_table
@@ -70,9 +78,11 @@ _HOMES = {
     "Audit": "doctor.audit.suspect",
     "Comparison": "zoo.comparison.compare",
     "Corrections": "corrections.corrections",
+    "CqtSpec": "specs.cqt",
     "Dataset": "datasets.base",
     "Decision": "corrections.decision",
     "Diagnosis": "doctor.diagnosis",
+    "EmbeddingSpec": "specs.embedding",
     "Evaluation": "zoo.scores.measuring.tables",
     "Export": "zoo.export.export",
     "FeatureSpec": "specs.base",
@@ -81,9 +91,13 @@ _HOMES = {
     "Finding": "doctor.finding",
     "Folds": "zoo.splits.folds",
     "Frontend": "features.base",
+    "GammatoneSpec": "specs.gammatone",
     "Ladder": "zoo.leakage.ladder",
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
+    "MfccSpec": "specs.mfcc",
+    "MusicnnSpec": "specs.musicnn",
+    "OpensmileSpec": "specs.opensmile",
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
     "Progress": "pipeline.progress",
@@ -98,6 +112,8 @@ _HOMES = {
     "Track": "manifest",
     "TrainingProgress": "zoo.progress",
     "View": "stores.layout.view",
+    "VqtSpec": "specs.vqt",
+    "WaveSpec": "specs.wave",
     "audit": "doctor.audit.labels",
     "clean": "pipeline.clean",
     "compare": "zoo.comparison.compare",
@@ -132,9 +148,11 @@ __all__ = [
     "Chunking",
     "Comparison",
     "Corrections",
+    "CqtSpec",
     "Dataset",
     "Decision",
     "Diagnosis",
+    "EmbeddingSpec",
     "Evaluation",
     "Export",
     "FeatureSpec",
@@ -143,9 +161,13 @@ __all__ = [
     "Finding",
     "Folds",
     "Frontend",
+    "GammatoneSpec",
     "Ladder",
     "Manifest",
     "MelSpec",
+    "MfccSpec",
+    "MusicnnSpec",
+    "OpensmileSpec",
     "PlannedView",
     "Prediction",
     "Progress",
@@ -160,6 +182,8 @@ __all__ = [
     "Track",
     "TrainingProgress",
     "View",
+    "VqtSpec",
+    "WaveSpec",
     "audit",
     "clean",
     "compare",

@@ -93,6 +93,14 @@ def _coerce(name: str, hint: Any, value: Any) -> Any:
             names = text.split(",") if text is not None else value
             if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
                 return tuple(name.strip() for name in names)
+        elif choice == tuple[float, float]:
+            parts = text.split(",") if text is not None else value
+            pair = [_number(part) for part in parts] if isinstance(parts, list | tuple) else []
+            if len(pair) == 2 and None not in pair:
+                return tuple(pair)
+        elif choice == dict[str, Any]:
+            if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+                return dict(value)
         elif choice is int or choice is float:
             number = _number(value)
             if number is not None and (choice is float or number.is_integer()):
@@ -127,6 +135,8 @@ _IN_WORDS: dict[Any, str] = {
     float: "a finite number",
     bool: "true or false",
     tuple[str, ...]: "a list of names",
+    tuple[float, float]: "two numbers",
+    dict[str, Any]: "a mapping",
 }
 
 

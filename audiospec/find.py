@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from audiospec.errors import StoreError
+from audiospec.specs.presets.base import is_preset, presets
 from audiospec.stores.base import FeatureStore, open_store, stores
 from audiospec.stores.layout.view import View
 
@@ -18,16 +19,23 @@ _DESCRIPTIONS = {
         f"{_FEATURIZE.format('tabular')}, or `audiospec table import`",
     ),
     "spectrogram": ("a spectrogram", _FEATURIZE.format("mel")),
+    "wave": ("waves", _FEATURIZE.format("wave")),
 }
 
 
 def matching(views: Sequence[View], chunk: float | None = None, name: str | None = None) -> list[View]:
-    """Return the views whose chunks are `chunk` seconds long and whose name is, or begins with, `name`."""
+    """Return the views whose chunks are `chunk` seconds long and whose name is, or begins with, `name`.
+
+    If there is none, and `name` is a preset, the views of its spec.
+    """
     candidates = [view for view in views if chunk is None or view.chunking.seconds == chunk]
     if name is None:
         return candidates
     exact = [view for view in candidates if view.name == name]
-    return exact or [view for view in candidates if view.name.startswith(name)]
+    named = exact or [view for view in candidates if view.name.startswith(name)]
+    if named or name not in presets.names():
+        return named
+    return [view for view in candidates if is_preset(view.spec, name)]
 
 
 def choices(views: Sequence[View]) -> str:
@@ -55,7 +63,7 @@ def find_view(
     chunk : float or None
         Length of its chunks in seconds; None matches any.
     view : str or None
-        Its name, or a prefix of it; None matches any.
+        Its name, a prefix of it, or the preset of its spec, such as ``"whisper"``; None matches any.
     what : str or None
         A kind of row, ``"table"`` or ``"spectrogram"``, or the name of a feature: what
         `FeatureSpec.is_of` accepts and ``Model.input`` declares. None: any.
@@ -84,7 +92,10 @@ def find_view(
     expected = f"expected {description}" if reader is None else f"{reader} reads {description}"
     suitable = [each for each in store.views() if what is None or each.spec.is_of(what)]
     if not suitable:
-        raise StoreError(f"{expected}; {store.path} has none", f"make one with {commands}")
+        has_waves = any(each.spec.kind == "wave" for each in store.views())
+        through = reader is not None and what == "spectrogram" and has_waves
+        or_waves = ', or read its waves with `frontend="mel"`' if through else ""
+        raise StoreError(f"{expected}; {store.path} has none", f"make one with {commands}{or_waves}")
     matches = matching(suitable, chunk, view)
     if len(matches) == 1:
         return matches[0]

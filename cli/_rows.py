@@ -28,7 +28,12 @@ ChunkSeconds = Annotated[
 ]
 ViewName = Annotated[
     str | None,
-    typer.Option("--view", metavar="NAME", rich_help_panel=_PANEL, help="Name of a view, or a prefix of it."),
+    typer.Option(
+        "--view",
+        metavar="NAME",
+        rich_help_panel=_PANEL,
+        help="Name of a view, a prefix of it, or the preset that it was made with.",
+    ),
 ]
 Labels = Annotated[
     str | None,

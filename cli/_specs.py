@@ -48,21 +48,21 @@ def requested_specs(
     """
     if presets is None:
         return _specs_of_features(split_names(features) or ["mel"], {**options, **settings})
+    named = f"--spec {','.join(presets)}"
     if features is not None:
         raise typer.BadParameter(
-            f"{', '.join(presets)} says which feature is computed, and so does --features "
-            f"{','.join(features)}; give one of the two",
-            param_hint="--spec",
+            f"{named} says what is computed, and so does --features {','.join(features)}; give one of the two"
         )
-    fixed = [name for name in options if name not in STORED]
+    fixed = {name: value for name, value in options.items() if name not in STORED}
     if fixed:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
-        changes = " ".join(f"--set {name}={_plain(options[name])}" for name in fixed)
-        raise typer.BadParameter(
-            f"{', '.join(presets)} sets what {flags} would; to change a field of it, write {changes}",
-            param_hint="--spec",
-        )
+        flags = ", ".join(_flag(name, value) for name, value in fixed.items())
+        changes = " ".join(f"--set {name}={_plain(value)}" for name, value in fixed.items())
+        raise typer.BadParameter(f"{named} has its own value for {flags}; to change it, give {changes}")
     return _specs_of_presets(split_names(presets), {**options, **settings})
+
+
+def _flag(name: str, value: object) -> str:
+    return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
 
 
 def _plain(value: object) -> str:

@@ -182,7 +182,7 @@ def listing(registry: Registry[Any]) -> None:
     table([(name, registry.summary(name)) for name in registry])
 
 
-def entry(registry: Registry[Any], name: str, cls: object) -> None:
+def entry(registry: Registry[Any], name: str, cls: type[object]) -> None:
     """Print the name, the summary and the docstring of an entry of a registry."""
     say(f"{name}: {registry.summary(name)}", "bold")
     body(cls)

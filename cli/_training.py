@@ -101,7 +101,8 @@ class Training:
 
 def _rows(now: TrainingProgress) -> str:
     if len(now.row_shape) == 1:
-        return f"{count(now.rows_total, 'row')} of {count(now.row_shape[0], 'column')}"
+        each = "sample" if now.epochs else "column"  # what has epochs is a network, which reads waves
+        return f"{count(now.rows_total, 'row')} of {count(now.row_shape[0], each)}"
     return f"{count(now.rows_total, 'row')} of {by(now.row_shape)}"
 
 

@@ -96,7 +96,8 @@ def command(
     from audiospec.zoo.base import models
     from audiospec.zoo.leakage.measure import leakage
 
-    reads = models[model].input  # first, so that a misspelt name fails before the store is opened
+    # First, so that a misspelt name fails before the store is opened.
+    reads = models[model].input_with(assignments(set_ or []))
     opened = open_store(store) if store is not None else find_store(Path())
     chosen = find_view(opened, chunk, view, reads, reader=model)
     second = None if other is None else open_store(other)

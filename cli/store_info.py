@@ -13,6 +13,7 @@ import typer
 
 from audiospec.cli._text import by, count, facts, reasons, say
 from audiospec.cli._views import described, tracks_of
+from audiospec.specs.presets.base import preset_of
 from audiospec.text import size
 
 if TYPE_CHECKING:
@@ -188,10 +189,11 @@ def _facts(view: View, more: str) -> dict[str, str]:
     versions = ", ".join(f"{name} {version}" for name, version in made.get("versions", {}).items())
     unit = f" {view.spec.unit}" if view.spec.unit else ""
     where = f"{made.get('device', '')} {made.get('backend', '')}".strip()
-    parity = f"at most {made.get('parity', 0):.2g}{unit} from float64"
+    parity = f"at most {made.get('parity', 0):.2g}{unit} from {view.spec.exact}"
     how = {"made from": str(made["table"])} if "table" in made else {"made on": where, "parity": parity}
     return {
         "feature": view.spec.feature + (f" with {changed}" if changed else ""),
+        **({"preset": preset} if (preset := preset_of(view.spec)) else {}),
         "defaults": defaults,
         "chunks": f"{chunking.seconds:g} s every {chunking.hop:g} s, filled at least {chunking.min_fill:g}",
         "data": f"{by(view.shape)} {view.spec.dtype}, {size(view.bytes_on_disk())}",
@@ -220,6 +222,8 @@ def _fields(spec: FeatureSpec) -> tuple[str, str]:
     changed: list[str] = []
     defaults: list[str] = []
     for field in dataclasses.fields(spec):
+        if field.name in spec.arguments:
+            continue
         value = getattr(spec, field.name)
         text = f"{field.name} {_value(value)}"
         (defaults if value == field.default else changed).append(text)

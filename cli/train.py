@@ -154,7 +154,8 @@ def command(
     from audiospec.zoo.splits.choose import choose
     from audiospec.zoo.training import train
 
-    reads = models[model].input  # first, so that a misspelt name fails before the store is opened
+    # First, so that a misspelt name fails before the store is opened.
+    reads = models[model].input_with(assignments(set_ or []))
     opened = open_store(store) if store is not None else find_store(Path())
     chosen = find_view(opened, chunk, view, reads, reader=model)
     short = {"epochs": epochs, "patience": patience, "weights": weights, "devices": devices}

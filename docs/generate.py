@@ -27,8 +27,11 @@ from audiospec.benchmarks.result_tables import (
     duplicate_tables,
     label_flip_table,
     million_hours_table,
+    preset_table,
+    probe_tables,
     score_table,
     sentence,
+    short_probe_table,
     short_speed_table,
     short_truth_table,
     speed_table,
@@ -85,11 +88,11 @@ def feature_table() -> str:
     """Every feature, with its axes and backends."""
     rows = []
     for name in features:
-        spec = features[name].spec_class()
+        cls = features[name].spec_class
+        # A table's axis and unit are the same for all, and a spec may need a file to be made.
+        axes, unit = (("feature",), "") if cls.kind == "table" else (cls().dims, cls().unit)
         backends = ", ".join(f"`{backend}`" for backend in features[name].backends)
-        rows.append(
-            (f"`{name}`", ", ".join(spec.dims), spec.unit, backends, sentence(features.summary(name)))
-        )
+        rows.append((f"`{name}`", ", ".join(axes), unit, backends, sentence(features.summary(name))))
     return table(("feature", "axes of a row", "unit", "backends", "what it is"), rows)
 
 
@@ -184,6 +187,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "layouts-csv": partial(layout_table, "csv"),
     "features": feature_table,
     "families": family_table,
+    "presets": preset_table,
     "stores": store_table,
     "models": model_table,
     "engines": partial(entry_table, engines, "engine", "what it does"),
@@ -206,6 +210,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "scores-events": partial(score_table, "events", 1),
     "truth": truth_tables,
     "truth-short": short_truth_table,
+    "probes": probe_tables,
+    "probes-short": short_probe_table,
     "duplicates": duplicate_tables,
     "confounds": partial(score_table, "confounds"),
     "label-flips": label_flip_table,

@@ -7,7 +7,7 @@ A model is a class under ``@models.register``, in a file of `audiospec.zoo.model
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +50,16 @@ class ModelSettings(Fields):
         ------
         ModelError
             A parameter does not fit the target.
+        """
+        return self
+
+    def for_spec(self, spec: FeatureSpec) -> Self:
+        """Return the parameters as they are for a view's rows, with what these decide, such as a rate.
+
+        Raises
+        ------
+        ModelError
+            A parameter does not fit the rows.
         """
         return self
 
@@ -178,6 +188,22 @@ class Model(ABC):
     def reads(cls, spec: FeatureSpec) -> bool:
         """Return whether the model reads the rows of a spec."""
         return spec.is_of(cls.input)
+
+    @classmethod
+    def settings_for(cls, settings: Any, spec: FeatureSpec) -> Any:
+        """Return parameters as they are for the rows of a view, see `ModelSettings.for_spec`.
+
+        Raises
+        ------
+        ModelError
+            A parameter does not fit the rows.
+        """
+        return settings.for_spec(spec)
+
+    @classmethod
+    def input_with(cls, settings: Mapping[str, Any]) -> str:
+        """Return what it reads with these parameters, which need not be all: by default its `input`."""
+        return cls.input
 
     @abstractmethod
     def fit(

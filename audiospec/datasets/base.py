@@ -22,7 +22,8 @@ from audiospec.errors import DatasetError, nearest
 from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
 from audiospec.registry import Registry
-from audiospec.storage.location import Location, local, location
+from audiospec.storage.data_folder import data_folder
+from audiospec.storage.location import Location, location
 from audiospec.text import printable
 
 
@@ -281,15 +282,6 @@ class PublishedDataset(DownloadedDataset):
     def reader(self, root: Location, found: Found) -> Reader:
         """Return `track`."""
         return self.track
-
-
-def data_folder() -> Path:
-    """Return the data folder of the machine: ``AUDIOSPEC_DATA``, or the user's cache folder."""
-    if chosen := os.environ.get("AUDIOSPEC_DATA"):
-        return Path(os.path.expanduser(local(location(chosen), "AUDIOSPEC_DATA"))).absolute()
-    import pooch
-
-    return Path(pooch.os_cache("audiospec"))
 
 
 def require_range(name: str, value: float, low: float, high: float) -> None:

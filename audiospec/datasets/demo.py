@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from audiospec.datasets.base import Dataset, data_folder, datasets, require_range
+from audiospec.datasets.base import Dataset, datasets, require_range
 from audiospec.datasets.own.search import not_found
 from audiospec.datasets.synthesis.wav import is_complete, write_wav
 from audiospec.errors import DatasetError
 from audiospec.files import filled
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.data_folder import data_folder
 from audiospec.storage.location import Location, local
 
 RATE = 22050

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from audiospec.annotations.annotation import Annotation
-from audiospec.datasets.base import Dataset, data_folder, datasets, require_range
+from audiospec.datasets.base import Dataset, datasets, require_range
 from audiospec.datasets.own.search import not_found
 from audiospec.datasets.synthesis.scenes import Scene, plan
 from audiospec.datasets.synthesis.timbres import RATE
@@ -23,6 +23,7 @@ from audiospec.datasets.synthesis.wav import is_complete, write_wav
 from audiospec.errors import DatasetError
 from audiospec.files import atomic_write, filled
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.data_folder import data_folder
 from audiospec.storage.location import Location, local
 
 RECORDINGS = 4

@@ -36,6 +36,7 @@ _NO_MEL = (
     "this store has no spectrograms to look at: make some with `audiospec featurize DATASET --features mel "
     "--store STORE`"
 )
+_WAVES = "there is no map of waves, whose samples do not say what sounds alike: choose another view"
 
 
 class Session:
@@ -125,14 +126,14 @@ class Session:
     @staticmethod
     def _described(view: View) -> dict[str, Any]:
         drawn = view.spec.kind == "spectrogram"
-        ticks: list[dict[str, Any]] = []
+        axis, ticks = "", []
         if drawn:
-            from audiospec.render.spectrogram import frequency_ticks
+            from audiospec.render.spectrogram import first_axis
 
             bins = view.info.row_shape[0]
+            axis, marks = first_axis(view)
             ticks = [
-                {"at": min(1.0, (position + 0.5) / bins), "text": str(hertz)}
-                for hertz, position in frequency_ticks(view).items()
+                {"at": min(1.0, (position + 0.5) / bins), "text": text} for text, position in marks.items()
             ]
         return {
             "name": view.name,
@@ -141,7 +142,7 @@ class Session:
             "rows": len(view),
             "drawn": drawn,
             "ticks": ticks,
-            "axis": "frequency (Hz)" if drawn else "",
+            "axis": axis,
         }
 
     def table(self, query: Query, run: str = "", offset: int = 0, limit: int = 100) -> dict[str, Any]:
@@ -307,8 +308,11 @@ class Session:
         """
         require_method(method)
         chosen = self.view(view)
-        if chosen is None or not len(chosen):
-            empty = {"labels": [], "points": [], "names": [], "method": method, "message": _NO_MEL}
+        no_map = (
+            _NO_MEL if chosen is None or not len(chosen) else _WAVES if chosen.spec.kind == "wave" else ""
+        )
+        if chosen is None or no_map:
+            empty = {"labels": [], "points": [], "names": [], "method": method, "message": no_map}
             return {**empty, "state": "done", "done": 0, "total": 0}
         key = (chosen.name, method)
         with self._lock:
@@ -345,9 +349,10 @@ def _probabilities(run: RunOfStore, number: int) -> list[dict[str, Any]]:
 
 
 def _ordered(store: FeatureStore, name: str | None) -> list[View]:
-    """Return the views: the chosen one first, then spectrograms with the longest chunks."""
+    """Return the views: the chosen one first, then spectrograms with the longest chunks, waves last."""
+    order = {"spectrogram": 0, "wave": 2}
     views = sorted(
-        store.views(), key=lambda view: (view.spec.kind != "spectrogram", -view.chunking.seconds, view.name)
+        store.views(), key=lambda view: (order.get(view.spec.kind, 1), -view.chunking.seconds, view.name)
     )
     if name is None:
         return views

@@ -31,7 +31,7 @@ def picture_of(view: View, row: int) -> bytes:
     -------
     bytes
         A PNG of as many pixels as the row has bins and frames, in 256 colours. Of a feature in decibels, they
-        span 80 dB below the loudest.
+        span 80 dB below the loudest; see `colour_limits`.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def picture_of(view: View, row: int) -> bytes:
     DamagedRowError
         The row cannot be read, or does not match its checksum.
     """
-    from audiospec.render.spectrogram import RANGE
+    from audiospec.render.spectrogram import colour_limits
 
     if view.spec.kind != "spectrogram":
         raise NotFoundError(
@@ -57,8 +57,7 @@ def picture_of(view: View, row: int) -> bytes:
             "run `audiospec store verify STORE --repair`",
         )
     values = rows[0].astype(np.float32)
-    top = float(values.max(initial=-np.inf))
-    low = top - RANGE if view.spec.unit == "dB" else float(values.min(initial=top))
+    low, top = colour_limits(view.spec, values)
     scaled = (values - low) * ((_COLOURS - 1) / ((top - low) or 1.0))
     pixels = np.nan_to_num(scaled).clip(0, _COLOURS - 1).astype(np.uint8)
     return _png(pixels[::-1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import SpecError, nearest
-from audiospec.specs.base import FeatureSpec, features
+from audiospec.specs.base import FeatureSpec, announce, features
 
 
 class Frontend(nn.Module):
@@ -184,6 +184,12 @@ def frontend(
     >>> mel(torch.zeros(4, 22050)).shape
     torch.Size([4, 128, 87])
     """
+    announce(spec)
+    return make_frontend(spec, backend, device)
+
+
+def make_frontend(spec: FeatureSpec, backend: str | None, device: str | torch.device) -> Frontend:
+    """Return the module that computes a spec, without its notice; see `frontend`."""
     kind = cast(type[Frontend], features[spec.feature])
     module = kind(spec, backend=backend or kind.default_backend(spec, str(device)))
     try:

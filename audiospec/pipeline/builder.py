@@ -231,7 +231,7 @@ class ViewBuilder:
             )
         return {
             **({"processors": kinds} if len(kinds) > 1 else {}),
-            "versions": versions(PACKAGES),
+            "versions": versions((*PACKAGES, *plan.info.spec.packages)),
             "device": self.constants.device,
             "backend": commits[0].backend if commits else "",
             "parity": max((commit.parity for commit in commits), default=0.0),

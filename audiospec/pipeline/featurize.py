@@ -28,7 +28,7 @@ from audiospec.pipeline.summary import Report
 from audiospec.pipeline.targets import is_annotated
 from audiospec.pipeline.volumes.run import VolumesRun
 from audiospec.pipeline.volumes.share import Share
-from audiospec.specs.base import FeatureSpec, features, require
+from audiospec.specs.base import FeatureSpec, announce, features, require
 from audiospec.specs.mel import MelSpec
 from audiospec.storage.location import Location, location
 from audiospec.stores.base import store_class
@@ -239,6 +239,8 @@ def run(
     backends = _backends([spec for spec, _ in views], backend, device)
     for spec, chunking in views:
         spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
+        if not dry_run:
+            announce(spec)
     name = store_name(dataset, data) if isinstance(dataset, str) else dataset.dataset
     path = location(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)

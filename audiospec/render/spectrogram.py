@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from pathlib import Path
 
@@ -11,15 +12,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from audiospec.errors import StoreError
+from audiospec.specs.base import FeatureSpec
 from audiospec.stores.layout.view import View
 from audiospec.text import printable
 
 #: Colours cover this many decibels below the loudest bin.
 RANGE = 80.0
+#: Axis of numbered coefficients, where others have frequencies.
+COEFFICIENT = "coefficient"
 #: Maximum width of the image; a longer track is sampled.
 MAX_COLUMNS = 6000
 #: Frequencies in Hz to label on an axis, octaves from the top.
-OCTAVES = tuple(125 * 2**octave for octave in reversed(range(10)))
+OCTAVES = tuple(125 * 2.0**octave for octave in reversed(range(-2, 10)))
 #: Frequencies in Hz to label if fewer than three octaves are in range.
 BETWEEN = (*range(1000, 64000, 1000), *range(100, 64000, 100))
 
@@ -61,8 +65,7 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
     image, start, end = _image(view, rows if chunk is None else rows[chunk : chunk + 1])
     figure = Figure(figsize=(11, 4.2), dpi=150, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    top = float(image.max())
-    low = top - RANGE if spec.unit == "dB" else float(image.min())
+    low, top = colour_limits(spec, image)
     drawn = axes.imshow(
         image,
         origin="lower",
@@ -73,12 +76,12 @@ def draw(view: View, track: str, chunk: int | None = None) -> Figure:
         vmin=low,
         vmax=top if top > low else low + 1,
     )
-    _frequency_axis(axes, view)
+    _label_first_axis(axes, view)
     axes.set_xlabel("time (s)", color=_QUIET)
-    bar = figure.colorbar(
-        drawn, ax=axes, pad=0.015, aspect=30, extend="min" if image.min() < low else "neither"
-    )
-    bar.set_label(spec.unit or "power", color=_QUIET)
+    below, above = image.min() < low, image.max() > top
+    extend = "both" if below and above else "min" if below else "max" if above else "neither"
+    bar = figure.colorbar(drawn, ax=axes, pad=0.015, aspect=30, extend=extend)
+    bar.set_label(spec.unit or ("value" if spec.dims[0] == COEFFICIENT else "power"), color=_QUIET)
     bar.outline.set_visible(False)
     for any_axes in (axes, bar.ax):
         any_axes.tick_params(colors=_QUIET, labelsize=9, length=3)
@@ -139,8 +142,28 @@ def _image(view: View, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], fl
     return image, start, end
 
 
-def frequency_ticks(view: View) -> dict[int, float]:
-    """Return round frequencies to label on the axis of bins, where there is space.
+def colour_limits(spec: FeatureSpec, image: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the values of the first and the last colour.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+        A spec of spectrograms.
+    image : ndarray, shape (bins, frames)
+
+    Returns
+    -------
+    tuple of float
+        Decibels span `RANGE` below the loudest; other values all that there are, and 0. The zeroth of
+        numbered coefficients, which is the loudness and larger than all others, is left out.
+    """
+    shown = image[1:] if spec.dims[0] == COEFFICIENT and len(image) > 1 else image
+    top = float(shown.max(initial=-np.inf))
+    return (top - RANGE if spec.unit == "dB" else float(shown.min(initial=0))), top
+
+
+def first_axis(view: View) -> tuple[str, dict[str, float]]:
+    """Return the label of the axis of bins, and round values to mark on it, where there is space.
 
     Parameters
     ----------
@@ -149,30 +172,42 @@ def frequency_ticks(view: View) -> dict[int, float]:
 
     Returns
     -------
-    dict
-        Frequency in Hz → position, where the centre of bin b is at b.
+    label : str
+    ticks : dict
+        Text → position, where the centre of bin b is at b. Frequencies in Hz, or numbers of coefficients.
     """
-    centres = np.array(view.info.coordinates()[view.spec.dims[0]][0], np.float64)
+    values, unit = view.info.coordinates()[view.spec.dims[0]]
+    if unit != "Hz":
+        step = max(1, math.ceil(len(values) / 8))
+        return view.spec.dims[0], {str(number): float(number) for number in range(0, len(values), step)}
+    ticks = _frequency_ticks(np.array(values, np.float64))
+    return "frequency (Hz)", {f"{hertz:g}": position for hertz, position in ticks.items()}
+
+
+def _frequency_ticks(centres: NDArray[np.float64]) -> dict[float, float]:
+    """Return frequency in Hz → position, of octaves or of round frequencies."""
+    if len(centres) == 1:
+        return {round(float(centres[0])): 0.0}
     bins = np.arange(-1, len(centres) + 1)
     # One bin more at each end, the extent of the outermost filters.
     reach = np.concatenate([[2 * centres[0] - centres[1]], centres, [2 * centres[-1] - centres[-2]]])
-    ticks: dict[int, float] = {}
+    ticks: dict[float, float] = {}
     for frequencies, most in ((OCTAVES, 20), (BETWEEN, 8)):
         if len(ticks) >= 3:
             break
         for hertz in frequencies:
             position = float(np.interp(hertz, reach, bins))
             fits = all(abs(position - other) > len(centres) / most for other in ticks.values())
-            if reach[0] <= hertz <= reach[-1] * 1.005 and fits:
+            if position >= -0.5 and hertz <= reach[-1] * 1.005 and fits:
                 ticks[hertz] = position
     return ticks
 
 
-def _frequency_axis(axes: Axes, view: View) -> None:
-    """Label round frequencies on the axis of bins."""
-    ticks = frequency_ticks(view)
-    axes.set_yticks(list(ticks.values()), [str(hertz) for hertz in ticks])
-    axes.set_ylabel("frequency (Hz)", color=_QUIET)
+def _label_first_axis(axes: Axes, view: View) -> None:
+    """Label frequencies, or numbers of coefficients, on the axis of bins."""
+    label, ticks = first_axis(view)
+    axes.set_yticks(list(ticks.values()), list(ticks))
+    axes.set_ylabel(label, color=_QUIET)
 
 
 def _shorten(text: str, length: int = 70) -> str:

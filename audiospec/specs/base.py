@@ -6,8 +6,9 @@ Nothing heavy is imported here, so that a run can be planned and a store can be 
 from __future__ import annotations
 
 import dataclasses
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -24,9 +25,9 @@ from audiospec.specs.byte_code import DecibelCode
 #: rate in Hz, samples in a window and in a hop, weights of filters, and numbers in a row.
 MOST_RATE, MOST_WINDOW, MOST_HOP, MOST_WEIGHTS, MOST_VALUES = 10**7, 1 << 20, 1 << 24, 1 << 27, 1 << 28
 
-#: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) by frame (s);
-#: ``"other"``, any other axes.
-Kind = Literal["table", "spectrogram", "other"]
+#: Layout of a row: ``"table"``, one number per named column; ``"spectrogram"``, frequency (Hz) or the number
+#: of a coefficient by frame (s); ``"wave"``, samples (s); ``"other"``, any other axes.
+Kind = Literal["table", "spectrogram", "wave", "other"]
 
 
 class FrontendClass(Protocol):
@@ -42,6 +43,8 @@ class FrontendClass(Protocol):
 #: The registry of features; an entry is a frontend class, which names its spec class.
 features: Registry[FrontendClass] = Registry("feature", "audiospec.features", "audiospec.features")
 
+_log = logging.getLogger("audiospec")
+_announced: set[str] = set()
 _SPECS: dict[str, type[FeatureSpec]] = {}
 #: Names of channels; a number from 0 is another.
 CHANNELS = ("mix", "left", "right", "loudest")
@@ -84,6 +87,15 @@ class FeatureSpec(Fields, ABC):
     #: Fields that specs did not always have. `to_dict` leaves them out while they have their defaults, so
     #: that fingerprints stay what they were.
     later: ClassVar[frozenset[str]] = frozenset({"channel"})
+    #: What everyone who computes the feature has to know, such as conditions of a licence; see `announce`.
+    notice: ClassVar[str] = ""
+    #: Fields that only say what to make a spec from, such as a file. They are not a part of it: `to_dict`
+    #: leaves them out, and `from_dict`, whose values may come from elsewhere, refuses them.
+    arguments: ClassVar[frozenset[str]] = frozenset()
+    #: What `Frontend.parity` is the largest difference from, for messages.
+    exact: ClassVar[str] = "float64"
+    #: Packages that compute the feature, besides audiospec's own; their versions are stored with a view.
+    packages: ClassVar[tuple[str, ...]] = ()
 
     sample_rate: int = 22050
     dtype: Literal["float16", "float32", "uint8"] = "float16"
@@ -156,7 +168,7 @@ class FeatureSpec(Fields, ABC):
         return 1
 
     @abstractmethod
-    def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
+    def coordinates(self, samples: int) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         """Return, for each axis of `dims`, its values along a row and their unit (``""`` if none)."""
 
     @property
@@ -167,11 +179,12 @@ class FeatureSpec(Fields, ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values, with the feature's name and version.
 
-        Fields in `later` that have their defaults are left out.
+        Fields in `later` that have their defaults are left out, and those in `arguments`.
         """
         values = dataclasses.asdict(self)
         for field in dataclasses.fields(self):
-            if field.name in self.later and values[field.name] == field.default:
+            unchanged = field.name in self.later and values[field.name] == field.default
+            if unchanged or field.name in self.arguments:
                 del values[field.name]
         return {"feature": self.feature, "version": self.version, **values}
 
@@ -197,6 +210,8 @@ class FeatureSpec(Fields, ABC):
                 f"version {cls.version}",
                 "featurize again, or use the version of audiospec that wrote it",
             )
+        if given := sorted(cls.arguments.intersection(fields)):
+            raise SpecError(f"a spec of feature {cls.feature!r} has no field {given[0]!r} once it is made")
         return cls.replace_in(fields)
 
     @cached_property
@@ -224,6 +239,16 @@ def spec_class(feature: str) -> type[FeatureSpec]:
     if feature not in _SPECS and feature.isidentifier() and find_spec(module) is not None:
         import_module(module)
     return _SPECS[feature] if feature in _SPECS else features[feature].spec_class
+
+
+def announce(spec: FeatureSpec) -> None:
+    """Write a spec's `notice` to the log, once in a process.
+
+    What computes rows for a user calls it, in the user's own process; workers do not.
+    """
+    if spec.notice and spec.notice not in _announced:
+        _announced.add(spec.notice)
+        _log.warning("%s", spec.notice)
 
 
 def require_samples(samples: int, least: int) -> None:

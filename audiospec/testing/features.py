@@ -166,7 +166,7 @@ class FrontendContract:
         assert len(set(spec.dims) | {"row"}) == len(spec.dims) + 1
 
     def test_kind_fits_the_axes(self, spec: FeatureSpec) -> None:
-        """A table's one axis has names; a spectrogram's two are frequencies that rise, and times."""
+        """A table's axis has names, a spectrogram's two rise (times last), and a wave's is times."""
         axes = list(spec.coordinates(self.samples).values())
         assert spec.kind in typing.get_args(Kind)
         assert spec.is_of(spec.kind)
@@ -176,8 +176,11 @@ class FrontendContract:
             assert all(isinstance(name, str) for name in axes[0][0])
             assert len(set(axes[0][0])) == len(axes[0][0])
         elif spec.kind == "spectrogram":
-            assert [unit for _, unit in axes] == ["Hz", "s"]
+            assert [unit for _, unit in axes] in (["Hz", "s"], ["", "s"])
             assert all(list(values) == sorted(values) for values, _ in axes)
+        elif spec.kind == "wave":
+            assert [unit for _, unit in axes] == ["s"]
+            assert list(axes[0][0]) == [number / spec.sample_rate for number in range(self.samples)]
         assert "kind" not in spec.to_dict()  # it follows from the feature, and is no part of a fingerprint
 
     # --- the module ----------------------------------------------------------------------------------

@@ -31,9 +31,10 @@ def test_info(call, store: Path, music: Path) -> None:
     assert lines[1:4] == [f"  audio     {music}", "  labels    loud 3, quiet 3", "  problems  none"]
     for view in open_store(store).views():
         at = lines.index(view.name)
-        facts = dict(line.strip().split("  ", 1) for line in lines[at + 1 : at + 12])
+        facts = dict(line.strip().split("  ", 1) for line in lines[at + 1 : at + 13])
         facts = {name: value.strip() for name, value in facts.items()}
         assert facts["feature"] == "mel"
+        assert facts["preset"] == "study"
         assert facts["defaults"].startswith("sample_rate 22050, ")
         assert facts["chunks"] == f"{view.chunking.seconds:g} s every 1 s, filled at least 0.5"
         assert facts["data"].startswith(f"{len(view)} × 192 × ")

@@ -103,6 +103,18 @@ class TestEfficientnetLite0Gru(TestCrnnBase):
     target_learning = {"epochs": 25, "learning_rate": 0.003, "patience": 25}  # noqa: RUF012
 
 
+class TestMusicnn(TestCrnnBase):
+    name = "musicnn"
+
+    @pytest.mark.long
+    def test_learns_an_easy_task_of_each_target(self, target: str) -> None:
+        super().test_learns_an_easy_task_of_each_target(target)
+
+    # Its pretrained weights are for 96 mel bins: see tests/zoo/test_musicnn.py.
+    shapes = ((64, 20), (16, 12))
+    settings = {**TestCrnnBase.settings, "weights": "none"}  # noqa: RUF012
+
+
 class TestSvm(ExactContract):
     name = "svm"
 

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiospec.datasets import Dataset, datasets
-from audiospec.datasets.base import data_folder
 from audiospec.datasets.download.remote import Remote
 from audiospec.datasets.gtzan import Gtzan
 from audiospec.datasets.own.search import AUDIO_SUFFIXES, files_under
 from audiospec.errors import DatasetError
 from audiospec.manifest import Manifest, Track
+from audiospec.storage.data_folder import data_folder
 from audiospec.text import printable
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,11 +22,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audiospec.datasets.base import PublishedDataset, data_folder
+from audiospec.datasets.base import PublishedDataset
 from audiospec.datasets.download import resume
 from audiospec.datasets.download.remote import Remote
 from audiospec.errors import DatasetError
 from audiospec.manifest import Track
+from audiospec.storage.data_folder import data_folder
 from audiospec.text import size
 
 if TYPE_CHECKING:

@@ -102,6 +102,8 @@ def checked_search(
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ModelError(f"expected a list of values of parameter {name} to search; got {values!r}")
         made = [cls.Settings.replace_in({**settings, name: value}, f"model {model!r}") for value in values]
+        if not hasattr(made[0], name):  # a field of a frontend, which is a part of a parameter
+            raise ModelError(f"parameter {name} can be given, but not searched", "search whole parameters")
         checked[name] = list(dict.fromkeys(getattr(one, name) for one in made))
     return Search(checked, inner_folds)
 
@@ -186,7 +188,7 @@ def choose_settings(
     means = [round(fmean(of), 9) for of in by_candidate]
     chosen = search.candidates[means.index(max(means))]
     found = {**search.to_dict(), "candidates": candidates, "chosen": chosen}
-    return dataclasses.replace(settings, **chosen), found
+    return cls.settings_for(dataclasses.replace(settings, **chosen), train.view.spec), found
 
 
 def _train_all(
@@ -206,7 +208,8 @@ def _train_all(
         if watch is not None:
             shape = train.view.info.row_shape
             watch(TrainingProgress(stage="searching", row_shape=shape, rows=number, rows_total=len(fits)))
-        model = cls(dataclasses.replace(settings, **values), train.view.info.row_shape, train.target)
+        candidate = cls.settings_for(dataclasses.replace(settings, **values), train.view.spec)
+        model = cls(candidate, train.view.info.row_shape, train.target)
         with writing_run(folder.parent):
             (folder / FIT).mkdir(exist_ok=True)
         model.fit(trained, validated, seed=seed, work=folder / FIT)

@@ -24,6 +24,7 @@ from audiospec.errors import ModelError
 from audiospec.machine import usable_cores
 from audiospec.zoo.base import CHECKPOINT, Progress, Rows
 from audiospec.zoo.fitting.augment import augment
+from audiospec.zoo.fitting.augmented_waves import WaveAugmentation
 from audiospec.zoo.fitting.batches import Batches
 from audiospec.zoo.fitting.checkpoint import (
     copy_weights,
@@ -42,6 +43,7 @@ from audiospec.zoo.fitting.devices import (
 )
 from audiospec.zoo.fitting.pace import Pace
 from audiospec.zoo.fitting.totals import EpochTotals
+from audiospec.zoo.fitting.wave_network import WaveNetwork, trained_part
 from audiospec.zoo.losses.base import losses
 from audiospec.zoo.progress import TrainingProgress, Watch
 
@@ -70,12 +72,12 @@ def train_network(
     Parameters
     ----------
     net : Module
-        Maps rows (B, mel, frame) to logits (B, *target.output_shape); its weights are changed.
+        Maps rows (B, *row_shape) to logits (B, *target.output_shape); its weights are changed.
     train, valid : Rows
         At least one row each.
     settings : NetworkSettings
     seed : int
-        Seed of the order of rows, dropout, masks and mixup.
+        Seed of the order of rows, augmentation, dropout, masks and mixup.
     work : Path
         Folder of the checkpoint; an existing checkpoint is resumed.
     progress : callable or None
@@ -92,8 +94,10 @@ def train_network(
     Raises
     ------
     ModelError
-        The loss is not finite, memory is too small, or the checkpoint is damaged.
+        The loss is not finite, memory is too small, the checkpoint is damaged, or waves cannot be augmented
+        as the settings choose.
     """
+    _augmentation(settings, train)  # fails before processes are started
     cuda = settings.cuda()
     file = work / CHECKPOINT
     with deterministic(settings):
@@ -135,7 +139,7 @@ def train_network(
         raise ModelError(failure, f"try {rate}, or check the features with `audiospec store verify`")
     state = read_checkpoint(file)
     try:
-        net.load_state_dict(state["best"])
+        trained_part(net).load_state_dict(state["best"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged_checkpoint(file) from error
     history: list[dict[str, float]] = state["history"]
@@ -158,6 +162,10 @@ def _train(
     optimizer = torch.optim.Adam(
         (weights for weights in net.parameters() if weights.requires_grad), lr=settings.learning_rate
     )
+    augment_waves = _augmentation(settings, train)
+    # The frontend is computed before the network, so that masks and mixup are of what it computes.
+    frontend = net.frontend if isinstance(net, WaveNetwork) else None
+    net = trained_part(net)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     if file.exists():
@@ -177,6 +185,8 @@ def _train(
         be_deterministic()
         torch.set_num_threads(max(1, usable_cores() // settings.devices))
     model, optimizer = fabric.setup(net, optimizer)
+    if frontend is not None:
+        frontend.to(fabric.device)
     target, loss_name = train.target, settings.loss_of(train.target)
     weights = target.class_weights(train.targets) if settings.class_weights else np.ones(len(target.classes))
     loss_of_batch = losses[loss_name]()
@@ -204,7 +214,12 @@ def _train(
             pace.begin(side)
             shown = batches.shuffled(seed, number) if training else batches.inorder(np.arange(len(batches)))
             with torch.set_grad_enabled(training):
-                for rows, targets in shown:
+                for place, (rows, targets) in enumerate(shown):
+                    if training and augment_waves is not None:
+                        rows = augment_waves(rows, (seed, number, fabric.global_rank, place))
+                    if frontend is not None:
+                        with torch.no_grad():
+                            rows = frontend(rows)
                     if training:
                         rows, targets = augment(rows, targets, settings)
                     loss = totals(model(rows), targets)
@@ -237,6 +252,10 @@ def _train(
         logger.finalize("success")  # so that the file does not change after its digest is computed
     fabric.barrier()
     return ""
+
+
+def _augmentation(settings: NetworkSettings, train: Rows) -> WaveAugmentation | None:
+    return WaveAugmentation(settings, train.view.spec.sample_rate) if settings.augment else None
 
 
 def _is_finished(history: Sequence[dict[str, float]], settings: NetworkSettings) -> bool:

@@ -336,11 +336,14 @@ def _settings(run: Run, varying: Mapping[str, set[str]]) -> str:
 def _features(run: Run) -> str:
     """Return a summary of the features; the section of the run has the full spec."""
     spec, shape = run.info.spec, run.info.row_shape
-    if len(shape) == 1:
+    if run.info.settings.get("frontend"):  # the rows are waves
+        spec = run.info.settings["frontend"]
+    elif len(shape) == 1:
         return f"{spec['feature']}: {shape[0]} columns"
     names = {"n_mels": "n_mels", "n_fft": "n_fft", "hop_length": "hop"}
     parameters = ", ".join(f"{word} {spec[name]}" for name, word in names.items() if name in spec)
-    return f"{spec['feature']}: {parameters or ' × '.join(map(str, shape))}"
+    inside = " inside, from waves" if spec is not run.info.spec else ""
+    return f"{spec['feature']}{inside}: {parameters or ' × '.join(map(str, shape))}"
 
 
 def _mean_with_deviation(entry: Entry, level: str, key: str, score: Score) -> str:

@@ -59,9 +59,11 @@ def run_section(run: Run, id: str, opened: bool) -> str:
             for side, size in split["sides"].items()
         },
     }
+    inside = info.settings.get("frontend") or {}
     groups = {
         "Run": about,
-        "Parameters of the model": info.settings,
+        "Parameters of the model": {k: v for k, v in info.settings.items() if k != "frontend"},
+        "Features inside, from waves": inside,
         "Split": split_facts,
         "Features": info.spec,
         "Chunks": info.chunking,

@@ -159,11 +159,12 @@ def _plain(text: str) -> str:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    joined = {
-        name: ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        for name, value in values.items()
-    }
-    return _plain("; ".join(f"{name} {value}" for name, value in joined.items())) or "none"
+    def joined(value: Any) -> Any:
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {each}" for name, each in value.items())
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    return _plain("; ".join(f"{name} {joined(value)}" for name, value in values.items())) or "none"
 
 
 def _calibration(calibration: dict[str, Any]) -> str:

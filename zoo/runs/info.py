@@ -255,6 +255,20 @@ def split_name(split: Mapping[str, Any]) -> str:
     return f"{name} (leaky)" if split["leaky"] and "leaky" not in name else name
 
 
+#: Parameters of networks that came with views of waves, at the values that earlier runs had.
+_SINCE_WAVES: dict[str, Any] = {
+    "frontend": None,
+    "augment": [],
+    "augment_share": 0.5,
+    "pitch": [-4.0, 4.0],
+    "shift": [-0.5, 0.5],
+    "room": [0.1, 0.6],
+    "noise": [3.0, 30.0],
+    "noise_decay": [-2.0, 2.0],
+    "gain": [-6.0, 6.0],
+}
+
+
 def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A model's parameters, to compare: one that older runs did not store has the value that it had.
 
@@ -263,7 +277,10 @@ def comparable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     later: dict[str, Any] = {"balance": False}
     if "epochs" not in settings:  # networks have stored it from the beginning
         later["class_weights"] = False
-    kept = {name: value for name, value in settings.items() if name not in later or value != later[name]}
+    else:
+        later |= _SINCE_WAVES
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+    kept = {name: value for name, value in plain.items() if name not in later or value != later[name]}
     return {"loss": "cross-entropy", **kept}
 
 

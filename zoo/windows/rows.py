@@ -15,6 +15,7 @@ from audiospec.audio.waves import Wave
 from audiospec.errors import RunError, SpecError
 from audiospec.features.rows.base import RowWriter
 from audiospec.features.rows.writing import row_writer
+from audiospec.specs.base import announce
 from audiospec.specs.table import TableSpec
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.windows.cutting import CutChunk, Cutter
@@ -121,6 +122,7 @@ class RowComputer:
 
 
 def _writer(run: Run, device: str) -> RowWriter:
+    announce(run.spec)
     try:
         return row_writer(run.spec, run.info.backend or None, device)
     except SpecError:

@@ -22,7 +22,7 @@ class Kernel(ABC):
     """Computes a feature on a CPU, one chunk at a time, without torch. Threads may share one.
 
     A subclass is one file of this package, or of a plug-in, and is registered by ``@kernels.register`` under
-    the name of the feature. The feature has a frontend, too, whose `backends` name ``"native"``: it computes
+    the name of the feature. The feature has a frontend, too, whose `backends` name its `backend`: it computes
     what a kernel does not, and by default calls the kernel.
 
     Parameters
@@ -34,6 +34,8 @@ class Kernel(ABC):
     ----------
     spec_class : type of FeatureSpec
         The specs that are computed.
+    backend : str
+        Name of the backend; ``"native"`` unless code of another library computes.
 
     Raises
     ------
@@ -42,6 +44,7 @@ class Kernel(ABC):
     """
 
     spec_class: ClassVar[type[FeatureSpec]]
+    backend: ClassVar[str] = NATIVE
 
     def __init__(self, spec: FeatureSpec) -> None:
         require_native(spec)
@@ -117,7 +120,7 @@ def kernel_of(spec: FeatureSpec) -> type[Kernel] | None:
 
 
 def native_reason(spec: FeatureSpec, device: str | None = "cpu") -> str:
-    """Return why backend ``"native"`` cannot compute a spec on a device (None: any); ``""`` if it can."""
+    """Return why a feature's kernel cannot compute a spec on a device (None: any); ``""`` if it can."""
     kernel = kernel_of(spec)
     if kernel is None:
         return f"feature {spec.feature!r} has no kernel"

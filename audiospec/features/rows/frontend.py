@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from audiospec.errors import SpecError
-from audiospec.features.base import Frontend, frontend, one_thread, store_row
+from audiospec.features.base import Frontend, make_frontend, one_thread, store_row
 from audiospec.features.rows.base import RowWriter
 from audiospec.specs.base import FeatureSpec, features
 
@@ -35,7 +35,7 @@ class FrontendWriter(RowWriter):
         if reason:
             raise SpecError(f"backend {backend!r}: {reason}", "choose another `backend`, or none")
         with one_thread(), torch.inference_mode():
-            self.frontend = frontend(spec, backend=backend, device=device)
+            self.frontend = make_frontend(spec, backend, device)
         self.backend = self.frontend.backend
         self.batch = 1 if device == "cpu" else DEVICE_BATCH
 

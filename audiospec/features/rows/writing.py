@@ -17,10 +17,9 @@ from audiospec.specs.base import FeatureSpec
 class KernelWriter(RowWriter):
     """Computes rows by a kernel, without torch."""
 
-    backend = NATIVE
-
     def __init__(self, kernel: Kernel) -> None:
         super().__init__()
+        self.backend = kernel.backend
         self.kernel = kernel
 
     def write(self, waves: Sequence[NDArray[np.float32]], rows: Sequence[NDArray[Any]]) -> None:
@@ -40,7 +39,7 @@ def row_writer(spec: FeatureSpec, backend: str | None = None, device: str = "cpu
     ----------
     spec : FeatureSpec
     backend : str or None
-        One of the frontend's backends. None: ``"native"`` where a kernel computes the spec on a CPU, else
+        One of the frontend's backends. None: that of the kernel, where one computes the spec on a CPU, else
         the frontend's default.
     device : str
         A torch device.
@@ -55,8 +54,8 @@ def row_writer(spec: FeatureSpec, backend: str | None = None, device: str = "cpu
 
 @lru_cache(maxsize=16)
 def _row_writer(spec: FeatureSpec, backend: str | None, device: str) -> RowWriter:
-    kernel = kernel_of(spec) if backend in (None, NATIVE) else None
-    if kernel is not None:
+    kernel = kernel_of(spec)
+    if kernel is not None and backend in (None, kernel.backend):
         if backend == NATIVE:
             require_native(spec, device)
         if not native_reason(spec, device):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from audiospec.errors import RegistryError, nearest
+from audiospec.errors import RegistryError
 from audiospec.registry import Registry
 from audiospec.specs.base import FeatureSpec, features
 
@@ -36,8 +36,8 @@ class Reference:
     name : str
         Such as ``"transformers' WhisperFeatureExtractor"``.
     within : float
-        Largest difference that the test allows: in the preset's own unit, or if its scale is linear, as a
-        share of the largest value.
+        Largest difference that the test allows: in the preset's own unit, or as a share of the largest value
+        (see `is_share`).
     """
 
     name: str
@@ -81,7 +81,7 @@ def spec(name: str, /, **changes: object) -> FeatureSpec:
     ----------
     name : str
         Name in the registry of presets; ``audiospec specs`` lists them.
-    **changes
+    changes
         Field → value that replaces the preset's, converted as by the spec's class.
 
     Returns
@@ -102,13 +102,16 @@ def spec(name: str, /, **changes: object) -> FeatureSpec:
     >>> audiospec.spec("whisper", n_mels=128) == audiospec.spec("whisper-large-v3")
     True
     """
-    if name not in presets.names() and name in features.names():
+    try:
+        preset = presets[name]
+    except RegistryError:
+        if name not in features.names():
+            raise
         raise RegistryError(
-            f"{name!r} is a feature, not a preset{nearest(name, presets.names())} "
-            f"(presets are: {', '.join(presets)})",
-            f"its defaults are used with `features={name}`",
-        )
-    made = presets[name]()
+            f"{name!r} is a feature, not a preset (there are: {', '.join(presets)})",
+            f"`features={name}` computes its defaults",
+        ) from None
+    made = preset()
     if not isinstance(made, FeatureSpec):
         raise RegistryError(
             f"preset {name!r} returns a {type(made).__name__}; expected a spec", "correct its function"
@@ -117,15 +120,23 @@ def spec(name: str, /, **changes: object) -> FeatureSpec:
     return type(made).replace_in(values | changes, f"preset {name!r} of feature {made.feature!r}")
 
 
+def is_share(made: FeatureSpec) -> bool:
+    """Whether differences of a spec's values are a share of the largest: its scale is linear."""
+    return getattr(made, "scale", "") == "linear"
+
+
 def preset_of(computed: FeatureSpec) -> str | None:
-    """Return the first preset that a spec is of; None if it is of none.
+    """Return the first preset that a spec is of; None if it is of none."""
+    return next((name for name in presets if is_preset(computed, name)), None)
+
+
+def is_preset(computed: FeatureSpec, name: str) -> bool:
+    """Whether a spec computes what a preset does.
 
     `dtype` and `channel` may differ: they do not change how a value is computed.
     """
-    wanted = _computed(computed)
-    return next((name for name in presets if _computed(spec(name)) == wanted), None)
+    return _without_stored(computed) == _without_stored(spec(name))
 
 
-def _computed(made: FeatureSpec) -> dict[str, object]:
-    """Return what decides how the values of a spec are computed."""
+def _without_stored(made: FeatureSpec) -> dict[str, object]:
     return {field: value for field, value in made.to_dict().items() if field not in STORED}

@@ -8,11 +8,12 @@ from audiospec.specs.presets.base import held_to, presets
 @presets.register(name="birdnet-low")
 @held_to("the published settings in float64", within=5e-6)
 def low() -> FeatureSpec:
-    """Magnitudes in BirdNET V2.4's lower band: 96 mel bins up to 3000 Hz, 48 kHz, 2048 samples every 278.
+    """birdnet-low: magnitudes in the lower band of BirdNET V2.4: 96 mel bins up to 3000 Hz.
 
-    BirdNET's own layer keeps the real part of the Fourier transform and raises its bins to a learnt power;
-    this is the magnitude, on a linear scale, so it has BirdNET's resolution and is no input for its weights.
-    BirdNET reads 3 s.
+    48 kHz, 2048 samples every 278. BirdNET's own layer scales each chunk of 3 s to the range from -1 to 1,
+    keeps the real part of the Fourier transform, raises the mel bins to a learnt power, and puts high
+    frequencies first. This is the magnitude on a linear scale: it has BirdNET's resolution, and is no input
+    for its weights.
 
     Source: its authors' settings, https://github.com/birdnet-team/BirdNET-Analyzer/issues/164 and 177;
     Kahl et al. 2021, doi:10.1016/j.ecoinf.2021.101236
@@ -23,9 +24,9 @@ def low() -> FeatureSpec:
 @presets.register(name="birdnet-high")
 @held_to("the published settings in float64", within=5e-6)
 def high() -> FeatureSpec:
-    """Magnitudes in BirdNET V2.4's upper band: 96 mel bins from 500 Hz to 15 kHz, 1024 samples every 280.
+    """birdnet-high: magnitudes in the upper band of BirdNET V2.4: 96 mel bins from 500 Hz to 15 kHz.
 
-    See preset birdnet-low.
+    48 kHz, 1024 samples every 280. See preset birdnet-low.
 
     Source: as of preset birdnet-low.
     """

@@ -13,7 +13,7 @@ FLOOR = 1.1920928955078125e-07
 @presets.register(name="kaldi")
 @held_to("kaldi-native-fbank's OnlineFbank", within=5e-3)
 def kaldi() -> FeatureSpec:
-    """80 log-mel filter banks of Kaldi at 16 kHz, 25 ms every 10 ms, of samples in 16 bits.
+    """kaldi: 80 log-mel filter banks of Kaldi at 16 kHz, 25 ms every 10 ms, of samples in 16 bits.
 
     Each frame loses its mean, is pre-emphasised (0.97) and windowed (Povey's window); triangles are straight
     over mel, from 20 to 8000 Hz; natural logarithm. Kaldi also adds noise by default (dither 1), which
@@ -27,7 +27,7 @@ def kaldi() -> FeatureSpec:
 @presets.register(name="ast")
 @held_to("transformers' ASTFeatureExtractor", within=5e-4)
 def ast() -> FeatureSpec:
-    """What the Audio Spectrogram Transformer (AST) and AudioMAE read: 128 filter banks, normalised.
+    """ast: what the Audio Spectrogram Transformer and AudioMAE read: 128 filter banks, normalised.
 
     As preset kaldi with a Hann window and samples within ±1, then (x + 4.2677393) / (2 · 4.5689974). The
     model itself cuts or fills the result to 1024 frames.
@@ -40,7 +40,7 @@ def ast() -> FeatureSpec:
 @presets.register(name="beats")
 @held_to("torchaudio's compliance.kaldi.fbank, normalised", within=5e-4)
 def beats() -> FeatureSpec:
-    """What BEATs reads: 128 filter banks of Kaldi, normalised.
+    """beats: what BEATs reads: 128 filter banks of Kaldi, normalised.
 
     As preset kaldi with 128 bins, then (x - 15.41663) / (2 · 6.55582).
 

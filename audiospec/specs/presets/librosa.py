@@ -8,7 +8,7 @@ from audiospec.specs.presets.base import held_to, presets
 @presets.register(name="librosa")
 @held_to("librosa's melspectrogram", within=5e-6)
 def power() -> FeatureSpec:
-    """Power in 128 mel bins, as librosa.feature.melspectrogram computes it by default.
+    """librosa: power in 128 mel bins, as librosa.feature.melspectrogram computes it by default.
 
     22050 Hz, 2048 samples every 512, filters of the Auditory Toolbox up to 11025 Hz, and zeros around the
     audio, as since librosa 0.9.
@@ -29,9 +29,10 @@ def power() -> FeatureSpec:
 @presets.register(name="librosa-db")
 @held_to("librosa's melspectrogram and power_to_db", within=0.01)
 def decibels() -> FeatureSpec:
-    """Decibels of preset librosa, as librosa.power_to_db computes them by default, 80 dB below the peak.
+    """librosa-db: preset librosa in decibels, as librosa.power_to_db computes them by default.
 
-    0 dB is a power of 1. With ``ref="max"`` it is the peak of the chunk, as in most examples of librosa.
+    At most 80 dB below the peak. 0 dB is a power of 1; with ``ref="max"`` it is the chunk's peak, as in most
+    examples of librosa.
 
     Source: https://librosa.org/doc/latest/generated/librosa.power_to_db.html
     """

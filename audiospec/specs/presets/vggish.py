@@ -11,9 +11,10 @@ NO_LIMIT = 1e-30
 @presets.register(name="vggish")
 @held_to("the published formulas in float64", within=2e-3)
 def vggish() -> FeatureSpec:
-    """What VGGish reads: ln(m + 0.01) of 64 mel bins from 125 to 7500 Hz, 16 kHz, 25 ms every 10 ms.
+    """vggish: what VGGish reads: ln(m + 0.01) of 64 mel bins from 125 to 7500 Hz at 16 kHz.
 
-    m is of magnitudes, not power; triangles are straight over mel. VGGish reads 96 frames, 0.96 s.
+    25 ms every 10 ms. m is of magnitudes, not power; triangles are straight over mel. VGGish reads 96 frames,
+    which a chunk of 0.975 s has; the next begins 0.96 s later.
 
     Source: Hershey et al. 2017, arXiv:1609.09430;
     https://github.com/tensorflow/models/tree/master/research/audioset/vggish
@@ -24,7 +25,9 @@ def vggish() -> FeatureSpec:
 @presets.register(name="yamnet")
 @held_to("the published formulas in float64", within=0.01)
 def yamnet() -> FeatureSpec:
-    """What YAMNet reads: preset vggish with ln(m + 0.001).
+    """yamnet: what YAMNet reads: preset vggish with ln(m + 0.001).
+
+    YAMNet reads 96 frames, a chunk of 0.975 s; the next begins 0.48 s later.
 
     Source: https://github.com/tensorflow/models/tree/master/research/audioset/yamnet
     """

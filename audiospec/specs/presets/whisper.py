@@ -8,7 +8,7 @@ from audiospec.specs.presets.base import held_to, presets
 @presets.register(name="whisper")
 @held_to("transformers' WhisperFeatureExtractor", within=3e-4)
 def whisper() -> FeatureSpec:
-    """What OpenAI's Whisper reads, up to large-v2: 80 mel bins at 16 kHz, 25 ms every 10 ms.
+    """whisper: what OpenAI's Whisper reads, up to large-v2: 80 mel bins at 16 kHz, 25 ms every 10 ms.
 
     log10 of power, at most 8 below the chunk's peak, then (x + 4) / 4; the last frame is left out. Whisper
     reads chunks of 30 s.
@@ -21,7 +21,7 @@ def whisper() -> FeatureSpec:
 @presets.register(name="whisper-large-v3")
 @held_to("transformers' WhisperFeatureExtractor, feature_size=128", within=3e-4)
 def whisper_large_v3() -> FeatureSpec:
-    """What OpenAI's Whisper large-v3 and turbo read: preset whisper with 128 mel bins.
+    """whisper-large-v3: what Whisper large-v3 and turbo read: preset whisper with 128 mel bins.
 
     Source: https://huggingface.co/openai/whisper-large-v3
     """

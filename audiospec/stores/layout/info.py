@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,14 @@ from audiospec.stores.shards.format import chunk_rows, is_flat
 SHARD_BYTES, TABLE_SHARD_BYTES = 24 << 20, 1 << 20
 
 #: Long names of the axes of a row; other axes go by their own names.
-AXES = {"mel": "centre of the mel bin", "frame": "time in the chunk", "feature": "feature"}
+AXES = {
+    "mel": "centre of the mel bin",
+    "bin": "centre of the bin",
+    "coefficient": "number of the coefficient",
+    "frame": "time in the chunk",
+    "sample": "time in the chunk",
+    "feature": "feature",
+}
 
 
 def most_rows(info: ViewInfo) -> int:
@@ -82,12 +89,12 @@ class ViewInfo:
         """Size of one row in bytes, as `View.read` returns it."""
         return self.row_bytes if self.spec.code is None else 4 * math.prod(self.row_shape)
 
-    def coordinates(self) -> dict[str, tuple[list[float] | list[str], str]]:
+    def coordinates(self) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         """Return the values of each axis of a row, and their unit."""
         return self._coordinates
 
     @cached_property
-    def _coordinates(self) -> dict[str, tuple[list[float] | list[str], str]]:
+    def _coordinates(self) -> Mapping[str, tuple[Sequence[float] | Sequence[str], str]]:
         return self.spec.coordinates(self.chunking.samples(self.spec.sample_rate))
 
     def to_attributes(self) -> dict[str, Any]:

@@ -4,7 +4,8 @@ A shard has the bytes of its rows, one after another, then the index of Zarr's s
 length of each chunk, little-endian uint64, all ones for a chunk that does not exist) and the CRC-32C of the
 index. So it is a Zarr v3 shard of uncompressed chunks, and its rows can be mapped into memory. Each
 spectrogram is one chunk. Rows of one axis, as those of a table, are small: they are one chunk together (see
-`chunk_rows`), because readers of Zarr take as long for a chunk of a few numbers as for one of many.
+`chunk_rows`), because readers of Zarr take as long for a chunk of a few numbers as for one of many. Long
+waves have one axis, too, but each is one chunk, as a spectrogram is.
 
 Rows of bytes are compressed (see `is_compressed`): each chunk is a Zstandard frame, which `packed` reads.
 """
@@ -24,13 +25,16 @@ from audiospec.storage.base import Folder
 
 #: Offset and length, in the index, of a chunk that does not exist.
 ABSENT = np.iinfo(np.uint64).max
+#: Most numbers of a row that shares its chunk with others: 3 s of a wave at 22050 Hz, and more than any table
+#: has columns. With a lower limit, the shards of a wide table in an older store would seem damaged.
+MOST_FLAT = 1 << 16
 #: Hint for a damaged shard.
 REPAIR = "compute it again with `audiospec store verify STORE --repair`"
 
 
 def is_flat(row_shape: tuple[int, ...]) -> bool:
-    """Whether rows have one axis. Such rows are small, so that a chunk holds many of them."""
-    return len(row_shape) == 1
+    """Whether rows have one axis and at most `MOST_FLAT` numbers: a chunk holds many of them."""
+    return len(row_shape) == 1 and row_shape[0] <= MOST_FLAT
 
 
 def chunk_rows(row_shape: tuple[int, ...], capacity: int) -> int:

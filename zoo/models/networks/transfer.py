@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,9 @@ class TransferModel(NetworkModel):
         assert isinstance(net, Transfer)
         choice = self.settings.weights
         if choice != "none":
-            pretrained = self.imagenet() if choice == "imagenet" else read_weights(choice)
+            pretrained = (
+                self.imagenet() if choice == "imagenet" else read_weights(choice, ["imagenet", "none"])
+            )
             self._load_pretrained(net.backbone, pretrained)
 
     def _load_pretrained(self, backbone: nn.Module, pretrained: Mapping[str, Tensor]) -> None:
@@ -125,8 +127,15 @@ def sum_channels(weights: Tensor) -> Tensor:
     return weights.sum(1, keepdim=True)
 
 
-def read_weights(name: str) -> Mapping[str, Tensor]:
+def read_weights(name: str, others: Sequence[str] = ()) -> Mapping[str, Tensor]:
     """Read a file of weights; no code in it is executed.
+
+    Parameters
+    ----------
+    name : str
+        Its path.
+    others : sequence of str
+        Values of the parameter `weights` that are no paths, for the message.
 
     Raises
     ------
@@ -137,7 +146,9 @@ def read_weights(name: str) -> Mapping[str, Tensor]:
 
     file = Path(name).expanduser()
     if not file.is_file():
-        raise ModelError(f"no weights at {file}", "expected `weights` to be imagenet, none, or a file")
+        raise ModelError(
+            f"no weights at {file}", f"expected `weights` to be {', '.join([*others, 'or a file'])}"
+        )
     try:
         weights = (
             load_file(file)
