@@ -26,7 +26,7 @@ from audiospec.version import __version__
 #: writes; onnxruntime reads it since version 1.17.
 OPSET = 20
 #: More samples than any limit that torch finds in a graph.
-_ENDLESS = 1 << 40
+_ENDLESS = 1 << 30
 #: Values in, values out.
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

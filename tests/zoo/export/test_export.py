@@ -18,10 +18,11 @@ from torch import nn
 import audiospec
 from audiospec.datasets.base import open_dataset
 from audiospec.errors import ModelError, RunError
-from audiospec.features.base import Frontend
+from audiospec.features.base import Frontend, frontend
 from audiospec.features.mel import MelFrontend
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.mel import MelSpec
+from audiospec.specs.wave import WaveSpec
 from audiospec.stores.layout.view import View
 from audiospec.testing.audio import noise, write
 from audiospec.zoo.base import models
@@ -242,6 +243,29 @@ def test_labels_in_time_keep_their_frames() -> None:
     assert traced.any_length
     longer = compute(np.tile(waves, 3))
     assert longer.shape == (3, 47, 2)
+
+
+def test_a_frontend_inside_the_network() -> None:
+    spec = WaveSpec(sample_rate=8000)
+    inside = {
+        "feature": "mel",
+        "sample_rate": 8000,
+        "n_fft": 256,
+        "hop_length": 128,
+        "n_mels": 8,
+        "fmax": 4000,
+    }
+    cls = models["crnn-base"]
+    model = cls(cls.Settings.replace_in({"device": "cpu", "frontend": inside}), (8000,), ["a", "b"])
+    assert isinstance(model, NetworkModel)
+    model.net = model.whole_network().eval()
+    graph = Graph(frontend(spec), Stored(spec), model_module(model, onnx=True))
+    traced = trace(graph, torch.randn(2, 8000) / 10, any_length=True)
+    names = Names("wave", "probabilities", ("batch", "samples"))
+    compute = Onnx().opened(Onnx().write(traced, names, {"audiospec.description": "a test"}))
+    waves = np.random.default_rng(0).normal(0, 0.1, (3, 8000)).astype(np.float32)
+    assert compute(waves) == pytest.approx(model.predict_proba(waves), abs=1e-4)
+    assert compute(np.tile(waves, 2)).shape == (3, 2)
 
 
 def test_the_command(machine: Run, tmp_path: Path, python: Callable[..., Any]) -> None:
