@@ -58,6 +58,7 @@ LONG = (
     "docs/guide/augmentation.md",
     "docs/guide/comparing.md",
     "docs/guide/events.md",
+    "docs/guide/export.md",
     "docs/guide/targets.md",
     "docs/guide/training.md",
 )

@@ -142,7 +142,8 @@ def export_run(
     stated = about(opened, kind=input, licence=licence, samples=(least, most, length))
     axes = ("batch", "samples") if traced.any_length else ("batch",)
     names = Names(input, output_name(opened), axes)
-    compared = {"on": source, "clips": len(clips), "cases": [case.name for case in cases]}
+    names_of_cases = [case.name for case in cases]
+    compared = {"on": source, "clips": len(clips), "cases": names_of_cases, "within": MOST_DIFFERENCE}
     content = _written(form, traced, names, stated | {f"{PREFIX}parity": json.dumps(compared)})
     try:
         difference, where = largest_difference(form.opened(content), cases, model)
@@ -169,7 +170,7 @@ def export_run(
         difference=difference,
         compared=source,
         clips=clips,
-        cases=compared["cases"],
+        cases=names_of_cases,
         licence=stated[f"{PREFIX}licence"],
     )
 
@@ -274,8 +275,8 @@ def _stored_rows(run: Run) -> NDArray[np.float32]:
         view = open_store(run.info.store).view(run.info.view)
     except (AudiospecError, OSError) as error:
         raise RunError(
-            f"run {run.path} is of a table, and {run.info.store}, whose rows an export is compared on, cannot be "
-            f"opened ({_line(error)})",
+            f"an export of run {run.path}, which is of a table, is compared on rows of {run.info.store}, "
+            f"which cannot be opened ({_line(error)})",
             "put the store back",
         ) from error
     numbers = np.unique(np.linspace(0, len(view) - 1, MOST_ROWS).astype(np.int64))

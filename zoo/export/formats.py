@@ -25,6 +25,8 @@ from audiospec.version import __version__
 #: Version of ONNX's operators. Version 17 brought the Fourier transform, and 20 its form that the exporter
 #: writes; onnxruntime reads it since version 1.17.
 OPSET = 20
+#: More samples than any limit that torch finds in a graph.
+_ENDLESS = 1 << 30
 #: Values in, values out.
 Compute = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -246,10 +248,7 @@ def _range(program: Any) -> tuple[int | None, int | None]:
     given = next(node for node in program.graph.nodes if node.name == program.graph_signature.user_inputs[0])
     symbol = given.meta["val"].shape[1].node.expr
     limits = program.range_constraints[symbol]
-    try:
-        most: int | None = int(limits.upper)
-    except (OverflowError, TypeError, ValueError):  # infinity, in symbols
-        most = None
+    most = None if limits.upper > _ENDLESS else int(limits.upper)  # infinity, in symbols
     return int(limits.lower), most
 
 
