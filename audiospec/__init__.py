@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from audiospec.pipeline.summary import PlannedView, Report
     from audiospec.specs.base import FeatureSpec
     from audiospec.specs.cqt import CqtSpec
+    from audiospec.specs.embedding import EmbeddingSpec
     from audiospec.specs.gammatone import GammatoneSpec
     from audiospec.specs.mel import MelSpec
     from audiospec.specs.mfcc import MfccSpec
+    from audiospec.specs.musicnn import MusicnnSpec
     from audiospec.specs.opensmile import OpensmileSpec
     from audiospec.specs.presets.base import spec
     from audiospec.specs.table import TableSpec
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from audiospec.tables.reading import FeatureTable, read_table
     from audiospec.zoo.comparison.compare import Comparison, compare
     from audiospec.zoo.evaluation import evaluate
+    from audiospec.zoo.export.export import Export, export_run
     from audiospec.zoo.hub.load import load_run
     from audiospec.zoo.hub.push import Pushed, push_run
     from audiospec.zoo.leakage.ladder import Ladder
@@ -79,7 +82,9 @@ _HOMES = {
     "Dataset": "datasets.base",
     "Decision": "corrections.decision",
     "Diagnosis": "doctor.diagnosis",
+    "EmbeddingSpec": "specs.embedding",
     "Evaluation": "zoo.scores.measuring.tables",
+    "Export": "zoo.export.export",
     "FeatureSpec": "specs.base",
     "FeatureStore": "stores.base",
     "FeatureTable": "tables.reading",
@@ -91,6 +96,7 @@ _HOMES = {
     "Manifest": "manifest",
     "MelSpec": "specs.mel",
     "MfccSpec": "specs.mfcc",
+    "MusicnnSpec": "specs.musicnn",
     "OpensmileSpec": "specs.opensmile",
     "PlannedView": "pipeline.summary",
     "Prediction": "zoo.prediction",
@@ -115,6 +121,7 @@ _HOMES = {
     "engine": "engines.base",
     "evaluate": "zoo.evaluation",
     "explore": "explorer.run",
+    "export_run": "zoo.export.export",
     "export_table": "tables.exporting",
     "featurize": "pipeline.featurize",
     "frontend": "features.base",
@@ -145,7 +152,9 @@ __all__ = [
     "Dataset",
     "Decision",
     "Diagnosis",
+    "EmbeddingSpec",
     "Evaluation",
+    "Export",
     "FeatureSpec",
     "FeatureStore",
     "FeatureTable",
@@ -157,6 +166,7 @@ __all__ = [
     "Manifest",
     "MelSpec",
     "MfccSpec",
+    "MusicnnSpec",
     "OpensmileSpec",
     "PlannedView",
     "Prediction",
@@ -181,6 +191,7 @@ __all__ = [
     "engine",
     "evaluate",
     "explore",
+    "export_run",
     "export_table",
     "featurize",
     "frontend",

@@ -19,6 +19,7 @@ _DESCRIPTIONS = {
         f"{_FEATURIZE.format('tabular')}, or `audiospec table import`",
     ),
     "spectrogram": ("a spectrogram", _FEATURIZE.format("mel")),
+    "wave": ("waves", _FEATURIZE.format("wave")),
 }
 
 
@@ -91,7 +92,10 @@ def find_view(
     expected = f"expected {description}" if reader is None else f"{reader} reads {description}"
     suitable = [each for each in store.views() if what is None or each.spec.is_of(what)]
     if not suitable:
-        raise StoreError(f"{expected}; {store.path} has none", f"make one with {commands}")
+        has_waves = any(each.spec.kind == "wave" for each in store.views())
+        through = reader is not None and what == "spectrogram" and has_waves
+        or_waves = ', or read its waves with `frontend="mel"`' if through else ""
+        raise StoreError(f"{expected}; {store.path} has none", f"make one with {commands}{or_waves}")
     matches = matching(suitable, chunk, view)
     if len(matches) == 1:
         return matches[0]

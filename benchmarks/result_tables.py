@@ -86,13 +86,10 @@ def million_hours_table() -> str:
 #: Rows of the README's table: words, the suite, how its case begins, and the peer or floor.
 SHORT = (
     ("log-mel of 10 s chunks, one thread", "frontend", "log-mel", "librosa"),
-    ("log-mel of 10 s chunks, one thread", "frontend", "log-mel", "torchaudio"),
     ("log-mel of 10 s chunks, one thread", "frontend", "log-mel", "FFT alone"),
     ("57 tabular columns of 30 s, one thread", "frontend", "tabular", "librosa"),
     ("folder of WAV to Zarr, 2 workers", "pipeline", "30 s WAV", "librosa script, one thread each"),
-    ("folder of WAV to Zarr, 2 workers", "pipeline", "30 s WAV", "lhotse, lilcom"),
     ("32 random rows of a Zarr store", "store", "zarr, 32", "zarr-python"),
-    ("rows written to a Zarr store", "store", "zarr, 128", "tensorstore"),
 )
 
 
@@ -126,6 +123,21 @@ def score_table(name: str, tables: int | None = None) -> str:
     return "\n\n".join([origin(result), "\n".join(rows), *left_out])
 
 
+def preset_table() -> str:
+    """Every preset, its reference, and the largest difference on real audio."""
+    result = json.loads((RESULTS / "presets.json").read_text(encoding="utf-8"))
+    rows = [
+        (
+            f"`{one['preset']}`",
+            f"{one['reference']} ({one['package']} {one['version']})",
+            f"{one['in_range']:.1e} {one['unit']}".strip(),
+            f"{one['bound']:g}",
+        )
+        for one in result["figures"]["presets"]
+    ]
+    return f"{origin(result)}\n\n{table(('preset', 'reference', 'largest difference', 'bound'), rows)}"
+
+
 def truth_tables() -> str:
     """What leaks add, the old protocol beside the new one, and the coverage of the gaps' interval."""
     result = json.loads((RESULTS / "truth.json").read_text(encoding="utf-8"))
@@ -146,8 +158,41 @@ def short_truth_table() -> str:
         old, *_, new = protocols
         f1 = [f"{100 * mean(one['values']):.1f} ± {100 * stdev(one['values']):.1f}" for one in (old, new)]
         rows.append((_TRUTH[name], old["name"], f1[0], new["name"], f1[1]))
-    head = f"Macro F1 of `svm` by chunk in %, mean ± sample deviation over splits.\n{origin(result)}"
+    made = f"`python -m benchmarks.studies.truth`, {result['date']}"
+    head = f"Macro F1 of `svm` by chunk in %, mean ± sample deviation over splits ({made})."
     return f"{head}\n\n{table(('dataset', 'old protocol', 'F1', 'strongest split', 'F1'), rows)}"
+
+
+def probe_tables() -> str:
+    """What simple models make of every feature: the tables of all datasets, and the licences."""
+    result = json.loads((RESULTS / "probes.json").read_text(encoding="utf-8"))
+    text = (RESULTS / "probes.md").read_text(encoding="utf-8")
+    sections = text[text.index("## ") :].strip()
+    return f"{origin(result)}\n\n{sections}".replace("\n## ", "\n### ")
+
+
+#: Features in the README's table → their titles.
+_SHORT_PROBES = {
+    "57 columns": "57 columns",
+    "mel: study": "log-mel, pooled",
+    "openSMILE eGeMAPS": "eGeMAPS",
+    "musicnn MSD penultimate": "musicnn",
+}
+
+
+def short_probe_table() -> str:
+    """The README's rows: a dataset, and the accuracy of `svm` on some features."""
+    result = json.loads((RESULTS / "probes.json").read_text(encoding="utf-8"))
+    chosen = [name for name in _SHORT_PROBES if name in result["figures"]["features"]]
+    rows = []
+    for suite in result["figures"]["suites"].values():
+        values = [suite["features"][name]["models"]["svm"]["track_accuracy"] for name in chosen]
+        cells = (f"{100 * mean(one):.1f} ± {100 * stdev(one):.1f}" for one in values)
+        split = suite["features"][chosen[0]]["models"]["svm"]["split"]
+        rows.append((f"{suite['title']}, by {split}", *cells))
+    made = f"`python -m benchmarks.studies.probes`, {result['date']}"
+    head = f"Accuracy of `svm` by track in % on features as they are ({made})."
+    return f"{head}\n\n{table(('dataset', *(_SHORT_PROBES[name] for name in chosen)), rows)}"
 
 
 def duplicate_tables() -> str:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audiospec.cli._text import entry, listing, say, table
+from audiospec.cli._text import assignments, by, entry, facts, listing, say, table
 from audiospec.fields import Fields
-from audiospec.specs.base import features, spec_class
+from audiospec.specs.base import FeatureSpec, features, spec_class
+from audiospec.specs.embedding import EmbeddingSpec
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.tabular import FAMILIES, PUBLISHED, TabularSpec
 
-EPILOG = "Example: audiospec features mel"
+EPILOG = "Examples: audiospec features mel\n\naudiospec features embedding --set model=FILE.onnx"
 
 _PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=^\w+\n-+$|\Z)", re.MULTILINE | re.DOTALL)
 _PARAMETER = re.compile(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", re.MULTILINE)
@@ -28,12 +30,27 @@ def command(
         str | None,
         typer.Argument(metavar="NAME", help="Show the details of one feature.", show_default=False),
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Show what a field leads to: with model=FILE of embedding, what the ONNX model takes and "
+            "returns, and how near its numbers are.",
+        ),
+    ] = None,
 ) -> None:
     """List the features, or show the parameters of one."""
     if name is None:
+        if set_:
+            raise typer.BadParameter("expected the name of a feature before it", param_hint="--set")
         listing(features)
         return
     cls = spec_class(name)
+    if set_:
+        values = {key.removeprefix(f"{name}."): value for key, value in assignments(set_).items()}
+        _show_set(cls, values)
+        return
     entry(features, name, cls)
     docs = field_docs(cls)
     rows = [(field.name, default_of(field), docs.get(field.name, "")) for field in dataclasses.fields(cls)]
@@ -51,6 +68,21 @@ def command(
         say("X: Fourier transform of a frame; x: its samples; f: frequency of a bin; FS: full scale is 1")
         say()
     say(f"next: audiospec featurize DATASET --features {name} --set FIELD=VALUE", "dim")
+
+
+def _show_set(cls: type[FeatureSpec], values: dict[str, str]) -> None:
+    """Show the spec that values lead to."""
+    if cls is EmbeddingSpec and "model" in values:
+        from audiospec.cli._model_file import print_model
+
+        print_model(values)
+    else:
+        spec = cls.replace_in(values)
+        shape = by(spec.row_shape(10 * spec.sample_rate))
+        facts({"row of 10 s": f"{shape} {spec.unit}".strip(), "fingerprint": spec.fingerprint})
+        say()
+    given = " ".join(f"--set {shlex.quote(f'{name}={value}')}" for name, value in values.items())
+    say(f"next: audiospec featurize DATASET --features {cls.feature} {given}", "dim")
 
 
 def mel_backends() -> list[tuple[str, str]]:

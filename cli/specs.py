@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from audiospec.cli._text import body, facts, listing, say, table
-from audiospec.specs.presets.base import presets, reference, spec
+from audiospec.specs.presets.base import is_share, presets, reference, spec
 
 EPILOG = "Example: audiospec specs whisper"
 
@@ -27,8 +27,7 @@ def command(
     say(f"{name}: {summary}", "bold")
     body(presets[name], summary)
     held = reference(name)
-    linear = getattr(made, "scale", "") == "linear"
-    unit = " of the largest value" if linear else f" {made.unit}" if made.unit else ""
+    unit = " of the largest value" if is_share(made) else f" {made.unit}" if made.unit else ""
     facts(
         {
             "feature": made.feature,

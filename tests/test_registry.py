@@ -485,12 +485,12 @@ assert entries and not loaded, loaded
 def test_published_names_remain() -> None:
     ours = {kind: set(Registry(kind, *rest).names()) for kind, *rest in REGISTRIES.values()}
     assert {"gtzan", "esc10", "fsdd", "folder", "csv", "demo"} <= ours["dataset"]
-    assert {"mel", "tabular"} <= ours["feature"]
+    assert {"mel", "musicnn", "tabular"} <= ours["feature"]
     assert {"zarr", "hdf5"} <= ours["store"]
     # Stored runs refer to these names.
     assert {
         *("knn-1", "knn-5", "lr", "rf", "svm", "svm-c10"),
-        *("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru"),
+        *("crnn-base", "crnn-large", "resnet18-gru", "efficientnet-lite0-gru", "musicnn"),
     } <= ours["model"]
 
 

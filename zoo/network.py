@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
+from audiospec.features.base import Frontend
 from audiospec.files import open_plain
 from audiospec.zoo.base import CHECKPOINT, Layer, Model, Progress, Rows, TrainingMemory
 from audiospec.zoo.fitting.fixed import in_fixed_batches
@@ -45,6 +46,9 @@ class NetworkModel(Model):
 
     Settings = NetworkSettings
 
+    #: Whether an export may read rows of any length, and not only those of the chunk's length.
+    any_length: ClassVar[bool] = True
+
     #: The trained network; maps rows (B, *row_shape) to logits (B, *target.output_shape).
     net: nn.Module
 
@@ -64,6 +68,21 @@ class NetworkModel(Model):
     def input_with(cls, settings: Mapping[str, Any]) -> str:
         """Return what it reads with these parameters: waves, if a frontend is chosen."""
         return "wave" if settings.get("frontend") not in (None, "none") else cls.input
+
+    @classmethod
+    def settings_for(cls, settings: Any, spec: FeatureSpec) -> Any:
+        """Return the parameters for the rows of a view; see `Model.settings_for`.
+
+        Raises
+        ------
+        ModelError
+            Also if the rows are waves, of which the model reads features, and there is no frontend.
+        """
+        if spec.kind == "wave" and settings.frontend is None and not super().reads(spec):
+            raise ModelError(
+                "a network reads waves through a frontend; got none", 'choose one with `frontend="mel"`'
+            )
+        return super().settings_for(settings, spec)
 
     @property
     def frontend(self) -> FeatureSpec | None:
@@ -184,7 +203,8 @@ class NetworkModel(Model):
         """Write the weights as safetensors."""
         from safetensors.torch import save
 
-        weights = {name: value.cpu().contiguous() for name, value in self.net.state_dict().items()}
+        state = trained_part(self.net).state_dict()  # the same names, whether it reads waves or features
+        weights = {name: value.cpu().contiguous() for name, value in state.items()}
         (folder / FILE).write_bytes(save(weights))  # `save_file` would not raise OSError if the disk is full
 
     def load(self, folder: Path) -> None:
@@ -203,7 +223,7 @@ class NetworkModel(Model):
             with _torch_defaults():
                 self._check_shapes(weights)
                 self.net = self.whole_network()
-                self.net.load_state_dict(weights)
+                trained_part(self.net).load_state_dict(weights)
         except Exception as error:  # safetensors' own errors, and torch's about names and shapes
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{folder / FILE} cannot be read ({reason})", "train again") from error
@@ -229,7 +249,7 @@ class NetworkModel(Model):
         with _shapes_only():
             net = self.whole_network().eval()
             for name, layer in net.named_modules():
-                if not list(layer.children()):
+                if not list(layer.children()) or isinstance(layer, Frontend):  # of which the parts do not run
                     layer.register_forward_hook(recorder(name))
             net(torch.zeros(1, *self.row_shape))
         return layers
@@ -253,7 +273,7 @@ class NetworkModel(Model):
     def _check_shapes(self, weights: Mapping[str, Tensor]) -> None:
         """Raise an error if weights do not fit the network, before the network takes memory."""
         with torch.device("meta"):
-            self.whole_network().load_state_dict(
+            trained_part(self.whole_network()).load_state_dict(
                 {name: torch.empty_like(value, device="meta") for name, value in weights.items()}
             )
 

@@ -157,7 +157,7 @@ def train(
     chosen = cls.Settings.replace_in(settings or {}, f"model {model!r}")
     searched = checked_search(search, inner_folds, model, cls, settings or {})
     _check_input(model, cls, view)
-    chosen = chosen.for_spec(view.spec)
+    chosen = cls.settings_for(chosen, view.spec)
     if isinstance(strategy, Split | Folds):
         label_column = strategy.strata.column or label_column
     view = corrected(view, corrections, label_column=label_column)

@@ -88,6 +88,15 @@ class Frontend(nn.Module):
         """Return the first of `backends` that this machine has for a spec and a device."""
         return next(backend for backend in cls.backends if not cls.reason_missing(backend, spec, device))
 
+    @classmethod
+    def reason_not_exported(cls, spec: FeatureSpec) -> str:
+        """Return why `compute` cannot be exported with a model for this spec; ``""`` if it can.
+
+        It can if it is plain torch while `torch.compiler.is_compiling` is true: no numpy, and no step whose
+        number depends on the samples.
+        """
+        return ""
+
     def forward(self, waves: Tensor) -> Tensor:
         """Compute the features of a batch of chunks.
 

@@ -7,6 +7,8 @@ its own chunk; on CUDA where onnxruntime has a provider for it. Workers on a CPU
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,6 +35,8 @@ class EmbeddingFrontend(Frontend):
 
     spec_class = EmbeddingSpec
     backends = (EmbeddingKernel.backend,)
+    #: Licence of the weights, for whoever shows it.
+    licence: ClassVar[str] = "that of the ONNX model"
     keeps_half = False  # the range of an embedding is not known
 
     spec: EmbeddingSpec

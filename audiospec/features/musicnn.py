@@ -7,7 +7,7 @@ range loud audio exceeds. The output is the mean over windows of 3 s; see `Music
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from audiospec.features.base import Frontend, one_thread
 from audiospec.features.mel import MelFrontend
 from audiospec.features.pretrained.constants import as_constants
 from audiospec.features.pretrained.musicnn_network import Musicnn, tensors
-from audiospec.features.pretrained.musicnn_weights import musicnn_weights
+from audiospec.features.pretrained.musicnn_weights import LICENCE, musicnn_weights
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.musicnn import PENULTIMATE, TAGS, WINDOW, MusicnnSpec
 
@@ -31,6 +31,7 @@ class MusicnnFrontend(Frontend):
 
     spec_class = MusicnnSpec
     backends = ("torch",)
+    licence: ClassVar[str] = LICENCE
 
     spec: MusicnnSpec
 
@@ -59,19 +60,23 @@ class MusicnnFrontend(Frontend):
                 "leave it out of the cast (waves may be of any floating type)",
             )
         waves = waves.to(dtype)
+        if torch.compiler.is_compiling():
+            # The number of windows is recorded, so a record is for one length: `int` says so to torch.
+            return self._together(waves.reshape(-1, int(waves.shape[1])), windows=None)
         if not len(waves):
             return waves.new_empty(0, len(self.spec.columns))
-        on_cpu = waves.device.type == "cpu"
-        step = 1 if on_cpu else TOGETHER
-        # The rounding of a convolution depends on the number of rows and of threads.
-        with one_thread() if on_cpu else nullcontext():
-            return torch.cat([self._together(some, step) for some in torch.split(waves, step)])
+        if waves.device.type == "cpu":
+            # Chunk by chunk, on one thread: a convolution's rounding depends on the rows and the threads.
+            with one_thread():
+                return torch.cat([self._together(wave[None], windows=1) for wave in waves])
+        parts = torch.split(waves, TOGETHER)
+        return torch.cat([self._together(part, windows=max(1, TOGETHER // len(part))) for part in parts])
 
-    def _together(self, waves: Tensor, most: int) -> Tensor:
-        """Compute the columns (B, columns) of waves (B, samples), at most `most` windows at a time."""
+    def _together(self, waves: Tensor, *, windows: int | None) -> Tensor:
+        """Compute the columns (B, columns) of waves (B, samples), so many windows of each at once, or all."""
         mel = self.mel(waves)
         places = self.spec.windows(mel.shape[2])
-        step = max(1, most // len(waves))
+        step = windows or len(places)
         outputs = []
         for start in range(0, len(places), step):
             some = torch.stack([mel[:, :, first:end] for first, end in places[start : start + step]], dim=1)

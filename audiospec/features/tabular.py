@@ -6,7 +6,8 @@ depend only on its own chunk. All families share one Fourier transform.
 
 Backend ``native`` is the default on a CPU where the extension was built, for an `n_fft` that is a power of 2
 from 64 to 8192. Compiled code then computes the transforms, the running medians, and what needs one frame
-alone. On other devices and in float64 it computes as ``fft`` does.
+alone. On other devices and in float64 it computes as ``fft`` does. While torch exports a model, both compute
+as `TracedChunks` does, for chunks of any length.
 
 Sources: McFee et al., *librosa: Audio and Music Signal Analysis in Python* (SciPy 2015; version 0.11);
 harmonic-percussive separation: Fitzgerald (DAFx 2010); tempo: Ellis (J. New Music Research 36(1), 2007);
@@ -27,6 +28,7 @@ from audiospec.features.kernels.chroma import chroma_filters
 from audiospec.features.kernels.compiled_families import Analyser, CompiledChunks, reason_unsupported
 from audiospec.features.kernels.families import Chunks
 from audiospec.features.kernels.mel_filters import mel_filters
+from audiospec.features.kernels.traced_families import TracedChunks
 from audiospec.features.native.base import NATIVE
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.tabular import FAMILIES, TabularSpec
@@ -83,6 +85,8 @@ class TabularFrontend(Frontend):
                 f"a tabular frontend computes in float32 or float64; this one was cast to {self.mel.dtype}",
                 "leave it out of the cast (waves may be of any floating type)",
             )
+        if torch.compiler.is_compiling():
+            return self.together(waves.to(self.mel.dtype))
         bins = (1 + waves.shape[1] // self.spec.hop_length) * self.mel.shape[1]
         on_cpu = waves.device.type == "cpu"
         step = 1 if on_cpu else max(1, DEVICE_BINS // bins)
@@ -106,6 +110,8 @@ class TabularFrontend(Frontend):
         ----------
         waves : Tensor, shape (B, samples), of the module's precision
         """
+        if torch.compiler.is_compiling():
+            return TracedChunks(self.spec, waves, self.mel, self.chroma)
         plain = waves.dtype == torch.float32 and waves.device.type == "cpu"
         if self.analyser is not None and plain and len(waves) == 1:
             return CompiledChunks(self.analyser, waves, self.chroma)

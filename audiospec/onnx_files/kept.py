@@ -110,7 +110,7 @@ def reference_bytes(path: Path) -> bytes | None:
     """
     try:
         with open_plain(path, MOST_REFERENCE) as file:
-            return file.read(MOST_REFERENCE)
+            return file.read(os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

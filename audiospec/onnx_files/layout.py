@@ -22,9 +22,12 @@ class Layout:
     input : str
         Name of the input.
     rank : int
-        1: (samples,). 2: (batch, samples). 3: (batch, 1, samples).
-    samples : int or None
-        Length of the only window that the model takes; None: any.
+        Of waves, 1: (samples,). 2: (batch, samples). 3: (batch, 1, samples). Of spectrograms, 2: without a
+        batch. 3: (batch, …, …). 4: (batch, 1, …, …).
+    length : int or None
+        Length of the only window that the model takes, in samples or in frames; None: any.
+    frames_first : bool
+        Whether frames stand before bins in a spectrogram.
     batches : bool
         Whether it takes several windows at once.
     output : str
@@ -37,15 +40,16 @@ class Layout:
 
     input: str
     rank: int
-    samples: int | None
+    length: int | None
+    frames_first: bool
     batches: bool
     output: str
     axis: int
     columns: int | None
 
 
-def layout_of(header: Header, output: str, name: str) -> Layout:
-    """Return the layout of a model that takes waves.
+def layout_of(header: Header, output: str, name: str, bins: int | None = None) -> Layout:
+    """Return the layout of a model that takes waves, or spectrograms.
 
     Parameters
     ----------
@@ -54,13 +58,15 @@ def layout_of(header: Header, output: str, name: str) -> Layout:
         Name of an output; ``""`` if there is one only.
     name : str
         Name of the file, for messages.
+    bins : int or None
+        Bins of the spectrogram that it is to be fed with. None: it takes waves.
 
     Raises
     ------
     SpecError
         The model has several outputs and none is named, or the named one does not exist.
     ModelError
-        The model does not take one wave as float32, or its output is no table of float32.
+        The model does not take one wave, or spectrogram, as float32, or its output is no table of float32.
     """
     if len(header.inputs) != 1:
         raise ModelError(
@@ -68,41 +74,74 @@ def layout_of(header: Header, output: str, name: str) -> Layout:
             f"{_listed(header.inputs)}",
             "export it with its other inputs as constants",
         )
-    (wave,) = header.inputs
+    (port,) = header.inputs
+    if bins is None:
+        _require_waves(header, name)
+    given = _wave_axes(port, name) if bins is None else _spectrogram_axes(port, name, bins)
+    batch, length, frames_first = given
+    if batch not in (1, None):
+        raise ModelError(
+            f"{name} takes {batch} windows at once ({port}); expected 1, or any number",
+            "export it with a free batch axis",
+        )
+    if length is not None and not 1 < length <= MOST_SAMPLES:
+        raise ModelError(
+            f"expected a window of 2 to {MOST_SAMPLES} samples or frames; {name} takes {port}",
+            "export it for shorter windows",
+        )
+    chosen = _output(header, output, name)
+    axis, columns = _embedding_axis(chosen, name)
+    assert port.dims is not None  # of an unknown rank, the axes were refused
+    return Layout(
+        input=port.name,
+        rank=len(port.dims),
+        length=length,
+        frames_first=frames_first,
+        batches=batch is None,
+        output=chosen.name,
+        axis=axis,
+        columns=columns,
+    )
+
+
+def _require_waves(header: Header, name: str) -> None:
+    """Raise if an export of audiospec states that it takes something else."""
     taken = header.metadata.get(INPUT, WAVE)
     if taken != WAVE:
         raise ModelError(
             f"{name} takes {printable(taken)[:99]}, as its metadata state; expected waves",
             "export the run with its frontend inside",
         )
-    expected = (
-        f"expected waves (samples,), (batch, samples) or (batch, 1, samples) as float32; {name} takes {wave}"
-    )
-    if wave.dtype != "float32":
-        raise ModelError(expected, "export it with an input of float32")
-    if wave.dims is None or not 1 <= len(wave.dims) <= 3:
-        raise ModelError(expected, "export it with its frontend inside, or with one of these shapes")
-    *leading, samples = wave.dims
-    if leading[1:] and leading[1] not in (1, None):
-        raise ModelError(expected, "export it for waves of one channel, with its frontend inside")
-    if leading and leading[0] not in (1, None):
+
+
+def _wave_axes(port: Port, name: str) -> tuple[int | None, int | None, bool]:
+    """Return the length of the batch (1 if there is none) and of a window of waves, and False."""
+    fits = port.dtype == "float32" and port.dims is not None and 1 <= len(port.dims) <= 3
+    dims = port.dims or ()
+    if not fits or (len(dims) == 3 and dims[1] not in (1, None)):
         raise ModelError(
-            f"{name} takes {leading[0]} windows at once ({wave}); expected 1, or any number",
-            "export it with a free batch axis",
+            "expected waves (samples,), (batch, samples) or (batch, 1, samples) as float32; "
+            f"{name} takes {port}",
+            "export it so, with its frontend inside; or name the preset of its spectrogram by `frontend`",
         )
-    if samples is not None and not 1 < samples <= MOST_SAMPLES:
-        raise ModelError(expected, f"export it for windows of 2 to {MOST_SAMPLES} samples")
-    chosen = _output(header, output, name)
-    axis, columns = _embedding_axis(chosen, name)
-    return Layout(
-        input=wave.name,
-        rank=len(wave.dims),
-        samples=samples,
-        batches=bool(leading) and leading[0] is None,
-        output=chosen.name,
-        axis=axis,
-        columns=columns,
+    return (dims[0] if len(dims) > 1 else 1), dims[-1], False
+
+
+def _spectrogram_axes(port: Port, name: str, bins: int) -> tuple[int | None, int | None, bool]:
+    """Return the length of the batch (1 if there is none), of a window in frames, and if frames are first."""
+    dims = port.dims or ()
+    fits = (
+        port.dtype == "float32" and 2 <= len(dims) <= 4 and not (len(dims) == 4 and dims[1] not in (1, None))
     )
+    last = dims[-2:]
+    if not fits or last.count(bins) != 1:  # two axes of that length do not say which are the bins
+        raise ModelError(
+            f"expected a spectrogram (batch, {bins}, frames) or (batch, frames, {bins}), or with an axis of "
+            f"1 after the batch, as float32; {name} takes {port}",
+            "name another preset by `frontend`, or export the model with that axis stated",
+        )
+    frames_first = last[1] == bins
+    return (dims[0] if len(dims) > 2 else 1), last[0 if frames_first else 1], frames_first
 
 
 def _output(header: Header, output: str, name: str) -> Port:

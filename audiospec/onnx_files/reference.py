@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiospec.errors import ModelError
+from audiospec.errors import AudioError, ModelError
 from audiospec.onnx_files.kept import MOST_REFERENCE, reference_bytes
 from audiospec.onnx_files.session import WaveModel
 
@@ -42,17 +42,16 @@ def check_reference(model: WaveModel, path: Path) -> float:
         The file cannot be read, is not of the model's shapes, or the difference exceeds the tolerance.
     """
     arrays = _arrays(path)
-    waves, expected = arrays["input"], arrays["output"].astype(np.float64)
-    shape = waves.shape
-    if waves.ndim != model.layout.rank or (waves.ndim == 3 and shape[1] != 1) or not waves.size:
+    given, expected = arrays["input"].astype(np.float32), arrays["output"].astype(np.float64)
+    if given.ndim != model.layout.rank or not given.size:
         raise ModelError(
-            f"{path.name} has an input of shape {shape}; the model takes rank {model.layout.rank}",
+            f"{path.name} has an input of shape {given.shape}; the model takes rank {model.layout.rank}",
             "store the input as the model takes it",
         )
-    windows = waves.astype(np.float32).reshape(-1, shape[-1])
-    if waves.ndim > 1 and len(windows) > 1 and not model.layout.batches:
-        raise ModelError(f"{path.name} has {len(windows)} windows; the model takes 1", "store one")
-    computed = model.raw(windows).astype(np.float64)
+    try:
+        computed = model.feed(given).astype(np.float64)
+    except AudioError as error:
+        raise ModelError(f"{path.name}: {error.reason}", "store the input as the model takes it") from error
     if computed.shape != expected.shape:
         raise ModelError(
             f"{path.name} has an output of shape {expected.shape}; {model.layout.output!r} has shape "

@@ -35,6 +35,8 @@ class WaveModel:
         Name of the output that is computed.
     device : str
         A torch device: ``"cpu"``, or one of CUDA where onnxruntime has its provider.
+    bins : int or None
+        Bins of the spectrograms that it is fed with; None: waves.
     optimised : bool
         Whether onnxruntime may fuse and rearrange operators.
 
@@ -54,14 +56,16 @@ class WaveModel:
         onnxruntime cannot compute on the device.
     """
 
-    def __init__(self, sha256: str, output: str, device: str = "cpu", optimised: bool = True) -> None:
-        self._arguments = sha256, output, device, optimised
+    def __init__(
+        self, sha256: str, output: str, device: str = "cpu", bins: int | None = None, optimised: bool = True
+    ) -> None:
+        self._arguments = sha256, output, device, bins, optimised
         self.path, content = load(sha256)
         # A copy that was kept is called after its SHA-256.
         self.name = self.path.name.replace(sha256, f"{sha256[:12]}…")
         # The file may be another than the one that the spec was made from: it only has the same SHA-256 then,
         # but a spec may come from elsewhere, too.
-        self.layout: Layout = layout_of(header_of(content, self.name), output, self.name)
+        self.layout: Layout = layout_of(header_of(content, self.name), output, self.name, bins)
         self._providers = providers(device)
         self._session = self._load(content, optimised)
         self._on_cpu = self._providers[0] == "CPUExecutionProvider"
@@ -92,7 +96,7 @@ class WaveModel:
 
         Parameters
         ----------
-        windows : sequence of ndarray, shape (samples,), float32
+        windows : sequence of ndarray, shape (samples,) or (bins, frames), float32
             At least one, all of one length.
 
         Returns
@@ -108,9 +112,9 @@ class WaveModel:
             The output has another rank or length than the file states.
         """
         step = DEVICE_WINDOWS if self.layout.batches and not self._on_cpu else 1
-        parts = [
-            self._frames(self.raw(np.stack(windows[i : i + step]))) for i in range(0, len(windows), step)
-        ]
+        places = range(0, len(windows), step)
+        fed = (self._arranged(np.stack(windows[place : place + step])) for place in places)
+        parts = [self._frames(self.feed(each)) for each in fed]
         frames = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if not np.isfinite(frames).all():
             raise AudioError(
@@ -119,21 +123,37 @@ class WaveModel:
             )
         return frames
 
-    def raw(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the output as the model gives it, for windows (windows, samples), as many as it takes."""
-        shape = {1: windows.shape[1:], 2: windows.shape, 3: (len(windows), 1, windows.shape[1])}
-        fed = np.ascontiguousarray(windows, np.float32).reshape(shape[self.layout.rank])
+    def feed(self, fed: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the output for an input of the shape that the model takes.
+
+        Raises
+        ------
+        AudioError
+            The model cannot compute it.
+        ModelError
+            The output is not float32.
+        """
         try:
             with Limits(CALL_SECONDS, MEMORY):
-                (output,) = self._session.run([self.layout.output], {self.layout.input: fed})
+                (output,) = self._session.run(
+                    [self.layout.output], {self.layout.input: np.ascontiguousarray(fed, np.float32)}
+                )
         except Exception as error:  # as above
             raise AudioError(
-                f"model {self.name} cannot compute a window of {windows.shape[1]} samples ({_reason(error)})",
+                f"model {self.name} cannot compute an input of shape {fed.shape} ({_reason(error)})",
                 "give `window`, or another chunk",
             ) from error
         if not isinstance(output, np.ndarray) or output.dtype != np.float32:
             raise ModelError(f"output {self.layout.output!r} of {self.name} is not float32")
         return output
+
+    def _arranged(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return windows in the axes that the model takes."""
+        if self.layout.frames_first:
+            windows = windows.swapaxes(1, 2)
+        if self.layout.rank < windows.ndim:  # without a batch
+            return np.asarray(windows[0])
+        return windows[:, None] if self.layout.rank > windows.ndim else windows
 
     def _frames(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return an output as (frames, columns)."""

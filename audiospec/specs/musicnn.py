@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import ClassVar, Literal
 from audiospec.errors import SpecError
 from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
 from audiospec.specs.mel import MelSpec
+from audiospec.specs.presets.musicnn import musicnn
 
 #: SHA-256 of the files of weights in the wheel musicnn 0.1.0 (``MSD_musicnn/.data-00000-of-00001``, …).
 SHA256: Mapping[str, str] = types.MappingProxyType(
@@ -97,7 +99,11 @@ class MusicnnSpec(FeatureSpec, feature="musicnn"):
 
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
-        require(self.sample_rate == 16000, "sample_rate", "16000 Hz for musicnn", self.sample_rate)
+        if self.sample_rate != 16000:
+            raise SpecError(
+                f"parameter sample_rate must be 16000 Hz for musicnn; got {self.sample_rate}",
+                f"leave it out, or give `mel.sample_rate={self.sample_rate}` to set it for mel alone",
+            )
         require(1 <= self.hop_frames <= WINDOW, "hop_frames", f"from 1 to {WINDOW}", self.hop_frames)
         if not self.sha256:
             object.__setattr__(self, "sha256", SHA256[self.weights])
@@ -113,20 +119,8 @@ class MusicnnSpec(FeatureSpec, feature="musicnn"):
 
     @staticmethod
     def mel_spec() -> MelSpec:
-        """Return the mel spectrogram that the network reads: log10(10000 m + 1) of librosa's mel bins."""
-        return MelSpec(
-            sample_rate=16000,
-            dtype="float32",
-            n_fft=512,
-            hop_length=256,
-            n_mels=96,
-            fmax=8000,
-            mel_scale="slaney",
-            pad_mode="constant",
-            scale="log10",
-            log_gain=1e4,
-            log_offset=1.0,
-        )
+        """Return the mel spectrogram that the network reads, the preset `musicnn`, in full precision."""
+        return dataclasses.replace(musicnn(), dtype="float32")
 
     def windows(self, frames: int) -> list[tuple[int, int]]:
         """Return the windows of a chunk as (first frame, frame after the last).

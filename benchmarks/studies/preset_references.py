@@ -135,8 +135,8 @@ def magnitudes_over_mel(
     def mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(1127 * np.log1p(hertz / 700))
 
-    first, last = mel(np.array([low, high]))
-    edges = np.linspace(first, last, bins + 2)
+    lowest, highest = mel(np.array([low, high])).tolist()
+    edges = np.linspace(lowest, highest, bins + 2)
     of_bins = mel(np.arange(n_fft // 2 + 1) * rate / n_fft)[:, None]
     rising = (of_bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - of_bins) / (edges[2:] - edges[1:-1])

@@ -30,7 +30,7 @@ from audiospec.benchmarks.studies.preset_references import REFERENCES
 from audiospec.benchmarks.studies.result import save
 from audiospec.features.base import frontend
 from audiospec.machine import versions
-from audiospec.specs.presets.base import presets, reference, spec
+from audiospec.specs.presets.base import is_share, presets, reference, spec
 from audiospec.testing.presets import largest_difference
 
 #: Seconds of a clip.
@@ -89,7 +89,7 @@ def measure(name: str, sounds: list[tuple[str, NDArray[np.float32], int]]) -> di
         "reference": held.name,
         "package": where.package,
         "version": versions([where.package]).get(where.package, ""),
-        "unit": "of the largest value" if getattr(chosen, "scale", "") == "linear" else chosen.unit,
+        "unit": "of the largest value" if is_share(chosen) else chosen.unit,
         "backend": module.backend,
         "bound": held.within,
         "clip": clip,

@@ -27,7 +27,12 @@ _PACKAGES = (
     "lightning",
     "scikit-learn",
     "torchvision",
+    "torchaudio",
+    "transformers",
+    "kaldi-native-fbank",
     "cleanlab",
+    "opensmile",
+    "musicnn",
 )
 
 

@@ -36,6 +36,7 @@ COMMANDS = [
         ["evaluate"],
         ["compare"],
         ["predict"],
+        ["export"],
         ["push"],
         ["report"],
         ["reproduce"],

@@ -93,7 +93,11 @@ def test_presets_are_computed_changed_and_found_again(call, folder: Path, monkey
         (("--spec", "wisper"), "no preset is called 'wisper'; did you mean 'whisper'?"),
         (("--spec", "mel"), "'mel' is a feature, not a preset"),
         (("--spec", "mel"), "--features mel computes its defaults"),
-        (("--spec", "vggish", "--set", "scale=linear"), "contradicts scale="),
+        (
+            ("--spec", "vggish", "--set", "scale=linear", "--dtype", "float32"),
+            'log_offset=0.01 contradicts scale="linear"',
+        ),
+        (("--spec", "kaldi", "--set", "win_length=513"), "win_length=513 contradicts n_fft=512"),
     ],
 )
 def test_what_contradicts_is_refused(call, options: tuple[object, ...], message: str) -> None:

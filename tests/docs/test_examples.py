@@ -19,7 +19,18 @@ EXAMPLES = [page for page, blocks in PAGES.items() if blocks]
 
 def test_the_examples_are_found() -> None:
     assert set(EXAMPLES) == {
-        *("dataset", "feature", "store", "model", "engine", "score", "loss", "annotation-format", "check"),
+        *(
+            "dataset",
+            "feature",
+            "store",
+            "model",
+            "engine",
+            "score",
+            "loss",
+            "annotation-format",
+            "check",
+            "preset",
+        ),
     }
 
 

@@ -55,8 +55,10 @@ def test_the_marked_blocks_are_found() -> None:
 #: Pages whose blocks train for a quarter of a minute or more.
 LONG = (
     "docs/guide/audit.md",
+    "docs/guide/augmentation.md",
     "docs/guide/comparing.md",
     "docs/guide/events.md",
+    "docs/guide/export.md",
     "docs/guide/targets.md",
     "docs/guide/training.md",
 )

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv1d, pad
 
-from audiospec.errors import AudioError, ModelError, SpecError
+import audiospec
+from audiospec.errors import AudioError, AudiospecError, ModelError, SpecError
 from audiospec.specs.base import FeatureSpec
 from audiospec.testing.onnx_models import COLUMNS, HOP, WIDTH, conv_model, write_model
 
@@ -28,6 +29,7 @@ from audiospec.features.embedding import EmbeddingFrontend
 from audiospec.features.native.embedding import EmbeddingKernel
 from audiospec.features.rows.writing import row_writer
 from audiospec.specs.embedding import EmbeddingSpec
+from audiospec.specs.mel import MelSpec
 
 RATE = 8000
 WAVES = torch.randn(3, 2000, generator=torch.Generator().manual_seed(1)) / 10
@@ -79,6 +81,15 @@ def test_pooling_is_over_the_frames_of_all_windows(tmp_path: Path) -> None:
 def test_a_chunk_shorter_than_a_window_is_followed_by_zeros(tmp_path: Path) -> None:
     rows = EmbeddingFrontend(spec(tmp_path, window=0.1))(WAVES[:, :300])
     assert (rows - by_torch(pad(WAVES[:, :300], (0, 500))).mean(1)).abs().max() < 1e-6
+
+
+def test_windows_are_scaled_to_their_peak(tmp_path: Path) -> None:
+    """Each window for itself; silence stays silence."""
+    waves = torch.cat([WAVES[:1, :800] + 0.3, torch.zeros(1, 800)], dim=1)
+    rows = EmbeddingFrontend(spec(tmp_path, window=0.1, peak=0.25))(waves)
+    centred = WAVES[:1, :800] - WAVES[:1, :800].mean()
+    expected = by_torch(0.25 * centred / centred.abs().max()).mean(1) / 2
+    assert (rows - expected).abs().max() < 1e-5
 
 
 def test_a_fixed_length_is_the_window(tmp_path: Path) -> None:
@@ -157,6 +168,7 @@ def test_without_a_model_the_message_says_what_to_give() -> None:
         ({"window": 1e6}, "window must be up to"),
         ({"pooling": "mean,mean"}, "pooling must be some of mean, std, max, each once"),
         ({"pooling": "median"}, "pooling must be"),
+        ({"peak": 0}, "peak must be above 0"),
         ({"size": 7}, "has 6 columns; got size=7"),
         ({"dtype": "uint8"}, "not in decibels"),
         ({"output": "embeding"}, "did you mean 'embedding'"),
@@ -232,7 +244,9 @@ def test_another_file_than_the_specs_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changes", [{"size": 5}, {"window": 0.1, "hop": 0.1}, {"output": "frames"}])
 def test_a_spec_of_elsewhere_must_fit_the_file(changes: dict[str, Any], tmp_path: Path) -> None:
     values = {**spec(tmp_path, conv_model((1, 2000))).to_dict(), **changes}
-    with pytest.raises((ModelError, SpecError), match=r"states 6 and 2000|no output 'frames'"):
+    with pytest.raises(
+        (ModelError, SpecError), match=r"states 6 columns and windows of 2000|no output 'frames'"
+    ):
         EmbeddingFrontend(FeatureSpec.from_dict(values))
 
 
@@ -316,7 +330,7 @@ def test_numbers_that_are_not_finite_are_errors(tmp_path: Path) -> None:
 
 def test_a_window_that_the_model_cannot_compute(tmp_path: Path) -> None:
     frontend = EmbeddingFrontend(spec(tmp_path))
-    with pytest.raises(AudioError, match="cannot compute a window of 10 samples"):
+    with pytest.raises(AudioError, match=r"cannot compute an input of shape \(1, 10\)"):
         frontend(WAVES[:, :10])
 
 
@@ -325,7 +339,7 @@ def test_a_model_that_asks_for_all_memory_fails(tmp_path: Path) -> None:
     frontend = EmbeddingFrontend(
         spec(tmp_path, ending("Expand", "large", large=np.array([1 << 60, COLUMNS])))
     )
-    with pytest.raises(AudioError, match="cannot compute a window"):
+    with pytest.raises(AudioError, match="cannot compute an input"):
         frontend(WAVES)
 
 
@@ -345,3 +359,94 @@ def test_a_store_gets_the_rows_of_the_frontend(tmp_path: Path) -> None:
     row = np.empty(made.row_shape(2000), np.float32)
     row_writer(made).write([WAVES[0].numpy()], [row])
     assert np.array_equal(row, EmbeddingFrontend(made)(WAVES[0]).numpy())
+
+
+def test_numbers_that_float16_cannot_hold_are_errors(tmp_path: Path) -> None:
+    made = spec(tmp_path, ending("Mul", "large", large=np.float32(1e7)), dtype="float16")
+    row = np.empty(made.row_shape(2000), np.float16)
+    with pytest.raises(AudioError, match="which dtype float16 cannot hold"):
+        row_writer(made).write([WAVES[0].numpy()], [row])
+
+
+# --- models that take a spectrogram -----------------------------------------------------------------------
+
+
+MEL = MelSpec(sample_rate=RATE, n_fft=256, hop_length=80, n_mels=20, fmax=4000, dtype="float32")
+
+
+def spectrogram_model(*shape: Any) -> Any:
+    """Return a model whose embedding is the mean over the frames of a spectrogram, times 2."""
+    axis = next(i for i, length in enumerate(shape) if i >= len(shape) - 2 and length != 20)
+    nodes = [
+        helper.make_node("ReduceMean", ["mel", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Add", ["mean", "mean"], ["embedding"]),
+    ]
+    axes = [i for i in range(len(shape)) if i == axis or (i == 1 and len(shape) == 4)]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("mel", TensorProto.FLOAT, list(shape))],
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 20][len(shape) == 2 :])],
+        [numpy_helper.from_array(np.array(axes, np.int64), "axes")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.mark.parametrize(
+    "shape", [(20, "t"), (1, 20, "t"), ("b", "t", 20), (1, 1, 20, "t"), ("b", 1, "t", 20), (1, 26, 20)]
+)
+def test_a_spectrogram_is_computed_inside(shape: tuple[Any, ...], tmp_path: Path) -> None:
+    made = spec(tmp_path, spectrogram_model(*shape), sample_rate=0, frontend=MEL)
+    waves = WAVES if made.window is None else WAVES[:, : made.window_samples]
+    rows = EmbeddingFrontend(made)(waves)
+    expected = 2 * audiospec.frontend(MEL)(waves).mean(2)
+    assert (rows - expected).abs().max() < 1e-4
+    again = FeatureSpec.from_dict(json.loads(json.dumps(made.to_dict())))
+    assert again == made
+    assert again.fingerprint == made.fingerprint
+
+
+def test_the_window_follows_from_the_frames(tmp_path: Path) -> None:
+    """26 centred frames every 80 samples need 2000 samples at least."""
+    made = spec(tmp_path, spectrogram_model(1, 26, 20), frontend=MEL)
+    assert made.window_samples == 2000
+    with pytest.raises(SpecError, match=r"takes windows of 26 frames \(0.25 s at 8000 Hz\); got window=0.5"):
+        spec(tmp_path, spectrogram_model(1, 26, 20), frontend=MEL, window=0.5)
+
+
+def test_a_chunk_has_a_frame_at_least(tmp_path: Path) -> None:
+    mel = dataclasses.replace(MEL, center=False)
+    made = spec(tmp_path, spectrogram_model(1, 20, "t"), frontend=mel)
+    assert made.least_samples == 256
+    assert EmbeddingFrontend(made)(WAVES[:, :256]).shape == (3, 20)
+    with pytest.raises(SpecError, match="255 samples is too short"):
+        EmbeddingFrontend(made)(WAVES[:, :255])
+    with pytest.raises(SpecError, match="too short for n_fft=256"):
+        dataclasses.replace(made, window=0.01)
+
+
+def test_a_preset_is_a_frontend(tmp_path: Path) -> None:
+    """The spectrogram's fields are stored, not the preset's name, which may come to mean another."""
+    model = spectrogram_model(1, 1024, 128)
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 128
+    made = spec(tmp_path, model, sample_rate=0, frontend="ast")
+    assert made.sample_rate == 16000
+    assert made.frontend == dataclasses.replace(audiospec.spec("ast"), dtype="float32")
+    assert made.window_length == 1024
+    assert "frontend" not in spec(tmp_path).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "reason"),
+    [
+        (conv_model(), {"frontend": MEL}, r"expected a spectrogram \(batch, 20, frames\)"),
+        (spectrogram_model(1, 20, "t"), {}, r"name the preset of its spectrogram by `frontend`"),
+        (spectrogram_model(1, 20, "t"), {"frontend": "musi"}, "no preset is called 'musi'"),
+        (spectrogram_model(1, 20, "t"), {"frontend": MEL, "sample_rate": 16000}, "that of frontend, 8000 Hz"),
+    ],
+)
+def test_a_spectrogram_that_does_not_fit_is_refused(
+    model: Any, changes: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AudiospecError, match=reason):
+        spec(tmp_path, model, **changes)

@@ -233,7 +233,7 @@ def taking(dtype: int, *shape: Any, inputs: int = 1) -> Callable[[], Header]:
         (taking(TensorProto.FLOAT, 1, 1, 64, "t"), "1 × 1 × 64 × free"),
         (taking(TensorProto.FLOAT, 1, 64, "t"), "1 × 64 × free"),
         (taking(TensorProto.FLOAT, 8, "n"), "8 windows at once"),
-        (taking(TensorProto.FLOAT, 1, 1 << 40), "windows of 2 to"),
+        (taking(TensorProto.FLOAT, 1, 1 << 40), "a window of 2 to"),
         (taking(TensorProto.FLOAT, 1, "n", inputs=2), r"has 2: in0 \(.*, in1 \("),
     ],
     ids=["float16", "float64", "int16", "no rank", "rank 4", "a mel", "batch of 8", "days", "two inputs"],

@@ -16,6 +16,7 @@ from audiospec.errors import AudiospecError, RegistryError, SpecError
 from audiospec.features.base import frontend
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.mel import MelSpec
+from audiospec.specs.musicnn import MusicnnSpec
 from audiospec.specs.tabular import TabularSpec
 
 NONSENSE: tuple[Any, ...] = (
@@ -24,7 +25,7 @@ NONSENSE: tuple[Any, ...] = (
 )
 NUMBERS = [
     (cls, field.name)
-    for cls in (MelSpec, TabularSpec)
+    for cls in (MelSpec, TabularSpec, MusicnnSpec)
     for field in dataclasses.fields(cls)
     if field.name not in ("dtype", "center", "channel")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 from collections.abc import Callable
@@ -72,6 +73,18 @@ def test_real_audio_equals_the_reference(name: str, shared_data: Path) -> None:
         assert largest_difference(chosen, row, REFERENCES[name].compute(wave)) <= held.within
 
 
+def test_the_committed_figures_are_of_these_presets() -> None:
+    """Each is within the bound that the test uses; a preset with another bound needs the study again."""
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "presets.json"
+    figures = json.loads(results.read_text(encoding="utf-8"))["figures"]["presets"]
+    assert [one["preset"] for one in figures] == NAMES
+    for one in figures:
+        held = reference(one["preset"])
+        assert held is not None
+        assert (one["reference"], one["bound"]) == (held.name, held.within)
+        assert 0 < one["in_range"] <= held.within
+
+
 def test_a_difference_is_noticed() -> None:
     """The measure has the scale's unit; a row that is wrong anywhere in range is far from its reference."""
     decibels, linear = spec("study"), spec("torchaudio")
@@ -95,6 +108,27 @@ def test_a_difference_is_noticed() -> None:
 
 def test_the_study_is_the_default() -> None:
     assert audiospec.spec("study") == audiospec.MelSpec()
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "shape"),
+    [
+        ("whisper", 30, (80, 3000)),
+        ("whisper-large-v3", 30, (128, 3000)),
+        ("vggish", 0.975, (64, 96)),
+        ("yamnet", 0.975, (64, 96)),
+        ("birdnet-low", 3, (96, 511)),
+        ("birdnet-high", 3, (96, 511)),
+        ("panns", 10, (64, 1001)),
+        ("clap", 10, (64, 1001)),
+    ],
+)
+def test_a_chunk_has_the_shape_that_the_model_reads(
+    name: str, seconds: float, shape: tuple[int, int]
+) -> None:
+    """As the models' authors publish it."""
+    chosen = audiospec.spec(name)
+    assert chosen.row_shape(round(seconds * chosen.sample_rate)) == shape
 
 
 def test_a_change_is_converted_and_gives_another_fingerprint() -> None:

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 import audiospec
 from audiospec.digests import digest
 from audiospec.errors import AudiospecError, HubError, RunError
+from audiospec.specs.base import features
 from audiospec.stores.layout.view import View
 from audiospec.text import printable
+from audiospec.zoo.base import models
 from audiospec.zoo.comparison.compare import compare
 from audiospec.zoo.evaluation import evaluate
 from audiospec.zoo.hub.address import HubAddress, hub_address
@@ -192,6 +194,22 @@ def test_no_label_breaks_the_metadata(run: Run, labels: list[str], name: str) ->
     assert metadata["audiospec"]["classes"] == [printable(label) for label in labels]
     assert metadata["library_name"] == "audiospec"
     assert "<script>" not in text[found.end() :]
+
+
+def test_the_page_names_the_licences_of_what_is_inside(
+    run: Run, tabular: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = dataclasses.replace(run.info, spec=tabular.spec.to_dict(), dataset="esc10")
+    frontend, model = features["tabular"], models["lr"]
+    monkeypatch.setattr(frontend, "licence", "for research only", raising=False)
+    monkeypatch.setattr(model, "licence", "CC BY 4.0", raising=False)
+    text = page(info, run.metrics, REPO, licence="mit")
+    assert text[text.index("## Licences") :].split("\n\n")[1].splitlines() == [
+        "- This model: `mit`.",
+        "- The audio that it was trained on, dataset esc10: CC BY 3.0.",
+        "- The features: for research only.",
+        "- What the model began with: CC BY 4.0.",
+    ]
 
 
 def test_decisions_and_paths_in_parameters_stay(make_run: Callable[..., Run], tmp_path: Path) -> None:

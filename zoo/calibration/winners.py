@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: By how much the winner's share exceeds an equal one.
-_MORE = 1 + 1e-9
+MORE = 1 + 1e-9
 
 
 def keep_winners(probabilities: NDArray[np.float64], winners: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -38,6 +38,6 @@ def keep_winners(probabilities: NDArray[np.float64], winners: NDArray[np.int64])
     following = np.concatenate([others[:, 1:], np.full((len(wrong), 1), -np.inf)], axis=1)
     level = means[np.arange(len(wrong)), (following <= means).argmax(1)][:, None]
     values = np.minimum(values, level)
-    values[np.arange(len(wrong)), winner] = level[:, 0] * _MORE
+    values[np.arange(len(wrong)), winner] = level[:, 0] * MORE
     kept[wrong] = values / values.sum(1, keepdims=True)
     return kept

@@ -188,7 +188,7 @@ def choose_settings(
     means = [round(fmean(of), 9) for of in by_candidate]
     chosen = search.candidates[means.index(max(means))]
     found = {**search.to_dict(), "candidates": candidates, "chosen": chosen}
-    return dataclasses.replace(settings, **chosen).for_spec(train.view.spec), found
+    return cls.settings_for(dataclasses.replace(settings, **chosen), train.view.spec), found
 
 
 def _train_all(
@@ -208,7 +208,7 @@ def _train_all(
         if watch is not None:
             shape = train.view.info.row_shape
             watch(TrainingProgress(stage="searching", row_shape=shape, rows=number, rows_total=len(fits)))
-        candidate = dataclasses.replace(settings, **values).for_spec(train.view.spec)
+        candidate = cls.settings_for(dataclasses.replace(settings, **values), train.view.spec)
         model = cls(candidate, train.view.info.row_shape, train.target)
         with writing_run(folder.parent):
             (folder / FIT).mkdir(exist_ok=True)

@@ -139,7 +139,7 @@ def train_network(
         raise ModelError(failure, f"try {rate}, or check the features with `audiospec store verify`")
     state = read_checkpoint(file)
     try:
-        net.load_state_dict(state["best"])
+        trained_part(net).load_state_dict(state["best"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged_checkpoint(file) from error
     history: list[dict[str, float]] = state["history"]
@@ -163,6 +163,9 @@ def _train(
         (weights for weights in net.parameters() if weights.requires_grad), lr=settings.learning_rate
     )
     augment_waves = _augmentation(settings, train)
+    # The frontend is computed before the network, so that masks and mixup are of what it computes.
+    frontend = net.frontend if isinstance(net, WaveNetwork) else None
+    net = trained_part(net)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     if file.exists():
@@ -181,9 +184,9 @@ def _train(
         silence_lightning()
         be_deterministic()
         torch.set_num_threads(max(1, usable_cores() // settings.devices))
-    # The frontend is computed before the network, so that masks and mixup are of what it computes.
-    frontend = net.frontend.to(fabric.device) if isinstance(net, WaveNetwork) else None
-    model, optimizer = fabric.setup(trained_part(net), optimizer)
+    model, optimizer = fabric.setup(net, optimizer)
+    if frontend is not None:
+        frontend.to(fabric.device)
     target, loss_name = train.target, settings.loss_of(train.target)
     weights = target.class_weights(train.targets) if settings.class_weights else np.ones(len(target.classes))
     loss_of_batch = losses[loss_name]()

@@ -178,17 +178,13 @@ class NetworkSettings(ModelSettings):
         Raises
         ------
         ModelError
-            The rows are not waves, which a frontend and augmentation of waves need; or they are, and there
-            is no frontend.
+            The rows are not waves, which a frontend and augmentation of waves need.
         SpecError
             The frontend's fields are not valid at the rate of the waves.
         """
         if spec.kind == "wave":
             if self.frontend is None:
-                raise ModelError(
-                    "a network reads waves through a frontend; got none",
-                    'choose one with `frontend="mel"`',
-                )
+                return self
             return replace(self, frontend=frontend_of_waves(self.frontend, spec).to_dict())
         for name, value in (("frontend", self.frontend), ("augment", self.augment)):
             if value:

@@ -9,7 +9,9 @@ from typing import Any
 
 from audiospec.datasets.base import datasets
 from audiospec.errors import HubError
+from audiospec.specs.base import features
 from audiospec.text import printable
+from audiospec.zoo.base import models
 from audiospec.zoo.runs.card import model_card
 from audiospec.zoo.runs.info import RunInfo
 from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS
@@ -153,7 +155,18 @@ def _licences(info: RunInfo, licence: str) -> str:
         if known
         else ("The audio that it was trained on: its licence is not known to audiospec.")
     )
-    return f"## Licences\n\n- {own}\n- {source}\n"
+    lines = [own, source, *_licences_inside(info)]
+    return "## Licences\n\n" + "".join(f"- {line}\n" for line in lines)
+
+
+def _licences_inside(info: RunInfo) -> list[str]:
+    """Return the licences of what the features and the model are made with, such as pretrained weights."""
+    feature = str(info.spec["feature"])
+    parts: list[tuple[str, object]] = []
+    parts += [("The features", features[feature])] if feature in features else []
+    parts += [("What the model began with", models[info.model])] if info.model in models else []
+    stated = [(what, str(getattr(part, "licence", ""))) for what, part in parts]
+    return [f"{what}: {licence}." for what, licence in stated if licence]
 
 
 def _left_out(info: RunInfo, left_out: Sequence[str]) -> str:

@@ -109,7 +109,7 @@ def leakage(
             f"model {model} reads {cls.input!r} rows; view {view.name} has {view.spec.kind!r} rows",
             "choose another view, or another model (`audiospec models` lists them)",
         )
-    chosen = chosen.for_spec(view.spec)
+    chosen = cls.settings_for(chosen, view.spec)
     if seeds < 2:
         raise SplitError(f"expected at least 2 `seeds`, for an interval; got {seeds}")
     if seed < 0:

@@ -35,7 +35,7 @@ class BinaryCrossEntropy(Loss):
         """
         import torch
 
-        if logits.device.type != "cpu" or logits.requires_grad:
+        if logits.device.type != "cpu" or logits.requires_grad or torch.compiler.is_compiling():
             return logits.sigmoid()
         from scipy.special import expit
 

@@ -20,6 +20,7 @@ class EfficientnetLite0Gru(TransferModel):
     """
 
     first = "net._conv_stem"
+    any_length = False  # its convolutions compute their padding from the length with floats
 
     def backbone(self) -> nn.Module:
         """Return EfficientNet-Lite0 without its pooling and its classifier."""

@@ -6,22 +6,21 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from audiospec.errors import ModelError
 from audiospec.features.pretrained.musicnn_network import Musicnn, tensors
-from audiospec.features.pretrained.musicnn_weights import musicnn_weights
+from audiospec.features.pretrained.musicnn_weights import LICENCE, musicnn_weights
 from audiospec.fields import shown
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.musicnn import PENULTIMATE, SHA256, MusicnnSpec
+from audiospec.specs.presets.base import STORED
 from audiospec.zoo.base import Progress, Rows, models
 from audiospec.zoo.fitting.settings import NetworkSettings
 from audiospec.zoo.models.networks.transfer import read_weights
 from audiospec.zoo.network import NetworkModel
-
-#: Fields of a mel spectrogram that do not change what the network reads.
-_FREE = frozenset({"dtype", "channel"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +45,12 @@ class MusicnnSettings(NetworkSettings):
 class MusicnnModel(NetworkModel):
     """musicnn without its tags, then dropout and a dense layer.
 
-    Its pretrained weights need rows of `MusicnnSpec.mel_spec`: 96 mel bins of 16 kHz audio. With random
+    Its pretrained weights need rows of the preset ``musicnn``: 96 mel bins of 16 kHz audio. With random
     weights it reads any spectrogram.
     """
 
     Settings = MusicnnSettings
+    licence: ClassVar[str] = LICENCE
 
     def network(self) -> nn.Module:
         """Return a new network with random weights."""
@@ -73,7 +73,7 @@ class MusicnnModel(NetworkModel):
             Also if the weights are pretrained, and the view's spec is not that of musicnn.
         """
         if self.settings.weights != "none":
-            _check_spec(train.view.spec)
+            _check_spec(self.frontend or train.view.spec)
         return super().fit(train, valid, seed=seed, work=work, progress=progress)
 
     def prepare(self, net: nn.Module) -> None:
@@ -84,9 +84,9 @@ class MusicnnModel(NetworkModel):
             _load(net.network, tensors(musicnn_weights(choice), "network."), choice)
         elif choice != "none":
             stored = read_weights(choice, [*SHA256, "none"])
-            _load(
-                net.network, {name.removeprefix("network."): value for name, value in stored.items()}, choice
-            )
+            # A run of this model has a last layer besides.
+            of_run = {name[8:]: value for name, value in stored.items() if name.startswith("network.")}
+            _load(net.network, of_run or stored, choice)
 
 
 class FineTuned(nn.Module):
@@ -104,12 +104,12 @@ class FineTuned(nn.Module):
         self.network = Musicnn(mels).requires_grad_(not frozen)
         self.frozen = frozen
         self.dropout = nn.Dropout(0.5)
-        self.dense = nn.Linear(PENULTIMATE, outputs)
+        self.last = nn.Linear(PENULTIMATE, outputs)
         self.train()
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return logits (B, outputs) of rows (B, mel, frame)."""
-        logits: Tensor = self.dense(self.dropout(self.network(rows)))
+        logits: Tensor = self.last(self.dropout(self.network(rows)))
         return logits
 
     def train(self, mode: bool = True) -> FineTuned:
@@ -137,13 +137,13 @@ def _load(network: Musicnn, weights: Mapping[str, Tensor], choice: str) -> None:
 def _check_spec(spec: FeatureSpec) -> None:
     """Raise `ModelError` unless rows of a spec are what the pretrained network reads."""
     expected = MusicnnSpec.mel_spec()
-    names = [field.name for field in dataclasses.fields(expected) if field.name not in _FREE]
+    names = [field.name for field in dataclasses.fields(expected) if field.name not in STORED]
     for name in ["feature", *names]:
         wanted, got = getattr(expected, name), getattr(spec, name, None)
         if wanted != got:
             raise ModelError(
                 f"the weights of musicnn are for its own mel spectrogram, with {name}={shown(wanted)}; this "
                 f"view has {name}={shown(got)}",
-                'make a view of `audiospec.spec("musicnn")`, or start from random weights with '
-                '`weights="none"`',
+                'make a view of `audiospec.spec("musicnn")`, give waves `frontend="musicnn"`, or start from '
+                'random weights with `weights="none"`',
             )

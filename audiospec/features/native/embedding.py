@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from audiospec.errors import AudioError, ModelError
 from audiospec.features.native.base import Kernel, kernels
+from audiospec.features.rows.writing import row_writer
 from audiospec.onnx_files.header import require_onnx
 from audiospec.onnx_files.kept import reference_for
 from audiospec.onnx_files.reference import check_reference, relative_difference
 from audiospec.onnx_files.session import WaveModel
 from audiospec.specs.base import FeatureSpec
 from audiospec.specs.embedding import EmbeddingSpec
+from audiospec.specs.mel import MelSpec
 
 
 @kernels.register
@@ -51,7 +53,10 @@ class EmbeddingKernel(Kernel):
         super().__init__(spec)
         require_onnx()
         self._device = device
-        self.model = WaveModel(self.spec.sha256, self.spec.output, device)
+        mel = self.spec.frontend
+        self._mel = None if mel is None else _Spectrograms(mel)
+        self._bins = None if mel is None else mel.n_mels
+        self.model = WaveModel(self.spec.sha256, self.spec.output, device, self._bins)
         self._require_layout()
         reference = reference_for(self.spec.sha256, self.model.path)
         self.reference_difference = None if reference is None else check_reference(self.model, reference)
@@ -74,17 +79,29 @@ class EmbeddingKernel(Kernel):
     def _require_layout(self) -> None:
         """Raise unless the spec, which may come from elsewhere, is of what the file states."""
         layout, spec = self.model.layout, self.spec
-        fits = layout.columns in (None, spec.size) and layout.samples in (None, spec.window_samples)
-        if not fits:
+        if layout.columns not in (None, spec.size) or layout.length not in (None, spec.window_length):
             raise ModelError(
-                f"the spec has size={spec.size} and a window of {spec.window_samples} samples; "
-                f"{self.model.name} states {layout.columns} and {layout.samples}",
+                f"the spec has size={spec.size} and windows of {spec.window_length}; {self.model.name} "
+                f"states {layout.columns} columns and windows of {layout.length}",
                 'make the spec from the file, with `model="FILE.onnx"`',
             )
 
     def write(self, wave: NDArray[np.float32], row: NDArray[Any]) -> None:
-        """Compute the columns of a chunk, in the spec's dtype; see `Kernel.write`."""
-        row[...] = self.compute(wave)
+        """Compute the columns of a chunk, in the spec's dtype; see `Kernel.write`.
+
+        Raises
+        ------
+        AudioError
+            See `compute`. Also for numbers that float16 cannot hold.
+        """
+        computed = self.compute(wave)
+        top = float(np.abs(computed).max())
+        if top > float(np.finfo(row.dtype).max):
+            raise AudioError(
+                f"an embedding has numbers up to {top:.4g}, which dtype {row.dtype} cannot hold",
+                'give `dtype="float32"`',
+            )
+        row[...] = computed
 
     def compute(
         self, wave: NDArray[np.float32], row: NDArray[np.float32] | None = None
@@ -117,11 +134,14 @@ class EmbeddingKernel(Kernel):
         return row
 
     def _windows(self, wave: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Cut a chunk into windows, each of shape (samples,)."""
+        """Cut a chunk into windows as the model takes them: of samples, or (bins, frames)."""
         length = self.spec.window_samples or len(wave)
         if len(wave) < length:
             wave = np.concatenate([wave, np.zeros(length - len(wave), np.float32)])
-        return [wave[start : start + length] for start in self.spec.window_starts(len(wave))]
+        windows = [wave[start : start + length] for start in self.spec.window_starts(len(wave))]
+        if self.spec.peak is not None:
+            windows = [_scaled(window, self.spec.peak) for window in windows]
+        return windows if self._mel is None else [self._mel.compute(window) for window in windows]
 
     def parity(self, samples: int) -> float:
         """Return the largest difference, as a share of the largest magnitude, from the two that are known.
@@ -135,12 +155,33 @@ class EmbeddingKernel(Kernel):
             The model cannot compute noise, or gives numbers that are not finite.
         """
         noise = np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32)
-        plain = WaveModel(self.spec.sha256, self.spec.output, optimised=False)
+        plain = WaveModel(self.spec.sha256, self.spec.output, bins=self._bins, optimised=False)
         try:
             difference = relative_difference(self.compute(noise), self._row(plain, noise))
         except AudioError as error:  # noise is no file that could be left out
             raise ModelError(error.reason, "give another `window`, `output` or model") from error
         return max(difference, self.reference_difference or 0.0)
+
+
+class _Spectrograms:
+    """Computes what a model takes in place of waves, without torch where a kernel computes the spec."""
+
+    def __init__(self, mel: MelSpec) -> None:
+        self._spec = mel
+        self._writer = row_writer(mel)
+
+    def compute(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the spectrogram of a window, (bins, frames)."""
+        row = np.empty(self._spec.row_shape(len(window)), np.float32)
+        self._writer.write([window], [row])
+        return row
+
+
+def _scaled(window: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
+    """Return a window without its mean, and with its largest magnitude at `peak` unless it is silent."""
+    centred = window - np.float32(window.mean(dtype=np.float64))  # of a constant, exactly 0
+    top = np.abs(centred).max()
+    return np.asarray(centred * (peak / top) if top > 0 else centred, np.float32)
 
 
 def _pooled(frames: NDArray[np.float32], pooling: str) -> NDArray[Any]:

@@ -19,7 +19,9 @@ from audiospec.files import open_plain
 from audiospec.specs.musicnn import SHA256
 
 VERSION = "0.1.0"
+LICENCE = f"ISC (weights of the wheel musicnn {VERSION})"
 INSTALL = f"run `pip install --no-deps musicnn=={VERSION}` (ISC licence)"
+REPAIR = f"run `pip install --no-deps --force-reinstall musicnn=={VERSION}`"
 #: SHA-256 of the index of each file of weights, which says what tensor its bytes are.
 _INDEX: Mapping[str, str] = types.MappingProxyType(
     {
@@ -142,8 +144,9 @@ def _content(path: Path, most: int, sha256: str) -> bytes:
             content = file.read(most + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ModelError(f"musicnn's weights at {path} cannot be read ({reason})", INSTALL) from error
+        raise ModelError(f"musicnn's weights at {path} cannot be read ({reason})", REPAIR) from error
     got = hashlib.sha256(content).hexdigest()
     if sha256 and got != sha256:
-        raise ModelError(f"expected musicnn's weights with SHA-256 {sha256}; {path} has {got}", INSTALL)
+        hint = "leave out `sha256`, or install the wheel that it is of" if got in _INDEX else REPAIR
+        raise ModelError(f"expected musicnn's weights with SHA-256 {sha256}; {path} has {got}", hint)
     return content

@@ -36,8 +36,8 @@ class Reference:
     name : str
         Such as ``"transformers' WhisperFeatureExtractor"``.
     within : float
-        Largest difference that the test allows: in the preset's own unit, or if its scale is linear, as a
-        share of the largest value.
+        Largest difference that the test allows: in the preset's own unit, or as a share of the largest value
+        (see `is_share`).
     """
 
     name: str
@@ -81,7 +81,7 @@ def spec(name: str, /, **changes: object) -> FeatureSpec:
     ----------
     name : str
         Name in the registry of presets; ``audiospec specs`` lists them.
-    **changes
+    changes
         Field → value that replaces the preset's, converted as by the spec's class.
 
     Returns
@@ -118,6 +118,11 @@ def spec(name: str, /, **changes: object) -> FeatureSpec:
         )
     values = {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
     return type(made).replace_in(values | changes, f"preset {name!r} of feature {made.feature!r}")
+
+
+def is_share(made: FeatureSpec) -> bool:
+    """Whether differences of a spec's values are a share of the largest: its scale is linear."""
+    return getattr(made, "scale", "") == "linear"
 
 
 def preset_of(computed: FeatureSpec) -> str | None:

@@ -13,7 +13,7 @@ def clap() -> FeatureSpec:
     It is the spectrogram of the models without fusion, such as clap-htsat-unfused. They read 10 s; shorter
     audio is repeated, which is not part of the spec.
 
-    Source: Wu et al. 2023, arXiv:2211.06687; https://huggingface.co/laion/clap-htsat-unfused
+    Source: Wu et al. 2023, arXiv:2211.06687; https://github.com/LAION-AI/CLAP (HTSAT-tiny.json)
     """
     return MelSpec(
         sample_rate=48000,

@@ -1,13 +1,12 @@
 """musicnn: what the music taggers of musicnn read: log10(10000 m + 1) of 96 mel bins at 16 kHz."""
 
-from audiospec.specs.base import FeatureSpec
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.presets.base import held_to, presets
 
 
 @presets.register
 @held_to("the calls of librosa in musicnn's extractor, in float32", within=1e-4)
-def musicnn() -> FeatureSpec:
+def musicnn() -> MelSpec:
     """512 samples every 256, power, filters of the Auditory Toolbox up to 8000 Hz. It reads 3 s.
 
     musicnn itself rounds m to float16, where loud audio overflows. With librosa 0.9 or newer

@@ -14,7 +14,7 @@ def vggish() -> FeatureSpec:
     """vggish: what VGGish reads: ln(m + 0.01) of 64 mel bins from 125 to 7500 Hz at 16 kHz.
 
     25 ms every 10 ms. m is of magnitudes, not power; triangles are straight over mel. VGGish reads 96 frames,
-    which are 0.96 s.
+    which a chunk of 0.975 s has; the next begins 0.96 s later.
 
     Source: Hershey et al. 2017, arXiv:1609.09430;
     https://github.com/tensorflow/models/tree/master/research/audioset/vggish
@@ -26,6 +26,8 @@ def vggish() -> FeatureSpec:
 @held_to("the published formulas in float64", within=0.01)
 def yamnet() -> FeatureSpec:
     """yamnet: what YAMNet reads: preset vggish with ln(m + 0.001).
+
+    YAMNet reads 96 frames, a chunk of 0.975 s; the next begins 0.48 s later.
 
     Source: https://github.com/tensorflow/models/tree/master/research/audioset/yamnet
     """
