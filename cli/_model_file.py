@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from audiospec.cli._text import by, facts, say, table
-from audiospec.errors import ModelError
 from audiospec.onnx_files.header import Port, read_header
 from audiospec.onnx_files.kept import beside, find
 from audiospec.onnx_files.metadata import LABELS, stated_licence, stated_rate
-from audiospec.specs.base import FeatureSpec
 from audiospec.specs.embedding import EmbeddingSpec
 from audiospec.text import size
 
@@ -54,7 +52,9 @@ def print_model(values: Mapping[str, str]) -> None:
     say()
     spec = EmbeddingSpec.replace_in(values)
     samples, mel = spec.window_samples or spec.sample_rate, spec.frontend
-    measured = _measured(spec, samples)
+    from audiospec.pipeline.trial import try_out
+
+    measured = try_out(spec, samples)
     reference = measured["reference"]
     window = "the whole chunk" if spec.window is None else f"{spec.window:g} s every {spec.hop:g} s"
     facts(
@@ -72,19 +72,6 @@ def print_model(values: Mapping[str, str]) -> None:
         }
     )
     say()
-
-
-def _measured(spec: FeatureSpec, samples: int) -> dict[str, float | None]:
-    """Return parity and the difference from the reference, measured in a process that may die."""
-    from audiospec.pipeline.isolated import run_isolated
-
-    assert isinstance(spec, EmbeddingSpec)
-    request = {"spec": json.loads(json.dumps(spec.to_dict())), "samples": samples}
-    path = find(spec.sha256)
-    answer, death = run_isolated(path, "audiospec.features.native.embedding:measured", request, None)
-    if answer is None:
-        raise ModelError(f"the model cannot be run: {death}", "export the model again")
-    return answer
 
 
 def _labels(metadata: Mapping[str, str]) -> str:

@@ -153,8 +153,8 @@ class Model(ABC):
     serves : tuple of str
         Targets that it can learn: names in the registry of targets.
     input : str
-        The rows that it reads: a kind of rows, ``"table"`` or ``"spectrogram"``, of any feature; or the name
-        of one feature (see `FeatureSpec.is_of`).
+        The rows that it reads: a kind of rows, ``"table"``, ``"spectrogram"`` or ``"wave"``, of any feature;
+        or the name of one feature (see `FeatureSpec.is_of`).
     shares : (float, float, float)
         Default shares of training, validation and test rows. The share of test rows is 0.2 for every model,
         so that models are tested on the same tracks.

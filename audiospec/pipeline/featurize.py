@@ -26,6 +26,7 @@ from audiospec.pipeline.building import Building
 from audiospec.pipeline.progress import ProgressCallback
 from audiospec.pipeline.summary import Report
 from audiospec.pipeline.targets import is_annotated
+from audiospec.pipeline.trial import try_out
 from audiospec.pipeline.volumes.run import VolumesRun
 from audiospec.pipeline.volumes.share import Share
 from audiospec.specs.base import FeatureSpec, announce, features, require
@@ -238,9 +239,11 @@ def run(
     views = list(dict.fromkeys(views))
     backends = _backends([spec for spec, _ in views], backend, device)
     for spec, chunking in views:
-        spec.row_shape(chunking.samples(spec.sample_rate))  # raises if the chunk is too short
+        samples = chunking.samples(spec.sample_rate)
+        spec.row_shape(samples)  # raises if the chunk is too short
         if not dry_run:
             announce(spec)
+            try_out(spec, samples)
     name = store_name(dataset, data) if isinstance(dataset, str) else dataset.dataset
     path = location(store) if store is not None else Path(f"{name}.zarr")
     kind = store_class(path)

@@ -29,7 +29,11 @@ _START = (
 
 
 def run_isolated(
-    path: Path, function: str, request: dict[str, Any], step: Callable[[str, int, int], None] | None
+    path: Path,
+    function: str,
+    request: dict[str, Any],
+    step: Callable[[str, int, int], None] | None,
+    what: str = "reading it",
 ) -> tuple[dict[str, Any] | None, str]:
     """Return what a function returns in another process; or None, and how that process died.
 
@@ -43,6 +47,8 @@ def run_isolated(
         What to do, as JSON.
     step : callable or None
         Called as work advances.
+    what : str
+        What the function does, for how the process died.
 
     Raises
     ------
@@ -84,12 +90,12 @@ def run_isolated(
         finally:
             timer.cancel()
     if late.is_set():
-        return None, f"reading it did not end in {seconds:.0f} s"
+        return None, f"{what} did not end in {seconds:.0f} s"
     code = process.returncode
     if code == _TOO_LARGE:
-        return None, f"reading it takes more than {(_MEMORY + size) / 1e9:.1f} GB of memory"
+        return None, f"{what} takes more than {(_MEMORY + size) / 1e9:.1f} GB of memory"
     reason = signal.Signals(-code).name if code < 0 else f"status {code}"
-    return None, f"reading it ends the process that reads it ({reason})"
+    return None, f"{what} ends the process that does so ({reason})"
 
 
 def main(function: str, request: str, memory: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from audiospec.digests import digest
@@ -137,6 +138,15 @@ class FeatureSpec(Fields, ABC):
     @property
     def code(self) -> DecibelCode | None:
         """How a store encodes a number in one byte; None if numbers are not encoded."""
+        return None
+
+    @property
+    def trial(self) -> tuple[str, Path] | None:
+        """What to try before a run relies on it, if foreign code computes the feature: a function and a file.
+
+        The function, ``"module:name"``, is called in a process that may die, with the spec as ``spec`` and a
+        number of samples as ``samples`` of a mapping; the size of the file sets its limits.
+        """
         return None
 
     @abstractmethod

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from audiospec.errors import SpecError
 from audiospec.fields import shown
 from audiospec.onnx_files.header import read_header
-from audiospec.onnx_files.kept import keep
+from audiospec.onnx_files.kept import find, keep
 from audiospec.onnx_files.layout import MOST_COLUMNS, MOST_SAMPLES, layout_of
 from audiospec.onnx_files.metadata import stated_rate
 from audiospec.specs.base import FeatureSpec, Kind, require, require_samples
@@ -226,6 +226,11 @@ class EmbeddingSpec(FeatureSpec, feature="embedding"):
     def least_samples(self) -> int:
         """Fewest samples of a chunk: 1, unless the spectrogram of the whole chunk needs more."""
         return 1 if self.frontend is None or self.window is not None else _fewest_samples(self.frontend, 1)
+
+    @property
+    def trial(self) -> tuple[str, Path]:
+        """The model is run once on noise: it may ask for all time and memory."""
+        return "audiospec.features.native.embedding:measured", find(self.sha256)
 
     @property
     def window_length(self) -> int | None:

@@ -37,6 +37,8 @@ MODELS = ("svm", "lr")
 #: What the others are compared with.
 REFERENCE = "57 columns"
 ACCURACY = "accuracy"
+#: Stands in place of a licence.
+NO_WEIGHTS = "–"
 #: Presets of the mel spectrogram: those of models that the field transfers from, and the study's.
 PRESETS = ("study", "kaldi", "whisper", "vggish", "panns", "musicnn", "birdnet-low")
 
@@ -202,17 +204,17 @@ def markdown(figures: dict[str, Any]) -> str:
             "",
             f"## {suite['title']}: {len(first['splits'])} splits, {first['split']}",
             "",
-            "| feature | columns | svm | lr |",
-            "| --- | --- | --- | --- |",
+            "| feature | columns | svm | lr | licence of weights or library |",
+            "| --- | --- | --- | --- | --- |",
         ]
         for name, row in suite["features"].items():
             cells = (show(row["models"][model]) for model in MODELS)
-            lines.append(f"| {name} | {row['columns']} | {' | '.join(cells)} |")
-    lines += ["", "## Licences", "", "| feature | computed at | licence of weights or library |"]
-    lines.append("| --- | --- | --- |")
-    for name, about in figures["features"].items():
-        rate = f"{about['spec']['sample_rate']} Hz"
-        lines.append(f"| {name} | {rate} | {about['licence'] or 'none needed: no weights'} |")
+            licence = figures["features"][name]["licence"].partition(" (")[0]
+            lines.append(f"| {name} | {row['columns']} | {' | '.join(cells)} | {licence or NO_WEIGHTS} |")
+    licences = {about["licence"]: None for about in figures["features"].values() if about["licence"]}
+    for licence in licences:
+        names = [name for name, about in figures["features"].items() if about["licence"] == licence]
+        lines += ["", f"{', '.join(names)}: {licence}."]
     lines += _not_run(figures["not_run"])
     return "\n".join(lines) + "\n"
 

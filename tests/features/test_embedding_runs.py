@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 import audiospec
+from audiospec.errors import ModelError
 from audiospec.testing.onnx_models import COLUMNS, conv_model, write_model
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+
+from onnx import TensorProto, helper, numpy_helper
 
 from audiospec.specs.embedding import EmbeddingSpec
 
@@ -75,3 +81,66 @@ def test_from_esc10_to_predictions(home: Path, shared_data: Path) -> None:
     predicted = featurize_train_predict(home, audio, "esc10", files)
     share = np.mean([file.parent.name.endswith(label) for file, label in zip(files, predicted, strict=True)])
     assert share > 0.5  # of three classes; four of five folds are known to the run
+
+
+def ending(node: Any, **weights: Any) -> Any:
+    """Return the small model with another node, whose output is the model's."""
+    model = conv_model()
+    model.graph.node.append(node)
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(v), k) for k, v in weights.items())
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("out", TensorProto.FLOAT, [None, COLUMNS]))
+    return model
+
+
+def test_a_model_that_never_ends_is_found_before_the_first_track(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = [None, COLUMNS]
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still"]), helper.make_node("Add", ["x", "x"], ["twice"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, row),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("twice", TensorProto.FLOAT, row),
+        ],
+    )
+    loop = helper.make_node("Loop", ["times", "yes", "embedding"], ["out"], body=body)
+    path = write_model(home / "m.onnx", ending(loop, times=np.int64(1 << 62), yes=True))
+    monkeypatch.setattr("audiospec.pipeline.isolated._SECONDS", 2.0)
+    spec = EmbeddingSpec(model=str(path), sample_rate=8000)
+    with pytest.raises(ModelError, match="computing it on noise did not end in 2 s"):
+        audiospec.featurize("folder", data=home, spec=spec, chunk=2, store=home / "a.zarr")
+
+
+WORKER = """
+import resource, sys
+import numpy as np
+from audiospec.errors import AudioError
+from audiospec.features.native.embedding import EmbeddingKernel
+from audiospec.limits import make_expendable
+from audiospec.specs.embedding import EmbeddingSpec
+kernel = EmbeddingKernel(EmbeddingSpec(model=sys.argv[1], sample_rate=8000))
+make_expendable()
+try:
+    kernel.compute(np.zeros(2000, np.float32))
+except AudioError as error:
+    print(error.reason)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory")
+def test_a_worker_gives_a_model_no_more_memory_than_its_limit(home: Path) -> None:
+    """A worker refuses 24 GB, which a large machine would give, and stays small (GB of KiB of Linux)."""
+    expand = helper.make_node("Expand", ["embedding", "large"], ["out"])
+    path = write_model(home / "m.onnx", ending(expand, large=np.array([1 << 30, COLUMNS])))
+    script = [sys.executable, "-c", WORKER, str(path)]
+    reason, size = subprocess.run(script, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "Failed to allocate memory" in reason
+    assert int(size) == 0

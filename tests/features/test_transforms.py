@@ -284,6 +284,25 @@ def test_specs_refuse_what_is_impossible(feature: str, fields: dict[str, Any], m
         spec_class(feature)(**fields)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        CqtSpec(sample_rate=8000, fmin=220, n_bins=24, hop_length=200),
+        GammatoneSpec(sample_rate=8000, n_fft=512, hop_length=200, n_bins=16),
+        MfccSpec(sample_rate=8000, n_fft=512, hop_length=200, n_mels=24),
+    ],
+    ids=["cqt", "gammatone", "mfcc"],
+)
+def test_they_can_be_exported_for_any_batch_and_length(spec: FeatureSpec) -> None:
+    module = audiospec.frontend(spec)
+    batch, samples = torch.export.Dim("batch", max=64), torch.export.Dim("samples", min=2000, max=64000)
+    waves = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0)) / 10
+    dynamic = {"waves": {0: batch, 1: samples}}
+    exported = torch.export.export(module, (waves,), dynamic_shapes=dynamic).module()
+    for wave in (waves, waves[:1, :4321]):
+        torch.testing.assert_close(exported(wave), module(wave), atol=1e-2, rtol=1e-4)
+
+
 @pytest.mark.parametrize("feature", ["cqt", "vqt", "gammatone", "mfcc"])
 def test_rows_have_a_limit(feature: str) -> None:
     with pytest.raises(SpecError, match="expected at most 268435456 numbers in a row"):

@@ -337,7 +337,7 @@ def test_a_process_that_may_die(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     call: Callable[[str], Any] = lambda name: isolated.run_isolated(  # noqa: E731
         tmp_path / "file", f"dangers:{name}", {}, None
     )
-    assert call("_crash") == (None, "reading it ends the process that reads it (SIGABRT)")
+    assert call("_crash") == (None, "reading it ends the process that does so (SIGABRT)")
     found, reason = call("_hog")
     assert found is None
     assert "memory" in reason
