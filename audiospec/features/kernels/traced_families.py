@@ -129,7 +129,9 @@ class TracedChunks(Chunks):
     def correlation(self, values: Tensor, windows: int) -> Tensor:
         """Return the mean autocorrelation (B, lags) of values in the first windows, each 1 at lag 0."""
         lags = tempo_lags(self.spec)
-        parts = values.unfold(1, lags, 1)[:, :windows] * torch.from_numpy(hann_window(lags))
+        # Not `unfold`, for which torch would record an order of strides, which limits the length.
+        places = torch.arange(windows)[:, None] + torch.arange(lags)
+        parts = values[:, places] * torch.from_numpy(hann_window(lags))
         energy = _unless_tiny(parts.square().sum(-1, keepdim=True))
         size = 1 << (2 * lags - 1).bit_length()  # a power of 2, which runtimes transform fastest
         spectra = torch.view_as_real(torch.fft.rfft(pad(parts, (0, size - lags))))
