@@ -9,7 +9,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -21,10 +21,8 @@ from torch import nn
 
 from audiospec.errors import ModelError
 from audiospec.version import __version__
+from audiospec.zoo.export.converted import OPSET, converted_in, insert
 
-#: Version of ONNX's operators. Version 17 brought the Fourier transform, and 20 its form that the exporter
-#: writes; onnxruntime reads it since version 1.17.
-OPSET = 20
 #: More samples than any limit that torch finds in a graph.
 _ENDLESS = 1 << 30
 #: Values in, values out.
@@ -42,12 +40,15 @@ class Traced:
         Whether the second axis is free.
     least, most : int or None
         Fewest and most samples that it was recorded for. None: no limit.
+    converted : mapping
+        Digest → bytes of each estimator that is in ONNX already.
     """
 
     program: Any
     any_length: bool
     least: int | None = None
     most: int | None = None
+    converted: Mapping[str, bytes] = field(default_factory=dict)
 
     def reads(self, samples: int) -> bool:
         """Return whether it was recorded for another length than the example's."""
@@ -129,6 +130,7 @@ class Onnx(Format):
             )
         assert exported is not None
         model = exported.model_proto
+        insert(model, traced.converted)
         model.producer_name, model.producer_version = "audiospec", __version__
         model.doc_string = about["audiospec.description"]
         (given,) = model.graph.input
@@ -228,8 +230,8 @@ def trace(graph: nn.Module, example: torch.Tensor, *, any_length: bool) -> Trace
         except Exception:  # noqa: S110 - see Raises; the fixed length may be possible
             pass
         else:
-            return Traced(free, True, *_range(free))
-    return Traced(_recorded(graph, example, batch), False)
+            return Traced(free, True, *_range(free), converted=converted_in(graph))
+    return Traced(_recorded(graph, example, batch), False, converted=converted_in(graph))
 
 
 def _recorded(graph: nn.Module, example: torch.Tensor, axes: Mapping[int, Any]) -> Any:

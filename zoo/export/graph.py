@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,7 @@ from audiospec.specs.base import FeatureSpec
 from audiospec.zoo.base import Model
 from audiospec.zoo.calibration.calibrated import CalibratedModel
 from audiospec.zoo.estimator import SklearnModel
+from audiospec.zoo.export.converted import Converted
 from audiospec.zoo.export.coupling import calibration_module
 from audiospec.zoo.export.estimators import Forest, Linear, Machine, Neighbours, OneByOne, Scaled
 from audiospec.zoo.export.recurrent import with_onnx_layers
@@ -119,37 +122,52 @@ def model_module(model: Model, *, onnx: bool) -> nn.Module:
             f"model {type(model).__name__} is neither a network nor of scikit-learn, so it cannot be exported"
         )
     if isinstance(model.target, MultiLabel):
-        parts = [None if isinstance(part, float) else _pipeline(part) for part in model.parts]
+        parts = [None if isinstance(part, float) else _pipeline(part, onnx=onnx) for part in model.parts]
         return OneByOne(parts)
     if isinstance(model.target, Number):
-        return _Number(_pipeline(model), model.target)
-    return _pipeline(model)
+        return _Number(_pipeline(model, onnx=onnx), model.target)
+    return _pipeline(model, onnx=onnx)
 
 
-def _pipeline(model: SklearnModel) -> nn.Module:
-    """Return the pipeline of a model of scikit-learn as a module."""
+def _pipeline(model: SklearnModel, *, onnx: bool) -> nn.Module:
+    """Return the pipeline of a model of scikit-learn as a module: scaling in float64, then the estimator."""
+    scaler, estimator = (step for _, step in model.pipeline.steps)
+    is_regressor = isinstance(model.target, Number)
+    classes = 0 if is_regressor else len(model.classes)
+    known = _known(estimator, classes)
+    if known is None and not onnx:
+        raise ModelError(
+            f"the estimator {type(estimator).__name__} of model {type(model).__name__} can be exported to "
+            "ONNX alone, by skl2onnx",
+            "give `out` the suffix .onnx",
+        )
+    return Scaled(scaler, known or Converted(estimator, model.row_shape[0], classes))
+
+
+def _known(estimator: Any, classes: int) -> nn.Module | None:
+    """Return the module of an estimator as the zoo makes them; None: there is none.
+
+    skl2onnx is not used where there is a module, because the module computes in float64 and also in torch's
+    archives, and because the probabilities of a run's svm are not those of libsvm, which skl2onnx computes.
+    """
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
     from sklearn.svm import SVC, SVR
 
-    scaler, estimator = (step for _, step in model.pipeline.steps)
-    is_regressor = isinstance(model.target, Number)
-    classes = 0 if is_regressor else len(model.classes)
     match estimator:
-        case SVC() if not hasattr(estimator, "slope_"):
+        case SVC(probability=False) if not hasattr(estimator, "slope_"):
             raise ModelError(
                 "the run is of an older audiospec, whose svm has no probabilities of pairs", "train again"
             )
-        case SVC() | SVR():
-            return Scaled(scaler, Machine(estimator, classes))
-        case KNeighborsClassifier() | KNeighborsRegressor():
-            return Scaled(scaler, Neighbours(estimator, classes))
+        case SVC(kernel="rbf", probability=False) | SVR(kernel="rbf"):
+            return Machine(estimator, classes)
+        case KNeighborsClassifier(effective_metric_="euclidean") | KNeighborsRegressor(
+            effective_metric_="euclidean"
+        ):
+            return Neighbours(estimator, classes)
         case RandomForestClassifier() | RandomForestRegressor():
-            return Scaled(scaler, Forest(estimator, is_regressor=is_regressor))
+            return Forest(estimator, is_regressor=not classes)
         case LogisticRegression() | Ridge():
-            return Scaled(scaler, Linear(estimator, is_regressor=is_regressor))
-    raise ModelError(
-        f"the estimator {type(estimator).__name__} of model {type(model).__name__} cannot be exported",
-        "train one of svm, knn-1, knn-5, rf, lr, or a network",
-    )
+            return Linear(estimator, is_regressor=not classes)
+    return None
