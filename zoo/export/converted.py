@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -122,7 +123,7 @@ def _converted(estimator: Any, columns: int) -> bytes:
         for model in _attempts(estimator, columns):
             if isinstance(model, bytes):
                 return model
-            problem = " ".join(str(model).split())[:200] or type(model).__name__
+            problem = shorten(str(model), 160, placeholder=" …") or type(model).__name__
     raise ModelError(
         f"the estimator {name} cannot be exported: skl2onnx: {problem}",
         "train one of svm, knn-1, knn-5, rf, lr, or a network",

@@ -1,7 +1,8 @@
 """The models of scikit-learn as modules: what they learnt as tensors, and how they predict, in float64.
 
 The exporters of ONNX for scikit-learn compute in float32, and a support vector machine's probabilities as
-libsvm does; those of a run come from its margins in another way, so they would not be the run's.
+libsvm does; those of a run come from its margins in another way, so they would not be the run's. Estimators
+without a module here are in `converted`.
 """
 
 from __future__ import annotations

@@ -156,14 +156,17 @@ def _known(estimator: Any, classes: int) -> nn.Module | None:
     from sklearn.svm import SVC, SVR
 
     match estimator:
-        case SVC(probability=False) if not hasattr(estimator, "slope_"):
+        case SVC() if hasattr(estimator, "slope_"):
+            return Machine(estimator, classes)
+        case SVC() if not hasattr(estimator, "predict_proba"):
             raise ModelError(
                 "the run is of an older audiospec, whose svm has no probabilities of pairs", "train again"
             )
-        case SVC(kernel="rbf", probability=False) | SVR(kernel="rbf"):
+        case SVR(kernel="rbf"):
             return Machine(estimator, classes)
-        case KNeighborsClassifier(effective_metric_="euclidean") | KNeighborsRegressor(
-            effective_metric_="euclidean"
+        case (
+            KNeighborsClassifier(effective_metric_="euclidean")
+            | KNeighborsRegressor(effective_metric_="euclidean")
         ):
             return Neighbours(estimator, classes)
         case RandomForestClassifier() | RandomForestRegressor():
