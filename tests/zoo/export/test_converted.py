@@ -188,6 +188,7 @@ def test_numbers(cls: type[SklearnModel]) -> None:
     assert np.ptp(computed) > 1
 
 
+@pytest.mark.long
 def test_trees_keep_the_order_of_classes() -> None:
     model = Boosted(NoSettings(), (4,), Single(CLASSES))
     rows, other = rows_of(5), rows_of(6)
