@@ -28,7 +28,7 @@ GIVEN, TESTED, MADE = "given", "test tracks", "synthesised"
 
 
 class Clips(NamedTuple):
-    """Decoded beginnings of files.
+    """Decoded stretches of files, mostly their beginnings.
 
     Attributes
     ----------
@@ -95,20 +95,27 @@ def _test_files(run: Run) -> list[Location]:
 
 
 def _decoded(source: str, spec: FeatureSpec, files: list[Location], samples: int) -> tuple[Clips, str]:
-    """Return the beginnings of the first files that can be decoded, and the first problem."""
+    """Return the beginnings of the first files that can be decoded, and the first problem.
+
+    Of fewer than ten files, more clips of each: what follows its beginning.
+    """
     clips, problem = Clips(source, [], []), ""
     if not files:
         return clips, problem
+    each = math.ceil(CLIPS / len(files))
     with closing(decode_files(files[:LOOKED_AT], spec.sample_rate, spec.channel)) as sounds:
         for sound in sounds:
             try:
-                wave = _beginning(sound, samples)
+                wave = _beginning(sound, each * samples)
             except AudioError as error:
                 problem = problem or error.reason
                 continue
-            if len(wave) >= spec.least_samples:
-                clips.names.append(str(sound.file))
-                clips.waves.append(wave)
+            for start in range(0, len(wave), samples):
+                clip = wave[start : start + samples]
+                if len(clip) >= spec.least_samples and len(clips.waves) < CLIPS:
+                    after = f" from {start / spec.sample_rate:.1f} s"
+                    clips.names.append(f"{sound.file}{after if start else ''}")
+                    clips.waves.append(clip)
             if len(clips.waves) == CLIPS:
                 break
     return clips, problem
