@@ -74,7 +74,9 @@ def test_an_export_is_compared_on_test_tracks(exported: Export, network: Run) ->
     assert exported.difference <= 1e-4
     assert (exported.compared, exported.input, exported.any_length) == ("test tracks", "wave", True)
     tested = {track.known.track for track in network.tracks() if track.side == "test"}
-    assert {Path(name).name for name in exported.clips} == {name.rpartition("/")[2] for name in tested}
+    assert len(exported.clips) > len(tested)  # of so few tracks, more than the beginning of each
+    files = {Path(name.partition(" from ")[0]).name for name in exported.clips}
+    assert files == {name.rpartition("/")[2] for name in tested}
     assert {"chunks", "0.7 chunks", "1.9 chunks"} <= {*exported.cases}
     assert exported.bytes == exported.path.stat().st_size
 
