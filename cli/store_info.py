@@ -226,7 +226,10 @@ def _fields(spec: FeatureSpec) -> tuple[str, str]:
             continue
         value = getattr(spec, field.name)
         text = f"{field.name} {_value(value)}"
-        (defaults if value == field.default else changed).append(text)
+        if value != field.default:
+            changed.append(text)
+        elif field.name not in spec.later:  # what few specs use is not worth a line of each view
+            defaults.append(text)
     return ", ".join(changed), ", ".join(defaults)
 
 

@@ -55,13 +55,14 @@ class Examined:
             The store has none, or it is empty.
         """
         spectrograms = [view for view in self.views if view.spec.feature == "mel" and len(view)]
-        spectrograms = [view for view in spectrograms if has_levels(view.spec)]
-        if not spectrograms:
+        levels = [view for view in spectrograms if has_levels(view.spec)]
+        if not levels:
+            of_levels = " whose values are levels, such as decibels" if spectrograms else ""
             raise NotCheckedError(
-                f"{self.store.path} has no log-mel view whose values are levels, such as decibels",
+                f"{self.store.path} has no log-mel view{of_levels}",
                 "make one: `audiospec featurize DATASET --features mel --store STORE`",
             )
-        return max(spectrograms, key=lambda view: (len(view), view.name))
+        return max(levels, key=lambda view: (len(view), view.name))
 
     @cached_property
     def duplicates(self) -> FoundDuplicates:

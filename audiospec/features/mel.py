@@ -37,6 +37,7 @@ from audiospec.features.kernels.mel_filters import mel_filters
 from audiospec.features.kernels.mel_reference import mel_parity
 from audiospec.features.kernels.transform import conditioned, nnaudio_stft
 from audiospec.features.kernels.windows import (
+    FUSED_SIZES,
     analysis_window,
     centred_window,
     dither,
@@ -89,6 +90,8 @@ class MelFrontend(Frontend):
             return native_reason(spec, device)
         if backend == "fused" and isinstance(spec, MelSpec) and reason_not_plain(spec):
             return reason_not_plain(spec)
+        if backend == "fused" and isinstance(spec, MelSpec) and spec.n_fft not in FUSED_SIZES:
+            return f"n_fft must be a power of 2 from {FUSED_SIZES[0]} to {FUSED_SIZES[-1]}; got {spec.n_fft}"
         if backend == "fused" and find_spec("triton") is None:
             return "it needs Triton, which torch for CUDA on Linux brings, and which is not installed"
         if backend == "fused" and device is not None and not device.startswith("cuda"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
+from audiospec.machine import versions
 from audiospec.specs.base import FeatureSpec, features
 from audiospec.specs.opensmile import OpensmileSpec
 
@@ -95,12 +95,11 @@ def _smile(name: str) -> Any:
 
 def _require_release(release: str) -> None:
     """Raise `SpecError` unless the package opensmile is installed in a version."""
-    try:
-        installed = version("opensmile")
-    except PackageNotFoundError:
+    installed = versions(["opensmile"]).get("opensmile")
+    if installed is None:
         raise SpecError(
             "feature 'opensmile' needs the package opensmile", "pip install 'audiospec[opensmile]'"
-        ) from None
+        )
     if installed != release:
         raise SpecError(
             f"expected opensmile {release}, of which the spec is; installed is {installed}",

@@ -190,7 +190,7 @@ def test_a_terminal_that_is_too_narrow_cuts_nothing_off(tmp_path: Path, columns:
     status, text = on_terminal(["models"], tmp_path, {"COLUMNS": str(columns)})
     assert status == 0
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\s", "", text)
-    assert "efficientnet-lite0-gruspectrogramepochs,patience,batchand12moreEfficientNet-Lite0with" in plain
+    assert "efficientnet-lite0-gruspectrogramepochs,patience,batchand21moreEfficientNet-Lite0with" in plain
     assert "…" not in plain
 
 

@@ -165,6 +165,8 @@ def stopped_otherwise(path: Path, training: Mapping[str, Any]) -> str:
         written = before.pop("digest", None)  # earlier versions wrote none
         if written is not None and digest(before) != written:
             raise ValueError("its digest differs")
+        if written is None and not before.keys() <= training.keys():
+            raise ValueError("it has other fields, such as a damaged name of its digest")
         before = {**_SINCE_VERSION_3, **before}
     except (OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise RunError(f"{file} is damaged", f"remove {file.parent} to start again") from error

@@ -36,15 +36,13 @@ from triton.runtime.interpreter import InterpretedFunction
 
 from audiospec.errors import SpecError
 from audiospec.features.kernels.fused_kernel import VERSION, log_mel_kernel
-from audiospec.features.kernels.windows import reason_not_plain
+from audiospec.features.kernels.windows import FUSED_SIZES, reason_not_plain
 from audiospec.specs.mel import MelSpec
 
 #: Warps per program. Few, because a program waits only at its own barriers and more programs then fit.
 WARPS = 4
 #: Largest number of registers per thread, so that 16 warps fit on a multiprocessor.
 REGISTERS = 128
-#: Window lengths that the kernel supports. Longer windows do not fit in registers.
-SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
 #: Points of the unit circle, cosine and sine of each, clockwise; exact where they are 0 or 1.
 WHEEL = tuple(
     round(value, 15) for i in range(64) for value in (math.cos(math.pi * i / 32), -math.sin(math.pi * i / 32))
@@ -55,8 +53,8 @@ def reason_unsupported(spec: MelSpec) -> str:
     """Return why the kernel cannot compute a spec; ``""`` if it can."""
     if VERSION < (3, 6):  # older versions have no tuples of tensors
         return f"Triton must be 3.6 or later; got {triton.__version__}"
-    if spec.n_fft not in SIZES:
-        return f"n_fft must be a power of 2 from {SIZES[0]} to {SIZES[-1]}; got {spec.n_fft}"
+    if spec.n_fft not in FUSED_SIZES:
+        return f"n_fft must be a power of 2 from {FUSED_SIZES[0]} to {FUSED_SIZES[-1]}; got {spec.n_fft}"
     return reason_not_plain(spec)
 
 

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from audiospec.specs.mel import MelSpec
 
+#: Transforms that the kernel of backend `fused` computes, in samples. Longer ones do not fit in registers.
+FUSED_SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
+
 
 def hann_window(samples: int) -> NDArray[np.float64]:
     """Return the periodic Hann window.
