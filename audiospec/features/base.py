@@ -132,6 +132,15 @@ class Frontend(nn.Module):
         dtype = waves.dtype if self.keeps_half or waves.dtype.itemsize > 2 else rows.dtype
         return rows.reshape(*waves.shape[:-1], *shape).to(dtype)
 
+    def require_full_precision(self, dtype: torch.dtype) -> None:
+        """Raise `SpecError` unless the module's own precision is float32 or float64."""
+        if dtype not in (torch.float32, torch.float64):
+            raise SpecError(
+                f"a frontend of {self.spec.feature} computes in float32 or float64; this one was cast to "
+                f"{dtype}",
+                "leave it out of the cast (waves may be of any floating type)",
+            )
+
     @abstractmethod
     def parity(self, samples: int) -> float:
         """Return how far this backend on this device is from float64, on a fixed test signal.

@@ -30,18 +30,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from audiospec.errors import SpecError
 from audiospec.features.base import Frontend
 from audiospec.features.kernels.log_scale import finish, to_scale
 from audiospec.features.kernels.mel_filters import mel_filters
 from audiospec.features.kernels.mel_reference import mel_parity
 from audiospec.features.kernels.transform import conditioned, nnaudio_stft
 from audiospec.features.kernels.windows import (
-    FUSED_SIZES,
     analysis_window,
     centred_window,
     dither,
-    reason_not_plain,
+    reason_not_fused,
     window_start,
 )
 from audiospec.features.native.base import NATIVE, Kernel, kernels, native_reason
@@ -88,13 +86,13 @@ class MelFrontend(Frontend):
         """Return why a backend cannot compute a spec on this machine; ``""`` if it can."""
         if backend == NATIVE:
             return native_reason(spec, device)
-        if backend == "fused" and isinstance(spec, MelSpec) and reason_not_plain(spec):
-            return reason_not_plain(spec)
-        if backend == "fused" and isinstance(spec, MelSpec) and spec.n_fft not in FUSED_SIZES:
-            return f"n_fft must be a power of 2 from {FUSED_SIZES[0]} to {FUSED_SIZES[-1]}; got {spec.n_fft}"
-        if backend == "fused" and find_spec("triton") is None:
+        if backend != "fused":
+            return ""
+        if isinstance(spec, MelSpec) and (reason := reason_not_fused(spec)):
+            return reason
+        if find_spec("triton") is None:
             return "it needs Triton, which torch for CUDA on Linux brings, and which is not installed"
-        if backend == "fused" and device is not None and not device.startswith("cuda"):
+        if device is not None and not device.startswith("cuda"):
             return (
                 "" if os.environ.get("TRITON_INTERPRET") == "1" else f"it needs CUDA; got device {device!r}"
             )
@@ -110,11 +108,7 @@ class MelFrontend(Frontend):
 
     def compute(self, waves: Tensor) -> Tensor:
         """Compute the log-mel spectrograms (B, n_mels, frames) of waves (B, samples)."""
-        if self.mel.dtype not in (torch.float32, torch.float64):
-            raise SpecError(
-                f"a mel frontend computes in float32 or float64; this one was cast to {self.mel.dtype}",
-                "leave it out of the cast (waves may be of any floating type)",
-            )
+        self.require_full_precision(self.mel.dtype)
         if self.fused is not None:
             from audiospec.features.kernels.fused import require_device
 

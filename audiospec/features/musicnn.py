@@ -12,7 +12,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from audiospec.errors import SpecError
 from audiospec.features.base import Frontend, one_thread
 from audiospec.features.mel import MelFrontend
 from audiospec.features.pretrained.constants import as_constants
@@ -54,11 +53,7 @@ class MusicnnFrontend(Frontend):
     def compute(self, waves: Tensor) -> Tensor:
         """Compute the columns (B, columns) of waves (B, samples)."""
         dtype = self.mel.mel.dtype
-        if dtype not in (torch.float32, torch.float64):
-            raise SpecError(
-                f"a musicnn frontend computes in float32 or float64; this one was cast to {dtype}",
-                "leave it out of the cast (waves may be of any floating type)",
-            )
+        self.require_full_precision(dtype)
         waves = waves.to(dtype)
         if torch.compiler.is_compiling():
             # The number of windows is recorded, so a record is for one length: `int` says so to torch.

@@ -22,7 +22,6 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from audiospec.errors import SpecError
 from audiospec.features.base import Frontend, one_thread
 from audiospec.features.kernels.chroma import chroma_filters
 from audiospec.features.kernels.compiled_families import Analyser, CompiledChunks, reason_unsupported
@@ -80,11 +79,7 @@ class TabularFrontend(Frontend):
 
     def compute(self, waves: Tensor) -> Tensor:
         """Compute the columns (B, columns) of waves (B, samples)."""
-        if self.mel.dtype not in (torch.float32, torch.float64):
-            raise SpecError(
-                f"a tabular frontend computes in float32 or float64; this one was cast to {self.mel.dtype}",
-                "leave it out of the cast (waves may be of any floating type)",
-            )
+        self.require_full_precision(self.mel.dtype)
         if torch.compiler.is_compiling():
             return self.together(waves.to(self.mel.dtype))
         bins = (1 + waves.shape[1] // self.spec.hop_length) * self.mel.shape[1]

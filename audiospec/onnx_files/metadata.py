@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from audiospec.errors import ModelError
 from audiospec.fields import shown
 
+#: Beginning of each of audiospec's keys.
+PREFIX = "audiospec."
 #: Rate of the waves that the model takes, in Hz, as a decimal integer.
-SAMPLE_RATE = "audiospec.sample_rate"
+SAMPLE_RATE = f"{PREFIX}sample_rate"
 #: Names of the classes, as a JSON list in the order of the output's last axis.
-LABELS = "audiospec.labels"
+LABELS = f"{PREFIX}labels"
 #: Licence of the weights.
-LICENCE = "audiospec.licence"
+LICENCE = f"{PREFIX}licence"
 #: What the model takes, if audiospec exported it: `WAVE`, or rows of features.
-INPUT, WAVE = "audiospec.input", "wave"
+INPUT, WAVE = f"{PREFIX}input", "wave"
 #: Keys under which other programs state the rate, in Hz.
 _RATES = (SAMPLE_RATE, "sample_rate", "sampling_rate", "samplerate")
 _LICENCES = (LICENCE, "licence", "license")

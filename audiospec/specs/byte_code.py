@@ -36,6 +36,25 @@ class DecibelCode:
         """Return the code whose bytes 0 and 255 are `low` and `high` dB; low < high."""
         return cls((high - low) / LAST, low)
 
+    @classmethod
+    def of_levels(
+        cls, silence: float, loudest: float, reference: float | None, top_db: float | None
+    ) -> DecibelCode:
+        """Return the code for the decibels of a spectrogram.
+
+        Parameters
+        ----------
+        silence, loudest : float
+            The least and the largest value in dB, relative to 1.
+        reference : float or None
+            What is 0 dB, in dB relative to 1. None: each chunk's peak, where the code ends.
+        top_db : float or None
+            Range below the peak. It is where the code begins if the peak is 0 dB.
+        """
+        if reference is None:
+            return cls.spanning(silence - loudest if top_db is None else -top_db, 0.0)
+        return cls.spanning(silence - reference, loudest - reference)
+
     @property
     def high(self) -> float:
         """Decibels of byte 255."""

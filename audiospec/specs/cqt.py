@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError
-from audiospec.specs.base import MOST_HOP, MOST_VALUES, FeatureSpec, Kind, require
+from audiospec.specs.base import FeatureSpec, Kind, require
 from audiospec.specs.byte_code import DecibelCode
 from audiospec.specs.decibel_scale import reference_decibels, require_scale
+from audiospec.specs.rules import require_hop_length, spectrogram_shape
 
 #: Smallest normal float32 is 1.2e-38, and magnitudes are squared.
 _LEAST_AMIN = 1.1e-19
@@ -80,8 +81,7 @@ class CqtSpec(FeatureSpec, feature="cqt"):
 
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
-        require(self.hop_length >= 1, "hop_length", "at least 1 sample", self.hop_length)
-        require(self.hop_length <= MOST_HOP, "hop_length", f"at most {MOST_HOP} samples", self.hop_length)
+        require_hop_length(self.hop_length)
         require(self.fmin > 0, "fmin", "above 0 Hz", self.fmin)
         require(1 <= self.bins_per_octave <= 1200, "bins_per_octave", "from 1 to 1200", self.bins_per_octave)
         require(1 <= self.n_bins <= 1 << 14, "n_bins", f"from 1 to {1 << 14}", self.n_bins)
@@ -156,11 +156,8 @@ class CqtSpec(FeatureSpec, feature="cqt"):
         """
         if self.dtype != "uint8":
             return None
-        silence, loudest = 20 * math.log10(self.amin), self._loudest()
-        if self.ref == "max":
-            return DecibelCode.spanning(silence - loudest if self.top_db is None else -self.top_db, 0.0)
-        reference = reference_decibels(self, 20)
-        return DecibelCode.spanning(silence - reference, loudest - reference)
+        reference = None if self.ref == "max" else reference_decibels(self, 20)
+        return DecibelCode.of_levels(20 * math.log10(self.amin), self._loudest(), reference, self.top_db)
 
     def _loudest(self) -> float:
         """Return an upper bound in dB on audio within ±2: |Σ x w*| is at most 2 Σ|w|, which is 2."""
@@ -190,13 +187,7 @@ class CqtSpec(FeatureSpec, feature="cqt"):
                 'lengthen the chunk, raise `fmin`, or give `pad_mode="constant"`',
             )
         frames = 1 + samples // self.hop_length
-        if self.n_bins * frames > MOST_VALUES:
-            raise SpecError(
-                f"a chunk of {samples} samples has {frames} frames of {self.n_bins} bins; expected at most "
-                f"{MOST_VALUES} numbers in a row",
-                "shorten the chunk or raise `hop_length`",
-            )
-        return (self.n_bins, frames)
+        return spectrogram_shape(samples, self.n_bins, frames, "bins")
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
         """Return the centre of each bin in Hz, and of each frame in seconds from the chunk's start."""

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError
-from audiospec.specs.base import MOST_HOP, MOST_VALUES, MOST_WINDOW, FeatureSpec, Kind, require
+from audiospec.specs.base import FeatureSpec, Kind, require
 from audiospec.specs.decibel_scale import require_scale
+from audiospec.specs.rules import require_hop_length, require_n_fft, require_range, spectrogram_shape
 
 #: Smallest normal float32.
 _TINY = 1.2e-38
@@ -76,21 +77,11 @@ class GammatoneSpec(FeatureSpec, feature="gammatone"):
 
     def validate(self) -> None:
         """Raise `SpecError` if the values are inconsistent."""
-        require(self.n_fft >= 2, "n_fft", "at least 2 samples", self.n_fft)
-        require(self.n_fft <= MOST_WINDOW, "n_fft", f"at most {MOST_WINDOW} samples", self.n_fft)
-        require(self.hop_length >= 1, "hop_length", "at least 1 sample", self.hop_length)
-        require(self.hop_length <= MOST_HOP, "hop_length", f"at most {MOST_HOP} samples", self.hop_length)
+        require_n_fft(self.n_fft)
+        require_hop_length(self.hop_length)
         most = MOST_GAMMATONE // (self.n_fft // 2 + 1)
         require(1 <= self.n_bins <= most, "n_bins", f"1 to {most} for n_fft={self.n_fft}", self.n_bins)
-        nyquist = self.sample_rate / 2
-        if self.highest > nyquist:
-            raise SpecError(
-                f"parameter fmax must be at most {nyquist:g} Hz, half the sample rate of "
-                f"{self.sample_rate} Hz; got {self.highest:g}",
-                "lower `fmax` or raise `sample_rate`",
-            )
-        expected = f"from 0 to below fmax ({self.highest:g} Hz)"
-        require(0 <= self.fmin < self.highest, "fmin", expected, self.fmin)
+        require_range(self.fmin, self.highest, self.sample_rate)
         require(0 < self.power <= 16, "power", "above 0, at most 16", self.power)
         require_scale(self, _TINY)
         if self.dtype == "uint8":
@@ -136,13 +127,7 @@ class GammatoneSpec(FeatureSpec, feature="gammatone"):
                 "lengthen the chunk or lower `n_fft`",
             )
         frames = 1 + (samples + 2 * (self.n_fft // 2) - self.n_fft) // self.hop_length
-        if self.n_bins * frames > MOST_VALUES:
-            raise SpecError(
-                f"a chunk of {samples} samples has {frames} frames of {self.n_bins} bins; expected at most "
-                f"{MOST_VALUES} numbers in a row",
-                "shorten the chunk or raise `hop_length`",
-            )
-        return (self.n_bins, frames)
+        return spectrogram_shape(samples, self.n_bins, frames, "bins")
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
         """Return the centre of each bin in Hz, and of each frame in seconds from the chunk's start."""

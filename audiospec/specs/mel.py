@@ -8,10 +8,12 @@ from functools import cached_property
 from typing import ClassVar, Literal
 
 from audiospec.errors import SpecError
-from audiospec.specs.base import MOST_VALUES, FeatureSpec, Kind, require
+from audiospec.specs.base import FeatureSpec, Kind, require
 from audiospec.specs.byte_code import DecibelCode
+from audiospec.specs.decibel_scale import reference_decibels
 from audiospec.specs.mel_rules import PCEN, check
 from audiospec.specs.mel_scale import Triangles, hz_to_mel, mel_to_hz
+from audiospec.specs.rules import spectrogram_shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,11 +189,9 @@ class MelSpec(FeatureSpec, feature="mel"):
         """
         if self.dtype != "uint8":
             return None
-        silence, most = 10 * math.log10(max(self.amin, self.log_offset)), self._loudest()
-        if self.ref == "max":
-            return DecibelCode.spanning(silence - most if self.top_db is None else -self.top_db, 0.0)
-        reference = 10 * math.log10(max(self.ref, self.amin))
-        return DecibelCode.spanning(silence - reference, most - reference)
+        silence = 10 * math.log10(max(self.amin, self.log_offset))
+        reference = None if self.ref == "max" else reference_decibels(self, 10)
+        return DecibelCode.of_levels(silence, self._loudest(), reference, self.top_db)
 
     def _loudest(self) -> float:
         """Return a bound in dB (relative to 1) on any mel bin of audio whose samples are within ±2.
@@ -252,13 +252,7 @@ class MelSpec(FeatureSpec, feature="mel"):
                 "lengthen the chunk or lower `n_fft`",
             )
         frames = 1 + (samples + 2 * pad - length) // self.hop_length - self.drop_last
-        if self.n_mels * frames > MOST_VALUES:
-            raise SpecError(
-                f"a chunk of {samples} samples has {frames} frames of {self.n_mels} mel bins; expected at "
-                f"most {MOST_VALUES} numbers in a row",
-                "shorten the chunk or raise `hop_length`",
-            )
-        return (self.n_mels, frames)
+        return spectrogram_shape(samples, self.n_mels, frames, "mel bins")
 
     def coordinates(self, samples: int) -> dict[str, tuple[list[float] | list[str], str]]:
         """Return the centre of each mel bin in Hz, and of each frame in seconds from the chunk's start."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from audiospec.errors import SpecError
-from audiospec.specs.base import MOST_HOP, MOST_WEIGHTS, MOST_WINDOW, require
+from audiospec.specs.base import MOST_WEIGHTS, require
+from audiospec.specs.rules import require_hop_length, require_n_fft, require_range
 
 #: Smallest normal float32. Smaller numbers lose digits or become 0, whose logarithm is minus infinity.
 _TINY = 1.2e-38
@@ -75,10 +76,8 @@ def _contradictions(spec: Any) -> Iterator[tuple[str, str, str]]:
 
 
 def _check_frames(spec: Any) -> None:
-    require(spec.n_fft >= 2, "n_fft", "at least 2 samples", spec.n_fft)
-    require(spec.n_fft <= MOST_WINDOW, "n_fft", f"at most {MOST_WINDOW} samples", spec.n_fft)
-    require(spec.hop_length >= 1, "hop_length", "at least 1 sample", spec.hop_length)
-    require(spec.hop_length <= MOST_HOP, "hop_length", f"at most {MOST_HOP} samples", spec.hop_length)
+    require_n_fft(spec.n_fft)
+    require_hop_length(spec.hop_length)
     require(spec.window_samples >= 2, "win_length", "at least 2 samples, or none", spec.win_length)
     require(_LEAST <= spec.gain <= _MOST, "gain", f"from {_LEAST:g} to {_MOST:g}", spec.gain)
     require(0 <= spec.dither <= _MOST, "dither", f"from 0 to {_MOST:g}", spec.dither)
@@ -88,14 +87,7 @@ def _check_frames(spec: Any) -> None:
 
 def _check_filters(spec: Any) -> None:
     require(spec.n_mels >= 1, "n_mels", "at least 1", spec.n_mels)
-    nyquist = spec.sample_rate / 2
-    if spec.fmax > nyquist:
-        raise SpecError(
-            f"parameter fmax must be at most {nyquist:g} Hz, half the sample rate of "
-            f"{spec.sample_rate} Hz; got {spec.fmax:g}",
-            "lower `fmax` or raise `sample_rate`",
-        )
-    require(0 <= spec.fmin < spec.fmax, "fmin", f"from 0 to below fmax ({spec.fmax:g} Hz)", spec.fmin)
+    require_range(spec.fmin, spec.fmax, spec.sample_rate)
     bins = spec.n_fft // 2 + 1
     require(spec.n_mels <= 2 * bins, "n_mels", f"at most 2 for each of {bins} Fourier bins", spec.n_mels)
     most = MOST_WEIGHTS // bins

@@ -188,8 +188,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('augmentation', figures, options.save)}")
-        (options.save / "augmentation.md").write_text(text, encoding="utf-8")
+        print(f"saved to {save('augmentation', figures, options.save, page=text)}")
 
 
 if __name__ == "__main__":

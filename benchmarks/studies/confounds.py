@@ -114,8 +114,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('confounds', figures, options.save)}")
-        (options.save / "confounds.md").write_text(text, encoding="utf-8")
+        print(f"saved to {save('confounds', figures, options.save, page=text)}")
 
 
 def markdown(figures: dict[str, Any]) -> str:

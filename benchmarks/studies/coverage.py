@@ -244,8 +244,7 @@ def main() -> None:
     print(f"{time.process_time() - began:.0f} s of one core")
     if options.save:
         figures: dict[str, Any] = {"cells": [dataclasses.asdict(result) for result in results]}
-        print(f"saved to {save('coverage', figures, options.save)}")
-        (options.save / "coverage.md").write_text(text)
+        print(f"saved to {save('coverage', figures, options.save, page=text)}")
 
 
 def markdown(results: list[Result]) -> str:

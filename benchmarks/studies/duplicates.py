@@ -205,8 +205,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('duplicates', figures, options.save)}")
-        (options.save / "duplicates.md").write_text(text, encoding="utf-8")
+        print(f"saved to {save('duplicates', figures, options.save, page=text)}")
 
 
 if __name__ == "__main__":

@@ -162,10 +162,8 @@ def main() -> None:
         text = markdown(figures)
         print(text, flush=True)
         if options.save:  # after each, as the last ones take long
-            print(
-                f"saved to {save('duplicates_scale', figures, options.save, 'duplicates-scale')}", flush=True
-            )
-            (options.save / "duplicates-scale.md").write_text(text, encoding="utf-8")
+            saved = save("duplicates_scale", figures, options.save, "duplicates-scale", page=text)
+            print(f"saved to {saved}", flush=True)
 
 
 if __name__ == "__main__":

@@ -112,8 +112,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('events', figures, options.save)}")
-        (options.save / "events.md").write_text(text)
+        print(f"saved to {save('events', figures, options.save, page=text)}")
 
 
 def _print_epoch(entry: dict[str, float]) -> None:

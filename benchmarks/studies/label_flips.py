@@ -185,8 +185,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('label_flips', figures, options.save, 'label-flips')}")
-        (options.save / "label-flips.md").write_text(text, encoding="utf-8")
+        print(f"saved to {save('label_flips', figures, options.save, 'label-flips', page=text)}")
 
 
 def _figures(model: str, kind: str, share: float, measured: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -203,8 +203,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('labels', figures, options.save)}")
-        (options.save / "labels.md").write_text(text, encoding="utf-8")
+        print(f"saved to {save('labels', figures, options.save, page=text)}")
 
 
 def _view(kind: str, table: Path, out: Path) -> View:

@@ -154,8 +154,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('presets', figures, options.save)}")
-        (options.save / "presets.md").write_text(text, encoding="utf-8")
+        print(f"saved to {save('presets', figures, options.save, page=text)}")
 
 
 if __name__ == "__main__":

@@ -116,8 +116,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('probes', figures, options.save)}")
-        (options.save / "probes.md").write_text(text)
+        print(f"saved to {save('probes', figures, options.save, page=text)}")
 
 
 def _spec(name: str, make: Callable[[], FeatureSpec], not_run: dict[str, str]) -> FeatureSpec | None:

@@ -135,8 +135,8 @@ def main() -> None:
     table = markdown(results)
     print(table)
     if arguments.save:
-        save("quality_cost", {"tracks": TRACKS, "results": results}, arguments.save, "quality-cost")
-        Path(arguments.save, "quality-cost.md").write_text(table)
+        figures = {"tracks": TRACKS, "results": results}
+        save("quality_cost", figures, arguments.save, "quality-cost", page=table)
 
 
 if __name__ == "__main__":

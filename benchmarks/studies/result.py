@@ -36,8 +36,8 @@ _PACKAGES = (
 )
 
 
-def save(name: str, figures: dict[str, Any], folder: Path, file: str = "") -> Path:
-    """Write figures, with the command, date, machine and versions, to a JSON file.
+def save(name: str, figures: dict[str, Any], folder: Path, file: str = "", page: str = "") -> Path:
+    """Write figures, with the command, date, machine and versions, to a JSON file, and a page beside it.
 
     Parameters
     ----------
@@ -47,17 +47,21 @@ def save(name: str, figures: dict[str, Any], folder: Path, file: str = "") -> Pa
         The results; JSON values.
     folder : Path
     file : str
-        Name of the file without its suffix; empty: `name`.
+        Name of the files without their suffixes; empty: `name`.
+    page : str
+        The results as Markdown; empty: there is no page.
 
     Returns
     -------
     Path
-        The file.
+        The JSON file.
     """
     result = with_origin("python -m benchmarks.studies." + " ".join([name, *sys.argv[1:]]), figures)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{file or name}.json"
     path.write_text(json.dumps(result, indent=2) + "\n")
+    if page:
+        path.with_suffix(".md").write_text(page, encoding="utf-8")
     return path
 
 

@@ -42,8 +42,7 @@ def main() -> None:
     text = _markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('tables', figures, options.save)}")
-        (options.save / "tables.md").write_text(text)
+        print(f"saved to {save('tables', figures, options.save, page=text)}")
 
 
 def _compare(table: Path, step: int, files: dict[str, Path]) -> dict[str, Any]:

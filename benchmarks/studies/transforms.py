@@ -244,8 +244,7 @@ def main() -> None:
     text = markdown(figures)
     print(text)
     if options.save:
-        print(f"saved to {save('transforms', figures, options.save)}")
-        (options.save / "transforms.md").write_text(text, encoding="utf-8")
+        print(f"saved to {save('transforms', figures, options.save, page=text)}")
 
 
 if __name__ == "__main__":

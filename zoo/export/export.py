@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from audiospec.errors import AudiospecError, ModelError, RunError
 from audiospec.features.base import Frontend, frontend
 from audiospec.files import write_bytes
+from audiospec.onnx_files.metadata import PREFIX, WAVE
 from audiospec.specs.base import features
 from audiospec.specs.table import TableSpec
 from audiospec.storage.location import Location
@@ -23,8 +24,8 @@ from audiospec.zoo.base import Model
 from audiospec.zoo.calibration.calibrated import CalibratedModel
 from audiospec.zoo.export.clips import clips_of
 from audiospec.zoo.export.formats import Format, Names, Traced, format_of, trace
-from audiospec.zoo.export.graph import FEATURES, WAVE, Graph, Stored, model_module
-from audiospec.zoo.export.metadata import PREFIX, about, output_name
+from audiospec.zoo.export.graph import FEATURES, Graph, Stored, model_module
+from audiospec.zoo.export.metadata import about, output_name
 from audiospec.zoo.export.parity import (
     MOST_DIFFERENCE,
     Case,

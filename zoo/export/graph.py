@@ -22,8 +22,8 @@ from audiospec.zoo.network import NetworkModel
 from audiospec.zoo.targets.multi_label import MultiLabel
 from audiospec.zoo.targets.number import Number
 
-#: What an export reads: waves, or rows of features.
-WAVE, FEATURES = "wave", "features"
+#: What an export reads if not `WAVE`: rows of features.
+FEATURES = "features"
 
 
 class Graph(nn.Module):

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
-from audiospec.features.base import Frontend
-from audiospec.specs.base import features
+from audiospec.onnx_files.metadata import PREFIX, WAVE
 from audiospec.specs.table import TableSpec
 from audiospec.version import __version__
-from audiospec.zoo.base import models
-from audiospec.zoo.export.graph import FEATURES, WAVE
+from audiospec.zoo.export.graph import FEATURES
 from audiospec.zoo.runs.info import split_name
+from audiospec.zoo.runs.licences import licences_inside
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.scores.measuring.stored import stored_scores
 from audiospec.zoo.targets.number import Number
-
-#: Beginning of each key.
-PREFIX = "audiospec."
 
 
 def output_name(run: Run) -> str:
@@ -27,17 +23,9 @@ def output_name(run: Run) -> str:
 
 def licence_of(run: Run, licence: str) -> str:
     """Return the given licence, and those of pretrained weights that are inside; ``""`` if there is none."""
-    parts = [licence]
-    if not isinstance(run.spec, TableSpec):
-        kind = cast(type[Frontend], features[run.spec.feature])
-        parts.append(_stated(kind, run.spec.feature))
-    parts.append(_stated(models[run.info.model], run.info.model))
+    inside = licences_inside(run.spec.feature, run.info.model)
+    parts = [licence, *(f"{name}: {stated}" for _, name, stated in inside)]
     return "; ".join(part for part in parts if part)
-
-
-def _stated(entry: Any, name: str) -> str:
-    stated = getattr(entry, "licence", "")
-    return f"{name}: {stated}" if isinstance(stated, str) and stated else ""
 
 
 def about(

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from audiospec.audio.waves import Wave
 from audiospec.errors import AudiospecError
+from audiospec.onnx_files.metadata import WAVE
 from audiospec.zoo.base import Model
 from audiospec.zoo.export.clips import Clips
 from audiospec.zoo.export.formats import Compute, Traced
-from audiospec.zoo.export.graph import FEATURES, WAVE
+from audiospec.zoo.export.graph import FEATURES
 from audiospec.zoo.runs.run import Run
 from audiospec.zoo.targets.frames import Frames
 from audiospec.zoo.targets.number import Number

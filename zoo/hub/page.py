@@ -9,11 +9,10 @@ from typing import Any
 
 from audiospec.datasets.base import datasets
 from audiospec.errors import HubError
-from audiospec.specs.base import features
 from audiospec.text import printable
-from audiospec.zoo.base import models
 from audiospec.zoo.runs.card import model_card
 from audiospec.zoo.runs.info import RunInfo
+from audiospec.zoo.runs.licences import licences_inside
 from audiospec.zoo.runs.predictions import PREDICTIONS, TRACKS
 from audiospec.zoo.scores.measuring.stored import stored_scores
 
@@ -25,6 +24,8 @@ _TAGS = {
     "number": "regression",
     "frames": "sound-event-detection",
 }
+#: What a run is made with, whose licence is named.
+_INSIDE = {"feature": "The features", "model": "What the model began with"}
 #: Datasets that a person names, whose word in the registry says nothing about what they hold.
 _OWN = ("csv", "folder")
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
@@ -155,18 +156,12 @@ def _licences(info: RunInfo, licence: str) -> str:
         if known
         else ("The audio that it was trained on: its licence is not known to audiospec.")
     )
-    lines = [own, source, *_licences_inside(info)]
+    inside = [
+        f"{_INSIDE[kind]}: {stated}."
+        for kind, _, stated in licences_inside(str(info.spec["feature"]), info.model)
+    ]
+    lines = [own, source, *inside]
     return "## Licences\n\n" + "".join(f"- {line}\n" for line in lines)
-
-
-def _licences_inside(info: RunInfo) -> list[str]:
-    """Return the licences of what the features and the model are made with, such as pretrained weights."""
-    feature = str(info.spec["feature"])
-    parts: list[tuple[str, object]] = []
-    parts += [("The features", features[feature])] if feature in features else []
-    parts += [("What the model began with", models[info.model])] if info.model in models else []
-    stated = [(what, str(getattr(part, "licence", ""))) for what, part in parts]
-    return [f"{what}: {licence}." for what, licence in stated if licence]
 
 
 def _left_out(info: RunInfo, left_out: Sequence[str]) -> str:

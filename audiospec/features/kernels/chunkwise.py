@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audiospec.errors import SpecError
 from audiospec.features.base import Frontend, one_thread
 
 
@@ -30,12 +29,7 @@ class Chunkwise(Frontend):
     def compute(self, waves: Tensor) -> Tensor:
         """Compute the rows of waves (B, samples) in the module's precision."""
         dtype = self.constant.dtype
-        if dtype not in (torch.float32, torch.float64):
-            raise SpecError(
-                f"a frontend of {self.spec.feature} computes in float32 or float64; this one was cast to "
-                f"{dtype}",
-                "leave it out of the cast (waves may be of any floating type)",
-            )
+        self.require_full_precision(dtype)
         waves = waves.to(dtype)
         # An exported graph has any number of chunks, and no loop over them.
         if waves.device.type != "cpu" or torch.compiler.is_compiling():

@@ -27,11 +27,29 @@ def decibels(power: Tensor, amin: float, ref: float | Literal["max"], top_db: fl
     Tensor, shape (B, bins, frames), dB
         Differentiable: the gradient of values below `amin` is 0.
     """
-    values = 10 * power.clamp(min=amin).log10()
-    if top_db is not None or ref == "max":
+    return relative(10 * power.clamp(min=amin).log10(), amin, ref, top_db)
+
+
+def relative(values: Tensor, amin: float, ref: float | Literal["max"], top: float | None) -> Tensor:
+    """Return logarithms cut off at `top` below each row's peak, relative to `ref`.
+
+    Parameters
+    ----------
+    values : Tensor, shape (B, bins, frames)
+        On a logarithmic scale; in dB unless `ref` is 1.
+    amin, ref
+        As in `decibels`.
+    top : float or None
+        In the unit of the values.
+
+    Returns
+    -------
+    Tensor, shape (B, bins, frames)
+    """
+    if top is not None or ref == "max":
         peak = values.amax((1, 2), keepdim=True)
-        if top_db is not None:
-            values = values.maximum(peak - top_db)
+        if top is not None:
+            values = values.maximum(peak - top)
     if ref == "max":
         return values - peak
     return values if ref == 1 else values - 10 * math.log10(max(ref, amin))

@@ -36,7 +36,7 @@ from triton.runtime.interpreter import InterpretedFunction
 
 from audiospec.errors import SpecError
 from audiospec.features.kernels.fused_kernel import VERSION, log_mel_kernel
-from audiospec.features.kernels.windows import FUSED_SIZES, reason_not_plain
+from audiospec.features.kernels.windows import reason_not_fused
 from audiospec.specs.mel import MelSpec
 
 #: Warps per program. Few, because a program waits only at its own barriers and more programs then fit.
@@ -53,9 +53,7 @@ def reason_unsupported(spec: MelSpec) -> str:
     """Return why the kernel cannot compute a spec; ``""`` if it can."""
     if VERSION < (3, 6):  # older versions have no tuples of tensors
         return f"Triton must be 3.6 or later; got {triton.__version__}"
-    if spec.n_fft not in FUSED_SIZES:
-        return f"n_fft must be a power of 2 from {FUSED_SIZES[0]} to {FUSED_SIZES[-1]}; got {spec.n_fft}"
-    return reason_not_plain(spec)
+    return reason_not_fused(spec)
 
 
 class FusedMel(nn.Module):

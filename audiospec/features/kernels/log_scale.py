@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from audiospec.features.kernels.decibels import relative
 from audiospec.specs.mel import MelSpec
 from audiospec.specs.mel_rules import LEAST_DEVIATION, PER_DECIBEL
 
@@ -55,26 +56,14 @@ def _one_by_one(spec: MelSpec, mel: Tensor) -> bool:
 def finish(spec: MelSpec, rows: Tensor) -> Tensor:
     """Return rows on a spec's scale, relative to 1, after `top_db`, `ref`, constants and normalisation."""
     if spec.scale in PER_DECIBEL:
-        rows = _limited(spec, rows)
+        top = None if spec.top_db is None else spec.top_db * PER_DECIBEL[spec.scale]
+        rows = relative(rows, spec.amin, spec.ref, top)
     if spec.mean != 0 or spec.std != 1:
         rows = (rows - spec.mean) / spec.std
     if spec.normalise != "none":
         axes = (1, 2) if spec.normalise == "row" else (2,)
         deviation = rows.std(axes, correction=0, keepdim=True).clamp(min=LEAST_DEVIATION)
         rows = (rows - rows.mean(axes, keepdim=True)) / deviation
-    return rows
-
-
-def _limited(spec: MelSpec, rows: Tensor) -> Tensor:
-    """Return a logarithm limited to `top_db` below its peak, relative to `ref`."""
-    if spec.top_db is not None or spec.ref == "max":
-        peak = rows.amax((1, 2), keepdim=True)
-        if spec.top_db is not None:
-            rows = rows.maximum(peak - spec.top_db * PER_DECIBEL[spec.scale])
-    if spec.ref == "max":
-        rows = rows - peak
-    elif spec.ref != 1:
-        rows = rows - 10 * math.log10(max(spec.ref, spec.amin))
     return rows
 
 

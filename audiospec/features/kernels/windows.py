@@ -108,3 +108,10 @@ def reason_not_plain(spec: MelSpec) -> str:
         if getattr(spec, name) != value:
             return f"{name} must be {value}; got {getattr(spec, name)}"
     return ""
+
+
+def reason_not_fused(spec: MelSpec) -> str:
+    """Return why the kernel of backend `fused` cannot compute a spec on any machine; ``""`` if it can."""
+    if spec.n_fft not in FUSED_SIZES:
+        return f"n_fft must be a power of 2 from {FUSED_SIZES[0]} to {FUSED_SIZES[-1]}; got {spec.n_fft}"
+    return reason_not_plain(spec)
